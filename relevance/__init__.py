@@ -1,0 +1,1 @@
+"""relevance: how should one shared model be told which relevance task it is on?"""

@@ -1,0 +1,62 @@
+"""key=value words → a filled dataclass: the form every command but relevance.run takes.
+
+["sweep=nightly", "data.rows=500", "cells=[a,b]"] → Options(sweep="nightly", data=..., cells=["a", "b"])
+"""
+
+import difflib
+import sys
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from relevance.errors import UserError
+
+Options = TypeVar("Options")
+
+
+def parse(schema: type[Options], words: list[str]) -> Options:
+    """The options in `words` over the defaults of `schema`; raises UserError for an unknown key or a wrong type."""
+    for word in words:
+        if "=" not in word:
+            raise UserError(f"argument {word!r}: expected key=value; --help lists the keys")
+    base = OmegaConf.structured(schema)
+    try:
+        return OmegaConf.to_object(OmegaConf.merge(base, OmegaConf.from_dotlist(words)))
+    except OmegaConfBaseException as error:
+        raise UserError(_explain(error, base)) from error
+
+
+def main(run: Callable[[], None]) -> None:
+    """Run a command; a UserError becomes one message on stderr and exit code 2."""
+    try:
+        run()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
+def describe(usage: str, schema: type) -> str:
+    """The text of --help: usage, then each key with its default."""
+    lines = [
+        f"  {key}={'null' if value is None else value}"
+        for key, value in _leaves(OmegaConf.structured(schema))
+    ]
+    return "\n".join([usage, "", "keys and their defaults:", *lines])
+
+
+def _leaves(node: DictConfig, prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key in node:
+        value = node[key]
+        if isinstance(value, DictConfig) and len(value):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _explain(error: OmegaConfBaseException, base: DictConfig) -> str:
+    known = [key for key, _ in _leaves(base)]
+    near = difflib.get_close_matches(str(error.full_key), known, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{error.full_key}: {str(error.msg).splitlines()[0]}; {hint}available: {', '.join(known)}"

@@ -1,0 +1,243 @@
+"""The typed config: the schema of conf/, validated once, at the door. Imports no torch."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from relevance.errors import UserError
+from relevance.tasks import TASK_NAMES
+
+
+class Source(StrEnum):
+    generated = "generated"
+    pairs = "pairs"
+
+
+class OnBadRow(StrEnum):
+    error = "error"
+    quarantine = "quarantine"
+
+
+class Family(StrEnum):
+    ce = "ce"
+    llm = "llm"
+
+
+class Save(StrEnum):
+    all = "all"
+    none = "none"
+
+
+class Schedule(StrEnum):
+    linear = "linear"
+    cosine = "cosine"
+    constant = "constant"
+
+
+class Mix(StrEnum):
+    joint = "joint"
+    temperature = "temperature"
+    equal = "equal"
+    single = "single"
+
+
+@dataclass
+class DataConfig:
+    kind: Source = Source.generated
+    path: str | None = None  # file of pairs: .parquet, .csv, .tsv, .jsonl
+    columns: dict[str, str] = field(default_factory=dict)  # ours: theirs
+    on_bad_row: OnBadRow = OnBadRow.error
+    seed: int = 0  # of the generator and of the split by entity; never the cell's seed
+    validation_share: float = 0.08
+    test_share: float = 0.12
+    rows: int = 40_000  # generated data only
+    noise: float = 0.04  # generated data only: share of labels replaced by another
+
+
+@dataclass
+class LoraConfig:
+    r: int = 0  # 0: no adapter
+    alpha: float = 16.0
+    dropout: float = 0.0
+    targets: Any = "all-linear"  # attention | all-linear | a list of module names
+
+
+@dataclass
+class ModelConfig:
+    name: str = "ce"
+    family: Family = Family.ce
+    backbone: str | None = None  # embedded:<name>, a hub id or a local folder
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    max_length: int = 128  # tokens of a pair, longest side cut first
+    trust_remote_code: bool = False
+    lr: float = 5e-4  # of the body: adapters (llm) or every backbone weight (ce)
+    head_lr: float = 1e-3
+    private_lr: float = 1e-3
+    gate_lr: float = 1e-2  # of the gates of post-norm private layers
+
+
+@dataclass
+class PrivateConfig:
+    kind: str = "inserted"
+    layers: int = 0  # private layers per task; 0: none
+
+
+@dataclass
+class RoutingConfig:
+    name: str = "mh"
+    prefix: bool = False  # the task is named in the text
+    heads: bool = False  # one head per task instead of one for all
+    private: PrivateConfig = field(default_factory=PrivateConfig)
+
+
+@dataclass
+class MixConfig:
+    name: str = "joint"
+    kind: Mix = Mix.joint
+    task: str | None = None  # of kind single
+    temperature: float = 1.0  # of kind temperature: p is proportional to n^(1/T)
+    draws: int | None = None  # rows an epoch of temperature and equal draws; null: the training rows
+
+
+@dataclass
+class TrainConfig:
+    step_rows: int = 64  # rows an optimiser step sees
+    token_budget: int = 2048  # padded tokens a micro-batch may hold
+    score_token_budget: int = 8192  # the same where no gradient is kept
+    weight_decay: float = 0.01
+    warmup: float = 0.06  # share of all steps
+    schedule: Schedule = Schedule.linear
+    clip: float = 1.0  # norm of the gradient; 0: off
+    patience: int = 2  # validations without a better macro accuracy before the cell stops; 0: never
+    class_weights: list[float] | None = None  # of labels 0, 1, 2
+    task_weights: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class TrainerConfig:
+    """Arguments of lightning.Trainer, passed on as they are."""
+
+    accelerator: str = "auto"
+    devices: Any = 1
+    num_nodes: int = 1
+    precision: str | None = None  # null: bf16-mixed on CUDA, 32-true on the CPU
+    max_epochs: int = 2
+    min_epochs: int | None = None
+    max_steps: int = -1
+    min_steps: int | None = None
+    max_time: str | None = None
+    limit_train_batches: Any = None
+    limit_val_batches: Any = None
+    val_check_interval: Any = None
+    check_val_every_n_epoch: int = 1
+    num_sanity_val_steps: int = 0
+    log_every_n_steps: int = 20
+    enable_progress_bar: bool | None = None  # null: where a terminal shows it
+    deterministic: bool | None = None
+    benchmark: bool | None = None
+    detect_anomaly: bool = False
+    gradient_clip_val: float | None = None  # refused: train.clip
+    accumulate_grad_batches: int | None = None  # refused: train.token_budget
+
+
+@dataclass
+class Config:
+    """One cell: everything that can change its numbers, then where and how it runs."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    backbones: dict[str, str | None] = field(default_factory=dict)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    routing: RoutingConfig = field(default_factory=RoutingConfig)
+    task_mix: MixConfig = field(default_factory=MixConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    seed: int = 0
+    threads: int | None = None  # null: torch's own choice; logged, since numbers depend on it
+    save: Save = Save.all
+    rerun: bool = False
+    name: str | None = None  # of the sweep; null: made from its list of cells
+    outputs: str = "outputs"
+    reports: str = "multirun_reports"
+    tracking_uri: str = "sqlite:///mlflow.db"
+    experiment: str = "relevance"
+
+
+def validate(config: Config) -> Config:
+    """The same config, or one UserError that names every setting that cannot be."""
+    problems = [message for wrong, message in _checks(config) if wrong]
+    if problems:
+        raise UserError("config:\n" + "\n".join(f"  {problem}" for problem in problems))
+    return config
+
+
+def _checks(c: Config) -> list[tuple[bool, str]]:
+    return [*_model_checks(c), *_data_checks(c.data), *_training_checks(c)]
+
+
+def _model_checks(c: Config) -> list[tuple[bool, str]]:
+    model, private = c.model, c.routing.private
+    has = sorted(name for name, value in c.backbones.items() if value)
+    return [
+        (
+            not model.backbone,
+            f"model={model.name}: this backbones group has no member for it (it has {', '.join(has)}); "
+            "choose another group (backbones=small) or give model.backbone=<hub id or local folder>",
+        ),
+        (model.max_length < 8, f"model.max_length={model.max_length}: a pair needs at least 8 tokens"),
+        (model.lora.r < 0, f"model.lora.r={model.lora.r}: must be 0 (no adapter) or more"),
+        (private.layers < 0, f"routing.private.layers={private.layers}: must be 0 or more"),
+        (private.kind != "inserted", f"routing.private.kind={private.kind}: unknown; available: inserted"),
+    ]
+
+
+def _data_checks(d: DataConfig) -> list[tuple[bool, str]]:
+    shares = d.validation_share + d.test_share
+    return [
+        (
+            d.kind is Source.pairs and not d.path,
+            "data=pairs: data.path is missing; give data.path=FILE (.parquet, .csv, .tsv or .jsonl)",
+        ),
+        (
+            not (d.validation_share > 0 and d.test_share > 0 and shares < 1),
+            f"data.validation_share={d.validation_share} data.test_share={d.test_share}: "
+            "both must be above 0 and their sum below 1",
+        ),
+        (d.rows < 100, f"data.rows={d.rows}: the generator needs at least 100"),
+        (not 0 <= d.noise < 0.5, f"data.noise={d.noise}: must be in [0, 0.5)"),
+    ]
+
+
+def _training_checks(c: Config) -> list[tuple[bool, str]]:
+    mix, train, trainer = c.task_mix, c.train, c.trainer
+    unknown = sorted(set(train.task_weights) - set(TASK_NAMES))
+    weights = train.class_weights
+    return [
+        (
+            mix.kind is Mix.single and mix.task not in TASK_NAMES,
+            f"task_mix.task={mix.task}: available: {', '.join(TASK_NAMES)}",
+        ),
+        (mix.temperature <= 0, f"task_mix.temperature={mix.temperature}: must be above 0"),
+        (mix.draws is not None and mix.draws < 1, f"task_mix.draws={mix.draws}: must be 1 or more"),
+        (train.step_rows < 1, f"train.step_rows={train.step_rows}: must be 1 or more"),
+        (train.token_budget < 1, f"train.token_budget={train.token_budget}: must be 1 or more"),
+        (not 0 <= train.warmup <= 1, f"train.warmup={train.warmup}: a share of all steps, 0 to 1"),
+        (bool(unknown), f"train.task_weights: unknown task {unknown}; available: {', '.join(TASK_NAMES)}"),
+        (
+            weights is not None and len(weights) != 3,
+            f"train.class_weights={weights}: one for each of 0, 1, 2",
+        ),
+        (
+            trainer.gradient_clip_val is not None,
+            f"trainer.gradient_clip_val={trainer.gradient_clip_val}: our step clips; use train.clip",
+        ),
+        (
+            trainer.accumulate_grad_batches is not None,
+            f"trainer.accumulate_grad_batches={trainer.accumulate_grad_batches}: our step cuts its rows "
+            "under train.token_budget; use train.step_rows for a larger step",
+        ),
+        (
+            trainer.devices not in (1, "1", "auto") or trainer.num_nodes != 1,
+            f"trainer.devices={trainer.devices} trainer.num_nodes={trainer.num_nodes}: a cell runs on one "
+            "device; sweep cells instead",
+        ),
+    ]

@@ -1,0 +1,42 @@
+"""The words of the project as data: entity kinds, six tasks, three labels.
+
+A row of a pairs table: task="query_item", left="usb c cable", right="Volt USB-C cable 2 m, black", label=2.
+"""
+
+from dataclasses import dataclass
+
+LABELS = ("irrelevant", "partial", "relevant")
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Task:
+    """Which two kinds of entity a pair holds."""
+
+    name: str
+    left: str
+    right: str
+
+    @property
+    def symmetric(self) -> bool:
+        return self.left == self.right
+
+    @property
+    def words(self) -> str:
+        """How a text prefix names the task: "query item"."""
+        return f"{self.left} {self.right}"
+
+
+TASKS = {
+    f"{left}_{right}": Task(f"{left}_{right}", left, right)
+    for left, right in (
+        ("query", "item"),
+        ("query", "query"),
+        ("item", "item"),
+        ("query", "type"),
+        ("item", "type"),
+        ("type", "type"),
+    )
+}
+TASK_NAMES = tuple(TASKS)
+TASK_INDEX = {name: index for index, name in enumerate(TASK_NAMES)}
