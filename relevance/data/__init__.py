@@ -1,0 +1,1 @@
+"""Pairs from a file or from the generator → one checked table, written once per digest."""

@@ -1,0 +1,104 @@
+"""The commands of the data room: validate, generate.
+
+python -m relevance.data validate data.path=pairs.csv
+python -m relevance.data generate output=pairs.parquet data.rows=40000
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from relevance.commands import describe, main, parse
+from relevance.config import DataConfig, Source
+from relevance.errors import UserError
+
+USAGE = """usage: python -m relevance.data COMMAND [key=value ...]
+
+  validate  check a file of pairs and count what it holds: validate data.path=FILE
+  generate  write generated pairs as parquet: generate output=FILE [data.rows=N data.seed=N data.noise=SHARE]
+
+COMMAND --help lists its keys"""
+
+
+@dataclass
+class ValidateOptions:
+    data: DataConfig = field(default_factory=lambda: DataConfig(kind=Source.pairs))
+    outputs: str = "outputs"  # rows.parquet and quarantine.csv go below it
+
+
+@dataclass
+class GenerateOptions:
+    output: str | None = None
+    data: DataConfig = field(default_factory=DataConfig)
+
+
+def validate(words: list[str]) -> None:
+    """Print digest, counts and notes of a table of pairs; raises UserError with every bad row."""
+    options = parse(ValidateOptions, words)
+    from relevance.data.rows import prepare
+
+    rows = prepare(options.data, Path(options.outputs))
+    print(f"digest {rows.digest}\nrows   {len(rows.table):,} in {rows.path}\n")
+    print(_counted(rows.table))
+    print("\n" + "\n".join(rows.notes))
+
+
+def generate(words: list[str]) -> None:
+    """Write a generated table and print what it is; raises UserError for an output that is no parquet."""
+    options = parse(GenerateOptions, words)
+    output = Path(options.output or "")
+    if output.suffix != ".parquet":
+        raise UserError(f"output={options.output}: give the file to write, output=FILE.parquet")
+    import pyarrow.parquet as pq
+
+    from relevance.data import generate as catalogue
+
+    table = catalogue.generate(options.data.rows, options.data.seed, options.data.noise)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = output.with_name(f"{output.name}.part")
+    pq.write_table(table, temporary)
+    temporary.replace(output)
+    print(f"{output}: {len(table):,} pairs\n\n{catalogue.describe(table)}")
+
+
+def _counted(table) -> str:
+    """Rows of each task and split, by label: an aligned table in plain text."""
+    from relevance.data.notes import counts
+    from relevance.tasks import LABELS, SPLITS, TASK_NAMES
+
+    lines = [("task", "split", "rows", *LABELS)]
+    for task, splits in zip(TASK_NAMES, counts(table), strict=True):
+        for split, labels in zip(SPLITS, splits, strict=True):
+            if splits.any():
+                lines.append((task, split, f"{labels.sum():,}", *(f"{n:,}" for n in labels)))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            f"{cell:<{w}}" if i < 2 else f"{cell:>{w}}"
+            for i, (cell, w) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )
+
+
+COMMANDS: dict[str, tuple[Callable[[list[str]], None], type]] = {
+    "validate": (validate, ValidateOptions),
+    "generate": (generate, GenerateOptions),
+}
+
+
+def command(words: list[str]) -> None:
+    """Run `words`, the command line after the module's name."""
+    if not words or words[0] in ("--help", "-h"):
+        print(USAGE)
+    elif words[0] not in COMMANDS:
+        raise UserError(f"unknown command {words[0]!r}; available: {', '.join(COMMANDS)}")
+    elif {"--help", "-h"} & set(words[1:]):
+        print(describe(f"usage: python -m relevance.data {words[0]} [key=value ...]", COMMANDS[words[0]][1]))
+    else:
+        COMMANDS[words[0]][0](words[1:])
+
+
+if __name__ == "__main__":
+    main(lambda: command(sys.argv[1:]))

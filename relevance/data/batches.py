@@ -1,0 +1,121 @@
+"""Rows cut by length under a token budget: row positions → micro-batches of tensors.
+
+step of 64 rows, budget 1,024 tokens → e.g. [21 rows × 48 tokens, 43 rows × 23 tokens], in each the rows of a task side by side
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from relevance.config import MixConfig
+from relevance.data.mixing import epoch
+from relevance.data.tokens import Tokens
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a batch is made of, for all N rows of the table."""
+
+    tokens: Tokens
+    task: np.ndarray  # [N] index into tasks.TASK_NAMES
+    label: np.ndarray  # [N]
+    weight: np.ndarray  # [N] of a row in the loss
+    pad: int
+    segments: bool  # the backbone reads token_type_ids
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """B rows padded to their longest; rows of one task stand side by side, `slices` says where."""
+
+    inputs: dict[str, torch.Tensor]  # input_ids, attention_mask [B, T], token_type_ids where read
+    slices: list[tuple[int, int, int]]  # (task index, first row, row after the last)
+    rows: torch.Tensor  # [B] row ids
+    labels: torch.Tensor  # [B]
+    weights: torch.Tensor  # [B]
+
+
+def cut(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
+    """Positions sorted by length and cut so that rows × longest ≤ budget (a longer row goes alone)."""
+    order = np.argsort(-lengths, kind="stable")
+    pieces, start = [], 0
+    while start < len(order):
+        size = max(1, budget // max(1, int(lengths[order[start]])))
+        pieces.append(order[start : start + size])
+        start += size
+    return pieces
+
+
+def collate(examples: Examples, rows: np.ndarray) -> MicroBatch:
+    """The micro-batch of these rows, padded on the right."""
+    rows = rows[np.argsort(examples.task[rows], kind="stable")]
+    start, length = examples.tokens.offsets[rows], examples.tokens.offsets[rows + 1] - examples.tokens.offsets[rows]
+    place = np.arange(int(length.max()))
+    mask = place < length[:, None]
+    flat = np.minimum(start[:, None] + place, len(examples.tokens.ids) - 1)
+    ids = np.where(mask, examples.tokens.ids[flat], examples.pad).astype(np.int64)
+    inputs = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask.astype(np.int64))}
+    if examples.segments:
+        second = (place >= examples.tokens.second[rows][:, None]) & mask
+        inputs["token_type_ids"] = torch.from_numpy(second.astype(np.int64))
+    return MicroBatch(
+        inputs,
+        _slices(examples.task[rows]),
+        torch.from_numpy(rows),
+        torch.from_numpy(examples.label[rows].astype(np.int64)),
+        torch.from_numpy(examples.weight[rows].astype(np.float32)),
+    )
+
+
+def _slices(task: np.ndarray) -> list[tuple[int, int, int]]:
+    edges = [0, *(np.flatnonzero(np.diff(task)) + 1).tolist(), len(task)]
+    return [(int(task[a]), a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+
+
+class Steps(Sampler[np.ndarray]):
+    """The row positions of each step of an epoch. A function of (seed, epoch) alone, so that it can be taken up again."""
+
+    def __init__(self, rows: np.ndarray, task: np.ndarray, mix: MixConfig, step_rows: int, seed: int):
+        self.rows, self.task, self.mix = rows, task[rows], mix
+        self.step_rows, self.seed, self.number = step_rows, seed, 0
+        self.count = -(-len(epoch(self.task, mix, seed, 0)) // step_rows)
+
+    def set_epoch(self, number: int) -> None:
+        """Lightning calls this before each epoch."""
+        self.number = number
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        order = self.rows[epoch(self.task, self.mix, self.seed, self.number)]
+        for start in range(0, len(order), self.step_rows):
+            yield order[start : start + self.step_rows]
+
+
+class StepDataset(Dataset):
+    """Row positions of one optimiser step → its micro-batches."""
+
+    def __init__(self, examples: Examples, budget: int):
+        self.examples, self.budget = examples, budget
+
+    def __getitem__(self, rows: np.ndarray) -> list[MicroBatch]:
+        lengths = self.examples.tokens.offsets[rows + 1] - self.examples.tokens.offsets[rows]
+        return [collate(self.examples, rows[piece]) for piece in cut(lengths, self.budget)]
+
+
+class ScoreDataset(Dataset):
+    """All rows given, once each, in micro-batches of like length."""
+
+    def __init__(self, examples: Examples, rows: np.ndarray, budget: int):
+        self.examples = examples
+        self.pieces = [rows[piece] for piece in cut(examples.tokens.lengths[rows], budget)]
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    def __getitem__(self, index: int) -> MicroBatch:
+        return collate(self.examples, self.pieces[index])

@@ -1,0 +1,171 @@
+"""A seed → a shop: a tree of product types, brands, products and the items that list them.
+
+Leaf(department=0, group=2, modifier="corner", noun="sofa", names=["corner sofa", "corner couch", ...])
+Product(leaf=17, values=("Velmora", "grey", "velvet", "160 cm", "with storage"))   values as in SLOTS, or ""
+Item(product=204, title="Velmora corner couch, gray velvet, 1.6 m - with storage")
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations, product
+from random import Random
+from typing import NamedTuple
+
+from relevance.data.lexicon import SLOTS, belongs, load, spellings
+
+_ONSETS = (*"bcdfghjklmnprstvwz", "br", "dr", "fl", "gr", "kl", "pr", "qu", "st", "tr")
+_VOWELS = ["a", "e", "i", "o", "u", "ai", "ea", "io", "ou"]
+_ENDINGS = ["x", "n", "ra", "lio", "vex", "nor", "ta", "sk", "dine", "mo", "que", "ling", "bert", "zo"]
+
+
+class Leaf(NamedTuple):
+    """A product type that items have; `names[0]` is its name, the others are its aliases."""
+
+    department: int
+    group: int  # counted over all departments
+    modifier: str
+    noun: str
+    names: list[str]
+    accessory: bool
+
+
+class Product(NamedTuple):
+    leaf: int
+    values: tuple[str, ...]  # one for each of SLOTS, "" where it has none
+
+
+class Item(NamedTuple):
+    product: int
+    title: str
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Everything a shop sells. `group_names` and `group_department` are aligned."""
+
+    world: int
+    departments: list[str]
+    group_names: list[str]
+    group_department: list[int]
+    leaves: list[Leaf]
+    products: list[Product]
+    items: list[Item]
+
+
+def build(rows: int, random: Random, world: int) -> Catalogue:
+    """A catalogue fit for about `rows` pairs: a leaf type for each 80, a product for each 8."""
+    departments = load()["departments"]
+    groups = [(d, group) for d, department in enumerate(departments) for group in _groups(department)]
+    leaves = _leaves(max(60, rows // 80), random, world)
+    products = _products(max(240, rows // 8), leaves, _brands(rows, random, world), random)
+    return Catalogue(
+        world=world,
+        departments=[department["names"][world] for department in departments],
+        group_names=[group["names"][world] for _, group in groups],
+        group_department=[d for d, _ in groups],
+        leaves=leaves,
+        products=products,
+        items=_items(products, leaves, random),
+    )
+
+
+def _groups(department: dict) -> list[dict]:
+    return [*department["groups"], department["accessories"]]
+
+
+def _leaves(count: int, random: Random, world: int) -> list[Leaf]:
+    """Types of one modifier first, then of two, as many as asked and available; no name twice."""
+    taken: set[str] = set()
+    leaves: list[Leaf] = []
+    for modifiers in (1, 2, 3):
+        wanted = [one for one in _candidates(modifiers) if belongs(f"{one[2]} {one[3]}", world)]
+        random.shuffle(wanted)
+        for department, group, modifier, noun, synonyms in wanted[: count - len(leaves)]:
+            names = [
+                f"{m} {n}"
+                for m, n in product(_modifier_spellings(modifier, synonyms), [noun, *synonyms[noun]])
+            ]
+            names = [name for name in dict.fromkeys(names) if name not in taken]
+            if f"{modifier} {noun}" in names:
+                taken.update(names)
+                leaves.append(Leaf(department, group, modifier, noun, names, modifier in synonyms))
+    return leaves
+
+
+def _candidates(modifiers: int) -> Iterator[tuple[int, int, str, str, dict[str, list[str]]]]:
+    """Department, group, modifier, noun and the synonyms of the department's nouns."""
+    count = 0
+    for d, department in enumerate(load()["departments"]):
+        things = {noun: also for group in department["groups"] for noun, also in group["nouns"].items()}
+        for group in _groups(department):
+            synonyms = things | group["nouns"]
+            accessory = group is department["accessories"]
+            words = list(things) if accessory else department["modifiers"]
+            for chosen, noun in product(combinations(words, modifiers), group["nouns"]):
+                if modifiers == 1 or not accessory:
+                    yield d, count, " ".join(chosen), noun, synonyms
+            count += 1
+
+
+def _modifier_spellings(modifier: str, synonyms: dict[str, list[str]]) -> list[str]:
+    return [modifier, *synonyms.get(modifier, spellings(modifier)[1:])]
+
+
+def _brands(rows: int, random: Random, world: int) -> list[list[str]]:
+    """Invented names for each department; half of them sell in two departments."""
+    departments = len(load()["departments"])
+    brands: list[list[str]] = [[] for _ in range(departments)]
+    taken: set[str] = set()
+    while min(len(names) for names in brands) < 8 + rows // 20_000:
+        syllables = (random.choice(_ONSETS) + random.choice(_VOWELS) for _ in range(random.choice((1, 2, 2))))
+        name = ("".join(syllables) + random.choice(_ENDINGS)).capitalize()
+        if name not in taken and belongs(name, world):
+            taken.add(name)
+            for department in random.sample(range(departments), random.choice((1, 2))):
+                brands[department].append(name)
+    return brands
+
+
+def _products(count: int, leaves: list[Leaf], brands: list[list[str]], random: Random) -> list[Product]:
+    """The key attribute of the department is always given, the others mostly."""
+    products = []
+    for leaf in random.choices(range(len(leaves)), k=count):
+        department = load()["departments"][leaves[leaf].department]
+        given = (
+            random.choice(department[slot]) if slot == department["key"] or random.random() < 0.72 else ""
+            for slot in SLOTS[1:]
+        )
+        products.append(Product(leaf, (random.choice(brands[leaves[leaf].department]), *given)))
+    return products
+
+
+def _items(products: list[Product], leaves: list[Leaf], random: Random) -> list[Item]:
+    """One listing of each product, two of every fourth; no title twice."""
+    nouns: dict[int, list[str]] = {}
+    for leaf in leaves:
+        nouns.setdefault(leaf.department, []).append(leaf.noun)
+    items: dict[str, Item] = {}
+    for index, one in enumerate(products):
+        for _ in range(2 if index % 4 == 0 else 1):
+            leaf = leaves[one.leaf]
+            title = _title(leaf, one.values, random.choice(nouns[leaf.department]), random)
+            items.setdefault(title, Item(index, title))
+    return list(items.values())
+
+
+def _title(leaf: Leaf, values: tuple[str, ...], companion: str, random: Random) -> str:
+    """One of four orders of brand, type and attributes; some name a companion that they are not."""
+    kind = random.choice(leaf.names)
+    if leaf.accessory and random.random() < 0.4:
+        kind = f"{leaf.noun} for {leaf.modifier}"
+    brand, colour, material, size, feature = (value and random.choice(spellings(value)) for value in values)
+    parts = random.choice(
+        (
+            (f"{brand} {kind}", colour, material, size, feature),
+            (" ".join(filter(None, (brand, colour, material, kind))), size, feature),
+            (" ".join(filter(None, (colour, kind))), feature, material, size, f"by {brand}"),
+            (f"{brand} {kind} {feature}".strip(), size, material, colour),
+        )
+    )
+    title = ", ".join(filter(None, parts))
+    return f"{title}, goes with {companion}" if random.random() < 0.15 else title

@@ -1,0 +1,85 @@
+"""Rows that break the contract → one error that names them all, or a quarantine file.
+
+Fault("label is not 0, 1 or 2", "use 0 irrelevant, ...", rows=[3, 9], values=["two", "1.5"])
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from relevance.errors import UserError
+
+LISTED = 20  # rows an error spells out for each kind of fault
+WIDTH = 100  # characters of a value that a person is shown
+SHOWN = ("task", "left", "right", "label", "split", "left_id", "right_id", "source", "weight")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The rows of a file that break one rule."""
+
+    problem: str
+    remedy: str
+    rows: np.ndarray  # [k], numbers as a person counts them in the file
+    values: Sequence[str]  # [k], what stands there
+
+
+def faulty(faults: Sequence[Fault]) -> np.ndarray:
+    """The numbers of all rows named by `faults`, each once, ascending."""
+    return np.unique(np.concatenate([np.empty(0, np.int64), *(fault.rows for fault in faults)]))
+
+
+def shorten(value: object) -> str:
+    """`value` as an error shows it: quoted, on one line, at most WIDTH characters."""
+    text = repr(value) if value is not None else "null"
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
+
+
+def error(file: str, faults: Sequence[Fault], counted: str) -> UserError:
+    """One error over every fault; `counted` says how rows are numbered."""
+    total = len(faulty(faults))
+    lines = [f"{file}: {total:,} bad row{'s' * (total != 1)} ({counted})"]
+    for fault in faults:
+        lines.append(f"  {fault.problem}: {len(fault.rows):,} rows; remedy: {fault.remedy}")
+        shown = zip(fault.rows[:LISTED], fault.values[:LISTED], strict=True)
+        lines += [f"    {file} row {row}: {value}" for row, value in shown]
+        if len(fault.rows) > LISTED:
+            lines.append(f"    … and {len(fault.rows) - LISTED:,} more")
+    lines.append("  or set data.on_bad_row=quarantine to set these rows aside and go on without them")
+    return UserError("\n".join(lines))
+
+
+def quarantine(path: Path, file: str, faults: Sequence[Fault], table: pa.Table, rows: np.ndarray) -> None:
+    """Write every fault with its row's cells to the csv at `path`, whole or not at all.
+
+    `table` holds the rows that could be read, `rows` their numbers; other rows get empty cells.
+    """
+    numbers = np.concatenate([fault.rows for fault in faults])
+    kind = np.repeat(np.arange(len(faults)), [len(fault.rows) for fault in faults])
+    columns = {
+        "file": pa.array([file] * len(numbers), pa.string()),
+        "row": pa.array(numbers),
+        "problem": pa.array([fault.problem for fault in faults]).take(pa.array(kind)),
+        "value": pa.array([value for fault in faults for value in fault.values], pa.string()),
+        "remedy": pa.array([fault.remedy for fault in faults]).take(pa.array(kind)),
+    }
+    at = np.searchsorted(rows, numbers)
+    read = np.isin(numbers, rows)
+    at = pa.array(np.where(read, at, 0), mask=~read)
+    columns |= {name: table[name].take(at) for name in SHOWN if name in table.column_names}
+    guarded = {name: _guard(column) for name, column in columns.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    pa.csv.write_csv(pa.table(guarded), temporary)
+    temporary.replace(path)
+
+
+def _guard(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Cells a spreadsheet would run as a formula get a leading quote."""
+    return pc.replace_substring_regex(column.cast(pa.string()), r"^([=+\-@\t\r])", r"'\1")

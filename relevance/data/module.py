@@ -1,0 +1,75 @@
+"""The LightningDataModule of a cell: rows.parquet and token ids → steps to train on, batches to score."""
+
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from torch.utils.data import DataLoader
+
+from relevance.config import Config, Family
+from relevance.data.batches import Examples, ScoreDataset, StepDataset, Steps
+from relevance.data.mixing import members
+from relevance.data.tokens import Template, Tokens, tokens
+from relevance.errors import UserError
+from relevance.tasks import SPLITS, TASK_NAMES
+
+
+class PairsModule(L.LightningDataModule):
+    """Train, validation and test rows of the mix's tasks, each from the same memory-mapped token ids."""
+
+    def __init__(self, config: Config, template: Template, examples: Examples, rows: dict[str, np.ndarray]):
+        super().__init__()
+        self.config, self.template, self.examples, self.rows = config, template, examples, rows
+
+    def train_dataloader(self) -> DataLoader:
+        train, seed = self.config.train, self.config.seed
+        steps = Steps(self.rows["train"], self.examples.task, self.config.task_mix, train.step_rows, seed)
+        return _loader(StepDataset(self.examples, train.token_budget), steps)
+
+    def val_dataloader(self) -> DataLoader:
+        return self.scoring("validation")
+
+    def scoring(self, split: str) -> DataLoader:
+        """Every row of the split once, longest first."""
+        return _loader(ScoreDataset(self.examples, self.rows[split], self.config.train.score_token_budget), None)
+
+
+def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsModule:
+    """The data of one cell; raises UserError where the mix leaves a split without rows."""
+    model = config.model
+    template = Template(config.routing.prefix, model.family is Family.ce, _max_length(tokenizer, model.max_length))
+    ids = tokens(rows, tokenizer, identity, template, Path(config.outputs) / "tokens")
+    table = pq.read_table(rows)
+    task = pc.index_in(table["task"].cast(pa.string()), pa.array(TASK_NAMES)).to_numpy()
+    split = pc.index_in(table["split"].cast(pa.string()), pa.array(SPLITS)).to_numpy()
+    known = members(task, config.task_mix)
+    parts = {name: known[split[known] == index] for index, name in enumerate(SPLITS)}
+    for name, part in parts.items():
+        if not len(part):
+            raise UserError(f"task_mix={config.task_mix.name}: no {name} rows in {rows}; choose another mix or split")
+    examples = _examples(config, table, task, ids, tokenizer)
+    return PairsModule(config, template, examples, parts)
+
+
+def _examples(config: Config, table: pa.Table, task: np.ndarray, ids: Tokens, tokenizer) -> Examples:
+    label = table["label"].to_numpy()
+    weight = table["weight"].to_numpy() if "weight" in table.column_names else np.ones(len(task))
+    of_task = np.array([config.train.task_weights.get(name, 1.0) for name in TASK_NAMES])
+    of_label = np.array(config.train.class_weights or [1.0, 1.0, 1.0])
+    segments = "token_type_ids" in tokenizer.model_input_names
+    return Examples(ids, task, label, weight * of_task[task] * of_label[label], tokenizer.pad_token_id, segments)
+
+
+def _max_length(tokenizer, asked: int) -> int:
+    return min(asked, tokenizer.model_max_length)
+
+
+def _loader(dataset, sampler) -> DataLoader:
+    return DataLoader(dataset, batch_size=None, sampler=sampler, collate_fn=_as_it_is)
+
+
+def _as_it_is(batch):
+    return batch

@@ -1,0 +1,151 @@
+"""The contract of a table of pairs: columns, types, and what no row may hold.
+
+task="query_item" left="usb c cable" right="Volt USB-C cable 2 m" label=2 split="train" left_id="q17"
+right_id="i4" source="human" weight=1.0, then columns of the user's own, carried along
+"""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from relevance.data import keys as numbering
+from relevance.data import repeats
+from relevance.data.faults import Fault, faulty, shorten
+from relevance.data.keys import Keys
+from relevance.data.readers import Loaded
+from relevance.errors import UserError
+from relevance.tasks import SPLITS, TASK_NAMES
+
+REQUIRED = ("task", "left", "right", "label")
+ALWAYS = ("left_id", "right_id", "source")  # null where the source has none
+OPTIONAL = ("split", *ALWAYS, "weight", "label_clean")
+CONTRACT = (*REQUIRED, *OPTIONAL)
+LABEL = r"^\s*[012](\.0*)?\s*$"
+LABEL_REMEDY = "use 0 (irrelevant), 1 (partially relevant) or 2 (relevant)"
+SPLIT_REMEDY = (
+    f"use {', '.join(SPLITS)} in every row (val, valid and dev: rename to validation), or drop the column"
+)
+WEIGHT_REMEDY = "give every row a finite number of 0 or more, or drop the column"
+NUMBER = r"^\s*-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?\s*$"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The rows that keep the contract, and those that do not."""
+
+    table: pa.Table  # CONTRACT columns that are there, then the user's own
+    rows: np.ndarray  # [N], numbers in the file
+    keys: Keys
+    faults: tuple[Fault, ...]
+
+
+def check(loaded: Loaded, name: str) -> Checked:
+    """Hold a loaded table against the contract; `name` is what an error calls the file.
+
+    Labels come out as int8, weights as float32, texts as strings, absent ids and sources as null. Raises
+    UserError for a missing column; every row at fault is collected, none is changed.
+    """
+    _columns_present(loaded.table.column_names, name)
+    texts = _texts(loaded.table, name)
+    table = _typed(texts)
+    faults = list(_row_faults(texts, table, loaded.rows))
+    good = ~np.isin(loaded.rows, faulty(faults))
+    table, rows = _only(table, good), loaded.rows[good]
+    keys = numbering.of(table)
+    pair_faults = list(repeats.faults(table, rows, keys))
+    good = ~np.isin(rows, faulty(pair_faults))
+    return Checked(_only(table, good), rows[good], keys.only(good), (*loaded.faults, *faults, *pair_faults))
+
+
+def _columns_present(present: Sequence[str], name: str) -> None:
+    missing = [column for column in REQUIRED if column not in present]
+    if missing:
+        near = {column: difflib.get_close_matches(column, present, n=1) for column in missing}
+        hints = [f"did you mean {close[0]} for {column}?" for column, close in near.items() if close]
+        raise UserError(
+            f"{name}: missing column {', '.join(missing)}; present: {', '.join(present)}; "
+            + " ".join([*hints, f"name it with data.columns={{{missing[0]}: <column of the file>}}"])
+        )
+
+
+def _texts(table: pa.Table, name: str) -> pa.Table:
+    """Contract columns as text, as they stand in the file; then the others, untouched."""
+    columns = {}
+    for column in [c for c in CONTRACT if c in table.column_names]:
+        try:
+            columns[column] = table[column].cast(pa.string())
+        except pa.ArrowException as error:
+            kind = table.schema.field(column).type
+            raise UserError(
+                f"{name}: column {column} has type {kind}; write it as text or numbers"
+            ) from error
+    return pa.table(columns | {c: table[c] for c in table.column_names if c not in CONTRACT})
+
+
+def _typed(texts: pa.Table) -> pa.Table:
+    """The same columns in the types of the contract; what does not fit is null."""
+    present = [column for column in CONTRACT if column in texts.column_names]
+    convert = {"label": _labels, "label_clean": _labels, "weight": _weights}
+    convert |= dict.fromkeys(("split", *ALWAYS), _blank_as_null)
+    typed = {column: convert.get(column, _as_is)(texts[column]) for column in present}
+    absent = pa.nulls(len(texts), pa.string())
+    ordered = {c: typed.get(c, absent) for c in CONTRACT if c in typed or c in ALWAYS}
+    return pa.table(ordered | {c: texts[c] for c in texts.column_names if c not in CONTRACT})
+
+
+def _as_is(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column
+
+
+def _blank_as_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    blank = _blank(column)
+    return pc.if_else(blank, None, column) if pc.any(blank).as_py() else column
+
+
+def _labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    fits = pc.match_substring_regex(column, LABEL)
+    return pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(pc.if_else(fits, column, None)), 0, 1).cast(
+        pa.int8()
+    )
+
+
+def _weights(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    fits = pc.match_substring_regex(column, NUMBER)
+    weights = pc.utf8_trim_whitespace(pc.if_else(fits, column, None)).cast(pa.float32())
+    return pc.if_else(pc.and_(pc.greater_equal(weights, 0), pc.is_finite(weights)), weights, None)
+
+
+def _row_faults(texts: pa.Table, typed: pa.Table, rows: np.ndarray) -> Iterator[Fault]:
+    """`texts` hold the values as they stand in the file, `typed` null where one does not fit."""
+    for column, bad, problem, remedy in _rules(typed):
+        at = np.flatnonzero(bad.to_numpy())
+        if len(at):
+            values = texts[column].take(pa.array(at)).to_pylist()
+            yield Fault(problem, remedy, rows[at], [shorten(value) for value in values])
+
+
+def _rules(typed: pa.Table) -> Iterator[tuple[str, pa.ChunkedArray, str, str]]:
+    """Column, mask [N] of its bad rows, problem, remedy."""
+    tasks, splits = pa.array(TASK_NAMES), pa.array(SPLITS)
+    yield "task", pc.invert(pc.is_in(typed["task"], tasks)), "unknown task", f"use {', '.join(TASK_NAMES)}"
+    for side in ("left", "right"):
+        yield side, _blank(typed[side]), f"{side} is empty", "give the text or remove the row"
+    for label in ("label", "label_clean"):
+        if label in typed.column_names:
+            yield label, pc.is_null(typed[label]), f"{label} is not 0, 1 or 2", LABEL_REMEDY
+    if "split" in typed.column_names:
+        yield "split", pc.invert(pc.is_in(typed["split"], splits)), "unknown split", SPLIT_REMEDY
+    if "weight" in typed.column_names:
+        yield "weight", pc.is_null(typed["weight"]), "weight is negative or no finite number", WEIGHT_REMEDY
+
+
+def _blank(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.fill_null(pc.or_(pc.utf8_is_space(text), pc.equal(pc.binary_length(text), 0)), True)
+
+
+def _only(table: pa.Table, good: np.ndarray) -> pa.Table:
+    return table if good.all() else table.filter(pa.array(good))

@@ -1,0 +1,158 @@
+"""Token ids of every pair, made once per (rows, tokenizer, template, max length) and memory-mapped ever after.
+
+    pair ("usb c cable", "Volt USB-C cable")  →  [CLS] usb c cable [SEP] volt usb - c cable [SEP]
+    with the task named in the text           →  [CLS] query item: usb c cable [SEP] volt …
+
+On disk: ids.npy (flat, uint16 or int32), offsets.npy [N+1] and second.npy [N], where the right text starts.
+"""
+
+import hashlib
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from filelock import FileLock
+
+from relevance.data.ragged import Ragged, interleave
+from relevance.errors import UserError
+from relevance.tasks import TASK_NAMES, TASKS
+
+CHUNK = 200_000  # pairs assembled at a time
+
+
+@dataclass(frozen=True)
+class Template:
+    """How a pair becomes one text for one kind of model."""
+
+    prefix: bool  # name the task in front of the left text
+    pair: bool  # encoder: the tokenizer's own form of a pair; decoder: left, line break, right, end
+    max_length: int
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Memory-mapped token ids of N pairs."""
+
+    ids: np.ndarray  # [sum of lengths]
+    offsets: np.ndarray  # [N + 1]
+    second: np.ndarray  # [N] position in the row where the right text starts
+    truncated: float  # share of rows that lost tokens
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return np.diff(self.offsets)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The fixed tokens around a pair: before, between, after."""
+
+    before: list[int]
+    between: list[int]
+    after: list[int]
+
+
+def tokens(rows: Path, tokenizer, identity: str, template: Template, cache: Path) -> Tokens:
+    """The token ids of the pairs in `rows`; made on the first call, opened on every later one.
+
+    `identity` is the backbone's digest: it stands for the tokenizer. Two processes make them once.
+    """
+    key = json.dumps([rows.parent.name, identity, template.prefix, template.pair, template.max_length])
+    folder = cache / hashlib.sha256(key.encode()).hexdigest()[:16]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(str(folder) + ".lock"):
+        if not folder.is_dir():
+            table = pq.read_table(rows, columns=["task", "left", "right"])
+            _write(table, tokenizer, template, folder)
+    arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("ids", "offsets", "second")]
+    return Tokens(*arrays, truncated=json.loads((folder / "meta.json").read_text())["truncated"])
+
+
+def _write(table: pa.Table, tokenizer, template: Template, folder: Path) -> None:
+    frame = _pair_frame(tokenizer) if template.pair else _line_frame(tokenizer)
+    prefixes = [_encode(tokenizer, [f"{TASKS[name].words}:"])[0] if template.prefix else [] for name in TASK_NAMES]
+    ids, lengths, second, cut = [], [], [], 0
+    for start in range(0, len(table), CHUNK):
+        part = _assemble(table.slice(start, CHUNK), tokenizer, (frame, prefixes), template.max_length)
+        ids.append(part[0].astype(np.uint16 if len(tokenizer) < 2**16 else np.int32))
+        lengths.append(part[1])
+        second.append(part[2])
+        cut += part[3]
+    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent))
+    for name, array in (("ids", np.concatenate(ids)), ("offsets", offsets), ("second", np.concatenate(second))):
+        np.save(temporary / f"{name}.npy", array)
+    (temporary / "meta.json").write_text(json.dumps({"truncated": cut / len(table)}))
+    shutil.move(temporary, folder)
+
+
+def _assemble(table: pa.Table, tokenizer, fixed: tuple[Frame, list], max_length: int) -> tuple:
+    """Flat ids, lengths [n], starts of the right text [n], how many rows were cut."""
+    frame, prefixes = fixed
+    task = pc.index_in(table["task"].cast(pa.string()), pa.array(TASK_NAMES)).to_numpy()
+    prefix = Ragged.of(prefixes).take(task)
+    left, right = (_side(table[side], tokenizer) for side in ("left", "right"))
+    room = max_length - len(frame.before) - len(frame.between) - len(frame.after) - prefix.lengths
+    if (room < 2).any():
+        raise UserError(f"model.max_length={max_length}: leaves no room for a pair beside the fixed tokens; raise it")
+    n_left, n_right = fit(left.lengths, right.lengths, room)
+    cut = int(((n_left < left.lengths) | (n_right < right.lengths)).sum())
+    n = len(table)
+    parts = [
+        Ragged.constant(frame.before, n),
+        prefix,
+        left.shorten(n_left),
+        Ragged.constant(frame.between, n),
+        right.shorten(n_right),
+        Ragged.constant(frame.after, n),
+    ]
+    lengths = sum(part.lengths for part in parts)
+    second = sum(part.lengths for part in parts[:4])
+    return interleave(parts), lengths, second.astype(np.int32), cut
+
+
+def fit(left: np.ndarray, right: np.ndarray, room: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Lengths [n], [n] cut to `room` together: the longer text gives way first."""
+    half = room // 2
+    short_left, short_right = np.minimum(left, half), np.minimum(right, room - half)
+    return np.minimum(left, room - short_right), np.minimum(right, room - short_left)
+
+
+def _side(texts: pa.ChunkedArray, tokenizer) -> Ragged:
+    """Each different text is tokenized once."""
+    unique = texts.cast(pa.string()).combine_chunks().dictionary_encode()
+    return Ragged.of(_encode(tokenizer, unique.dictionary.to_pylist())).take(np.array(unique.indices))
+
+
+def _encode(tokenizer, texts: list[str]) -> list[list[int]]:
+    return tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
+
+
+def _pair_frame(tokenizer) -> Frame:
+    """What the tokenizer puts around a pair, read off a pair of two plain texts."""
+    a, b = _encode(tokenizer, ["red", "blue"])
+    whole = tokenizer("red", "blue")["input_ids"]
+    first = _find(whole, a, 0)
+    after = _find(whole, b, first + len(a))
+    return Frame(whole[:first], whole[first + len(a) : after], whole[after + len(b) :])
+
+
+def _line_frame(tokenizer) -> Frame:
+    """A decoder reads left, a line break, right and its end token, whose state is pooled."""
+    text = _encode(tokenizer, ["red"])[0]
+    whole = tokenizer("red")["input_ids"]
+    end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    return Frame(whole[: _find(whole, text, 0)], _encode(tokenizer, ["\n"])[0], end)
+
+
+def _find(whole: list[int], part: list[int], start: int) -> int:
+    for at in range(start, len(whole) - len(part) + 1):
+        if whole[at : at + len(part)] == part:
+            return at
+    raise UserError(f"tokenizer: {whole} does not hold {part}; a tokenizer that rewrites pairs cannot serve")

@@ -1,0 +1,96 @@
+"""Which question a cell asks: config and digests → fingerprint, name, variant.
+
+Config(model=llm, routing=mhp, routing.private.layers=3, seed=0) → "llm-mhp[private.layers=3]-joint-s0", "9f2c…"
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from relevance.config import Config, Source
+
+# Of the trainer: where and how fast a cell runs, not what it computes.
+PLACE = frozenset("accelerator devices num_nodes log_every_n_steps enable_progress_bar benchmark".split())
+QUESTION = ("model", "routing", "task_mix", "train", "trainer")  # with data and seed: all that can change numbers
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell, resolved: what to run and what it is called."""
+
+    config: Config
+    fingerprint: str
+    name: str
+    variant: str
+    data_digest: str
+    backbone_digest: str
+    rows: Path  # rows.parquet
+
+    @property
+    def folder(self) -> Path:
+        return cell_folder(Path(self.config.outputs), self.fingerprint)
+
+
+def cell_folder(outputs: Path, fingerprint: str) -> Path:
+    return outputs / "cells" / fingerprint[:16]
+
+
+def data_folder(outputs: Path, digest: str) -> Path:
+    return outputs / "data" / digest[:16]
+
+
+def fingerprint(config: Config, data_digest: str, backbone_digest: str) -> str:
+    """sha256 (hex) of what can change the cell's numbers; paths, devices, threads, sweep and code do not count."""
+    question = {**_question(config), "seed": config.seed, "data": data_digest}
+    question["model"] = {**question["model"], "backbone": backbone_digest}
+    return hashlib.sha256(json.dumps(question, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def variant(config: Config, defaults: Config, data_digest: str, backbone_digest: str) -> str:
+    """What differs from the groups' defaults, "private.layers=3,lora.r=8"; "" where nothing does."""
+    parts = [*_data_parts(config, defaults, data_digest)]
+    if config.model.backbone != defaults.model.backbone:
+        parts.append(f"backbone={Path(config.model.backbone).name}@{backbone_digest[:8]}")
+    ours, theirs = _flat(_question(config)), _flat(_question(defaults))
+    skipped = {"model.backbone", *(f"{group}.name" for group in QUESTION)}
+    differing = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
+    return ",".join([*parts, *(f"{_short(key)}={_show(ours.get(key))}" for key in differing if key not in skipped)])
+
+
+def name(config: Config, variant: str) -> str:
+    """llm-mhp[variant]-joint-s0"""
+    middle = f"[{variant}]" if variant else ""
+    return f"{config.model.name}-{config.routing.name}{middle}-{config.task_mix.name}-s{config.seed}"
+
+
+def _question(config: Config) -> dict[str, Any]:
+    whole = asdict(config)
+    whole["trainer"] = {key: value for key, value in whole["trainer"].items() if key not in PLACE}
+    return {group: whole[group] for group in QUESTION}
+
+
+def _data_parts(config: Config, defaults: Config, digest: str) -> list[str]:
+    if config.data.kind is Source.pairs:
+        return [f"data={Path(config.data.path).stem}@{digest[:8]}"]
+    ours, theirs = asdict(config.data), asdict(defaults.data)
+    return [f"data.{key}={ours[key]}" for key in ours if ours[key] != theirs[key]]
+
+
+def _flat(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    leaves: dict[str, Any] = {}
+    for key, value in node.items():
+        if isinstance(value, dict):
+            leaves |= _flat(value, f"{prefix}{key}.")
+        else:
+            leaves[prefix + key] = value
+    return leaves
+
+
+def _short(key: str) -> str:
+    return key.removeprefix("routing.").removeprefix("model.")
+
+
+def _show(value: Any) -> str:
+    return "null" if value is None else str(value).replace(" ", "")

@@ -1,0 +1,113 @@
+"""The LightningModule of both families: a step of micro-batches in, one optimiser step out; nothing else.
+
+A step is a list of micro-batches; together they hold the rows the step was given, whatever way they were cut.
+"""
+
+from typing import Any
+
+import lightning as L
+import torch
+from torch.nn import functional
+
+from relevance.config import Config, Schedule
+from relevance.model.network import Network
+from relevance.tasks import TASK_NAMES
+
+
+class RelevanceModule(L.LightningModule):
+    """Trains a Network on steps of mixed tasks; validates by macro accuracy over the tasks present."""
+
+    def __init__(self, network: Network, config: Config):
+        super().__init__()
+        self.network, self.config = network, config
+        self.automatic_optimization = False  # one step is several backward passes of unequal size
+        self.strict_loading = False  # checkpoints hold trained weights only
+        self.swap_branches = False  # probe: send rows through the next task's private layers
+        self.seen: list[torch.Tensor] = []
+
+    def training_step(self, step: list, index: int) -> None:
+        optimizer, scheduler = self.optimizers(), self.lr_schedulers()
+        optimizer.zero_grad()
+        total = torch.stack([micro.weights.sum() for micro in step]).sum()
+        losses = []
+        for micro in step:
+            loss = self._loss(micro) / total
+            self.manual_backward(loss)
+            losses.append(loss.detach())
+        self._check(torch.stack(losses).sum(), step)
+        norm = self._clip(optimizer)
+        optimizer.step()
+        scheduler.step()
+        self.log_dict({"train/loss": torch.stack(losses).sum(), "train/gradient_norm": norm})
+
+    def validation_step(self, micro: Any, index: int) -> None:
+        right = self._logits(micro).argmax(-1) == micro.labels
+        tasks = torch.cat([torch.full((b - a,), task, device=right.device) for task, a, b in micro.slices])
+        self.seen.append(torch.stack([tasks, right.long()]))
+
+    def on_validation_epoch_end(self) -> None:
+        tasks, right = torch.cat(self.seen, dim=1)
+        self.seen.clear()
+        scores = {name: right[tasks == k].float().mean() for k, name in enumerate(TASK_NAMES) if (tasks == k).any()}
+        self.log_dict({f"validation/{name}/accuracy": score for name, score in scores.items()})
+        self.log("validation/macro_accuracy", torch.stack(list(scores.values())).mean(), prog_bar=True)
+
+    def predict_step(self, micro: Any, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Row ids [B] and logits [B, 3]."""
+        return micro.rows.cpu(), self._logits(micro).cpu()
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        optimizer = torch.optim.AdamW(self._groups(), fused=True)
+        steps = max(1, int(self.trainer.estimated_stepping_batches))
+        warmup = max(1, int(steps * self.config.train.warmup))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate(steps, warmup))
+        return {"optimizer": optimizer, "lr_scheduler": schedule}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in trained}
+
+    def _logits(self, micro: Any) -> torch.Tensor:
+        shifted = [((task + 1) % len(TASK_NAMES), a, b) for task, a, b in micro.slices]
+        return self.network(micro.inputs, micro.slices, shifted if self.swap_branches else None)
+
+    def _loss(self, micro: Any) -> torch.Tensor:
+        return (functional.cross_entropy(self._logits(micro), micro.labels, reduction="none") * micro.weights).sum()
+
+    def _check(self, loss: torch.Tensor, step: list) -> None:
+        if not torch.isfinite(loss):
+            rows = torch.cat([micro.rows for micro in step]).tolist()
+            raise FloatingPointError(
+                f"loss is {loss.item()} at step {self.global_step}, rows {rows[:8]} and {max(0, len(rows) - 8)} more; "
+                "lower model.lr, lengthen train.warmup, or set trainer.precision=32-true"
+            )
+
+    def _clip(self, optimizer: Any) -> torch.Tensor:
+        limit = self.config.train.clip or float("inf")
+        trained = [p for group in optimizer.param_groups for p in group["params"]]
+        return torch.nn.utils.clip_grad_norm_(trained, limit)
+
+    def _groups(self) -> list[dict[str, Any]]:
+        model, decay = self.config.model, self.config.train.weight_decay
+        rates = {"trunk": model.lr, "adapters": model.lr, "private": model.private_lr, "gates": model.gate_lr}
+        groups = []
+        for part, parameters in self.network.parts().items():
+            trained = [p for p in parameters if p.requires_grad]
+            rate = rates.get(part, model.head_lr)
+            matrices, vectors = [p for p in trained if p.dim() > 1], [p for p in trained if p.dim() <= 1]
+            groups += [{"params": matrices, "lr": rate, "weight_decay": decay}] if matrices else []
+            groups += [{"params": vectors, "lr": rate, "weight_decay": 0.0}] if vectors else []
+        return groups
+
+    def _rate(self, steps: int, warmup: int):
+        schedule = self.config.train.schedule
+
+        def factor(step: int) -> float:
+            if step < warmup:
+                return (step + 1) / warmup
+            left = max(0.0, (steps - step) / max(1, steps - warmup))
+            if schedule is Schedule.cosine:
+                return 0.5 - 0.5 * float(torch.cos(torch.tensor(torch.pi * left)))
+            return left if schedule is Schedule.linear else 1.0
+
+        return factor

@@ -1,0 +1,61 @@
+"""A trained network on disk and back: safetensors only.
+
+model/trunk/ (weights, or the adapter as peft keeps it), model/heads.safetensors, model/private.safetensors,
+model/tokenizer/, model/template.json, model/config.yaml
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from omegaconf import OmegaConf
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from relevance.config import Config
+from relevance.errors import UserError
+from relevance.model.network import Network, build
+
+OWN_PARTS = ("heads", "private")  # beside the trunk
+
+
+def save(network: Network, tokenizer, config: Config, template: dict, folder: Path) -> None:
+    """Everything needed to score pairs again; an adapter cell leaves its frozen backbone where it is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    network.trunk.save_pretrained(folder / "trunk")
+    for name in OWN_PARTS:
+        part: nn.Module | None = getattr(network, name)
+        if part is not None:
+            save_file(_tensors(part), folder / f"{name}.safetensors")
+    tokenizer.save_pretrained(folder / "tokenizer")
+    (folder / "template.json").write_text(json.dumps(template, indent=1, sort_keys=True))
+    (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.structured(config)))
+
+
+def load(folder: Path) -> tuple[Network, Config]:
+    """The network `save` wrote, its logits equal; UserError where the folder holds no model."""
+    if not (folder / "config.yaml").is_file():
+        raise UserError(f"{folder}: holds no model; train the cell with save=all rerun=true")
+    settings = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(folder / "config.yaml"))
+    config: Config = OmegaConf.to_object(settings)
+    if config.model.lora.r:
+        network, _ = build(config)
+        _load_adapter(network, folder / "trunk")
+    else:
+        whole = dataclasses.replace(config.model, backbone=str(folder / "trunk"))
+        network, _ = build(dataclasses.replace(config, model=whole), folder / "tokenizer")
+    for name in OWN_PARTS:
+        part = getattr(network, name)
+        if part is not None:
+            part.load_state_dict(load_file(folder / f"{name}.safetensors"))
+    return network.eval(), config
+
+
+def _tensors(part: nn.Module) -> dict:
+    return {name: tensor.contiguous().clone() for name, tensor in part.state_dict().items()}
+
+
+def _load_adapter(network: Network, folder: Path) -> None:
+    from peft import set_peft_model_state_dict
+
+    set_peft_model_state_dict(network.trunk, load_file(folder / "adapter_model.safetensors"))

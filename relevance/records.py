@@ -1,0 +1,41 @@
+"""What MLflow knows of a sweep, as plain values: written by tracking, read by the report.
+
+CellRecord(cell="llm-mhp[private.kind=lora]-joint-s0", model="llm", routing="mhp", seed=0, ...)
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class CellRecord:
+    """One cell of a sweep; of the runs of its fingerprint the newest FINISHED one counts."""
+
+    cell: str  # "llm-mhp[private.kind=lora]-joint-s0"
+    model: str
+    routing: str
+    task_mix: str
+    variant: str  # "" when nothing differs from the defaults
+    seed: int
+    fingerprint: str
+    data_digest: str
+    status: str  # FINISHED | FAILED | KILLED | RUNNING | MISSING
+    run_id: str  # "" when missing
+    git_sha: str
+    dirty: bool
+    reason: str  # first line of the failure, "" otherwise
+    folder: Path  # <outputs>/cells/<fingerprint[:16]>: validation.parquet, test.parquet, config.yaml
+    metrics: dict[str, float]  # test/accuracy, seconds, params/trainable, train/rows_per_second, ...
+    versions: dict[str, str]  # package versions the cell logged
+
+
+@dataclass(frozen=True)
+class SweepRecord:
+    """A parent run and the cells it was asked for, in its order."""
+
+    name: str
+    run_id: str
+    command: str
+    fingerprint: str
+    outputs: Path  # rows lie at <outputs>/data/<data_digest[:16]>/rows.parquet
+    cells: tuple[CellRecord, ...]

@@ -1,0 +1,165 @@
+"""Cells → the rows of the table, one table per data digest: cells equal in all but seed are one row.
+
+model  routing  task_mix  variant  cells        values [finished seeds, 8]
+llm    mhp      joint              s0, s1, s2   0.871, 0.902, ..., micro, macro
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from relevance import predictions
+from relevance.errors import UserError
+from relevance.identity import data_folder
+from relevance.records import CellRecord, SweepRecord
+from relevance.report.floors import ensure_floors, noise_ceiling, unlearnable
+from relevance.report.scores import COLUMNS, Scores, score_predictions, task_codes
+from relevance.tasks import SPLITS, TASK_INDEX, TASK_NAMES
+
+ROUTINGS = ("none", "prefix", "mh", "mhp", "prefix_mh", "prefix_mhp")  # the order of the table
+SINGLE = "single_"  # a task mix of one task
+CEILING = ("ceiling", "label noise")
+FINISHED = "FINISHED"
+TOLERANCE = 1e-6  # between an accuracy in MLflow and the one its file gives
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells equal in all but seed, by seed, each with its scores or, unfinished, None."""
+
+    cells: tuple[CellRecord, ...]
+    scores: tuple[Scores | None, ...]
+
+    @property
+    def labels(self) -> tuple[str, str, str, str]:
+        """Model, routing, task mix and variant."""
+        return _labels(self.cells[0])
+
+    @property
+    def finished(self) -> int:
+        """How many of the cells have scores."""
+        return sum(scores is not None for scores in self.scores)
+
+    @property
+    def values(self) -> np.ndarray:
+        """Accuracies in the order of COLUMNS, 0 to 1 [finished seeds, 8]; NaN where a task is absent."""
+        return np.array([scores.columns for scores in self.scores if scores]).reshape(-1, len(COLUMNS))
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean over finished seeds [8]; NaN throughout when none finished."""
+        return self.values.mean(axis=0) if self.finished else np.full(len(COLUMNS), np.nan)
+
+    @property
+    def sd(self) -> np.ndarray:
+        """Sample standard deviation over finished seeds [8]; NaN below two seeds."""
+        return self.values.std(axis=0, ddof=1) if self.finished > 1 else np.full(len(COLUMNS), np.nan)
+
+    @property
+    def unfinished(self) -> str:
+        """What became of the others: "failed", "failed, missing" or ""."""
+        return ", ".join(dict.fromkeys(c.status.lower() for c in self.cells if c.status != FINISHED))
+
+    def metric(self, name: str) -> float:
+        """Mean of an MLflow metric over the finished cells that logged it; NaN when none did."""
+        logged = [c.metrics[name] for c in self.cells if c.status == FINISHED and name in c.metrics]
+        return sum(logged) / len(logged) if logged else float("nan")
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """All rows on one table of pairs, with what they are read against."""
+
+    digest: str
+    sizes: dict[str, int]  # rows of train, validation and test
+    n: np.ndarray  # test rows per task [6]
+    rows: tuple[Row, ...]
+    references: dict[tuple[str, str], Scores]  # FLOORS as ("floor", name), then CEILING where data states it
+    unlearnable: tuple[str, ...]  # tasks on which the lexical floor is the majority floor
+
+    @property
+    def best(self) -> np.ndarray:
+        """True where a row has the highest mean of its column, exactly; all rows that tie [rows, 8].
+
+        Micro and macro compare only rows that were tested on every task of the data.
+        """
+        means = np.array([row.mean for row in self.rows]).reshape(-1, len(COLUMNS))
+        tasks = len(TASK_NAMES)
+        means[[self.partial(row) for row in self.rows], tasks:] = np.nan
+        highest = np.max(means, axis=0, initial=-np.inf, where=~np.isnan(means))
+        return means == highest
+
+    def partial(self, row: Row) -> bool:
+        """Whether a row finished on some tasks of the data and not on others."""
+        absent = np.isnan(row.mean[: len(TASK_NAMES)])[self.n > 0]
+        return row.finished > 0 and bool(absent.any())
+
+
+def matrices(sweep: SweepRecord) -> list[Matrix]:
+    """One matrix per data digest, in the order of the sweep.
+
+    Raises UserError where a table of pairs or a predictions file is absent or does not match its run.
+    """
+    if not sweep.cells:
+        raise UserError(f"sweep {sweep.name}: holds no cells; choose another with sweep=NAME")
+    digests = list(dict.fromkeys(cell.data_digest for cell in sweep.cells))
+    return [_matrix(sweep, digest) for digest in digests]
+
+
+def _matrix(sweep: SweepRecord, digest: str) -> Matrix:
+    path = data_folder(sweep.outputs, digest) / "rows.parquet"
+    if not path.is_file():
+        raise UserError(
+            f"rows {path}: no such file; give outputs=FOLDER of the sweep, or run the sweep again"
+        )
+    table = pq.read_table(path, columns=["split", "task"])
+    test = task_codes(table.filter(pc.equal(table["split"], "test"))["task"])
+    references = {("floor", name): score_predictions(floor) for name, floor in ensure_floors(path).items()}
+    ceiling = noise_ceiling(path)
+    return Matrix(
+        digest=digest,
+        sizes={split: int(pc.sum(pc.equal(table["split"], split)).as_py() or 0) for split in SPLITS},
+        n=np.bincount(test, minlength=len(TASK_NAMES)),
+        rows=_rows([cell for cell in sweep.cells if cell.data_digest == digest]),
+        references=references if ceiling is None else {**references, CEILING: ceiling},
+        unlearnable=tuple(unlearnable(path)),
+    )
+
+
+def _rows(cells: list[CellRecord]) -> tuple[Row, ...]:
+    groups: dict[tuple, list[CellRecord]] = {}
+    for cell in sorted(cells, key=lambda cell: (_order(cell), cell.seed, cell.cell)):
+        groups.setdefault(_labels(cell), []).append(cell)
+    return tuple(
+        Row(tuple(group), tuple(_scores(cell) if cell.status == FINISHED else None for cell in group))
+        for group in groups.values()
+    )
+
+
+def _labels(cell: CellRecord) -> tuple[str, str, str, str]:
+    return cell.model, cell.routing, cell.task_mix, cell.variant
+
+
+def _order(cell: CellRecord) -> tuple:
+    known = ROUTINGS.index(cell.routing) if cell.routing in ROUTINGS else len(ROUTINGS)
+    single = TASK_INDEX.get(cell.task_mix.removeprefix(SINGLE), -1)
+    return cell.model, known, cell.routing, cell.task_mix != "joint", single, cell.task_mix, cell.variant
+
+
+def _scores(cell: CellRecord) -> Scores:
+    """Scores of the cell's test predictions, checked against what its run logged."""
+    path = cell.folder / "test.parquet"
+    try:
+        scores = score_predictions(predictions.read(path))
+    except UserError as error:
+        raise UserError(f"cell {cell.cell}: {error}") from error
+    for task, accuracy in zip(TASK_NAMES, scores.accuracy, strict=True):
+        logged = cell.metrics.get(f"test/{task}/accuracy", accuracy)
+        if not np.isclose(logged, accuracy, rtol=0, atol=TOLERANCE, equal_nan=True):
+            raise UserError(
+                f"cell {cell.cell}: {path} gives {task} accuracy {accuracy:.6f}, its run "
+                f"{cell.run_id} logged {logged:.6f}; the file is of another run: run it again with rerun=true"
+            )
+    return scores

@@ -1,0 +1,80 @@
+"""Predicted and true labels → accuracy and macro-F1 per task, micro and macro.
+
+task         query_item  query_query  ...  →  confusion [6, 3, 3] = counts by task, label, predicted
+label                 2            1
+predicted             2            0
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from relevance.tasks import LABELS, TASK_INDEX, TASK_NAMES
+
+COLUMNS = (*TASK_NAMES, "micro", "macro")  # of every table of accuracies
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Everything the tables say of one set of predictions; a task without rows is NaN."""
+
+    confusion: np.ndarray  # [6, 3, 3] counts by task, label, predicted
+
+    @property
+    def n(self) -> np.ndarray:
+        """Rows per task [6]."""
+        return self.confusion.sum(axis=(1, 2))
+
+    @property
+    def accuracy(self) -> np.ndarray:
+        """Accuracy per task [6], 0 to 1."""
+        return _share(np.trace(self.confusion, axis1=1, axis2=2), self.n)
+
+    @property
+    def macro_f1(self) -> np.ndarray:
+        """Mean over the three labels of F1 per task [6]; a label never given and never predicted scores 0."""
+        hits = np.diagonal(self.confusion, axis1=1, axis2=2)
+        f1 = np.nan_to_num(_share(2 * hits, self.confusion.sum(axis=1) + self.confusion.sum(axis=2)))
+        return np.where(self.n > 0, f1.mean(axis=1), np.nan)
+
+    @property
+    def micro(self) -> float:
+        """Accuracy over all rows."""
+        return float(_share(np.trace(self.confusion.sum(axis=0)), self.n.sum()))
+
+    @property
+    def macro(self) -> float:
+        """Mean of the accuracies of the tasks present."""
+        return float(np.mean(self.accuracy[self.n > 0])) if self.n.any() else float("nan")
+
+    @property
+    def columns(self) -> np.ndarray:
+        """Values in the order of COLUMNS [8]."""
+        return np.array([*self.accuracy, self.micro, self.macro])
+
+
+def score(task: np.ndarray, label: np.ndarray, predicted: np.ndarray) -> Scores:
+    """Scores from task codes, labels and predicted labels, all integers [N]."""
+    tasks, labels = len(TASK_NAMES), len(LABELS)
+    cell = (task.astype(np.int64) * labels + label) * labels + predicted
+    counts = np.bincount(cell, minlength=tasks * labels * labels)
+    return Scores(counts.reshape(tasks, labels, labels))
+
+
+def score_predictions(predictions: pa.Table) -> Scores:
+    """Scores of a table of relevance.predictions."""
+    label, predicted = (predictions[name].to_numpy() for name in ("label", "predicted"))
+    return score(task_codes(predictions["task"]), label, predicted)
+
+
+def task_codes(column: pa.ChunkedArray) -> np.ndarray:
+    """Task names as places in TASK_NAMES [N]."""
+    encoded = column.cast(pa.string()).combine_chunks().dictionary_encode()
+    codes = np.array([TASK_INDEX[name] for name in encoded.dictionary.to_pylist()], dtype=np.int64)
+    return codes[encoded.indices.to_numpy()]
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """part / whole, NaN where whole is 0."""
+    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)

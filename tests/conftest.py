@@ -1,0 +1,85 @@
+"""Tiny backbones with random weights, made once per test run: real architectures, real tokenizers, no download."""
+
+from pathlib import Path
+
+import pytest
+
+WORDS = "red blue green steel wood lamp chair table usb cable charger cup plate query item type : small large 10 20".split()
+
+
+def _tokenizer(special: dict[str, str], template: bool):
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    names = list(special.values())
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=names, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator([" ".join(WORDS)] * 4, trainer)
+    if template:
+        ids = [(name, tokenizer.token_to_id(name)) for name in names]
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ids
+        )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=64, **special)
+
+
+def make_decoder(folder: Path) -> Path:
+    from transformers import AutoModel, Qwen3Config
+
+    tokenizer = _tokenizer({"pad_token": "<pad>", "eos_token": "<eos>"}, template=False)
+    config = Qwen3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+        max_position_embeddings=64,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return _save(AutoModel.from_config(config), tokenizer, folder)
+
+
+def make_encoder(folder: Path, kind: str = "modernbert") -> Path:
+    from transformers import AutoConfig, AutoModel
+
+    names = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+    tokenizer = _tokenizer(names, template=True)
+    config = AutoConfig.for_model(
+        kind,
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=64,
+        pad_token_id=tokenizer.pad_token_id,
+        cls_token_id=tokenizer.cls_token_id,
+        sep_token_id=tokenizer.sep_token_id,
+        bos_token_id=None,
+        eos_token_id=None,
+    )
+    return _save(AutoModel.from_config(config), tokenizer, folder)
+
+
+def _save(model, tokenizer, folder: Path) -> Path:
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def backbones(tmp_path_factory) -> dict[str, Path]:
+    """Folders of tiny backbones: llm (qwen3), ce (modernbert, pre-norm) and bert (post-norm, pooler in the backbone)."""
+    import torch
+
+    torch.manual_seed(0)
+    root = tmp_path_factory.mktemp("backbones")
+    return {
+        "llm": make_decoder(root / "llm"),
+        "ce": make_encoder(root / "ce"),
+        "bert": make_encoder(root / "bert", "bert"),
+    }

@@ -1,0 +1,108 @@
+"""A sweep on disk without training: cells of known accuracy on a small table of pairs."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from relevance import predictions
+from relevance.records import CellRecord, SweepRecord
+from relevance.report.scores import score_predictions
+from relevance.tasks import TASK_NAMES
+
+DIGEST = "d1" * 32
+TEST_ROWS = 20  # of each task
+SHA = "9d" * 20
+
+
+def pairs(tasks: tuple[str, ...] = TASK_NAMES, clean_wrong: int = 1) -> pd.DataFrame:
+    """Per task 40 training, 4 validation and 20 test rows; `clean_wrong` test labels of each are noise."""
+    rng = np.random.default_rng(0)
+    words = np.array(["red", "blue", "shoe", "boot", "lace", "sole", "heel", "cap"])
+    frames = []
+    for task in tasks:
+        split = ["train"] * 40 + ["validation"] * 4 + ["test"] * TEST_ROWS
+        text = [" ".join(rng.choice(words, 3)) for _ in range(2 * len(split))]
+        frame = pd.DataFrame({"split": split, "task": task, "left": text[::2], "right": text[1::2]})
+        frame["label"] = np.arange(len(frame), dtype=np.int8) % 3
+        frame["label_clean"] = frame["label"]
+        noisy = frame.index[frame["split"] == "test"][:clean_wrong]
+        frame.loc[noisy, "label_clean"] = (frame.loc[noisy, "label"] + 1) % 3
+        frames.append(frame)
+    table = pd.concat(frames, ignore_index=True)
+    table.insert(0, "row", np.arange(len(table), dtype=np.int64))
+    return table
+
+
+class Study:
+    """A sweep that grows cell by cell."""
+
+    def __init__(self, folder: Path) -> None:
+        self.outputs = folder / "outputs"
+        self.reports = folder / "reports"
+        self.cells: list[CellRecord] = []
+        self.tables: dict[str, pd.DataFrame] = {}
+
+    def table(self, table: pd.DataFrame, digest: str = DIGEST) -> Path:
+        """Leave rows.parquet of a digest; returns its path."""
+        path = self.outputs / "data" / digest[:16] / "rows.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.to_parquet(path)
+        self.tables[digest] = table
+        return path
+
+    def cell(self, name: str, wrong: int | None = 0, **changes: object) -> CellRecord:
+        """Add "model-routing-mix-sN"; `wrong` test rows of each of its tasks are wrong, None: it failed."""
+        model, routing, mix, seed = name.split("-")
+        digest = changes.get("data_digest", DIGEST)
+        fingerprint = f"{len(self.cells):016x}" * 4
+        cell = CellRecord(
+            cell=name, model=model, routing=routing, task_mix=mix, variant="", seed=int(seed[1:]),
+            fingerprint=fingerprint, data_digest=digest, status="FINISHED", run_id=f"run{len(self.cells)}",
+            git_sha=SHA, dirty=False, reason="", folder=self.outputs / "cells" / fingerprint[:16],
+            metrics={}, versions={"torch": "2.13.0"},
+        )  # fmt: skip
+        if wrong is None:
+            cell = replace(cell, status="FAILED", reason="RuntimeError: boom")
+        else:
+            cell = replace(cell, metrics=self._predict(cell, wrong))
+        self.cells.append(replace(cell, **changes))
+        return self.cells[-1]
+
+    def _predict(self, cell: CellRecord, wrong: int) -> dict[str, float]:
+        rows = self.tables[cell.data_digest].query("split == 'test'")
+        rows = rows[rows["task"].map(lambda task: cell.task_mix in ("joint", f"single_{task}"))]
+        label = rows["label"].to_numpy()
+        hit = rows.groupby("task").cumcount().to_numpy() >= wrong
+        p = np.eye(3)[np.where(hit, label, (label + 1) % 3)]
+        table = predictions.table(rows["row"].to_numpy(), rows["task"].to_numpy(), label, p)
+        predictions.write(table, cell.folder / "test.parquet")
+        scores = score_predictions(table)
+        logged = {f"test/{t}/accuracy": a for t, a in zip(TASK_NAMES, scores.accuracy, strict=True) if a == a}
+        return {**logged, "seconds": 61.4, "params/trainable": 12345.0, "train/rows_per_second": 987.0}
+
+    def sweep(self, name: str = "nightly") -> SweepRecord:
+        command = "python -m relevance.run -m routing=prefix,mh,mhp model=llm,ce"
+        return SweepRecord(name, "parent", command, "f" * 64, self.outputs, tuple(self.cells))
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    """A sweep without cells on a table of all six tasks."""
+    study = Study(tmp_path)
+    study.table(pairs())
+    return study
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Study:
+    """A sweep without cells or data."""
+    return Study(tmp_path)
+
+
+@pytest.fixture(name="pairs")
+def pairs_fixture():
+    """The maker of small tables of pairs."""
+    return pairs

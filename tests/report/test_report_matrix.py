@@ -1,0 +1,119 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from relevance.errors import UserError
+from relevance.report.matrix import CEILING, matrices
+from relevance.report.scores import COLUMNS
+
+MICRO, MACRO = COLUMNS.index("micro"), COLUMNS.index("macro")
+
+
+def only(study):
+    (matrix,) = matrices(study.sweep())
+    return matrix
+
+
+def test_seeds_fold_into_mean_and_sample_deviation(study):
+    for seed, wrong in enumerate((2, 4, 9)):
+        study.cell(f"llm-mhp-joint-s{seed}", wrong)
+    (row,) = only(study).rows
+    values = [18 / 20, 16 / 20, 11 / 20]
+    assert row.mean == pytest.approx(np.full(8, np.mean(values)), abs=1e-12)
+    assert row.sd == pytest.approx(np.full(8, np.std(values, ddof=1)), abs=1e-12)
+
+
+def test_one_seed_has_no_deviation(study):
+    study.cell("llm-mhp-joint-s0", 2)
+    assert np.isnan(only(study).rows[0].sd).all()
+
+
+def test_rows_come_by_model_routing_and_mix_joint_first(study):
+    for name in ("llm-mhp-joint-s0", "llm-prefix-joint-s0", "ce-mh-single_type_type-s0", "ce-mh-equal-s0"):
+        study.cell(name)
+    study.cell("ce-mh-joint-s0", variant="lora.r=8")
+    study.cell("ce-mh-joint-s1")
+    study.cell("ce-prefix_mh-joint-s0")
+    study.cell("ce-none-joint-s0")
+    assert [row.labels for row in only(study).rows] == [
+        ("ce", "none", "joint", ""),
+        ("ce", "mh", "joint", ""),
+        ("ce", "mh", "joint", "lora.r=8"),
+        ("ce", "mh", "equal", ""),
+        ("ce", "mh", "single_type_type", ""),
+        ("ce", "prefix_mh", "joint", ""),
+        ("llm", "prefix", "joint", ""),
+        ("llm", "mhp", "joint", ""),
+    ]
+
+
+def test_best_marks_all_that_tie_and_leaves_floors_out(study):
+    for name, wrong in (("ce-mh-joint-s0", 9), ("llm-mh-joint-s0", 8), ("llm-mhp-joint-s0", 8)):
+        study.cell(name, wrong)
+    matrix = only(study)
+    assert matrix.best.tolist() == [[False] * 8, [True] * 8, [True] * 8]
+    assert matrix.references[CEILING].accuracy[0] > matrix.rows[1].mean[0]
+
+
+def test_a_single_task_row_competes_for_its_task_but_not_for_micro_and_macro(study):
+    study.cell("llm-mh-joint-s0", 5)
+    study.cell("llm-mh-single_item_item-s0", 1)
+    joint, single = only(study).rows
+    task = COLUMNS.index("item_item")
+    assert np.flatnonzero(~np.isnan(single.mean)).tolist() == [task, MICRO, MACRO]
+    best = only(study).best
+    assert best[1].nonzero()[0].tolist() == [task]
+    assert best[0, [MICRO, MACRO]].all()
+    assert only(study).partial(single)
+    assert not only(study).partial(joint)
+
+
+def test_unfinished_seeds_leave_the_mean_to_the_others(study):
+    study.cell("llm-mh-joint-s0", 5)
+    study.cell("llm-mh-joint-s1", None)
+    study.cell("llm-mh-joint-s2", None, status="MISSING")
+    (row,) = only(study).rows
+    assert row.mean[0] == pytest.approx(15 / 20)
+    assert (row.finished, row.unfinished) == (1, "failed, missing")
+
+
+def test_fewer_than_six_tasks(bare, pairs):
+    bare.table(pairs(("query_item", "type_type")))
+    bare.cell("ce-mh-joint-s0", 4)
+    matrix = only(bare)
+    assert matrix.n.tolist() == [20, 0, 0, 0, 0, 20]
+    assert matrix.rows[0].mean[[0, 5, MICRO, MACRO]] == pytest.approx([0.8] * 4)
+    assert not matrix.partial(matrix.rows[0])
+    assert matrix.best[0].tolist() == [True, False, False, False, False, True, True, True]
+
+
+def test_each_table_of_pairs_has_a_matrix_of_its_own(study, pairs):
+    study.table(pairs(("query_item",)), "e2" * 32)
+    study.cell("ce-mh-joint-s0", 4)
+    study.cell("ce-mh-joint-s0", 8, data_digest="e2" * 32, variant="data.rows=500")
+    first, second = matrices(study.sweep())
+    assert (first.n.sum(), second.n.sum()) == (120, 20)
+    assert (first.rows[0].mean[0], second.rows[0].mean[0]) == pytest.approx((0.8, 0.6))
+
+
+def test_a_file_of_another_run_is_refused(study):
+    cell = study.cell("llm-mhp-joint-s0", 4)
+    study.cells[0] = replace(cell, metrics={**cell.metrics, "test/item_item/accuracy": 0.800002})
+    with pytest.raises(UserError, match=r"llm-mhp-joint-s0.*item_item accuracy 0\.800000.*logged 0\.800002"):
+        matrices(study.sweep())
+
+
+def test_absent_predictions_and_rows_name_the_cell_and_the_file(study):
+    cell = study.cell("llm-mhp-joint-s0")
+    (cell.folder / "test.parquet").unlink()
+    with pytest.raises(UserError, match=r"llm-mhp-joint-s0.*test\.parquet.*rerun=true"):
+        matrices(study.sweep())
+    study.cells[0] = replace(cell, data_digest="ab" * 32)
+    with pytest.raises(UserError, match=r"rows\.parquet: no such file; give outputs="):
+        matrices(study.sweep())
+
+
+def test_a_sweep_without_cells_is_refused(study):
+    with pytest.raises(UserError, match="sweep nightly: holds no cells"):
+        matrices(study.sweep())

@@ -1,0 +1,133 @@
+import re
+from dataclasses import replace
+
+import pytest
+
+from relevance.report.matrix import matrices
+from relevance.report.render import escape, markdown, slug, write_report
+
+
+def text(study) -> str:
+    sweep = study.sweep()
+    return markdown(sweep, matrices(sweep))
+
+
+def line(page: str, *words: str) -> list[str]:
+    """The cells of the first table row that starts with these words."""
+    rows = [
+        [cell.strip() for cell in row.strip("|").split("|")] for row in page.splitlines() if row[:1] == "|"
+    ]
+    return next(row for row in rows if row[: len(words)] == list(words))
+
+
+@pytest.fixture
+def grid(study):
+    study.cell("ce-prefix-joint-s0", 6)
+    study.cell("ce-prefix-joint-s1", 8)
+    study.cell("ce-mh-joint-s0", None)
+    study.cell("llm-mhp-joint-s0", 2)
+    study.cell("llm-mhp-joint-s1", None, status="MISSING", run_id="", reason="")
+    study.cell("llm-mh-joint-s0", None, status="RUNNING", reason="")
+    study.cell("llm-mh-single_item_item-s0", 1, dirty=True)
+    return study
+
+
+def test_mean_deviation_bold_and_seeds(grid):
+    page = text(grid)
+    assert line(page, "ce", "prefix")[4:6] == ["2", "65.0 ± 7.1"]
+    assert line(page, "llm", "mhp")[4:8] == ["1 of 2", "**90.0**", "**90.0**", "90.0"]
+    assert line(page, "llm", "mh", "single_item_item")[5:] == ["—", "—", "**95.0**", *"———", "95.0", "95.0"]
+
+
+def test_unfinished_cells_are_shown_and_counted(grid):
+    page = text(grid)
+    assert line(page, "ce", "mh")[4:] == ["0 of 1", *["failed"] * 8]
+    assert line(page, "llm", "mh", "joint")[4:] == ["0 of 1", *["running"] * 8]
+    assert "7 cells: 4 finished, 1 failed, 1 missing, 1 running." in page
+    assert "- ce-mh-joint-s0 failed: RuntimeError: boom" in page
+    assert "- llm-mhp-joint-s1 missing\n" in page
+
+
+def test_notes_say_only_what_holds(grid, study):
+    page = text(grid)
+    assert "stay out of the bold" in page
+    assert "Where seeds read" in page
+    assert "1 of 7 cells ran from a working tree with uncommitted changes" in page
+    study.cells = study.cells[:2]
+    page = text(study)
+    assert "stay out of the bold" not in page
+    assert "Where seeds read" not in page
+    assert "uncommitted" not in page
+
+
+def test_header_states_data_and_n(grid):
+    page = text(grid)
+    assert "Data `d1d1d1d1d1d1`: 240 train, 24 validation, 120 test rows." in page
+    assert "    python -m relevance.run -m routing=prefix,mh,mhp model=llm,ce\n" in page
+    assert line(page, "model")[4:7] == ["seeds", "query_item n=20", "query_query n=20"]
+    assert line(page, "ceiling")[5:] == ["95.0"] * 8
+
+
+def test_an_absent_task_is_a_dash_even_for_a_failed_cell(bare, pairs):
+    bare.table(pairs(("query_item", "type_type")))
+    bare.cell("ce-mh-joint-s0", 4)
+    bare.cell("ce-mhp-joint-s0", None)
+    page = text(bare)
+    assert line(page, "ce", "mh")[5:] == ["**80.0**", *"————", *["**80.0**"] * 3]
+    assert line(page, "ce", "mhp")[5:] == ["failed", *"————", *["failed"] * 3]
+
+
+def test_the_floor_that_could_not_learn_is_named(bare, pairs):
+    table = pairs()
+    table.loc[(table["task"] == "item_type") & (table["split"] == "train"), "label"] = 1
+    bare.table(table.astype({"label": "int8"}))
+    bare.cell("ce-mh-joint-s0", 4)
+    assert "Lexical is the majority on item_type: fewer than two labels in training." in text(bare)
+
+
+def test_cost_shows_means_and_dashes(grid):
+    cost = text(grid).split("## Cost")[1]
+    assert line(cost, "ce", "prefix")[4:] == ["12,345", "987", "61"]
+    assert line(cost, "ce", "mh")[4:] == ["—"] * 3
+
+
+def test_text_from_outside_is_escaped(study):
+    study.cell("ce-mh-joint-s0", None, variant="a|b`<i>", reason="KeyError: '|'\n<script>")
+    page = text(study)
+    assert r"a\|b\`&lt;i&gt;" in page
+    assert "<script>" not in page
+    widths = {
+        len(re.split(r"(?<!\\)\|", row)) for row in page.split("## Cost")[0].splitlines() if row[:1] == "|"
+    }
+    assert len(widths) == 1
+
+
+def test_escape():
+    assert escape("a\n b\\c [x](y) *z* & <b>") == r"a b\\c \[x\](y) \*z\* &amp; &lt;b&gt;"
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "a/../b", "../x", "ü", "x" * 200, "a b"])
+def test_slug_is_a_safe_folder_name(name):
+    made = slug(name)
+    assert re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}", made)
+    assert slug(made) == made
+
+
+def test_slug_keeps_good_names_and_tells_others_apart():
+    assert slug("sweep-1f.0_A") == "sweep-1f.0_A"
+    assert len({slug("a b"), slug("a/b"), slug("a-b")}) == 3
+
+
+def test_the_same_runs_give_the_same_bytes(grid, tmp_path):
+    first, second = (write_report(grid.sweep(), tmp_path / name) for name in ("one", "two"))
+    names = sorted(path.name for path in first.iterdir())
+    assert names == ["cells.csv", "heatmap.png", "matrix.md", "provenance.json"]
+    for name in names:
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_the_order_of_the_cells_does_not_change_the_table(grid):
+    sweep = grid.sweep()
+    turned = replace(sweep, cells=sweep.cells[::-1])
+    tables = [markdown(s, matrices(s)).split(" cells: ")[0] for s in (sweep, turned)]
+    assert tables[0] == tables[1]
