@@ -25,7 +25,7 @@ class InTurn(Launcher):
         self.config, self.loader = config, hydra_context.config_loader
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from relevance.run import launch
+        from relevance.compose import launch
 
         cells = [self.loader.load_sweep_config(self.config, list(words)) for words in job_overrides]
         launch([(cell, cell.hydra.runtime.choices) for cell in cells])

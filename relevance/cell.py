@@ -1,5 +1,6 @@
 """One cell: fit, score validation and test once, save. Cell in → predictions, model folder and metrics out."""
 
+import logging
 import platform
 import shutil
 import sys
@@ -70,10 +71,10 @@ class Pace(Callback):
 def train_cell(cell: Cell, run: Run) -> dict[str, float]:
     """Train and score one cell; its folder then holds predictions, config and (save=all) the model."""
     started, config = time.perf_counter(), cell.config
+    _quiet()
     shutil.rmtree(cell.folder, ignore_errors=True)
     cell.folder.mkdir(parents=True)
     (cell.folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.structured(config)))
-    _quiet()
     L.seed_everything(config.seed, verbose=False)
     network, tokenizer = build(config)
     data = pairs_module(config, cell.rows, tokenizer, cell.backbone_digest)
@@ -201,10 +202,13 @@ def _sizes(network: Network) -> dict[str, float]:
 
 
 def _quiet() -> None:
-    """Lightning's advice that does not apply to us."""
-    import logging
-
+    """Silence advice of libraries to each other, each for the reason given; all else is shown."""
     for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")  # batches are cut from memory maps
-    warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
+        logging.getLogger(name).setLevel(logging.WARNING)  # which devices there are, at every Trainer
+    for message in (
+        ".*does not have many workers.*",  # batches are cut from memory maps: workers would only copy
+        ".*LeafSpec.* is deprecated",  # lightning asks torch by an old name
+        ".*is_gradient_checkpointing.* is deprecated",  # peft asks transformers by an old name
+        ".*exists and is not empty.*",  # a cell's own folder, emptied just before
+    ):
+        warnings.filterwarnings("ignore", message)

@@ -17,6 +17,14 @@ QUESTION = ("model", "routing", "task_mix", "train", "trainer")  # with data and
 
 
 @dataclass(frozen=True)
+class Request:
+    """A cell as asked for: its config, and the same choice of groups with nothing else changed."""
+
+    config: Config
+    defaults: Config
+
+
+@dataclass(frozen=True)
 class Cell:
     """One cell, resolved: what to run and what it is called."""
 
@@ -27,6 +35,7 @@ class Cell:
     data_digest: str
     backbone_digest: str
     rows: Path  # rows.parquet
+    train_rows: int  # an epoch holds
 
     @property
     def folder(self) -> Path:

@@ -17,10 +17,9 @@ from relevance.config import Mix
 from relevance.data.rows import Rows, prepare
 from relevance.errors import UserError
 from relevance.estimate import duration, spoken
-from relevance.identity import Cell
+from relevance.identity import Cell, Request
 from relevance.model import backbone
 from relevance.report.floors import ensure_floors
-from relevance.run import Request
 from relevance.tracking import Store
 
 

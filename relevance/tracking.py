@@ -4,6 +4,7 @@ sweep "sweep-1f0c9a2e" (parent run, artifact cells.json) → "llm-mhp-joint-s0" 
 """
 
 import json
+import logging
 import os
 import socket
 import time
@@ -78,6 +79,7 @@ class Store:
         """A client whose schema and experiment exist; made under a lock, since two makers break a fresh SQLite."""
         from mlflow import MlflowClient
 
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # which tables it makes
         self.outputs.mkdir(parents=True, exist_ok=True)
         with FileLock(self.outputs / "store.lock"):
             client = MlflowClient(self.uri)

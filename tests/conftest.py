@@ -8,11 +8,12 @@ WORDS = "red blue green steel wood lamp chair table usb cable charger cup plate 
 
 
 def _tokenizer(special: dict[str, str], template: bool):
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     names = list(special.values())
     trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=names, initial_alphabet=alphabet, show_progress=False)
@@ -25,11 +26,12 @@ def _tokenizer(special: dict[str, str], template: bool):
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=64, **special)
 
 
-def make_decoder(folder: Path) -> Path:
-    from transformers import AutoModel, Qwen3Config
+def make_decoder(folder: Path, kind: str = "qwen3") -> Path:
+    from transformers import AutoConfig, AutoModel
 
     tokenizer = _tokenizer({"pad_token": "<pad>", "eos_token": "<eos>"}, template=False)
-    config = Qwen3Config(
+    config = AutoConfig.for_model(
+        kind,
         vocab_size=len(tokenizer),
         hidden_size=16,
         intermediate_size=32,
@@ -39,6 +41,8 @@ def make_decoder(folder: Path) -> Path:
         head_dim=8,
         max_position_embeddings=64,
         pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
     )
     return _save(AutoModel.from_config(config), tokenizer, folder)
 
@@ -73,13 +77,14 @@ def _save(model, tokenizer, folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def backbones(tmp_path_factory) -> dict[str, Path]:
-    """Folders of tiny backbones: llm (qwen3), ce (modernbert, pre-norm) and bert (post-norm, pooler in the backbone)."""
+    """Folders of tiny backbones: llm (qwen3), gpt2 (absolute positions), ce (modernbert, pre-norm) and bert (post-norm, pooler in the backbone)."""
     import torch
 
     torch.manual_seed(0)
     root = tmp_path_factory.mktemp("backbones")
     return {
         "llm": make_decoder(root / "llm"),
+        "gpt2": make_decoder(root / "gpt2", "gpt2"),
         "ce": make_encoder(root / "ce"),
         "bert": make_encoder(root / "bert", "bert"),
     }

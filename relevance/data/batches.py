@@ -27,7 +27,7 @@ class Examples:
     segments: bool  # the backbone reads token_type_ids
 
 
-@dataclass(frozen=True)
+@dataclass  # not frozen: Lightning moves its tensors to the device in place
 class MicroBatch:
     """B rows padded to their longest; rows of one task stand side by side, `slices` says where."""
 

@@ -15,6 +15,8 @@ import pyarrow.csv
 
 from relevance.errors import UserError
 
+SET_ASIDE = "or set data.on_bad_row=quarantine to set these rows aside and go on without them"
+NONE_LEFT = "no row is left; mend the file"
 LISTED = 20  # rows an error spells out for each kind of fault
 WIDTH = 100  # characters of a value that a person is shown
 SHOWN = ("task", "left", "right", "label", "split", "left_id", "right_id", "source", "weight")
@@ -41,18 +43,20 @@ def shorten(value: object) -> str:
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
 
 
-def error(file: str, faults: Sequence[Fault], counted: str) -> UserError:
-    """One error over every fault; `counted` says how rows are numbered."""
-    total = len(faulty(faults))
-    lines = [f"{file}: {total:,} bad row{'s' * (total != 1)} ({counted})"]
+def error(file: str, faults: Sequence[Fault], counted: str, remedy: str) -> UserError:
+    """One error over every fault; `counted` says how rows are numbered, `remedy` what else helps."""
+    lines = [f"{file}: {_rows(len(faulty(faults)))} at fault ({counted})"]
     for fault in faults:
-        lines.append(f"  {fault.problem}: {len(fault.rows):,} rows; remedy: {fault.remedy}")
+        lines.append(f"  {fault.problem}: {_rows(len(fault.rows))}; remedy: {fault.remedy}")
         shown = zip(fault.rows[:LISTED], fault.values[:LISTED], strict=True)
         lines += [f"    {file} row {row}: {value}" for row, value in shown]
         if len(fault.rows) > LISTED:
             lines.append(f"    … and {len(fault.rows) - LISTED:,} more")
-    lines.append("  or set data.on_bad_row=quarantine to set these rows aside and go on without them")
-    return UserError("\n".join(lines))
+    return UserError("\n".join([*lines, f"  {remedy}"]))
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' * (count != 1)}"
 
 
 def quarantine(path: Path, file: str, faults: Sequence[Fault], table: pa.Table, rows: np.ndarray) -> None:

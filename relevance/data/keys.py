@@ -4,6 +4,7 @@ left_id=["q1", null, "q1"], left=["usb", "hdmi", "usb"] → left=[0, 3, 0]: ids 
 texts of entities that have no id, in one numbering for both sides.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -44,8 +45,10 @@ class Keys:
 
 def of(table: pa.Table) -> Keys:
     """The keys of a table whose tasks and texts have been checked."""
-    left_text, right_text, _ = _numbers(table["left"], table["right"])
-    left_id, right_id, ids = _numbers(table["left_id"], table["right_id"])
+    with ThreadPoolExecutor(2) as pool:  # the costliest step of the door; Arrow lets go of Python's lock
+        texts = pool.submit(_numbers, table["left"], table["right"])
+        left_id, right_id, ids = _numbers(table["left_id"], table["right_id"])
+        left_text, right_text, _ = texts.result()
     return Keys(
         task=pc.index_in(table["task"], pa.array(TASK_NAMES)).to_numpy(),
         left=np.where(left_id < 0, ids + left_text, left_id),

@@ -59,13 +59,26 @@ def _texts_and_ids(keys: Keys) -> list[str]:
     kind = np.concatenate([LEFT_KIND[keys.task], RIGHT_KIND[keys.task]])
     text = np.concatenate([keys.left_text, keys.right_text]) * len(KINDS) + kind
     entity = np.concatenate([keys.left, keys.right]) * len(KINDS) + kind
-    met = np.unique(together(text, entity), return_index=True)[1]
     told = []
-    for one, many in ((text, "equal texts under different ids"), (entity, "ids with different texts")):
-        times = np.bincount(one[met])
-        if (times > 1).any():
-            told.append(f"{many}: {(times > 1).sum():,}, in all {times[times > 1].sum():,} entities")
+    for one, many, words in (
+        (text, entity, "equal texts under different ids"),
+        (entity, text, "ids with different texts"),
+    ):
+        names, entities = _ambiguous(one, many)
+        if names:
+            told.append(f"{words}: {names:,}, in all {entities:,} entities")
     return told
+
+
+def _ambiguous(one: np.ndarray, many: np.ndarray) -> tuple[int, int]:
+    """How many values of `one` [N] stand with several of `many` [N], and with how many in all."""
+    # equal numbers overwrite one another here, so any that differ show without a sort
+    last = np.zeros(one.max() + 1, np.int64)
+    last[one] = many
+    several = np.zeros(len(last), bool)
+    several[one[last[one] != many]] = True
+    rows = several[one]
+    return int(several.sum()), len(np.unique(together(one[rows], many[rows])))
 
 
 def _across_tasks(table: pa.Table, keys: Keys) -> list[str]:

@@ -30,7 +30,7 @@ SPLIT_REMEDY = (
     f"use {', '.join(SPLITS)} in every row (val, valid and dev: rename to validation), or drop the column"
 )
 WEIGHT_REMEDY = "give every row a finite number of 0 or more, or drop the column"
-NUMBER = r"^\s*-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?\s*$"
+NUMBER = r"^\s*-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import pyarrow.json
 import pyarrow.parquet as pq
 
 from relevance.data import utf8
-from relevance.data.faults import Fault, faulty, shorten
+from relevance.data.faults import NONE_LEFT, Fault, error, faulty, shorten
 from relevance.errors import UserError
 
 BLOCK = 1 << 25  # bytes the csv and jsonl parsers hold at once: the longest possible row
@@ -50,9 +50,11 @@ def read(path: Path, columns: dict[str, str]) -> Loaded:
         raise UserError(f"{path}: the file is empty; it needs rows with task, left, right and label")
     try:
         loaded = READERS[path.suffix.lower()](path)
-    except (pa.ArrowException, csv.Error, OSError) as error:
-        raise UserError(f"{path}: cannot be read as {path.suffix}: {error}; write the file anew") from error
-    if not len(loaded.table) and not loaded.faults:
+    except (pa.ArrowException, csv.Error, OSError) as cause:
+        raise UserError(f"{path}: cannot be read as {path.suffix}: {cause}; write the file anew") from cause
+    if not len(loaded.table):
+        if loaded.faults:
+            raise error(str(path), loaded.faults, loaded.counted, NONE_LEFT)
         raise UserError(f"{path}: the file holds no rows")
     names = _renamed(path, loaded.table.column_names, columns)
     return _decoded(replace(loaded, table=loaded.table.rename_columns(names)))
@@ -94,6 +96,8 @@ def _header(path: Path, delimiter: str) -> list[str]:
         "".join(names).encode()
     except UnicodeEncodeError:
         raise UserError(f"{path}: the header (from byte 0) is not UTF-8; {utf8.REMEDY}") from None
+    if not names:
+        raise UserError(f"{path}: the file has no header; its first line names the columns")
     _unique(path, names)
     return names
 
@@ -114,11 +118,7 @@ def _closed(path: Path, table: pa.Table) -> None:
 
 def _jsonl(path: Path) -> Loaded:
     """Arrow's parser where each line is one object of steady types, else line by line."""
-    with path.open("rb") as file:
-        first = file.readline()
-        lines = 1 + sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
-        file.seek(-1, 2)
-        lines -= file.read(1) == b"\n" and lines > 1
+    first, lines = _first_line_and_count(path)
     try:
         keys = _object(first)
         schema = pa.schema([(key, pa.string()) for key, value in keys.items() if isinstance(value, str)])
@@ -131,6 +131,16 @@ def _jsonl(path: Path) -> Loaded:
     if guessed or len(table) != lines:
         return _jsonl_by_line(path)
     return Loaded(table.select(_ordered(keys, table.column_names)), np.arange(1, lines + 1), counted=LINES)
+
+
+def _first_line_and_count(path: Path) -> tuple[bytes, int]:
+    with path.open("rb") as file:
+        first = file.readline()
+        file.seek(0)
+        lines, block = 0, b""
+        while more := file.read(1 << 20):
+            lines, block = lines + more.count(b"\n"), more
+    return first, lines + (not block.endswith(b"\n"))
 
 
 def _ordered(first: Sequence[str], names: list[str]) -> list[str]:
@@ -148,8 +158,8 @@ def _jsonl_by_line(path: Path) -> Loaded:
             try:
                 records.append(_object(line))
                 rows.append(number)
-            except ValueError as error:
-                torn.append((number, f"{error}: {shorten(line)}"))
+            except ValueError as cause:
+                torn.append((number, f"{cause}: {shorten(line)}"))
     names = list(dict.fromkeys(name for record in records for name in record))
     table = pa.table({name: _column([record.get(name) for record in records]) for name in names})
     numbers = np.array([number for number, _ in torn], np.int64)

@@ -39,6 +39,9 @@ def faults(table: pa.Table, rows: np.ndarray, keys: Keys) -> Iterator[Fault]:
 
 def repeated(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Positions [M], ascending, of rows whose pair [N] occurs more than once, and the group [M] of each."""
+    ordered = np.sort(pair)
+    if not (ordered[1:] == ordered[:-1]).any():  # the common case, at a quarter of the price
+        return np.empty(0, np.int64), np.empty(0, np.int64)
     order = np.argsort(pair, kind="stable")
     equal = pair[order][1:] == pair[order][:-1]
     at = np.unique(np.concatenate([order[1:][equal], order[:-1][equal]]))

@@ -51,8 +51,9 @@ def prepare(data: DataConfig, outputs: Path) -> Rows:
     """
     name, loaded = _load(data)
     checked = pairs.check(_without_ours(loaded), name)
-    if checked.faults and data.on_bad_row is OnBadRow.error:
-        raise faults.error(name, checked.faults, loaded.counted)
+    if checked.faults and (data.on_bad_row is OnBadRow.error or not len(checked.table)):
+        remedy = faults.SET_ASIDE if len(checked.table) else faults.NONE_LEFT
+        raise faults.error(name, checked.faults, loaded.counted, remedy)
     given = "split" in checked.table.column_names
     table = _divided(checked.table, data)
     _every_split(table, name, GIVEN if given else DIVIDED)
@@ -68,6 +69,12 @@ def _load(data: DataConfig) -> tuple[str, Loaded]:
     if data.kind is Source.pairs:
         if not data.path:
             raise UserError("data.path is missing; give data.path=FILE (.parquet, .csv, .tsv or .jsonl)")
+        unknown = [name for name in data.columns if name not in pairs.CONTRACT]
+        if unknown:
+            allowed = ", ".join(pairs.CONTRACT)
+            raise UserError(
+                f"data.columns={data.columns}: {', '.join(unknown)} is none of our names: {allowed}"
+            )
         return data.path, readers.read(Path(data.path), data.columns)
     from relevance.data.generate import generate
 

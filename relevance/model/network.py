@@ -54,7 +54,8 @@ def build(config: Config, tokenizer_folder: Path | None = None) -> tuple[Network
     private = _private(trunk, config.routing.private.layers)
     if model.lora.r:
         trunk = _with_lora(trunk, model.lora)
-    return Network(trunk, heads, private, decoder=model.family is Family.llm), tokenizer
+    network = Network(trunk, heads, private, decoder=model.family is Family.llm)
+    return network.train(), tokenizer  # from_pretrained leaves dropout off
 
 
 def _private(trunk: nn.Module, layers: int) -> PrivateLayers | None:

@@ -70,7 +70,7 @@ def score_predictions(predictions: pa.Table) -> Scores:
 
 def task_codes(column: pa.ChunkedArray) -> np.ndarray:
     """Task names as places in TASK_NAMES [N]."""
-    encoded = column.cast(pa.string()).combine_chunks().dictionary_encode()
+    encoded = column.dictionary_encode().combine_chunks()
     codes = np.array([TASK_INDEX[name] for name in encoded.dictionary.to_pylist()], dtype=np.int64)
     return codes[encoded.indices.to_numpy()]
 

@@ -1,0 +1,47 @@
+"""Hydra's composed configs → typed requests → the sweep. Imports no torch until a sweep starts."""
+
+import shlex
+import sys
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from relevance.commands import main as command
+from relevance.config import Config, validate
+from relevance.errors import UserError
+from relevance.identity import Request
+
+NAMED = ("model", "routing", "task_mix")  # groups whose option is a part of the cell's name
+
+
+def register() -> None:
+    """Tell Hydra the schema of conf/."""
+    ConfigStore.instance().store(name="schema", node=Config)
+
+
+def typed(composed: DictConfig) -> Config:
+    """A composed config without Hydra's own node, resolved; raises UserError where a value cannot be resolved."""
+    try:
+        ours = OmegaConf.masked_copy(composed, [key for key in composed if key != "hydra"])
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), ours))
+    except OmegaConfBaseException as error:
+        raise UserError(f"config: {error}") from error
+
+
+def launch(composed: list[tuple[DictConfig, DictConfig]]) -> None:
+    """Run the cells of one command, each given as its config and its choice of groups; exits 1 if one failed."""
+
+    def sweep() -> None:
+        requests = [_request(*cell) for cell in composed]
+        from relevance.sweep import run_sweep
+
+        sys.exit(run_sweep(requests, shlex.join(["python", "-m", "relevance.run", *sys.argv[1:]])))
+
+    command(sweep)
+
+
+def _request(composed: DictConfig, choices: DictConfig) -> Request:
+    words = [f"{group}={choices[group]}" for group in NAMED]
+    return Request(validate(typed(composed)), typed(hydra.compose("config", overrides=words)))

@@ -1,0 +1,50 @@
+"""Documents → a byte-level tokenizer that knows every text: what it has not seen, it spells in bytes.
+
+"gray cornr couch" → [" gray", " corn", "r", " couch"]; a text starts as if a space stood before it
+"""
+
+from collections.abc import Iterable
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
+
+MAX_POSITIONS = 512
+
+
+def train(texts: Iterable[str], size: int, *, encoder: bool, digits: bool) -> PreTrainedTokenizerFast:
+    """A tokenizer of at most `size` tokens, padded on the right.
+
+    An encoder's has [CLS], [SEP], [MASK] and a form for pairs; a decoder's has <eos>. `digits` splits numbers.
+    """
+    special = ["[PAD]", "[CLS]", "[SEP]", "[MASK]"] if encoder else ["<pad>", "<eos>"]
+    tokenizer = Tokenizer(models.BPE())
+    bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=True)
+    single = [pre_tokenizers.Split(Regex(r"(?<=\d)(?=\d)"), "isolated")] if digits else []
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([bytes_, *single])
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=size,
+            special_tokens=special,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+            show_progress=False,
+        ),
+    )
+    if encoder:
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="[CLS] $A [SEP]",
+            pair="[CLS] $A [SEP] $B [SEP]",
+            special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")],
+        )
+        named = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+    else:
+        named = {"pad_token": "<pad>", "eos_token": "<eos>"}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=MAX_POSITIONS,
+        padding_side="right",
+        clean_up_tokenization_spaces=False,
+        model_input_names=["input_ids", "attention_mask"],
+        **named,
+    )

@@ -1,0 +1,152 @@
+"""Steps and micro-batches: exactly once, under the budget, tasks side by side, the same text as was tokenized."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from transformers import AutoTokenizer
+
+from relevance.config import MixConfig
+from relevance.data.batches import Examples, ScoreDataset, StepDataset, Steps, cut
+from relevance.data.tokens import Template, fit, tokens
+from relevance.errors import UserError
+from relevance.tasks import TASK_INDEX, TASK_NAMES
+
+TEXTS = ["red lamp", "a blue steel table with a cup and a plate and a chair", "usb", "größe Ж 机 NA null", "10 - 20"]
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """40 pairs of all tasks, with texts of very unequal length."""
+    random = np.random.default_rng(0)
+    table = pa.table(
+        {
+            "task": random.choice(TASK_NAMES, 40),
+            "left": random.choice(TEXTS, 40),
+            "right": random.choice(TEXTS, 40),
+        }
+    )
+    path = tmp_path / "digest" / "rows.parquet"
+    path.parent.mkdir()
+    pq.write_table(table, path)
+    return path
+
+
+def made(rows, backbone, tmp_path, **settings):
+    tokenizer = AutoTokenizer.from_pretrained(backbone)
+    template = Template(**{"prefix": False, "pair": True, "max_length": 64, **settings})
+    return tokenizer, tokens(rows, tokenizer, "id", template, tmp_path / "tokens")
+
+
+def row_ids(found, row):
+    return found.ids[found.offsets[row] : found.offsets[row + 1]].tolist()
+
+
+def examples(rows, backbone, tmp_path) -> Examples:
+    tokenizer, found = made(rows, backbone, tmp_path)
+    names = pq.read_table(rows)["task"].to_pylist()
+    task = np.array([TASK_INDEX[name] for name in names])
+    return Examples(found, task, np.arange(40) % 3, np.ones(40), tokenizer.pad_token_id, segments=True)
+
+
+def test_an_encoder_reads_what_its_tokenizer_makes_of_the_pair(rows, backbones, tmp_path):
+    tokenizer, found = made(rows, backbones["ce"], tmp_path)
+    for row, pair in enumerate(pq.read_table(rows).to_pylist()):
+        expected = tokenizer(pair["left"], pair["right"], return_token_type_ids=True)
+        assert row_ids(found, row) == expected["input_ids"]
+        assert found.second[row] == expected["token_type_ids"].index(1)
+
+
+def test_a_decoder_reads_both_texts_and_its_end_token(rows, backbones, tmp_path):
+    tokenizer, found = made(rows, backbones["llm"], tmp_path, pair=False)
+    for row, pair in enumerate(pq.read_table(rows).to_pylist()):
+        assert tokenizer.decode(row_ids(found, row)) == f"{pair['left']}\n{pair['right']}<eos>"
+
+
+@pytest.mark.parametrize("kind", ["llm", "ce"])
+def test_the_task_is_named_only_where_the_template_says_so(rows, backbones, tmp_path, kind):
+    tokenizer, plain = made(rows, backbones[kind], tmp_path, pair=kind == "ce")
+    _, named = made(rows, backbones[kind], tmp_path, pair=kind == "ce", prefix=True)
+    for row, pair in enumerate(pq.read_table(rows).to_pylist()):
+        words = pair["task"].replace("_", " ") + ":"
+        assert words in tokenizer.decode(row_ids(named, row))
+        assert words not in tokenizer.decode(row_ids(plain, row))
+
+
+def test_tokens_are_made_once(rows, backbones, tmp_path, monkeypatch):
+    tokenizer, first = made(rows, backbones["ce"], tmp_path)
+    monkeypatch.setattr("relevance.data.tokens._write", lambda *_: pytest.fail("made twice"))
+    template = Template(prefix=False, pair=True, max_length=64)
+    again = tokens(rows, tokenizer, "id", template, tmp_path / "tokens")
+    assert isinstance(again.ids, np.memmap)
+    assert np.array_equal(again.ids, first.ids)
+
+
+def test_a_long_pair_loses_tokens_of_its_longer_side_and_is_counted(rows, backbones, tmp_path):
+    _, found = made(rows, backbones["ce"], tmp_path, max_length=20)
+    _, whole = made(rows, backbones["ce"], tmp_path)
+    assert found.lengths.max() == 20
+    assert found.truncated == np.mean(whole.lengths > 20)
+
+
+def test_fit_cuts_the_longer_side_first():
+    left, right = fit(np.array([10, 2, 9, 3]), np.array([2, 10, 9, 3]), np.array([8, 8, 8, 8]))
+    assert left.tolist() == [6, 2, 4, 3]
+    assert right.tolist() == [2, 6, 4, 3]
+
+
+def test_no_room_for_a_pair_is_an_error(rows, backbones, tmp_path):
+    with pytest.raises(UserError, match="max_length=4: leaves no room"):
+        made(rows, backbones["ce"], tmp_path, max_length=4)
+
+
+@pytest.mark.parametrize("budget", [1, 60, 500, 10_000])
+def test_cut_holds_every_row_once_and_keeps_the_budget(budget):
+    lengths = np.random.default_rng(1).integers(3, 50, 200)
+    pieces = cut(lengths, budget)
+    assert np.array_equal(np.sort(np.concatenate(pieces)), np.arange(200))
+    assert all(len(piece) == 1 or len(piece) * lengths[piece].max() <= budget for piece in pieces)
+
+
+def test_the_budget_changes_how_a_step_is_cut_never_its_rows(rows, backbones, tmp_path):
+    data, step = examples(rows, backbones["ce"], tmp_path), np.array([5, 30, 2, 17, 9, 11])
+    held = {
+        budget: sorted(row for micro in StepDataset(data, budget)[step] for row in micro.rows.tolist())
+        for budget in (20, 60, 5000)
+    }
+    assert all(rows == sorted(step) for rows in held.values())
+
+
+def test_a_micro_batch_shows_rows_of_a_task_side_by_side_with_their_own_ids(rows, backbones, tmp_path):
+    data = examples(rows, backbones["ce"], tmp_path)
+    for micro in ScoreDataset(data, np.arange(40), 300):
+        for task, start, stop in micro.slices:
+            assert (data.task[micro.rows[start:stop].numpy()] == task).all()
+        assert len(micro.slices) == len(set(data.task[micro.rows.numpy()]))
+        for place, row in enumerate(micro.rows.tolist()):
+            real = micro.inputs["attention_mask"][place].bool()
+            assert micro.inputs["input_ids"][place][real].tolist() == row_ids(data.tokens, row)
+            assert (micro.inputs["input_ids"][place][~real] == data.pad).all()
+            assert micro.labels[place] == data.label[row]
+            second = micro.inputs["token_type_ids"][place].tolist()
+            assert second.index(1) == data.tokens.second[row]
+
+
+def test_scoring_sees_every_row_once_with_little_padding(rows, backbones, tmp_path):
+    data = examples(rows, backbones["ce"], tmp_path)
+    batches = list(ScoreDataset(data, np.arange(40), 150))
+    assert sorted(row for micro in batches for row in micro.rows.tolist()) == list(range(40))
+    padded = sum(micro.inputs["input_ids"].numel() for micro in batches)
+    assert padded / data.tokens.lengths.sum() < 1.25
+
+
+def test_steps_hold_every_training_row_once_an_epoch_and_mix_tasks(rows, backbones, tmp_path):
+    data, train = examples(rows, backbones["ce"], tmp_path), np.arange(3, 35)
+    steps = Steps(train, data.task, MixConfig(), 8, seed=0)
+    first, again = list(steps), list(steps)
+    steps.set_epoch(1)
+    assert len(steps) == len(first) == 4
+    assert np.array_equal(np.sort(np.concatenate(first)), train)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not all(np.array_equal(a, b) for a, b in zip(first, steps, strict=True))
+    assert all(len(set(data.task[step])) > 1 for step in first)
