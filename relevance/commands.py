@@ -28,6 +28,11 @@ def parse(schema: type[Options], words: list[str]) -> Options:
         raise UserError(_explain(error, base)) from error
 
 
+def say(*lines: str) -> None:
+    """Tell the person at the terminal: on stderr, later lines indented under the first."""
+    print(*lines, sep="\n  ", file=sys.stderr, flush=True)
+
+
 def main(run: Callable[[], None]) -> None:
     """Run a command; a UserError becomes one message on stderr and exit code 2."""
     try:
@@ -39,10 +44,7 @@ def main(run: Callable[[], None]) -> None:
 
 def describe(usage: str, schema: type) -> str:
     """The text of --help: usage, then each key with its default."""
-    lines = [
-        f"  {key}={'null' if value is None else value}"
-        for key, value in _leaves(OmegaConf.structured(schema))
-    ]
+    lines = [f"  {key}={'null' if value is None else value}" for key, value in _leaves(OmegaConf.structured(schema))]
     return "\n".join([usage, "", "keys and their defaults:", *lines])
 
 

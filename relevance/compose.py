@@ -35,9 +35,12 @@ def launch(composed: list[tuple[DictConfig, DictConfig]]) -> None:
 
     def sweep() -> None:
         requests = [_request(*cell) for cell in composed]
-        from relevance.sweep import run_sweep
+        from relevance.resolve import prepared
 
-        sys.exit(run_sweep(requests, shlex.join(["python", "-m", "relevance.run", *sys.argv[1:]])))
+        datasets = prepared([request.config for request in requests])
+        from relevance.sweep import run_sweep  # only now: it takes torch along
+
+        sys.exit(run_sweep(requests, datasets, shlex.join(["python", "-m", "relevance.run", *sys.argv[1:]])))
 
     command(sweep)
 

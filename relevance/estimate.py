@@ -22,9 +22,7 @@ def duration(cells: list[Cell], finished: list[Any]) -> tuple[float, str]:
     if all(paces):
         return sum(_rows(cell) * pace for cell, pace in zip(cells, paces, strict=True)), "from earlier cells"
     speed = _matmul_rate() * SHARE
-    guessed = [
-        _rows(cell) * (pace or _flops(cell) / speed) for cell, pace in zip(cells, paces, strict=True)
-    ]
+    guessed = [_rows(cell) * (pace or _flops(cell) / speed) for cell, pace in zip(cells, paces, strict=True)]
     return sum(guessed), "guessed from the backbones' sizes and this machine's speed"
 
 

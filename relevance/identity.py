@@ -13,7 +13,13 @@ from relevance.config import Config, Source
 
 # Of the trainer: where and how fast a cell runs, not what it computes.
 PLACE = frozenset("accelerator devices num_nodes log_every_n_steps enable_progress_bar benchmark".split())
-QUESTION = ("model", "routing", "task_mix", "train", "trainer")  # with data and seed: all that can change numbers
+QUESTION = (
+    "model",
+    "routing",
+    "task_mix",
+    "train",
+    "trainer",
+)  # with data and seed: all that can change numbers
 
 
 @dataclass(frozen=True)

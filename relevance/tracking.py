@@ -137,8 +137,9 @@ def sweep_record(uri: str, experiment: str, outputs: Path, name: str | None) -> 
     sweeps = store.runs("tags.kind = 'sweep'")
     chosen = [run for run in sweeps if name in (None, run.info.run_name)]
     if not chosen:
-        known = ", ".join(dict.fromkeys(run.info.run_name for run in sweeps)) or "none yet"
-        raise UserError(f"sweep={name}: no such sweep in {uri}; known: {known}. Run python -m relevance.run -m … first")
+        known = ", ".join(dict.fromkeys(run.info.run_name for run in sweeps)) or "none"
+        asked = f"sweep={name}: no such sweep" if name else "no sweep yet"
+        raise UserError(f"{asked} in {uri} (known: {known}); train one with python -m relevance.run -m ...")
     # the sweep touched last, not the one made last: asked again, a sweep keeps its first start time
     parent = max(chosen, key=lambda run: int(run.data.tags.get("touched", 0)))
     listed = _load(parent)

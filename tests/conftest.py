@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-WORDS = "red blue green steel wood lamp chair table usb cable charger cup plate query item type : small large 10 20".split()
+WORDS = (
+    "red blue green steel wood lamp chair table usb cable charger cup plate query item type : small large 10 20".split()
+)
 
 
 def _tokenizer(special: dict[str, str], template: bool):
@@ -77,7 +79,7 @@ def _save(model, tokenizer, folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def backbones(tmp_path_factory) -> dict[str, Path]:
-    """Folders of tiny backbones: llm (qwen3), gpt2 (absolute positions), ce (modernbert, pre-norm) and bert (post-norm, pooler in the backbone)."""
+    """Folders of tiny backbones: llm (qwen3), gpt2 (absolute positions), ce (modernbert), bert (post-norm)."""
     import torch
 
     torch.manual_seed(0)

@@ -1,10 +1,11 @@
 """Rows cut by length under a token budget: row positions → micro-batches of tensors.
 
-step of 64 rows, budget 1,024 tokens → e.g. [21 rows × 48 tokens, 43 rows × 23 tokens], in each the rows of a task side by side
+a step of 64 rows under a budget of 1,024 tokens → e.g. [21 rows × 48 tokens, 43 rows × 23 tokens]
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -52,7 +53,10 @@ def cut(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
 def collate(examples: Examples, rows: np.ndarray) -> MicroBatch:
     """The micro-batch of these rows, padded on the right."""
     rows = rows[np.argsort(examples.task[rows], kind="stable")]
-    start, length = examples.tokens.offsets[rows], examples.tokens.offsets[rows + 1] - examples.tokens.offsets[rows]
+    start, length = (
+        examples.tokens.offsets[rows],
+        examples.tokens.offsets[rows + 1] - examples.tokens.offsets[rows],
+    )
     place = np.arange(int(length.max()))
     mask = place < length[:, None]
     flat = np.minimum(start[:, None] + place, len(examples.tokens.ids) - 1)
@@ -72,11 +76,11 @@ def collate(examples: Examples, rows: np.ndarray) -> MicroBatch:
 
 def _slices(task: np.ndarray) -> list[tuple[int, int, int]]:
     edges = [0, *(np.flatnonzero(np.diff(task)) + 1).tolist(), len(task)]
-    return [(int(task[a]), a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [(int(task[a]), a, b) for a, b in pairwise(edges)]
 
 
 class Steps(Sampler[np.ndarray]):
-    """The row positions of each step of an epoch. A function of (seed, epoch) alone, so that it can be taken up again."""
+    """The row positions of each step of an epoch: a function of (seed, epoch) alone."""
 
     def __init__(self, rows: np.ndarray, task: np.ndarray, mix: MixConfig, step_rows: int, seed: int):
         self.rows, self.task, self.mix = rows, task[rows], mix

@@ -81,10 +81,7 @@ def _leaves(count: int, random: Random, world: int) -> list[Leaf]:
         wanted = [one for one in _candidates(modifiers) if belongs(f"{one[2]} {one[3]}", world)]
         random.shuffle(wanted)
         for department, group, modifier, noun, synonyms in wanted[: count - len(leaves)]:
-            names = [
-                f"{m} {n}"
-                for m, n in product(_modifier_spellings(modifier, synonyms), [noun, *synonyms[noun]])
-            ]
+            names = [f"{m} {n}" for m, n in product(_modifier_spellings(modifier, synonyms), [noun, *synonyms[noun]])]
             names = [name for name in dict.fromkeys(names) if name not in taken]
             if f"{modifier} {noun}" in names:
                 taken.update(names)

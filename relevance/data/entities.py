@@ -45,9 +45,7 @@ def build(rows: int, seed: int, world: int) -> dict[str, Entities]:
         "type": _types(catalogue, words),
     }
     return {
-        kind: Entities(
-            np.array(text, dtype=object), key | {"text": texts.of(text), "any": np.zeros(len(text), int)}
-        )
+        kind: Entities(np.array(text, dtype=object), key | {"text": texts.of(text), "any": np.zeros(len(text), int)})
         for kind, (text, key) in raw.items()
     }
 
@@ -67,11 +65,7 @@ def _place(leaf: np.ndarray, catalogue: Catalogue, words: _Numbers) -> Keys:
 
 def _types(catalogue: Catalogue, words: _Numbers) -> tuple[list[str], Keys]:
     """Departments, groups and leaves; two thirds of the leaves that have an alias also stand under it."""
-    named = [
-        (index, name)
-        for index, leaf in enumerate(catalogue.leaves)
-        for name in leaf.names[: 1 + (index % 3 > 0)]
-    ]
+    named = [(index, name) for index, leaf in enumerate(catalogue.leaves) for name in leaf.names[: 1 + (index % 3 > 0)]]
     departments, groups = len(catalogue.departments), len(catalogue.group_names)
     text = [*catalogue.departments, *catalogue.group_names, *(name for _, name in named)]
     leaf = np.array([-1] * (departments + groups) + [index for index, _ in named])
@@ -101,9 +95,7 @@ def _items(catalogue: Catalogue, words: _Numbers) -> tuple[list[str], Keys]:
     return [item.title for item in catalogue.items], key
 
 
-def _queries(
-    wants: list[Want], queries: list[Query], catalogue: Catalogue, words: _Numbers
-) -> tuple[list[str], Keys]:
+def _queries(wants: list[Want], queries: list[Query], catalogue: Catalogue, words: _Numbers) -> tuple[list[str], Keys]:
     want = np.array([query.want for query in queries])
     key = _place(np.array([one.leaf for one in wants]), catalogue, words)
     nouns = [one.noun for one in wants]

@@ -40,9 +40,7 @@ class _Rows:
         self.labels = np.empty(0, dtype=np.int8)
         self.sources = np.empty(0, dtype=object)
 
-    def add(
-        self, left: np.ndarray, right: np.ndarray, source: str, most: int, label: int | None = None
-    ) -> int:
+    def add(self, left: np.ndarray, right: np.ndarray, source: str, most: int, label: int | None = None) -> int:
         """Append up to `most` new pairs (of this label, if given); how many were."""
         labels = self.judge(left, right)
         keep = self.left.key["text"][left] != self.right.key["text"][right]
@@ -177,8 +175,6 @@ def describe(table: pa.Table) -> str:
     for task, rows in (*frame.groupby("task"), ("all", frame)):
         labels = rows["label"].value_counts(normalize=True)
         shares = "".join(f"{labels.get(label, 0):>8.1%}" for label in range(3))
-        lines.append(
-            f"{task:<12}{len(rows):>9}{shares}{rows['twin'].mean():>8.1%}{rows['conflict'].mean():>10.1%}"
-        )
+        lines.append(f"{task:<12}{len(rows):>9}{shares}{rows['twin'].mean():>8.1%}{rows['conflict'].mean():>10.1%}")
     noise = (frame["label"] != frame["label_clean"]).mean()
     return "\n".join([*lines, f"label noise: {noise:.2%} of the rows"])

@@ -30,7 +30,9 @@ def epoch(task: np.ndarray, mix: MixConfig, seed: int, number: int) -> np.ndarra
         return random.permutation(rows)
     counts = np.bincount(task)
     draws = _whole(rates(counts, mix) * (mix.draws or len(task)))
-    return random.permutation(np.concatenate([_cycle(np.flatnonzero(task == k), n, random) for k, n in enumerate(draws)]))
+    return random.permutation(
+        np.concatenate([_cycle(np.flatnonzero(task == k), n, random) for k, n in enumerate(draws)])
+    )
 
 
 def _cycle(rows: np.ndarray, draws: int, random: np.random.Generator) -> np.ndarray:

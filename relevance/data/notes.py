@@ -28,9 +28,7 @@ def of(table: pa.Table, keys: Keys) -> tuple[str, ...]:
     for task, rows in enumerate(counts(table).sum(axis=2)):
         if rows.any():
             own = test & (keys.task == task)
-            told.append(
-                _task(TASK_NAMES[task], rows, [side[own].mean() if own.any() else None for side in seen])
-            )
+            told.append(_task(TASK_NAMES[task], rows, [side[own].mean() if own.any() else None for side in seen]))
     return (*told, *_ids(table), *_texts_and_ids(keys), *_across_tasks(table, keys))
 
 
@@ -49,9 +47,7 @@ def _ids(table: pa.Table) -> list[str]:
     absent = [table[f"{side}_id"].null_count for side in ("left", "right")]
     if not any(absent):
         return []
-    return [
-        f"ids: absent on the left of {absent[0]:,} rows, on the right of {absent[1]:,}; their texts stand in"
-    ]
+    return [f"ids: absent on the left of {absent[0]:,} rows, on the right of {absent[1]:,}; their texts stand in"]
 
 
 def _texts_and_ids(keys: Keys) -> list[str]:

@@ -26,9 +26,7 @@ OPTIONAL = ("split", *ALWAYS, "weight", "label_clean")
 CONTRACT = (*REQUIRED, *OPTIONAL)
 LABEL = r"^\s*[012](\.0*)?\s*$"
 LABEL_REMEDY = "use 0 (irrelevant), 1 (partially relevant) or 2 (relevant)"
-SPLIT_REMEDY = (
-    f"use {', '.join(SPLITS)} in every row (val, valid and dev: rename to validation), or drop the column"
-)
+SPLIT_REMEDY = f"use {', '.join(SPLITS)} in every row (val, valid and dev: rename to validation), or drop the column"
 WEIGHT_REMEDY = "give every row a finite number of 0 or more, or drop the column"
 NUMBER = r"^\s*-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 
@@ -80,9 +78,7 @@ def _texts(table: pa.Table, name: str) -> pa.Table:
             columns[column] = table[column].cast(pa.string())
         except pa.ArrowException as error:
             kind = table.schema.field(column).type
-            raise UserError(
-                f"{name}: column {column} has type {kind}; write it as text or numbers"
-            ) from error
+            raise UserError(f"{name}: column {column} has type {kind}; write it as text or numbers") from error
     return pa.table(columns | {c: table[c] for c in table.column_names if c not in CONTRACT})
 
 
@@ -108,9 +104,7 @@ def _blank_as_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
     fits = pc.match_substring_regex(column, LABEL)
-    return pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(pc.if_else(fits, column, None)), 0, 1).cast(
-        pa.int8()
-    )
+    return pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(pc.if_else(fits, column, None)), 0, 1).cast(pa.int8())
 
 
 def _weights(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -69,9 +69,7 @@ def _want(product: int, catalogue: Catalogue, random: Random) -> Want:
     given = [slot for slot, value in enumerate(values) if value]
     kept = random.sample(given, min(len(given), random.choice((1, 1, 2)) if scope else 1))
     wanted = tuple(value if slot in kept else "" for slot, value in enumerate(values))
-    return Want(
-        scope, index if scope == LEAF else -1, leaf.noun if scope else "", leaf.group, wanted, product
-    )
+    return Want(scope, index if scope == LEAF else -1, leaf.noun if scope else "", leaf.group, wanted, product)
 
 
 def _variations(want: Want, catalogue: Catalogue, random: Random) -> list[Want]:

@@ -163,9 +163,7 @@ def _jsonl_by_line(path: Path) -> Loaded:
     names = list(dict.fromkeys(name for record in records for name in record))
     table = pa.table({name: _column([record.get(name) for record in records]) for name in names})
     numbers = np.array([number for number, _ in torn], np.int64)
-    fault = Fault(
-        "torn line", "write one JSON object a line, in UTF-8", numbers, [value for _, value in torn]
-    )
+    fault = Fault("torn line", "write one JSON object a line, in UTF-8", numbers, [value for _, value in torn])
     return Loaded(table, np.array(rows, np.int64), (fault,) if torn else (), LINES)
 
 
@@ -188,9 +186,7 @@ def _column(values: list) -> pa.Array:
     try:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError):  # numbers and texts in one column: all become text
-        return pa.array(
-            [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
-        )
+        return pa.array([value if value is None or isinstance(value, str) else json.dumps(value) for value in values])
 
 
 READERS: dict[str, Callable[[Path], Loaded]] = {
@@ -213,8 +209,7 @@ def _renamed(path: Path, present: list[str], columns: dict[str, str]) -> list[st
             near = difflib.get_close_matches(theirs, present, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
             raise UserError(
-                f"data.columns.{ours}={theirs}: {path} has no such column; {hint}"
-                f"present: {', '.join(present)}"
+                f"data.columns.{ours}={theirs}: {path} has no such column; {hint}present: {', '.join(present)}"
             )
     ours = {theirs: ours for ours, theirs in columns.items()}
     if len(ours) < len(columns):

@@ -50,9 +50,7 @@ RECIPES = [
     *_alike("query_item", 2, ("same noun", 2, "noun"), ("same group", 1, "group")),
     *_alike("query_item", 1, ("same leaf", 4, "leaf"), ("same noun", 3, "noun"), ("same group", 2, "group")),
     *_alike("query_item", 0, ("same modifier", 2, "modifier"), ("same brand", 1, "brand")),
-    *_alike(
-        "query_item", 0, ("same colour", 1, "colour"), ("same word", 2, "word"), ("same group", 3, "group")
-    ),
+    *_alike("query_item", 0, ("same colour", 1, "colour"), ("same word", 2, "word"), ("same group", 3, "group")),
     Recipe("query_item", 0, "accessory of the noun", 3, "noun", "modifier"),
     *_alike("query_item", 0, ("same department", 1, "department"), ("any", 1, "any")),
     *_alike("query_query", 2, ("same want", 1, "want"), ("same place", 1, "place")),

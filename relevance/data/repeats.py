@@ -66,9 +66,7 @@ def _rendered(again: pa.Table, rows: np.ndarray, group: np.ndarray, bad: np.ndar
     """What a person needs to see of each bad row: the pair, what it says, the rows it stands in."""
     order = np.argsort(group, kind="stable")
     together = np.split(rows[order], np.flatnonzero(np.diff(group[order])) + 1)
-    named = [
-        ", ".join(map(str, same[:TOGETHER])) + (", …" if len(same) > TOGETHER else "") for same in together
-    ]
+    named = [", ".join(map(str, same[:TOGETHER])) + (", …" if len(same) > TOGETHER else "") for same in together]
     cells = again.filter(pa.array(bad)).to_pylist()
     return [f"{_pair(cell)}; rows {named[g]}" for cell, g in zip(cells, group[bad], strict=True)]
 

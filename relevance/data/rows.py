@@ -24,12 +24,8 @@ from relevance.errors import UserError
 from relevance.tasks import SPLITS, TASK_NAMES
 
 ORDER = ("split", "task", "left", "right", "left_id", "right_id", "source", "label", "weight")
-GIVEN = (
-    f"name all of {', '.join(SPLITS)} in the split column, or drop it and let data.test_share divide the rows"
-)
-DIVIDED = (
-    "bring more left entities, raise data.validation_share and data.test_share, or try another data.seed"
-)
+GIVEN = f"name all of {', '.join(SPLITS)} in the split column, or drop it and let data.test_share divide the rows"
+DIVIDED = "bring more left entities, raise data.validation_share and data.test_share, or try another data.seed"
 OURS = ("row", "left_seen", "right_seen")  # made here; a file that brings them gets them anew
 
 
@@ -72,9 +68,7 @@ def _load(data: DataConfig) -> tuple[str, Loaded]:
         unknown = [name for name in data.columns if name not in pairs.CONTRACT]
         if unknown:
             allowed = ", ".join(pairs.CONTRACT)
-            raise UserError(
-                f"data.columns={data.columns}: {', '.join(unknown)} is none of our names: {allowed}"
-            )
+            raise UserError(f"data.columns={data.columns}: {', '.join(unknown)} is none of our names: {allowed}")
         return data.path, readers.read(Path(data.path), data.columns)
     from relevance.data.generate import generate
 
@@ -100,18 +94,14 @@ def _every_split(table: pa.Table, name: str, remedy: str) -> None:
     absent = [split for split, count in counts.items() if not count]
     if absent:
         found = ", ".join(f"{split} {count:,}" for split, count in counts.items())
-        raise UserError(
-            f"{name}: no {' and no '.join(absent)} rows among those that pass ({found}); {remedy}"
-        )
+        raise UserError(f"{name}: no {' and no '.join(absent)} rows among those that pass ({found}); {remedy}")
 
 
 def _completed(table: pa.Table, keys: Keys) -> pa.Table:
     """The table with its row ids first and what training has seen after the contract's columns."""
     left, right = _seen(pc.equal(table["split"], "train").to_numpy(), keys)
     at = sum(name in table.column_names for name in ORDER)
-    table = table.add_column(at, "left_seen", pa.array(left)).add_column(
-        at + 1, "right_seen", pa.array(right)
-    )
+    table = table.add_column(at, "left_seen", pa.array(left)).add_column(at + 1, "right_seen", pa.array(right))
     return table.add_column(0, "row", pa.array(np.arange(len(table))))
 
 
@@ -153,7 +143,5 @@ def _origin(data: DataConfig, loaded: Loaded, given: bool) -> tuple[str, ...]:
     replaced = [name for name in OURS if name in loaded.table.column_names]
     told = [f"replaced: columns {', '.join(replaced)} of the file by our own"] if replaced else []
     if not given:
-        told.append(
-            f"split: by left entity, seed {data.seed}, shares {data.validation_share} and {data.test_share}"
-        )
+        told.append(f"split: by left entity, seed {data.seed}, shares {data.validation_share} and {data.test_share}")
     return tuple(told)

@@ -84,11 +84,7 @@ def item_type(item: Keys, kind: Keys) -> np.ndarray:
 
 
 def type_type(left: Keys, right: Keys) -> np.ndarray:
-    two = (
-        (left["node"] == right["node"])
-        | (left["parent"] == right["node"])
-        | (left["node"] == right["parent"])
-    )
+    two = (left["node"] == right["node"]) | (left["parent"] == right["node"]) | (left["node"] == right["parent"])
     far = (np.abs(left["level"] - right["level"]) == 2) & _same(left, right, "department")
     return _grade(two, _same(left, right, "parent") | far)
 

@@ -86,7 +86,11 @@ def _write(table: pa.Table, tokenizer, template: Template, folder: Path) -> None
         cut += part[3]
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
     temporary = Path(tempfile.mkdtemp(dir=folder.parent))
-    for name, array in (("ids", np.concatenate(ids)), ("offsets", offsets), ("second", np.concatenate(second))):
+    for name, array in (
+        ("ids", np.concatenate(ids)),
+        ("offsets", offsets),
+        ("second", np.concatenate(second)),
+    ):
         np.save(temporary / f"{name}.npy", array)
     (temporary / "meta.json").write_text(json.dumps({"truncated": cut / len(table)}))
     shutil.move(temporary, folder)

@@ -7,9 +7,7 @@ from relevance.errors import UserError
 # Linear layers that write an attention's or an MLP's result back onto the residual stream.
 OUTPUT_PROJECTIONS = frozenset({"o_proj", "out_proj", "Wo", "c_proj", "down_proj", "dense", "dense_4h_to_h", "fc2"})
 # Linear layers of attention, for model.lora.targets=attention.
-ATTENTION = frozenset(
-    "q_proj k_proj v_proj o_proj qkv_proj query key value query_key_value c_attn Wqkv Wo".split()
-)
+ATTENTION = frozenset("q_proj k_proj v_proj o_proj qkv_proj query key value query_key_value c_attn Wqkv Wo".split())
 # Arguments of a block that hold one entry per row of the batch, where their first dimension says so.
 PER_ROW = frozenset({"hidden_states", "attention_mask", "position_ids", "position_embeddings", "alibi", "padding_mask"})
 

@@ -8,7 +8,15 @@ from relevance.config import Family, ModelConfig
 from relevance.errors import UserError
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "backbones"
-WEIGHTS = ("*.safetensors", "config.json", "tokenizer*", "vocab*", "merges.txt", "spiece.model", "special_tokens_map.json")
+WEIGHTS = (
+    "*.safetensors",
+    "config.json",
+    "tokenizer*",
+    "vocab*",
+    "merges.txt",
+    "spiece.model",
+    "special_tokens_map.json",
+)
 
 
 def folder(backbone: str) -> Path:
@@ -73,7 +81,11 @@ def classifier(path: Path, model: ModelConfig, pad: int):
     logging.set_verbosity_error()  # that the head is new is no news here; what else is missing is checked below
     logging.disable_progress_bar()
     network, loading = AutoModelForSequenceClassification.from_pretrained(
-        path, config=config, dtype="float32", trust_remote_code=model.trust_remote_code, output_loading_info=True
+        path,
+        config=config,
+        dtype="float32",
+        trust_remote_code=model.trust_remote_code,
+        output_loading_info=True,
     )
     body = network.base_model_prefix + "."
     missing = sorted(k for k in loading["missing_keys"] if k.startswith(body) and ".pooler." not in k)

@@ -18,7 +18,9 @@ class Given(nn.Module):
         super().__init__()
         self.pooler = pooler  # BERT keeps the first layer of its head inside the backbone
 
-    def forward(self, input_ids=None, attention_mask=None, inputs_embeds=None, **_unused) -> BaseModelOutputWithPoolingAndCrossAttentions:
+    def forward(
+        self, input_ids=None, attention_mask=None, inputs_embeds=None, **_unused
+    ) -> BaseModelOutputWithPoolingAndCrossAttentions:
         pooled = None if self.pooler is None else self.pooler(inputs_embeds)
         return BaseModelOutputWithPoolingAndCrossAttentions(last_hidden_state=inputs_embeds, pooler_output=pooled)
 

@@ -38,7 +38,13 @@ class Network(nn.Module):
 
     def parts(self) -> dict[str, list[nn.Parameter]]:
         """Every parameter by part: trunk, adapters, private, gates, heads."""
-        found: dict[str, list[nn.Parameter]] = {"trunk": [], "adapters": [], "private": [], "gates": [], "heads": []}
+        found: dict[str, list[nn.Parameter]] = {
+            "trunk": [],
+            "adapters": [],
+            "private": [],
+            "gates": [],
+            "heads": [],
+        }
         for name, parameter in self.named_parameters():
             found[_part(name)].append(parameter)
         return found

@@ -1,6 +1,6 @@
 """Private layers: blocks that only one task's rows pass through, between the trunk's last block and its final norm.
 
-hidden [B, T, H] of rows grouped by task, slices [(0, 0, 3), (4, 3, 8)] → rows 0-2 through task 0's blocks, 3-7 through 4's
+hidden [B, T, H], slices [(0, 0, 3), (4, 3, 8)] → rows 0 to 2 through task 0's blocks, rows 3 to 7 through task 4's
 """
 
 import copy

@@ -6,6 +6,7 @@ ARCHITECTURES["llm_b"] → Architecture(encoder=False, vocabulary=3072, digits=T
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForMaskedLM,
@@ -37,6 +38,7 @@ class Architecture:
     vocabulary: int
     digits: bool  # whether each digit is a token of its own
     config: Callable[[PreTrainedTokenizerFast], PreTrainedConfig]
+    logits: Callable[[PreTrainedModel, torch.Tensor], torch.Tensor]  # last states [N, H] → [N, V]
 
     def build(self, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
         """The model with fresh weights in float32."""
@@ -73,8 +75,16 @@ def _decoder(kind: type[PreTrainedConfig], **own: int) -> Callable[[PreTrainedTo
     return config
 
 
+def _encoder_logits(model: PreTrainedModel, states: torch.Tensor) -> torch.Tensor:
+    return model.decoder(model.head(states))
+
+
+def _decoder_logits(model: PreTrainedModel, states: torch.Tensor) -> torch.Tensor:
+    return model.lm_head(states)
+
+
 ARCHITECTURES = {
-    "llm": Architecture(False, 4096, False, _decoder(Qwen3Config, num_key_value_heads=2, head_dim=32)),
-    "llm_b": Architecture(False, 3072, True, _decoder(LlamaConfig, num_key_value_heads=4)),
-    "ce": Architecture(True, 4096, False, _modernbert),
+    "llm": Architecture(False, 4096, False, _decoder(Qwen3Config, num_key_value_heads=2, head_dim=32), _decoder_logits),
+    "llm_b": Architecture(False, 3072, True, _decoder(LlamaConfig, num_key_value_heads=4), _decoder_logits),
+    "ce": Architecture(True, 4096, False, _modernbert, _encoder_logits),
 }

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from relevance.pretrain.__main__ import Options
 
 LIMIT = 8 * 2**20  # bytes of a backbone's folder
+_HELD_OUT = 256  # documents
 _PACKAGES = ("torch", "transformers", "tokenizers", "numpy")
 
 
@@ -54,7 +55,9 @@ def _build_one(name: str, written: corpus.Documents, about: dict, options: "Opti
     tokenizer = vocabulary.train(texts, kind.vocabulary, encoder=kind.encoder, digits=kind.digits)
     rows = train.encode(written, tokenizer)
     model = kind.build(tokenizer)
-    steps, loss = train.train(model, rows, tokenizer, train.Plan(tokens=options.tokens), options.seed)
+    read, unread = rows[:-_HELD_OUT], rows[-_HELD_OUT:]
+    steps, loss = train.train(model, kind, read, tokenizer, train.Plan(options.seed, options.tokens))
+    held_out, unigram = train.held_out(model, kind, unread, tokenizer)
     folder = Path(options.output) / name
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -65,18 +68,19 @@ def _build_one(name: str, written: corpus.Documents, about: dict, options: "Opti
         "threads": options.threads,
         "objective": "masked tokens" if kind.encoder else "next token",
         "parameters": model.num_parameters(),
-        "tokens_in_corpus": sum(map(len, rows)),
+        "tokens_in_corpus": sum(len(row.ids) for row in rows),
         "tokens_read": options.tokens,
         "steps": steps,
         "loss": round(loss, 4),
-        "unigram_loss": round(train.unigram_loss(rows), 4),
+        "held_out_loss": round(held_out, 4),
+        "unigram_loss": round(unigram, 4),
         **about,
     }
     (folder / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n", encoding="utf-8")
     size = sum(file.stat().st_size for file in folder.iterdir())
     if size > LIMIT:
         raise UserError(f"backbone {name}: {size} bytes; at most {LIMIT}: make it smaller in pretrain/architectures.py")
-    print(f"{folder}: {size / 2**20:.1f} MiB, {steps} steps, loss {loss:.3f} (unigram {provenance['unigram_loss']:.3f})")
+    print(f"{folder}: {size / 2**20:.1f} MiB, {steps} steps, held-out loss {held_out:.3f} (unigram {unigram:.3f})")
 
 
 def _command(name: str, options: "Options") -> str:

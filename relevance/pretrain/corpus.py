@@ -68,7 +68,9 @@ def _item_pages(world: dict[str, Entities], random: Random) -> Documents:
     searches = _members(np.where(query.key["scope"] < NAVIGATION, query.key["product"], -1), query.text)
     pages = []
     for title, leaf, group, department, product in zip(
-        item.text, *(item.key[name].tolist() for name in ("leaf", "group", "department", "product")), strict=True
+        item.text,
+        *(item.key[name].tolist() for name in ("leaf", "group", "department", "product")),
+        strict=True,
     ):
         path = f"{upper[department]} > {upper[departments + group]} > {random.choice(names[leaf])}"
         led = _some(searches.get(product, []), 2, random)
@@ -85,9 +87,7 @@ def _type_pages(world: dict[str, Entities], random: Random) -> Documents:
     plain = (query.key["scope"] == LEAF) & np.all([query.key[slot] < 0 for slot in SLOTS], axis=0)
     called = _members(np.where(plain, query.key["leaf"], -1), query.text)
     pages = []
-    for name, parent, leaf in zip(
-        kind.text, kind.key["parent"].tolist(), kind.key["leaf"].tolist(), strict=True
-    ):
+    for name, parent, leaf in zip(kind.text, kind.key["parent"].tolist(), kind.key["leaf"].tolist(), strict=True):
         other = [text for text in called.get(leaf, []) if text != name]
         facts = [
             "also called: " + ", ".join(_some(other, 3, random)) if other else "",

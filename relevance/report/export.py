@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from relevance.records import CellRecord, SweepRecord
 from relevance.report.matrix import Matrix
-from relevance.report.scores import Scores
+from relevance.scores import Scores
 from relevance.tasks import TASK_NAMES
 
 HEADER = (

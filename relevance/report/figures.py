@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from relevance.report.matrix import Matrix
-from relevance.report.scores import COLUMNS
+from relevance.scores import COLUMNS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from relevance import predictions
-from relevance.report.scores import Scores, score, task_codes
+from relevance.scores import Scores, score, task_codes
 from relevance.tasks import LABELS, TASK_NAMES
 
 FLOORS = ("majority", "lexical")

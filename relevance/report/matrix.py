@@ -15,7 +15,7 @@ from relevance.errors import UserError
 from relevance.identity import data_folder
 from relevance.records import CellRecord, SweepRecord
 from relevance.report.floors import ensure_floors, noise_ceiling, unlearnable
-from relevance.report.scores import COLUMNS, Scores, score_predictions, task_codes
+from relevance.scores import COLUMNS, Scores, score_predictions, task_codes
 from relevance.tasks import SPLITS, TASK_INDEX, TASK_NAMES
 
 ROUTINGS = ("none", "prefix", "mh", "mhp", "prefix_mh", "prefix_mhp")  # the order of the table
@@ -111,9 +111,7 @@ def matrices(sweep: SweepRecord) -> list[Matrix]:
 def _matrix(sweep: SweepRecord, digest: str) -> Matrix:
     path = data_folder(sweep.outputs, digest) / "rows.parquet"
     if not path.is_file():
-        raise UserError(
-            f"rows {path}: no such file; give outputs=FOLDER of the sweep, or run the sweep again"
-        )
+        raise UserError(f"rows {path}: no such file; give outputs=FOLDER of the sweep, or run the sweep again")
     table = pq.read_table(path, columns=["split", "task"])
     test = task_codes(table.filter(pc.equal(table["split"], "test"))["task"])
     references = {("floor", name): score_predictions(floor) for name, floor in ensure_floors(path).items()}

@@ -118,9 +118,7 @@ def accuracy_table(matrix: Matrix) -> str:
 def cost_table(found: list[Matrix]) -> str:
     """What each row of the matrices took: trainable parameters, training speed, seconds of a cell."""
     rows = [row for matrix in found for row in matrix.rows]
-    body = [
-        [*map(escape, row.labels), *(_count(row.metric(metric)) for metric in COST.values())] for row in rows
-    ]
+    body = [[*map(escape, row.labels), *(_count(row.metric(metric)) for metric in COST.values())] for row in rows]
     return _table([*IDENTITY, *COST], body, left=len(IDENTITY))
 
 

@@ -12,7 +12,13 @@ from relevance.data.tokens import Template, fit, tokens
 from relevance.errors import UserError
 from relevance.tasks import TASK_INDEX, TASK_NAMES
 
-TEXTS = ["red lamp", "a blue steel table with a cup and a plate and a chair", "usb", "größe Ж 机 NA null", "10 - 20"]
+TEXTS = [
+    "red lamp",
+    "a blue steel table with a cup and a plate and a chair",
+    "usb",
+    "größe Ж 机 NA null",
+    "10 - 20",
+]
 
 
 @pytest.fixture

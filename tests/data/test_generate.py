@@ -51,9 +51,7 @@ def test_no_pair_stands_twice_in_a_task_nor_mirrored_nor_with_itself(rows):
 
 
 def test_an_id_means_one_text_and_says_nothing_else(rows):
-    texts = pd.concat(
-        [rows[[f"{side}_id", side]].set_axis(["id", "text"], axis=1) for side in ("left", "right")]
-    )
+    texts = pd.concat([rows[[f"{side}_id", side]].set_axis(["id", "text"], axis=1) for side in ("left", "right")])
     assert (texts.groupby("id")["text"].nunique() == 1).all()
     number = rows["left_id"].str[1:].astype(int)
     assert abs(np.corrcoef(number, rows["label_clean"])[0, 1]) < 0.05

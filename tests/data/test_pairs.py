@@ -18,10 +18,7 @@ def loaded(*changes, **columns):
 
 
 def problems(*changes):
-    return {
-        fault.problem: (fault.rows.tolist(), list(fault.values))
-        for fault in check(loaded(*changes), "f").faults
-    }
+    return {fault.problem: (fault.rows.tolist(), list(fault.values)) for fault in check(loaded(*changes), "f").faults}
 
 
 def test_a_sound_table_passes_with_the_types_of_the_contract():
@@ -99,9 +96,7 @@ def test_a_pair_with_two_labels_names_both_rows():
 
 
 def test_a_pair_in_two_splits_and_a_copy_are_told_apart():
-    found = problems(
-        {"right": "x"}, {"right": "x", "split": "test"}, {"right": "y"}, {"right": "y"}, {"right": "y"}
-    )
+    found = problems({"right": "x"}, {"right": "x", "split": "test"}, {"right": "y"}, {"right": "y"}, {"right": "y"})
     assert found["a pair stands in two splits"][0] == [1, 2]
     assert found["a pair is repeated"][0] == [4, 5]
 

@@ -22,10 +22,7 @@ def test_every_kind_of_file_gives_the_same_texts(tmp_path):
     tsv = 'task\tleft\tright\tlabel\nquery_item\tNA\tnull\t2\nquery_item\ta, b\t"say ""x"""\t0\n'
     names = ["task", "left", "right", "label"]
     jsonl = "".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in rows)
-    paths = [
-        write(tmp_path / f"pairs.{kind}", text)
-        for kind, text in (("csv", csv), ("tsv", tsv), ("jsonl", jsonl))
-    ]
+    paths = [write(tmp_path / f"pairs.{kind}", text) for kind, text in (("csv", csv), ("tsv", tsv), ("jsonl", jsonl))]
     paths.append(tmp_path / "pairs.parquet")
     pq.write_table(pa.table(dict(zip(names, zip(*rows, strict=True), strict=True))), paths[-1])
     for path in paths:
@@ -80,9 +77,7 @@ def test_bytes_that_are_not_utf8_are_faults_with_their_row(tmp_path, kind):
     if kind == "csv":
         write(path, b"left,right\nok,\xf0\x9f\x98\x80\nok,caf\xe9\nok,z\n")
     elif kind == "jsonl":
-        write(
-            path, b'{"left":"ok","right":"u"}\n{"left":"ok","right":"caf\xe9"}\n{"left":"ok","right":"z"}\n'
-        )
+        write(path, b'{"left":"ok","right":"u"}\n{"left":"ok","right":"caf\xe9"}\n{"left":"ok","right":"z"}\n')
     else:
         raw = pa.array([b"u", b"caf\xe9", b"z"], pa.binary()).view(pa.string())
         pq.write_table(pa.table({"left": ["ok"] * 3, "right": raw}), path)
@@ -129,9 +124,7 @@ def test_a_jsonl_text_that_looks_like_a_date_stays_text(tmp_path):
 def test_what_cannot_be_a_file_of_pairs_says_why(tmp_path):
     with pytest.raises(UserError, match="no such file"):
         read(tmp_path / "absent.csv", {})
-    with pytest.raises(
-        UserError, match=r"unknown kind of file '.xlsx'; allowed: .parquet, .csv, .tsv, .jsonl"
-    ):
+    with pytest.raises(UserError, match=r"unknown kind of file '.xlsx'; allowed: .parquet, .csv, .tsv, .jsonl"):
         read(tmp_path / "a.xlsx", {})
     with pytest.raises(UserError, match="the file is empty"):
         read(write(tmp_path / "a.csv", ""), {})

@@ -64,12 +64,8 @@ def test_the_digest_is_of_the_content_not_of_the_file(tmp_path):
         prepare(saved(tmp_path, table, name), tmp_path).digest
         for name in ("a.parquet", "b.csv", "c.jsonl", "d.parquet")
     }
-    encoded = {
-        name: pa.array(values).dictionary_encode() for name, values in pairs().items() if name != "label"
-    }
-    encoded |= {name: table[name] for name in ("weight", "source")} | {
-        "label": pa.array(table["label"], pa.float64())
-    }
+    encoded = {name: pa.array(values).dictionary_encode() for name, values in pairs().items() if name != "label"}
+    encoded |= {name: table[name] for name in ("weight", "source")} | {"label": pa.array(table["label"], pa.float64())}
     digests.add(prepare(saved(tmp_path, encoded), tmp_path).digest)
     assert len(digests) == 1
 

@@ -8,9 +8,7 @@ from relevance.data.split import by_entity
 
 def table(ids, texts=None, task="query_item"):
     texts = texts or [f"text {n}" for n in range(len(ids))]
-    return pa.table(
-        {"task": [task] * len(ids), "left": pa.array(texts), "left_id": pa.array(ids, pa.string())}
-    )
+    return pa.table({"task": [task] * len(ids), "left": pa.array(texts), "left_id": pa.array(ids, pa.string())})
 
 
 IDS = [f"q{n}" for n in range(4000)]

@@ -11,7 +11,11 @@ from relevance.model.store import load, save
 from relevance.tasks import TASK_NAMES
 
 KINDS = ("llm", "ce", "bert")
-MIXED = [(0, 0, 2), (3, 2, 4), (5, 4, 6)]  # slices of equal size: a cut along the wrong dimension would go unseen
+MIXED = [
+    (0, 0, 2),
+    (3, 2, 4),
+    (5, 4, 6),
+]  # slices of equal size: a cut along the wrong dimension would go unseen
 
 
 def config(backbones, kind: str, routing: str = "mhp") -> Config:
@@ -155,7 +159,7 @@ def test_a_hub_id_without_a_hub_is_one_clear_line(backbones, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     wrong = config(backbones, "ce")
     wrong.model.backbone = "nobody/nothing"
-    with pytest.raises(UserError, match="model.backbone=nobody/nothing: neither a local folder") as error:
+    with pytest.raises(UserError, match=r"model\.backbone=nobody/nothing: neither a local folder") as error:
         build(wrong)
     assert "\n" not in str(error.value)
 

@@ -9,7 +9,7 @@ import pytest
 
 from relevance import predictions
 from relevance.records import CellRecord, SweepRecord
-from relevance.report.scores import score_predictions
+from relevance.scores import score_predictions
 from relevance.tasks import TASK_NAMES
 
 DIGEST = "d1" * 32

@@ -4,7 +4,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from relevance.report.floors import ensure_floors, floors, noise_ceiling, unlearnable
-from relevance.report.scores import score_predictions
+from relevance.scores import score_predictions
 from relevance.tasks import TASK_INDEX
 
 
@@ -15,13 +15,9 @@ def alike(tmp_path):
     words = np.array([f"w{chr(97 + i)}{chr(97 + j)}" for i in range(12) for j in range(12)])
     left = [" ".join(rng.choice(words, 3)) for _ in range(400)]
     same = rng.random(400) < 0.4
-    right = [
-        text if equal else " ".join(rng.choice(words, 3)) for text, equal in zip(left, same, strict=True)
-    ]
+    right = [text if equal else " ".join(rng.choice(words, 3)) for text, equal in zip(left, same, strict=True)]
     split = np.where(np.arange(400) < 300, "train", "test")
-    learn = pd.DataFrame(
-        {"split": split, "task": "query_item", "left": left, "right": right, "label": 2 * same}
-    )
+    learn = pd.DataFrame({"split": split, "task": "query_item", "left": left, "right": right, "label": 2 * same})
     flat = learn.assign(task="type_type", label=np.where(split == "train", 1, 2 * same))
     table = pd.concat([learn, flat], ignore_index=True).astype({"label": "int8"})
     table.insert(0, "row", np.arange(len(table)))

@@ -5,7 +5,7 @@ import pytest
 
 from relevance.errors import UserError
 from relevance.report.matrix import CEILING, matrices
-from relevance.report.scores import COLUMNS
+from relevance.scores import COLUMNS
 
 MICRO, MACRO = COLUMNS.index("micro"), COLUMNS.index("macro")
 

@@ -14,9 +14,7 @@ def text(study) -> str:
 
 def line(page: str, *words: str) -> list[str]:
     """The cells of the first table row that starts with these words."""
-    rows = [
-        [cell.strip() for cell in row.strip("|").split("|")] for row in page.splitlines() if row[:1] == "|"
-    ]
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in page.splitlines() if row[:1] == "|"]
     return next(row for row in rows if row[: len(words)] == list(words))
 
 
@@ -96,9 +94,7 @@ def test_text_from_outside_is_escaped(study):
     page = text(study)
     assert r"a\|b\`&lt;i&gt;" in page
     assert "<script>" not in page
-    widths = {
-        len(re.split(r"(?<!\\)\|", row)) for row in page.split("## Cost")[0].splitlines() if row[:1] == "|"
-    }
+    widths = {len(re.split(r"(?<!\\)\|", row)) for row in page.split("## Cost")[0].splitlines() if row[:1] == "|"}
     assert len(widths) == 1
 
 

@@ -54,6 +54,28 @@ class Scores:
         return np.array([*self.accuracy, self.micro, self.macro])
 
 
+def logged(scores: Scores, split: str) -> dict[str, float]:
+    """The scores by the names MLflow shows them under: "test/accuracy" is micro, "test/query_item/n" counts rows."""
+    found = {f"{split}/accuracy": scores.micro, f"{split}/macro_accuracy": scores.macro}
+    for task in np.flatnonzero(scores.n):
+        name = f"{split}/{TASK_NAMES[task]}"
+        found[f"{name}/accuracy"] = float(scores.accuracy[task])
+        found[f"{name}/macro_f1"] = float(scores.macro_f1[task])
+        found[f"{name}/n"] = int(scores.n[task])
+    return found
+
+
+def confusion_text(scores: Scores) -> str:
+    """A confusion matrix per task: a row per label, a column per predicted label."""
+    lines = []
+    for task in np.flatnonzero(scores.n):
+        lines.append(f"{TASK_NAMES[task]} (n = {scores.n[task]}; rows: label, columns: predicted)")
+        lines.append(" " * 13 + "".join(f"{word:>12}" for word in LABELS))
+        for word, row in zip(LABELS, scores.confusion[task], strict=True):
+            lines.append(f"  {word:<11}" + "".join(f"{count:>12}" for count in row))
+    return "\n".join(lines) + "\n"
+
+
 def score(task: np.ndarray, label: np.ndarray, predicted: np.ndarray) -> Scores:
     """Scores from task codes, labels and predicted labels, all integers [N]."""
     tasks, labels = len(TASK_NAMES), len(LABELS)

@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from relevance.report.scores import score, task_codes
+from relevance.scores import score, task_codes
 from relevance.tasks import TASK_NAMES
 
 

@@ -1,0 +1,40 @@
+# make is the table of contents; make help prints it.
+PYTHON ?= python3.11
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help grid report ui test lint backbones clean
+
+help:  ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): constraints.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $(READY)
+
+grid: $(READY)  ## train the six cells (model x routing), then report
+	$(BIN)/python -m relevance.run -m routing=prefix,mh,mhp model=llm,ce
+	$(BIN)/python -m relevance.report
+
+report: $(READY)  ## the newest sweep as tables: multirun_reports/<sweep>/
+	$(BIN)/python -m relevance.report
+
+ui: $(READY)  ## browse the runs at http://127.0.0.1:5000
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
+
+test: $(READY)  ## run the tests
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## check style
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+backbones: $(READY)  ## pretrain the three embedded backbones again
+	$(BIN)/python -m relevance.pretrain
+
+clean:  ## remove runs, caches and new reports; keep .venv
+	rm -rf outputs mlflow.db multirun .pytest_cache .ruff_cache
+	git clean -qfdX multirun_reports

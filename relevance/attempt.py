@@ -1,0 +1,64 @@
+"""One attempt at a cell: a run of its own in MLflow that reads FINISHED, FAILED or KILLED, whatever happens."""
+
+import json
+import traceback
+
+from relevance.cell import settings, train_cell
+from relevance.commands import say
+from relevance.errors import UserError
+from relevance.estimate import spoken
+from relevance.identity import Cell
+from relevance.provenance import commit, versions
+from relevance.tracking import Run, Store
+
+
+def attempt(cell: Cell, store: Store, parent: str, place: str) -> str:
+    """Train one cell; returns the first line of the reason where it failed, else "".
+
+    Whatever a cell raises stays in the cell, `sys.exit` too; only Ctrl-C ends the sweep.
+    """
+    run = store.start(cell.name, {**_tags(cell), "mlflow.parentRunId": parent})
+    say(f"{place}: training")
+    try:
+        run.params({**settings(cell), "backbone_digest": cell.backbone_digest[:16]})
+        run.data(cell)
+        found = train_cell(cell, run)
+    except BaseException as error:
+        if _interrupted(error):
+            run.end("KILLED")
+            raise KeyboardInterrupt from error
+        return _failed(run, error, place)
+    run.end("FINISHED")
+    accuracy = f"test micro {found['test/accuracy']:.1%}, macro {found['test/macro_accuracy']:.1%}"
+    say(f"{place}: {accuracy}, {found['train/rows_per_second']:.0f} rows/s, {spoken(found['seconds'])}")
+    return ""
+
+
+def _interrupted(error: BaseException) -> bool:
+    """Lightning turns Ctrl-C into SystemExit."""
+    return isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
+
+
+def _failed(run: Run, error: BaseException, place: str) -> str:
+    first = next(iter(str(error).splitlines()), "")
+    reason = first if isinstance(error, UserError) else f"{type(error).__name__}: {first}"
+    run.text(traceback.format_exc(), "traceback.txt")
+    run.tag("reason", reason)
+    run.end("FAILED")
+    say(f"{place}: FAILED: {reason}")
+    return reason
+
+
+def _tags(cell: Cell) -> dict[str, str]:
+    config = cell.config
+    return {
+        "kind": "cell",
+        "model": config.model.name,
+        "routing": config.routing.name,
+        "task_mix": config.task_mix.name,
+        "seed": str(config.seed),
+        "variant": cell.variant,
+        "fingerprint": cell.fingerprint,
+        "versions": json.dumps(versions()),
+        **commit(),
+    }

@@ -1,0 +1,101 @@
+"""Lightning's Trainer as a cell wants it: its curves go to the cell's run, its best epoch is kept."""
+
+import logging
+import sys
+import time
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers.logger import Logger
+
+from relevance.config import Config
+from relevance.errors import UserError
+from relevance.model.module import RelevanceModule
+from relevance.tracking import Run
+
+MONITOR = "validation/macro_accuracy"
+
+
+class Curves(Logger):
+    """Lightning's metrics, handed to the run that the cell itself owns and ends."""
+
+    def __init__(self, run: Run):
+        super().__init__()
+        self.run = run
+
+    @property
+    def name(self) -> str:
+        return "relevance"
+
+    @property
+    def version(self) -> str:
+        return self.run.run_id
+
+    def log_hyperparams(self, params: object) -> None:
+        """The whole config is logged by the cell."""
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self.run.log(metrics, step or 0)
+
+
+class Pace(Callback):
+    """Rows and seconds spent in training steps alone, without validation."""
+
+    def __init__(self) -> None:
+        self.rows, self.seconds, self.started = 0, 0.0, 0.0
+
+    def on_train_batch_start(self, trainer, module, step, index) -> None:
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(self, trainer, module, outputs, step, index) -> None:
+        self.seconds += time.perf_counter() - self.started
+        self.rows += sum(len(micro.rows) for micro in step)
+
+
+def trainer_of(config: Config, work: Path, run: Run, pace: Pace) -> L.Trainer:
+    """The Trainer of one cell, which keeps its files in `work` and ends no run."""
+    arguments = {key: value for key, value in asdict(config.trainer).items() if value is not None}
+    best = ModelCheckpoint(work / "checkpoints", monitor=MONITOR, mode="max", save_weights_only=True)
+    callbacks: list[Callback] = [pace, best]
+    if config.train.patience:
+        callbacks.append(EarlyStopping(MONITOR, mode="max", patience=config.train.patience))
+    arguments.setdefault("enable_progress_bar", sys.stderr.isatty())
+    return L.Trainer(
+        **arguments,
+        logger=Curves(run),
+        callbacks=callbacks,
+        default_root_dir=work,
+        enable_model_summary=False,
+    )
+
+
+def restore_best(trainer: L.Trainer, module: RelevanceModule) -> None:
+    """Put the weights of the best validation back; raises UserError where none ran."""
+    best = trainer.checkpoint_callback.best_model_path
+    if not best:
+        raise UserError(
+            "trainer: no validation ran, so no checkpoint is the best; let trainer.limit_val_batches and "
+            "trainer.check_val_every_n_epoch leave at least one"
+        )
+    weights = torch.load(best, weights_only=True)["state_dict"]
+    unknown = module.load_state_dict(weights, strict=False).unexpected_keys  # frozen weights are not in it
+    if unknown or not weights:
+        raise RuntimeError(f"checkpoint {best}: {len(weights)} weights, of which the model knows not {unknown[:3]}")
+
+
+def quiet() -> None:
+    """Silence advice of libraries to each other, each for the reason given; all else is shown."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # which devices there are, at every Trainer
+    for message in (
+        ".*does not have many workers.*",  # batches are cut from memory maps: workers would only copy
+        ".*LeafSpec.* is deprecated",  # lightning asks torch by an old name
+        ".*is_gradient_checkpointing.* is deprecated",  # peft asks transformers by an old name
+        ".*smaller than the logging interval.*",  # a tiny table has no curve worth drawing
+        ".*exists and is not empty.*",  # a cell's own folder, emptied just before
+    ):
+        warnings.filterwarnings("ignore", message)

@@ -1,0 +1,81 @@
+"""What makes two cells the same question, and what each is called."""
+
+from dataclasses import replace
+
+import pytest
+
+from relevance.config import Config, DataConfig, MixConfig, ModelConfig, PrivateConfig, RoutingConfig, Source
+from relevance.identity import fingerprint, name, variant
+
+DATA, BACKBONE = "d" * 64, "b" * 64
+BASE = Config(
+    model=ModelConfig(name="llm", backbone="embedded:llm"),
+    routing=RoutingConfig("mhp", heads=True, private=PrivateConfig(layers=2)),
+)
+
+
+def changed(group: str, **settings) -> Config:
+    return replace(BASE, **{group: replace(getattr(BASE, group), **settings)})
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        changed("model", lr=1e-5),
+        changed("model", max_length=64),
+        changed("routing", prefix=True),
+        changed("task_mix", temperature=2.0),
+        changed("train", step_rows=32),
+        changed("trainer", max_epochs=3),
+        changed("trainer", precision="bf16-mixed"),
+        replace(BASE, seed=1),
+    ],
+)
+def test_what_can_change_numbers_changes_the_fingerprint(other):
+    assert fingerprint(other, DATA, BACKBONE) != fingerprint(BASE, DATA, BACKBONE)
+
+
+def test_other_data_or_other_weights_are_another_question():
+    assert len({fingerprint(BASE, data, weights) for data in "ab" for weights in "cd"}) == 4
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        changed("model", backbone="/elsewhere/the/same/weights"),
+        changed("data", path="/elsewhere/the/same/rows.csv"),
+        changed("trainer", accelerator="cpu", devices=1, enable_progress_bar=False),
+        replace(BASE, threads=7, outputs="elsewhere", name="nightly", tracking_uri="sqlite:///x.db", rerun=True),
+    ],
+)
+def test_where_and_how_fast_a_cell_runs_does_not(other):
+    assert fingerprint(other, DATA, BACKBONE) == fingerprint(BASE, DATA, BACKBONE)
+
+
+def called(config: Config, data: str = DATA, weights: str = BACKBONE) -> str:
+    return name(config, variant(config, BASE, data, weights))
+
+
+def test_a_cell_of_defaults_has_a_plain_name():
+    assert called(BASE) == "llm-mhp-joint-s0"
+    assert called(replace(BASE, seed=3)) == "llm-mhp-joint-s3"
+
+
+def test_what_differs_from_the_defaults_enters_the_name():
+    assert called(changed("routing", private=PrivateConfig(layers=3))) == "llm-mhp[private.layers=3]-joint-s0"
+    assert called(changed("data", rows=500)) == "llm-mhp[data.rows=500]-joint-s0"
+    assert called(changed("model", lr=0.5)) == "llm-mhp[lr=0.5]-joint-s0"
+
+
+def test_two_files_or_two_backbones_of_one_name_get_two_names_without_their_paths():
+    pairs = replace(BASE, data=DataConfig(kind=Source.pairs, path="/a/secret/place/pairs.csv"))
+    assert called(pairs, "1" * 64) == "llm-mhp[data=pairs@11111111]-joint-s0"
+    assert called(pairs, "2" * 64) != called(pairs, "1" * 64)
+    other = changed("model", backbone="/a/secret/place/tiny")
+    assert called(other, DATA, "3" * 64) == "llm-mhp[backbone=tiny@33333333]-joint-s0"
+
+
+def test_cells_that_differ_never_share_a_name():
+    mix = replace(BASE, task_mix=MixConfig("temperature", temperature=3.0))
+    others = [changed("train", step_rows=n) for n in (16, 32)] + [changed("routing", prefix=True), mix]
+    assert len({called(config) for config in [BASE, *others]}) == 5

@@ -1,0 +1,74 @@
+"""The command line as a user meets it: help without torch, errors in one line."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ("torch", "transformers", "lightning", "mlflow", "pandas", "sklearn")
+
+
+def command(*words: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("relevance.run", "--help"),
+        ("relevance.run", "--cfg", "job"),
+        ("relevance.report", "--help"),
+        ("relevance.data", "--help"),
+        ("relevance.pretrain", "--help"),
+    ],
+)
+def test_help_is_fast_because_it_imports_nothing_heavy(words):
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = {list(words)!r}\n"
+        "try:\n    runpy.run_module(sys.argv[0], run_name='__main__')\n"
+        "except SystemExit as end:\n    assert not end.code, end.code\n"
+        f"print('heavy:', [name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    found = command("-W", "error", "-c", code)
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.strip().endswith("heavy: []")
+    assert len(found.stdout.splitlines()) > 5
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("model=ce_b",), "model=ce_b: this backbones group has no member for it"),
+        (("data=pairs",), "data.path is missing"),
+        (("data=pairs", "data.path=no/such.csv"), "no/such.csv"),
+        (("trainer.gradient_clip_val=1",), "use train.clip"),
+        (("routing.private.kind=top",), "available: inserted"),
+    ],
+)
+def test_a_wrong_setting_ends_in_one_message_and_no_trace(words, said):
+    found = command("-m", "relevance.run", *words)
+    assert found.returncode == 2
+    assert said in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_an_unknown_key_is_refused_by_name():
+    found = command("-m", "relevance.run", "model.lora.rank=3")
+    assert found.returncode == 1
+    assert "Key 'rank' not in 'LoraConfig'" in found.stderr
+
+
+def test_help_lists_every_group_option():
+    shown = command("-m", "relevance.run", "--help").stdout
+    for option in ("prefix_mhp", "single_type_type", "ce_b", "paper", "generated"):
+        assert option in shown
+
+
+def test_help_answers_soon():
+    started = time.perf_counter()
+    command("-m", "relevance.report", "--help")
+    assert time.perf_counter() - started < 30  # a hang, not a benchmark: the imports are held by the test above
