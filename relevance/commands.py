@@ -4,6 +4,7 @@
 """
 
 import difflib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -34,9 +35,12 @@ def say(*lines: str) -> None:
 
 
 def main(run: Callable[[], None]) -> None:
-    """Run a command; a UserError becomes one message on stderr and exit code 2."""
+    """Run a command; a UserError becomes one message on stderr and exit code 2, a closed pipe ends it quietly."""
     try:
         run()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again as it ends
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None

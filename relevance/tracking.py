@@ -79,6 +79,7 @@ class Store:
         """A client whose schema and experiment exist; made under a lock, since two makers break a fresh SQLite."""
         from mlflow import MlflowClient
 
+        os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # which tables it makes
         self.outputs.mkdir(parents=True, exist_ok=True)
         with FileLock(self.outputs / "store.lock"):

@@ -50,7 +50,7 @@ def place(tmp_path, backbones):
         return replace(
             Config(
                 data=DataConfig(rows=300),
-                model=ModelConfig(name=model, family=family, backbone=str(backbones[model]), lora=lora),
+                model=ModelConfig(name=model, family=family, backbone=str(backbones[model]), lora=lora, max_length=64),
                 routing=ROUTINGS[routing],
                 train=TrainConfig(token_budget=600),
                 trainer=TrainerConfig(max_epochs=1, accelerator="cpu"),
@@ -174,6 +174,13 @@ def test_a_loss_that_is_not_finite_fails_the_cell_with_its_step(place):
     assert "loss is nan at step" in record(wild).cells[0].reason
 
 
+def test_a_length_the_backbone_cannot_read_is_refused(place):
+    config = place()
+    long = replace(config, model=replace(config.model, max_length=65))
+    assert sweep(long) == 1
+    assert "max_length=65: this backbone reads at most 64 tokens" in record(long).cells[0].reason
+
+
 def test_the_parent_lists_its_cells_before_the_first_one_trains(place, monkeypatch):
     seen = []
     monkeypatch.setattr(attempt, "train_cell", lambda cell, run: seen.append(record(cell.config)) or sys.exit(1))
@@ -220,7 +227,12 @@ def test_kill_nine_after_the_second_cell_then_the_same_command(tmp_path, backbon
     words = [
         *("-m", "relevance.run", "-m", "routing=prefix,mh", "model=llm,ce", "data.rows=300", "trainer.max_epochs=1"),
         *(f"backbones.{name}={backbones[name]}" for name in ("llm", "ce")),
-        *("threads=1", f"outputs={tmp_path}/outputs", f"tracking_uri=sqlite:///{tmp_path}/mlflow.db"),
+        *(
+            "model.max_length=64",
+            "threads=1",
+            f"outputs={tmp_path}/outputs",
+            f"tracking_uri=sqlite:///{tmp_path}/mlflow.db",
+        ),
     ]
     process = subprocess.Popen([sys.executable, *words], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     for line in process.stderr:

@@ -40,7 +40,9 @@ class PairsModule(L.LightningDataModule):
 def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsModule:
     """The data of one cell; raises UserError where the mix leaves a split without rows."""
     model = config.model
-    template = Template(config.routing.prefix, model.family is Family.ce, _max_length(tokenizer, model.max_length))
+    template = Template(
+        config.routing.prefix, model.family is Family.ce, _checked(model.max_length, tokenizer.model_max_length)
+    )
     ids = tokens(rows, tokenizer, identity, template, Path(config.outputs) / "tokens")
     table = pq.read_table(rows)
     task = pc.index_in(table["task"].cast(pa.string()), pa.array(TASK_NAMES)).to_numpy()
@@ -63,8 +65,10 @@ def _examples(config: Config, table: pa.Table, task: np.ndarray, ids: Tokens, to
     return Examples(ids, task, label, weight * of_task[task] * of_label[label], tokenizer.pad_token_id, segments)
 
 
-def _max_length(tokenizer, asked: int) -> int:
-    return min(asked, tokenizer.model_max_length)
+def _checked(asked: int, most: int) -> int:
+    if asked > most:
+        raise UserError(f"model.max_length={asked}: this backbone reads at most {most} tokens; lower it")
+    return asked
 
 
 def _loader(dataset, sampler) -> DataLoader:

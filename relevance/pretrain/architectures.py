@@ -56,7 +56,7 @@ def _modernbert(tokenizer: PreTrainedTokenizerFast) -> PreTrainedConfig:
         bos_token_id=tokenizer.cls_token_id,
         eos_token_id=tokenizer.sep_token_id,
         global_attn_every_n_layers=1,
-        classifier_pooling="mean",
+        classifier_pooling="cls",
     )
 
 

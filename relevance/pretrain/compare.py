@@ -1,9 +1,9 @@
-"""Two tables of entities → pairs and what a shop assistant would say of each: how their kinds and values relate.
+"""Two tables of entities → pairs and a clerk's shorthand of how their kinds and values relate.
 
-("gray cornr couch", "Velmora corner sofa, grey, 1.6 m") → "same kind, same colour"
-("corner couch", "Velmora sofa cover, black")            → "same department"
+("gray cornr couch", "Velmora corner sofa, grey, 1.6 m") → "samekind samecolour"
+("corner couch black", "Velmora sofa cover, white")      → "othercolour nearkind"
 
-These are facts of the catalogue. No task, no label and no grade of relevance is mentioned.
+These are facts of the catalogue, in any order. No task, no label and no grade of relevance is mentioned.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ def comparisons(world: dict[str, Entities], count: int, rng: np.random.Generator
         for recipe in own:
             a, b = recipes.draw(recipe, left, right, int(size / len(own)) + 1, rng)
             kinds = (TASKS[task].left, TASKS[task].right)
-            said = _sentences(_taken(left.key, a), _taken(right.key, b), kinds)
+            said = _shorthand(_taken(left.key, a), _taken(right.key, b), kinds, rng)
             documents += map(list, zip(left.text[a], right.text[b], said, strict=True))
     return [document for document in documents if document[0] != document[1]]
 
@@ -60,20 +60,21 @@ def _relation(left: Keys, right: Keys, kinds: tuple[str, str]) -> np.ndarray:
         product = (left["product"] == right["product"]) & (left["product"] >= 0) & whole[0] & whole[1]
     return np.select(
         [product, meets & (one == other), meets & (one < other), meets, same["group"], same["department"]],
-        ["same product", "same kind", "wider kind", "narrower kind", "sibling kind", "same department"],
-        "other department",
+        ["sameproduct", "samekind", "widerkind", "narrowerkind", "siblingkind", "nearkind"],
+        "otherkind",
     )
 
 
-def _sentences(left: Keys, right: Keys, kinds: tuple[str, str]) -> np.ndarray:
-    """The relation, then each value of the left that the right has, has not or has otherwise [N]."""
-    said = _relation(left, right, kinds).astype(object)
+def _shorthand(left: Keys, right: Keys, kinds: tuple[str, str], rng: np.random.Generator) -> list[str]:
+    """The relation, and each value of the left that the right has, has not or has otherwise; N texts."""
+    facts = [_relation(left, right, kinds)]
     for slot in SLOTS if "type" not in kinds else ():
         a, b = left[slot], right[slot]
         word = np.select(
             [(a >= 0) & (b < 0), (a >= 0) & (a == b), (a >= 0), (b >= 0) & (kinds[1] == "query")],
-            [f", no {slot}", f", same {slot}", f", other {slot}", f", more {slot}"],
+            [f"no{slot}", f"same{slot}", f"other{slot}", f"more{slot}"],
             "",
         )
-        said = said + word.astype(object)
-    return said
+        facts.append(word)
+    table = rng.permuted(np.stack(facts, axis=1), axis=1)
+    return [" ".join(filter(None, row)) for row in table.tolist()]

@@ -3,7 +3,7 @@
 ["Velmora corner couch, gray velvet", "furniture > seating > corner sofa", "searches: gray cornr couch; velmora sofa"]
 ["corner sofa", "also called: corner couch, corner settee", "part of: seating", "next to: folding armchair"]
 ["gray cornr couch", "grey corner couch"]
-["gray cornr couch", "Velmora corner sofa, grey, 1.6 m", "same kind, same colour"]
+["gray cornr couch", "Velmora corner sofa, grey, 1.6 m", "samekind samecolour"]
 """
 
 import hashlib

@@ -1,6 +1,7 @@
 """Documents as token ids → a pretrained model: AdamW, a cosine, batches of documents of like length.
 
-an encoder reads  [CLS] text [SEP] text [SEP] text [SEP]   and fills in masked tokens
+an encoder reads  [CLS] text [SEP] text [SEP] text [SEP]   and fills in masked tokens, or
+                  [CLS] text [SEP] text [SEP]              and says the third text at its [CLS]
 a decoder reads   text \\n text <eos> text <eos>             and predicts all behind the first <eos>, some before it
 """
 
@@ -16,8 +17,6 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from relevance.pretrain.architectures import Architecture
 from relevance.pretrain.corpus import Documents
 
-IGNORED = -100
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -30,7 +29,7 @@ class Plan:
     warmup: float = 0.05  # share of the steps
     weight_decay: float = 0.05
     learnt: float = 0.3  # share of the tokens that are masked or predicted
-    learnt_later: float = 0.6  # the same of an encoder's third text; a decoder predicts all of it
+    said: float = 0.6  # share of the third texts that an encoder says at its [CLS] instead of reading them
 
 
 class Row(NamedTuple):
@@ -38,6 +37,16 @@ class Row(NamedTuple):
 
     ids: np.ndarray
     third: int
+
+
+class Batch(NamedTuple):
+    """Padded ids [B, T], and N targets: the state at (row, column) predicts the token `target`."""
+
+    ids: torch.Tensor
+    row: torch.Tensor
+    column: torch.Tensor
+    target: torch.Tensor
+    mask: torch.Tensor | None  # [B, T], 1 for real tokens
 
 
 def encode(documents: Documents, tokenizer: PreTrainedTokenizerFast, longest: int = 128) -> list[Row]:
@@ -94,20 +103,16 @@ def train(
     return len(losses), float(np.mean(losses[-max(1, len(losses) // 20) :]))
 
 
-def loss(model: PreTrainedModel, kind: Architecture, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Mean cross-entropy in nats over the labelled tokens; logits are made for these only."""
-    labels = batch.pop("labels")
-    hidden = model.base_model(**batch).last_hidden_state
-    if not kind.encoder:
-        hidden, labels = hidden[:, :-1], labels[:, 1:]
-    learnt = labels != IGNORED
-    return cross_entropy(kind.logits(model, hidden[learnt]), labels[learnt])
+def loss(model: PreTrainedModel, kind: Architecture, batch: Batch) -> torch.Tensor:
+    """Mean cross-entropy in nats over the targets; logits are made for these only."""
+    hidden = model.base_model(batch.ids, attention_mask=batch.mask).last_hidden_state
+    return cross_entropy(kind.logits(model, hidden[batch.row, batch.column]), batch.target)
 
 
 @torch.no_grad()
 def held_out(model: PreTrainedModel, kind: Architecture, rows: list[Row], tokenizer: PreTrainedTokenizerFast) -> tuple:
     """Loss on unread documents, and what guessing by the frequencies of their tokens alone costs, both in nats."""
-    plan = Plan(seed=0, tokens=0, learnt=0.3 if kind.encoder else 1.0, learnt_later=0.3)
+    plan = Plan(seed=0, tokens=0, learnt=0.3 if kind.encoder else 1.0, said=0.0)
     found = float(loss(model, kind, _batch(rows, tokenizer, plan, np.random.default_rng(plan.seed))))
     counts = np.bincount(np.concatenate([row.ids for row in rows])).astype(float)
     shares = counts[counts > 0] / counts.sum()
@@ -135,22 +140,42 @@ def _groups(model: PreTrainedModel, weight_decay: float) -> list[dict]:
     ]
 
 
-def _batch(rows: list[Row], tokenizer: PreTrainedTokenizerFast, plan: Plan, rng: np.random.Generator) -> dict:
-    """Padded ids [B, T] and labels [B, T] for either objective."""
-    ids = np.full((len(rows), max(len(row.ids) for row in rows)), tokenizer.pad_token_id)
+def _batch(rows: list[Row], tokenizer: PreTrainedTokenizerFast, plan: Plan, rng: np.random.Generator) -> Batch:
+    return (_causal if tokenizer.mask_token_id is None else _masked)(rows, tokenizer, plan, rng)
+
+
+def _padded(rows: list[np.ndarray], pad: int) -> np.ndarray:
+    ids = np.full((len(rows), max(map(len, rows))), pad)
     for number, row in enumerate(rows):
-        ids[number, : len(row.ids)] = row.ids
-    real = ids != tokenizer.pad_token_id
+        ids[number, : len(row)] = row
+    return ids
+
+
+def _causal(rows: list[Row], tokenizer: PreTrainedTokenizerFast, plan: Plan, rng: np.random.Generator) -> Batch:
+    """Each state predicts the next token; causal attention never looks right, so padding needs no mask."""
+    ids = _padded([row.ids for row in rows], tokenizer.pad_token_id)
     later = np.arange(ids.shape[1]) >= np.array([row.third for row in rows])[:, None]
-    chance = rng.random(ids.shape)
-    if tokenizer.mask_token_id is None:
-        # causal attention never looks right, so padding needs no mask
-        labels = np.where(real & (later | (chance < plan.learnt)), ids, IGNORED)
-        return {"input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(labels)}
-    masked = real & (ids >= len(tokenizer.all_special_ids)) & (chance < np.where(later, plan.learnt_later, plan.learnt))
-    labels = np.where(masked, ids, IGNORED)
+    learnt = (ids != tokenizer.pad_token_id) & (later | (rng.random(ids.shape) < plan.learnt))
+    row, column = np.nonzero(learnt[:, 1:])
+    return Batch(*map(torch.from_numpy, (ids, row, column, ids[row, column + 1])), mask=None)
+
+
+def _masked(rows: list[Row], tokenizer: PreTrainedTokenizerFast, plan: Plan, rng: np.random.Generator) -> Batch:
+    """Masked tokens are predicted where they stood, third texts that were taken away at the [CLS]."""
+    says = [row.third < len(row.ids) and rng.random() < plan.said for row in rows]
+    ids = _padded(
+        [row.ids[: row.third] if said else row.ids for row, said in zip(rows, says, strict=True)],
+        tokenizer.pad_token_id,
+    )
+    real = ids != tokenizer.pad_token_id
+    chance = np.where(says, plan.learnt / 3, plan.learnt)[:, None]
+    masked = real & (ids >= len(tokenizer.all_special_ids)) & (rng.random(ids.shape) < chance)
+    row, column = np.nonzero(masked)
+    target = ids[row, column]
+    taken = [one.ids[one.third : -1] if said else one.ids[:0] for one, said in zip(rows, says, strict=True)]
+    first = np.repeat(np.arange(len(rows)), [len(one) for one in taken])
     fate = rng.random(ids.shape)
     ids = np.where(masked & (fate < 0.8), tokenizer.mask_token_id, ids)
     ids = np.where(masked & (fate > 0.9), rng.integers(4, len(tokenizer), ids.shape), ids)
-    tensors = {"input_ids": ids, "attention_mask": real.astype(np.int64), "labels": labels}
-    return {name: torch.from_numpy(array) for name, array in tensors.items()}
+    parts = (ids, np.r_[row, first], np.r_[column, np.zeros_like(first)], np.r_[target, np.concatenate(taken)])
+    return Batch(*map(torch.from_numpy, parts), mask=torch.from_numpy(real.astype(np.int64)))

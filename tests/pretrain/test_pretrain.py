@@ -46,9 +46,9 @@ def test_comparisons_state_facts_of_the_catalogue():
         same = {name: item.key[name][a] == item.key[name][b] for name in ("leaf", "brand", "group", "product")}
         if item.text[a] in world["query"].text:
             continue
-        assert ("same brand" in text) == same["brand"]
-        assert text.startswith("same product") == same["product"]
-        assert text.startswith("sibling kind") == (same["group"] and not same["leaf"])
+        assert ("samebrand" in text) == same["brand"]
+        assert ("sameproduct" in text) == same["product"]
+        assert ("siblingkind" in text) == (same["group"] and not same["leaf"])
 
 
 def test_batches_hold_each_document_once_within_the_budget():
@@ -92,11 +92,20 @@ def test_decoder_rows_read_as_pairs_do():
 def test_an_encoder_learns_from_masked_tokens_and_never_from_frame_or_padding(written):
     tokenizer = vocabulary.train((t for d in written for t in d), 600, encoder=True, digits=False)
     rows = train.encode(written[:40], tokenizer)
-    batch = train._batch(rows, tokenizer, train.Plan(seed=0, tokens=1), np.random.default_rng(0))
-    learnt = batch["labels"] != train.IGNORED
-    assert 0.2 < learnt.sum() / batch["attention_mask"].sum() < 0.6
-    assert batch["labels"][learnt].min() >= len(tokenizer.all_special_ids)
-    assert (batch["attention_mask"][learnt] == 1).all()
+    batch = train._batch(rows, tokenizer, train.Plan(seed=0, tokens=1, said=0.0), np.random.default_rng(0))
+    assert 0.2 < len(batch.target) / batch.mask.sum() < 0.4
+    assert batch.target.min() >= len(tokenizer.all_special_ids)
+    assert (batch.mask[batch.row, batch.column] == 1).all()
+    assert (batch.ids[batch.row, batch.column] == tokenizer.mask_token_id).float().mean() > 0.7
+
+
+def test_an_encoder_says_at_its_first_token_the_third_text_it_was_not_shown():
+    tokenizer = vocabulary.train(["red blue green"], 300, encoder=True, digits=False)
+    rows = train.encode([["red", "blue", "green"]], tokenizer)
+    batch = train._batch(rows, tokenizer, train.Plan(seed=0, tokens=1, learnt=0.0, said=1.0), np.random.default_rng(0))
+    assert tokenizer.decode(batch.ids[0]) == "[CLS] red[SEP] blue[SEP]"
+    assert tokenizer.decode(batch.target) == " green"
+    assert (batch.column == 0).all()
 
 
 def test_build_writes_a_folder_that_loads(tmp_path):
