@@ -23,6 +23,8 @@ from relevance.records import CellRecord, SweepRecord
 
 LIMIT = 50_000  # runs a search returns at most
 CELLS = "cells.json"
+EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # the UI then opens its page of training runs
+SOURCE = {"mlflow.source.name": "relevance.run", "mlflow.source.type": "LOCAL"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Store:
             client = MlflowClient(self.uri)
             if client.get_experiment_by_name(self.experiment) is None:
                 location = (self.outputs / "artifacts").resolve().as_uri() if self.uri.startswith("sqlite") else None
-                client.create_experiment(self.experiment, artifact_location=location)
+                client.create_experiment(self.experiment, artifact_location=location, tags=EXPERIMENT)
         return client
 
     @cached_property
@@ -99,7 +101,7 @@ class Store:
         return list(self.client.search_runs([self.experiment_id], wanted, max_results=LIMIT, order_by=order))
 
     def start(self, name: str, tags: dict[str, str]) -> Run:
-        run = self.client.create_run(self.experiment_id, run_name=name, tags={**tags, **_process()})
+        run = self.client.create_run(self.experiment_id, run_name=name, tags={**tags, **SOURCE, **_process()})
         return Run(self, run.info.run_id)
 
     def sweep(self, name: str, fingerprint: str, cells: list[Cell], command: str) -> Run:

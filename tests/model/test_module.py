@@ -1,0 +1,140 @@
+"""The optimiser step: the same whatever way its rows were cut, with the rates and weights the config states."""
+
+import lightning as L
+import numpy as np
+import pytest
+import torch
+
+from relevance.config import (
+    Config,
+    Family,
+    LoraConfig,
+    ModelConfig,
+    PrivateConfig,
+    RoutingConfig,
+    Schedule,
+    TrainConfig,
+)
+from relevance.data.batches import Examples, StepDataset
+from relevance.data.tokens import Tokens
+from relevance.model.module import RelevanceModule
+from relevance.model.network import build
+from relevance.training import quiet
+
+LENGTHS = np.array([4, 9, 6, 12, 5, 7, 11, 3])
+
+
+def settings(backbones, kind="ce", **train) -> Config:
+    family = Family.llm if kind == "llm" else Family.ce
+    return Config(
+        model=ModelConfig(
+            family=family,
+            backbone=str(backbones[kind]),
+            lora=LoraConfig(r=4 if kind == "llm" else 0),
+            lr=1e-3,
+            head_lr=2e-3,
+            private_lr=3e-3,
+            gate_lr=4e-3,
+        ),
+        routing=RoutingConfig("mhp", heads=True, private=PrivateConfig(layers=1)),
+        train=TrainConfig(**train),
+    )
+
+
+def step(budget: int, weights=None) -> list:
+    random = np.random.default_rng(0)
+    tokens = Tokens(random.integers(5, 200, LENGTHS.sum()), np.concatenate([[0], LENGTHS.cumsum()]), LENGTHS // 2, 0.0)
+    weights = np.ones(8) if weights is None else np.array(weights)
+    examples = Examples(tokens, np.array([0, 3, 3, 1, 0, 5, 1, 3]), np.arange(8) % 3, weights, 0, segments=False)
+    return StepDataset(examples, budget)[np.arange(8)]
+
+
+def gradient(config: Config, micros: list) -> torch.Tensor:
+    """The gradient that one training step of rate 0 leaves behind; the Trainer around it is left out."""
+    torch.manual_seed(0)
+    module = RelevanceModule(build(config)[0].eval(), config)
+    optimizer = torch.optim.SGD([p for p in module.parameters() if p.requires_grad], lr=0.0)
+    module.optimizers, module.lr_schedulers = lambda: optimizer, lambda: torch.optim.lr_scheduler.ConstantLR(optimizer)
+    module.manual_backward, module.log_dict = lambda loss: loss.backward(), lambda metrics: None
+    module.training_step(micros, 0)
+    return torch.cat([p.grad.flatten() for p in module.parameters() if p.grad is not None])
+
+
+@pytest.mark.parametrize("kind", ["llm", "ce", "bert"])
+def test_a_step_has_one_gradient_however_it_was_cut(backbones, kind):
+    config = settings(backbones, kind, clip=0)
+    whole, cut = step(10_000), step(14)
+    assert (len(whole), len(cut)) == (1, 6)
+    assert torch.allclose(gradient(config, whole), gradient(config, cut), atol=1e-6)
+
+
+def test_the_gradient_is_clipped_to_its_norm(backbones):
+    assert gradient(settings(backbones, clip=0), step(50)).norm() > 0.02
+    assert gradient(settings(backbones, clip=0.01), step(50)).norm() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_a_row_of_weight_two_counts_as_two_rows(backbones):
+    config = settings(backbones, clip=0)
+    doubled = step(10_000, [1, 1, 1, 2, 1, 1, 1, 1])
+    once, extra = step(10_000), step(10_000, [0, 0, 0, 1, 0, 0, 0, 0])
+    mean = (8 * gradient(config, once) + gradient(config, extra)) / 9
+    assert torch.allclose(gradient(config, doubled), mean, atol=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "parts"), [("llm", {1e-3, 2e-3, 3e-3}), ("bert", {1e-3, 2e-3, 3e-3, 4e-3})])
+def test_each_part_learns_at_its_own_rate_and_vectors_do_not_decay(backbones, kind, parts):
+    config = settings(backbones, kind)
+    groups = RelevanceModule(build(config)[0], config)._groups()
+    assert {group["lr"] for group in groups} == parts
+    for group in groups:
+        assert {p.dim() > 1 for p in group["params"]} == {group["weight_decay"] > 0}
+
+
+@pytest.mark.parametrize("schedule", list(Schedule))
+def test_the_rate_warms_up_then_follows_its_schedule(backbones, schedule):
+    config = settings(backbones, schedule=schedule)
+    rate = RelevanceModule(build(config)[0], config)._rate(steps=100, warmup=10)
+    assert rate(0) == pytest.approx(0.1)
+    assert rate(9) == pytest.approx(1.0)
+    middle, end = {"linear": (0.5, 0.0), "cosine": (0.5, 0.0), "constant": (1.0, 1.0)}[schedule.value]
+    assert rate(55) == pytest.approx(middle)
+    assert rate(100) == pytest.approx(end)
+
+
+def test_a_checkpoint_holds_trained_weights_only(backbones):
+    config = settings(backbones, "llm")
+    module = RelevanceModule(build(config)[0], config)
+    checkpoint = {"state_dict": module.state_dict()}
+    module.on_save_checkpoint(checkpoint)
+    kept = checkpoint["state_dict"]
+    assert set(kept) == {name for name, p in module.named_parameters() if p.requires_grad}
+    assert len(kept) < len(module.state_dict())
+
+
+def test_lightning_trains_it_and_tasks_that_never_came_keep_their_private_layers(backbones):
+    config = settings(backbones)
+    network, _ = build(config)
+    before = {name: p.clone() for name, p in network.named_parameters()}
+    module = RelevanceModule(network, config)
+    trainer = L.Trainer(
+        max_steps=3,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    quiet()
+    loaders = [
+        torch.utils.data.DataLoader(part, batch_size=None, collate_fn=_as_it_is) for part in ([step(20)] * 3, step(20))
+    ]
+    trainer.fit(module, *loaders)
+    moved = {name for name, p in network.named_parameters() if not torch.equal(p, before[name])}
+    assert any(name.startswith("trunk.") for name in moved)
+    for task in range(6):
+        own = any(name.startswith((f"private.branches.{task}.", f"heads.{task}.")) for name in moved)
+        assert own == (task in (0, 1, 3, 5))
+
+
+def _as_it_is(part):
+    return part
