@@ -101,8 +101,8 @@ class MixConfig:
 
 @dataclass
 class TrainConfig:
-    step_rows: int = 64  # rows an optimiser step sees
-    token_budget: int = 2048  # padded tokens a micro-batch may hold
+    step_rows: int = 128  # rows an optimiser step sees
+    token_budget: int = 1024  # padded tokens a micro-batch may hold
     score_token_budget: int = 8192  # the same where no gradient is kept
     weight_decay: float = 0.01
     warmup: float = 0.06  # share of all steps
@@ -121,7 +121,7 @@ class TrainerConfig:
     devices: Any = 1
     num_nodes: int = 1
     precision: str | None = None  # null: bf16-mixed on CUDA, 32-true on the CPU
-    max_epochs: int = 2
+    max_epochs: int = 1
     min_epochs: int | None = None
     max_steps: int = -1
     min_steps: int | None = None

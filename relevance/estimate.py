@@ -12,7 +12,7 @@ from relevance.config import Family
 from relevance.identity import Cell
 from relevance.model import backbone
 
-TOKENS = 32  # of a short pair; only for the guess without history
+TOKENS = 24  # of a short pair; only for the guess without history
 SHARE = 0.10  # of the machine's matmul rate that training a small model reaches
 
 

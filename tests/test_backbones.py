@@ -32,7 +32,8 @@ def test_folder_is_small_and_says_where_it_comes_from(folder):
     told = json.loads((folder / "provenance.json").read_text())
     assert told["command"].startswith(f"python -m relevance.pretrain names=[{folder.name}]")
     assert told["corpus"]["entities_of_default_data"] == 0
-    assert told["held_out_loss"] < told["unigram_loss"] - 1
+    assert told["held_out"]["tokens"] < told["unigram_loss"] - 1
+    assert told["held_out"]["right"] > 0.7
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -5,7 +5,7 @@ from torch import nn
 from relevance.errors import UserError
 
 # Linear layers that write an attention's or an MLP's result back onto the residual stream.
-OUTPUT_PROJECTIONS = frozenset({"o_proj", "out_proj", "Wo", "c_proj", "down_proj", "dense", "dense_4h_to_h", "fc2"})
+OUTPUT_PROJECTIONS = tuple("o_proj out_proj Wo c_proj down_proj fc2 dense_4h_to_h output.dense attention.dense".split())
 # Linear layers of attention, for model.lora.targets=attention.
 ATTENTION = frozenset("q_proj k_proj v_proj o_proj qkv_proj query key value query_key_value c_attn Wqkv Wo".split())
 # Arguments of a block that hold one entry per row of the batch, where their first dimension says so.
@@ -28,7 +28,7 @@ def blocks(backbone: nn.Module) -> nn.ModuleList:
 def silence_outputs(block: nn.Module) -> None:
     """Set a block's output projections to zero: a pre-norm block then returns its input, bit for bit."""
     for name, module in block.named_modules():
-        if isinstance(module, nn.Linear) and name.rsplit(".", 1)[-1] in OUTPUT_PROJECTIONS:
+        if name.endswith(OUTPUT_PROJECTIONS) and module.get_parameter("weight").dim() == 2:
             nn.init.zeros_(module.weight)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

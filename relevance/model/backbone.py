@@ -102,7 +102,7 @@ def check_family(config, model: ModelConfig) -> None:
     from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as MASKED
 
     kind = config.model_type
-    is_decoder = config.is_decoder if kind in MASKED and kind in CAUSAL else kind in CAUSAL
+    is_decoder = getattr(config, "is_decoder", False) if kind in MASKED and kind in CAUSAL else kind in CAUSAL
     found = Family.llm if is_decoder else Family.ce
     if found is not model.family:
         fitting = "llm or llm_b" if found is Family.llm else "ce or ce_b"

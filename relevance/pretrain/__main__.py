@@ -20,9 +20,9 @@ Rebuilds the embedded backbones from generated text."""
 class Options:
     names: list[str] = field(default_factory=lambda: list(NAMES))
     seed: int = 1000  # of the first generated shop and of the weights
-    shops: int = 2  # generated shops in the corpus
+    shops: int = 3  # generated shops in the corpus
     rows: int = 40_000  # size of a shop
-    tokens: int = 1_800_000  # read while training
+    tokens: int = 4_000_000  # read while training
     threads: int = 1  # the weights depend on it
     output: str = str(Path("relevance") / "backbones")
 

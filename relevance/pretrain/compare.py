@@ -1,9 +1,9 @@
-"""Two tables of entities → pairs and a clerk's shorthand of how their kinds and values relate.
+"""Two tables of entities → pairs of texts and how their kinds and values compare, as numbers.
 
-("gray cornr couch", "Velmora corner sofa, grey, 1.6 m") → "samekind samecolour"
-("corner couch black", "Velmora sofa cover, white")      → "othercolour nearkind"
+("gray cornr couch", "Velmora corner sofa, grey, 1.6 m") → facts [1, 0, 2, 0, 0, 0]: same kind, same colour
+("corner couch black", "Velmora sofa cover, white")      → facts [5, 0, 3, 0, 0, 0]: near kind, other colour
 
-These are facts of the catalogue, in any order. No task, no label and no grade of relevance is mentioned.
+These are facts of a catalogue. No task, no label and no grade of relevance is among them.
 """
 
 import numpy as np
@@ -15,21 +15,28 @@ from relevance.data.queries import GROUP, NAVIGATION, NOUN
 from relevance.tasks import TASKS
 
 _DEPARTMENT, _GROUP, _NOUN, _LEAF = range(4)
+RELATIONS = ("same product", "same kind", "wider", "narrower", "sibling", "near", "other")
+VALUES = ("not asked", "left only", "same", "other", "right only")
+FACTS = (len(RELATIONS), *(len(VALUES) for _ in SLOTS))  # how many answers each fact has
+UNKNOWN = -100  # where a text has no such fact; the index that cross-entropy leaves out
 
 
-def comparisons(world: dict[str, Entities], count: int, rng: np.random.Generator) -> list[list[str]]:
-    """About `count` documents of three texts each: left, right, how they compare."""
-    documents: list[list[str]] = []
+def comparisons(world: dict[str, Entities], count: int, rng: np.random.Generator) -> tuple[list[list[str]], np.ndarray]:
+    """About `count` pairs of texts, and their facts [N, len(FACTS)]."""
+    pairs: list[list[str]] = []
+    facts = []
     for task, share in recipes.SHARES.items():
-        left, right = world[TASKS[task].left], world[TASKS[task].right]
+        kinds = (TASKS[task].left, TASKS[task].right)
+        left, right = world[kinds[0]], world[kinds[1]]
         # the rarer kinds of pair hold the tree: read them more often than users would label them
         size, own = count * (0.5 * share + 0.5 / 6), [one for one in recipes.RECIPES if one.task == task]
         for recipe in own:
             a, b = recipes.draw(recipe, left, right, int(size / len(own)) + 1, rng)
-            kinds = (TASKS[task].left, TASKS[task].right)
-            said = _shorthand(_taken(left.key, a), _taken(right.key, b), kinds, rng)
-            documents += map(list, zip(left.text[a], right.text[b], said, strict=True))
-    return [document for document in documents if document[0] != document[1]]
+            keep = left.text[a] != right.text[b]
+            a, b = a[keep], b[keep]
+            facts.append(_facts(_taken(left.key, a), _taken(right.key, b), kinds))
+            pairs += map(list, zip(left.text[a], right.text[b], strict=True))
+    return pairs, np.concatenate(facts)
 
 
 def _taken(keys: Keys, where: np.ndarray) -> Keys:
@@ -46,7 +53,7 @@ def _width(keys: Keys, kind: str) -> np.ndarray:
 
 
 def _relation(left: Keys, right: Keys, kinds: tuple[str, str]) -> np.ndarray:
-    """How the kinds of the two sides relate, in words [N]."""
+    """How the kinds of the two sides relate: places in RELATIONS [N]."""
     one, other = _width(left, kinds[0]), _width(right, kinds[1])
     at = np.minimum(one, other)
     same = {name: (left[name] == right[name]) & (left[name] >= 0) for name in ("department", "group", "noun", "leaf")}
@@ -60,21 +67,19 @@ def _relation(left: Keys, right: Keys, kinds: tuple[str, str]) -> np.ndarray:
         product = (left["product"] == right["product"]) & (left["product"] >= 0) & whole[0] & whole[1]
     return np.select(
         [product, meets & (one == other), meets & (one < other), meets, same["group"], same["department"]],
-        ["sameproduct", "samekind", "widerkind", "narrowerkind", "siblingkind", "nearkind"],
-        "otherkind",
+        list(range(6)),
+        6,
     )
 
 
-def _shorthand(left: Keys, right: Keys, kinds: tuple[str, str], rng: np.random.Generator) -> list[str]:
-    """The relation, and each value of the left that the right has, has not or has otherwise; N texts."""
-    facts = [_relation(left, right, kinds)]
-    for slot in SLOTS if "type" not in kinds else ():
+def _facts(left: Keys, right: Keys, kinds: tuple[str, str]) -> np.ndarray:
+    """The relation, and for each slot what became of the value the left asks for: [N, len(FACTS)]."""
+    columns = [_relation(left, right, kinds)]
+    for slot in SLOTS:
+        if "type" in kinds:
+            columns.append(np.full(len(columns[0]), UNKNOWN))
+            continue
         a, b = left[slot], right[slot]
-        word = np.select(
-            [(a >= 0) & (b < 0), (a >= 0) & (a == b), (a >= 0), (b >= 0) & (kinds[1] == "query")],
-            [f"no{slot}", f"same{slot}", f"other{slot}", f"more{slot}"],
-            "",
-        )
-        facts.append(word)
-    table = rng.permuted(np.stack(facts, axis=1), axis=1)
-    return [" ".join(filter(None, row)) for row in table.tolist()]
+        asked = [(a >= 0) & (b < 0), (a >= 0) & (a == b), a >= 0, (b >= 0) & (kinds[1] == "query")]
+        columns.append(np.select(asked, [1, 2, 3, 4], 0))
+    return np.stack(columns, axis=1)

@@ -3,11 +3,12 @@
 ["Velmora corner couch, gray velvet", "furniture > seating > corner sofa", "searches: gray cornr couch; velmora sofa"]
 ["corner sofa", "also called: corner couch, corner settee", "part of: seating", "next to: folding armchair"]
 ["gray cornr couch", "grey corner couch"]
-["gray cornr couch", "Velmora corner sofa, grey, 1.6 m", "samekind samecolour"]
+and pairs of texts whose facts (relevance.pretrain.compare) are known
 """
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from random import Random
 
 import numpy as np
@@ -16,33 +17,43 @@ from relevance.data import entities
 from relevance.data.entities import Entities
 from relevance.data.lexicon import SLOTS, world_index
 from relevance.data.queries import LEAF, NAVIGATION
-from relevance.pretrain.compare import comparisons
-
-Documents = list[list[str]]
+from relevance.pretrain.compare import FACTS, UNKNOWN, comparisons
 
 
-def documents(seed: int, shops: int, rows: int) -> tuple[Documents, set[str]]:
-    """Documents of `shops` shops of about 2 × `rows` each, in random order, and the entities they speak of."""
-    written: Documents = []
+@dataclass(frozen=True)
+class Corpus:
+    """N documents, what is known of them, and all entities of their shops."""
+
+    documents: list[list[str]]
+    facts: np.ndarray  # [N, len(FACTS)], UNKNOWN where nothing is stated
+    entities: set[str]
+
+
+def corpus(seed: int, shops: int, rows: int) -> Corpus:
+    """Documents of `shops` shops of about 2 × `rows` each, in random order."""
+    documents: list[list[str]] = []
+    facts: list[np.ndarray] = []
     known: set[str] = set()
     for shop in range(seed, seed + shops):
         world = entities.build(rows, shop, world_index("pretraining"))
-        rng, random = np.random.default_rng(shop), Random(shop)
-        written += _pages(world, random) + comparisons(world, rows, rng)
+        pages = _pages(world, Random(shop))
+        pairs, stated = comparisons(world, 2 * rows, np.random.default_rng(shop))
+        documents += pages + pairs
+        facts += [np.full((len(pages), len(FACTS)), UNKNOWN), stated]
         known.update(text for one in world.values() for text in one.text)
-    Random(seed).shuffle(written)
-    return written, known
+    order = np.random.default_rng(seed).permutation(len(documents))
+    return Corpus([documents[at] for at in order], np.concatenate(facts)[order], known)
 
 
-def digest(written: Documents) -> str:
-    """sha256 (hex) over all texts in order."""
-    total = hashlib.sha256()
-    for document in written:
+def digest(whole: Corpus) -> str:
+    """sha256 (hex) over all texts and facts in order."""
+    total = hashlib.sha256(np.ascontiguousarray(whole.facts).tobytes())
+    for document in whole.documents:
         total.update(("\n".join(document) + "\n\n").encode())
     return total.hexdigest()
 
 
-def _pages(world: dict[str, Entities], random: Random) -> Documents:
+def _pages(world: dict[str, Entities], random: Random) -> list[list[str]]:
     return _item_pages(world, random) + _type_pages(world, random) + _query_logs(world, random)
 
 
@@ -59,7 +70,7 @@ def _some(texts: list[str], most: int, random: Random) -> list[str]:
     return random.sample(texts, min(most, len(texts)))
 
 
-def _item_pages(world: dict[str, Entities], random: Random) -> Documents:
+def _item_pages(world: dict[str, Entities], random: Random) -> list[list[str]]:
     """Title, path in the tree and searches that led to it, in either order."""
     item, kind, query = world["item"], world["type"], world["query"]
     names = _members(kind.key["leaf"], kind.text)
@@ -79,7 +90,7 @@ def _item_pages(world: dict[str, Entities], random: Random) -> Documents:
     return pages
 
 
-def _type_pages(world: dict[str, Entities], random: Random) -> Documents:
+def _type_pages(world: dict[str, Entities], random: Random) -> list[list[str]]:
     """Each type with its other names, what it is part of, and types beside it, in any order."""
     kind, query = world["type"], world["query"]
     upper = dict(zip(kind.key["node"].tolist(), kind.text, strict=True))
@@ -100,7 +111,7 @@ def _type_pages(world: dict[str, Entities], random: Random) -> Documents:
     return pages
 
 
-def _query_logs(world: dict[str, Entities], random: Random) -> Documents:
+def _query_logs(world: dict[str, Entities], random: Random) -> list[list[str]]:
     """A search and the same want typed another way; a search and a title it led to."""
     query, item = world["query"], world["item"]
     again = _members(query.key["want"], query.text)

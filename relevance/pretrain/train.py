@@ -1,8 +1,11 @@
-"""Documents as token ids → a pretrained model: AdamW, a cosine, batches of documents of like length.
+"""Documents as token ids → a pretrained model: Muon and AdamW, a cosine, batches of documents of like length.
 
-an encoder reads  [CLS] text [SEP] text [SEP] text [SEP]   and fills in masked tokens, or
-                  [CLS] text [SEP] text [SEP]              and says the third text at its [CLS]
-a decoder reads   text \\n text <eos> text <eos>             and predicts all behind the first <eos>, some before it
+an encoder reads  [CLS] text [SEP] text [SEP] text [SEP]   and fills in masked tokens
+a decoder reads   text \\n text \\n text <eos>               and predicts some of the next tokens
+
+The state that fine-tuning will pool (an encoder's mean, a decoder's last) also answers the facts of a pair through
+a linear layer that is thrown away afterwards. An encoder first reads as a decoder does, which learns sooner what two
+texts share, then in both directions (the order of LLM2Vec, arXiv 2404.05961).
 """
 
 from dataclasses import dataclass
@@ -14,8 +17,13 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from relevance.data.ragged import Ragged
 from relevance.pretrain.architectures import Architecture
-from relevance.pretrain.corpus import Documents
+from relevance.pretrain.compare import FACTS, UNKNOWN
+from relevance.pretrain.corpus import Corpus
+
+HIDDEN = 0.25  # of the share of masks: what of it falls on pairs with facts
+LONGEST = 96  # tokens of a document; the rest is cut
 
 
 @dataclass(frozen=True)
@@ -25,46 +33,93 @@ class Plan:
     seed: int  # of order, masks and chosen tokens
     tokens: int  # read in all, several epochs if the corpus is shorter
     batch_tokens: int = 2048
-    lr: float = 2e-3
+    muon_lr: float = 1e-2  # of the blocks' matrices
+    lr: float = 4e-3  # of embeddings, norms and biases
     warmup: float = 0.05  # share of the steps
-    weight_decay: float = 0.05
+    weight_decay: float = 0.05  # of the blocks' matrices
+    forward: float = 0.4  # share of the steps in which an encoder too reads forward only
     learnt: float = 0.3  # share of the tokens that are masked or predicted
-    said: float = 0.6  # share of the third texts that an encoder says at its [CLS] instead of reading them
 
 
-class Row(NamedTuple):
-    """A framed document: its token ids, and where its third text starts."""
+class Encoded(NamedTuple):
+    """N framed documents and their facts."""
 
-    ids: np.ndarray
-    third: int
+    ids: Ragged
+    facts: np.ndarray  # [N, len(FACTS)]
 
-
-class Batch(NamedTuple):
-    """Padded ids [B, T], and N targets: the state at (row, column) predicts the token `target`."""
-
-    ids: torch.Tensor
-    row: torch.Tensor
-    column: torch.Tensor
-    target: torch.Tensor
-    mask: torch.Tensor | None  # [B, T], 1 for real tokens
+    def take(self, rows: np.ndarray) -> "Encoded":
+        return Encoded(self.ids.take(rows), self.facts[rows])
 
 
-def encode(documents: Documents, tokenizer: PreTrainedTokenizerFast, longest: int = 128) -> list[Row]:
-    """Token ids of each document, framed as the model will meet pairs; longer ones are cut."""
-    flat = [text for document in documents for text in document]
+class Losses(NamedTuple):
+    """Mean cross-entropies in nats, and the share of stated facts answered right."""
+
+    tokens: torch.Tensor
+    facts: torch.Tensor
+    right: torch.Tensor
+
+
+class Pretrainer(torch.nn.Module):
+    """A model with the linear layer that answers facts; only the model is kept."""
+
+    def __init__(self, model: PreTrainedModel, kind: Architecture, tokenizer: PreTrainedTokenizerFast):
+        super().__init__()
+        self.model, self.kind, self.tokenizer = model, kind, tokenizer
+        self.causal = True  # states see what stands before them only
+        self.answers = torch.nn.Linear(model.config.hidden_size, sum(FACTS))
+
+    def forward(self, batch: Encoded, learnt: float, rng: np.random.Generator) -> Losses:
+        ids, real = _padded(batch.ids, self.tokenizer.pad_token_id)
+        share = np.full((len(ids), 1), learnt)
+        if not self.causal:  # a mask hides what the facts of a pair speak of
+            share[batch.facts[:, 0] != UNKNOWN] *= HIDDEN
+        chosen = real & (rng.random(ids.shape) < share) & (ids >= len(self.tokenizer.all_special_ids))
+        chosen[:, 0] &= not self.causal  # nothing stands before the first token
+        shown = ids if self.causal else np.where(chosen, self.tokenizer.mask_token_id, ids)
+        hidden, mask = self._states(torch.from_numpy(shown), torch.from_numpy(real))
+        row, column = np.nonzero(chosen)
+        logits = self.model.lm_head(hidden[row, column - self.causal])
+        tokens = cross_entropy(logits, torch.from_numpy(ids[row, column]))
+        return Losses(tokens, *self._facts(self._pooled(hidden, mask), torch.from_numpy(batch.facts)))
+
+    def _states(self, ids: torch.Tensor, real: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Last hidden states [B, T, H] and mask [B, T]; an encoder that reads forward gets the mask of a decoder."""
+        seen = mask = real.long()
+        if self.causal and self.kind.encoder:
+            seen = (real[:, None, None, :] & torch.ones(2 * ids.shape[1:], dtype=torch.bool).tril()) | ~real[
+                :, None, :, None
+            ]
+        return self.model.base_model(input_ids=ids, attention_mask=seen).last_hidden_state, mask
+
+    def _pooled(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """[B, T, H], [B, T] → [B, H]"""
+        if self.causal:
+            return hidden[torch.arange(len(mask)), mask.sum(1) - 1]
+        return (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+
+    def _facts(self, pooled: torch.Tensor, facts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits = self.answers(pooled).split(FACTS, dim=1)
+        stated = facts != UNKNOWN
+        losses = [
+            cross_entropy(one, fact, ignore_index=UNKNOWN, reduction="sum")
+            for one, fact in zip(logits, facts.T, strict=True)
+        ]
+        right = sum((one.argmax(1) == fact).sum() for one, fact in zip(logits, facts.T, strict=True))
+        return sum(losses) / max(1, int(stated[:, 0].sum())), right / max(1, int(stated.sum()))
+
+
+def encode(whole: Corpus, tokenizer: PreTrainedTokenizerFast) -> Encoded:
+    """Token ids of each document, framed as the model will meet pairs."""
+    flat = [text for document in whole.documents for text in document]
     ids = iter(tokenizer(flat, add_special_tokens=False, return_attention_mask=False)["input_ids"])
     encoder = tokenizer.mask_token_id is not None
-    line = [] if encoder else tokenizer("\n", add_special_tokens=False)["input_ids"]
-    end = [tokenizer.sep_token_id if encoder else tokenizer.eos_token_id]
+    between = [tokenizer.sep_token_id] if encoder else tokenizer("\n", add_special_tokens=False)["input_ids"]
+    start, end = ([tokenizer.cls_token_id], between) if encoder else ([], [tokenizer.eos_token_id])
     rows = []
-    for document in documents:
-        whole, third = [tokenizer.cls_token_id] if encoder else [], longest
-        for number in range(len(document)):
-            third = len(whole) if number == 2 else third
-            ends = encoder or number in (1, len(document) - 1)
-            whole += next(ids) + (end if ends else line)
-        rows.append(Row(np.array(whole[:longest], dtype=np.int64), third))
-    return rows
+    for document in whole.documents:
+        joined = [token for _ in document for token in (*next(ids), *between)][: -len(between)]
+        rows.append([*start, *joined[: LONGEST - 2], *end])
+    return Encoded(Ragged.of(rows), whole.facts)
 
 
 def batches(lengths: np.ndarray, budget: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -79,49 +134,49 @@ def batches(lengths: np.ndarray, budget: int, rng: np.random.Generator) -> list[
     return [cuts[index] for index in rng.permutation(len(cuts))]
 
 
-def train(
-    model: PreTrainedModel, kind: Architecture, rows: list[Row], tokenizer: PreTrainedTokenizerFast, plan: Plan
-) -> tuple[int, float]:
-    """Train in place; returns the number of steps and the mean loss of the last twentieth of them."""
+def train(whole: Pretrainer, rows: Encoded, plan: Plan) -> int:
+    """Train in place; returns the number of steps."""
     rng = np.random.default_rng(plan.seed)
-    steps = _steps(rows, plan, rng)
-    optimiser = torch.optim.AdamW(_groups(model, plan.weight_decay), lr=plan.lr, betas=(0.9, 0.98), fused=True)
+    steps = _steps(rows.ids.lengths, plan, rng)
+    optimisers = _optimisers(whole, plan)
+    rates = [group["lr"] for one in optimisers for group in one.param_groups]
     warm = max(1, int(plan.warmup * len(steps)))
-    losses = []
-    model.train()
-    for step, chosen in enumerate(tqdm(steps, desc=model.config.model_type, unit="step", mininterval=5)):
-        turn = (1 + np.cos(np.pi * step / len(steps))) / 2
-        for group in optimiser.param_groups:
-            group["lr"] = plan.lr * min((step + 1) / warm, turn)
-        one = loss(model, kind, _batch([rows[row] for row in chosen], tokenizer, plan, rng))
-        one.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        losses.append(one.item())
-    model.eval()
-    return len(losses), float(np.mean(losses[-max(1, len(losses) // 20) :]))
-
-
-def loss(model: PreTrainedModel, kind: Architecture, batch: Batch) -> torch.Tensor:
-    """Mean cross-entropy in nats over the targets; logits are made for these only."""
-    hidden = model.base_model(batch.ids, attention_mask=batch.mask).last_hidden_state
-    return cross_entropy(kind.logits(model, hidden[batch.row, batch.column]), batch.target)
+    whole.train()
+    bar = tqdm(steps, desc=whole.model.config.model_type, unit="step", mininterval=5)
+    for step, chosen in enumerate(bar):
+        whole.causal = not whole.kind.encoder or step < plan.forward * len(steps)
+        turn = min((step + 1) / warm, (1 + np.cos(np.pi * step / len(steps))) / 2)
+        for group, rate in zip((g for one in optimisers for g in one.param_groups), rates, strict=True):
+            group["lr"] = rate * turn
+        losses = whole(rows.take(chosen), plan.learnt, rng)
+        (losses.tokens + losses.facts).backward()
+        torch.nn.utils.clip_grad_norm_(whole.parameters(), 1.0)
+        for one in optimisers:
+            one.step()
+            one.zero_grad(set_to_none=True)
+        if step % 50 == 0:
+            bar.set_postfix_str(
+                f"tokens {losses.tokens:.2f} facts {losses.facts:.2f} right {losses.right:.0%}", refresh=False
+            )
+    whole.eval()
+    return len(steps)
 
 
 @torch.no_grad()
-def held_out(model: PreTrainedModel, kind: Architecture, rows: list[Row], tokenizer: PreTrainedTokenizerFast) -> tuple:
-    """Loss on unread documents, and what guessing by the frequencies of their tokens alone costs, both in nats."""
-    plan = Plan(seed=0, tokens=0, learnt=0.3 if kind.encoder else 1.0, said=0.0)
-    found = float(loss(model, kind, _batch(rows, tokenizer, plan, np.random.default_rng(plan.seed))))
-    counts = np.bincount(np.concatenate([row.ids for row in rows])).astype(float)
+def held_out(whole: Pretrainer, rows: Encoded) -> Losses:
+    """Losses on documents that were not read."""
+    return whole(rows, 0.3, np.random.default_rng(0))
+
+
+def unigram(rows: Encoded) -> float:
+    """What guessing tokens by their frequencies alone costs, in nats."""
+    counts = np.bincount(rows.ids.ids).astype(float)
     shares = counts[counts > 0] / counts.sum()
-    return found, float(-(shares * np.log(shares)).sum())
+    return float(-(shares * np.log(shares)).sum())
 
 
-def _steps(rows: list[Row], plan: Plan, rng: np.random.Generator) -> list[np.ndarray]:
+def _steps(lengths: np.ndarray, plan: Plan, rng: np.random.Generator) -> list[np.ndarray]:
     """Batches of as many epochs as it takes to read `plan.tokens` tokens."""
-    lengths = np.array([len(row.ids) for row in rows])
     steps, left = [], plan.tokens
     while left > 0:
         for chosen in batches(lengths, plan.batch_tokens, rng):
@@ -131,51 +186,21 @@ def _steps(rows: list[Row], plan: Plan, rng: np.random.Generator) -> list[np.nda
     return steps
 
 
-def _groups(model: PreTrainedModel, weight_decay: float) -> list[dict]:
-    """Matrices decay, vectors do not."""
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
+def _optimisers(whole: Pretrainer, plan: Plan) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the blocks, AdamW for embeddings, norms and what reads the states."""
+    table = {id(weight) for weight in whole.model.get_input_embeddings().parameters()}
+    blocks = [w for n, w in whole.model.base_model.named_parameters() if w.ndim == 2 and id(w) not in table]
+    inside = {id(weight) for weight in blocks}
+    others = [weight for weight in whole.parameters() if id(weight) not in inside]
     return [
-        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": weight_decay},
-        {"params": [weight for weight in weights if weight.ndim < 2], "weight_decay": 0.0},
+        torch.optim.Muon(blocks, lr=plan.muon_lr, weight_decay=plan.weight_decay, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=plan.lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
     ]
 
 
-def _batch(rows: list[Row], tokenizer: PreTrainedTokenizerFast, plan: Plan, rng: np.random.Generator) -> Batch:
-    return (_causal if tokenizer.mask_token_id is None else _masked)(rows, tokenizer, plan, rng)
-
-
-def _padded(rows: list[np.ndarray], pad: int) -> np.ndarray:
-    ids = np.full((len(rows), max(map(len, rows))), pad)
-    for number, row in enumerate(rows):
-        ids[number, : len(row)] = row
-    return ids
-
-
-def _causal(rows: list[Row], tokenizer: PreTrainedTokenizerFast, plan: Plan, rng: np.random.Generator) -> Batch:
-    """Each state predicts the next token; causal attention never looks right, so padding needs no mask."""
-    ids = _padded([row.ids for row in rows], tokenizer.pad_token_id)
-    later = np.arange(ids.shape[1]) >= np.array([row.third for row in rows])[:, None]
-    learnt = (ids != tokenizer.pad_token_id) & (later | (rng.random(ids.shape) < plan.learnt))
-    row, column = np.nonzero(learnt[:, 1:])
-    return Batch(*map(torch.from_numpy, (ids, row, column, ids[row, column + 1])), mask=None)
-
-
-def _masked(rows: list[Row], tokenizer: PreTrainedTokenizerFast, plan: Plan, rng: np.random.Generator) -> Batch:
-    """Masked tokens are predicted where they stood, third texts that were taken away at the [CLS]."""
-    says = [row.third < len(row.ids) and rng.random() < plan.said for row in rows]
-    ids = _padded(
-        [row.ids[: row.third] if said else row.ids for row, said in zip(rows, says, strict=True)],
-        tokenizer.pad_token_id,
-    )
-    real = ids != tokenizer.pad_token_id
-    chance = np.where(says, plan.learnt / 3, plan.learnt)[:, None]
-    masked = real & (ids >= len(tokenizer.all_special_ids)) & (rng.random(ids.shape) < chance)
-    row, column = np.nonzero(masked)
-    target = ids[row, column]
-    taken = [one.ids[one.third : -1] if said else one.ids[:0] for one, said in zip(rows, says, strict=True)]
-    first = np.repeat(np.arange(len(rows)), [len(one) for one in taken])
-    fate = rng.random(ids.shape)
-    ids = np.where(masked & (fate < 0.8), tokenizer.mask_token_id, ids)
-    ids = np.where(masked & (fate > 0.9), rng.integers(4, len(tokenizer), ids.shape), ids)
-    parts = (ids, np.r_[row, first], np.r_[column, np.zeros_like(first)], np.r_[target, np.concatenate(taken)])
-    return Batch(*map(torch.from_numpy, parts), mask=torch.from_numpy(real.astype(np.int64)))
+def _padded(rows: Ragged, pad: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ids [B, T] and which of them are real [B, T]."""
+    place = np.arange(rows.lengths.max())
+    real = place < rows.lengths[:, None]
+    flat = np.minimum(rows.starts[:, None] + place, len(rows.ids) - 1)
+    return np.where(real, rows.ids[flat], pad).astype(np.int64), real
