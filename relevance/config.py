@@ -102,7 +102,7 @@ class MixConfig:
 @dataclass
 class TrainConfig:
     step_rows: int = 128  # rows an optimiser step sees
-    token_budget: int = 1024  # padded tokens a micro-batch may hold
+    token_budget: int = 1536  # padded tokens a micro-batch may hold
     score_token_budget: int = 8192  # the same where no gradient is kept
     weight_decay: float = 0.01
     warmup: float = 0.06  # share of all steps
