@@ -13,7 +13,7 @@ from relevance.identity import Cell
 from relevance.model import backbone
 
 TOKENS = 24  # of a short pair; only for the guess without history
-SHARE = 0.10  # of the machine's matmul rate that training a small model reaches
+SHARE = 0.25  # of the machine's matmul rate that training a small model reaches
 
 
 def duration(cells: list[Cell], finished: list[Any]) -> tuple[float, str]:
