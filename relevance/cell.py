@@ -47,7 +47,7 @@ def train_cell(cell: Cell, run: Run) -> dict[str, float]:
     found = _score(work, trainer, module, data, run)
     if config.save is Save.all:
         save(network, tokenizer, config, asdict(data.template), work / "model")
-    shutil.rmtree(work / "checkpoints")
+    shutil.rmtree(work / "checkpoints", ignore_errors=True)  # absent where no validation ran
     shutil.rmtree(cell.folder, ignore_errors=True)
     work.rename(cell.folder)
     found |= {"train/rows": pace.rows, "train/rows_per_second": pace.rows / max(pace.seconds, 1e-9)}

@@ -12,8 +12,8 @@ import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers.logger import Logger
 
+from relevance.commands import say
 from relevance.config import Config
-from relevance.errors import UserError
 from relevance.model.module import RelevanceModule
 from relevance.tracking import Run
 
@@ -59,10 +59,14 @@ class Pace(Callback):
 def trainer_of(config: Config, work: Path, run: Run, pace: Pace) -> L.Trainer:
     """The Trainer of one cell, which keeps its files in `work` and ends no run."""
     arguments = {key: value for key, value in asdict(config.trainer).items() if value is not None}
-    best = ModelCheckpoint(work / "checkpoints", monitor=MONITOR, mode="max", save_weights_only=True)
+    best = ModelCheckpoint(
+        work / "checkpoints", monitor=MONITOR, mode="max", save_weights_only=True, save_on_train_epoch_end=False
+    )
     callbacks: list[Callback] = [pace, best]
     if config.train.patience:
-        callbacks.append(EarlyStopping(MONITOR, mode="max", patience=config.train.patience))
+        callbacks.append(
+            EarlyStopping(MONITOR, mode="max", patience=config.train.patience, check_on_train_epoch_end=False)
+        )
     arguments.setdefault("enable_progress_bar", sys.stderr.isatty())
     return L.Trainer(
         **arguments,
@@ -74,13 +78,11 @@ def trainer_of(config: Config, work: Path, run: Run, pace: Pace) -> L.Trainer:
 
 
 def restore_best(trainer: L.Trainer, module: RelevanceModule) -> None:
-    """Put the weights of the best validation back; raises UserError where none ran."""
+    """Put the weights of the best validation back; the last ones stay, and it is said, where none ran."""
     best = trainer.checkpoint_callback.best_model_path
     if not best:
-        raise UserError(
-            "trainer: no validation ran, so no checkpoint is the best; let trainer.limit_val_batches and "
-            "trainer.check_val_every_n_epoch leave at least one"
-        )
+        say("training ended before its first validation (trainer.max_steps, trainer.max_time): the last weights count")
+        return
     weights = torch.load(best, weights_only=True)["state_dict"]
     unknown = module.load_state_dict(weights, strict=False).unexpected_keys  # frozen weights are not in it
     if unknown or not weights:

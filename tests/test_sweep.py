@@ -174,6 +174,24 @@ def test_a_loss_that_is_not_finite_fails_the_cell_with_its_step(place):
     assert "loss is nan at step" in record(wild).cells[0].reason
 
 
+def test_a_cell_stopped_before_its_first_validation_keeps_its_last_weights_and_says_so(place, capsys):
+    config = place()
+    assert sweep(replace(config, trainer=replace(config.trainer, max_steps=1))) == 0
+    assert "before its first validation" in capsys.readouterr().err
+
+
+def test_the_best_epoch_counts_not_the_last(place):
+    """A rate that ruins the model after the first epochs: the score is that of the best validation."""
+    config = place(trainer=TrainerConfig(max_epochs=4, accelerator="cpu"), train=TrainConfig(step_rows=16, patience=0))
+    assert sweep(config) == 0
+    cell = record(config).cells[0]
+    store = Store(config.tracking_uri, config.experiment, Path(config.outputs))
+    history = store.client.get_metric_history(cell.run_id, "validation/macro_accuracy")
+    validated = [point.value for point in history]
+    assert len(validated) == 5  # one an epoch, and the score of the weights that were kept
+    assert validated[-1] == pytest.approx(max(validated[:-1]), abs=1e-6)
+
+
 def test_a_length_the_backbone_cannot_read_is_refused(place):
     config = place()
     long = replace(config, model=replace(config.model, max_length=65))
