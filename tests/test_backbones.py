@@ -7,8 +7,8 @@ import pytest
 import torch
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
-from relevance.pretrain.__main__ import NAMES
 from relevance.pretrain.build import LIMIT
+from relevance.pretrain.options import NAMES
 
 FOLDERS = Path(__file__).resolve().parent.parent / "relevance" / "backbones"
 TEXTS = (

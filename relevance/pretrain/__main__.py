@@ -4,27 +4,14 @@ Writes config.json, model.safetensors, tokenizer.json, tokenizer_config.json and
 """
 
 import sys
-from dataclasses import dataclass, field
-from pathlib import Path
 
 from relevance import commands
 from relevance.errors import UserError
+from relevance.pretrain.options import NAMES, Options
 
-NAMES = ("llm", "llm_b", "ce")
 USAGE = """usage: python -m relevance.pretrain [key=value ...]
 
 Rebuilds the embedded backbones from generated text."""
-
-
-@dataclass
-class Options:
-    names: list[str] = field(default_factory=lambda: list(NAMES))
-    seed: int = 1000  # of the first generated shop and of the weights
-    shops: int = 3  # generated shops in the corpus
-    rows: int = 40_000  # size of a shop
-    tokens: int = 4_000_000  # read while training
-    threads: int = 1  # the weights depend on it
-    output: str = str(Path("relevance") / "backbones")
 
 
 def run() -> None:

@@ -7,7 +7,6 @@ import json
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,16 +17,14 @@ from relevance.data.lexicon import world_index
 from relevance.errors import UserError
 from relevance.pretrain import corpus, train, vocabulary
 from relevance.pretrain.architectures import ARCHITECTURES
-
-if TYPE_CHECKING:
-    from relevance.pretrain.__main__ import Options
+from relevance.pretrain.options import Options
 
 LIMIT = 8 * 2**20  # bytes of a backbone's folder
 _HELD_OUT = 1024  # documents
 _PACKAGES = ("torch", "transformers", "tokenizers", "numpy")
 
 
-def build(options: "Options") -> None:
+def build(options: Options) -> None:
     """Train the named backbones on one corpus and write their folders; UserError where the corpus is not clean."""
     torch.set_num_threads(options.threads)
     whole = corpus.corpus(options.seed, options.shops, options.rows)
@@ -49,7 +46,7 @@ def build(options: "Options") -> None:
         _build_one(name, whole, about, options)
 
 
-def _build_one(name: str, whole: corpus.Corpus, about: dict, options: "Options") -> None:
+def _build_one(name: str, whole: corpus.Corpus, about: dict, options: Options) -> None:
     torch.manual_seed(options.seed)
     kind = ARCHITECTURES[name]
     texts = (text for document in whole.documents for text in document)
@@ -83,7 +80,7 @@ def _build_one(name: str, whole: corpus.Corpus, about: dict, options: "Options")
     print(f"{folder}: {size / 2**20:.1f} MiB, {steps} steps, held out: {provenance['held_out']}")
 
 
-def _command(name: str, options: "Options") -> str:
+def _command(name: str, options: Options) -> str:
     settings = {key: getattr(options, key) for key in ("seed", "shops", "rows", "tokens", "threads")}
     return " ".join(["python -m relevance.pretrain", f"names=[{name}]", *(f"{k}={v}" for k, v in settings.items())])
 

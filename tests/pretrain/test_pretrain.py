@@ -7,10 +7,10 @@ import torch
 from relevance.data import entities
 from relevance.errors import UserError
 from relevance.pretrain import corpus, train, vocabulary
-from relevance.pretrain.__main__ import NAMES, Options
 from relevance.pretrain.architectures import ARCHITECTURES
 from relevance.pretrain.build import build
 from relevance.pretrain.compare import RELATIONS, UNKNOWN, VALUES, comparisons
+from relevance.pretrain.options import NAMES, Options
 from relevance.tasks import LABELS, TASK_NAMES
 
 
