@@ -2,6 +2,11 @@
 
 import json
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from relevance.cell import settings, train_cell
 from relevance.commands import say
@@ -17,6 +22,31 @@ def attempt(cell: Cell, store: Store, parent: str, place: str) -> str:
 
     Whatever a cell raises stays in the cell, `sys.exit` too; only Ctrl-C ends the sweep.
     """
+    with _alone(cell, place) as waited:
+        if waited and store.finished([cell]):
+            say(f"{place}: finished by the other process")
+            return ""
+        return _train(cell, store, parent, place)
+
+
+@contextmanager
+def _alone(cell: Cell, place: str) -> Iterator[bool]:
+    """Hold the cell's folder against other processes; gives whether one had to be waited for."""
+    cell.folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(cell.folder.with_suffix(".lock"))
+    waited = False
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say(f"{place}: another process is training it; waiting")
+        waited = bool(lock.acquire())
+    try:
+        yield waited
+    finally:
+        lock.release()
+
+
+def _train(cell: Cell, store: Store, parent: str, place: str) -> str:
     run = store.start(cell.name, {**_tags(cell), "mlflow.parentRunId": parent})
     say(f"{place}: training")
     try:
@@ -35,8 +65,8 @@ def attempt(cell: Cell, store: Store, parent: str, place: str) -> str:
 
 
 def _interrupted(error: BaseException) -> bool:
-    """Lightning turns Ctrl-C into SystemExit."""
-    return isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
+    """Ctrl-C, which Lightning turns into SystemExit, or SIGTERM, for which it has an exception of its own."""
+    return isinstance(error, KeyboardInterrupt | SIGTERMException) or isinstance(error.__context__, KeyboardInterrupt)
 
 
 def _failed(run: Run, error: BaseException, place: str) -> str:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from relevance.errors import UserError
 
@@ -27,6 +28,8 @@ def parse(schema: type[Options], words: list[str]) -> Options:
         return OmegaConf.to_object(OmegaConf.merge(base, OmegaConf.from_dotlist(words)))
     except OmegaConfBaseException as error:
         raise UserError(_explain(error, base)) from error
+    except YAMLError as error:
+        raise UserError(f"arguments {words}: {' '.join(str(error).split())}; close brackets and quotes") from error
 
 
 def say(*lines: str) -> None:
@@ -35,14 +38,22 @@ def say(*lines: str) -> None:
 
 
 def main(run: Callable[[], None]) -> None:
-    """Run a command; a UserError becomes one message on stderr and exit code 2, a closed pipe ends it quietly."""
+    """Run a command. A UserError is one message on stderr and exit code 2, Ctrl-C code 130; a closed pipe is quiet."""
     try:
         run()
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again as it ends
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except OSError as error:
+        if not error.filename:
+            raise
+        print(f"error: {error.filename}: {error.strerror}; give another file or folder", file=sys.stderr)
         raise SystemExit(2) from None
 
 

@@ -8,8 +8,9 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from relevance.checks import validate
 from relevance.commands import main as command
-from relevance.config import Config, validate
+from relevance.config import Config
 from relevance.errors import UserError
 from relevance.identity import Request
 

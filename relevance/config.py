@@ -1,11 +1,8 @@
-"""The typed config: the schema of conf/, validated once, at the door. Imports no torch."""
+"""The typed config: the schema of conf/. Validated once, at the door, by relevance.checks. Imports no torch."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
-
-from relevance.errors import UserError
-from relevance.tasks import TASK_NAMES
 
 
 class Source(StrEnum):
@@ -160,84 +157,3 @@ class Config:
     reports: str = "multirun_reports"
     tracking_uri: str = "sqlite:///mlflow.db"
     experiment: str = "relevance"
-
-
-def validate(config: Config) -> Config:
-    """The same config, or one UserError that names every setting that cannot be."""
-    problems = [message for wrong, message in _checks(config) if wrong]
-    if problems:
-        raise UserError("config:\n" + "\n".join(f"  {problem}" for problem in problems))
-    return config
-
-
-def _checks(c: Config) -> list[tuple[bool, str]]:
-    return [*_model_checks(c), *_data_checks(c.data), *_training_checks(c)]
-
-
-def _model_checks(c: Config) -> list[tuple[bool, str]]:
-    model, private = c.model, c.routing.private
-    has = sorted(name for name, value in c.backbones.items() if value)
-    return [
-        (
-            not model.backbone,
-            f"model={model.name}: this backbones group has no member for it (it has {', '.join(has)}); "
-            "choose another group (backbones=small) or give model.backbone=<hub id or local folder>",
-        ),
-        (model.max_length < 8, f"model.max_length={model.max_length}: a pair needs at least 8 tokens"),
-        (model.lora.r < 0, f"model.lora.r={model.lora.r}: must be 0 (no adapter) or more"),
-        (private.layers < 0, f"routing.private.layers={private.layers}: must be 0 or more"),
-        (private.kind != "inserted", f"routing.private.kind={private.kind}: unknown; available: inserted"),
-    ]
-
-
-def _data_checks(d: DataConfig) -> list[tuple[bool, str]]:
-    shares = d.validation_share + d.test_share
-    return [
-        (
-            d.kind is Source.pairs and not d.path,
-            "data=pairs: data.path is missing; give data.path=FILE (.parquet, .csv, .tsv or .jsonl)",
-        ),
-        (
-            not (d.validation_share > 0 and d.test_share > 0 and shares < 1),
-            f"data.validation_share={d.validation_share} data.test_share={d.test_share}: "
-            "both must be above 0 and their sum below 1",
-        ),
-        (d.rows < 100, f"data.rows={d.rows}: the generator needs at least 100"),
-        (not 0 <= d.noise < 0.5, f"data.noise={d.noise}: must be in [0, 0.5)"),
-    ]
-
-
-def _training_checks(c: Config) -> list[tuple[bool, str]]:
-    mix, train, trainer = c.task_mix, c.train, c.trainer
-    unknown = sorted(set(train.task_weights) - set(TASK_NAMES))
-    weights = train.class_weights
-    return [
-        (
-            mix.kind is Mix.single and mix.task not in TASK_NAMES,
-            f"task_mix.task={mix.task}: available: {', '.join(TASK_NAMES)}",
-        ),
-        (mix.temperature <= 0, f"task_mix.temperature={mix.temperature}: must be above 0"),
-        (mix.draws is not None and mix.draws < 1, f"task_mix.draws={mix.draws}: must be 1 or more"),
-        (train.step_rows < 1, f"train.step_rows={train.step_rows}: must be 1 or more"),
-        (train.token_budget < 1, f"train.token_budget={train.token_budget}: must be 1 or more"),
-        (not 0 <= train.warmup <= 1, f"train.warmup={train.warmup}: a share of all steps, 0 to 1"),
-        (bool(unknown), f"train.task_weights: unknown task {unknown}; available: {', '.join(TASK_NAMES)}"),
-        (
-            weights is not None and len(weights) != 3,
-            f"train.class_weights={weights}: one for each of 0, 1, 2",
-        ),
-        (
-            trainer.gradient_clip_val is not None,
-            f"trainer.gradient_clip_val={trainer.gradient_clip_val}: our step clips; use train.clip",
-        ),
-        (
-            trainer.accumulate_grad_batches is not None,
-            f"trainer.accumulate_grad_batches={trainer.accumulate_grad_batches}: our step cuts its rows "
-            "under train.token_budget; use train.step_rows for a larger step",
-        ),
-        (
-            trainer.devices not in (1, "1", "auto") or trainer.num_nodes != 1,
-            f"trainer.devices={trainer.devices} trainer.num_nodes={trainer.num_nodes}: a cell runs on one "
-            "device; sweep cells instead",
-        ),
-    ]

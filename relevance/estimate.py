@@ -44,7 +44,9 @@ def _remembered(cell: Cell, finished: list[Any]) -> float | None:
 
 
 def _rows(cell: Cell) -> int:
-    return cell.train_rows * cell.config.trainer.max_epochs
+    """The cell trains on at most."""
+    rows, steps = cell.train_rows * cell.config.trainer.max_epochs, cell.config.trainer.max_steps
+    return rows if steps < 0 else min(rows, steps * cell.config.train.step_rows)
 
 
 def _flops(cell: Cell) -> float:

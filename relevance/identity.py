@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from relevance.config import Config, Source
 
 # Of the trainer: where and how fast a cell runs, not what it computes.
@@ -50,6 +52,9 @@ class Cell:
 
 def cell_folder(outputs: Path, fingerprint: str) -> Path:
     return outputs / "cells" / fingerprint[:16]
+
+
+QUARANTINE = "quarantine.csv"  # beside rows.parquet: the rows of a file that were set aside
 
 
 def data_folder(outputs: Path, digest: str) -> Path:
@@ -104,8 +109,11 @@ def _flat(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _short(key: str) -> str:
-    return key.removeprefix("routing.").removeprefix("model.")
+    return key.removeprefix("routing.").removeprefix("model.").replace("trainer.precision", "precision")
 
 
 def _show(value: Any) -> str:
+    """The value as one would type it; a text that reads as something else is quoted."""
+    if isinstance(value, str) and not isinstance(yaml.safe_load(value), str):
+        return repr(value)
     return "null" if value is None else str(value).replace(" ", "")

@@ -54,8 +54,11 @@ def write(predictions: pa.Table, path: Path) -> None:
 def read(path: Path) -> pa.Table:
     """The predictions at `path`; raises UserError when the file is absent or of another shape."""
     if not path.is_file():
-        raise UserError(f"predictions {path}: no such file; run the cell again with rerun=true")
-    predictions = pq.read_table(path)
+        raise UserError(f"predictions {path}: no such file; run the cell again")
+    try:
+        predictions = pq.read_table(path)
+    except pa.ArrowException as error:
+        raise UserError(f"predictions {path}: no parquet file ({error}); remove it and run the cell again") from error
     if predictions.schema.names != SCHEMA.names:
         raise UserError(f"predictions {path}: columns {predictions.schema.names}, expected {SCHEMA.names}")
     return predictions

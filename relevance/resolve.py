@@ -1,5 +1,6 @@
 """Requests → cells: data prepared, backbones hashed, each question asked once."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -21,7 +22,9 @@ def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Ce
     notes = [f"pairs {rows.digest[:12]}: " + "\n  ".join([str(rows.path), *rows.notes]) for rows in datasets.values()]
     for request in requests:
         config = request.config
-        full = Request(resolved(config), resolved(request.defaults))
+        defaults = request.defaults
+        plain = replace(defaults, trainer=replace(defaults.trainer, precision="32-true"))  # on every machine
+        full = Request(resolved(config), plain)
         cell = _cell(full, datasets[repr(config.data)], digest_of(config.model.backbone))
         if cell.fingerprint in cells:
             notes.append(f"{cell.name}: asked for twice, run once")

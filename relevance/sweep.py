@@ -29,7 +29,7 @@ def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str) 
         say(f"{dead}: its process is gone; marked KILLED")
     digest = hashlib.sha256(json.dumps([cell.fingerprint for cell in cells]).encode()).hexdigest()
     name = config.name or f"sweep-{digest[:8]}"
-    done = {} if config.rerun else store.finished(cell.fingerprint for cell in cells)
+    done = {} if config.rerun else store.finished(cells)
     parent = store.sweep(name, digest, cells, command)
     _announce(name, cells, done, store)
     try:

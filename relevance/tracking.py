@@ -8,7 +8,6 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,12 +16,14 @@ from typing import Any
 import psutil
 from filelock import FileLock
 
+from relevance.commands import say
+from relevance.config import Save
 from relevance.errors import UserError
-from relevance.identity import Cell, cell_folder
-from relevance.records import CellRecord, SweepRecord
+from relevance.identity import Cell
 
 LIMIT = 50_000  # runs a search returns at most
 CELLS = "cells.json"
+TEST = "test.parquet"  # a cell without it is not finished, whatever its run says
 EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # the UI then opens its page of training runs
 SOURCE = {"mlflow.source.name": "relevance.run", "mlflow.source.type": "LOCAL"}
 
@@ -80,16 +81,30 @@ class Store:
     def client(self):
         """A client whose schema and experiment exist; made under a lock, since two makers break a fresh SQLite."""
         from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
         os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # which tables it makes
         self.outputs.mkdir(parents=True, exist_ok=True)
         with FileLock(self.outputs / "store.lock"):
-            client = MlflowClient(self.uri)
-            if client.get_experiment_by_name(self.experiment) is None:
-                location = (self.outputs / "artifacts").resolve().as_uri() if self.uri.startswith("sqlite") else None
-                client.create_experiment(self.experiment, artifact_location=location, tags=EXPERIMENT)
+            try:
+                client = MlflowClient(self.uri)
+                known = client.get_experiment_by_name(self.experiment)
+            except (MlflowException, SQLAlchemyError) as error:
+                reason = next(iter(str(error).splitlines()), "")
+                raise UserError(f"tracking_uri={self.uri}: {reason}; give sqlite:///FILE or a server's URI") from error
+            if known is None:
+                client.create_experiment(self.experiment, artifact_location=self._location(), tags=EXPERIMENT)
+            elif known.lifecycle_stage != "active":
+                raise UserError(f"experiment={self.experiment}: is deleted; restore it in MLflow or name another")
+            elif self._location() not in (None, known.artifact_location):
+                say(f"{self.uri} keeps the files of its runs in {known.artifact_location}: was this folder moved?")
         return client
+
+    def _location(self) -> str | None:
+        """Where the files of new runs go; a server decides by itself."""
+        return (self.outputs / "artifacts").resolve().as_uri() if self.uri.startswith("sqlite") else None
 
     @cached_property
     def experiment_id(self) -> str:
@@ -99,6 +114,16 @@ class Store:
         """Runs that match an MLflow filter, newest first."""
         order = ["attributes.start_time DESC"]
         return list(self.client.search_runs([self.experiment_id], wanted, max_results=LIMIT, order_by=order))
+
+    def text(self, run: Any, name: str) -> str:
+        """A text that was logged with a run; raises OSError where it is not there any more."""
+        from mlflow.artifacts import load_text
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return load_text(f"{run.info.artifact_uri}/{name}")
+        except MlflowException as error:
+            raise FileNotFoundError(f"{run.info.artifact_uri}/{name}") from error
 
     def start(self, name: str, tags: dict[str, str]) -> Run:
         run = self.client.create_run(self.experiment_id, run_name=name, tags={**tags, **SOURCE, **_process()})
@@ -113,17 +138,17 @@ class Store:
             self.client.update_run(run.run_id, status="RUNNING")
         else:
             run = self.start(name, {"kind": "sweep", "fingerprint": fingerprint})
-            run.text(json.dumps([_listed(cell) for cell in cells], indent=1), CELLS)
+        run.text(json.dumps([_listed(cell) for cell in cells], indent=1), CELLS)
         for key, value in {"command": command, **_process()}.items():
             run.tag(key, value)
         return run
 
-    def finished(self, fingerprints: Iterable[str]) -> dict[str, Any]:
-        """The newest FINISHED run of each fingerprint that has one and whose predictions are still there."""
+    def finished(self, cells: list[Cell]) -> dict[str, Any]:
+        """By fingerprint, the newest FINISHED run of each cell that has one and whose files are still there."""
         newest: dict[str, Any] = {}
         for run in self.runs("tags.kind = 'cell' and attributes.status = 'FINISHED'"):
             newest.setdefault(run.data.tags["fingerprint"], run)
-        whole = {f for f in fingerprints if (cell_folder(self.outputs, f) / "test.parquet").is_file()}
+        whole = {cell.fingerprint for cell in cells if _whole(cell)}
         return {fingerprint: run for fingerprint, run in newest.items() if fingerprint in whole}
 
     def bury(self) -> list[str]:
@@ -134,46 +159,10 @@ class Store:
         return [run.info.run_name for run in dead]
 
 
-def sweep_record(uri: str, experiment: str, outputs: Path, name: str | None) -> SweepRecord:
-    """Everything the report needs of one sweep, the newest where no name is given; UserError where there is none."""
-    store = Store(uri, experiment, outputs)
-    sweeps = store.runs("tags.kind = 'sweep'")
-    chosen = [run for run in sweeps if name in (None, run.info.run_name)]
-    if not chosen:
-        known = ", ".join(dict.fromkeys(run.info.run_name for run in sweeps)) or "none"
-        asked = f"sweep={name}: no such sweep" if name else "no sweep yet"
-        raise UserError(f"{asked} in {uri} (known: {known}); train one with python -m relevance.run -m ...")
-    # the sweep touched last, not the one made last: asked again, a sweep keeps its first start time
-    parent = max(chosen, key=lambda run: int(run.data.tags.get("touched", 0)))
-    listed = _load(parent)
-    best = _newest(store.runs("tags.kind = 'cell'"))
-    cells = tuple(_record(entry, best.get(entry["fingerprint"]), outputs) for entry in listed)
-    tags = parent.data.tags
-    return SweepRecord(parent.info.run_name, parent.info.run_id, tags["command"], tags["fingerprint"], outputs, cells)
-
-
-def _newest(runs: list) -> dict[str, Any]:
-    """For each fingerprint its newest FINISHED run, else its newest run."""
-    best: dict[str, Any] = {}
-    for run in sorted(runs, key=lambda run: run.info.status != "FINISHED"):  # stable: newest first in each half
-        best.setdefault(run.data.tags["fingerprint"], run)
-    return best
-
-
-def _record(listed: dict[str, Any], run: Any, outputs: Path) -> CellRecord:
-    tags = run.data.tags if run else {}
-    folder = cell_folder(outputs, listed["fingerprint"])
-    return CellRecord(
-        **listed,
-        status=run.info.status if run else "MISSING",
-        run_id=run.info.run_id if run else "",
-        git_sha=tags.get("git_commit", ""),
-        dirty=tags.get("git_dirty") == "true",
-        reason=tags.get("reason", ""),
-        folder=folder,
-        metrics=dict(run.data.metrics) if run else {},
-        versions=json.loads(tags.get("versions", "{}")),
-    )
+def _whole(cell: Cell) -> bool:
+    """Whether the cell's folder holds all it was asked to leave."""
+    asked = ["validation.parquet", TEST, *(["model/config.yaml"] if cell.config.save is Save.all else [])]
+    return all((cell.folder / name).is_file() for name in asked)
 
 
 def _listed(cell: Cell) -> dict[str, Any]:
@@ -188,12 +177,6 @@ def _listed(cell: Cell) -> dict[str, Any]:
         "fingerprint": cell.fingerprint,
         "data_digest": cell.data_digest,
     }
-
-
-def _load(run: Any) -> list[dict[str, Any]]:
-    from mlflow.artifacts import load_text
-
-    return json.loads(load_text(f"{run.info.artifact_uri}/{CELLS}"))
 
 
 def _process() -> dict[str, str]:

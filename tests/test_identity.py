@@ -79,3 +79,14 @@ def test_cells_that_differ_never_share_a_name():
     mix = replace(BASE, task_mix=MixConfig("temperature", temperature=3.0))
     others = [changed("train", step_rows=n) for n in (16, 32)] + [changed("routing", prefix=True), mix]
     assert len({called(config) for config in [BASE, *others]}) == 5
+
+
+def test_a_text_that_reads_as_a_number_or_a_list_is_told_from_one():
+    for group, key, values in (("trainer", "limit_train_batches", (1, "1")), ("train", "schedule", ("[a,b]", "ab"))):
+        one, other = (called(changed(group, **{key: value})) for value in values)
+        assert one != other
+    assert called(changed("trainer", limit_train_batches="1")) == "llm-mhp[trainer.limit_train_batches='1']-joint-s0"
+
+
+def test_the_precision_of_another_machine_is_in_the_name():
+    assert called(changed("trainer", precision="bf16-mixed")) == "llm-mhp[precision=bf16-mixed]-joint-s0"

@@ -1,15 +1,19 @@
 """Sweeps for real: tiny backbones, real MLflow on SQLite, real processes killed for real."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from relevance import attempt, predictions
 from relevance.config import (
@@ -26,11 +30,13 @@ from relevance.config import (
     TrainConfig,
     TrainerConfig,
 )
+from relevance.errors import UserError
+from relevance.history import sweep_record
 from relevance.identity import Request
 from relevance.resolve import prepared
 from relevance.scores import logged, score_predictions
 from relevance.sweep import run_sweep
-from relevance.tracking import Store, sweep_record
+from relevance.tracking import Store
 
 ROOT = Path(__file__).parent.parent
 ROUTINGS = {
@@ -135,6 +141,58 @@ def test_a_cell_whose_predictions_are_gone_is_trained_again(place):
     (record(config).cells[0].folder / "test.parquet").unlink()
     assert sweep(config) == 0
     assert len(runs(config)) == 2
+
+
+def test_a_cell_asked_for_with_its_model_is_not_finished_without_it(place):
+    config = place(save=Save.none)
+    sweep(config)
+    assert sweep(replace(config, save=Save.all)) == 0
+    assert (record(config).cells[0].folder / "model" / "config.yaml").is_file()
+
+
+def test_a_sweep_whose_files_were_removed_is_whole_again_when_asked_again(place):
+    config = place()
+    sweep(config)
+    shutil.rmtree(config.outputs)
+    with pytest.raises(UserError, match=r"its list of cells is gone.*give its command again"):
+        record(config)
+    assert sweep(config) == 0
+    assert [cell.status for cell in record(config).cells] == ["FINISHED"]
+
+
+def test_a_finished_cell_without_predictions_is_shown_as_missing(place):
+    config = place()
+    sweep(config)
+    (record(config).cells[0].folder / "test.parquet").unlink()
+    cell = record(config).cells[0]
+    assert cell.status == "MISSING"
+    assert "predictions are gone" in cell.reason
+
+
+def test_two_sweeps_at_once_train_a_cell_once(place, monkeypatch):
+    train, config, others = attempt.train_cell, place(), []
+
+    def slowly(cell, run):
+        if not others:
+            others.append(threading.Thread(target=lambda: others.append(sweep(config))))
+            others[0].start()
+            time.sleep(1.5)
+        return train(cell, run)
+
+    monkeypatch.setattr(attempt, "train_cell", slowly)
+    assert sweep(config) == 0
+    others[0].join()
+    assert others[1] == 0
+    assert [run.info.status for run in runs(config)] == ["FINISHED"]
+
+
+def test_sigterm_ends_the_sweep_like_ctrl_c(place, monkeypatch):
+    def ended(cell, run):
+        raise SIGTERMException
+
+    monkeypatch.setattr(attempt, "train_cell", ended)
+    assert sweep(place("llm"), place("ce")) == 130
+    assert [cell.status for cell in record(place()).cells] == ["KILLED", "MISSING"]
 
 
 def test_a_failed_cell_reads_failed_with_its_traceback_and_the_rest_goes_on(place, monkeypatch, capsys):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from relevance.checks import validate_data
 from relevance.commands import describe, main, parse
 from relevance.config import DataConfig, Source
 from relevance.errors import UserError
@@ -38,7 +39,7 @@ def validate(words: list[str]) -> None:
     options = parse(ValidateOptions, words)
     from relevance.data.rows import prepare
 
-    rows = prepare(options.data, Path(options.outputs))
+    rows = prepare(validate_data(options.data), Path(options.outputs))
     print(f"digest {rows.digest}\nrows   {len(rows.table):,} in {rows.path}\n")
     print(_counted(rows.table))
     print("\n" + "\n".join(rows.notes))
@@ -47,6 +48,7 @@ def validate(words: list[str]) -> None:
 def generate(words: list[str]) -> None:
     """Write a generated table and print what it is; raises UserError for an output that is no parquet."""
     options = parse(GenerateOptions, words)
+    validate_data(options.data)
     output = Path(options.output or "")
     if output.suffix != ".parquet":
         raise UserError(f"output={options.output}: give the file to write, output=FILE.parquet")

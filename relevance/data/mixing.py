@@ -18,7 +18,7 @@ def members(task: np.ndarray, mix: MixConfig) -> np.ndarray:
 def rates(counts: np.ndarray, mix: MixConfig) -> np.ndarray:
     """Share of an epoch's draws for each task [K], from its number of rows [K]; sums to 1."""
     power = 0.0 if mix.kind is Mix.equal else 1.0 / mix.temperature
-    raised = np.where(counts > 0, counts.astype(float) ** power, 0.0)
+    raised = np.where(counts > 0, (counts / max(1, counts.max())) ** power, 0.0)  # scaled: no power overflows
     return raised / raised.sum()
 
 

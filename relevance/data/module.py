@@ -53,6 +53,11 @@ def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsM
         if not len(part):
             raise UserError(f"task_mix={config.task_mix.name}: no {name} rows in {rows}; choose another mix or split")
     examples = _examples(config, table, task, ids, tokenizer)
+    if not examples.weight[parts["train"]].any():
+        raise UserError(
+            f"{rows}: every training row of task_mix={config.task_mix.name} weighs 0; give some of them a weight "
+            "(its column, train.class_weights and train.task_weights multiply)"
+        )
     return PairsModule(config, template, examples, parts)
 
 

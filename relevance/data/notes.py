@@ -29,7 +29,7 @@ def of(table: pa.Table, keys: Keys) -> tuple[str, ...]:
         if rows.any():
             own = test & (keys.task == task)
             told.append(_task(TASK_NAMES[task], rows, [side[own].mean() if own.any() else None for side in seen]))
-    return (*told, *_ids(table), *_texts_and_ids(keys), *_across_tasks(table, keys))
+    return (*told, *_line_breaks(table), *_ids(table), *_texts_and_ids(keys), *_across_tasks(table, keys))
 
 
 def _task(name: str, rows: np.ndarray, seen: list[float | None]) -> str:
@@ -41,6 +41,12 @@ def _task(name: str, rows: np.ndarray, seen: list[float | None]) -> str:
         return told
     left, right = (f"{100 * share:.0f} %" for share in seen)
     return f"{told}; entities of test rows seen in training: left {left}, right {right}"
+
+
+def _line_breaks(table: pa.Table) -> list[str]:
+    """Stray quotes in a csv make one text of many rows: nothing but its line breaks shows it."""
+    broken = [pc.sum(pc.match_substring(table[side], "\n")).as_py() or 0 for side in ("left", "right")]
+    return [f"texts with line breaks: left {broken[0]:,}, right {broken[1]:,}"] if any(broken) else []
 
 
 def _ids(table: pa.Table) -> list[str]:

@@ -16,7 +16,7 @@ from relevance.data import keys as numbering
 from relevance.data import repeats
 from relevance.data.faults import Fault, faulty, shorten
 from relevance.data.keys import Keys
-from relevance.data.readers import Loaded
+from relevance.data.loaded import Loaded
 from relevance.errors import UserError
 from relevance.tasks import SPLITS, TASK_NAMES
 
@@ -28,6 +28,7 @@ LABEL = r"^\s*[012](\.0*)?\s*$"
 LABEL_REMEDY = "use 0 (irrelevant), 1 (partially relevant) or 2 (relevant)"
 SPLIT_REMEDY = f"use {', '.join(SPLITS)} in every row (val, valid and dev: rename to validation), or drop the column"
 WEIGHT_REMEDY = "give every row a finite number of 0 or more, or drop the column"
+EXACT = 2.0**53  # below it a float holds every whole number
 NUMBER = r"^\s*-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 
 
@@ -75,11 +76,20 @@ def _texts(table: pa.Table, name: str) -> pa.Table:
     columns = {}
     for column in [c for c in CONTRACT if c in table.column_names]:
         try:
-            columns[column] = table[column].cast(pa.string())
+            columns[column] = _whole(table[column]).cast(pa.string())
         except pa.ArrowException as error:
             kind = table.schema.field(column).type
             raise UserError(f"{name}: column {column} has type {kind}; write it as text or numbers") from error
     return pa.table(columns | {c: table[c] for c in table.column_names if c not in CONTRACT})
+
+
+def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Whole numbers that stand as floats, as a null among integers leaves them, as integers again."""
+    if pa.types.is_floating(column.type) and pc.all(pc.less(pc.abs(column), EXACT)).as_py() is not False:
+        rounded = pc.floor(column)
+        if pc.all(pc.equal(column, rounded)).as_py() is not False:
+            return rounded.cast(pa.int64())
+    return column
 
 
 def _typed(texts: pa.Table) -> pa.Table:

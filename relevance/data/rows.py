@@ -18,9 +18,10 @@ from relevance.config import DataConfig, OnBadRow, Source
 from relevance.data import digest as digests
 from relevance.data import faults, notes, pairs, readers, split
 from relevance.data.keys import KINDS, LEFT_KIND, RIGHT_KIND, Keys
+from relevance.data.loaded import Loaded
 from relevance.data.pairs import Checked
-from relevance.data.readers import Loaded
 from relevance.errors import UserError
+from relevance.identity import QUARANTINE
 from relevance.tasks import SPLITS, TASK_NAMES
 
 ORDER = ("split", "task", "left", "right", "left_id", "right_id", "source", "label", "weight")
@@ -57,7 +58,7 @@ def prepare(data: DataConfig, outputs: Path) -> Rows:
     path = outputs / "data" / digest[:16] / "rows.parquet"
     table = _completed(table, checked.keys)
     _write_once(table, path)
-    aside = _set_aside(path.with_name("quarantine.csv"), name, loaded, checked)
+    aside = _set_aside(path.with_name(QUARANTINE), name, loaded, checked)
     return Rows(digest, path, table, (*aside, *_origin(data, loaded, given), *notes.of(table, checked.keys)))
 
 
@@ -129,7 +130,8 @@ def _write_once(table: pa.Table, path: Path) -> None:
 
 
 def _set_aside(path: Path, name: str, loaded: Loaded, checked: Checked) -> tuple[str, ...]:
-    """Write the bad rows beside the table; says how many and where."""
+    """Write the bad rows beside the table; says how many and where. An earlier file's bad rows make way."""
+    path.unlink(missing_ok=True)
     if not checked.faults:
         return ()
     faults.quarantine(path, name, checked.faults, loaded.table, loaded.rows)

@@ -23,6 +23,7 @@ from relevance.data.ragged import Ragged, interleave
 from relevance.errors import UserError
 from relevance.tasks import TASK_NAMES, TASKS
 
+FORMAT = 2  # of the cache; raise it when the same text would get other ids
 CHUNK = 200_000  # pairs assembled at a time
 
 
@@ -63,15 +64,18 @@ def tokens(rows: Path, tokenizer, identity: str, template: Template, cache: Path
 
     `identity` is the backbone's digest: it stands for the tokenizer. Two processes make them once.
     """
-    key = json.dumps([rows.parent.name, identity, template.prefix, template.pair, template.max_length])
+    key = json.dumps([FORMAT, rows.parent.name, identity, template.prefix, template.pair, template.max_length])
     folder = cache / hashlib.sha256(key.encode()).hexdigest()[:16]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(str(folder) + ".lock"):
         if not folder.is_dir():
             table = pq.read_table(rows, columns=["task", "left", "right"])
             _write(table, tokenizer, template, folder)
-    arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("ids", "offsets", "second")]
-    return Tokens(*arrays, truncated=json.loads((folder / "meta.json").read_text())["truncated"])
+    try:
+        arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("ids", "offsets", "second")]
+        return Tokens(*arrays, truncated=json.loads((folder / "meta.json").read_text())["truncated"])
+    except (OSError, ValueError) as error:
+        raise UserError(f"token cache {folder}: {error}; remove the folder, and it is made again") from error
 
 
 def _write(table: pa.Table, tokenizer, template: Template, folder: Path) -> None:
@@ -135,7 +139,10 @@ def _side(texts: pa.ChunkedArray, tokenizer) -> Ragged:
 
 
 def _encode(tokenizer, texts: list[str]) -> list[list[int]]:
-    return tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
+    # the words "[SEP]" in a title are text, not the end of it
+    return tokenizer(
+        texts, add_special_tokens=False, return_attention_mask=False, split_special_tokens=True, verbose=False
+    )["input_ids"]
 
 
 def _pair_frame(tokenizer) -> Frame:

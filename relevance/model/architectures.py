@@ -9,7 +9,9 @@ OUTPUT_PROJECTIONS = tuple("o_proj out_proj Wo c_proj down_proj fc2 dense_4h_to_
 # Linear layers of attention, for model.lora.targets=attention.
 ATTENTION = frozenset("q_proj k_proj v_proj o_proj qkv_proj query key value query_key_value c_attn Wqkv Wo".split())
 # Arguments of a block that hold one entry per row of the batch, where their first dimension says so.
-PER_ROW = frozenset({"hidden_states", "attention_mask", "position_ids", "position_embeddings", "alibi", "padding_mask"})
+PER_ROW = frozenset(
+    "hidden_states attention_mask position_ids position_embeddings position_bias alibi padding_mask".split()
+)
 
 
 def blocks(backbone: nn.Module) -> nn.ModuleList:

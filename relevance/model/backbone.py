@@ -8,14 +8,16 @@ from relevance.config import Family, ModelConfig
 from relevance.errors import UserError
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "backbones"
-WEIGHTS = (
+WEIGHTS = (  # what a backbone's numbers depend on; code is run with model.trust_remote_code alone
     "*.safetensors",
+    "*.safetensors.index.json",  # of large ones, which come in parts
     "config.json",
     "tokenizer*",
     "vocab*",
     "merges.txt",
-    "spiece.model",
+    "*.model",  # sentencepiece, under several names
     "special_tokens_map.json",
+    "*.py",
 )
 
 

@@ -13,6 +13,8 @@ from relevance.config import Config, Schedule
 from relevance.model.network import Network
 from relevance.tasks import TASK_NAMES
 
+TINY = torch.finfo(torch.float32).tiny  # a step whose rows all weigh nothing teaches nothing
+
 
 class RelevanceModule(L.LightningModule):
     """Trains a Network on steps of mixed tasks; validates by macro accuracy over the tasks present."""
@@ -28,7 +30,7 @@ class RelevanceModule(L.LightningModule):
     def training_step(self, step: list, index: int) -> None:
         optimizer, scheduler = self.optimizers(), self.lr_schedulers()
         optimizer.zero_grad()
-        total = torch.stack([micro.weights.sum() for micro in step]).sum()
+        total = torch.stack([micro.weights.sum() for micro in step]).sum().clamp(min=TINY)
         losses = []
         for micro in step:
             loss = self._loss(micro) / total

@@ -29,8 +29,8 @@ def report() -> None:
         print(describe(__doc__.strip(), Options))
         return
     options = parse(Options, words)
+    from relevance.history import sweep_record
     from relevance.report.render import write_report
-    from relevance.tracking import sweep_record
 
     sweep = sweep_record(options.tracking_uri, options.experiment, Path(options.outputs), options.sweep)
     folder = write_report(sweep, Path(options.reports))

@@ -121,4 +121,4 @@ def _origin(cell: CellRecord) -> dict[str, object]:
 
 def _contents(matrix: Matrix) -> dict[str, object]:
     tested = {task: int(n) for task, n in zip(TASK_NAMES, matrix.n, strict=True) if n}
-    return {"rows": matrix.sizes, "test_rows": tested}
+    return {"rows": matrix.sizes, "test_rows": tested, "quarantined": matrix.set_aside}

@@ -4,15 +4,18 @@ model  routing  task_mix  variant  cells        values [finished seeds, 8]
 llm    mhp      joint              s0, s1, s2   0.871, 0.902, ..., micro, macro
 """
 
+import io
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
 import pyarrow.parquet as pq
 
 from relevance import predictions
 from relevance.errors import UserError
-from relevance.identity import data_folder
+from relevance.identity import QUARANTINE, data_folder
 from relevance.records import CellRecord, SweepRecord
 from relevance.report.floors import ensure_floors, noise_ceiling, unlearnable
 from relevance.scores import COLUMNS, Scores, score_predictions, task_codes
@@ -78,6 +81,7 @@ class Matrix:
     rows: tuple[Row, ...]
     references: dict[tuple[str, str], Scores]  # FLOORS as ("floor", name), then CEILING where data states it
     unlearnable: tuple[str, ...]  # tasks on which the lexical floor is the majority floor
+    aside: bytes  # the csv of rows that were set aside from the file of pairs; empty where none was
 
     @property
     def best(self) -> np.ndarray:
@@ -90,6 +94,11 @@ class Matrix:
         means[[self.partial(row) for row in self.rows], tasks:] = np.nan
         highest = np.max(means, axis=0, initial=-np.inf, where=~np.isnan(means))
         return means == highest
+
+    @property
+    def set_aside(self) -> int:
+        """How many rows of the file were set aside; one row may stand there for several faults."""
+        return pc.count_distinct(pa.csv.read_csv(io.BytesIO(self.aside))["row"]).as_py() if self.aside else 0
 
     def partial(self, row: Row) -> bool:
         """Whether a row finished on some tasks of the data and not on others."""
@@ -123,6 +132,7 @@ def _matrix(sweep: SweepRecord, digest: str) -> Matrix:
         rows=_rows([cell for cell in sweep.cells if cell.data_digest == digest]),
         references=references if ceiling is None else {**references, CEILING: ceiling},
         unlearnable=tuple(unlearnable(path)),
+        aside=aside.read_bytes() if (aside := path.with_name(QUARANTINE)).is_file() else b"",
     )
 
 

@@ -52,8 +52,16 @@ def write_report(sweep: SweepRecord, reports: Path) -> Path:
     (folder / "matrix.md").write_text(markdown(sweep, found), encoding="utf-8", newline="\n")
     (folder / "cells.csv").write_text(cells_csv(sweep, found), encoding="utf-8", newline="\n")
     (folder / "provenance.json").write_text(provenance_json(sweep, found), encoding="utf-8", newline="\n")
+    for matrix in found:
+        _write_aside(matrix, folder / f"quarantine-{matrix.digest[:12]}.csv")
     write_heat_map(found, folder / "heatmap.png")
     return folder
+
+
+def _write_aside(matrix: Matrix, path: Path) -> None:
+    path.unlink(missing_ok=True)
+    if matrix.aside:
+        path.write_bytes(matrix.aside)
 
 
 def slug(name: str) -> str:
@@ -96,9 +104,12 @@ def markdown(sweep: SweepRecord, found: list[Matrix]) -> str:
 
 
 def data_line(matrix: Matrix) -> str:
-    """Which table of pairs, and its size."""
+    """Which table of pairs, its size, and how many rows of its file are not in it."""
     sizes = ", ".join(f"{n:,} {split}" for split, n in matrix.sizes.items())
-    return f"Data `{matrix.digest[:12]}`: {sizes} rows."
+    told = f"Data `{matrix.digest[:12]}`: {sizes} rows."
+    if matrix.aside:
+        told += f" Set aside: {matrix.set_aside:,} rows of the file, listed in quarantine-{matrix.digest[:12]}.csv."
+    return told
 
 
 def accuracy_table(matrix: Matrix) -> str:

@@ -70,6 +70,17 @@ def test_a_decoder_reads_both_texts_and_its_end_token(rows, backbones, tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["llm", "ce"])
+def test_the_words_of_a_special_token_are_text(rows, backbones, tmp_path, kind):
+    table = pq.read_table(rows)
+    pq.write_table(table.set_column(1, "left", pa.array(["a [SEP] b <eos> c <pad> [MASK]"] * 40)), rows)
+    tokenizer, found = made(rows, backbones[kind], tmp_path, pair=kind == "ce")
+    ids = row_ids(found, 0)
+    special = tokenizer.convert_ids_to_tokens([one for one in ids if one in tokenizer.all_special_ids])
+    assert special == (["[CLS]", "[SEP]", "[SEP]"] if kind == "ce" else ["<eos>"])
+    assert "[SEP]" in tokenizer.decode(ids[1:-1])
+
+
+@pytest.mark.parametrize("kind", ["llm", "ce"])
 def test_the_task_is_named_only_where_the_template_says_so(rows, backbones, tmp_path, kind):
     tokenizer, plain = made(rows, backbones[kind], tmp_path, pair=kind == "ce")
     _, named = made(rows, backbones[kind], tmp_path, pair=kind == "ce", prefix=True)

@@ -3,8 +3,8 @@ import pyarrow as pa
 import pytest
 
 from relevance.data.faults import SET_ASIDE, error
+from relevance.data.loaded import Loaded
 from relevance.data.pairs import check
-from relevance.data.readers import Loaded
 from relevance.errors import UserError
 
 ROW = {"task": "query_item", "left": "cable", "right": "usb cable", "label": "2", "split": "train"}

@@ -151,6 +151,50 @@ def test_a_file_of_nothing_but_torn_lines_shows_them(tmp_path):
 
 @pytest.mark.parametrize("end", ["", "\n"])
 def test_sound_jsonl_is_parsed_whole_and_not_line_by_line(tmp_path, monkeypatch, end):
-    monkeypatch.setattr("relevance.data.readers._jsonl_by_line", None)
+    monkeypatch.setattr("relevance.data.jsonl._by_line", None)
     path = write(tmp_path / "a.jsonl", '{"left":"a","label":1}\n{"left":"b","label":0}' + end)
     assert read(path, {}).table.to_pydict() == {"left": ["a", "b"], "label": [1, 0]}
+
+
+def test_a_quote_left_open_in_the_middle_is_named_and_a_torn_row_of_many_lines_says_so(tmp_path):
+    rows = [f"t,a{k},b{k},0\n" for k in range(9)]
+    open_quote = write(tmp_path / "a.csv", HEADER + "".join([*rows[:4], 't,"a,b,0\n', *rows[4:]]))
+    with pytest.raises(UserError, match="row 5 opens a quote that is never closed"):
+        read(open_quote, {})
+    torn = read(write(tmp_path / "b.csv", HEADER + "".join([*rows[:4], 't,"a\nb",0\n', *rows[4:]])), {})
+    assert len(torn.table) == 9
+    assert "3 cells over 2 lines, not 4" in torn.faults[0].values[0]
+
+
+def test_a_quoted_line_break_before_a_short_last_row_is_no_open_quote(tmp_path):
+    path = write(tmp_path / "a.csv", 'task,label,left,right\nt,0,a,"b\nc"\nt,1\n')
+    loaded = read(path, {})
+    assert loaded.table["right"].to_pylist() == ["b\nc"]
+    assert loaded.faults[0].rows.tolist() == [2]
+
+
+@pytest.mark.parametrize("blank", ["", "\n"])
+def test_integers_of_64_bits_keep_every_digit(tmp_path, blank):
+    ids = [10**19 + k for k in range(3)]
+    lines = [json.dumps({"task": "t", "left_id": k}) + "\n" for k in ids]
+    loaded = read(write(tmp_path / "a.jsonl", lines[0] + blank + "".join(lines[1:])), {})
+    assert loaded.table["left_id"].cast("string").to_pylist() == list(map(str, ids))
+
+
+@pytest.mark.parametrize("odd", [{"a": 1}, ["x"], True])
+def test_a_value_that_is_no_text_is_a_fault_where_others_are(tmp_path, odd):
+    lines = [json.dumps({"left": "a"}), json.dumps({"left": odd}), json.dumps({"left": None}), json.dumps({"left": 3})]
+    (fault,) = read(write(tmp_path / "a.jsonl", "\n".join(lines)), {}).faults
+    assert (fault.problem, fault.rows.tolist()) == ("left is no text", [2])
+
+
+@pytest.mark.parametrize("line", [r'{"tags": ["\ud800"]}', r'{"\ud800": 1}', "[" * 5000 + "]" * 5000])
+def test_a_line_that_no_file_can_hold_is_torn(tmp_path, line):
+    loaded = read(write(tmp_path / "a.jsonl", '{"left": "a"}\n' + line + "\n"), {})
+    assert [fault.problem for fault in loaded.faults] == ["torn line"]
+
+
+def test_a_byte_order_mark_before_the_first_object_is_no_part_of_it(tmp_path):
+    loaded = read(write(tmp_path / "a.jsonl", b'\xef\xbb\xbf{"left": "a"}\n\n{"left": "b"}\n'), {})
+    assert loaded.table["left"].to_pylist() == ["a", "b"]
+    assert not loaded.faults

@@ -203,3 +203,27 @@ def test_where_every_row_is_bad_quarantine_cannot_help(tmp_path):
 def test_a_column_map_names_only_our_columns(tmp_path):
     with pytest.raises(UserError, match="lefty is none of our names: task, left"):
         prepare(saved(tmp_path, pairs(), columns={"lefty": "left"}), tmp_path)
+
+
+def test_whole_numbers_meet_themselves_though_a_null_made_them_floats(tmp_path):
+    first = 12_345_670_000  # from eleven digits on a float is written with an exponent
+    table = pairs() | {"left_id": [first + k // 2 for k in range(8)], "right_id": [float(first + k) for k in range(8)]}
+    table["right_id"][0] = None
+    rows = prepare(saved(tmp_path, table), tmp_path / "out").table
+    assert rows["right_id"].to_pylist() == [None, *(str(first + k) for k in range(1, 8))]
+
+
+def test_a_clean_file_does_not_inherit_the_bad_rows_of_another(tmp_path):
+    dirty = {name: [*values, values[0]] for name, values in pairs().items()} | {"label": [*pairs()["label"], 7]}
+    dirty["right"][-1] = dirty["right_id"][-1] = "another"
+    rows = prepare(saved(tmp_path, dirty, on_bad_row=OnBadRow.quarantine), tmp_path / "out")
+    assert rows.path.with_name("quarantine.csv").is_file()
+    assert prepare(saved(tmp_path, pairs(), "clean.parquet"), tmp_path / "out").digest == rows.digest
+    assert not rows.path.with_name("quarantine.csv").exists()
+
+
+def test_texts_with_line_breaks_are_counted(tmp_path):
+    table = pairs()
+    table["left"][0] = "left\n0"
+    notes = prepare(saved(tmp_path, table), tmp_path / "out").notes
+    assert "texts with line breaks: left 1, right 0" in notes

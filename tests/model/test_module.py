@@ -81,6 +81,11 @@ def test_a_row_of_weight_two_counts_as_two_rows(backbones):
     assert torch.allclose(gradient(config, doubled), mean, atol=1e-6)
 
 
+def test_a_step_whose_rows_weigh_nothing_teaches_nothing(backbones):
+    left = gradient(settings(backbones), step(60, weights=[0] * 8))
+    assert torch.equal(left, torch.zeros_like(left))
+
+
 @pytest.mark.parametrize(("kind", "parts"), [("llm", {1e-3, 2e-3, 3e-3}), ("bert", {1e-3, 2e-3, 3e-3, 4e-3})])
 def test_each_part_learns_at_its_own_rate_and_vectors_do_not_decay(backbones, kind, parts):
     config = settings(backbones, kind)

@@ -36,7 +36,7 @@ def test_the_command_writes_and_prints_the_named_sweep(study, monkeypatch, capsy
         asked.append(arguments)
         return study.sweep(arguments[-1])
 
-    monkeypatch.setitem(sys.modules, "relevance.tracking", SimpleNamespace(sweep_record=sweep_record))
+    monkeypatch.setitem(sys.modules, "relevance.history", SimpleNamespace(sweep_record=sweep_record))
     words = [
         "sweep=mine",
         "tracking_uri=sqlite:///x.db",

@@ -107,7 +107,7 @@ def test_a_file_of_another_run_is_refused(study):
 def test_absent_predictions_and_rows_name_the_cell_and_the_file(study):
     cell = study.cell("llm-mhp-joint-s0")
     (cell.folder / "test.parquet").unlink()
-    with pytest.raises(UserError, match=r"llm-mhp-joint-s0.*test\.parquet.*rerun=true"):
+    with pytest.raises(UserError, match=r"llm-mhp-joint-s0.*test\.parquet.*run the cell again"):
         matrices(study.sweep())
     study.cells[0] = replace(cell, data_digest="ab" * 32)
     with pytest.raises(UserError, match=r"rows\.parquet: no such file; give outputs="):

@@ -1,0 +1,114 @@
+"""A typed config → the same config, or one error that names every setting that cannot be. Imports no torch.
+
+task_mix=temperature task_mix.temperature=0 → "task_mix.temperature=0: must be above 0"
+"""
+
+from relevance.config import Config, DataConfig, Mix, Source
+from relevance.errors import UserError
+from relevance.tasks import TASK_NAMES
+
+PRECISIONS = ("32-true", "bf16-mixed", "bf16-true", "64-true")
+
+
+def validate(config: Config) -> Config:
+    """The same config, or one UserError that names every setting that cannot be."""
+    _raise([*_model_checks(config), *_data_checks(config.data), *_training_checks(config)])
+    return config
+
+
+def validate_data(data: DataConfig) -> DataConfig:
+    """The same for the part that says where pairs come from."""
+    _raise(_data_checks(data))
+    return data
+
+
+def _raise(checks: list[tuple[bool, str]]) -> None:
+    problems = [message for wrong, message in checks if wrong]
+    if problems:
+        raise UserError("config:\n" + "\n".join(f"  {problem}" for problem in problems))
+
+
+def _model_checks(c: Config) -> list[tuple[bool, str]]:
+    model, private = c.model, c.routing.private
+    has = sorted(name for name, value in c.backbones.items() if value)
+    return [
+        (
+            not model.backbone,
+            f"model={model.name}: this backbones group has no member for it (it has {', '.join(has)}); "
+            "choose another group (backbones=small) or give model.backbone=<hub id or local folder>",
+        ),
+        (model.max_length < 8, f"model.max_length={model.max_length}: a pair needs at least 8 tokens"),
+        (model.lora.r < 0, f"model.lora.r={model.lora.r}: must be 0 (no adapter) or more"),
+        (private.layers < 0, f"routing.private.layers={private.layers}: must be 0 or more"),
+        (private.kind != "inserted", f"routing.private.kind={private.kind}: unknown; available: inserted"),
+    ]
+
+
+def _data_checks(d: DataConfig) -> list[tuple[bool, str]]:
+    shares = d.validation_share + d.test_share
+    return [
+        (
+            d.kind is Source.pairs and not d.path,
+            "data=pairs: data.path is missing; give data.path=FILE (.parquet, .csv, .tsv or .jsonl)",
+        ),
+        (
+            not (d.validation_share > 0 and d.test_share > 0 and shares < 1),
+            f"data.validation_share={d.validation_share} data.test_share={d.test_share}: "
+            "both must be above 0 and their sum below 1",
+        ),
+        (d.seed < 0, f"data.seed={d.seed}: must be 0 or more"),
+        (d.rows < 100, f"data.rows={d.rows}: the generator needs at least 100"),
+        (not 0 <= d.noise < 0.5, f"data.noise={d.noise}: must be in [0, 0.5)"),
+    ]
+
+
+def _training_checks(c: Config) -> list[tuple[bool, str]]:
+    mix, train, trainer = c.task_mix, c.train, c.trainer
+    unknown = sorted(set(train.task_weights) - set(TASK_NAMES))
+    weights = train.class_weights
+    return [
+        (
+            mix.kind is Mix.single and mix.task not in TASK_NAMES,
+            f"task_mix.task={mix.task}: available: {', '.join(TASK_NAMES)}",
+        ),
+        (not 0 <= c.seed < 2**32, f"seed={c.seed}: must be in 0 to 2^32 - 1"),
+        (c.threads is not None and c.threads < 1, f"threads={c.threads}: must be 1 or more, or null for all cores"),
+        (not c.experiment.strip(), "experiment: is empty; name the MLflow experiment"),
+        (
+            trainer.precision not in (None, *PRECISIONS),
+            f"trainer.precision={trainer.precision}: use {', '.join(PRECISIONS)} (16-mixed scales its gradients, "
+            "so that train.clip would cut them all)",
+        ),
+        (mix.temperature <= 0, f"task_mix.temperature={mix.temperature}: must be above 0"),
+        (mix.draws is not None and mix.draws < 1, f"task_mix.draws={mix.draws}: must be 1 or more"),
+        (
+            mix.draws is not None and mix.kind in (Mix.joint, Mix.single),
+            f"task_mix.draws={mix.draws}: task_mix={mix.name} takes each row once; use temperature or equal",
+        ),
+        (train.step_rows < 1, f"train.step_rows={train.step_rows}: must be 1 or more"),
+        (train.token_budget < 1, f"train.token_budget={train.token_budget}: must be 1 or more"),
+        (not 0 <= train.warmup <= 1, f"train.warmup={train.warmup}: a share of all steps, 0 to 1"),
+        (bool(unknown), f"train.task_weights: unknown task {unknown}; available: {', '.join(TASK_NAMES)}"),
+        (
+            weights is not None and len(weights) != 3,
+            f"train.class_weights={weights}: one for each of 0, 1, 2",
+        ),
+        (
+            any(not 0 <= one < float("inf") for one in [*(weights or []), *train.task_weights.values()]),
+            f"train.class_weights={weights} train.task_weights={train.task_weights}: each must be 0 or more",
+        ),
+        (
+            trainer.gradient_clip_val is not None,
+            f"trainer.gradient_clip_val={trainer.gradient_clip_val}: our step clips; use train.clip",
+        ),
+        (
+            trainer.accumulate_grad_batches is not None,
+            f"trainer.accumulate_grad_batches={trainer.accumulate_grad_batches}: our step cuts its rows "
+            "under train.token_budget; use train.step_rows for a larger step",
+        ),
+        (
+            str(trainer.devices) != "1" or trainer.num_nodes != 1,
+            f"trainer.devices={trainer.devices} trainer.num_nodes={trainer.num_nodes}: a cell runs on one "
+            "device; sweep cells instead",
+        ),
+    ]

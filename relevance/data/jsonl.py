@@ -1,0 +1,112 @@
+"""A file of one JSON object a line → its rows, each numbered by its line; what is no such line is a fault.
+
+{"task": "query_item", "left": "NA", "label": 2} → task="query_item" left="NA" label=2
+"""
+
+import json
+from codecs import BOM_UTF8
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.json
+
+from relevance.data.faults import Fault, shorten
+from relevance.data.loaded import BLOCK, Loaded
+
+LINES = "rows are the lines of the file, counted from 1"
+
+
+def read(path: Path) -> Loaded:
+    """Arrow's parser where each line is one object of steady types, else line by line."""
+    first, lines = _first_line_and_count(path)
+    try:
+        keys = _object(first)
+        schema = pa.schema([(key, pa.string()) for key, value in keys.items() if isinstance(value, str)])
+        table = pa.json.read_json(
+            path, pa.json.ReadOptions(block_size=BLOCK), pa.json.ParseOptions(explicit_schema=schema)
+        )
+    except ValueError:  # pa.ArrowInvalid is one
+        return _by_line(path)
+    if any(_guessed(field, keys.get(field.name)) for field in table.schema) or len(table) != lines:
+        return _by_line(path)
+    return Loaded(table.select(_ordered(keys, table.column_names)), np.arange(1, lines + 1), counted=LINES)
+
+
+def _guessed(field: pa.Field, first: object) -> bool:
+    """Whether the parser may have changed values: a text taken for a date, an integer of 64 bits for a float."""
+    return pa.types.is_temporal(field.type) or (pa.types.is_floating(field.type) and not isinstance(first, float))
+
+
+def _first_line_and_count(path: Path) -> tuple[bytes, int]:
+    with path.open("rb") as file:
+        first = file.readline()
+        file.seek(0)
+        lines, block = 0, b""
+        while more := file.read(1 << 20):
+            lines, block = lines + more.count(b"\n"), more
+    return first, lines + (not block.endswith(b"\n"))
+
+
+def _ordered(first: Sequence[str], names: list[str]) -> list[str]:
+    return [*first, *(name for name in names if name not in first)]
+
+
+def _by_line(path: Path) -> Loaded:
+    records: list[dict] = []
+    rows: list[int] = []
+    torn: list[tuple[int, str]] = []
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                records.append(_object(line.removeprefix(BOM_UTF8) if number == 1 else line))
+                rows.append(number)
+            except (ValueError, RecursionError) as cause:
+                torn.append((number, f"{cause}: {shorten(line)}"))
+    names = list(dict.fromkeys(name for record in records for name in record))
+    table = pa.table({name: _column([record.get(name) for record in records]) for name in names})
+    found = np.array(rows, np.int64)
+    faults = [_fault("torn line", "write one JSON object a line, in UTF-8", torn), *_no_texts(records, found, names)]
+    return Loaded(table, found, tuple(fault for fault in faults if len(fault.rows)), LINES)
+
+
+def _fault(problem: str, remedy: str, found: list[tuple[int, str]]) -> Fault:
+    return Fault(problem, remedy, np.array([row for row, _ in found], np.int64), [value for _, value in found])
+
+
+def _no_texts(records: list[dict], rows: np.ndarray, names: list[str]) -> Iterator[Fault]:
+    """Lists, objects, true and false in a column that holds texts elsewhere: they would read as texts themselves."""
+    for name in names:
+        kinds = {type(record.get(name)) for record in records}
+        if str in kinds and kinds & {dict, list, bool}:
+            odd = [
+                (int(row), shorten(record[name]))
+                for row, record in zip(rows, records, strict=True)
+                if isinstance(record.get(name), dict | list | bool)
+            ]
+            yield _fault(f"{name} is no text", "give a text in quotes", odd)
+
+
+def _object(line: bytes) -> dict:
+    """One JSON object; raises ValueError for anything else, a key given twice and text that is not UTF-8."""
+
+    def once(pairs: list[tuple]) -> dict:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("a key is given twice")
+        return dict(pairs)
+
+    record = json.loads(line.decode(), object_pairs_hook=once)
+    if not isinstance(record, dict):
+        raise ValueError("not an object")
+    json.dumps(record, ensure_ascii=False).encode()  # no half surrogates, however deep
+    return record
+
+
+def _column(values: list) -> pa.Array:
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # texts among numbers, integers beyond 64 bits
+        return pa.array([value if value is None or isinstance(value, str) else json.dumps(value) for value in values])

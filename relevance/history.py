@@ -1,0 +1,69 @@
+"""A sweep as MLflow remembers it → the record that the report reads.
+
+sweep_record("sqlite:///mlflow.db", "relevance", Path("outputs"), None) → SweepRecord("sweep-1f0c9a2e", cells=(...))
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from relevance.errors import UserError
+from relevance.identity import cell_folder
+from relevance.records import CellRecord, SweepRecord
+from relevance.tracking import CELLS, TEST, Store
+
+
+def sweep_record(uri: str, experiment: str, outputs: Path, name: str | None) -> SweepRecord:
+    """Everything the report needs of one sweep, the newest where no name is given; UserError where there is none."""
+    database = uri.removeprefix("sqlite:///")
+    if database != uri and not Path(database).is_file():
+        raise UserError(f"tracking_uri={uri}: no such file; train a sweep first, or give tracking_uri=URI of its store")
+    store = Store(uri, experiment, outputs)
+    sweeps = store.runs("tags.kind = 'sweep'")
+    chosen = [run for run in sweeps if name in (None, run.info.run_name)]
+    if not chosen:
+        known = ", ".join(dict.fromkeys(run.info.run_name for run in sweeps)) or "none"
+        asked = f"sweep={name}: no such sweep" if name else "no sweep yet"
+        raise UserError(f"{asked} in {uri} (known: {known}); train one with python -m relevance.run -m ...")
+    # the sweep touched last, not the one made last: asked again, a sweep keeps its first start time
+    parent = max(chosen, key=lambda run: int(run.data.tags.get("touched", 0)))
+    listed = _listed(store, parent)
+    best = _newest(store.runs("tags.kind = 'cell'"))
+    cells = tuple(_record(entry, best.get(entry["fingerprint"]), outputs) for entry in listed)
+    tags = parent.data.tags
+    return SweepRecord(parent.info.run_name, parent.info.run_id, tags["command"], tags["fingerprint"], outputs, cells)
+
+
+def _newest(runs: list) -> dict[str, Any]:
+    """For each fingerprint its newest FINISHED run, else its newest run."""
+    best: dict[str, Any] = {}
+    for run in sorted(runs, key=lambda run: run.info.status != "FINISHED"):  # stable: newest first in each half
+        best.setdefault(run.data.tags["fingerprint"], run)
+    return best
+
+
+def _record(listed: dict[str, Any], run: Any, outputs: Path) -> CellRecord:
+    tags = run.data.tags if run else {}
+    folder = cell_folder(outputs, listed["fingerprint"])
+    gone = run is not None and run.info.status == "FINISHED" and not (folder / TEST).is_file()
+    return CellRecord(
+        **listed,
+        status="MISSING" if run is None or gone else run.info.status,
+        run_id=run.info.run_id if run else "",
+        git_sha=tags.get("git_commit", ""),
+        dirty=tags.get("git_dirty") == "true",
+        reason="its predictions are gone; the same sweep trains it again" if gone else tags.get("reason", ""),
+        folder=folder,
+        metrics=dict(run.data.metrics) if run else {},
+        versions=json.loads(tags.get("versions", "{}")),
+    )
+
+
+def _listed(store: Store, run: Any) -> list[dict[str, Any]]:
+    try:
+        return json.loads(store.text(run, CELLS))
+    except OSError as error:
+        raise UserError(
+            f"sweep {run.info.run_name}: its list of cells is gone ({error}); give its command again, which skips "
+            f"finished cells: {run.data.tags.get('command', '')}"
+        ) from error
