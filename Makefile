@@ -32,7 +32,7 @@ lint: $(READY)  ## check style
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 
-backbones: $(READY)  ## pretrain the three embedded backbones again
+backbones: $(READY)  ## pretrain the three embedded backbones again (about 50 minutes on two cores)
 	$(BIN)/python -m relevance.pretrain
 
 clean:  ## remove runs, caches and new reports; keep .venv

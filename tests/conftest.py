@@ -1,5 +1,6 @@
 """Tiny backbones with random weights, made once per test run: real architectures, real tokenizers, no download."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,32 @@ def backbones(tmp_path_factory) -> dict[str, Path]:
         "ce": make_encoder(root / "ce"),
         "bert": make_encoder(root / "bert", "bert"),
     }
+
+
+@pytest.fixture
+def place(tmp_path, backbones):
+    """A cell of defaults for a test of its own: 300 generated pairs, one epoch."""
+
+    from small_sweep import ROUTINGS  # takes torch along
+
+    from relevance.config import Config, DataConfig, Family, LoraConfig, ModelConfig, TrainConfig, TrainerConfig
+
+    def make(model: str = "ce", routing: str = "mh", **changes) -> Config:
+        family = Family.llm if model == "llm" else Family.ce
+        lora = LoraConfig(r=4 if model == "llm" else 0)
+        return replace(
+            Config(
+                data=DataConfig(rows=300),
+                model=ModelConfig(name=model, family=family, backbone=str(backbones[model]), lora=lora, max_length=64),
+                routing=ROUTINGS[routing],
+                train=TrainConfig(token_budget=600),
+                trainer=TrainerConfig(max_epochs=1, accelerator="cpu"),
+                threads=1,
+                name="test",
+                outputs=str(tmp_path / "outputs"),
+                tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}",
+            ),
+            **changes,
+        )
+
+    return make

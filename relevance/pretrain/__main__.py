@@ -1,4 +1,4 @@
-"""python -m relevance.pretrain: seed → relevance/backbones/<name>/, minutes each on two cores.
+"""python -m relevance.pretrain: seed → relevance/backbones/<name>/, about 25 minutes each on a core of its own.
 
 Writes config.json, model.safetensors, tokenizer.json, tokenizer_config.json and provenance.json.
 """

@@ -4,8 +4,12 @@ provenance.json: {"command": "python -m relevance.pretrain names=[ce] seed=1000 
 """
 
 import json
+import os
 import platform
+from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +29,10 @@ _PACKAGES = ("torch", "transformers", "tokenizers", "numpy")
 
 
 def build(options: Options) -> None:
-    """Train the named backbones on one corpus and write their folders; UserError where the corpus is not clean."""
-    torch.set_num_threads(options.threads)
+    """Train the named backbones on one corpus, as many at once as there are cores, and write their folders.
+
+    Raises UserError where the corpus holds an entity of the default data.
+    """
     whole = corpus.corpus(options.seed, options.shops, options.rows)
     texts = whole.entities | {text for document in whole.documents for text in document}
     shared = sorted(texts & _default_texts())
@@ -42,11 +48,17 @@ def build(options: Options) -> None:
         },
         "packages": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
     }
-    for name in options.names:
-        _build_one(name, whole, about, options)
+    if len(options.names) == 1:
+        _build_one(options.names[0], whole, about, options)
+        return
+    side_by_side = max(1, (os.cpu_count() or 1) // options.threads)
+    with ProcessPoolExecutor(side_by_side, mp_context=get_context("spawn")) as pool:
+        given = (options.names, repeat(whole), repeat(about), repeat(options))
+        list(pool.map(_build_one, *given))  # list: an error in one is raised here
 
 
 def _build_one(name: str, whole: corpus.Corpus, about: dict, options: Options) -> None:
+    torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     kind = ARCHITECTURES[name]
     texts = (text for document in whole.documents for text in document)

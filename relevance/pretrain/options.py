@@ -12,6 +12,6 @@ class Options:
     seed: int = 1000  # of the first generated shop and of the weights
     shops: int = 3  # generated shops in the corpus
     rows: int = 40_000  # size of a shop
-    tokens: int = 4_000_000  # read while training
+    tokens: int = 15_000_000  # read while training
     threads: int = 1  # the weights depend on it
     output: str = str(Path("relevance") / "backbones")

@@ -1,0 +1,124 @@
+"""Cells for real: what one leaves behind, and that its numbers are those of the weights it kept."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from small_sweep import ROUTINGS, record, sweep
+
+from relevance import predictions
+from relevance.config import (
+    Config,
+    DataConfig,
+    Mix,
+    MixConfig,
+    Save,
+    Source,
+    TrainConfig,
+    TrainerConfig,
+)
+from relevance.scores import logged, score_predictions
+from relevance.tracking import Store
+
+
+@pytest.mark.parametrize("model", ["llm", "ce"])
+@pytest.mark.parametrize("routing", list(ROUTINGS))
+def test_a_cell_leaves_whole_predictions_a_model_and_metrics_that_agree(place, model, routing):
+    config = place(model, routing)
+    assert sweep(config) == 0
+    cell = record(config).cells[0]
+    rows = pq.read_table(next(Path(config.outputs).glob("data/*/rows.parquet")))
+    for split in ("validation", "test"):
+        found = predictions.read(cell.folder / f"{split}.parquet")
+        expected = rows.filter(np.array(rows["split"]) == split)
+        assert found["row"].to_pylist() == expected["row"].to_pylist()
+        assert found["label"].to_pylist() == expected["label"].to_pylist()
+        p = np.stack([found[name].to_numpy() for name in predictions.PROBABILITIES], axis=1)
+        assert np.allclose(p.sum(1), 1, atol=1e-5)
+        assert all(cell.metrics[k] == pytest.approx(v) for k, v in logged(score_predictions(found), split).items())
+    assert {path.name for path in cell.folder.iterdir()} == {
+        "config.yaml",
+        "model",
+        "test.parquet",
+        "validation.parquet",
+    }
+    assert ("swap/logit_shift" in cell.metrics) == (routing == "mhp")
+
+
+def test_the_same_seed_gives_the_same_predictions_and_another_seed_others(place):
+    def tested(config: Config) -> bytes:
+        assert sweep(config) == 0
+        return (record(config).cells[0].folder / "test.parquet").read_bytes()
+
+    first = tested(place("llm", "mhp"))
+    assert tested(place("llm", "mhp", rerun=True)) == first
+    assert tested(place("llm", "mhp", seed=1)) != first
+
+
+def test_a_cell_asked_for_with_its_model_is_not_finished_without_it(place):
+    config = place(save=Save.none)
+    sweep(config)
+    assert sweep(replace(config, save=Save.all)) == 0
+    assert (record(config).cells[0].folder / "model" / "config.yaml").is_file()
+
+
+def test_a_loss_that_is_not_finite_fails_the_cell_with_its_step(place):
+    config = place()
+    wild = replace(config, model=replace(config.model, lr=1e30, head_lr=1e30), train=TrainConfig(clip=0, warmup=0))
+    assert sweep(wild) == 1
+    assert "loss is nan at step" in record(wild).cells[0].reason
+
+
+def test_a_cell_stopped_before_its_first_validation_keeps_its_last_weights_and_says_so(place, capsys):
+    config = place()
+    assert sweep(replace(config, trainer=replace(config.trainer, max_steps=1))) == 0
+    assert "before its first validation" in capsys.readouterr().err
+
+
+def test_the_best_epoch_counts_not_the_last(place):
+    """A rate that ruins the model after the first epochs: the score is that of the best validation."""
+    config = place(trainer=TrainerConfig(max_epochs=4, accelerator="cpu"), train=TrainConfig(step_rows=16, patience=0))
+    assert sweep(config) == 0
+    cell = record(config).cells[0]
+    store = Store(config.tracking_uri, config.experiment, Path(config.outputs))
+    history = store.client.get_metric_history(cell.run_id, "validation/macro_accuracy")
+    validated = [point.value for point in history]
+    assert len(validated) == 5  # one an epoch, and the score of the weights that were kept
+    assert validated[-1] == pytest.approx(max(validated[:-1]), abs=1e-6)
+
+
+def test_a_length_the_backbone_cannot_read_is_refused(place):
+    config = place()
+    long = replace(config, model=replace(config.model, max_length=65))
+    assert sweep(long) == 1
+    assert "max_length=65: this backbone reads at most 64 tokens" in record(long).cells[0].reason
+
+
+def test_a_single_task_cell_knows_its_task_alone(place):
+    config = place(task_mix=MixConfig("single_query_item", Mix.single, task="query_item"))
+    assert sweep(config) == 0
+    cell = record(config).cells[0]
+    assert set(predictions.read(cell.folder / "test.parquet")["task"].to_pylist()) == {"query_item"}
+    assert "test/type_type/accuracy" not in cell.metrics
+
+
+def test_fewer_than_six_tasks_are_a_valid_table(place, tmp_path):
+    from relevance.data.generate import generate
+
+    table = generate(600, 1, 0.0)
+    kept = table.filter(np.isin(np.array(table["task"]), ["query_item", "item_type"]))
+    pq.write_table(kept, tmp_path / "two.parquet")
+    config = place(routing="mhp", data=DataConfig(kind=Source.pairs, path=str(tmp_path / "two.parquet")))
+    assert sweep(config) == 0
+    metrics = record(config).cells[0].metrics
+    both = [metrics[f"test/{task}/accuracy"] for task in ("query_item", "item_type")]
+    assert metrics["test/macro_accuracy"] == pytest.approx(np.mean(both))
+
+
+def test_save_none_keeps_predictions_only(place):
+    config = place(save=Save.none)
+    sweep(config)
+    names = {path.name for path in record(config).cells[0].folder.iterdir()}
+    assert names == {"config.yaml", "test.parquet", "validation.parquet"}
