@@ -50,10 +50,15 @@ def _line_breaks(table: pa.Table) -> list[str]:
 
 
 def _ids(table: pa.Table) -> list[str]:
-    absent = [table[f"{side}_id"].null_count for side in ("left", "right")]
-    if not any(absent):
-        return []
-    return [f"ids: absent on the left of {absent[0]:,} rows, on the right of {absent[1]:,}; their texts stand in"]
+    sides = [table["left_id"], table["right_id"]]
+    absent = [side.null_count for side in sides]
+    floats = [pc.sum(pc.match_substring_regex(side, r"^[0-9]+\.0$")).as_py() or 0 for side in sides]
+    told = []
+    if any(absent):
+        told.append(f"ids: absent on {absent[0]:,} left and {absent[1]:,} right sides; their texts stand in")
+    if any(floats):
+        told.append(f"ids such as 17.0: left {floats[0]:,}, right {floats[1]:,}; they do not meet 17: write 17")
+    return told
 
 
 def _texts_and_ids(keys: Keys) -> list[str]:

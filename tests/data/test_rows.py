@@ -227,3 +227,9 @@ def test_texts_with_line_breaks_are_counted(tmp_path):
     table["left"][0] = "left\n0"
     notes = prepare(saved(tmp_path, table), tmp_path / "out").notes
     assert "texts with line breaks: left 1, right 0" in notes
+
+
+def test_ids_that_a_csv_wrote_as_floats_are_pointed_out(tmp_path):
+    table = pairs() | {"left_id": [f"{k // 2}.0" for k in range(8)]}
+    notes = prepare(saved(tmp_path, table, "pairs.csv"), tmp_path / "out").notes
+    assert "ids such as 17.0: left 8, right 0; they do not meet 17: write 17" in notes
