@@ -20,7 +20,8 @@ from relevance.tracking import Run, Store
 def attempt(cell: Cell, store: Store, parent: str, place: str) -> str:
     """Train one cell; returns the first line of the reason where it failed, else "".
 
-    Whatever a cell raises stays in the cell, `sys.exit` too; only Ctrl-C ends the sweep.
+    Whatever a cell raises stays in the cell, `sys.exit` too; only Ctrl-C and SIGTERM end the sweep. A cell that
+    another process trains is waited for.
     """
     with _alone(cell, place) as waited:
         if waited and store.finished([cell]):
