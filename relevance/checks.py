@@ -39,6 +39,11 @@ def _model_checks(c: Config) -> list[tuple[bool, str]]:
         ),
         (model.max_length < 8, f"model.max_length={model.max_length}: a pair needs at least 8 tokens"),
         (model.lora.r < 0, f"model.lora.r={model.lora.r}: must be 0 (no adapter) or more"),
+        (
+            any(not 0 < rate < float("inf") for rate in (model.lr, model.head_lr, model.private_lr, model.gate_lr)),
+            f"model.lr={model.lr} head_lr={model.head_lr} private_lr={model.private_lr} gate_lr={model.gate_lr}: "
+            "each must be above 0",
+        ),
         (private.layers < 0, f"routing.private.layers={private.layers}: must be 0 or more"),
         (private.kind != "inserted", f"routing.private.kind={private.kind}: unknown; available: inserted"),
     ]
@@ -50,6 +55,14 @@ def _data_checks(d: DataConfig) -> list[tuple[bool, str]]:
         (
             d.kind is Source.pairs and not d.path,
             "data=pairs: data.path is missing; give data.path=FILE (.parquet, .csv, .tsv or .jsonl)",
+        ),
+        (
+            d.kind is Source.generated and d.path is not None,
+            f"data.path={d.path}: generated pairs are read from no file; add data=pairs (data.kind=pairs)",
+        ),
+        (
+            d.kind is Source.pairs and d.rows != DataConfig().rows,
+            f"data.rows={d.rows}: is the size of generated data; leave it out with data=pairs",
         ),
         (
             not (d.validation_share > 0 and d.test_share > 0 and shares < 1),
@@ -78,6 +91,10 @@ def _training_checks(c: Config) -> list[tuple[bool, str]]:
             trainer.precision not in (None, *PRECISIONS),
             f"trainer.precision={trainer.precision}: use {', '.join(PRECISIONS)} (16-mixed scales its gradients, "
             "so that train.clip would cut them all)",
+        ),
+        (
+            mix.temperature != 1 and mix.kind is not Mix.temperature,
+            f"task_mix.temperature={mix.temperature}: task_mix={mix.name} knows none; add task_mix=temperature",
         ),
         (mix.temperature <= 0, f"task_mix.temperature={mix.temperature}: must be above 0"),
         (mix.draws is not None and mix.draws < 1, f"task_mix.draws={mix.draws}: must be 1 or more"),

@@ -14,12 +14,16 @@ from relevance.config import Config
 from relevance.errors import UserError
 from relevance.identity import Request
 
+OPEN = ("data.columns", "train.task_weights", "backbones")  # Hydra closes every node that does not say otherwise
 NAMED = ("model", "routing", "task_mix")  # groups whose option is a part of the cell's name
 
 
 def register() -> None:
-    """Tell Hydra the schema of conf/."""
-    ConfigStore.instance().store(name="schema", node=Config)
+    """Tell Hydra the schema of conf/; its maps take keys of the user's own."""
+    schema = OmegaConf.structured(Config)
+    for name in OPEN:
+        OmegaConf.set_struct(OmegaConf.select(schema, name), False)
+    ConfigStore.instance().store(name="schema", node=schema)
 
 
 def typed(composed: DictConfig) -> Config:

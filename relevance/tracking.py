@@ -133,6 +133,9 @@ class Store:
         """The sweep's parent run, opened again if the same list of cells was asked for under that name before."""
         asked = f"tags.kind = 'sweep' and tags.fingerprint = '{fingerprint}'"
         found = [run for run in self.runs(asked) if run.info.run_name == name]
+        namesakes = [run for run in self.runs("tags.kind = 'sweep'") if run.info.run_name == name]
+        if len(namesakes) > len(found):
+            say(f"name={name}: an earlier sweep of other cells has it too; a report shows the one asked for last")
         if found:
             run = Run(self, found[0].info.run_id)
             self.client.update_run(run.run_id, status="RUNNING")

@@ -21,6 +21,10 @@ def test_the_defaults_are_valid():
         ("model", ModelConfig(name="ce_b"), r"model=ce_b: this backbones group has no member for it \(it has ce\)"),
         ("data", DataConfig(kind=Source.pairs), "give data.path=FILE"),
         ("data", DataConfig(test_share=0.95), "their sum below 1"),
+        ("data", DataConfig(path="pairs.csv"), "add data=pairs"),
+        ("data", DataConfig(kind=Source.pairs, path="pairs.csv", rows=500), "leave it out with data=pairs"),
+        ("model", ModelConfig(backbone="embedded:ce", lr=-1.0), "each must be above 0"),
+        ("task_mix", MixConfig(temperature=3.0), "add task_mix=temperature"),
         ("data", DataConfig(seed=-1), "must be 0 or more"),
         ("trainer", TrainerConfig(gradient_clip_val=1.0), "use train.clip"),
         ("trainer", TrainerConfig(accumulate_grad_batches=2), "use train.step_rows"),
@@ -36,7 +40,7 @@ def test_the_defaults_are_valid():
         ("train", TrainConfig(task_weights={"query_item": float("nan")}), "must be 0 or more"),
         ("task_mix", MixConfig(draws=10), "takes each row once; use temperature or equal"),
         ("task_mix", MixConfig(kind=Mix.single, task="query"), "available: query_item"),
-        ("task_mix", MixConfig(temperature=0), "must be above 0"),
+        ("task_mix", MixConfig(kind=Mix.temperature, temperature=0), "must be above 0"),
     ],
 )
 def test_a_setting_that_cannot_be_is_named_with_its_remedy(group, value, said):

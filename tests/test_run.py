@@ -56,6 +56,19 @@ def test_a_wrong_setting_ends_in_one_message_and_no_trace(words, said):
     assert "Traceback" not in found.stderr
 
 
+def test_columns_are_mapped_in_the_words_of_the_readme(tmp_path):
+    (tmp_path / "pairs.csv").write_text("task,query,title,label\nquery_item,a,b,7\n")
+    file = (f"data.path={tmp_path / 'pairs.csv'}", "data.columns={left: query, right: title}")
+    for words in (
+        ("relevance.data", "validate"),
+        ("relevance.run", "data=pairs"),
+        ("relevance.run", "-m", "data=pairs"),
+    ):
+        found = command("-m", *words, *file)
+        assert found.returncode == 2
+        assert "label is not 0, 1 or 2: 1 row" in found.stderr
+
+
 def test_an_unknown_key_is_refused_by_name():
     found = command("-m", "relevance.run", "model.lora.rank=3")
     assert found.returncode == 1

@@ -129,6 +129,15 @@ def test_the_parent_lists_its_cells_before_the_first_one_trains(place, monkeypat
     assert seen[0].cells[0].cell.startswith("llm-mh")
 
 
+def test_a_name_that_another_sweep_has_is_pointed_out(place, monkeypatch, capsys):
+    monkeypatch.setattr(attempt, "train_cell", lambda cell, run: sys.exit(1))
+    sweep(place("llm"))
+    sweep(place("llm"))
+    assert "name=test" not in capsys.readouterr().err
+    sweep(place("ce"))
+    assert "name=test: an earlier sweep of other cells has it too" in capsys.readouterr().err
+
+
 def test_a_cell_asked_for_twice_runs_once(place):
     assert sweep(place(), place()) == 0
     assert len(record(place()).cells) == 1
