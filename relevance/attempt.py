@@ -10,7 +10,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from relevance.cell import settings, train_cell
 from relevance.commands import say
-from relevance.errors import UserError
+from relevance.errors import UserError, first_line
 from relevance.estimate import spoken
 from relevance.identity import Cell
 from relevance.provenance import commit, versions
@@ -40,7 +40,8 @@ def _alone(cell: Cell, place: str) -> Iterator[bool]:
         lock.acquire(timeout=0)
     except Timeout:
         say(f"{place}: another process is training it; waiting")
-        waited = bool(lock.acquire())
+        lock.acquire()
+        waited = True
     try:
         yield waited
     finally:
@@ -71,7 +72,7 @@ def _interrupted(error: BaseException) -> bool:
 
 
 def _failed(run: Run, error: BaseException, place: str) -> str:
-    first = next(iter(str(error).splitlines()), "")
+    first = first_line(error)
     reason = first if isinstance(error, UserError) else f"{type(error).__name__}: {first}"
     run.text(traceback.format_exc(), "traceback.txt")
     run.tag("reason", reason)

@@ -3,7 +3,7 @@
 task_mix=temperature task_mix.temperature=0 → "task_mix.temperature=0: must be above 0"
 """
 
-from relevance.config import Config, DataConfig, Mix, Source
+from relevance.config import Config, DataConfig, Mix, MixConfig, Source, TrainConfig, TrainerConfig
 from relevance.errors import UserError
 from relevance.tasks import TASK_NAMES
 
@@ -12,7 +12,16 @@ PRECISIONS = ("32-true", "bf16-mixed", "bf16-true", "64-true")
 
 def validate(config: Config) -> Config:
     """The same config, or one UserError that names every setting that cannot be."""
-    _raise([*_model_checks(config), *_data_checks(config.data), *_training_checks(config)])
+    _raise(
+        [
+            *_run_checks(config),
+            *_model_checks(config),
+            *_data_checks(config.data),
+            *_mix_checks(config.task_mix),
+            *_train_checks(config.train),
+            *_trainer_checks(config.trainer),
+        ]
+    )
     return config
 
 
@@ -75,22 +84,19 @@ def _data_checks(d: DataConfig) -> list[tuple[bool, str]]:
     ]
 
 
-def _training_checks(c: Config) -> list[tuple[bool, str]]:
-    mix, train, trainer = c.task_mix, c.train, c.trainer
-    unknown = sorted(set(train.task_weights) - set(TASK_NAMES))
-    weights = train.class_weights
+def _run_checks(c: Config) -> list[tuple[bool, str]]:
+    return [
+        (not 0 <= c.seed < 2**32, f"seed={c.seed}: must be in 0 to 2^32 - 1"),
+        (c.threads is not None and c.threads < 1, f"threads={c.threads}: must be 1 or more, or null for all cores"),
+        (not c.experiment.strip(), "experiment: is empty; name the MLflow experiment"),
+    ]
+
+
+def _mix_checks(mix: MixConfig) -> list[tuple[bool, str]]:
     return [
         (
             mix.kind is Mix.single and mix.task not in TASK_NAMES,
             f"task_mix.task={mix.task}: available: {', '.join(TASK_NAMES)}",
-        ),
-        (not 0 <= c.seed < 2**32, f"seed={c.seed}: must be in 0 to 2^32 - 1"),
-        (c.threads is not None and c.threads < 1, f"threads={c.threads}: must be 1 or more, or null for all cores"),
-        (not c.experiment.strip(), "experiment: is empty; name the MLflow experiment"),
-        (
-            trainer.precision not in (None, *PRECISIONS),
-            f"trainer.precision={trainer.precision}: use {', '.join(PRECISIONS)} (16-mixed scales its gradients, "
-            "so that train.clip would cut them all)",
         ),
         (
             mix.temperature != 1 and mix.kind is not Mix.temperature,
@@ -102,6 +108,13 @@ def _training_checks(c: Config) -> list[tuple[bool, str]]:
             mix.draws is not None and mix.kind in (Mix.joint, Mix.single),
             f"task_mix.draws={mix.draws}: task_mix={mix.name} takes each row once; use temperature or equal",
         ),
+    ]
+
+
+def _train_checks(train: TrainConfig) -> list[tuple[bool, str]]:
+    weights = train.class_weights
+    unknown = sorted(set(train.task_weights) - set(TASK_NAMES))
+    return [
         (train.step_rows < 1, f"train.step_rows={train.step_rows}: must be 1 or more"),
         (train.token_budget < 1, f"train.token_budget={train.token_budget}: must be 1 or more"),
         (not 0 <= train.warmup <= 1, f"train.warmup={train.warmup}: a share of all steps, 0 to 1"),
@@ -113,6 +126,16 @@ def _training_checks(c: Config) -> list[tuple[bool, str]]:
         (
             any(not 0 <= one < float("inf") for one in [*(weights or []), *train.task_weights.values()]),
             f"train.class_weights={weights} train.task_weights={train.task_weights}: each must be 0 or more",
+        ),
+    ]
+
+
+def _trainer_checks(trainer: TrainerConfig) -> list[tuple[bool, str]]:
+    return [
+        (
+            trainer.precision not in (None, *PRECISIONS),
+            f"trainer.precision={trainer.precision}: use {', '.join(PRECISIONS)} (16-mixed scales its gradients, "
+            "so that train.clip would cut them all)",
         ),
         (
             trainer.gradient_clip_val is not None,

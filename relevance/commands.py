@@ -16,6 +16,7 @@ from yaml import YAMLError
 from relevance.errors import UserError
 
 Options = TypeVar("Options")
+INTERRUPTED = 130  # exit code of a command that Ctrl-C ended, as shells have it
 
 
 def parse(schema: type[Options], words: list[str]) -> Options:
@@ -46,7 +47,7 @@ def main(run: Callable[[], None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again as it ends
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        raise SystemExit(130) from None
+        raise SystemExit(INTERRUPTED) from None
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None

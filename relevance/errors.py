@@ -3,3 +3,8 @@
 
 class UserError(Exception):
     """Names the thing, the value, what is allowed and the remedy; commands print it and exit 2."""
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, on one line; "" where it says nothing."""
+    return next(iter(str(error).splitlines()), "")

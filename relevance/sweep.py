@@ -7,7 +7,7 @@ from typing import Any
 
 from relevance.attempt import attempt
 from relevance.cell import threads
-from relevance.commands import say
+from relevance.commands import INTERRUPTED, say
 from relevance.data.rows import Rows
 from relevance.estimate import duration, spoken
 from relevance.identity import Cell, Request
@@ -15,8 +15,6 @@ from relevance.provenance import commit
 from relevance.report.floors import ensure_floors
 from relevance.resolve import resolve
 from relevance.tracking import Run, Store
-
-INTERRUPTED = 130  # exit code of a sweep that Ctrl-C ended, as shells have it
 
 
 def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str) -> int:

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from relevance.commands import say
 from relevance.config import Save
-from relevance.errors import UserError
+from relevance.errors import UserError, first_line
 from relevance.identity import Cell
 
 LIMIT = 50_000  # runs a search returns at most
@@ -92,8 +92,8 @@ class Store:
                 client = MlflowClient(self.uri)
                 known = client.get_experiment_by_name(self.experiment)
             except (MlflowException, SQLAlchemyError) as error:
-                reason = next(iter(str(error).splitlines()), "")
-                raise UserError(f"tracking_uri={self.uri}: {reason}; give sqlite:///FILE or a server's URI") from error
+                said = first_line(error)
+                raise UserError(f"tracking_uri={self.uri}: {said}; give sqlite:///FILE or a server's URI") from error
             if known is None:
                 client.create_experiment(self.experiment, artifact_location=self._location(), tags=EXPERIMENT)
             elif known.lifecycle_stage != "active":
@@ -131,9 +131,8 @@ class Store:
 
     def sweep(self, name: str, fingerprint: str, cells: list[Cell], command: str) -> Run:
         """The sweep's parent run, opened again if the same list of cells was asked for under that name before."""
-        asked = f"tags.kind = 'sweep' and tags.fingerprint = '{fingerprint}'"
-        found = [run for run in self.runs(asked) if run.info.run_name == name]
         namesakes = [run for run in self.runs("tags.kind = 'sweep'") if run.info.run_name == name]
+        found = [run for run in namesakes if run.data.tags["fingerprint"] == fingerprint]
         if len(namesakes) > len(found):
             say(f"name={name}: an earlier sweep of other cells has it too; a report shows the one asked for last")
         if found:

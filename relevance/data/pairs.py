@@ -85,10 +85,10 @@ def _texts(table: pa.Table, name: str) -> pa.Table:
 
 def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Whole numbers that stand as floats, as a null among integers leaves them, as integers again."""
-    if pa.types.is_floating(column.type) and pc.all(pc.less(pc.abs(column), EXACT)).as_py() is not False:
-        rounded = pc.floor(column)
-        if pc.all(pc.equal(column, rounded)).as_py() is not False:
-            return rounded.cast(pa.int64())
+    if pa.types.is_floating(column.type):
+        whole = pc.and_(pc.less(pc.abs(column), EXACT), pc.equal(column, pc.floor(column)))
+        if pc.all(whole, min_count=0).as_py():
+            return column.cast(pa.int64())
     return column
 
 

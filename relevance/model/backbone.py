@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from relevance.config import Family, ModelConfig
-from relevance.errors import UserError
+from relevance.errors import UserError, first_line
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "backbones"
 WEIGHTS = (  # what a backbone's numbers depend on; code is run with model.trust_remote_code alone
@@ -129,8 +129,7 @@ def _from_hub(name: str) -> Path:
     try:
         return Path(snapshot_download(name, allow_patterns=list(WEIGHTS)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).splitlines()[0]
         raise UserError(
             f"model.backbone={name}: neither a local folder nor to be had from the hub ({type(error).__name__}: "
-            f"{reason}); give a local folder, or backbones=embedded"
+            f"{first_line(error)}); give a local folder, or backbones=embedded"
         ) from error

@@ -6,6 +6,7 @@ llm    mhp      joint              s0, s1, s2   0.871, 0.902, ..., micro, macro
 
 import io
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -96,6 +97,11 @@ class Matrix:
         return means == highest
 
     @property
+    def aside_name(self) -> str:
+        """What the csv of rows set aside is called beside the report."""
+        return f"quarantine-{self.digest[:12]}.csv"
+
+    @cached_property
     def set_aside(self) -> int:
         """How many rows of the file were set aside; one row may stand there for several faults."""
         return pc.count_distinct(pa.csv.read_csv(io.BytesIO(self.aside))["row"]).as_py() if self.aside else 0

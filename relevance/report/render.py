@@ -53,7 +53,7 @@ def write_report(sweep: SweepRecord, reports: Path) -> Path:
     (folder / "cells.csv").write_text(cells_csv(sweep, found), encoding="utf-8", newline="\n")
     (folder / "provenance.json").write_text(provenance_json(sweep, found), encoding="utf-8", newline="\n")
     for matrix in found:
-        _write_aside(matrix, folder / f"quarantine-{matrix.digest[:12]}.csv")
+        _write_aside(matrix, folder / matrix.aside_name)
     write_heat_map(found, folder / "heatmap.png")
     return folder
 
@@ -108,7 +108,7 @@ def data_line(matrix: Matrix) -> str:
     sizes = ", ".join(f"{n:,} {split}" for split, n in matrix.sizes.items())
     told = f"Data `{matrix.digest[:12]}`: {sizes} rows."
     if matrix.aside:
-        told += f" Set aside: {matrix.set_aside:,} rows of the file, listed in quarantine-{matrix.digest[:12]}.csv."
+        told += f" Set aside: {matrix.set_aside:,} rows of the file, listed in {matrix.aside_name}."
     return told
 
 
