@@ -14,8 +14,9 @@ from relevance import predictions
 from relevance.config import Config, Save
 from relevance.data.module import PairsModule, pairs_module
 from relevance.identity import Cell
+from relevance.model.build import build
 from relevance.model.module import RelevanceModule
-from relevance.model.network import Network, build
+from relevance.model.network import Network
 from relevance.model.store import save
 from relevance.scores import confusion_text, logged, score_predictions
 from relevance.tasks import TASK_NAMES

@@ -3,7 +3,21 @@
 task_mix=temperature task_mix.temperature=0 → "task_mix.temperature=0: must be above 0"
 """
 
-from relevance.config import Config, DataConfig, Mix, MixConfig, Source, TrainConfig, TrainerConfig
+from dataclasses import replace
+
+from relevance.config import (
+    Config,
+    DataConfig,
+    Mix,
+    MixConfig,
+    ModelConfig,
+    PrivateConfig,
+    PrivateKind,
+    RoutingConfig,
+    Source,
+    TrainConfig,
+    TrainerConfig,
+)
 from relevance.errors import UserError
 from relevance.tasks import TASK_NAMES
 
@@ -38,7 +52,7 @@ def _raise(checks: list[tuple[bool, str]]) -> None:
 
 
 def _model_checks(c: Config) -> list[tuple[bool, str]]:
-    model, private = c.model, c.routing.private
+    model = c.model
     has = sorted(name for name, value in c.backbones.items() if value)
     return [
         (
@@ -53,8 +67,42 @@ def _model_checks(c: Config) -> list[tuple[bool, str]]:
             f"model.lr={model.lr} head_lr={model.head_lr} private_lr={model.private_lr} gate_lr={model.gate_lr}: "
             "each must be above 0",
         ),
-        (private.layers < 0, f"routing.private.layers={private.layers}: must be 0 or more"),
-        (private.kind != "inserted", f"routing.private.kind={private.kind}: unknown; available: inserted"),
+        (
+            model.attn_implementation not in (None, "eager", "sdpa"),
+            f"model.attn_implementation={model.attn_implementation}: use eager, sdpa or null",
+        ),
+        (
+            not model.lora.r and (model.lora.use_dora or model.lora.use_rslora or model.load_in_4bit),
+            "model.lora.use_dora, use_rslora, model.load_in_4bit: need an adapter; give model.lora.r=16",
+        ),
+        *_private_checks(c.routing, model),
+    ]
+
+
+def _private_checks(routing: RoutingConfig, model: ModelConfig) -> list[tuple[bool, str]]:
+    own, kind = routing.private, f"routing.private.kind={routing.private.kind}"
+    changed = replace(own, layers=0) != PrivateConfig()
+    return [
+        (own.layers < 0, f"routing.private.layers={own.layers}: must be 0 or more"),
+        (
+            not own.layers and changed,
+            f"{kind} width={own.width} lr_factor={own.lr_factor}: routing={routing.name} has no private layers; "
+            "use routing=mhp",
+        ),
+        (not 0 < own.lr_factor < float("inf"), f"routing.private.lr_factor={own.lr_factor}: must be above 0"),
+        (
+            own.width is not None and own.kind in (PrivateKind.top, PrivateKind.lora),
+            f"routing.private.width={own.width}: only new blocks can be narrow; use kind=inserted or shared",
+        ),
+        (
+            own.kind is PrivateKind.lora and (not model.lora.r or model.lora.use_dora),
+            f"{kind}: needs plain LoRA (model.lora.r={model.lora.r} use_dora={model.lora.use_dora}); use model=llm "
+            "with r above 0 and use_dora=false",
+        ),
+        (
+            model.load_in_4bit and own.layers > 0 and own.kind is not PrivateKind.lora,
+            f"{kind} with model.load_in_4bit=true: copies of 4-bit blocks cannot be trained; use kind=lora",
+        ),
     ]
 
 

@@ -20,6 +20,13 @@ class Family(StrEnum):
     llm = "llm"
 
 
+class PrivateKind(StrEnum):
+    inserted = "inserted"
+    top = "top"
+    lora = "lora"
+    shared = "shared"
+
+
 class Save(StrEnum):
     all = "all"
     none = "none"
@@ -57,6 +64,8 @@ class LoraConfig:
     alpha: float = 16.0
     dropout: float = 0.0
     targets: Any = "all-linear"  # attention | all-linear | a list of module names
+    use_dora: bool = False  # weights split into magnitude and direction (arXiv 2402.09353)
+    use_rslora: bool = False  # scaled by alpha / sqrt(r) instead of alpha / r (arXiv 2312.03732)
 
 
 @dataclass
@@ -67,6 +76,9 @@ class ModelConfig:
     lora: LoraConfig = field(default_factory=LoraConfig)
     max_length: int = 128  # tokens of a pair, longest side cut first
     trust_remote_code: bool = False
+    attn_implementation: str | None = None  # eager | sdpa; null: what computes the architecture's own attention
+    gradient_checkpointing: bool = False  # compute blocks again in the backward pass: less memory, more time
+    load_in_4bit: bool = False  # QLoRA: the frozen trunk in 4 bits (arXiv 2305.14314); CUDA and bitsandbytes only
     lr: float = 5e-4  # of the body: adapters (llm) or every backbone weight (ce)
     head_lr: float = 1e-3
     private_lr: float = 1e-3
@@ -75,8 +87,10 @@ class ModelConfig:
 
 @dataclass
 class PrivateConfig:
-    kind: str = "inserted"
+    kind: PrivateKind = PrivateKind.inserted  # new | top blocks copied | LoRA on the top | one set for all
     layers: int = 0  # private layers per task; 0: none
+    width: int | None = None  # of new blocks; null: the backbone's own
+    lr_factor: float = 1.0  # times model.private_lr
 
 
 @dataclass

@@ -16,8 +16,11 @@ from relevance.model import backbone
 def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Cell], list[str]]:
     """The cells asked for, each once and in order, and what a person should read about them."""
     from relevance.cell import resolved  # takes torch along; bad data is told before it is loaded
+    from relevance.model import pretrained
 
     digest_of = cache(lambda name: backbone.digest(backbone.folder(name)))
+    for model in {repr(request.config.model): request.config.model for request in requests}.values():
+        pretrained.admit(backbone.folder(model.backbone), model)
     cells: dict[str, Cell] = {}
     notes = [f"pairs {rows.digest[:12]}: " + "\n  ".join([str(rows.path), *rows.notes]) for rows in datasets.values()]
     for request in requests:

@@ -1,17 +1,28 @@
 """What differs between transformer architectures: names of parts. The only file that knows such names."""
 
+import torch
 from torch import nn
+from transformers import PretrainedConfig
 
 from relevance.errors import UserError
 
 # Linear layers that write an attention's or an MLP's result back onto the residual stream.
 OUTPUT_PROJECTIONS = tuple("o_proj out_proj Wo c_proj down_proj fc2 dense_4h_to_h output.dense attention.dense".split())
+# Norms behind a sublayer, and those of them that stand behind an MLP.
+OUTPUT_NORMS = frozenset(
+    "post_attention_layernorm post_feedforward_layernorm post_self_attn_layernorm post_mlp_layernorm".split()
+)
+MLP_NORMS = frozenset("post_feedforward_layernorm post_mlp_layernorm".split())
 # Linear layers of attention, for model.lora.targets=attention.
 ATTENTION = frozenset("q_proj k_proj v_proj o_proj qkv_proj query key value query_key_value c_attn Wqkv Wo".split())
-# Arguments of a block that hold one entry per row of the batch, where their first dimension says so.
+# Arguments of a block that hold one entry (alibi: one per head) for each row of the batch.
 PER_ROW = frozenset(
     "hidden_states attention_mask position_ids position_embeddings position_bias alibi padding_mask".split()
 )
+# How a config calls the width inside an MLP.
+INNER = tuple("intermediate_size ffn_dim ffn_hidden_size hidden_dim n_inner".split())
+# How a block's constructor calls its place in the list.
+PLACE = ("layer_idx", "layer_id", "layer_number")
 
 
 def blocks(backbone: nn.Module) -> nn.ModuleList:
@@ -27,13 +38,49 @@ def blocks(backbone: nn.Module) -> nn.ModuleList:
     return max(lists, key=len)
 
 
-def silence_outputs(block: nn.Module) -> None:
-    """Set a block's output projections to zero: a pre-norm block then returns its input, bit for bit."""
+def linears(module: nn.Module) -> dict[str, nn.Module]:
+    """The layers LoRA can stand beside, by name: nn.Linear and what replaces it (gpt2's Conv1D, 4-bit layers)."""
+    from transformers.pytorch_utils import Conv1D
+
+    return {name: part for name, part in module.named_modules() if isinstance(part, nn.Linear | Conv1D)}
+
+
+def features(linear: nn.Module) -> tuple[int, int]:
+    """Width in and out of one of `linears`."""
+    if isinstance(linear, nn.Linear):
+        return linear.in_features, linear.out_features
+    return linear.nx, linear.nf
+
+
+def silence_outputs(block: nn.Module) -> list[nn.Parameter]:
+    """Zero what a block writes onto the residual stream, so that a pre-norm block returns its input, bit for bit.
+
+    Returns the weights that did it: the norms behind its sublayers where there are some, since those would blow a
+    projection of almost zero up again; its output projections elsewhere.
+    """
+    norms = output_norms(block)
+    for norm in norms.values():
+        nn.init.zeros_(norm.weight)
+        if norm(torch.ones_like(norm.weight)).any():  # gemma scales by 1 + weight
+            nn.init.constant_(norm.weight, -1.0)
+    if norms:
+        return [norm.weight for norm in norms.values()]
+    found = []
     for name, module in block.named_modules():
         if name.endswith(OUTPUT_PROJECTIONS) and module.get_parameter("weight").dim() == 2:
-            nn.init.zeros_(module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
+            found += [module.weight] if module.bias is None else [module.weight, module.bias]
+    for parameter in found:
+        nn.init.zeros_(parameter)
+    return found
+
+
+def output_norms(block: nn.Module) -> dict[str, nn.Module]:
+    """Norms between a sublayer's output and the residual stream (gemma2, olmo2), by name.
+
+    Blocks without a norm behind their MLP (llama) use one of the names for the norm before it.
+    """
+    found = {name: module for name, module in block.named_children() if name in OUTPUT_NORMS}
+    return found if found.keys() & MLP_NORMS else {}
 
 
 def attention_targets(backbone: nn.Module) -> list[str]:
@@ -45,3 +92,28 @@ def attention_targets(backbone: nn.Module) -> list[str]:
             "known here; give a list of module names or all-linear"
         )
     return found
+
+
+def attention_of(config: PretrainedConfig) -> str | None:
+    """The attention that computes what the config says: gemma2 caps its scores, which sdpa would leave out."""
+    return "eager" if getattr(config.get_text_config(), "attn_logit_softcapping", None) else None
+
+
+def narrowed(config: PretrainedConfig, width: int) -> PretrainedConfig:
+    """The config of a block of `width`, its heads as wide as they were, so that position embeddings still fit.
+
+    Raises UserError where `width` is no multiple of a head.
+    """
+    narrow = type(config).from_dict(config.to_dict())
+    narrow._attn_implementation = config._attn_implementation
+    heads, hidden = config.num_attention_heads, config.hidden_size
+    head = getattr(config, "head_dim", None) or hidden // heads
+    if width % head or not 0 < width < hidden:
+        raise UserError(f"routing.private.width={width}: give a multiple of a head's width, {head}, below {hidden}")
+    narrow.hidden_size, narrow.num_attention_heads = width, width // head
+    if getattr(config, "num_key_value_heads", None):
+        narrow.num_key_value_heads = min(config.num_key_value_heads, width // head)
+    for name in INNER:
+        if getattr(config, name, None):
+            setattr(narrow, name, max(1, getattr(config, name) * width // hidden))
+    return narrow

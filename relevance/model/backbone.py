@@ -1,10 +1,9 @@
-"""Any Hugging Face encoder or decoder, from the package, a local folder or the hub: name → weights → digest."""
+"""Where a backbone lies: embedded:<name>, a local folder or a hub id → its folder and the digest of what it holds."""
 
 import hashlib
 import json
 from pathlib import Path
 
-from relevance.config import Family, ModelConfig
 from relevance.errors import UserError, first_line
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "backbones"
@@ -54,64 +53,6 @@ def body_parameters(path: Path) -> int:
         shapes = [entry["shape"] for name, entry in header.items() if name != "__metadata__" and "embed" not in name]
         total += sum(shape[0] * shape[1] for shape in shapes if len(shape) == 2)
     return total
-
-
-def tokenizer(path: Path, model: ModelConfig):
-    """The backbone's tokenizer, with a pad token; UserError where it has none and none can be found."""
-    from transformers import AutoTokenizer
-
-    found = AutoTokenizer.from_pretrained(path, trust_remote_code=model.trust_remote_code)
-    if found.pad_token_id is None:
-        if found.eos_token_id is None:
-            raise UserError(f"backbone {model.backbone}: its tokenizer has neither a pad nor an eos token; add one")
-        found.pad_token = found.eos_token
-    return found
-
-
-def classifier(path: Path, model: ModelConfig, pad: int):
-    """AutoModelForSequenceClassification with three labels, in float32.
-
-    Raises UserError where the family does not fit, or where the folder lacks weights of the backbone itself.
-    """
-    from transformers import AutoConfig, AutoModelForSequenceClassification
-    from transformers.utils import logging
-
-    config = AutoConfig.from_pretrained(path, trust_remote_code=model.trust_remote_code)
-    check_family(config, model)
-    config.num_labels, config.get_text_config().pad_token_id = 3, pad
-    config.get_text_config().use_cache = False
-    logging.set_verbosity_error()  # that the head is new is no news here; what else is missing is checked below
-    logging.disable_progress_bar()
-    network, loading = AutoModelForSequenceClassification.from_pretrained(
-        path,
-        config=config,
-        dtype="float32",
-        trust_remote_code=model.trust_remote_code,
-        output_loading_info=True,
-    )
-    body = network.base_model_prefix + "."
-    missing = sorted(k for k in loading["missing_keys"] if k.startswith(body) and ".pooler." not in k)
-    if missing:
-        raise UserError(f"model.backbone={model.backbone}: its weights lack {missing[:5]} ({len(missing)} in all)")
-    return network
-
-
-def check_family(config, model: ModelConfig) -> None:
-    """Compare the family asked for with what the backbone's own config says it is."""
-    if config.is_encoder_decoder:
-        raise UserError(f"model.backbone={model.backbone}: an encoder-decoder ({config.model_type}) cannot serve")
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL
-    from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES as MASKED
-
-    kind = config.model_type
-    is_decoder = getattr(config, "is_decoder", False) if kind in MASKED and kind in CAUSAL else kind in CAUSAL
-    found = Family.llm if is_decoder else Family.ce
-    if found is not model.family:
-        fitting = "llm or llm_b" if found is Family.llm else "ce or ce_b"
-        raise UserError(
-            f"model={model.name} model.backbone={model.backbone}: {kind} is "
-            f"{'a decoder' if is_decoder else 'an encoder'}; use model={fitting} for it"
-        )
 
 
 def _embedded(name: str) -> Path:

@@ -8,7 +8,7 @@ import copy
 import torch
 from torch import nn
 from transformers import PreTrainedModel
-from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAttentions
+from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAttentions, SequenceClassifierOutput
 
 
 class Given(nn.Module):
@@ -23,6 +23,25 @@ class Given(nn.Module):
     ) -> BaseModelOutputWithPoolingAndCrossAttentions:
         pooled = None if self.pooler is None else self.pooler(inputs_embeds)
         return BaseModelOutputWithPoolingAndCrossAttentions(last_hidden_state=inputs_embeds, pooler_output=pooled)
+
+
+class Plain(nn.Module):
+    """A classifier for architectures transformers has none for: one linear layer on a decoder's last real token, or
+    on an encoder's first."""
+
+    base_model_prefix = "backbone"
+
+    def __init__(self, backbone: PreTrainedModel, last: bool):
+        super().__init__()
+        self.backbone, self.config, self.last = backbone, backbone.config, last
+        self.score = nn.Linear(backbone.config.get_text_config().hidden_size, 3, bias=False)
+        nn.init.normal_(self.score.weight, std=0.02)
+
+    def forward(self, input_ids, attention_mask, inputs_embeds) -> SequenceClassifierOutput:
+        hidden = self.backbone(inputs_embeds=inputs_embeds).last_hidden_state
+        places = torch.arange(hidden.shape[1], device=hidden.device)
+        at = (attention_mask * places).argmax(-1) if self.last else torch.zeros_like(attention_mask[:, 0])
+        return SequenceClassifierOutput(logits=self.score(hidden[torch.arange(len(hidden), device=hidden.device), at]))
 
 
 class Head(nn.Module):

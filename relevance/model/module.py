@@ -9,7 +9,7 @@ import lightning as L
 import torch
 from torch.nn import functional
 
-from relevance.config import Config, Schedule
+from relevance.config import Config, PrivateKind, Schedule
 from relevance.model.network import Network
 from relevance.tasks import TASK_NAMES
 
@@ -58,6 +58,9 @@ class RelevanceModule(L.LightningModule):
         """Row ids [B] and logits [B, 3]."""
         return micro.rows.cpu(), self._logits(micro).cpu()
 
+    def on_fit_start(self) -> None:
+        self.network.heads.float()  # trainer.precision=bf16-true has made them bfloat16
+
     def configure_optimizers(self) -> dict[str, Any]:
         optimizer = torch.optim.AdamW(self._groups(), fused=True)
         steps = max(1, int(self.trainer.estimated_stepping_batches))
@@ -91,7 +94,9 @@ class RelevanceModule(L.LightningModule):
 
     def _groups(self) -> list[dict[str, Any]]:
         model, decay = self.config.model, self.config.train.weight_decay
-        rates = {"trunk": model.lr, "adapters": model.lr, "private": model.private_lr, "gates": model.gate_lr}
+        own = self.config.routing.private
+        private = (model.lr if own.kind is PrivateKind.lora else model.private_lr) * own.lr_factor
+        rates = {"trunk": model.lr, "adapters": model.lr, "private": private, "gates": model.gate_lr}
         groups = []
         for part, parameters in self.network.parts().items():
             trained = [p for p in parameters if p.requires_grad]

@@ -1,28 +1,33 @@
 """A trained network on disk and back: safetensors only.
 
-model/trunk/ (weights, or the adapter as peft keeps it), model/heads.safetensors, model/private.safetensors,
-model/tokenizer/, model/template.json, model/config.yaml
+model/trunk/ (config and weights, or the adapter as peft keeps it), model/heads.safetensors,
+model/private.safetensors, model/tokenizer/, model/template.json, model/config.yaml
 """
 
-import dataclasses
 import json
 from pathlib import Path
 
 from omegaconf import OmegaConf
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, load_model, save_file, save_model
 from torch import nn
 
 from relevance.config import Config
 from relevance.errors import UserError
-from relevance.model.network import Network, build
+from relevance.model.build import build
+from relevance.model.network import Network
 
 OWN_PARTS = ("heads", "private")  # beside the trunk
+WEIGHTS = "model.safetensors"
 
 
 def save(network: Network, tokenizer, config: Config, template: dict, folder: Path) -> None:
     """Everything needed to score pairs again; an adapter cell leaves its frozen backbone where it is."""
     folder.mkdir(parents=True, exist_ok=True)
-    network.trunk.save_pretrained(folder / "trunk")
+    if config.model.lora.r:
+        network.trunk.save_pretrained(folder / "trunk")
+    else:  # not as a backbone of its own: kind=top leaves it without its upper blocks
+        network.trunk.config.save_pretrained(folder / "trunk")
+        save_model(network.trunk, str(folder / "trunk" / WEIGHTS))
     for name in OWN_PARTS:
         part: nn.Module | None = getattr(network, name)
         if part is not None:
@@ -38,12 +43,11 @@ def load(folder: Path) -> tuple[Network, Config]:
         raise UserError(f"{folder}: holds no model; train the cell with save=all rerun=true")
     settings = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(folder / "config.yaml"))
     config: Config = OmegaConf.to_object(settings)
+    network, _ = build(config, folder)
     if config.model.lora.r:
-        network, _ = build(config)
         _load_adapter(network, folder / "trunk")
     else:
-        whole = dataclasses.replace(config.model, backbone=str(folder / "trunk"))
-        network, _ = build(dataclasses.replace(config, model=whole), folder / "tokenizer")
+        load_model(network.trunk, folder / "trunk" / WEIGHTS)
     for name in OWN_PARTS:
         part = getattr(network, name)
         if part is not None:

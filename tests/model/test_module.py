@@ -17,8 +17,8 @@ from relevance.config import (
 )
 from relevance.data.batches import Examples, StepDataset
 from relevance.data.tokens import Tokens
+from relevance.model.build import build
 from relevance.model.module import RelevanceModule
-from relevance.model.network import build
 from relevance.training import quiet
 
 LENGTHS = np.array([4, 9, 6, 12, 5, 7, 11, 3])

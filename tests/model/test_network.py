@@ -6,7 +6,8 @@ from torch.nn import functional
 
 from relevance.config import Config, Family, LoraConfig, ModelConfig, PrivateConfig, RoutingConfig
 from relevance.errors import UserError
-from relevance.model.network import Network, build
+from relevance.model.build import build
+from relevance.model.network import Network
 from relevance.model.store import load, save
 from relevance.tasks import TASK_NAMES
 

@@ -1,0 +1,45 @@
+"""The top k pretrained blocks, a trainable copy of each per task; the trunk ends below them.
+
+the trunk's block at place N-k+i is taken by a stand-in: hidden [B, T, H] → each row through its own task's copy
+"""
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+
+from relevance.model.private.layers import PrivateLayers
+from relevance.model.private.slices import arguments, hidden_of, rows, with_hidden
+
+
+class StandIn(nn.Module):
+    """Takes a block's place in the backbone's list: its plain attributes, and none of its weights."""
+
+    def __init__(self, block: nn.Module, place: int, owner: "Top"):
+        super().__init__()
+        # the backbone reads some of them in its own forward, as attention_type
+        self.__dict__.update({name: value for name, value in vars(block).items() if not name.startswith("_")})
+        self.run = owner.run  # a bound method: the owner is no part of the trunk
+        self.place = place
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.run(self.place, args, kwargs)
+
+
+class Top(PrivateLayers):
+    """Branches of copies of the top blocks, each called from the place its original had."""
+
+    def __init__(self, stack: nn.ModuleList, branches: int, layers: int):
+        first = len(stack) - layers
+        originals = nn.ModuleList(stack[place] for place in range(first, len(stack)))
+        others = [copy.deepcopy(originals) for _ in range(branches - 1)]
+        super().__init__(nn.ModuleList([originals, *others]).requires_grad_(True))
+        for place, block in enumerate(originals):
+            stack[first + place] = StandIn(block, place, self)
+
+    def run(self, place: int, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """What the block at `place` would return, had every task a block of its own there."""
+        given = arguments(self.branches[0][place], args, kwargs)
+        outputs = [self.branches[task][place](**rows(given, start, stop)) for task, start, stop in self.slices]
+        return with_hidden(outputs[0], torch.cat([hidden_of(output) for output in outputs]))
