@@ -1,9 +1,12 @@
 """Tiny backbones with random weights, made once per test run: real architectures, real tokenizers, no download."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: on tiny networks two threads are slower than one
 
 WORDS = (
     "red blue green steel wood lamp chair table usb cable charger cup plate query item type : small large 10 20".split()

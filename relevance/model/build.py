@@ -30,7 +30,7 @@ def build(config: Config, saved: Path | None = None) -> tuple[Network, object]:
     classifier = pretrained.classifier(path, model, tokenizer.pad_token_id, weights=not whole)
     trunk, heads = detach(classifier, len(TASK_NAMES) if config.routing.heads else 1)
     if model.gradient_checkpointing:
-        trunk.gradient_checkpointing_enable({"use_reentrant": False})
+        trunk.activation_checkpointing_enable({"use_reentrant": False})
     inputs, last = _example(trunk), blocks(trunk)[-1]
     try:
         private = attach(trunk, config, inputs)
@@ -39,8 +39,8 @@ def build(config: Config, saved: Path | None = None) -> tuple[Network, object]:
         _try(network, inputs, last)
     except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise UserError(
-            f"model.backbone={model.backbone}: {classifier.config.model_type} cannot run routing={config.routing.name} "
-            f"({_private_words(config)}: {type(error).__name__}: {first_line(error)}); choose another routing or backbone"
+            f"model.backbone={model.backbone}: {classifier.config.model_type} cannot run {_words(config)} "
+            f"({type(error).__name__}: {first_line(error)}); choose another routing or backbone"
         ) from error
     return network.train(), tokenizer  # from_pretrained leaves dropout off
 
@@ -89,8 +89,7 @@ def _with_lora(trunk: nn.Module, config: Config) -> nn.Module:
     return get_peft_model(trunk, settings)
 
 
-def _private_words(config: Config) -> str:
+def _words(config: Config) -> str:
     own = config.routing.private
-    return (
-        f"routing.private.kind={own.kind} layers={own.layers} width={own.width}" if own.layers else "no private layers"
-    )
+    private = f" with private.kind={own.kind} layers={own.layers} width={own.width}" if own.layers else ""
+    return f"routing={config.routing.name}{private}"

@@ -47,8 +47,8 @@ def settings(path: Path, model: ModelConfig) -> PretrainedConfig:
         config = AutoConfig.from_pretrained(path, trust_remote_code=model.trust_remote_code)
     except (OSError, ValueError) as error:
         raise UserError(
-            f"model.backbone={model.backbone}: no config that transformers reads ({first_line(error)}); choose another, "
-            "or model.trust_remote_code=true where its code is its own and you trust it"
+            f"model.backbone={model.backbone}: no config that transformers reads ({first_line(error)}); choose "
+            "another, or model.trust_remote_code=true where its code is its own and you trust it"
         ) from error
     check_family(config, model)
     return config
@@ -58,11 +58,9 @@ def check_family(config: PretrainedConfig, model: ModelConfig) -> None:
     """Compare the family asked for with what the backbone's own config says it is."""
     kind, given = config.model_type, f"model.backbone={model.backbone}"
     if config.is_encoder_decoder:
-        raise UserError(
-            f"{given}: {kind} is an encoder-decoder and cannot serve; choose an encoder (model=ce) or a decoder (model=llm)"
-        )
+        raise UserError(f"{given}: {kind} is an encoder-decoder and cannot serve; {REMEDY}")
     if not model.trust_remote_code and kind not in {*CAUSAL, *MASKED, *CLASSIFIERS}:
-        raise UserError(f"{given}: {kind} is no model of text; choose an encoder (model=ce) or a decoder (model=llm)")
+        raise UserError(f"{given}: {kind} is no model of text; {REMEDY}")
     is_decoder = getattr(config, "is_decoder", False) if kind in MASKED and kind in CAUSAL else kind in CAUSAL
     found = Family.llm if is_decoder else Family.ce
     if found is not model.family:

@@ -73,10 +73,9 @@ def gated(last: nn.Module) -> nn.Module:
 
 
 def detached(block: nn.Module) -> nn.Module:
-    """A trainable copy of a block without the hooks and the checkpointing of its place."""
+    """A trainable copy of a block without the hooks of its place."""
     new = copy.deepcopy(block).requires_grad_(True)
     new._forward_hooks.clear()
-    new.gradient_checkpointing = False  # the last block's own checkpoint holds what hangs on it
     return new
 
 

@@ -8,7 +8,8 @@ from relevance.model.private.slices import Slices
 class PrivateLayers(nn.Module):
     """Abstract. `branches[task]` holds the modules of one task; kind=shared has one branch for all.
 
-    `slices` is set before each forward pass; a checkpointed block reads them again in the backward pass that follows.
+    `slices` is set before each forward pass; where blocks are checkpointed, the backward pass reads it again, so that
+    it has to follow its own forward pass.
     """
 
     def __init__(self, branches: nn.ModuleList):

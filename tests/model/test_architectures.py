@@ -1,0 +1,231 @@
+"""Twenty architectures under every kind of private layers: what each must guarantee, on random weights made strong.
+
+A test runs one architecture through all kinds: making the networks is what takes the time.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn import functional
+
+from relevance.config import Config, Family, LoraConfig, ModelConfig, PrivateConfig, PrivateKind, RoutingConfig
+from relevance.model.build import build
+from relevance.model.network import Network
+from relevance.model.store import load, save
+from relevance.survey.small import ARCHITECTURES, DECODERS, ENCODERS, small
+
+MIXED = [(0, 0, 2), (3, 2, 4), (5, 4, 6)]  # of equal size: with a cache, or cut along the wrong dimension, they err
+LENGTHS = [9, 3, 7, 9, 2, 5]  # longer than the windows of mistral, gemma and modernbert
+ALL = [*ENCODERS, *DECODERS]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("small")
+    return {kind: small(kind, root / kind) for kind in ARCHITECTURES}
+
+
+def cell(folders, architecture: str, kind: str | None, layers: int = 2) -> Config:
+    """A cell of `mhp` with private layers of `kind`; of `mh` where that is None."""
+    family = Family.ce if architecture in ENCODERS else Family.llm
+    own = PrivateConfig(PrivateKind(kind), layers) if kind else PrivateConfig()
+    return Config(
+        model=ModelConfig(
+            name=architecture,
+            family=family,
+            backbone=str(folders[architecture]),
+            lora=LoraConfig(r=4 if family is Family.llm else 0),
+        ),
+        routing=RoutingConfig("mhp" if kind else "mh", heads=True, private=own),
+    )
+
+
+def kinds(architecture: str) -> list[str]:
+    return [kind for kind in PrivateKind if kind != "lora" or architecture in DECODERS]
+
+
+def network(config: Config) -> Network:
+    torch.manual_seed(3)
+    return build(config)[0].eval()
+
+
+def awake(net: Network) -> Network:
+    """The same network, every trained weight moved from where it starts."""
+    torch.manual_seed(5)
+    with torch.no_grad():
+        for parameter in net.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.2 * torch.randn_like(parameter))
+    return net
+
+
+def batch() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(7)
+    ids = torch.randint(5, 200, (len(LENGTHS), max(LENGTHS)), generator=generator)
+    mask = (torch.arange(max(LENGTHS)) < torch.tensor(LENGTHS)[:, None]).long()
+    return {"input_ids": ids * mask, "attention_mask": mask}
+
+
+def without_dropout(net: Network) -> None:
+    """Rates to zero, wherever they stand: as a module or as a number of an attention."""
+    for module in net.modules():
+        for name in ("p", "dropout", "attention_dropout", "attn_dropout", "dropout_prob"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
+
+
+def rows(a: int, b: int) -> dict[str, torch.Tensor]:
+    return {name: tensor[a:b] for name, tensor in batch().items()}
+
+
+def loss(logits: torch.Tensor, first: int = 0) -> torch.Tensor:
+    labels = torch.tensor([0, 1, 2, 0, 1, 2])[first : first + len(logits)]
+    return functional.cross_entropy(logits, labels, reduction="sum")
+
+
+def gradients(module: torch.nn.Module) -> torch.Tensor:
+    """All gradients of a module in one vector, zeros where none came."""
+    found = [torch.zeros_like(p) if p.grad is None else p.grad for p in module.parameters() if p.requires_grad]
+    return torch.cat([grad.flatten() for grad in found]).clone()
+
+
+@pytest.mark.parametrize("architecture", ALL)
+def test_private_layers_start_as_if_they_were_not_there(folders, architecture):
+    plain = network(cell(folders, architecture, None))
+    for kind in kinds(architecture):
+        net = network(cell(folders, architecture, kind))
+        net.heads.load_state_dict(plain.heads.state_dict())
+        assert torch.equal(net(batch(), MIXED), plain(batch(), MIXED)), kind
+
+
+@pytest.mark.parametrize("architecture", ALL)
+def test_one_task_puts_no_gradient_into_another_tasks_branch(folders, architecture):
+    for kind in kinds(architecture):
+        net = awake(network(cell(folders, architecture, kind)))
+        loss(net(batch(), [(3, 0, 6)])).backward()
+        for task in range(6):
+            assert bool(gradients(net.heads[task]).any()) == (task == 3), kind
+            if kind != "shared":
+                assert bool(gradients(net.private.branches[task]).any()) == (task == 3), kind
+
+
+@pytest.mark.parametrize("architecture", ALL)
+def test_a_row_feels_neither_the_rows_beside_it_nor_another_cut(folders, architecture):
+    for kind in kinds(architecture):
+        net = awake(network(cell(folders, architecture, kind)))
+        with torch.no_grad():
+            together = net(batch(), MIXED)
+            alone = [net(rows(r, r + 1), [(task, 0, 1)]) for task, a, b in MIXED for r in range(a, b)]
+            short = net(rows(4, 6), [(5, 0, 2)])  # the same rows beside others, in a slice of the same size
+        assert (torch.cat(alone) - together).abs().max() <= 1e-5, kind
+        assert (short - together[4:]).abs().max() <= 1e-5, kind
+        assert together.std(0).min() > 1e-2  # logits that are all alike would show nothing
+
+
+@pytest.mark.parametrize("architecture", DECODERS)
+def test_a_decoder_does_not_feel_the_side_of_the_padding(folders, architecture):
+    shifts = [max(LENGTHS) - length for length in LENGTHS]
+    left = {
+        name: torch.stack([row.roll(by) for row, by in zip(tensor, shifts, strict=True)])
+        for name, tensor in batch().items()
+    }
+    for kind in (None, *kinds(architecture)):
+        net = awake(network(cell(folders, architecture, kind)))
+        with torch.no_grad():
+            assert (net(left, MIXED) - net(batch(), MIXED)).abs().max() <= 1e-5, kind
+
+
+@pytest.mark.parametrize("architecture", DECODERS)
+def test_a_decoder_is_pooled_at_its_last_real_token(folders, architecture):
+    net = awake(network(cell(folders, architecture, None)))
+    with torch.no_grad():
+        positions = (batch()["attention_mask"].cumsum(-1) - 1).clamp(min=0)
+        states = net.trunk(**batch(), position_ids=positions, use_cache=False).last_hidden_state
+        last = torch.stack([state[length - 1] for state, length in zip(states, LENGTHS, strict=True)])
+        head = net.heads[0]
+        expected = head(last[:, None], torch.ones(6, 1, dtype=torch.long))
+        assert torch.allclose(head(states, batch()["attention_mask"]), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("architecture", ALL)
+def test_saved_and_loaded_the_logits_are_equal(folders, architecture, tmp_path):
+    for kind in (None, *kinds(architecture)):
+        settings = cell(folders, architecture, kind)
+        torch.manual_seed(3)
+        net, tokenizer = build(settings)
+        expected = awake(net.eval())(batch(), MIXED)
+        save(net, tokenizer, settings, {}, tmp_path / str(kind))
+        again, _ = load(tmp_path / str(kind))
+        assert torch.equal(again(batch(), MIXED), expected), kind
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("architecture", ["qwen3", "gpt2", "gemma2", "bert", "modernbert"])
+def test_gradients_in_a_mixed_batch_are_those_of_a_batch_of_its_own(folders, architecture, checkpointing):
+    for kind in kinds(architecture):
+        settings = cell(folders, architecture, kind)
+        model = replace(settings.model, gradient_checkpointing=checkpointing)
+        net = awake(network(replace(settings, model=model)))
+        without_dropout(net.train())  # checkpointing works in training only
+        loss(net(batch(), MIXED)).backward()
+        mixed = [gradients(branch) for branch in net.private.branches]
+        for task, a, b in MIXED if kind != "shared" else []:
+            net.zero_grad()
+            loss(net(rows(a, b), [(task, 0, b - a)]), a).backward()
+            alone = gradients(net.private.branches[task])
+            assert alone.any()
+            assert torch.allclose(mixed[task], alone, rtol=1e-4, atol=1e-5 * float(alone.abs().max())), kind
+
+
+@pytest.mark.parametrize("kind", list(PrivateKind))
+def test_checkpointing_changes_no_gradient(folders, kind):
+    found = []
+    for checkpointing in (False, True):
+        settings = cell(folders, "qwen3", kind)
+        net = awake(network(replace(settings, model=replace(settings.model, gradient_checkpointing=checkpointing))))
+        calls = count_calls(net.train())
+        loss(net(batch(), MIXED)).backward()
+        found.append((gradients(net), len(calls)))
+    assert torch.allclose(found[0][0], found[1][0], rtol=1e-5, atol=1e-6)
+    assert found[1][1] == 2 * found[0][1]  # or nothing was computed again
+
+
+def count_calls(net: Network) -> list[int]:
+    """One entry for each time the trunk's first block computes."""
+    calls: list[int] = []
+    net.trunk.get_base_model().layers[0].self_attn.register_forward_pre_hook(lambda *_: calls.append(1))
+    return calls
+
+
+@pytest.mark.parametrize("kind", list(PrivateKind))
+def test_the_trunk_runs_once_and_each_row_passes_one_branch(folders, kind):
+    net = network(cell(folders, "qwen3", kind))
+    calls, passed = count_calls(net), []
+    for task, branch in enumerate(net.private.branches):
+        first = branch[0]
+        first.register_forward_pre_hook(
+            lambda module, args, kwargs, task=task: passed.append(
+                (task, len(args[0] if args else kwargs["hidden_states"]))
+            ),
+            with_kwargs=True,
+        )
+    net(batch(), MIXED)
+    assert len(calls) == 1
+    assert passed == ([(0, 6)] if kind == "shared" else [(0, 2), (3, 2), (5, 2)])
+
+
+@pytest.mark.parametrize("architecture", ALL)
+def test_what_private_layers_add(folders, architecture):
+    """No frozen weight twice: `lora` adds adapters alone, `top` the copies, `shared` a sixth of `inserted`."""
+    plain = cell(folders, architecture, None)
+    sizes = {kind: network(cell(folders, architecture, kind)).sizes() for kind in kinds(architecture)}
+    trunk = network(plain).sizes()["trunk"][1]
+    added = {kind: size["private"][1] + size["gates"][1] for kind, size in sizes.items()}
+    assert added["inserted"] == 6 * added["shared"]
+    assert sizes["inserted"]["trunk"][1] == trunk
+    assert sizes["top"]["trunk"][1] + added["top"] // 6 == trunk
+    if "lora" in sizes:
+        assert sizes["lora"]["trunk"] == (0, trunk)
+        assert added["lora"] < added["shared"] * 3
