@@ -65,6 +65,23 @@ def logged(scores: Scores, split: str) -> dict[str, float]:
     return found
 
 
+def collapsed(scores: Scores, majority: Scores) -> tuple[str, ...]:
+    """Names of the tasks tested on which a cell tells no more than one answer to every row would, in TASK_NAMES' order.
+
+    Where one label is frequent a collapse has the accuracy of a fair model; it must not pass for a result. A task is
+    named where the predictions are one class only, or where the accuracy is not above the upper end of the 95 % Wilson
+    interval (1927; no continuity correction) of the majority floor's accuracy; `majority` is its scores on the same
+    rows.
+
+    Where the true labels of a task are one class, answering it throughout is right on every row and still named: such
+    rows cannot tell a model that reads the texts from one that does not.
+    """
+    classes = np.count_nonzero(scores.confusion.any(axis=1), axis=1)
+    tested = np.flatnonzero(scores.n)
+    flat = [task for task in tested if classes[task] == 1 or scores.accuracy[task] <= _upper(majority, task)]
+    return tuple(TASK_NAMES[task] for task in flat)
+
+
 def confusion_text(scores: Scores) -> str:
     """A confusion matrix per task: a row per label, a column per predicted label."""
     lines = []
@@ -95,6 +112,14 @@ def task_codes(column: pa.ChunkedArray) -> np.ndarray:
     encoded = column.dictionary_encode().combine_chunks()
     codes = np.array([TASK_INDEX[name] for name in encoded.dictionary.to_pylist()], dtype=np.int64)
     return codes[encoded.indices.to_numpy()]
+
+
+def _upper(scores: Scores, task: int) -> float:
+    """Upper end of the 95 % Wilson interval of the accuracy on one task, 0 to 1."""
+    from scipy.stats import binomtest  # slow to import, and only the report asks
+
+    hits = int(np.trace(scores.confusion[task]))
+    return binomtest(hits, int(scores.n[task])).proportion_ci(method="wilson").high
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

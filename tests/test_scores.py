@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from relevance.scores import score, task_codes
+from relevance.scores import Scores, collapsed, score, task_codes
 from relevance.tasks import TASK_NAMES
 
 
@@ -36,6 +36,44 @@ def test_macro_is_over_tasks_present_and_absent_tasks_are_nan(answers):
 def test_a_label_never_seen_counts_as_zero_in_macro_f1():
     task, label = np.zeros(4, dtype=int), np.array([0, 0, 1, 1])
     assert score(task, label, label).macro_f1[0] == pytest.approx(2 / 3)
+
+
+def item_type(label: list[int], predicted: list[int]) -> Scores:
+    """Scores of one task alone."""
+    return score(np.full(len(label), TASK_NAMES.index("item_type")), np.array(label), np.array(predicted))
+
+
+def test_collapsed_is_what_does_not_pass_the_interval_of_the_majority():
+    label = [0] * 7 + [1] * 7 + [2] * 6
+    majority = item_type(label, [0] * 20)  # 7 of 20; Wilson, 95 %: 18.1 to 56.7 %
+
+    def right(n: int) -> Scores:
+        return item_type(label, [y if i < n else (y + 1) % 3 for i, y in enumerate(label)])
+
+    assert collapsed(right(12), majority) == ()
+    assert collapsed(right(11), majority) == ("item_type",)
+    assert collapsed(right(0), majority) == ("item_type",)
+
+
+def test_one_class_only_is_collapsed_however_right():
+    label = [2] * 18 + [0] * 2
+    wrong_majority = item_type(label, [1] * 20)
+    assert collapsed(item_type(label, [2] * 20), wrong_majority) == ("item_type",)
+    assert collapsed(item_type(label, [2] * 19 + [0]), wrong_majority) == ()
+
+
+def test_a_task_of_one_true_label_is_collapsed_even_without_a_mistake():
+    label = [1] * 20
+    for majority in ([1] * 20, [0] * 20):
+        assert collapsed(item_type(label, label), item_type(label, majority)) == ("item_type",)
+
+
+def test_collapsed_names_only_tasks_tested_in_their_order(answers):
+    task, label, predicted = answers
+    random = score(task, label, predicted)
+    assert collapsed(random, random) == tuple(TASK_NAMES[code] for code in (0, 1, 2, 4))
+    assert collapsed(score(task, label, label), random) == ()
+    assert collapsed(score(*(part[:0] for part in answers)), random) == ()
 
 
 def test_task_codes_read_plain_and_dictionary_columns():
