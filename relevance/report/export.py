@@ -32,16 +32,18 @@ HEADER = (
     "run_id",
     "git_sha",
 )
+Measure = tuple[str, str, str, str]  # task, metric, value, n
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def cells_csv(sweep: SweepRecord, found: list[Matrix]) -> str:
     """cells.csv: rows in the order of the matrix, values 0 to 1 in full precision, n in test rows.
 
-    Each finished cell has accuracy and macro_f1 per task tested, then at task `all` accuracy (micro) and
-    macro_accuracy. A cell that did not finish has one row with an empty value. Floors (model `floor`) and the
-    noise ceiling (model `ceiling`) follow the cells of their data, with no seed, status or run; where a sweep
-    holds several tables of pairs their variant says which: `data=<digest>`.
+    Each finished cell has accuracy, macro_f1 and collapsed (1 or 0, see scores.collapsed) per task tested, then at
+    task `all` accuracy (micro) and macro_accuracy. A cell that did not
+    finish has one row with an empty value. Floors (model `floor`) and the noise ceiling (model `ceiling`) follow
+    the cells of their data, with no seed, status or run; where a sweep holds several tables of pairs their
+    variant says which: `data=<digest>`.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
@@ -84,18 +86,25 @@ def guard(field: str) -> str:
 def _lines(matrix: Matrix, variant: str) -> Iterator[list[str]]:
     """Fields after the sweep's name."""
     for row in matrix.rows:
-        for cell, scores in zip(row.cells, row.scores, strict=True):
+        for cell, scores, flat in zip(row.cells, row.scores, row.collapsed, strict=True):
             head = [cell.cell, *row.labels, str(cell.seed)]
             tail = [cell.status, cell.run_id, cell.git_sha]
-            measures = _measures(scores) if scores else [("all", "accuracy", "", "")]
+            measures = _found(scores, flat) if scores else [("all", "accuracy", "", "")]
             yield from ([*head, *measure, *tail] for measure in measures)
     for (kind, name), scores in matrix.references.items():
         head = [f"{kind}-{name}".replace(" ", "-"), kind, name, "", variant, ""]
         yield from ([*head, *measure, "", "", ""] for measure in _measures(scores))
 
 
-def _measures(scores: Scores) -> Iterator[tuple[str, str, str, str]]:
-    """Task, metric, value and n."""
+def _found(scores: Scores, flat: tuple[str, ...]) -> Iterator[Measure]:
+    """Everything there is to say of a finished cell that collapsed on the tasks `flat`."""
+    yield from _measures(scores)
+    for task, n in zip(TASK_NAMES, scores.n, strict=True):
+        if n:
+            yield task, "collapsed", str(int(task in flat)), str(n)
+
+
+def _measures(scores: Scores) -> Iterator[Measure]:
     values = zip(TASK_NAMES, scores.accuracy, scores.macro_f1, scores.n, strict=True)
     for task, accuracy, macro_f1, n in values:
         if n:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from relevance.report.matrix import Matrix
+from relevance.report.matrix import MARK, Matrix
 from relevance.scores import COLUMNS
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def _print(axes: "Axes", matrix: Matrix, values: np.ndarray, image: "AxesImage")
     words = [row.unfinished if not row.finished else "" for row in matrix.rows]
     words += [""] * len(matrix.references)
     present = [*(matrix.n > 0), True, True]
+    marks = _marks(matrix)
     for y, x in np.ndindex(values.shape):
         value, word = values[y, x], words[y]
         if np.isnan(value) and word and present[SHOWN[x]]:
@@ -79,7 +80,7 @@ def _print(axes: "Axes", matrix: Matrix, values: np.ndarray, image: "AxesImage")
         else:
             light = np.dot(np.power(image.to_rgba(value)[:3], 2.2), [0.2126, 0.7152, 0.0722])
             colour = "black" if light > EVEN else "white"
-            axes.text(x, y, f"{value:.1f}", ha="center", va="center", color=colour)
+            axes.text(x, y, f"{value:.1f}{marks[y][SHOWN[x]]}", ha="center", va="center", color=colour)
 
 
 def _names(matrix: Matrix) -> list[str]:
@@ -91,6 +92,12 @@ def _values(matrix: Matrix) -> np.ndarray:
     """Percentages [rows and references, 8]."""
     rows = [row.mean for row in matrix.rows] + [scores.columns for scores in matrix.references.values()]
     return 100 * np.array(rows)
+
+
+def _marks(matrix: Matrix) -> list[list[str]]:
+    """What follows each number [rows and references, 8]: the mark of a collapse, or nothing."""
+    rows = [[f" {MARK}" if marked else "" for marked in row.marked] for row in matrix.rows]
+    return rows + [[""] * len(COLUMNS) for _ in matrix.references]
 
 
 def _limits(found: list[Matrix]) -> tuple[float, float]:
@@ -105,7 +112,8 @@ def _limits(found: list[Matrix]) -> tuple[float, float]:
 
 def _caption(matrix: Matrix) -> str:
     finished, asked = (sum(n) for n in zip(*((r.finished, len(r.cells)) for r in matrix.rows), strict=True))
+    told = f"; {MARK} collapsed" if any(row.marked.any() for row in matrix.rows) else ""
     return (
         f"Test accuracy in %, {matrix.n.sum():,} rows of data {matrix.digest[:12]}; "
-        f"mean over seeds, {finished} of {asked} cells finished"
+        f"mean over seeds, {finished} of {asked} cells finished{told}"
     )

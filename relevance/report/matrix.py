@@ -19,11 +19,13 @@ from relevance.errors import UserError
 from relevance.identity import QUARANTINE, data_folder
 from relevance.records import CellRecord, SweepRecord
 from relevance.report.floors import ensure_floors, noise_ceiling, unlearnable
-from relevance.scores import COLUMNS, Scores, score_predictions, task_codes
+from relevance.scores import COLUMNS, Scores, collapsed, score_predictions, task_codes
 from relevance.tasks import SPLITS, TASK_INDEX, TASK_NAMES
 
 ROUTINGS = ("none", "prefix", "mh", "mhp", "prefix_mh", "prefix_mhp")  # the order of the table
+MARK = "†"  # of a value that any seed collapsed on
 SINGLE = "single_"  # a task mix of one task
+MAJORITY = ("floor", "majority")
 CEILING = ("ceiling", "label noise")
 FINISHED = "FINISHED"
 TOLERANCE = 1e-6  # between an accuracy in MLflow and the one its file gives
@@ -35,6 +37,7 @@ class Row:
 
     cells: tuple[CellRecord, ...]
     scores: tuple[Scores | None, ...]
+    collapsed: tuple[tuple[str, ...], ...]  # of each cell the tasks it collapsed on, see scores.collapsed
 
     @property
     def labels(self) -> tuple[str, str, str, str]:
@@ -62,14 +65,19 @@ class Row:
         return self.values.std(axis=0, ddof=1) if self.finished > 1 else np.full(len(COLUMNS), np.nan)
 
     @property
+    def marked(self) -> np.ndarray:
+        """True where any seed collapsed on the task of a column, never for micro and macro [8]."""
+        return np.array([any(name in tasks for tasks in self.collapsed) for name in COLUMNS])
+
+    @property
     def unfinished(self) -> str:
         """What became of the others: "failed", "failed, missing" or ""."""
         return ", ".join(dict.fromkeys(c.status.lower() for c in self.cells if c.status != FINISHED))
 
     def metric(self, name: str) -> float:
-        """Mean of an MLflow metric over the finished cells that logged it; NaN when none did."""
-        logged = [c.metrics[name] for c in self.cells if c.status == FINISHED and name in c.metrics]
-        return sum(logged) / len(logged) if logged else float("nan")
+        """Mean of an MLflow metric over the finished cells that logged it as a number; NaN when none did."""
+        logged = [c.metrics.get(name, np.nan) for c in self.cells if c.status == FINISHED]
+        return spread(np.array(logged))[0]
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,13 @@ class Matrix:
         return row.finished > 0 and bool(absent.any())
 
 
+def spread(values: np.ndarray) -> tuple[float, float]:
+    """Mean and sample standard deviation of the values that are no NaN; NaN below one and below two of them."""
+    values = values[~np.isnan(values)]
+    mean = float(values.mean()) if len(values) else np.nan
+    return mean, float(values.std(ddof=1)) if len(values) > 1 else np.nan
+
+
 def matrices(sweep: SweepRecord) -> list[Matrix]:
     """One matrix per data digest, in the order of the sweep.
 
@@ -135,21 +150,23 @@ def _matrix(sweep: SweepRecord, digest: str) -> Matrix:
         digest=digest,
         sizes={split: int(pc.sum(pc.equal(table["split"], split)).as_py() or 0) for split in SPLITS},
         n=np.bincount(test, minlength=len(TASK_NAMES)),
-        rows=_rows([cell for cell in sweep.cells if cell.data_digest == digest]),
+        rows=_rows([cell for cell in sweep.cells if cell.data_digest == digest], references[MAJORITY]),
         references=references if ceiling is None else {**references, CEILING: ceiling},
         unlearnable=tuple(unlearnable(path)),
         aside=aside.read_bytes() if (aside := path.with_name(QUARANTINE)).is_file() else b"",
     )
 
 
-def _rows(cells: list[CellRecord]) -> tuple[Row, ...]:
+def _rows(cells: list[CellRecord], majority: Scores) -> tuple[Row, ...]:
     groups: dict[tuple, list[CellRecord]] = {}
     for cell in sorted(cells, key=lambda cell: (_order(cell), cell.seed, cell.cell)):
         groups.setdefault(_labels(cell), []).append(cell)
-    return tuple(
-        Row(tuple(group), tuple(_scores(cell) if cell.status == FINISHED else None for cell in group))
-        for group in groups.values()
-    )
+    return tuple(_row(tuple(group), majority) for group in groups.values())
+
+
+def _row(cells: tuple[CellRecord, ...], majority: Scores) -> Row:
+    scores = tuple(_scores(cell) if cell.status == FINISHED else None for cell in cells)
+    return Row(cells, scores, tuple(collapsed(found, majority) if found else () for found in scores))
 
 
 def _labels(cell: CellRecord) -> tuple[str, str, str, str]:

@@ -71,6 +71,11 @@ class Study:
         self.cells.append(replace(cell, **changes))
         return self.cells[-1]
 
+    def log(self, metrics: dict[str, float]) -> None:
+        """Add to what the run of the last cell logged."""
+        cell = self.cells[-1]
+        self.cells[-1] = replace(cell, metrics={**cell.metrics, **metrics})
+
     def _predict(self, cell: CellRecord, wrong: int) -> dict[str, float]:
         rows = self.tables[cell.data_digest].query("split == 'test'")
         rows = rows[rows["task"].map(lambda task: cell.task_mix in ("joint", f"single_{task}"))]

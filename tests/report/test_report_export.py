@@ -6,6 +6,7 @@ import pytest
 
 from relevance.report.export import cells_csv, guard, provenance_json
 from relevance.report.matrix import matrices
+from relevance.tasks import TASK_NAMES
 
 HEADER = "sweep,cell,model,routing,task_mix,variant,seed,task,metric,value,n,status,run_id,git_sha"
 
@@ -21,7 +22,7 @@ def lines(study) -> list[dict[str, str]]:
 def test_a_finished_cell_has_its_metrics_in_full_precision(study):
     study.cell("llm-mhp-joint-s0", 7)
     mine = [row for row in lines(study) if row["cell"] == "llm-mhp-joint-s0"]
-    assert len(mine) == 6 * 2 + 2
+    assert len(mine) == 6 * 3 + 2
     (item,) = [row for row in mine if (row["task"], row["metric"]) == ("item_type", "accuracy")]
     assert (item["value"], item["n"], item["seed"], item["status"]) == (repr(13 / 20), "20", "0", "FINISHED")
     total = {row["metric"]: (float(row["value"]), row["n"]) for row in mine if row["task"] == "all"}
@@ -29,6 +30,15 @@ def test_a_finished_cell_has_its_metrics_in_full_precision(study):
         "accuracy": (13 / 20, "120"),
         "macro_accuracy": (pytest.approx(13 / 20, abs=1e-12), "120"),
     }
+
+
+def test_each_task_tested_says_whether_the_cell_collapsed_on_it(study):
+    study.cell("llm-mhp-joint-s0", 8)
+    study.cell("llm-mhp-single_item_type-s0", 9)
+    found = [row for row in lines(study) if row["metric"] == "collapsed"]
+    assert [row["task"] for row in found] == [*TASK_NAMES, "item_type"]
+    assert [row["value"] for row in found] == [*"000000", "1"]
+    assert {row["n"] for row in found} == {"20"}
 
 
 def test_a_failed_cell_has_one_row_with_an_empty_value(study):

@@ -6,6 +6,7 @@ import pytest
 from relevance.errors import UserError
 from relevance.report.matrix import CEILING, matrices
 from relevance.scores import COLUMNS
+from relevance.tasks import TASK_NAMES
 
 MICRO, MACRO = COLUMNS.index("micro"), COLUMNS.index("macro")
 
@@ -76,6 +77,27 @@ def test_unfinished_seeds_leave_the_mean_to_the_others(study):
     (row,) = only(study).rows
     assert row.mean[0] == pytest.approx(15 / 20)
     assert (row.finished, row.unfinished) == (1, "failed, missing")
+
+
+def test_a_row_is_marked_where_any_finished_seed_collapsed(study):
+    study.cell("llm-mh-joint-s0", 8)
+    study.cell("llm-mh-joint-s1", 9)  # 11 of 20 right, where the majority's 7 may be 11.3
+    study.cell("llm-mh-joint-s2", None)
+    study.cell("llm-mh-single_item_item-s0", 9)
+    joint, single = only(study).rows
+    assert joint.collapsed == ((), TASK_NAMES, ())
+    assert joint.marked.tolist() == [True] * 6 + [False] * 2
+    assert single.marked.nonzero()[0].tolist() == [COLUMNS.index("item_item")]
+
+
+def test_metrics_are_means_over_the_finished_seeds_that_logged_a_number(study):
+    for seed, value in enumerate((1.0, 3.0, float("nan"))):
+        study.cell(f"llm-mh-joint-s{seed}")
+        study.log({"loss": value})
+    study.cell("llm-mh-joint-s3", None, metrics={"loss": 50.0})
+    (row,) = only(study).rows
+    assert row.metric("loss") == 2.0
+    assert np.isnan(row.metric("never"))
 
 
 def test_fewer_than_six_tasks(bare, pairs):

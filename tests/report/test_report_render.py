@@ -2,20 +2,11 @@ import re
 from dataclasses import replace
 
 import pytest
+from page import line, text
 
 from relevance.report.matrix import matrices
-from relevance.report.render import escape, markdown, slug, write_report
-
-
-def text(study) -> str:
-    sweep = study.sweep()
-    return markdown(sweep, matrices(sweep))
-
-
-def line(page: str, *words: str) -> list[str]:
-    """The cells of the first table row that starts with these words."""
-    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in page.splitlines() if row[:1] == "|"]
-    return next(row for row in rows if row[: len(words)] == list(words))
+from relevance.report.render import markdown, slug, write_report
+from relevance.report.tables import escape
 
 
 @pytest.fixture
@@ -87,6 +78,29 @@ def test_cost_shows_means_and_dashes(grid):
     cost = text(grid).split("## Cost")[1]
     assert line(cost, "ce", "prefix")[4:] == ["12,345", "987", "61"]
     assert line(cost, "ce", "mh")[4:] == ["—"] * 3
+
+
+def test_a_collapse_is_marked_explained_and_counted(grid):
+    grid.cell("llm-mh-joint-s1", 7)
+    grid.cell("llm-mh-joint-s2", 13)
+    grid.cell("llm-mh-single_item_type-s0", 10)
+    page = text(grid)
+    assert line(page, "llm", "mh", "joint")[5:] == [*["50.0 ± 21.2 †"] * 6, *["50.0 ± 21.2"] * 2]
+    assert line(page, "llm", "mh", "single_item_type")[9:] == ["50.0 †", "—", "50.0", "50.0"]
+    assert line(page, "floor", "majority")[5:] == ["35.0"] * 8
+    assert "10 cells: 7 finished (2 collapsed on some task), 1 failed, 1 missing, 1 running." in page
+    assert "- † collapsed on the task: " in page
+    assert " 2 of 7 finished cells collapsed: 1 on 1 task, 1 on 6 tasks.\n" in page
+
+
+def test_the_best_of_a_column_may_be_collapsed(study):
+    study.cell("ce-mh-joint-s0", 9)
+    assert line(text(study), "ce", "mh")[5:] == [*["**55.0** †"] * 6, *["**55.0**"] * 2]
+
+
+def test_no_mark_and_no_word_of_it_without_a_collapse(grid):
+    assert "†" not in text(grid)
+    assert "collapsed" not in text(grid)
 
 
 def test_text_from_outside_is_escaped(study):

@@ -1,0 +1,47 @@
+"""A matrix → its table of test accuracies in percent.
+
+| model | routing | task mix | variant | seeds  | query_item n=402 | query_query n=261 | ... |
+| llm   | mhp     | joint    |         | 2 of 3 | **87.1 ± 0.4**   | 76.6 ± 0.2 †      | ... |
+"""
+
+import numpy as np
+
+from relevance.report.matrix import MARK, Matrix, Row
+from relevance.report.tables import IDENTITY, NONE, escape, percent, table
+from relevance.tasks import TASK_NAMES
+
+
+def accuracy_table(matrix: Matrix) -> str:
+    """The matrix as a markdown table: trained rows, then floors and ceiling."""
+    body = [
+        [*map(escape, row.labels), seeds(row.finished, row), *values(row, matrix.n, best)]
+        for row, best in zip(matrix.rows, matrix.best, strict=True)
+    ]
+    for labels, scores in matrix.references.items():
+        body.append([*labels, "", "", "", *map(percent, scores.columns)])
+    return table([*IDENTITY, "seeds", *headings(matrix)], body, left=len(IDENTITY))
+
+
+def headings(matrix: Matrix) -> list[str]:
+    """What stands above the eight columns of accuracies: their names, and how many test rows they are over."""
+    tasks = [f"{task} n={n:,}" for task, n in zip(TASK_NAMES, matrix.n, strict=True)]
+    return [*tasks, f"micro n={matrix.n.sum():,}", "macro"]
+
+
+def seeds(counted: int, row: Row) -> str:
+    """How many cells of a row a line counts: "3", or "2 of 3" where not all."""
+    asked = len(row.cells)
+    return str(asked) if counted == asked else f"{counted} of {asked}"
+
+
+def values(row: Row, n: np.ndarray, best: np.ndarray) -> list[str]:
+    """The eight values of a row as text: a percentage, "—" for an absent task, or what became of the row.
+
+    `n` counts the test rows of each task [6]; `best` says which values are bold [8].
+    """
+    if not row.finished:
+        present = [*(n > 0), True, True]
+        return [row.unfinished if there else NONE for there in present]
+    texts = [percent(mean, sd) for mean, sd in zip(row.mean, row.sd, strict=True)]
+    texts = [f"**{text}**" if bold else text for text, bold in zip(texts, best, strict=True)]
+    return [f"{text} {MARK}" if marked else text for text, marked in zip(texts, row.marked, strict=True)]
