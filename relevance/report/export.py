@@ -8,6 +8,7 @@ nightly,floor-majority,floor,majority,,,,item_type,accuracy,0.4814462416745956,1
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Iterator
 
@@ -40,7 +41,8 @@ def cells_csv(sweep: SweepRecord, found: list[Matrix]) -> str:
     """cells.csv: rows in the order of the matrix, values 0 to 1 in full precision, n in test rows.
 
     Each finished cell has accuracy, macro_f1 and collapsed (1 or 0, see scores.collapsed) per task tested, then at
-    task `all` accuracy (micro) and macro_accuracy. A cell that did not
+    task `all` accuracy (micro) and macro_accuracy. What its run logged besides follows: parameters_trainable and
+    parameters_total (weights, no n). A cell that did not
     finish has one row with an empty value. Floors (model `floor`) and the noise ceiling (model `ceiling`) follow
     the cells of their data, with no seed, status or run; where a sweep holds several tables of pairs their
     variant says which: `data=<digest>`.
@@ -89,19 +91,22 @@ def _lines(matrix: Matrix, variant: str) -> Iterator[list[str]]:
         for cell, scores, flat in zip(row.cells, row.scores, row.collapsed, strict=True):
             head = [cell.cell, *row.labels, str(cell.seed)]
             tail = [cell.status, cell.run_id, cell.git_sha]
-            measures = _found(scores, flat) if scores else [("all", "accuracy", "", "")]
+            measures = _found(cell, scores, flat) if scores else [("all", "accuracy", "", "")]
             yield from ([*head, *measure, *tail] for measure in measures)
     for (kind, name), scores in matrix.references.items():
         head = [f"{kind}-{name}".replace(" ", "-"), kind, name, "", variant, ""]
         yield from ([*head, *measure, "", "", ""] for measure in _measures(scores))
 
 
-def _found(scores: Scores, flat: tuple[str, ...]) -> Iterator[Measure]:
+def _found(cell: CellRecord, scores: Scores, flat: tuple[str, ...]) -> Iterator[Measure]:
     """Everything there is to say of a finished cell that collapsed on the tasks `flat`."""
     yield from _measures(scores)
     for task, n in zip(TASK_NAMES, scores.n, strict=True):
         if n:
             yield task, "collapsed", str(int(task in flat)), str(n)
+    for kind in ("trainable", "total"):
+        if not math.isnan(value := cell.metrics.get(f"params/{kind}", math.nan)):
+            yield "all", f"parameters_{kind}", f"{value:.0f}", ""
 
 
 def _measures(scores: Scores) -> Iterator[Measure]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from relevance.records import CellRecord, SweepRecord
 from relevance.report.accuracy import accuracy_table
-from relevance.report.cost import cost_table
+from relevance.report.cost import cost_table, parameters_table
 from relevance.report.export import cells_csv, provenance_json
 from relevance.report.figures import write_heat_map
 from relevance.report.matrix import FINISHED, Matrix, Row, matrices
@@ -72,6 +72,9 @@ def markdown(sweep: SweepRecord, found: list[Matrix]) -> str:
         "## Cost",
         "Means over seeds that finished.",
         cost_table(rows),
+        "### Parameters",
+        "Weights, trainable / total; private layers with their gates.",
+        parameters_table(rows),
     ]
     return "\n\n".join(blocks) + "\n"
 

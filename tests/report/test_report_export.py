@@ -22,13 +22,14 @@ def lines(study) -> list[dict[str, str]]:
 def test_a_finished_cell_has_its_metrics_in_full_precision(study):
     study.cell("llm-mhp-joint-s0", 7)
     mine = [row for row in lines(study) if row["cell"] == "llm-mhp-joint-s0"]
-    assert len(mine) == 6 * 3 + 2
+    assert len(mine) == 6 * 3 + 2 + 1
     (item,) = [row for row in mine if (row["task"], row["metric"]) == ("item_type", "accuracy")]
     assert (item["value"], item["n"], item["seed"], item["status"]) == (repr(13 / 20), "20", "0", "FINISHED")
     total = {row["metric"]: (float(row["value"]), row["n"]) for row in mine if row["task"] == "all"}
     assert total == {
         "accuracy": (13 / 20, "120"),
         "macro_accuracy": (pytest.approx(13 / 20, abs=1e-12), "120"),
+        "parameters_trainable": (12345, ""),
     }
 
 
@@ -39,6 +40,15 @@ def test_each_task_tested_says_whether_the_cell_collapsed_on_it(study):
     assert [row["task"] for row in found] == [*TASK_NAMES, "item_type"]
     assert [row["value"] for row in found] == [*"000000", "1"]
     assert {row["n"] for row in found} == {"20"}
+
+
+def test_sizes_stand_with_the_cell_that_logged_them(study):
+    study.cell("llm-mhp-joint-s0", 8)
+    study.log({"params/total": 123456789.0})
+    study.cell("llm-mhp-joint-s1", None, metrics={"params/total": 5.0})
+    found = {(row["task"], row["metric"]): (row["value"], row["n"]) for row in lines(study) if row["cell"][-2:] == "s0"}
+    assert found["all", "parameters_total"] == ("123456789", "")
+    assert len([row for row in lines(study) if row["cell"][-2:] == "s1"]) == 1
 
 
 def test_a_failed_cell_has_one_row_with_an_empty_value(study):

@@ -74,12 +74,6 @@ def test_the_floor_that_could_not_learn_is_named(bare, pairs):
     assert "Lexical is the majority on item_type: fewer than two labels in training." in text(bare)
 
 
-def test_cost_shows_means_and_dashes(grid):
-    cost = text(grid).split("## Cost")[1]
-    assert line(cost, "ce", "prefix")[4:] == ["12,345", "987", "61"]
-    assert line(cost, "ce", "mh")[4:] == ["—"] * 3
-
-
 def test_a_collapse_is_marked_explained_and_counted(grid):
     grid.cell("llm-mh-joint-s1", 7)
     grid.cell("llm-mh-joint-s2", 13)
