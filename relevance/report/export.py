@@ -14,7 +14,8 @@ from collections.abc import Iterator
 
 from relevance.records import CellRecord, SweepRecord
 from relevance.report.matrix import Matrix
-from relevance.scores import Scores
+from relevance.report.probes import probed
+from relevance.scores import COLUMNS, Scores
 from relevance.tasks import TASK_NAMES
 
 HEADER = (
@@ -33,6 +34,8 @@ HEADER = (
     "run_id",
     "git_sha",
 )
+TASKS = (*TASK_NAMES, "all", "all")  # of the accuracies in the order of COLUMNS
+MEASURES = (*("accuracy" for _ in COLUMNS[1:]), "macro_accuracy")
 Measure = tuple[str, str, str, str]  # task, metric, value, n
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
@@ -42,7 +45,7 @@ def cells_csv(sweep: SweepRecord, found: list[Matrix]) -> str:
 
     Each finished cell has accuracy, macro_f1 and collapsed (1 or 0, see scores.collapsed) per task tested, then at
     task `all` accuracy (micro) and macro_accuracy. What its run logged besides follows: parameters_trainable and
-    parameters_total (weights, no n). A cell that did not
+    parameters_total (weights, no n), probe/<kind>/accuracy and probe/<kind>/macro_accuracy. A cell that did not
     finish has one row with an empty value. Floors (model `floor`) and the noise ceiling (model `ceiling`) follow
     the cells of their data, with no seed, status or run; where a sweep holds several tables of pairs their
     variant says which: `data=<digest>`.
@@ -107,6 +110,15 @@ def _found(cell: CellRecord, scores: Scores, flat: tuple[str, ...]) -> Iterator[
     for kind in ("trainable", "total"):
         if not math.isnan(value := cell.metrics.get(f"params/{kind}", math.nan)):
             yield "all", f"parameters_{kind}", f"{value:.0f}", ""
+    yield from _probes(cell, scores)
+
+
+def _probes(cell: CellRecord, scores: Scores) -> Iterator[Measure]:
+    counted = [*scores.n, scores.n.sum(), scores.n.sum()]
+    for kind, values in probed(cell).items():
+        for task, measure, value, n in zip(TASKS, MEASURES, values, counted, strict=True):
+            if not math.isnan(value):
+                yield task, f"probe/{kind}/{measure}", repr(float(value)), str(n)
 
 
 def _measures(scores: Scores) -> Iterator[Measure]:

@@ -18,7 +18,7 @@ NOISE = (
 )
 COLLAPSE = (
     f"{MARK} collapsed on the task: some seed predicted one class only, or its accuracy is not above the upper end of "
-    "the 95 % Wilson interval of the majority floor's. Floors and ceiling are not tested for it."
+    "the 95 % Wilson interval of the majority floor's. Floors, ceiling and probes are not tested for it."
 )
 PARTIAL = (
     "Micro and macro are over the tasks a row was tested on; rows not tested on every task of the data show "

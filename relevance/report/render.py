@@ -15,6 +15,7 @@ from relevance.report.export import cells_csv, provenance_json
 from relevance.report.figures import write_heat_map
 from relevance.report.matrix import FINISHED, Matrix, Row, matrices
 from relevance.report.notes import notes
+from relevance.report.probes import probes_section
 from relevance.report.tables import bullets, escape
 
 SLUG = 80  # characters at most
@@ -56,7 +57,7 @@ def slug(name: str) -> str:
 
 
 def markdown(sweep: SweepRecord, found: list[Matrix]) -> str:
-    """matrix.md: the command, a table per data digest, what did not finish, notes, cost."""
+    """matrix.md: the command, a table per data digest, what did not finish, notes, probes, cost."""
     blocks = [
         f"# Matrix: {escape(sweep.name)}",
         "Test accuracy in percent; mean ± standard deviation over cells equal in all but seed.",
@@ -69,6 +70,7 @@ def markdown(sweep: SweepRecord, found: list[Matrix]) -> str:
         counts(sweep, rows),
         "## Notes",
         bullets(notes(found)),
+        *probes_section(found),
         "## Cost",
         "Means over seeds that finished.",
         cost_table(rows),

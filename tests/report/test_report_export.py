@@ -42,12 +42,18 @@ def test_each_task_tested_says_whether_the_cell_collapsed_on_it(study):
     assert {row["n"] for row in found} == {"20"}
 
 
-def test_sizes_stand_with_the_cell_that_logged_them(study):
+def test_probes_and_sizes_stand_with_the_cell_that_logged_them(study):
     study.cell("llm-mhp-joint-s0", 8)
-    study.log({"params/total": 123456789.0})
-    study.cell("llm-mhp-joint-s1", None, metrics={"params/total": 5.0})
+    study.log({"params/total": 123456789.0, "probe/x/accuracy": 0.25, "probe/x/macro_accuracy": 0.3})
+    study.log({"probe/x/item_type/accuracy": 0.1, "probe/x/item_item/accuracy": float("nan")})
+    study.cell("llm-mhp-joint-s1", None, metrics={"params/total": 5.0, "probe/x/accuracy": 0.5})
     found = {(row["task"], row["metric"]): (row["value"], row["n"]) for row in lines(study) if row["cell"][-2:] == "s0"}
     assert found["all", "parameters_total"] == ("123456789", "")
+    assert {key: value for key, value in found.items() if key[1].startswith("probe/")} == {
+        ("item_type", "probe/x/accuracy"): ("0.1", "20"),
+        ("all", "probe/x/accuracy"): ("0.25", "120"),
+        ("all", "probe/x/macro_accuracy"): ("0.3", "120"),
+    }
     assert len([row for row in lines(study) if row["cell"][-2:] == "s1"]) == 1
 
 
