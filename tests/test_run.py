@@ -46,7 +46,7 @@ def test_help_is_fast_because_it_imports_nothing_heavy(words):
         (("data=pairs",), "data.path is missing"),
         (("data=pairs", "data.path=no/such.csv"), "no/such.csv"),
         (("trainer.gradient_clip_val=1",), "use train.clip"),
-        (("routing.private.kind=top",), "available: inserted"),
+        (("routing.private.kind=top",), "routing=mh has no private layers; use routing=mhp"),
     ],
 )
 def test_a_wrong_setting_ends_in_one_message_and_no_trace(words, said):
