@@ -15,16 +15,17 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from filelock import FileLock
 
 from relevance.data.ragged import Ragged, interleave
 from relevance.errors import UserError
+from relevance.scores import task_codes
 from relevance.tasks import TASK_NAMES, TASKS
 
 FORMAT = 2  # of the cache; raise it when the same text would get other ids
 CHUNK = 200_000  # pairs assembled at a time
+ARRAYS = ("ids", "offsets", "second")  # of Tokens, a file each
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Template:
 
 @dataclass(frozen=True)
 class Tokens:
-    """Memory-mapped token ids of N pairs."""
+    """Token ids of N pairs, in memory or memory-mapped."""
 
     ids: np.ndarray  # [sum of lengths]
     offsets: np.ndarray  # [N + 1]
@@ -72,39 +73,45 @@ def tokens(rows: Path, tokenizer, identity: str, template: Template, cache: Path
             table = pq.read_table(rows, columns=["task", "left", "right"])
             _write(table, tokenizer, template, folder)
     try:
-        arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("ids", "offsets", "second")]
+        arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS]
         return Tokens(*arrays, truncated=json.loads((folder / "meta.json").read_text())["truncated"])
     except (OSError, ValueError) as error:
         raise UserError(f"token cache {folder}: {error}; remove the folder, and it is made again") from error
 
 
-def _write(table: pa.Table, tokenizer, template: Template, folder: Path) -> None:
+def encode(table: pa.Table, tokenizer, template: Template, told: np.ndarray | None = None) -> Tokens:
+    """The token ids of the pairs in `table` (columns task, left, right), in memory.
+
+    `told` [N] is for each row the place in TASK_NAMES of the task its text names, -1 where it names none; without
+    it each row names its own task where the template says so. Raises UserError for an unfit tokenizer or length.
+    """
+    if told is None:
+        told = task_codes(table["task"]) if template.prefix else np.full(len(table), -1)
     frame = _pair_frame(tokenizer) if template.pair else _line_frame(tokenizer)
-    prefixes = [_encode(tokenizer, [f"{TASKS[name].words}:"])[0] if template.prefix else [] for name in TASK_NAMES]
-    ids, lengths, second, cut = [], [], [], 0
+    prefixes = Ragged.of([*_encode(tokenizer, [f"{TASKS[name].words}:" for name in TASK_NAMES]), []])  # -1: the last
+    ids, lengths, second, cut = [np.empty(0, np.uint16)], [np.empty(0, np.int64)], [np.empty(0, np.int32)], 0
     for start in range(0, len(table), CHUNK):
-        part = _assemble(table.slice(start, CHUNK), tokenizer, (frame, prefixes), template.max_length)
+        prefix = prefixes.take(told[start : start + CHUNK])
+        part = _assemble(table.slice(start, CHUNK), tokenizer, frame, prefix, template.max_length)
         ids.append(part[0].astype(np.uint16 if len(tokenizer) < 2**16 else np.int32))
         lengths.append(part[1])
         second.append(part[2])
         cut += part[3]
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
+    return Tokens(np.concatenate(ids), offsets, np.concatenate(second), truncated=cut / max(1, len(table)))
+
+
+def _write(table: pa.Table, tokenizer, template: Template, folder: Path) -> None:
+    made = encode(table, tokenizer, template)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent))
-    for name, array in (
-        ("ids", np.concatenate(ids)),
-        ("offsets", offsets),
-        ("second", np.concatenate(second)),
-    ):
-        np.save(temporary / f"{name}.npy", array)
-    (temporary / "meta.json").write_text(json.dumps({"truncated": cut / len(table)}))
+    for name in ARRAYS:
+        np.save(temporary / f"{name}.npy", getattr(made, name))
+    (temporary / "meta.json").write_text(json.dumps({"truncated": made.truncated}))
     shutil.move(temporary, folder)
 
 
-def _assemble(table: pa.Table, tokenizer, fixed: tuple[Frame, list], max_length: int) -> tuple:
+def _assemble(table: pa.Table, tokenizer, frame: Frame, prefix: Ragged, max_length: int) -> tuple:
     """Flat ids, lengths [n], starts of the right text [n], how many rows were cut."""
-    frame, prefixes = fixed
-    task = pc.index_in(table["task"].cast(pa.string()), pa.array(TASK_NAMES)).to_numpy()
-    prefix = Ragged.of(prefixes).take(task)
     left, right = (_side(table[side], tokenizer) for side in ("left", "right"))
     room = max_length - len(frame.before) - len(frame.between) - len(frame.after) - prefix.lengths
     if (room < 2).any():

@@ -8,7 +8,7 @@ from transformers import AutoTokenizer
 
 from relevance.config import MixConfig
 from relevance.data.batches import Examples, ScoreDataset, StepDataset, Steps, cut
-from relevance.data.tokens import Template, fit, tokens
+from relevance.data.tokens import ARRAYS, Template, encode, fit, tokens
 from relevance.errors import UserError
 from relevance.tasks import TASK_INDEX, TASK_NAMES
 
@@ -88,6 +88,35 @@ def test_the_task_is_named_only_where_the_template_says_so(rows, backbones, tmp_
         words = pair["task"].replace("_", " ") + ":"
         assert words in tokenizer.decode(row_ids(named, row))
         assert words not in tokenizer.decode(row_ids(plain, row))
+
+
+@pytest.mark.parametrize("prefix", [False, True])
+@pytest.mark.parametrize("kind", ["llm", "ce"])
+def test_a_table_in_memory_gives_the_ids_on_disk_however_it_is_cut(
+    rows, backbones, tmp_path, monkeypatch, kind, prefix
+):
+    tokenizer, disk = made(rows, backbones[kind], tmp_path, pair=kind == "ce", prefix=prefix)
+    monkeypatch.setattr("relevance.data.tokens.CHUNK", 7)
+    found = encode(pq.read_table(rows), tokenizer, Template(prefix, kind == "ce", 64))
+    for name in ARRAYS:
+        assert np.array_equal(getattr(found, name), getattr(disk, name))
+        assert getattr(found, name).dtype == getattr(disk, name).dtype
+    assert found.truncated == disk.truncated
+
+
+def test_a_text_names_the_task_it_is_told_or_none(rows, backbones):
+    tokenizer, table = AutoTokenizer.from_pretrained(backbones["llm"]), pq.read_table(rows)
+    told = np.arange(40) % 7 - 1
+    found = encode(table, tokenizer, Template(prefix=False, pair=False, max_length=64), told)
+    for row, pair in enumerate(table.to_pylist()):
+        words = f"{TASK_NAMES[told[row]].replace('_', ' ')}:" if told[row] >= 0 else ""
+        assert tokenizer.decode(row_ids(found, row)) == f"{words}{pair['left']}\n{pair['right']}<eos>"
+
+
+def test_a_table_without_rows_has_no_tokens(rows, backbones):
+    tokenizer = AutoTokenizer.from_pretrained(backbones["ce"])
+    found = encode(pq.read_table(rows)[:0], tokenizer, Template(prefix=True, pair=True, max_length=64))
+    assert (len(found.ids), found.offsets.tolist(), found.truncated) == (0, [0], 0)
 
 
 def test_tokens_are_made_once(rows, backbones, tmp_path, monkeypatch):
