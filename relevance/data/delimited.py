@@ -4,6 +4,7 @@
 """
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,31 +13,60 @@ import pyarrow.csv
 
 from relevance.data import utf8
 from relevance.data.faults import Fault, shorten
-from relevance.data.loaded import BLOCK, Loaded, unique
+from relevance.data.loaded import BLOCK, Loaded, joined, unique
 from relevance.errors import UserError
 
 
 def read(path: Path, delimiter: str) -> Loaded:
     """Every cell as text. Raises UserError for a header that is absent or no UTF-8, and for an open quote."""
+    return joined(list(stream(path, delimiter)))
+
+
+def stream(path: Path, delimiter: str) -> Iterator[Loaded]:
+    """The same, a block of the file at a time; the last one holds what is torn at the end, and may hold no rows."""
     names = _header(path, delimiter)
-    torn: list[pa.csv.InvalidRow] = []
+    torn: list[pa.csv.InvalidRow] = []  # the parser runs ahead: those up to the block at hand, and some of the next
 
     def set_aside(row: pa.csv.InvalidRow) -> str:
         torn.append(row)
         return "skip"
 
-    table = pa.csv.read_csv(
+    with pa.csv.open_csv(
         path,
         pa.csv.ReadOptions(use_threads=False, block_size=BLOCK),  # one thread: only so are torn rows numbered
         pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=set_aside),
         pa.csv.ConvertOptions(check_utf8=False, column_types=dict.fromkeys(names, pa.string())),
-    )
-    _closed(path, table, torn)
-    numbers = np.array([row.number - 1 for row in torn], np.int64)  # the parser counts the header as row 1
-    values = [_torn(row) for row in torn]
-    rows = np.setdiff1d(np.arange(1, len(table) + len(torn) + 1), numbers, assume_unique=True)
+    ) as blocks:
+        table, last = blocks.schema.empty_table(), 0
+        for block in blocks:
+            table = pa.Table.from_batches([block])
+            rows = _numbers(len(table), last, torn)
+            last = rows[-1]
+            ours = [row for row in torn if _number(row) < last]
+            del torn[: len(ours)]
+            yield _loaded(path, table, rows, ours)
+    if len(table) and not torn:
+        _closed(path, table, last)
+    yield _loaded(path, table[:0], np.empty(0, np.int64), torn)
+
+
+def _number(row: pa.csv.InvalidRow) -> int:
+    return row.number - 1  # the parser counts the header as row 1
+
+
+def _numbers(count: int, last: int, torn: list[pa.csv.InvalidRow]) -> np.ndarray:
+    """The next `count` numbers after `last` that no torn row has."""
+    following = np.arange(last + 1, last + 1 + count + len(torn))
+    return np.setdiff1d(following, [_number(row) for row in torn], assume_unique=True)[:count]
+
+
+def _loaded(path: Path, table: pa.Table, rows: np.ndarray, torn: list[pa.csv.InvalidRow]) -> Loaded:
+    for row in torn:
+        if "\n" in row.text and row.text.count('"') % 2:
+            raise _open_quote(path, _number(row))
     remedy = "give every row as many cells as the header; quote a cell that holds the delimiter"
-    faults = (Fault("torn row", remedy, numbers, values),) if torn else ()
+    numbers = np.array([_number(row) for row in torn], np.int64)
+    faults = (Fault("torn row", remedy, numbers, [_torn(row) for row in torn]),) if torn else ()
     return Loaded(table, rows, faults, "rows are counted from 1 after the header, blank lines left out")
 
 
@@ -59,19 +89,20 @@ def _torn(row: pa.csv.InvalidRow) -> str:
     return f"{row.actual_columns} cells{over}, not {row.expected_columns}: {shorten(row.text)}"
 
 
-def _closed(path: Path, table: pa.Table, torn: list[pa.csv.InvalidRow]) -> None:
-    """The parser takes what follows a quote that is never closed as one cell, whatever rows are in it: refuse it."""
-    swallowing = [row.number - 1 for row in torn if "\n" in row.text and row.text.count('"') % 2]
-    rows = len(table) + len(torn)
-    if not swallowing and len(table) and not (torn and torn[-1].number - 1 == rows):
-        last = table.columns[-1][-1].as_buffer()
-        if last is not None and b"\n" in last.to_pybytes() and not _ends_in_quote(path):
-            swallowing = [rows]
-    if swallowing:
-        raise UserError(
-            f"{path}: row {swallowing[0]} opens a quote that is never closed; close it, or double a quote "
-            "that belongs to the text"
-        )
+def _closed(path: Path, table: pa.Table, row: int) -> None:
+    """The parser takes what follows a quote that is never closed as one cell, whatever rows are in it: refuse it.
+
+    `row` is the number of the table's last row, the last of the file. (A torn row that did so is told by its quotes.)
+    """
+    cell = table.columns[-1][-1].as_buffer()
+    if cell is not None and b"\n" in cell.to_pybytes() and not _ends_in_quote(path):
+        raise _open_quote(path, row)
+
+
+def _open_quote(path: Path, row: int) -> UserError:
+    return UserError(
+        f"{path}: row {row} opens a quote that is never closed; close it, or double a quote that belongs to the text"
+    )
 
 
 def _ends_in_quote(path: Path) -> bool:

@@ -5,7 +5,7 @@ Fault("label is not 0, 1 or 2", "use 0 irrelevant, ...", rows=[3, 9], values=["t
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,21 @@ class Fault:
 def faulty(faults: Sequence[Fault]) -> np.ndarray:
     """The numbers of all rows named by `faults`, each once, ascending."""
     return np.unique(np.concatenate([np.empty(0, np.int64), *(fault.rows for fault in faults)]))
+
+
+def merged(faults: Sequence[Fault]) -> tuple[Fault, ...]:
+    """One fault for each rule, in the order they were met first."""
+    rules: dict[str, list[Fault]] = {}
+    for fault in faults:
+        rules.setdefault(fault.problem, []).append(fault)
+    return tuple(
+        replace(
+            same[0],
+            rows=np.concatenate([fault.rows for fault in same]),
+            values=[value for fault in same for value in fault.values],
+        )
+        for same in rules.values()
+    )
 
 
 def shorten(value: object) -> str:

@@ -6,7 +6,10 @@
 import json
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
+from io import BytesIO
+from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -20,18 +23,33 @@ LINES = "rows are the lines of the file, counted from 1"
 
 def read(path: Path) -> Loaded:
     """Arrow's parser where each line is one object of steady types, else line by line."""
-    first, lines = _first_line_and_count(path)
+    with path.open("rb") as file:
+        return _parsed(file, 1)
+
+
+def stream(path: Path, rows: int) -> Iterator[Loaded]:
+    """The same, `rows` lines of the file at a time: names and types of columns are those of the lines at hand."""
+    with path.open("rb") as file:
+        number = 1
+        while lines := list(islice(file, rows)):
+            yield _parsed(BytesIO(b"".join(lines)), number)
+            number += len(lines)
+
+
+def _parsed(file: BinaryIO, number: int) -> Loaded:
+    """The lines of `file`, of which the first has this number."""
+    first, lines = _first_line_and_count(file)
     try:
         keys = _object(first)
         schema = pa.schema([(key, pa.string()) for key, value in keys.items() if isinstance(value, str)])
         table = pa.json.read_json(
-            path, pa.json.ReadOptions(block_size=BLOCK), pa.json.ParseOptions(explicit_schema=schema)
+            file, pa.json.ReadOptions(block_size=BLOCK), pa.json.ParseOptions(explicit_schema=schema)
         )
     except ValueError:  # pa.ArrowInvalid is one
-        return _by_line(path)
+        return _by_line(file, number)
     if any(_guessed(field, keys.get(field.name)) for field in table.schema) or len(table) != lines:
-        return _by_line(path)
-    return Loaded(table.select(_ordered(keys, table.column_names)), np.arange(1, lines + 1), counted=LINES)
+        return _by_line(file, number)
+    return Loaded(table.select(_ordered(keys, table.column_names)), np.arange(number, number + lines), counted=LINES)
 
 
 def _guessed(field: pa.Field, first: object) -> bool:
@@ -39,13 +57,13 @@ def _guessed(field: pa.Field, first: object) -> bool:
     return pa.types.is_temporal(field.type) or (pa.types.is_floating(field.type) and not isinstance(first, float))
 
 
-def _first_line_and_count(path: Path) -> tuple[bytes, int]:
-    with path.open("rb") as file:
-        first = file.readline()
-        file.seek(0)
-        lines, block = 0, b""
-        while more := file.read(1 << 20):
-            lines, block = lines + more.count(b"\n"), more
+def _first_line_and_count(file: BinaryIO) -> tuple[bytes, int]:
+    first = file.readline()
+    file.seek(0)
+    lines, block = 0, b""
+    while more := file.read(1 << 20):
+        lines, block = lines + more.count(b"\n"), more
+    file.seek(0)
     return first, lines + (not block.endswith(b"\n"))
 
 
@@ -53,19 +71,19 @@ def _ordered(first: Sequence[str], names: list[str]) -> list[str]:
     return [*first, *(name for name in names if name not in first)]
 
 
-def _by_line(path: Path) -> Loaded:
+def _by_line(file: BinaryIO, number: int) -> Loaded:
     records: list[dict] = []
     rows: list[int] = []
     torn: list[tuple[int, str]] = []
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                records.append(_object(line.removeprefix(BOM_UTF8) if number == 1 else line))
-                rows.append(number)
-            except (ValueError, RecursionError) as cause:
-                torn.append((number, f"{cause}: {shorten(line)}"))
+    file.seek(0)
+    for row, line in enumerate(file, start=number):
+        if not line.strip():
+            continue
+        try:
+            records.append(_object(line.removeprefix(BOM_UTF8) if row == 1 else line))
+            rows.append(row)
+        except (ValueError, RecursionError) as cause:
+            torn.append((row, f"{cause}: {shorten(line)}"))
     names = list(dict.fromkeys(name for record in records for name in record))
     table = pa.table({name: _column([record.get(name) for record in records]) for name in names})
     found = np.array(rows, np.int64)

@@ -5,13 +5,13 @@ Loaded(table=3 rows, rows=[1, 2, 4], faults=[torn row 3])
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from relevance.data.faults import Fault
+from relevance.data.faults import Fault, merged
 from relevance.errors import UserError
 
 BLOCK = 1 << 25  # bytes the csv and jsonl parsers hold at once: the longest possible row
@@ -25,6 +25,14 @@ class Loaded:
     rows: np.ndarray  # [N] numbers of the table's rows in the file, ascending
     faults: tuple[Fault, ...] = ()
     counted: str = "rows are counted from 1"
+
+
+def joined(parts: Sequence[Loaded]) -> Loaded:
+    """Consecutive parts of one file as one."""
+    table = pa.concat_tables([part.table for part in parts])
+    rows = np.concatenate([part.rows for part in parts])
+    faults = merged([fault for part in parts for fault in part.faults])
+    return replace(parts[-1], table=table, rows=rows, faults=faults)
 
 
 def unique(path: Path, names: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ right_id="i4" source="human" weight=1.0, then columns of the user's own, carried
 """
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,11 +25,14 @@ ALWAYS = ("left_id", "right_id", "source")  # null where the source has none
 OPTIONAL = ("split", *ALWAYS, "weight", "label_clean")
 CONTRACT = (*REQUIRED, *OPTIONAL)
 LABEL = r"^\s*[012](\.0*)?\s*$"
+TASK_REMEDY = f"use {', '.join(TASK_NAMES)}"
 LABEL_REMEDY = "use 0 (irrelevant), 1 (partially relevant) or 2 (relevant)"
 SPLIT_REMEDY = f"use {', '.join(SPLITS)} in every row (val, valid and dev: rename to validation), or drop the column"
 WEIGHT_REMEDY = "give every row a finite number of 0 or more, or drop the column"
 EXACT = 2.0**53  # below it a float holds every whole number
 NUMBER = r"^\s*-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
+
+Rule = tuple[str, pa.ChunkedArray, str, str]  # column, mask [N] of its bad rows, problem, remedy
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,10 @@ def check(loaded: Loaded, name: str) -> Checked:
     Labels come out as int8, weights as float32, texts as strings, absent ids and sources as null. Raises
     UserError for a missing column; every row at fault is collected, none is changed.
     """
-    _columns_present(loaded.table.column_names, name)
+    present(loaded.table.column_names, REQUIRED, name, "data.columns")
     texts = _texts(loaded.table, name)
     table = _typed(texts)
-    faults = list(_row_faults(texts, table, loaded.rows))
+    faults = list(row_faults(texts, _rules(table), loaded.rows))
     good = ~np.isin(loaded.rows, faulty(faults))
     table, rows = _only(table, good), loaded.rows[good]
     keys = numbering.of(table)
@@ -60,27 +63,38 @@ def check(loaded: Loaded, name: str) -> Checked:
     return Checked(_only(table, good), rows[good], keys.only(good), (*loaded.faults, *faults, *pair_faults))
 
 
-def _columns_present(present: Sequence[str], name: str) -> None:
-    missing = [column for column in REQUIRED if column not in present]
+def present(names: Sequence[str], needed: Sequence[str], name: str, setting: str) -> None:
+    """Raise UserError where one of the columns `needed` is not among `names`; `setting` maps columns to ours."""
+    missing = [column for column in needed if column not in names]
     if missing:
-        near = {column: difflib.get_close_matches(column, present, n=1) for column in missing}
+        near = {column: difflib.get_close_matches(column, names, n=1) for column in missing}
         hints = [f"did you mean {close[0]} for {column}?" for column, close in near.items() if close]
         raise UserError(
-            f"{name}: missing column {', '.join(missing)}; present: {', '.join(present)}; "
-            + " ".join([*hints, f"name it with data.columns={{{missing[0]}: <column of the file>}}"])
+            f"{name}: missing column {', '.join(missing)}; present: {', '.join(names)}; "
+            + " ".join([*hints, f"name it with {setting}={{{missing[0]}: <column of the file>}}"])
         )
+
+
+def ours(columns: dict[str, str], setting: str) -> None:
+    """Raise UserError where `columns` (ours: theirs), given as `setting`, holds a name that is not of the contract."""
+    unknown = [name for name in columns if name not in CONTRACT]
+    if unknown:
+        raise UserError(f"{setting}={columns}: {', '.join(unknown)} is none of our names: {', '.join(CONTRACT)}")
 
 
 def _texts(table: pa.Table, name: str) -> pa.Table:
     """Contract columns as text, as they stand in the file; then the others, untouched."""
-    columns = {}
-    for column in [c for c in CONTRACT if c in table.column_names]:
-        try:
-            columns[column] = _whole(table[column]).cast(pa.string())
-        except pa.ArrowException as error:
-            kind = table.schema.field(column).type
-            raise UserError(f"{name}: column {column} has type {kind}; write it as text or numbers") from error
+    columns = {column: as_text(table, column, name) for column in CONTRACT if column in table.column_names}
     return pa.table(columns | {c: table[c] for c in table.column_names if c not in CONTRACT})
+
+
+def as_text(table: pa.Table, column: str, name: str) -> pa.ChunkedArray:
+    """A column as text; raises UserError, which calls the file `name`, for a type that is neither text nor number."""
+    try:
+        return _whole(table[column]).cast(pa.string())
+    except pa.ArrowException as error:
+        kind = table.schema.field(column).type
+        raise UserError(f"{name}: column {column} has type {kind}; write it as text or numbers") from error
 
 
 def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -94,10 +108,10 @@ def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _typed(texts: pa.Table) -> pa.Table:
     """The same columns in the types of the contract; what does not fit is null."""
-    present = [column for column in CONTRACT if column in texts.column_names]
-    convert = {"label": _labels, "label_clean": _labels, "weight": _weights}
+    here = [column for column in CONTRACT if column in texts.column_names]
+    convert = {"label": labels, "label_clean": labels, "weight": _weights}
     convert |= dict.fromkeys(("split", *ALWAYS), _blank_as_null)
-    typed = {column: convert.get(column, _as_is)(texts[column]) for column in present}
+    typed = {column: convert.get(column, _as_is)(texts[column]) for column in here}
     absent = pa.nulls(len(texts), pa.string())
     ordered = {c: typed.get(c, absent) for c in CONTRACT if c in typed or c in ALWAYS}
     return pa.table(ordered | {c: texts[c] for c in texts.column_names if c not in CONTRACT})
@@ -108,11 +122,12 @@ def _as_is(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _blank_as_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    blank = _blank(column)
-    return pc.if_else(blank, None, column) if pc.any(blank).as_py() else column
+    empty = blank(column)
+    return pc.if_else(empty, None, column) if pc.any(empty).as_py() else column
 
 
-def _labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Texts [N] as int8 [N], null where one is no label."""
     fits = pc.match_substring_regex(column, LABEL)
     return pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(pc.if_else(fits, column, None)), 0, 1).cast(pa.int8())
 
@@ -123,31 +138,36 @@ def _weights(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.and_(pc.greater_equal(weights, 0), pc.is_finite(weights)), weights, None)
 
 
-def _row_faults(texts: pa.Table, typed: pa.Table, rows: np.ndarray) -> Iterator[Fault]:
-    """`texts` hold the values as they stand in the file, `typed` null where one does not fit."""
-    for column, bad, problem, remedy in _rules(typed):
+def row_faults(texts: pa.Table, rules: Iterable[Rule], rows: np.ndarray) -> Iterator[Fault]:
+    """The rows that break a rule; `texts` hold the values as they stand in the file, `rows` [N] their numbers."""
+    for column, bad, problem, remedy in rules:
         at = np.flatnonzero(bad.to_numpy())
         if len(at):
             values = texts[column].take(pa.array(at)).to_pylist()
             yield Fault(problem, remedy, rows[at], [shorten(value) for value in values])
 
 
-def _rules(typed: pa.Table) -> Iterator[tuple[str, pa.ChunkedArray, str, str]]:
-    """Column, mask [N] of its bad rows, problem, remedy."""
-    tasks, splits = pa.array(TASK_NAMES), pa.array(SPLITS)
-    yield "task", pc.invert(pc.is_in(typed["task"], tasks)), "unknown task", f"use {', '.join(TASK_NAMES)}"
-    for side in ("left", "right"):
-        yield side, _blank(typed[side]), f"{side} is empty", "give the text or remove the row"
+def _rules(typed: pa.Table) -> Iterator[Rule]:
+    """`typed` is null where a value does not fit."""
+    yield from pair_rules(typed)
     for label in ("label", "label_clean"):
         if label in typed.column_names:
             yield label, pc.is_null(typed[label]), f"{label} is not 0, 1 or 2", LABEL_REMEDY
     if "split" in typed.column_names:
-        yield "split", pc.invert(pc.is_in(typed["split"], splits)), "unknown split", SPLIT_REMEDY
+        yield "split", pc.invert(pc.is_in(typed["split"], pa.array(SPLITS))), "unknown split", SPLIT_REMEDY
     if "weight" in typed.column_names:
         yield "weight", pc.is_null(typed["weight"]), "weight is negative or no finite number", WEIGHT_REMEDY
 
 
-def _blank(text: pa.ChunkedArray) -> pa.ChunkedArray:
+def pair_rules(texts: pa.Table) -> Iterator[Rule]:
+    """What every pair keeps, labelled or not."""
+    yield "task", pc.invert(pc.is_in(texts["task"], pa.array(TASK_NAMES))), "unknown task", TASK_REMEDY
+    for side in ("left", "right"):
+        yield side, blank(texts[side]), f"{side} is empty", "give the text or remove the row"
+
+
+def blank(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    """[N], whether a text is null, empty or nothing but white space."""
     return pc.fill_null(pc.or_(pc.utf8_is_space(text), pc.equal(pc.binary_length(text), 0)), True)
 
 

@@ -66,10 +66,7 @@ def _load(data: DataConfig) -> tuple[str, Loaded]:
     if data.kind is Source.pairs:
         if not data.path:
             raise UserError("data.path is missing; give data.path=FILE (.parquet, .csv, .tsv or .jsonl)")
-        unknown = [name for name in data.columns if name not in pairs.CONTRACT]
-        if unknown:
-            allowed = ", ".join(pairs.CONTRACT)
-            raise UserError(f"data.columns={data.columns}: {', '.join(unknown)} is none of our names: {allowed}")
+        pairs.ours(data.columns, "data.columns")
         return data.path, readers.read(Path(data.path), data.columns)
     from relevance.data.generate import generate
 
