@@ -1,0 +1,69 @@
+"""A trained cell as a function of pairs: model folder → probabilities [N, 3].
+
+task="query_item" left="usb c cable" right="Volt USB-C cable 2 m" → [0.04, 0.11, 0.85]
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from relevance.data.batches import Examples, ScoreDataset
+from relevance.data.tokens import Template, encode
+from relevance.errors import UserError, first_line
+from relevance.model import backbone
+from relevance.model.store import load
+from relevance.scores import task_codes
+
+
+def _unheard(_rows: int) -> None:
+    """Nobody asked how far it is."""
+
+
+class Scorer:
+    """Scores tables of pairs with the model in a folder; prints nothing.
+
+    `device` is a name torch knows, null: CUDA where there is one. Raises UserError for a folder without a model
+    and a device that is not there.
+    """
+
+    def __init__(self, folder: Path, device: str | None = None):
+        self.device = _device(device)
+        network, self.config = load(folder)
+        self.network = network.to(self.device)
+        self.tokenizer = backbone.tokenizer(folder / "tokenizer", self.config.model)
+        self.template = Template(**json.loads((folder / "template.json").read_text()))
+        self.half = self.device.type == "cuda" and self.config.trainer.precision == "bf16-mixed"
+
+    @torch.inference_mode()
+    def probabilities(self, table: pa.Table, tell: Callable[[int], None] = _unheard) -> np.ndarray:
+        """[N, 3] float32 for the N rows of `table` (columns task, left, right), in their order.
+
+        The tasks are names in TASK_NAMES, the texts are not empty. `tell` hears of every batch how many rows it had.
+        """
+        examples = self._examples(table)
+        found = np.empty((len(table), 3), np.float32)
+        for micro in ScoreDataset(examples, np.arange(len(table)), self.config.train.score_token_budget):
+            inputs = {name: tensor.to(self.device) for name, tensor in micro.inputs.items()}
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                logits = self.network(inputs, micro.slices)
+            found[micro.rows.numpy()] = logits.cpu().double().softmax(-1).numpy()
+            tell(len(micro.rows))
+        return found
+
+    def _examples(self, table: pa.Table) -> Examples:
+        tokens, none = encode(table, self.tokenizer, self.template), np.zeros(len(table), np.int8)
+        segments = "token_type_ids" in self.tokenizer.model_input_names
+        return Examples(tokens, task_codes(table["task"]), none, none, self.tokenizer.pad_token_id, segments)
+
+
+def _device(name: str | None) -> torch.device:
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device={name}: {first_line(error)}; use cpu, cuda, or null for CUDA where it is") from error
+    return device
