@@ -54,15 +54,17 @@ def _train(cell: Cell, store: Store, parent: str, place: str) -> str:
     try:
         run.params({**settings(cell), "backbone_digest": cell.backbone_digest[:16]})
         run.data(cell)
-        found = train_cell(cell, run)
+        trained = train_cell(cell, run)
     except BaseException as error:
         if _interrupted(error):
             run.end("KILLED")
             raise KeyboardInterrupt from error
         return _failed(run, error, place)
     run.end("FINISHED")
+    found = trained.metrics
     accuracy = f"test micro {found['test/accuracy']:.1%}, macro {found['test/macro_accuracy']:.1%}"
-    say(f"{place}: {accuracy}, {found['train/rows_per_second']:.0f} rows/s, {spoken(found['seconds'])}")
+    fallen = f"; COLLAPSED on {trained.collapsed}: no better than the majority" if trained.collapsed else ""
+    say(f"{place}: {accuracy}, {found['train/rows_per_second']:.0f} rows/s, {spoken(found['seconds'])}{fallen}")
     return ""
 
 

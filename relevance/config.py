@@ -165,6 +165,7 @@ class Config:
     seed: int = 0
     threads: int | None = None  # null: torch's own choice; logged, since numbers depend on it
     save: Save = Save.all
+    probes: bool = True  # after its test, score a cell with what it is told of the task changed
     rerun: bool = False
     name: str | None = None  # of the sweep; null: made from its list of cells
     outputs: str = "outputs"

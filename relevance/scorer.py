@@ -14,7 +14,7 @@ import torch
 from relevance.data.batches import Examples, ScoreDataset
 from relevance.data.tokens import Template, encode
 from relevance.errors import UserError, first_line
-from relevance.model import backbone
+from relevance.model import pretrained
 from relevance.model.store import load
 from relevance.scores import task_codes
 
@@ -34,7 +34,7 @@ class Scorer:
         self.device = _device(device)
         network, self.config = load(folder)
         self.network = network.to(self.device)
-        self.tokenizer = backbone.tokenizer(folder / "tokenizer", self.config.model)
+        self.tokenizer = pretrained.tokenizer(folder / "tokenizer", self.config.model)
         self.template = Template(**json.loads((folder / "template.json").read_text()))
         self.half = self.device.type == "cuda" and self.config.trainer.precision == "bf16-mixed"
 

@@ -8,8 +8,10 @@ import logging
 import os
 import socket
 import time
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,13 @@ from relevance.commands import say
 from relevance.config import Save
 from relevance.errors import UserError, first_line
 from relevance.identity import Cell
+from relevance.predictions import PROBABILITIES
 
 LIMIT = 50_000  # runs a search returns at most
 CELLS = "cells.json"
 TEST = "test.parquet"  # a cell without it is not finished, whatever its run says
+SERVING = ("relevance", "mlflow", "torch", "transformers", "peft", "lightning", "omegaconf", "pandas", "pyarrow")
+EXAMPLE = {"task": "query_item", "left": "usb c cable", "right": "Volt USB-C cable 2 m"}
 EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # the UI then opens its page of training runs
 SOURCE = {"mlflow.source.name": "relevance.run", "mlflow.source.type": "LOCAL"}
 
@@ -63,6 +68,25 @@ class Run:
         dataset = Dataset(cell.config.data.kind.value, cell.data_digest[:32], "local", source)
         tags = [InputTag("mlflow.data.context", "training")]
         self.store.client.log_inputs(self.run_id, [DatasetInput(dataset, tags)])
+
+    def model(self, folder: Path) -> None:
+        """Carry the model in `folder` as a pyfunc model that MLflow serves; code and safetensors, no pickle."""
+        from mlflow.models import Model, ModelSignature
+        from mlflow.types.schema import ColSpec, Schema
+
+        asked = Schema([ColSpec("string", name) for name in EXAMPLE])
+        given = Schema([ColSpec("long", "label"), *(ColSpec("double", name) for name in PROBABILITIES)])
+        Model.log(
+            artifact_path=None,
+            name="model",
+            flavor=_pyfunc(self.store),
+            run_id=self.run_id,
+            python_model=str(Path(__file__).with_name("served.py")),
+            artifacts={"model": str(folder)},
+            signature=ModelSignature(asked, given),
+            input_example={name: [value] for name, value in EXAMPLE.items()},
+            pip_requirements=[f"{package}=={version(package)}" for package in SERVING],
+        )
 
     def end(self, status: str) -> None:
         """FINISHED, FAILED or KILLED."""
@@ -190,6 +214,18 @@ def _process() -> dict[str, str]:
         "process_start": f"{me.create_time():.2f}",
         "touched": str(time.time_ns()),
     }
+
+
+def _pyfunc(store: Store):
+    """MLflow's flavour of python functions, told where models go: it knows of a store only what is set globally."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*Any type hint is inferred", UserWarning)  # mlflow's, of its own classes
+        import mlflow.pyfunc
+    os.environ["MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING"] = "false"
+    logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)  # that it validates its example
+    mlflow.set_tracking_uri(store.uri)
+    mlflow.set_experiment(experiment_id=store.experiment_id)
+    return mlflow.pyfunc
 
 
 def _gone(tags: dict[str, str]) -> bool:

@@ -44,7 +44,7 @@ def test_a_cell_leaves_whole_predictions_a_model_and_metrics_that_agree(place, m
         "test.parquet",
         "validation.parquet",
     }
-    assert ("swap/logit_shift" in cell.metrics) == (routing == "mhp")
+    assert ("probe/other_private/logit_shift" in cell.metrics) == (routing == "mhp")
 
 
 def test_the_same_seed_gives_the_same_predictions_and_another_seed_others(place):

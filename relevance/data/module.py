@@ -20,9 +20,10 @@ from relevance.tasks import SPLITS, TASK_NAMES
 class PairsModule(L.LightningDataModule):
     """Train, validation and test rows of the mix's tasks, each from the same memory-mapped token ids."""
 
-    def __init__(self, config: Config, template: Template, examples: Examples, rows: dict[str, np.ndarray]):
+    def __init__(self, config: Config, tokenizer, template: Template, examples: Examples, rows: dict):
         super().__init__()
-        self.config, self.template, self.examples, self.rows = config, template, examples, rows
+        self.config, self.tokenizer, self.template = config, tokenizer, template
+        self.examples, self.rows = examples, rows
 
     def train_dataloader(self) -> DataLoader:
         train, seed = self.config.train, self.config.seed
@@ -34,7 +35,11 @@ class PairsModule(L.LightningDataModule):
 
     def scoring(self, split: str) -> DataLoader:
         """Every row of the split once, longest first."""
-        return _loader(ScoreDataset(self.examples, self.rows[split], self.config.train.score_token_budget), None)
+        return self.loader(self.examples, self.rows[split])
+
+    def loader(self, examples: Examples, rows: np.ndarray) -> DataLoader:
+        """The given rows of `examples` once, longest first."""
+        return _loader(ScoreDataset(examples, rows, self.config.train.score_token_budget), None)
 
 
 def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsModule:
@@ -58,7 +63,7 @@ def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsM
             f"{rows}: every training row of task_mix={config.task_mix.name} weighs 0; give some of them a weight "
             "(its column, train.class_weights and train.task_weights multiply)"
         )
-    return PairsModule(config, template, examples, parts)
+    return PairsModule(config, tokenizer, template, examples, parts)
 
 
 def _examples(config: Config, table: pa.Table, task: np.ndarray, ids: Tokens, tokenizer) -> Examples:

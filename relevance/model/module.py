@@ -3,9 +3,12 @@
 A step is a list of micro-batches; together they hold the rows the step was given, whatever way they were cut.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -24,7 +27,7 @@ class RelevanceModule(L.LightningModule):
         self.network, self.config = network, config
         self.automatic_optimization = False  # one step is several backward passes of unequal size
         self.strict_loading = False  # checkpoints hold trained weights only
-        self.swap_branches = False  # probe: send rows through the next task's private layers
+        self.detours: dict[str, np.ndarray] = {}  # probe: the task whose heads, or branches, a task's rows pass
         self.seen: list[torch.Tensor] = []
 
     def training_step(self, step: list, index: int) -> None:
@@ -61,6 +64,15 @@ class RelevanceModule(L.LightningModule):
     def on_fit_start(self) -> None:
         self.network.heads.float()  # trainer.precision=bf16-true has made them bfloat16
 
+    @contextmanager
+    def detour(self, **to: np.ndarray) -> Iterator[None]:
+        """Within it, rows of task t pass the `heads` or the `branches` of task to[t] (a probe)."""
+        self.detours = to
+        try:
+            yield
+        finally:
+            self.detours = {}
+
     def configure_optimizers(self) -> dict[str, Any]:
         optimizer = torch.optim.AdamW(self._groups(), fused=True)
         steps = max(1, int(self.trainer.estimated_stepping_batches))
@@ -73,8 +85,8 @@ class RelevanceModule(L.LightningModule):
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in trained}
 
     def _logits(self, micro: Any) -> torch.Tensor:
-        shifted = [((task + 1) % len(TASK_NAMES), a, b) for task, a, b in micro.slices]
-        return self.network(micro.inputs, micro.slices, shifted if self.swap_branches else None)
+        sent = {part: [(int(to[task]), a, b) for task, a, b in micro.slices] for part, to in self.detours.items()}
+        return self.network(micro.inputs, micro.slices, **sent)
 
     def _loss(self, micro: Any) -> torch.Tensor:
         return (functional.cross_entropy(self._logits(micro), micro.labels, reduction="none") * micro.weights).sum()

@@ -5,6 +5,7 @@ model/private.safetensors, model/tokenizer/, model/template.json, model/config.y
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -13,11 +14,13 @@ from torch import nn
 
 from relevance.config import Config
 from relevance.errors import UserError
+from relevance.model import backbone
 from relevance.model.build import build
 from relevance.model.network import Network
 
 OWN_PARTS = ("heads", "private")  # beside the trunk
 WEIGHTS = "model.safetensors"
+DIGEST = "trunk/backbone.sha256"  # of the frozen backbone an adapter was trained on
 
 
 def save(network: Network, tokenizer, config: Config, template: dict, folder: Path) -> None:
@@ -25,6 +28,8 @@ def save(network: Network, tokenizer, config: Config, template: dict, folder: Pa
     folder.mkdir(parents=True, exist_ok=True)
     if config.model.lora.r:
         network.trunk.save_pretrained(folder / "trunk")
+        config = _with_whole_path(config)
+        (folder / DIGEST).write_text(backbone.digest(backbone.folder(config.model.backbone)))
     else:  # not as a backbone of its own: kind=top leaves it without its upper blocks
         network.trunk.config.save_pretrained(folder / "trunk")
         save_model(network.trunk, str(folder / "trunk" / WEIGHTS))
@@ -45,6 +50,7 @@ def load(folder: Path) -> tuple[Network, Config]:
     config: Config = OmegaConf.to_object(settings)
     network, _ = build(config, folder)
     if config.model.lora.r:
+        _same_backbone(config, folder)
         _load_adapter(network, folder / "trunk")
     else:
         load_model(network.trunk, folder / "trunk" / WEIGHTS)
@@ -53,6 +59,21 @@ def load(folder: Path) -> tuple[Network, Config]:
         if part is not None:
             part.load_state_dict(load_file(folder / f"{name}.safetensors"))
     return network.eval(), config
+
+
+def _with_whole_path(config: Config) -> Config:
+    """The config with a backbone that is a local folder named from the root, to be found from anywhere."""
+    path = Path(config.model.backbone).expanduser()
+    return replace(config, model=replace(config.model, backbone=str(path.resolve()))) if path.is_dir() else config
+
+
+def _same_backbone(config: Config, folder: Path) -> None:
+    found = backbone.digest(backbone.folder(config.model.backbone))
+    if found != (folder / DIGEST).read_text():
+        raise UserError(
+            f"{folder}: was trained on another model.backbone={config.model.backbone} than lies there now "
+            f"(digest {found[:12]}); put the old one back, or train the cell with rerun=true"
+        )
 
 
 def _tensors(part: nn.Module) -> dict:

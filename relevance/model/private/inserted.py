@@ -39,6 +39,7 @@ class Inserted(PrivateLayers):
     def __init__(self, last: nn.Module, new_block: Callable[[], nn.Module], branches: int, layers: int):
         super().__init__(nn.ModuleList(nn.ModuleList(new_block() for _ in range(layers)) for _ in range(branches)))
         last.register_forward_hook(self._after, with_kwargs=True)
+        self.closed = False  # probe: rows pass the private layers by
 
     def gates(self) -> list[nn.Parameter]:
         """Gates of post-norm blocks; of blocks with a norm behind each sublayer, the weights of those norms."""
@@ -47,6 +48,8 @@ class Inserted(PrivateLayers):
         return [*(block.gate for block in blocks if isinstance(block, Gated)), *norms]
 
     def _after(self, block: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> Any:
+        if self.closed:
+            return output
         given = {**arguments(block, args, kwargs), "hidden_states": hidden_of(output)}
         shared = len(self.branches) == 1
         slices = [(0, 0, len(given["hidden_states"]))] if shared else self.slices

@@ -1,0 +1,53 @@
+"""A trained cell's validation and test rows scored once: predictions on disk, metrics, what collapsed."""
+
+import time
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import torch
+
+from relevance import predictions
+from relevance.data.module import PairsModule
+from relevance.model.module import RelevanceModule
+from relevance.report.floors import ensure_floors
+from relevance.scores import Scores, collapsed, confusion_text, logged, score_predictions
+from relevance.tasks import TASK_NAMES
+from relevance.tracking import Run
+
+
+def evaluate(
+    work: Path, trainer: L.Trainer, module: RelevanceModule, data: PairsModule, run: Run
+) -> tuple[dict[str, float], Scores, np.ndarray]:
+    """Metrics of both splits, the test's scores and its logits [n, 3] in the order of the rows."""
+    found: dict[str, float] = {}
+    for split in ("validation", "test"):
+        started = time.perf_counter()
+        rows, given = logits(trainer, module, data.scoring(split))
+        pace = len(rows) / (time.perf_counter() - started)
+        names = np.array(TASK_NAMES, dtype=object)[data.examples.task[rows]]
+        scored = predictions.table(rows, names, data.examples.label[rows], _softmax(given))
+        predictions.write(scored, work / f"{split}.parquet")
+        scores = score_predictions(scored)
+        found |= logged(scores, split)
+    found["test/rows_per_second"] = pace
+    run.text(confusion_text(scores), "confusion.txt")
+    return found, scores, given[np.argsort(rows)]
+
+
+def tag_collapsed(scores: Scores, rows: Path, run: Run) -> str:
+    """Tag the run with the tasks on which it says no more than the majority row; returns their names."""
+    found = ", ".join(collapsed(scores, score_predictions(ensure_floors(rows)["majority"])))
+    if found:
+        run.tag("collapsed", found)
+    return found
+
+
+def logits(trainer: L.Trainer, module: RelevanceModule, loader) -> tuple[np.ndarray, np.ndarray]:
+    """Row ids [n] and logits [n, 3] of every row the loader holds."""
+    parts = trainer.predict(module, loader)
+    return torch.cat([rows for rows, _ in parts]).numpy(), torch.cat([scores for _, scores in parts]).numpy()
+
+
+def _softmax(given: np.ndarray) -> np.ndarray:
+    return torch.from_numpy(given).double().softmax(-1).numpy()

@@ -1,0 +1,54 @@
+"""A cell as MLflow serves it: task, left, right → label and three probabilities. MLflow runs this file by itself.
+
+{"task": "query_item", "left": "usb c cable", "right": "Volt USB-C cable"} → {"label": 2, "p_irrelevant": 0.04, ...}
+"""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+from mlflow.exceptions import MlflowException
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel
+
+from relevance.predictions import PROBABILITIES
+from relevance.scorer import Scorer
+from relevance.tasks import TASK_NAMES
+
+
+COLUMNS = ("task", "left", "right")
+SHOWN = 5  # rows an answer names
+
+
+class ServedCell(PythonModel):
+    """Scores every row or none: what cannot be scored is answered with a 400 that names the rows."""
+
+    def load_context(self, context) -> None:
+        self.scorer = Scorer(Path(context.artifacts["model"]))
+
+    def predict(self, context, model_input: pd.DataFrame) -> pd.DataFrame:
+        _check(model_input)
+        columns = {name: pa.chunked_array([pa.array(model_input[name], pa.string())]) for name in COLUMNS}
+        probabilities = self.scorer.probabilities(pa.table(columns))
+        found = pd.DataFrame(probabilities.astype("float64"), columns=list(PROBABILITIES))
+        found.insert(0, "label", probabilities.argmax(axis=1))
+        return found
+
+
+def _check(rows: pd.DataFrame) -> None:
+    known = rows["task"].map(lambda value: isinstance(value, str) and value in TASK_NAMES)
+    problems = [_said(rows, rows.index[~known], "task", f"unknown task; available: {', '.join(TASK_NAMES)}")]
+    for side in ("left", "right"):
+        text = rows[side].map(lambda value: isinstance(value, str) and bool(value.strip()))
+        problems.append(_said(rows, rows.index[~text], side, f"{side} is no text or empty; give the text"))
+    if said := "; ".join(filter(None, problems)):
+        raise MlflowException.invalid_parameter_value(said)
+
+
+def _said(rows: pd.DataFrame, at: pd.Index, column: str, problem: str) -> str:
+    named = ", ".join(f"row {row} ({rows.at[row, column]!r})" for row in at[:SHOWN])
+    more = f" and {len(at) - SHOWN} more" if len(at) > SHOWN else ""
+    return f"{named}{more}: {problem}" if len(at) else ""
+
+
+set_model(ServedCell())
