@@ -18,7 +18,7 @@ from relevance.model.build import build
 from relevance.model.module import RelevanceModule
 from relevance.model.store import save
 from relevance.probes import probe
-from relevance.scoring import evaluate, tag_collapsed
+from relevance.evaluation import evaluate, tag_collapsed
 from relevance.tracking import Run
 from relevance.training import Pace, quiet, restore_best, trainer_of
 

@@ -18,7 +18,7 @@ from relevance.data.tokens import encode
 from relevance.model.module import RelevanceModule
 from relevance.model.private.inserted import Gated, Inserted
 from relevance.scores import logged, score
-from relevance.scoring import logits
+from relevance.evaluation import logits
 from relevance.tasks import TASK_NAMES
 
 
