@@ -13,12 +13,12 @@ from relevance import weights
 from relevance.commands import say
 from relevance.config import Config, Save
 from relevance.data.module import pairs_module
+from relevance.evaluation import evaluate, tag_collapsed
 from relevance.identity import Cell
 from relevance.model.build import build
 from relevance.model.module import RelevanceModule
 from relevance.model.store import save
 from relevance.probes import probe
-from relevance.evaluation import evaluate, tag_collapsed
 from relevance.tracking import Run
 from relevance.training import Pace, quiet, restore_best, trainer_of
 

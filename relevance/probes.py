@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 from relevance.config import PrivateKind
 from relevance.data.module import PairsModule
 from relevance.data.tokens import encode
+from relevance.evaluation import logits
 from relevance.model.module import RelevanceModule
 from relevance.model.private.inserted import Gated, Inserted
 from relevance.scores import logged, score
-from relevance.evaluation import logits
 from relevance.tasks import TASK_NAMES
 
 

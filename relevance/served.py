@@ -15,7 +15,6 @@ from relevance.predictions import PROBABILITIES
 from relevance.scorer import Scorer
 from relevance.tasks import TASK_NAMES
 
-
 COLUMNS = ("task", "left", "right")
 SHOWN = 5  # rows an answer names
 

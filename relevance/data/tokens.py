@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +99,14 @@ def encode(table: pa.Table, tokenizer, template: Template, told: np.ndarray | No
         cut += part[3]
     offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
     return Tokens(np.concatenate(ids), offsets, np.concatenate(second), truncated=cut / max(1, len(table)))
+
+
+def recipe(tokenizer, template: Template) -> dict[str, object]:
+    """How a pair becomes ids, for a reader without this code: the fixed ids of `encode` and each task's prefix."""
+    frame = _pair_frame(tokenizer) if template.pair else _line_frame(tokenizer)
+    texts = [f"{TASKS[name].words}:" for name in TASK_NAMES]
+    prefixes = dict(zip(TASK_NAMES, _encode(tokenizer, texts), strict=True)) if template.prefix else {}
+    return {**asdict(frame), "prefix": prefixes, "max_length": template.max_length}
 
 
 def _write(table: pa.Table, tokenizer, template: Template, folder: Path) -> None:

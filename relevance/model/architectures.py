@@ -21,6 +21,8 @@ PER_ROW = frozenset(
 )
 # How a config calls the width inside an MLP.
 INNER = tuple("intermediate_size ffn_dim ffn_hidden_size hidden_dim n_inner".split())
+# Lists of a config with one entry per block.
+PER_BLOCK = ("layer_types", "mlp_layer_types", "no_rope_layers", "attention_layers")
 # How a block's constructor calls its place in the list.
 PLACE = ("layer_idx", "layer_id", "layer_number")
 
@@ -36,6 +38,12 @@ def blocks(backbone: nn.Module) -> nn.ModuleList:
         name = type(backbone).__name__
         raise UserError(f"backbone {name}: no list of equal transformer blocks; choose an encoder or a decoder")
     return max(lists, key=len)
+
+
+def blocks_name(backbone: nn.Module) -> str:
+    """What the backbone calls its list of blocks, "encoder.layer"; it may hold stand-ins."""
+    lists = {name: part for name, part in backbone.named_modules() if isinstance(part, nn.ModuleList)}
+    return max(lists, key=lambda name: len(lists[name]))
 
 
 def linears(module: nn.Module) -> dict[str, nn.Module]:

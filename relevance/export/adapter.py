@@ -1,0 +1,72 @@
+"""A network → the adapter of one task as peft keeps it, head included; its frozen backbone stays where it is.
+
+adapter_config.json (task_type SEQ_CLS) and adapter_model.safetensors: base_model.model.model.layers.0.….lora_A.weight
+"""
+
+from pathlib import Path
+
+from torch import nn
+from transformers import AutoModelForSequenceClassification
+
+from relevance.config import Config, PrivateKind
+from relevance.errors import UserError
+from relevance.export.plain import head_of
+from relevance.model import backbone
+from relevance.model.network import Network
+from relevance.model.private.attach import own_targets
+from relevance.tasks import TASK_INDEX
+
+
+def write_adapter(network: Network, config: Config, task: str, folder: Path) -> None:
+    """Write the adapter of `task` to `folder`; UserError where the cell has none or has private blocks."""
+    from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+
+    own = config.routing.private
+    if not config.model.lora.r or (own.layers and own.kind is not PrivateKind.lora):
+        raise UserError(
+            f"form=adapter: a cell of model={config.model.name} with {own.layers} private layers of kind={own.kind} is "
+            "more than an adapter; use form=merged"
+        )
+    head, given = head_of(network, task), network.trunk.peft_config["default"]
+    weights = _adapters(network, config, task, head.base_model_prefix)
+    base = _base(config, head)
+    settings = LoraConfig(
+        task_type="SEQ_CLS",
+        r=given.r,
+        lora_alpha=given.lora_alpha,
+        use_dora=given.use_dora,
+        use_rslora=given.use_rslora,
+        fan_in_fan_out=given.fan_in_fan_out,
+        target_modules=sorted({name.split(".lora_")[0].removeprefix("base_model.model.") for name in weights}),
+        modules_to_save=[name for name, _ in head.named_children() if name != head.base_model_prefix],
+    )
+    model = get_peft_model(base, settings)
+    heads = {f"base_model.model.{name}": tensor for name, tensor in head.state_dict().items()}
+    lost = set_peft_model_state_dict(model, {**weights, **heads}).unexpected_keys
+    if lost:
+        raise UserError(f"form=adapter: peft finds no place for {lost[:3]}; use form=merged")
+    model.save_pretrained(folder)
+
+
+def _base(config: Config, head: nn.Module):
+    """The classifier as a reader will load it: the backbone's weights and a head that the adapter replaces."""
+    return AutoModelForSequenceClassification.from_pretrained(
+        backbone.folder(config.model.backbone), config=head.config, dtype="float32"
+    )
+
+
+def _adapters(network: Network, config: Config, task: str, prefix: str) -> dict:
+    """The trunk's adapters and those of the task, by the names peft gives them below a classifier."""
+    from peft import get_peft_model_state_dict
+
+    start = "base_model.model."
+    found = {
+        f"{start}{prefix}.{name.removeprefix(start)}": tensor
+        for name, tensor in get_peft_model_state_dict(network.trunk).items()
+    }
+    if config.routing.private.layers:
+        targets = own_targets(network.trunk.get_base_model(), config)
+        for name, adapter in zip(targets, network.private.branches[TASK_INDEX[task]], strict=True):
+            found[f"{start}{prefix}.{name}.lora_A.weight"] = adapter.a.weight
+            found[f"{start}{prefix}.{name}.lora_B.weight"] = adapter.b.weight
+    return found
