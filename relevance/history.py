@@ -12,13 +12,12 @@ from relevance.identity import cell_folder
 from relevance.records import CellRecord, SweepRecord
 from relevance.tracking import CELLS, TEST, Store
 
+NAMED = 5  # cells an error offers instead of a run that is not there
+
 
 def sweep_record(uri: str, experiment: str, outputs: Path, name: str | None) -> SweepRecord:
     """Everything the report needs of one sweep, the newest where no name is given; UserError where there is none."""
-    database = uri.removeprefix("sqlite:///")
-    if database != uri and not Path(database).is_file():
-        raise UserError(f"tracking_uri={uri}: no such file; train a sweep first, or give tracking_uri=URI of its store")
-    store = Store(uri, experiment, outputs)
+    store = _store(uri, experiment, outputs)
     sweeps = store.runs("tags.kind = 'sweep'")
     chosen = [run for run in sweeps if name in (None, run.info.run_name)]
     if not chosen:
@@ -32,6 +31,29 @@ def sweep_record(uri: str, experiment: str, outputs: Path, name: str | None) -> 
     cells = tuple(_record(entry, best.get(entry["fingerprint"]), outputs) for entry in listed)
     tags = parent.data.tags
     return SweepRecord(parent.info.run_name, parent.info.run_id, tags["command"], tags["fingerprint"], outputs, cells)
+
+
+def folder_of(uri: str, experiment: str, outputs: Path, run_id: str) -> Path:
+    """The folder of the cell that a run trained; UserError for a run that is not there, or a sweep's."""
+    store = _store(uri, experiment, outputs)
+    found = store.runs(f"attributes.run_id = '{run_id}'") if run_id.isalnum() else []
+    if not found:
+        cells = [f"{run.info.run_id} ({run.info.run_name})" for run in store.runs("tags.kind = 'cell'")[:NAMED]]
+        raise UserError(
+            f"{run_id}: neither a folder nor a run of experiment {experiment} in {uri}; give a cell's folder or its "
+            f"run id, among the newest: {', '.join(cells) or 'none'}"
+        )
+    tags, name = found[0].data.tags, found[0].info.run_name
+    if tags.get("kind") != "cell":
+        raise UserError(f"{run_id}: is the run of {name}, a sweep and not a cell; give the run id of one of its cells")
+    return cell_folder(outputs, tags["fingerprint"])
+
+
+def _store(uri: str, experiment: str, outputs: Path) -> Store:
+    database = uri.removeprefix("sqlite:///")
+    if database != uri and not Path(database).is_file():
+        raise UserError(f"tracking_uri={uri}: no such file; train a sweep first, or give tracking_uri=URI of its store")
+    return Store(uri, experiment, outputs)
 
 
 def _newest(runs: list) -> dict[str, Any]:

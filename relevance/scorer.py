@@ -4,6 +4,7 @@ task="query_item" left="usb c cable" right="Volt USB-C cable 2 m" → [0.04, 0.1
 """
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,7 +33,9 @@ class Scorer:
 
     def __init__(self, folder: Path, device: str | None = None):
         self.device = _device(device)
-        network, self.config = load(folder)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*is_gradient_checkpointing.*")  # peft asks transformers by an old name
+            network, self.config = load(folder)
         self.network = network.to(self.device)
         self.tokenizer = pretrained.tokenizer(folder / "tokenizer", self.config.model)
         self.template = Template(**json.loads((folder / "template.json").read_text()))

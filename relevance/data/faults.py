@@ -19,6 +19,7 @@ SET_ASIDE = "or set data.on_bad_row=quarantine to set these rows aside and go on
 NONE_LEFT = "no row is left; mend the file"
 LISTED = 20  # rows an error spells out for each kind of fault
 WIDTH = 100  # characters of a value that a person is shown
+LISTING = ("file", "row", "problem", "value", "remedy")  # then cells of the row
 SHOWN = ("task", "left", "right", "label", "split", "left_id", "right_id", "source", "weight")
 
 
@@ -75,28 +76,38 @@ def _rows(count: int) -> str:
 
 
 def quarantine(path: Path, file: str, faults: Sequence[Fault], table: pa.Table, rows: np.ndarray) -> None:
-    """Write every fault with its row's cells to the csv at `path`, whole or not at all.
+    """Write every fault as `listed` has it to the csv at `path`, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    pa.csv.write_csv(listed(file, faults, table, rows), temporary)
+    temporary.replace(path)
+
+
+def listing(cells: Sequence[str]) -> pa.Schema:
+    """The schema of `listed` for a table of these columns."""
+    return pa.schema([(name, pa.string()) for name in (*LISTING, *cells)])
+
+
+def listed(file: str, faults: Sequence[Fault], table: pa.Table, rows: np.ndarray) -> pa.Table:
+    """A row of texts for each fault: file, row, problem, value, remedy, then the row's cells.
 
     `table` holds the rows that could be read, `rows` their numbers; other rows get empty cells.
     """
     numbers = np.concatenate([fault.rows for fault in faults])
     kind = np.repeat(np.arange(len(faults)), [len(fault.rows) for fault in faults])
-    columns = {
-        "file": pa.array([file] * len(numbers), pa.string()),
-        "row": pa.array(numbers),
-        "problem": pa.array([fault.problem for fault in faults]).take(pa.array(kind)),
-        "value": pa.array([value for fault in faults for value in fault.values], pa.string()),
-        "remedy": pa.array([fault.remedy for fault in faults]).take(pa.array(kind)),
-    }
+    about = (
+        pa.array([file] * len(numbers), pa.string()),
+        pa.array(numbers),
+        pa.array([fault.problem for fault in faults]).take(pa.array(kind)),
+        pa.array([value for fault in faults for value in fault.values], pa.string()),
+        pa.array([fault.remedy for fault in faults]).take(pa.array(kind)),
+    )
+    columns = dict(zip(LISTING, about, strict=True))
     at = np.searchsorted(rows, numbers)
     read = np.isin(numbers, rows)
     at = pa.array(np.where(read, at, 0), mask=~read)
     columns |= {name: table[name].take(at) for name in SHOWN if name in table.column_names}
-    guarded = {name: _guard(column) for name, column in columns.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    pa.csv.write_csv(pa.table(guarded), temporary)
-    temporary.replace(path)
+    return pa.table({name: _guard(column) for name, column in columns.items()})
 
 
 def _guard(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

@@ -1,0 +1,96 @@
+"""Tables of one schema → a file, chunk by chunk, whole or not at all.
+
+with whole(Path("scored.csv"), schema) as writer: writer.write_table(chunk) → scored.csv.817.part, at the end scored.csv
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from relevance.data import jsontext
+from relevance.errors import UserError
+
+
+class Writer(Protocol):
+    """What takes the chunks; every table has the schema it was opened with."""
+
+    def write_table(self, table: pa.Table) -> None: ...
+    def close(self) -> None: ...
+
+
+@contextmanager
+def whole(path: Path, schema: pa.Schema) -> Iterator[Writer]:
+    """Writes beside `path` and takes its place at the end; after an error what stood at `path` is as it was.
+
+    Raises UserError for a kind of file, or a type of column, that cannot be written.
+    """
+    writable(path)
+    _holds(path, schema)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file, closing(WRITERS[path.suffix.lower()](file, schema)) as writer:
+            yield writer
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def writable(path: Path) -> None:
+    """Raise UserError where no table can be written to `path`."""
+    if path.suffix.lower() not in WRITERS:
+        raise UserError(f"{path}: unknown kind of file {path.suffix!r}; allowed: {', '.join(WRITERS)}")
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; name the file to write")
+
+
+def _holds(path: Path, schema: pa.Schema) -> None:
+    raw = [field for field in schema if "binary" in str(field.type)]
+    if raw and path.suffix.lower() != ".parquet":
+        raise UserError(f"{path}: column {raw[0].name} has type {raw[0].type}, which is no text; write .parquet")
+
+
+class _Delimited:
+    """csv and tsv; lists and structs as JSON."""
+
+    def __init__(self, file: BinaryIO, schema: pa.Schema, delimiter: str):
+        options = pa.csv.WriteOptions(delimiter=delimiter)
+        self.writer = pa.csv.CSVWriter(file, _flat(schema.empty_table()).schema, write_options=options)
+
+    def write_table(self, table: pa.Table) -> None:
+        self.writer.write_table(_flat(table))
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+class _Jsonl:
+    """One object a line."""
+
+    def __init__(self, file: BinaryIO, schema: pa.Schema):
+        self.file = file
+
+    def write_table(self, table: pa.Table) -> None:
+        self.file.write("".join(jsontext.lines(table).to_pylist()).encode())
+
+    def close(self) -> None:
+        """The file is closed by whoever opened it."""
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    columns = zip(table.column_names, table.columns, strict=True)
+    return pa.table({name: jsontext.encoded(one) if pa.types.is_nested(one.type) else one for name, one in columns})
+
+
+WRITERS: dict[str, Callable[[BinaryIO, pa.Schema], Writer]] = {
+    ".parquet": pq.ParquetWriter,
+    ".csv": lambda file, schema: _Delimited(file, schema, ","),
+    ".tsv": lambda file, schema: _Delimited(file, schema, "\t"),
+    ".jsonl": _Jsonl,
+}

@@ -1,0 +1,84 @@
+"""Score a file of pairs with trained cells and write it with their predictions.
+
+python -m relevance.predict cells=RUN_ID|FOLDER input=FILE output=FILE [columns={left: query}] [on_bad_row=quarantine]
+python -m relevance.predict cells=[a,b,c] input=FILE output=FILE
+
+input and output are .parquet, .csv, .tsv or .jsonl. A row needs task, left and right; label (0, 1, 2, or empty) is
+optional and is scored against; other columns are carried along. The output has the rows of the input in their order
+and the columns p_irrelevant, p_partial, p_relevant and predicted. Several cells vote: predicted is the label most of
+them give, a tie goes to the higher label, and the p_* are the means of their probabilities.
+
+cells       outputs/cells/<fingerprint>, its model folder, or the id of the cell's MLflow run
+columns     our name: the file's name, as data.columns in training
+on_bad_row  error: name every bad row and write nothing; quarantine: list them in <output>.quarantine.csv instead
+chunk       rows held in memory at a time
+device      cpu, cuda; null: CUDA where there is one
+"""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from relevance.commands import describe, main, parse
+from relevance.config import OnBadRow
+from relevance.errors import UserError
+from relevance.trained import model_folder
+
+
+@dataclass
+class Options:
+    """What to score, with which cells, where to write; then where run ids are looked up."""
+
+    cells: Any = None
+    input: str | None = None
+    output: str | None = None
+    columns: dict[str, str] = field(default_factory=dict)  # ours: theirs
+    on_bad_row: OnBadRow = OnBadRow.error
+    chunk: int = 20_000
+    device: str | None = None
+    tracking_uri: str = "sqlite:///mlflow.db"
+    experiment: str = "relevance"
+    outputs: str = "outputs"
+
+
+def predict() -> None:
+    words = sys.argv[1:]
+    if {"-h", "--help"} & set(words):
+        print(describe(__doc__.strip(), Options))
+        return
+    options = _checked(parse(Options, words))
+    folders = _folders(options)
+    from relevance.job import Job
+    from relevance.scoring import score_file
+
+    quarantine = options.on_bad_row is OnBadRow.quarantine
+    job = Job(Path(options.input), Path(options.output), options.columns, quarantine, options.chunk)
+    tally = score_file(job, folders, options.device)
+    if tally:
+        print(tally.text())
+
+
+def _checked(options: Options) -> Options:
+    absent = [key for key in ("cells", "input", "output") if not getattr(options, key)]
+    if absent:
+        raise UserError(f"{' and '.join(absent)} missing; give {' '.join(f'{key}=…' for key in absent)} (--help)")
+    if options.chunk < 1:
+        raise UserError(f"chunk={options.chunk}: rows held at a time, 1 or more")
+    return options
+
+
+def _folders(options: Options) -> list[Path]:
+    """The model folder of each cell; UserError for one that is named twice."""
+    cells = options.cells if isinstance(options.cells, list) else [options.cells]
+    found: dict[Path, str] = {}
+    for cell in map(str, cells):
+        folder = model_folder(cell, options.tracking_uri, options.experiment, Path(options.outputs))
+        if folder.resolve() in found:
+            raise UserError(f"cells: {cell} is the same cell as {found[folder.resolve()]}; name each once")
+        found[folder.resolve()] = cell
+    return list(found)
+
+
+if __name__ == "__main__":
+    main(predict)
