@@ -15,7 +15,7 @@ from relevance.data import delimited, jsonl
 from relevance.data.loaded import Loaded, unique
 from relevance.data.readers import decoded, explained, readable, renamed
 
-BUFFER = 1 << 20  # bytes of a parquet column read at once; without it Arrow takes in whole row groups
+BUFFER = 1 << 18  # bytes of a parquet column read at once
 
 
 def stream(path: Path, columns: dict[str, str], rows: int) -> Iterator[Loaded]:
@@ -47,7 +47,7 @@ def _pieces(part: Loaded, rows: int) -> Iterator[Loaded]:
 def _parquet(path: Path, rows: int) -> Iterator[Loaded]:
     unique(path, pq.read_schema(path).names)
     last = 0
-    with pq.ParquetFile(path, buffer_size=BUFFER) as file:
+    with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:  # or it takes in whole row groups
         for batch in file.iter_batches(rows):
             yield Loaded(pa.Table.from_batches([batch]), np.arange(last + 1, last + 1 + len(batch)))
             last += len(batch)
