@@ -60,7 +60,7 @@ def predict() -> None:
 
 
 def _checked(options: Options) -> Options:
-    absent = [key for key in ("cells", "input", "output") if not getattr(options, key)]
+    absent = [key for key in ("cells", "input", "output") if getattr(options, key) in (None, "", [])]
     if absent:
         raise UserError(f"{' and '.join(absent)} missing; give {' '.join(f'{key}=…' for key in absent)} (--help)")
     if options.chunk < 1:

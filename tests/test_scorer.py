@@ -1,0 +1,97 @@
+"""Cells for real, scored again from what they left: the same numbers, found by folder or by run id."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from small_sweep import record, runs, sweep
+
+from relevance import predictions
+from relevance.commands import main
+from relevance.config import Save
+from relevance.errors import UserError
+from relevance.predict import predict
+from relevance.scorer import Scorer
+from relevance.trained import model_folder
+
+
+@pytest.fixture
+def trained(place):
+    """A maker of trained cells: config, record, and the table of its test rows."""
+
+    def make(*words, **changes):
+        config = place(*words, **changes)
+        assert sweep(config) == 0
+        rows = pq.read_table(next(Path(config.outputs).glob("data/*/rows.parquet")))
+        return config, record(config).cells[0], rows.filter(np.array(rows["split"]) == "test")
+
+    return make
+
+
+def probabilities(table):
+    return np.stack([table[name].to_numpy() for name in predictions.PROBABILITIES], axis=1)
+
+
+def where(config):
+    return config.tracking_uri, config.experiment, Path(config.outputs)
+
+
+@pytest.mark.parametrize(("model", "routing"), [("llm", "prefix"), ("ce", "mhp"), ("bert", "mh")])
+def test_a_cell_scores_its_own_test_rows_as_it_did(trained, tmp_path, monkeypatch, capsys, model, routing):
+    config, cell, rows = trained(model, routing)
+    left = predictions.read(cell.folder / "test.parquet")
+    pq.write_table(rows, tmp_path / "in.parquet")
+    capsys.readouterr()
+    for asked in (cell.run_id, str(cell.folder)):
+        words = [f"cells={asked}", f"input={tmp_path / 'in.parquet'}", f"output={tmp_path / 'out.parquet'}", "chunk=11"]
+        places = [f"{key}={getattr(config, key)}" for key in ("tracking_uri", "experiment", "outputs")]
+        monkeypatch.setattr(sys, "argv", ["predict", *words, *places])
+        main(predict)
+        found = pq.read_table(tmp_path / "out.parquet")
+        (tmp_path / "out.parquet").unlink()
+        assert found["row"].to_pylist() == left["row"].to_pylist()
+        assert np.abs(probabilities(found) - probabilities(left)).max() < 1e-5
+        assert found["predicted"].to_pylist() == left["predicted"].to_pylist()
+        printed = capsys.readouterr()
+        (micro,) = [line.split() for line in printed.out.splitlines() if line.startswith("micro")]
+        assert micro == ["micro", f"{len(left)}", f"{100 * cell.metrics['test/accuracy']:.1f}"]
+        assert printed.err.count("\n") == 1
+
+
+def test_the_scorer_keeps_the_order_of_rows_and_says_nothing(trained, capfd):
+    _, cell, rows = trained("ce", "mh")
+    capfd.readouterr()
+    scorer = Scorer(cell.folder / "model")
+    order = np.random.default_rng(0).permutation(len(rows))
+    counted = []
+    whole, mixed = scorer.probabilities(rows, counted.append), scorer.probabilities(rows.take(pa.array(order)))
+    assert (whole.dtype, whole.shape) == (np.float32, (len(rows), 3))
+    assert np.allclose(whole[order], mixed, atol=1e-5)
+    assert sum(counted) == len(rows)
+    assert np.ptp(whole, axis=0).min() > 1e-4  # rows differ, or their order could not be seen
+    assert scorer.probabilities(rows[:0]).shape == (0, 3)
+    assert capfd.readouterr() == ("", "")
+    with pytest.raises(UserError, match=r"device=abacus: .*use cpu, cuda, or null"):
+        Scorer(cell.folder / "model", "abacus")
+
+
+def test_a_model_is_found_by_folder_or_run_and_its_absence_explained(trained, tmp_path):
+    config, cell, _ = trained("ce", "mh", save=Save.none)
+    with pytest.raises(UserError, match=rf"{cell.run_id}: no model in .*save=all rerun=true"):
+        model_folder(cell.run_id, *where(config))
+    with pytest.raises(UserError, match=r"no model in .*save=all"):
+        model_folder(str(cell.folder), *where(config))
+    assert sweep(replace(config, save=Save.all)) == 0
+    newest = record(config).cells[0].run_id
+    for asked in (newest, cell.run_id, str(cell.folder), str(cell.folder / "model")):
+        assert model_folder(asked, *where(config)) == cell.folder / "model"
+    (parent,) = {run.info.run_id for run in runs(config, "tags.kind = 'sweep'")}
+    with pytest.raises(UserError, match="is the run of test, a sweep and not a cell"):
+        model_folder(parent, *where(config))
+    for absent in ("0123abcd", "it's"):
+        with pytest.raises(UserError, match=f"neither a folder nor a run of .*{newest} \\({cell.cell}\\)"):
+            model_folder(absent, *where(config))
