@@ -22,11 +22,10 @@ def write_adapter(network: Network, config: Config, task: str, folder: Path) -> 
     from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
 
     own = config.routing.private
-    if not config.model.lora.r or (own.layers and own.kind is not PrivateKind.lora):
-        raise UserError(
-            f"form=adapter: a cell of model={config.model.name} with {own.layers} private layers of kind={own.kind} is "
-            "more than an adapter; use form=merged"
-        )
+    if not config.model.lora.r:
+        raise UserError(f"form=adapter: this cell of model={config.model.name} trained none; use form=merged")
+    if own.layers and own.kind is not PrivateKind.lora:
+        raise UserError(f"form=adapter: private layers of kind={own.kind} are no adapter; use form=merged")
     head, given = head_of(network, task), network.trunk.peft_config["default"]
     weights = _adapters(network, config, task, head.base_model_prefix)
     base = _base(config, head)

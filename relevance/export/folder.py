@@ -4,6 +4,7 @@ outputs/cells/9f2c…/model, task=query_type → query_type/{config.json, model.
 """
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +43,20 @@ def export(model: Path, task: str, form: str, output: Path) -> Exported:
 
     Raises UserError where the architecture allows no such folder or the logits differ by more than LIMIT.
     """
+    part = output.with_name(output.name + ".part")  # whole or not at all
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        difference = _write(model, task, form, part)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if output.is_dir():
+            output.rmdir()  # empty, or the command had refused it
+        part.rename(output)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return Exported(output, difference)
+
+
+def _write(model: Path, task: str, form: str, output: Path) -> float:
     network, config = load(model)
     tokenizer = pretrained.tokenizer(model / "tokenizer", config.model)
     template = Template(**json.loads((model / "template.json").read_text()))
@@ -58,11 +73,11 @@ def export(model: Path, task: str, form: str, output: Path) -> Exported:
     difference = float((_read_back(output, form, rows, tokenizer.pad_token_id) - expected).abs().max())
     if difference > LIMIT:
         raise UserError(
-            f"{output}: read back, its logits differ by {difference:.1e} (allowed {LIMIT:.0e}); the architecture "
-            f"({config.model.backbone}) does not allow this form; use relevance.predict or the served model"
+            f"{form} of {task}: read back, its logits differ by {difference:.1e} (allowed {LIMIT:.0e}); "
+            f"{config.model.backbone} does not allow this form; use relevance.predict or the served model"
         )
     _write_template(output, how, task, rows, expected)
-    return Exported(output, difference)
+    return difference
 
 
 def ids_of(how: dict, tokenizer, task: str, left: str, right: str) -> list[int]:
@@ -122,4 +137,5 @@ def _write_template(folder: Path, how: dict, task: str, rows: list[list[int]], l
             for (left, right), ids, row in zip(PAIRS, rows, logits.tolist(), strict=True)
         ],
     }
-    (folder / "template.json").write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in said.items())
+    (folder / "template.json").write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")

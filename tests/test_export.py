@@ -1,0 +1,129 @@
+"""A cell as plain folders: transformers or peft read back what the cell computes, or the command says why not."""
+
+import json
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_sweep import ROUTINGS
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from relevance.commands import parse
+from relevance.config import Family, PrivateConfig, PrivateKind, RoutingConfig
+from relevance.data.tokens import Template
+from relevance.errors import UserError
+from relevance.export.__main__ import Options, _checked
+from relevance.export.folder import export
+from relevance.model.build import build
+from relevance.model.store import save
+from relevance.scorer import Scorer
+
+
+@pytest.fixture
+def model_of(tmp_path):
+    """The model folder of a cell whose weights have all moved, as training moves them."""
+
+    def make(config) -> Path:
+        torch.manual_seed(0)
+        network, tokenizer = build(config)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                if parameter.requires_grad:
+                    parameter.add_(0.2 * torch.randn_like(parameter))
+        template = Template(config.routing.prefix, config.model.family is Family.ce, config.model.max_length)
+        save(network, tokenizer, config, asdict(template), tmp_path / "model")
+        return tmp_path / "model"
+
+    return make
+
+
+def routing(kind: str) -> RoutingConfig:
+    return RoutingConfig("mhp", heads=True, private=PrivateConfig(PrivateKind(kind), 1))
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "forms"),
+    [
+        ("llm", "prefix", ("merged", "adapter")),
+        ("llm", "mh", ("merged", "adapter")),
+        ("llm", "inserted", ("merged",)),
+        ("llm", "top", ("merged",)),
+        ("llm", "lora", ("merged", "adapter")),
+        ("ce", "shared", ("merged",)),
+        ("ce", "prefix", ("merged",)),
+        ("bert", "top", ("merged",)),
+        ("gpt2", "inserted", ("merged",)),
+    ],
+)
+def test_a_folder_gives_the_logits_of_the_cell(place, model_of, tmp_path, model, kind, forms):
+    config = place(model)
+    chosen = ROUTINGS[kind] if kind in ROUTINGS else routing(kind)
+    folder = model_of(replace(config, routing=chosen))
+    for form in forms:
+        done = export(folder, "item_type", form, tmp_path / form)
+        assert done.difference <= 1e-4
+    assert not list(tmp_path.glob("*.part"))
+    _read_as_a_stranger(tmp_path / "merged", folder)
+
+
+def _read_as_a_stranger(exported: Path, cell: Path) -> None:
+    """With transformers and template.json alone, against the cell's own scorer on a pair of no export's examples."""
+    import pyarrow as pa
+
+    how = json.loads((exported / "template.json").read_text())
+    tokenizer = AutoTokenizer.from_pretrained(exported)
+
+    def ids(text: str) -> list[int]:
+        return tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+
+    assert how["task"] == "item_type"
+    whole = [*how["before"], *how["prefix"], *ids("red lamp usb"), *how["between"], *ids("lamp"), *how["after"]]
+    with torch.no_grad():
+        logits = AutoModelForSequenceClassification.from_pretrained(exported)(torch.tensor([whole])).logits
+    table = pa.table({"task": ["item_type"], "left": ["red lamp usb"], "right": ["lamp"]})
+    assert np.allclose(logits.softmax(-1).numpy(), Scorer(cell).probabilities(table), atol=1e-5)
+
+
+def test_a_pad_token_that_is_the_end_token_gives_way_to_one_of_its_own(place, model_of, tmp_path, backbones):
+    """A reader's transformers finds the last real token by the pad id: every text ends in the end token."""
+    shutil.copytree(backbones["gpt2"], tmp_path / "no-pad")
+    told = tmp_path / "no-pad" / "tokenizer_config.json"
+    told.write_text(json.dumps({k: v for k, v in json.loads(told.read_text()).items() if k != "pad_token"}))
+    config = place("gpt2")
+    folder = model_of(replace(config, model=replace(config.model, backbone=str(tmp_path / "no-pad"))))
+    assert export(folder, "item_type", "merged", tmp_path / "merged").difference <= 1e-4
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "merged")
+    assert tokenizer.pad_token_id != tokenizer.eos_token_id
+    _read_as_a_stranger(tmp_path / "merged", folder)
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "form", "said"),
+    [
+        ("bert", "inserted", "merged", "gate .* of post-norm blocks is no ordinary block"),
+        ("llm", "inserted", "adapter", "kind=inserted are no adapter; use form=merged"),
+        ("ce", "top", "adapter", "trained none; use form=merged"),
+    ],
+)
+def test_what_no_folder_can_hold_is_refused_and_leaves_nothing(place, model_of, tmp_path, model, kind, form, said):
+    folder = model_of(replace(place(model), routing=routing(kind)))
+    with pytest.raises(UserError, match=said):
+        export(folder, "item_type", form, tmp_path / "out")
+    assert not list(tmp_path.glob("out.*"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "cell and output missing"),
+        (["cell=a", "output=b", "form=onnx"], "use merged or adapter"),
+        (["cell=a", "output=b", "task=query"], "use all or one of query_item"),
+        (["cell=a", "output=."], "is there already; give a new folder"),
+    ],
+)
+def test_a_wrong_word_is_refused_before_anything_is_loaded(words, said):
+    with pytest.raises(UserError, match=said):
+        _checked(parse(Options, words))

@@ -1,0 +1,130 @@
+"""The model a cell's run carries: served over HTTP by MLflow's own command, bad rows answered, nothing pickled."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from small_sweep import record, sweep
+
+from relevance import predictions
+
+START = 90  # seconds the server may take
+
+
+@pytest.fixture(scope="module")
+def cell(tmp_path_factory, backbones) -> dict:
+    """A trained mhp cell of a decoder: its record and the rows it was tested on."""
+    from conftest import small_cell
+
+    config = small_cell(tmp_path_factory.mktemp("served"), backbones, "llm", "mhp")
+    assert sweep(replace(config, probes=False)) == 0
+    outputs = Path(config.outputs)
+    return {"record": record(config).cells[0], "outputs": outputs, "rows": next(outputs.glob("data/*/rows.parquet"))}
+
+
+@pytest.fixture(scope="module")
+def folder(cell) -> Path:
+    """Where MLflow keeps the model."""
+    return next(cell["outputs"].glob("artifacts/models/*/artifacts"))
+
+
+@pytest.fixture(scope="module")
+def url(folder) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    words = ["models", "serve", "--env-manager", "local", "-m", str(folder), "-p", str(port)]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # it starts uvicorn by name
+    server = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", *words],
+        env={**os.environ, "PATH": path},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait(address)
+        yield f"{address}/invocations"
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait(timeout=20)
+
+
+def _wait(address: str) -> None:
+    for _ in range(2 * START):
+        try:
+            with urllib.request.urlopen(f"{address}/ping") as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.5)
+    raise TimeoutError(f"no answer within {START} s")
+
+
+def post(url: str, body: bytes) -> tuple[int, dict]:
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def records(*rows: dict) -> bytes:
+    return json.dumps({"dataframe_records": rows}).encode()
+
+
+def test_posted_pairs_get_the_probabilities_of_the_cells_own_test(cell, url):
+    tested = predictions.read(cell["record"].folder / "test.parquet")
+    rows = pq.read_table(cell["rows"], columns=["task", "left", "right"]).take(tested["row"]).to_pylist()
+    status, answer = post(url, records(*rows))
+    assert status == 200
+    for name in predictions.PROBABILITIES:
+        assert [row[name] for row in answer["predictions"]] == pytest.approx(tested[name].to_pylist(), abs=1e-5)
+    assert [row["label"] for row in answer["predictions"]] == tested["predicted"].to_pylist()
+
+
+GOOD = {"task": "query_item", "left": "lamp", "right": "red lamp"}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (records(GOOD, {**GOOD, "task": "query_itm"}), "row 1 ('query_itm'): unknown task; available: query_item"),
+        (records({**GOOD, "right": " "}), "row 0 (' '): right is no text or empty"),
+        (records({**GOOD, "left": None}), "left is no text or empty"),
+        (records({**GOOD, "left": 5}), "left is no text or empty"),
+        (records({"task": "query_item", "left": "lamp"}), "missing inputs ['right']"),
+        (b'{"dataframe_records": [', "valid JSON"),
+    ],
+)
+def test_what_cannot_be_scored_is_answered_with_400_and_the_server_goes_on(url, body, said):
+    status, answer = post(url, body)
+    assert status == 400
+    assert said in answer["message"]
+    assert "stack_trace" not in answer
+    assert post(url, records(GOOD))[0] == 200
+
+
+def test_the_model_is_code_and_safetensors_with_pinned_requirements_and_a_signature(folder):
+    names = {path.name for path in folder.rglob("*") if path.is_file()}
+    assert {"served.py", "heads.safetensors", "private.safetensors", "requirements.txt"} <= names
+    assert not [name for name in names if name.endswith((".pkl", ".pt", ".bin", ".pickle"))]
+    pins = (folder / "requirements.txt").read_text().split()
+    assert {pin.split("==")[0] for pin in pins} >= {"relevance", "mlflow", "torch", "transformers", "peft"}
+    assert all("==" in pin for pin in pins)
+    assert "cloudpickle" not in " ".join(pins)
+    signature = (folder / "MLmodel").read_text().split("signature:")[1]
+    assert all(word in signature for word in ("task", "left", "right", "label", *predictions.PROBABILITIES))
