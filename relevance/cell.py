@@ -20,7 +20,7 @@ from relevance.model.module import RelevanceModule
 from relevance.model.store import save
 from relevance.probes import probe
 from relevance.tracking import Run
-from relevance.training import Pace, quiet, restore_best, trainer_of
+from relevance.training import HALF, Pace, quiet, restore_best, trainer_of
 
 DEFAULT_THREADS = torch.get_num_threads()  # before any cell asked for another number
 
@@ -41,6 +41,8 @@ def train_cell(cell: Cell, run: Run) -> Trained:
     started, config = time.perf_counter(), cell.config
     work = _begin(cell, run)
     network, tokenizer = build(config)
+    if config.trainer.precision == HALF:
+        network.halve()
     say(f"  {weights.spoken(network)}")
     data = pairs_module(config, cell.rows, tokenizer, cell.backbone_digest)
     module, pace = RelevanceModule(network, config), Pace()

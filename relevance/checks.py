@@ -21,7 +21,7 @@ from relevance.config import (
 from relevance.errors import UserError
 from relevance.tasks import TASK_NAMES
 
-PRECISIONS = ("32-true", "bf16-mixed", "bf16-true", "64-true")
+PRECISIONS = ("32-true", "bf16-mixed", "bf16-true")
 
 
 def validate(config: Config) -> Config:

@@ -17,6 +17,7 @@ from relevance.config import Config
 from relevance.model.module import RelevanceModule
 from relevance.tracking import Run
 
+HALF = "bf16-true"  # of trunk and private layers, by us: Lightning's would round the heads too
 MONITOR = "validation/macro_accuracy"
 
 
@@ -59,6 +60,8 @@ class Pace(Callback):
 def trainer_of(config: Config, work: Path, run: Run, pace: Pace) -> L.Trainer:
     """The Trainer of one cell, which keeps its files in `work` and ends no run."""
     arguments = {key: value for key, value in asdict(config.trainer).items() if value is not None}
+    if config.trainer.precision == HALF:
+        arguments["precision"] = "32-true"
     best = ModelCheckpoint(
         work / "checkpoints", monitor=MONITOR, mode="max", save_weights_only=True, save_on_train_epoch_end=False
     )

@@ -5,7 +5,20 @@ from dataclasses import replace
 import pytest
 
 from relevance.checks import validate
-from relevance.config import Config, DataConfig, Mix, MixConfig, ModelConfig, Source, TrainConfig, TrainerConfig
+from relevance.config import (
+    Config,
+    DataConfig,
+    LoraConfig,
+    Mix,
+    MixConfig,
+    ModelConfig,
+    PrivateConfig,
+    PrivateKind,
+    RoutingConfig,
+    Source,
+    TrainConfig,
+    TrainerConfig,
+)
 from relevance.errors import UserError
 
 GOOD = Config(model=ModelConfig(backbone="embedded:ce"), backbones={"ce": "embedded:ce", "ce_b": None})
@@ -53,3 +66,38 @@ def test_all_problems_are_raised_at_once():
     with pytest.raises(UserError) as error:
         validate(bad)
     assert str(error.value).count("\n") == 3
+
+
+LLM = ModelConfig(name="llm", backbone="embedded:llm", lora=LoraConfig(r=8))
+
+
+@pytest.mark.parametrize(
+    ("model", "private", "said"),
+    [
+        (LLM, PrivateConfig(PrivateKind.top), "routing=mhp has no private layers; use routing=mhp"),
+        (LLM, PrivateConfig(layers=-1), "layers=-1: must be 0 or more"),
+        (
+            LLM,
+            PrivateConfig(PrivateKind.top, 2, width=64),
+            "only new blocks can be narrow; use kind=inserted",
+        ),
+        (LLM, PrivateConfig(layers=2, lr_factor=0), "lr_factor=0: must be above 0"),
+        (replace(LLM, lora=LoraConfig()), PrivateConfig(PrivateKind.lora, 2), "kind=lora: needs plain LoRA"),
+        (replace(LLM, lora=LoraConfig(8, use_dora=True)), PrivateConfig(PrivateKind.lora, 2), "use_dora=True"),
+        (
+            replace(LLM, load_in_4bit=True),
+            PrivateConfig(layers=2),
+            "copies of 4-bit blocks cannot be trained",
+        ),
+        (replace(LLM, lora=LoraConfig(use_dora=True)), PrivateConfig(), "need an adapter; give model.lora.r=16"),
+        (replace(LLM, attn_implementation="magic"), PrivateConfig(), "use eager, sdpa or null"),
+    ],
+)
+def test_private_layers_and_adapters_that_cannot_be_are_named(model, private, said):
+    with pytest.raises(UserError, match=said):
+        validate(replace(GOOD, model=model, routing=RoutingConfig("mhp", heads=True, private=private)))
+
+
+def test_four_bits_with_adapters_per_task_are_valid():
+    config = replace(GOOD, model=replace(LLM, load_in_4bit=True))
+    validate(replace(config, routing=RoutingConfig("mhp", heads=True, private=PrivateConfig(PrivateKind.lora, 2))))

@@ -37,7 +37,7 @@ def build(config: Config, saved: Path | None = None) -> tuple[Network, object]:
         trunk = _with_lora(trunk, config) if model.lora.r else trunk
         network = Network(trunk, heads.to(inputs["input_ids"].device), private, positions=model.family is Family.llm)
         _try(network, inputs, last)
-    except (RuntimeError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
         raise UserError(
             f"model.backbone={model.backbone}: {classifier.config.model_type} cannot run {_words(config)} "
             f"({type(error).__name__}: {first_line(error)}); choose another routing or backbone"
@@ -91,5 +91,6 @@ def _with_lora(trunk: nn.Module, config: Config) -> nn.Module:
 
 def _words(config: Config) -> str:
     own = config.routing.private
-    private = f" with private.kind={own.kind} layers={own.layers} width={own.width}" if own.layers else ""
+    width = f" width={own.width}" if own.width is not None else ""
+    private = f" with routing.private.kind={own.kind} layers={own.layers}{width}" if own.layers else ""
     return f"routing={config.routing.name}{private}"

@@ -61,9 +61,6 @@ class RelevanceModule(L.LightningModule):
         """Row ids [B] and logits [B, 3]."""
         return micro.rows.cpu(), self._logits(micro).cpu()
 
-    def on_fit_start(self) -> None:
-        self.network.heads.float()  # trainer.precision=bf16-true has made them bfloat16
-
     @contextmanager
     def detour(self, **to: np.ndarray) -> Iterator[None]:
         """Within it, rows of task t pass the `heads` or the `branches` of task to[t] (a probe)."""

@@ -41,6 +41,12 @@ class Network(nn.Module):
                 return self.heads[0](hidden, mask)
             return torch.cat([self.heads[task](hidden[a:b], mask[a:b]) for task, a, b in heads or slices])
 
+    def halve(self) -> None:
+        """Keep trunk and private layers in bfloat16; heads stay in float32."""
+        self.trunk.to(torch.bfloat16)
+        if self.private is not None:
+            self.private.to(torch.bfloat16)
+
     def parts(self) -> dict[str, list[nn.Parameter]]:
         """Every parameter by part of PARTS."""
         found: dict[str, list[nn.Parameter]] = {part: [] for part in PARTS}

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from omegaconf import OmegaConf
-from safetensors.torch import load_file, load_model, save_file, save_model
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from relevance.config import Config
@@ -32,7 +32,7 @@ def save(network: Network, tokenizer, config: Config, template: dict, folder: Pa
         (folder / DIGEST).write_text(backbone.digest(backbone.folder(config.model.backbone)))
     else:  # not as a backbone of its own: kind=top leaves it without its upper blocks
         network.trunk.config.save_pretrained(folder / "trunk")
-        save_model(network.trunk, str(folder / "trunk" / WEIGHTS))
+        save_file(_tensors(network.trunk), folder / "trunk" / WEIGHTS)
     for name in OWN_PARTS:
         part: nn.Module | None = getattr(network, name)
         if part is not None:
@@ -53,7 +53,7 @@ def load(folder: Path) -> tuple[Network, Config]:
         _same_backbone(config, folder)
         _load_adapter(network, folder / "trunk")
     else:
-        load_model(network.trunk, folder / "trunk" / WEIGHTS)
+        network.trunk.load_state_dict(load_file(folder / "trunk" / WEIGHTS))
     for name in OWN_PARTS:
         part = getattr(network, name)
         if part is not None:

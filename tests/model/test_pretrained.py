@@ -1,0 +1,185 @@
+"""What cannot serve is refused before anything trains, with the reason and the remedy."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from relevance.config import Config, Family, LoraConfig, ModelConfig, PrivateConfig, PrivateKind, RoutingConfig
+from relevance.errors import UserError
+from relevance.model.backbone import EMBEDDED
+from relevance.model.build import build
+from relevance.model.pretrained import admit
+from relevance.survey.small import small
+
+
+def model(folder: Path, family: str = "ce", **changes) -> ModelConfig:
+    lora = LoraConfig(r=4 if family == "llm" else 0)
+    return replace(ModelConfig(name=family, family=Family(family), backbone=str(folder), lora=lora), **changes)
+
+
+def odd(folder: Path, kind: str, **changes) -> Path:
+    """A folder whose config says it is of another kind; its weights and tokenizer are those of ce."""
+    shutil.copytree(EMBEDDED / "ce", folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": kind, "auto_map": {}, **changes}))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("t5", r"t5 is an encoder-decoder and cannot serve; choose an encoder \(model=ce\) or a decoder"),
+        ("vit", r"vit is no model of text; choose an encoder \(model=ce\) or a decoder"),
+        ("never_heard_of", "no config that transformers reads .*; choose another, or model.trust_remote_code=true"),
+    ],
+)
+def test_a_config_of_no_use_is_refused(tmp_path, kind, said):
+    folder = odd(tmp_path / kind, kind)
+    with pytest.raises(UserError, match=said) as error:
+        admit(folder, model(folder))
+    assert str(folder) in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "said"),
+    [
+        ("llm", "ce", "model=ce model.backbone=.*: qwen3 is a decoder; use model=llm"),
+        ("ce", "llm", "model=llm model.backbone=.*: eurobert is an encoder; use model=ce"),
+    ],
+)
+def test_the_family_is_read_from_the_config(name, family, said):
+    with pytest.raises(UserError, match=said):
+        admit(EMBEDDED / name, model(EMBEDDED / name, family))
+    admit(EMBEDDED / name, model(EMBEDDED / name, name))
+
+
+def test_a_decoder_asked_for_as_ce_ends_the_sweep_before_any_cell_trains(place, backbones, capsys):
+    from small_sweep import runs, sweep
+
+    good = place("ce")
+    wrong = replace(good, model=replace(good.model, backbone=str(backbones["llm"])))
+    with pytest.raises(UserError, match="is a decoder; use model=llm"):
+        sweep(good, wrong)
+    assert runs(good) == []
+
+
+def test_a_tokenizer_with_nothing_to_pad_with_is_refused_and_one_with_an_end_token_is_not(tmp_path, backbones):
+    shutil.copytree(backbones["gpt2"], tmp_path / "gpt2")
+    told = tmp_path / "gpt2" / "tokenizer_config.json"
+    words = json.loads(told.read_text())
+    del words["pad_token"]
+    told.write_text(json.dumps(words))
+    admit(tmp_path / "gpt2", model(tmp_path / "gpt2", "llm"))
+    del words["eos_token"]
+    told.write_text(json.dumps(words))
+    with pytest.raises(UserError, match="neither a pad nor an eos token to pad with; set pad_token in"):
+        admit(tmp_path / "gpt2", model(tmp_path / "gpt2", "llm"))
+
+
+def test_layers_that_share_one_block_are_refused_with_what_was_asked(tmp_path):
+    """ALBERT runs one block many times and pools by a bare linear layer."""
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+    config = AutoConfig.for_model(
+        "albert", vocab_size=4096, hidden_size=32, embedding_size=16, num_attention_heads=4, intermediate_size=64
+    )
+    AutoModel.from_config(config).save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(EMBEDDED / "ce").save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=r"albert cannot run routing=mh .*; choose another routing or backbone"):
+        build(Config(model=model(tmp_path), routing=RoutingConfig("mh", heads=True)))
+
+
+def test_more_private_layers_than_the_backbone_has_blocks_are_refused():
+    routing = RoutingConfig("mhp", heads=True, private=PrivateConfig(PrivateKind.top, 9))
+    with pytest.raises(UserError, match="layers=9: kind=top takes blocks of the backbone, which has 4"):
+        build(Config(model=model(EMBEDDED / "ce"), routing=routing))
+
+
+@pytest.mark.parametrize(("width", "fits"), [(16, True), (12, False), (32, False)])
+def test_narrow_blocks_start_at_the_identity_and_are_as_wide_as_heads_allow(tmp_path, width, fits):
+    folder = small("qwen3", tmp_path / "qwen3")
+    own = PrivateConfig(layers=2, width=width)
+    config = Config(model=model(folder, "llm"), routing=RoutingConfig("mhp", heads=True, private=own))
+    if not fits:
+        with pytest.raises(UserError, match=f"width={width}: give a multiple of a head's width, 8, below 32"):
+            build(config)
+        return
+    ids = torch.arange(5, 15)[None]
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    torch.manual_seed(0)
+    narrow = build(config)[0].eval()
+    wide = replace(config, routing=RoutingConfig("mhp", heads=True, private=PrivateConfig(layers=2)))
+    plain = build(replace(config, routing=RoutingConfig("mh", heads=True)))[0].eval()
+    narrow.heads.load_state_dict(plain.heads.state_dict())
+    assert torch.equal(narrow(inputs, [(0, 0, 1)]), plain(inputs, [(0, 0, 1)]))
+    assert narrow.sizes()["private"][1] < 0.6 * build(wide)[0].sizes()["private"][1]
+
+
+def test_four_bits_are_refused_where_they_cannot_be_had(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(UserError, match=r"load_in_4bit=true: needs .*a CUDA device; leave it out"):
+        admit(EMBEDDED / "llm", model(EMBEDDED / "llm", "llm", load_in_4bit=True))
+
+
+@pytest.mark.parametrize("switch", ["use_dora", "use_rslora"])
+def test_switches_of_lora_reach_peft_and_survive_a_save(tmp_path, switch):
+    from relevance.model.store import load, save
+
+    config = Config(model=model(EMBEDDED / "llm", "llm"), routing=RoutingConfig("mh", heads=True))
+    config.model.lora = LoraConfig(r=4, targets="attention", **{switch: True})
+    network, tokenizer = build(config)
+    assert getattr(network.trunk.peft_config["default"], switch) is True
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    ids = torch.arange(5, 15)[None]
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    save(network.eval(), tokenizer, config, {}, tmp_path)
+    assert torch.equal(load(tmp_path)[0](inputs, [(2, 0, 1)]), network(inputs, [(2, 0, 1)]))
+
+
+def test_a_backbone_that_changed_under_its_adapter_is_told(tmp_path, backbones):
+    from relevance.model.store import load, save
+
+    shutil.copytree(backbones["llm"], tmp_path / "backbone")
+    config = Config(model=model(tmp_path / "backbone", "llm"), routing=RoutingConfig("mh", heads=True))
+    network, tokenizer = build(config)
+    save(network, tokenizer, config, {}, tmp_path / "model")
+    load(tmp_path / "model")
+    with (tmp_path / "backbone" / "config.json").open("a") as file:
+        file.write("\n")
+    with pytest.raises(UserError, match=r"another model\.backbone=.* than lies there now .*; put the old one back"):
+        load(tmp_path / "model")
+
+
+def test_heads_and_logits_are_float32_whatever_the_rest_computes_in():
+    network = build(Config(model=model(EMBEDDED / "ce"), routing=RoutingConfig("mh", heads=True)))[0].eval()
+    ids = torch.arange(5, 15)[None]
+    seen = []
+    network.heads[0].register_forward_pre_hook(lambda _, args: seen.append(args[0].dtype))
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        logits = network({"input_ids": ids, "attention_mask": torch.ones_like(ids)}, [(0, 0, 1)])
+    assert logits.dtype is torch.float32
+    assert seen == [torch.float32]
+    assert not torch.equal(logits, logits.bfloat16().float())
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "bf16-mixed"])
+def test_a_cell_in_half_precision_keeps_its_heads_in_float32(place, precision):
+    """Whole cells on the CPU: the saved heads hold numbers bfloat16 cannot."""
+    from safetensors.torch import load_file
+    from small_sweep import record, sweep
+
+    config = place("llm", "mhp")
+    half = replace(config, probes=False, trainer=replace(config.trainer, precision=precision))
+    assert sweep(half) == 0
+    heads = load_file(record(half).cells[0].folder / "model" / "heads.safetensors").values()
+    assert all(tensor.dtype is torch.float32 for tensor in heads)
+    assert any(not torch.equal(tensor, tensor.bfloat16().float()) for tensor in heads)
