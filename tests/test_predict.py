@@ -128,6 +128,20 @@ def test_columns_are_renamed_and_the_rest_carried_along_untouched(tmp_path, run,
     assert "micro" in out
 
 
+@pytest.mark.parametrize("written", KINDS)
+def test_lines_that_bring_other_columns_fill_them_with_nothing_elsewhere(tmp_path, run, cells, written):
+    rows = [{**row, **({} if k < 30 else {"price": k / 2})} for k, row in enumerate(pairs().to_pylist())]
+    source, output = tmp_path / "in.jsonl", tmp_path / f"out.{written}"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    _, _, code = run(f"cells={cells[0]}", f"input={source}", f"output={output}", "chunk=8")
+    assert code == 0
+    found = readers.read(output, {}).table
+    assert found.column_names == [*pairs().column_names, "price", *P, "predicted"]
+    price = [value or None for value in found["price"].to_pylist()]
+    assert price[:30] == [None] * 30
+    assert [float(value) for value in price[30:]] == [k / 2 for k in range(30, 50)]
+
+
 def test_scores_are_printed_where_there_are_labels(tmp_path, run, cells):
     source, output = saved(tmp_path / "in.parquet", pairs()), tmp_path / "out.parquet"
     out, err, _ = run(f"cells={cells[0]}", f"input={source}", f"output={output}", "chunk=7")

@@ -72,6 +72,12 @@ def test_lines_that_bring_other_columns_and_types_meet_under_one_schema(tmp_path
     assert found["more"].to_pylist() == [None, None, None, {"a": 1, "b": None}, {"a": None, "b": "z"}]
 
 
+def test_lines_that_cannot_be_read_bring_no_columns(tmp_path):
+    path = lines(tmp_path, {})
+    path.write_text("{\n" * 4 + json.dumps({"id": 1} | ROW) + "\n")
+    assert table(path).column_names == ["id", "task", "left", "right"]
+
+
 def test_a_column_that_later_lines_lack_is_at_fault_there(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text((json.dumps(ROW) + "\n") * 2 + '{"task": "query_item", "left": "x"}\n{}\n{}\n')
