@@ -11,8 +11,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel
 
+from relevance.predict.scorer import Scorer
 from relevance.predictions import PROBABILITIES
-from relevance.scorer import Scorer
 from relevance.tasks import TASK_NAMES
 
 COLUMNS = ("task", "left", "right")

@@ -1,7 +1,6 @@
 """Tiny backbones with random weights, made once per test run: real architectures, real tokenizers, no download."""
 
 import os
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -100,26 +99,6 @@ def backbones(tmp_path_factory) -> dict[str, Path]:
 @pytest.fixture
 def place(tmp_path, backbones):
     """A cell of defaults for a test of its own: 300 generated pairs, one epoch."""
+    from small_sweep import small_cell  # takes torch along
+
     return partial(small_cell, tmp_path, backbones)
-
-
-def small_cell(folder: Path, backbones: dict[str, Path], model: str = "ce", routing: str = "mh", **changes):
-    """The Config of a small cell that keeps all its files in `folder`."""
-    from small_sweep import ROUTINGS  # takes torch along
-
-    from relevance.config import Config, DataConfig, Family, LoraConfig, ModelConfig, TrainConfig, TrainerConfig
-
-    family = Family.llm if model in ("llm", "gpt2") else Family.ce
-    lora = LoraConfig(r=4 if family is Family.llm else 0)
-    config = Config(
-        data=DataConfig(rows=300),
-        model=ModelConfig(name=model, family=family, backbone=str(backbones[model]), lora=lora, max_length=64),
-        routing=ROUTINGS[routing],
-        train=TrainConfig(token_budget=600),
-        trainer=TrainerConfig(max_epochs=1, accelerator="cpu"),
-        threads=1,
-        name="test",
-        outputs=str(folder / "outputs"),
-        tracking_uri=f"sqlite:///{folder / 'mlflow.db'}",
-    )
-    return replace(config, **changes)

@@ -1,8 +1,19 @@
 """Sweeps of small cells for tests: tiny backbones, real MLflow on SQLite."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from relevance.config import Config, PrivateConfig, RoutingConfig
+from relevance.config import (
+    Config,
+    DataConfig,
+    Family,
+    LoraConfig,
+    ModelConfig,
+    PrivateConfig,
+    RoutingConfig,
+    TrainConfig,
+    TrainerConfig,
+)
 from relevance.history import sweep_record
 from relevance.identity import Request
 from relevance.records import SweepRecord
@@ -15,6 +26,24 @@ ROUTINGS = {
     "mh": RoutingConfig("mh", heads=True),
     "mhp": RoutingConfig("mhp", heads=True, private=PrivateConfig(layers=1)),
 }
+
+
+def small_cell(folder: Path, backbones: dict[str, Path], model: str = "ce", routing: str = "mh", **changes) -> Config:
+    """A cell of 300 generated pairs and one epoch that keeps all its files in `folder`."""
+    family = Family.llm if model in ("llm", "gpt2") else Family.ce
+    lora = LoraConfig(r=4 if family is Family.llm else 0)
+    config = Config(
+        data=DataConfig(rows=300),
+        model=ModelConfig(name=model, family=family, backbone=str(backbones[model]), lora=lora, max_length=64),
+        routing=ROUTINGS[routing],
+        train=TrainConfig(token_budget=600),
+        trainer=TrainerConfig(max_epochs=1, accelerator="cpu"),
+        threads=1,
+        name="test",
+        outputs=str(folder / "outputs"),
+        tracking_uri=f"sqlite:///{folder / 'mlflow.db'}",
+    )
+    return replace(config, **changes)
 
 
 def sweep(*configs: Config) -> int:

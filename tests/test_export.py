@@ -19,7 +19,7 @@ from relevance.export.__main__ import Options, _checked
 from relevance.export.folder import export
 from relevance.model.build import build
 from relevance.model.store import save
-from relevance.scorer import Scorer
+from relevance.predict.scorer import Scorer
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from small_sweep import record, sweep
+from small_sweep import record, small_cell, sweep
 
 from relevance import predictions
 
@@ -24,8 +24,6 @@ START = 90  # seconds the server may take
 @pytest.fixture(scope="module")
 def cell(tmp_path_factory, backbones) -> dict:
     """A trained mhp cell of a decoder: its record and the rows it was tested on."""
-    from conftest import small_cell
-
     config = small_cell(tmp_path_factory.mktemp("served"), backbones, "llm", "mhp")
     assert sweep(replace(config, probes=False)) == 0
     outputs = Path(config.outputs)

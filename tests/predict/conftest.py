@@ -8,13 +8,13 @@ from stand_in import Lengths
 
 from relevance.commands import main
 from relevance.config import Config
-from relevance.predict import predict
+from relevance.predict.__main__ import predict
 
 
 @pytest.fixture
 def cells(tmp_path, monkeypatch):
     """Three model folders for the stand-in."""
-    monkeypatch.setitem(sys.modules, "relevance.scorer", SimpleNamespace(Scorer=Lengths))
+    monkeypatch.setitem(sys.modules, "relevance.predict.scorer", SimpleNamespace(Scorer=Lengths))
     monkeypatch.setattr(Lengths, "seen", [], raising=False)
     monkeypatch.setattr(Lengths, "config", Config())
     for shift in range(3):

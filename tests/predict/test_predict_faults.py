@@ -79,7 +79,7 @@ def test_a_file_that_changes_between_the_readings_is_an_error(tmp_path, run, cel
             super().__init__(folder, device)
             source.write_text(source.read_text() + source.read_text().splitlines()[-1] + "\n")
 
-    monkeypatch.setitem(sys.modules, "relevance.scorer", SimpleNamespace(Scorer=Appending))
+    monkeypatch.setitem(sys.modules, "relevance.predict.scorer", SimpleNamespace(Scorer=Appending))
     _, err, code = run(f"cells={cells[0]}", f"input={source}", f"output={output}")
     assert (code, output.exists()) == (2, False)
     assert "changed as it was scored (50 rows, then 51)" in err

@@ -125,7 +125,7 @@ def test_rows_of_tasks_a_cell_never_saw_are_told_once(tmp_path, run, cells, monk
 
 def test_help_tells_of_ties_and_imports_nothing_heavy():
     probe = (
-        "import sys; sys.argv = ['predict', '--help']; from relevance.predict import predict; predict(); "
+        "import sys; sys.argv = ['predict', '--help']; from relevance.predict.__main__ import predict; predict(); "
         "print([name for name in ('torch', 'mlflow', 'pyarrow', 'pandas') if name in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout

@@ -15,8 +15,8 @@ from relevance import predictions
 from relevance.commands import main
 from relevance.config import Save
 from relevance.errors import UserError
-from relevance.predict import predict
-from relevance.scorer import Scorer
+from relevance.predict.__main__ import predict
+from relevance.predict.scorer import Scorer
 from relevance.trained import model_folder
 
 

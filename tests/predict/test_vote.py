@@ -1,6 +1,6 @@
 import numpy as np
 
-from relevance.vote import vote
+from relevance.predict.vote import vote
 
 
 def voted(*labels):

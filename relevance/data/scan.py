@@ -1,6 +1,6 @@
 """The first look at a file of pairs, before anything is scored: what it holds and which rows are at fault.
 
-pairs.csv → Survey(schema={task, left, right, label, note}, tasks=[44,998, 0, ...], labelled=1,200, faults=(...))
+pairs.csv → Scan(schema={task, left, right, label, note}, tasks=[44,998, 0, ...], labelled=1,200, faults=(...))
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ from relevance.tasks import TASK_NAMES
 
 
 @dataclass(frozen=True)
-class Survey:
+class Scan:
     """A file as a whole; 8 bytes for each row at fault are all that grows with it."""
 
     schema: pa.Schema  # of the rows that can be scored
@@ -31,9 +31,9 @@ class Survey:
         return int(self.tasks.sum())
 
 
-def survey(chunks: Iterable[Chunk]) -> Survey:
+def scan(chunks: Iterable[Chunk]) -> Scan:
     """What the chunks of a file hold in all; raises what reading them raises."""
-    found = Survey(pa.schema([]), np.zeros(len(TASK_NAMES), np.int64), 0, (), "")
+    found = Scan(pa.schema([]), np.zeros(len(TASK_NAMES), np.int64), 0, (), "")
     for chunk in chunks:
         found = replace(found, faults=_known([*found.faults, *chunk.faults]), counted=chunk.loaded.counted)
         if len(chunk.table):  # the columns of other chunks may be made up of nulls
@@ -41,7 +41,7 @@ def survey(chunks: Iterable[Chunk]) -> Survey:
     return found
 
 
-def _more(found: Survey, table: pa.Table) -> Survey:
+def _more(found: Scan, table: pa.Table) -> Scan:
     tasks = np.bincount(task_codes(table["task"]), minlength=len(TASK_NAMES))
     labelled = len(table) - table[LABEL].null_count if LABEL in table.column_names else 0
     schema = union(found.schema, table.schema)

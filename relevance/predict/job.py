@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from relevance.data import faults, pairs
 from relevance.data.chunks import LABEL, NEEDED, Chunk, chunks
+from relevance.data.scan import Scan, scan
 from relevance.data.schema import having
-from relevance.data.survey import Survey, survey
 from relevance.data.writers import writable
 from relevance.errors import UserError
 from relevance.predictions import PROBABILITIES, SCHEMA
@@ -46,13 +46,13 @@ class Job:
         cells = having(read.table, SHOWN, len(read.rows)).select(SHOWN)
         return faults.listed(str(self.input), chunk.faults, cells, read.rows)
 
-    def survey(self) -> Survey:
+    def scan(self) -> Scan:
         """The first look; raises UserError for what cannot be scored or written."""
         pairs.ours(self.columns, "columns")
         writable(self.output)
         if self.output.resolve() == self.input.resolve():
             raise UserError(f"output={self.output}: is the input; name another file")
-        found = survey(self.chunks())
+        found = scan(self.chunks())
         taken = [name for name in ADDED.names if name in found.schema.names]
         if taken:
             raise UserError(

@@ -16,17 +16,17 @@ from tqdm import tqdm
 from relevance.commands import say
 from relevance.config import Config, Mix
 from relevance.data import faults
+from relevance.data.scan import Scan
 from relevance.data.schema import fitted
-from relevance.data.survey import Survey
 from relevance.data.writers import Writer, whole
 from relevance.errors import UserError
-from relevance.job import ADDED, SHOWN, Job
-from relevance.tally import Tally
+from relevance.predict.job import ADDED, SHOWN, Job
+from relevance.predict.tally import Tally
+from relevance.predict.vote import TIE, vote
 from relevance.tasks import TASK_NAMES
-from relevance.vote import TIE, vote
 
 if TYPE_CHECKING:
-    from relevance.scorer import Scorer
+    from relevance.predict.scorer import Scorer
 
 
 def score_file(job: Job, folders: list[Path], device: str | None) -> Tally:
@@ -34,7 +34,7 @@ def score_file(job: Job, folders: list[Path], device: str | None) -> Tally:
 
     Raises UserError for what cannot be read, scored or written; what stood at the output then stays.
     """
-    found = job.survey()
+    found = job.scan()
     for note in _notes(job, found, len(folders)):
         say(note)
     with ExitStack() as files:
@@ -50,7 +50,7 @@ def score_file(job: Job, folders: list[Path], device: str | None) -> Tally:
     return tally
 
 
-def _scored(job: Job, found: Survey, scorers: list["Scorer"], output: Writer, aside: Writer | None) -> Tally:
+def _scored(job: Job, found: Scan, scorers: list["Scorer"], output: Writer, aside: Writer | None) -> Tally:
     tally, rows = Tally(), 0
     with tqdm(total=found.rows * len(scorers), unit="row", disable=None) as bar:
         for chunk in job.chunks():
@@ -73,8 +73,8 @@ def _with(table: pa.Table, p: np.ndarray, predicted: np.ndarray) -> pa.Table:
     return table
 
 
-def _opened(folders: list[Path], device: str | None, found: Survey) -> list["Scorer"]:
-    from relevance.scorer import Scorer  # takes torch along; bad rows are told before it is loaded
+def _opened(folders: list[Path], device: str | None, found: Scan) -> list["Scorer"]:
+    from relevance.predict.scorer import Scorer  # takes torch along; bad rows are told before it is loaded
 
     scorers = [Scorer(folder, device) for folder in folders]
     for folder, scorer in zip(folders, scorers, strict=True):
@@ -83,14 +83,14 @@ def _opened(folders: list[Path], device: str | None, found: Survey) -> list["Sco
     return scorers
 
 
-def _untrained(folder: Path, config: Config, found: Survey) -> Iterator[str]:
+def _untrained(folder: Path, config: Config, found: Scan) -> Iterator[str]:
     mix = config.task_mix
     others = [TASK_NAMES[k] for k in np.flatnonzero(found.tasks) if TASK_NAMES[k] != mix.task]
     if mix.kind is Mix.single and others:
         yield f"{folder}: was trained on {mix.task} alone; scored all the same: {', '.join(others)}"
 
 
-def _notes(job: Job, found: Survey, cells: int) -> Iterator[str]:
+def _notes(job: Job, found: Scan, cells: int) -> Iterator[str]:
     if found.faults:
         bad = len(faults.faulty(found.faults))
         kinds = ", ".join(f"{fault.problem} {len(fault.rows):,}" for fault in found.faults)

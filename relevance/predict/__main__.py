@@ -49,8 +49,8 @@ def predict() -> None:
         return
     options = _checked(parse(Options, words))
     folders = _folders(options)
-    from relevance.job import Job
-    from relevance.scoring import score_file
+    from relevance.predict.job import Job
+    from relevance.predict.scoring import score_file
 
     quarantine = options.on_bad_row is OnBadRow.quarantine
     job = Job(Path(options.input), Path(options.output), options.columns, quarantine, options.chunk)
