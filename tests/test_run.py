@@ -23,6 +23,8 @@ def command(*words: str) -> subprocess.CompletedProcess:
         ("relevance.report", "--help"),
         ("relevance.data", "--help"),
         ("relevance.pretrain", "--help"),
+        ("relevance.predict", "--help"),
+        ("relevance.export", "--help"),
     ],
 )
 def test_help_is_fast_because_it_imports_nothing_heavy(words):
