@@ -20,7 +20,7 @@ from relevance.model.module import RelevanceModule
 from relevance.model.store import save
 from relevance.probes import probe
 from relevance.tracking import Run
-from relevance.training import HALF, Pace, quiet, restore_best, trainer_of
+from relevance.training import Pace, quiet, restore_best, trainer_of
 
 DEFAULT_THREADS = torch.get_num_threads()  # before any cell asked for another number
 
@@ -41,8 +41,6 @@ def train_cell(cell: Cell, run: Run) -> Trained:
     started, config = time.perf_counter(), cell.config
     work = _begin(cell, run)
     network, tokenizer = build(config)
-    if config.trainer.precision == HALF:
-        network.halve()
     say(f"  {weights.spoken(network)}")
     data = pairs_module(config, cell.rows, tokenizer, cell.backbone_digest)
     module, pace = RelevanceModule(network, config), Pace()
@@ -57,9 +55,8 @@ def train_cell(cell: Cell, run: Run) -> Trained:
         save(network, tokenizer, config, asdict(data.template), work / "model")
         run.model(work / "model")
     _settle(work, cell.folder)
-    found |= {"train/rows": pace.rows, "train/rows_per_second": pace.rows / max(pace.seconds, 1e-9)}
+    found |= {**pace.metrics(), **weights.sizes(network), **weights.gates(network), **weights.peak_memory()}
     found |= {"epochs": trainer.current_epoch, "truncated_share": data.examples.tokens.truncated}
-    found |= {**weights.sizes(network), **weights.gates(network), **weights.peak_memory()}
     found["seconds"] = time.perf_counter() - started
     run.log(found, trainer.global_step)
     return Trained(found, collapsed)
@@ -102,6 +99,7 @@ def settings(cell: Cell) -> dict[str, object]:
         "max_epochs": c.trainer.max_epochs,
         "step_rows": c.train.step_rows,
         "precision": c.trainer.precision,
+        "probes": c.probes,
         "threads": threads(c),
         "data_digest": cell.data_digest[:16],
     }

@@ -6,6 +6,7 @@ task_mix=temperature task_mix.temperature=0 → "task_mix.temperature=0: must be
 from dataclasses import replace
 
 from relevance.config import (
+    HALF,
     Config,
     DataConfig,
     Mix,
@@ -21,7 +22,7 @@ from relevance.config import (
 from relevance.errors import UserError
 from relevance.tasks import TASK_NAMES
 
-PRECISIONS = ("32-true", "bf16-mixed", "bf16-true")
+PRECISIONS = ("32-true", "bf16-mixed", HALF)
 
 
 def validate(config: Config) -> Config:

@@ -124,6 +124,9 @@ class TrainConfig:
     task_weights: dict[str, float] = field(default_factory=dict)
 
 
+HALF = "bf16-true"  # of trainer.precision: trunk and private layers in bfloat16, heads in float32
+
+
 @dataclass
 class TrainerConfig:
     """Arguments of lightning.Trainer, passed on as they are."""

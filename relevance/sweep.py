@@ -67,8 +67,10 @@ def _announce(name: str, cells: list[Cell], done: dict[str, Any], store: Store) 
 
 def _since(cell: Cell, run: Any) -> str:
     """What differs from the time the finished cell ran and could matter, though it is no part of the question."""
-    now = {"code commit": commit()["git_commit"][:8], "threads": str(threads(cell.config))}
-    then = {"code commit": run.data.tags.get("git_commit", "")[:8], "threads": run.data.params.get("threads", "")}
+    params = {"threads": str(threads(cell.config)), "probes": str(cell.config.probes)}
+    now = {"code commit": commit()["git_commit"][:8], **params}
+    then = {"code commit": run.data.tags.get("git_commit", "")[:8]}
+    then |= {key: run.data.params.get(key, "") for key in params}
     differing = [f"{key} {then[key] or 'unknown'} then, {now[key]} now" for key in now if now[key] != then[key]]
     return f" ({'; '.join(differing)}; rerun=true trains it anew)" if differing else ""
 

@@ -1,4 +1,4 @@
-"""Sweeps and cells as MLflow runs: the only file that imports mlflow.
+"""Sweeps and cells as MLflow runs: the only file that logs to mlflow (served.py is run by it).
 
 sweep "sweep-1f0c9a2e" (parent run, artifact cells.json) → "llm-mhp-joint-s0" (child run: tags, metrics, artifacts)
 """

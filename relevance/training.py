@@ -13,11 +13,10 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers.logger import Logger
 
 from relevance.commands import say
-from relevance.config import Config
+from relevance.config import HALF, Config
 from relevance.model.module import RelevanceModule
 from relevance.tracking import Run
 
-HALF = "bf16-true"  # of trunk and private layers, by us: Lightning's would round the heads too
 MONITOR = "validation/macro_accuracy"
 
 
@@ -49,6 +48,9 @@ class Pace(Callback):
     def __init__(self) -> None:
         self.rows, self.seconds, self.started = 0, 0.0, 0.0
 
+    def metrics(self) -> dict[str, float]:
+        return {"train/rows": self.rows, "train/rows_per_second": self.rows / max(self.seconds, 1e-9)}
+
     def on_train_batch_start(self, trainer, module, step, index) -> None:
         self.started = time.perf_counter()
 
@@ -61,7 +63,7 @@ def trainer_of(config: Config, work: Path, run: Run, pace: Pace) -> L.Trainer:
     """The Trainer of one cell, which keeps its files in `work` and ends no run."""
     arguments = {key: value for key, value in asdict(config.trainer).items() if value is not None}
     if config.trainer.precision == HALF:
-        arguments["precision"] = "32-true"
+        arguments["precision"] = "32-true"  # the network is so already; Lightning's would round its heads too
     best = ModelCheckpoint(
         work / "checkpoints", monitor=MONITOR, mode="max", save_weights_only=True, save_on_train_epoch_end=False
     )

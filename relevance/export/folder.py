@@ -58,6 +58,7 @@ def export(model: Path, task: str, form: str, output: Path) -> Exported:
 
 def _write(model: Path, task: str, form: str, output: Path) -> float:
     network, config = load(model)
+    network.float()  # trainer.precision=bf16-true kept its trunk in bfloat16
     tokenizer = pretrained.tokenizer(model / "tokenizer", config.model)
     template = Template(**json.loads((model / "template.json").read_text()))
     how = recipe(tokenizer, template)

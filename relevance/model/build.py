@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from relevance.config import Config, Family, PrivateKind
+from relevance.config import HALF, Config, Family, PrivateKind
 from relevance.errors import UserError, first_line
 from relevance.model import backbone, pretrained
 from relevance.model.architectures import attention_targets, blocks
@@ -35,13 +35,15 @@ def build(config: Config, saved: Path | None = None) -> tuple[Network, object]:
     try:
         private = attach(trunk, config, inputs)
         trunk = _with_lora(trunk, config) if model.lora.r else trunk
-        network = Network(trunk, heads.to(inputs["input_ids"].device), private, positions=model.family is Family.llm)
-        _try(network, inputs, last)
+        network = Network(trunk, heads, private, positions=model.family is Family.llm)
+        _try(network.to(inputs["input_ids"].device), inputs, last)
     except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
         raise UserError(
             f"model.backbone={model.backbone}: {classifier.config.model_type} cannot run {_words(config)} "
             f"({type(error).__name__}: {first_line(error)}); choose another routing or backbone"
         ) from error
+    if config.trainer.precision == HALF:
+        network.halve()
     return network.train(), tokenizer  # from_pretrained leaves dropout off
 
 

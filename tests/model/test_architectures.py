@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from networks import LENGTHS, MIXED, awake, batch
 from torch.nn import functional
 
 from relevance.config import Config, Family, LoraConfig, ModelConfig, PrivateConfig, PrivateKind, RoutingConfig
@@ -16,8 +17,6 @@ from relevance.model.network import Network
 from relevance.model.store import load, save
 from relevance.survey.small import ARCHITECTURES, DECODERS, ENCODERS, small
 
-MIXED = [(0, 0, 2), (3, 2, 4), (5, 4, 6)]  # of equal size: with a cache, or cut along the wrong dimension, they err
-LENGTHS = [9, 3, 7, 9, 2, 5]  # longer than the windows of mistral, gemma and modernbert
 ALL = [*ENCODERS, *DECODERS]
 
 
@@ -51,23 +50,6 @@ def network(config: Config) -> Network:
     return build(config)[0].eval()
 
 
-def awake(net: Network) -> Network:
-    """The same network, every trained weight moved from where it starts."""
-    torch.manual_seed(5)
-    with torch.no_grad():
-        for parameter in net.parameters():
-            if parameter.requires_grad:
-                parameter.add_(0.2 * torch.randn_like(parameter))
-    return net
-
-
-def batch() -> dict[str, torch.Tensor]:
-    generator = torch.Generator().manual_seed(7)
-    ids = torch.randint(5, 200, (len(LENGTHS), max(LENGTHS)), generator=generator)
-    mask = (torch.arange(max(LENGTHS)) < torch.tensor(LENGTHS)[:, None]).long()
-    return {"input_ids": ids * mask, "attention_mask": mask}
-
-
 def without_dropout(net: Network) -> None:
     """Rates to zero, wherever they stand: as a module or as a number of an attention."""
     for module in net.modules():
@@ -98,6 +80,17 @@ def test_private_layers_start_as_if_they_were_not_there(folders, architecture):
         net = network(cell(folders, architecture, kind))
         net.heads.load_state_dict(plain.heads.state_dict())
         assert torch.equal(net(batch(), MIXED), plain(batch(), MIXED)), kind
+
+
+@pytest.mark.parametrize("architecture", ALL)
+def test_new_private_layers_leave_the_identity_gently(folders, architecture):
+    """A step of a ten-thousandth: a norm behind what was silenced would make a whole block's output of it."""
+    net = network(cell(folders, architecture, "inserted"))
+    before = net(batch(), MIXED)
+    with torch.no_grad():
+        for parameter in net.private.parameters():
+            parameter.add_(1e-4 * torch.randn_like(parameter))
+    assert 0 < (net(batch(), MIXED) - before).norm() < 0.05 * before.norm()
 
 
 @pytest.mark.parametrize("architecture", ALL)

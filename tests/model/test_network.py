@@ -1,8 +1,8 @@
-"""Routing on real architectures: identity at the start, isolation of tasks, padding, saving."""
+"""The network of a cell: heads as transformers has them, pooling, what trains, what is saved."""
 
 import pytest
 import torch
-from torch.nn import functional
+from networks import MIXED, awake, batch
 
 from relevance.config import Config, Family, LoraConfig, ModelConfig, PrivateConfig, RoutingConfig
 from relevance.errors import UserError
@@ -12,11 +12,6 @@ from relevance.model.store import load, save
 from relevance.tasks import TASK_NAMES
 
 KINDS = ("llm", "ce", "bert")
-MIXED = [
-    (0, 0, 2),
-    (3, 2, 4),
-    (5, 4, 6),
-]  # slices of equal size: a cut along the wrong dimension would go unseen
 
 
 def config(backbones, kind: str, routing: str = "mhp") -> Config:
@@ -34,31 +29,6 @@ def network(backbones, kind: str, routing: str = "mhp") -> Network:
     return build(config(backbones, kind, routing))[0].eval()
 
 
-def awake(net: Network) -> Network:
-    """The same network with private layers, gates, heads and adapters that have moved from where they start."""
-    torch.manual_seed(5)
-    with torch.no_grad():
-        for parameter in net.parameters():
-            if parameter.requires_grad:
-                parameter.add_(0.3 * torch.randn_like(parameter))
-    return net
-
-
-def batch(rows: int = 6, length: int = 6) -> dict[str, torch.Tensor]:
-    """Rows of unequal length, as many rows as places: a cut of the wrong dimension would still fit."""
-    generator = torch.Generator().manual_seed(7)
-    ids = torch.randint(5, 200, (rows, length), generator=generator)
-    mask = (torch.arange(length) < torch.tensor([6, 3, 5, 6, 2, 4])[:rows, None]).long()
-    return {"input_ids": ids * mask, "attention_mask": mask}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_new_private_layers_leave_the_logits_of_mh_as_they_were(backbones, kind):
-    without, inside = network(backbones, kind, "mh"), network(backbones, kind, "mhp")
-    inside.heads.load_state_dict(without.heads.state_dict())
-    assert torch.equal(without(batch(), MIXED), inside(batch(), MIXED))
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_private_layers_that_moved_change_the_logits(backbones, kind):
     net = awake(network(backbones, kind))
@@ -70,38 +40,6 @@ def test_private_layers_that_moved_change_the_logits(backbones, kind):
 def test_gates_only_where_a_block_cannot_start_at_the_identity(backbones, kind):
     gates = network(backbones, kind).parts()["gates"]
     assert len(gates) == (2 * len(TASK_NAMES) if kind == "bert" else 0)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_batch_of_one_task_puts_no_gradient_into_another_task(backbones, kind):
-    net = awake(network(backbones, kind))
-    functional.cross_entropy(net(batch(), [(3, 0, 6)]), torch.tensor([0, 1, 2, 0, 1, 2])).backward()
-    for task in range(len(TASK_NAMES)):
-        own = [*net.heads[task].parameters(), *net.private.branches[task].parameters()]
-        touched = [p.grad is not None and bool(p.grad.any()) for p in own]
-        assert any(touched) == (task == 3)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_row_does_not_feel_the_rows_beside_it(backbones, kind):
-    net, whole = awake(network(backbones, kind)), batch()
-    together = net(whole, MIXED)
-    for task, a, b in MIXED:
-        for row in range(a, b):
-            alone = {name: tensor[row : row + 1] for name, tensor in whole.items()}
-            assert torch.allclose(net(alone, [(task, 0, 1)])[0], together[row], atol=1e-5)
-
-
-@pytest.mark.parametrize("kind", ["llm", "gpt2"])  # gpt2 has absolute positions: it errs unless the mask gives them
-def test_a_decoder_does_not_feel_the_side_of_the_padding(backbones, kind):
-    net, right = awake(network(backbones, kind)), batch()
-    shifts = [int(n) for n in right["input_ids"].shape[1] - right["attention_mask"].sum(1)]
-    left = {
-        name: torch.stack([row.roll(by) for row, by in zip(tensor, shifts, strict=True)])
-        for name, tensor in right.items()
-    }
-    assert not torch.equal(left["attention_mask"], right["attention_mask"])
-    assert torch.allclose(net(left, MIXED), net(right, MIXED), atol=1e-5)
 
 
 def test_a_decoder_pools_a_last_token_that_is_the_pad_token(backbones):
@@ -137,6 +75,25 @@ def test_saved_and_loaded_logits_are_equal(backbones, kind, routing, tmp_path):
     assert torch.equal(again(batch(), MIXED), expected)
     assert restored == settings
     assert not [path for path in tmp_path.rglob("*") if path.suffix in (".bin", ".pt", ".pkl")]
+
+
+def test_an_architecture_without_a_classifier_gets_a_plain_head_on_its_last_token(tmp_path):
+    """OLMoE is a decoder for which transformers has no sequence classifier."""
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+    from relevance.model.backbone import EMBEDDED
+
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    made = AutoConfig.for_model("olmoe", vocab_size=4096, num_experts=4, num_experts_per_tok=2, pad_token_id=0, **sizes)
+    AutoModel.from_config(made).save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(EMBEDDED / "llm").save_pretrained(tmp_path)
+    model = ModelConfig("llm", Family.llm, str(tmp_path), lora=LoraConfig(r=4, targets="attention"))
+    net = build(Config(model=model, routing=RoutingConfig("mh", heads=True)))[0].eval()
+    whole = batch()
+    before = net(whole, MIXED)
+    whole["input_ids"][1, 2] = 9  # the last of row 1, which is three tokens long
+    changed = (net(whole, MIXED) - before).abs().amax(1) > 1e-6
+    assert changed.tolist() == [False, True, False, False, False, False]
 
 
 def test_lora_trains_adapters_heads_and_private_layers_only(backbones):

@@ -94,10 +94,11 @@ def test_layers_that_share_one_block_are_refused_with_what_was_asked(tmp_path):
         build(Config(model=model(tmp_path), routing=RoutingConfig("mh", heads=True)))
 
 
-def test_more_private_layers_than_the_backbone_has_blocks_are_refused():
-    routing = RoutingConfig("mhp", heads=True, private=PrivateConfig(PrivateKind.top, 9))
-    with pytest.raises(UserError, match="layers=9: kind=top takes blocks of the backbone, which has 4"):
-        build(Config(model=model(EMBEDDED / "ce"), routing=routing))
+@pytest.mark.parametrize(("name", "kind", "layers", "most"), [("ce", "top", 5, 4), ("llm", "lora", 4, 3)])
+def test_more_private_layers_than_the_backbone_has_blocks_are_refused(name, kind, layers, most):
+    routing = RoutingConfig("mhp", heads=True, private=PrivateConfig(PrivateKind(kind), layers))
+    with pytest.raises(UserError, match=f"kind={kind} takes blocks of the backbone, which has 4; give at most {most}"):
+        build(Config(model=model(EMBEDDED / name, name), routing=routing))
 
 
 @pytest.mark.parametrize(("width", "fits"), [(16, True), (12, False), (32, False)])

@@ -26,10 +26,11 @@ def attach(trunk: PreTrainedModel, config: Config, inputs: dict[str, torch.Tenso
     if not private.layers:
         return None
     stack = blocks(trunk)
-    if private.kind in (PrivateKind.top, PrivateKind.lora) and private.layers > len(stack):
+    most = {PrivateKind.top: len(stack), PrivateKind.lora: len(stack) - 1}.get(private.kind, private.layers)
+    if private.layers > most:  # one block at least keeps the shared adapters of kind=lora
         raise UserError(
             f"routing.private.layers={private.layers}: kind={private.kind} takes blocks of the backbone, "
-            f"which has {len(stack)}; give at most that many"
+            f"which has {len(stack)}; give at most {most}"
         )
     match private.kind:
         case PrivateKind.top:
