@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help grid report ui test lint backbones clean
+.PHONY: help grid report ui test lint backbones backbone-table clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ lint: $(READY)  ## check style
 
 backbones: $(READY)  ## pretrain the three embedded backbones again (about 50 minutes on two cores)
 	$(BIN)/python -m relevance.pretrain
+
+backbone-table: $(READY)  ## 20 architectures under every routing: multirun_reports/backbones.md (minutes)
+	$(BIN)/python -m relevance.survey
 
 clean:  ## remove runs, caches and new reports; keep .venv
 	rm -rf outputs mlflow.db multirun .pytest_cache .ruff_cache

@@ -25,6 +25,7 @@ def command(*words: str) -> subprocess.CompletedProcess:
         ("relevance.pretrain", "--help"),
         ("relevance.predict", "--help"),
         ("relevance.export", "--help"),
+        ("relevance.survey", "--help"),
     ],
 )
 def test_help_is_fast_because_it_imports_nothing_heavy(words):

@@ -20,7 +20,7 @@ from relevance.model.network import Network
 
 OWN_PARTS = ("heads", "private")  # beside the trunk
 WEIGHTS = "model.safetensors"
-DIGEST = "trunk/backbone.sha256"  # of the frozen backbone an adapter was trained on
+DIGEST = "trunk/backbone.txt"  # sha256 of the frozen backbone an adapter was trained on
 
 
 def save(network: Network, tokenizer, config: Config, template: dict, folder: Path) -> None:

@@ -1,0 +1,93 @@
+"""What came of the cells → multirun_reports/backbones.md, two tables and what failed; another section of it is kept.
+
+| qwen3 | llm | mhp | 1.10 → 0.52 | yes | yes | 0 | 0 / 160,064 | 2,048 / 2,048 | ... |
+"""
+
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+
+from relevance.provenance import commit, versions
+from relevance.report.tables import NONE, bullets, count, escape, table
+from relevance.survey.cell import Cell
+from relevance.survey.check import Outcome
+from relevance.survey.work import Found
+
+REAL_SIZES = "## Real sizes"  # made by relevance.survey.speed
+PARTS = {"trunk": ("trunk",), "adapters": ("adapters",), "private": ("private", "gates"), "heads": ("heads",)}
+CHECKS = ["loss in nats", "saves", "reloads", "logits differ by"]
+INTRODUCTION = (
+    "Backbones of random weights at small size (width 32, 3 blocks), made from the config classes of transformers. A "
+    "cell fits when the loss over its 160 training pairs falls; logits are compared over a mixed batch of all tasks, "
+    "between the trained network and the one read back. Parameters are trainable / total."
+)
+
+
+def page(found: Found, command: str) -> str:
+    """The text of the file without its section on real sizes."""
+    names = ("torch", "transformers", "peft", "lightning")
+    used = ", ".join(f"{name} {versions()[name]}" for name in names)
+    made = f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()['git_commit'][:8] or 'unknown'}, {used}"
+    routings = [([cell.routing], cell) for cell in found.by_routing]
+    kinds = [([cell.kind.value, found.outcomes[cell].start], cell) for cell in found.by_kind]
+    blocks = [
+        "# Backbones under every routing",
+        f"    {command}",
+        f"{INTRODUCTION} Made on {made}, in {found.seconds:,.0f} s on one thread.",
+        f"{found.counted}.",
+        bullets([_failure(cell, found.outcomes[cell]) for cell in found.failed]),
+        "## Routings",
+        _table(routings, ["routing"], found),
+        "## Kinds of private layers",
+        "Under `mhp`, two layers each; start says what makes the network answer, at first, as it would without them.",
+        _table(kinds, ["kind", "start"], found),
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def kept(path: Path) -> str:
+    """The section on real sizes of an earlier file, "" where there is none."""
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    at = text.find(REAL_SIZES)
+    return "" if at < 0 else "\n" + text[at:]
+
+
+def write(path: Path, text: str) -> None:
+    """Write whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(text, encoding="utf-8", newline="\n")
+    temporary.replace(path)
+
+
+def _table(lines: list[tuple[list[str], Cell]], more: list[str], found: Found) -> str:
+    header = ["architecture", "family", *more, *CHECKS, *PARTS]
+    body = []
+    for words, cell in lines:
+        outcome = found.outcomes[cell]
+        sizes = [_size(outcome, parts) for parts in PARTS.values()]
+        named = [cell.architecture, cell.family.value, *(word or NONE for word in words)]
+        body.append([*named, *_checks(outcome), *sizes])
+    return table(header, body, left=2 + len(more))
+
+
+def _checks(outcome: Outcome) -> list[str]:
+    """A cell for each step; the one that failed says so, those behind it were not tried."""
+    told = [
+        f"{outcome.before:.3f} → {outcome.after:.3f}",
+        f"{outcome.size / 1000:,.0f} kB",
+        "yes",
+        f"{outcome.difference:.1g}",
+    ]
+    untold = ["failed", NONE, NONE, NONE] if outcome.reason else []
+    return [*told[: outcome.done], *untold[: len(told) - outcome.done]]
+
+
+def _size(outcome: Outcome, parts: tuple[str, ...]) -> str:
+    trained, total = (sum(outcome.sizes.get(part, (0, 0))[at] for part in parts) for at in range(2))
+    return f"{count(trained)} / {count(total)}" if total else NONE
+
+
+def _failure(cell: Cell, outcome: Outcome) -> str:
+    loss = "" if math.isnan(outcome.after) else f" (loss {outcome.before:.3f} → {outcome.after:.3f})"
+    return f"{cell.architecture} {cell.routing} {cell.kind} failed{loss}: {escape(outcome.reason)}"

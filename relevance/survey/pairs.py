@@ -1,0 +1,53 @@
+"""Generated pairs, tokenized for one backbone and routing, as the data a cell trains on.
+
+160 rows: query_item 67, item_item 28, item_type 28, query_type 22, query_query 9, type_type 6; all of them to train on
+"""
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch.nn import functional
+
+from relevance.config import Config, Family
+from relevance.data.batches import Examples, MicroBatch, collate
+from relevance.data.generate import generate
+from relevance.data.module import PairsModule
+from relevance.data.tokens import Template, encode
+from relevance.model.network import Network
+from relevance.scores import task_codes
+from relevance.tasks import TASK_NAMES
+
+ROWS, SEED = 160, 0
+EACH = 2  # rows of each task in a mixed batch
+
+
+def table() -> pa.Table:
+    """The pairs of every cell, their labels without noise."""
+    return generate(ROWS, SEED, noise=0.0)
+
+
+def module(config: Config, rows: pa.Table, tokenizer) -> PairsModule:
+    """All of `rows` as the training split of a cell, the task named in the text where the routing says so."""
+    template = Template(config.routing.prefix, config.model.family is Family.ce, config.model.max_length)
+    tokens = encode(rows, tokenizer, template)
+    segments = "token_type_ids" in tokenizer.model_input_names
+    weights, labels = np.ones(len(rows)), rows["label"].to_numpy()
+    examples = Examples(tokens, task_codes(rows["task"]), labels, weights, tokenizer.pad_token_id, segments)
+    return PairsModule(config, tokenizer, template, examples, {"train": np.arange(len(rows))})
+
+
+@torch.no_grad()
+def loss(network: Network, data: PairsModule) -> float:
+    """Mean cross-entropy in nats over the training rows, dropout off."""
+    network.eval()
+    losses = [
+        functional.cross_entropy(network(micro.inputs, micro.slices), micro.labels, reduction="none")
+        for micro in data.scoring("train")
+    ]
+    return float(torch.cat(losses).mean())
+
+
+def mixed(examples: Examples) -> MicroBatch:
+    """One batch with the first rows of all six tasks."""
+    first = [np.flatnonzero(examples.task == task)[:EACH] for task in range(len(TASK_NAMES))]
+    return collate(examples, np.concatenate(first))
