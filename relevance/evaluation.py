@@ -44,9 +44,16 @@ def tag_collapsed(scores: Scores, rows: Path, run: Run) -> str:
 
 
 def logits(trainer: L.Trainer, module: RelevanceModule, loader) -> tuple[np.ndarray, np.ndarray]:
-    """Row ids [n] and logits [n, 3] of every row the loader holds."""
+    """Row ids [n] and logits [n, 3] of every row the loader holds; FloatingPointError where some are no numbers."""
     parts = trainer.predict(module, loader)
-    return torch.cat([rows for rows, _ in parts]).numpy(), torch.cat([scores for _, scores in parts]).numpy()
+    rows, found = torch.cat([rows for rows, _ in parts]), torch.cat([scores for _, scores in parts])
+    wrong = rows[~found.isfinite().all(dim=1)].tolist()
+    if wrong:
+        raise FloatingPointError(
+            f"logits are not finite on {len(wrong):,} of {len(rows):,} rows, {wrong[:8]} among them; lower model.lr, "
+            "lengthen train.warmup, or set trainer.precision=32-true"
+        )
+    return rows.numpy(), found.numpy()
 
 
 def _softmax(given: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from small_sweep import ROUTINGS, record, sweep
+from small_sweep import ROUTINGS, record, runs, sweep
 
 from relevance import predictions
 from relevance.config import (
@@ -19,6 +19,7 @@ from relevance.config import (
     TrainConfig,
     TrainerConfig,
 )
+from relevance.model.module import RelevanceModule
 from relevance.scores import logged, score_predictions
 from relevance.tracking import Store
 
@@ -68,7 +69,19 @@ def test_a_loss_that_is_not_finite_fails_the_cell_with_its_step(place):
     config = place()
     wild = replace(config, model=replace(config.model, lr=1e30, head_lr=1e30), train=TrainConfig(clip=0, warmup=0))
     assert sweep(wild) == 1
-    assert "loss is nan at step" in record(wild).cells[0].reason
+    assert "loss is nan, gradient_norm is nan at step 1, rows [" in record(wild).cells[0].reason
+    store = Store(wild.tracking_uri, wild.experiment, Path(wild.outputs))
+    told = store.text(runs(wild)[0], "traceback.txt").split("rows of the step: [")[1]
+    assert len(told.split("]")[0].split(",")) == 108  # the last step's; the line for people names eight of them
+
+
+def test_logits_that_are_no_numbers_fail_the_cell_instead_of_being_scored(place, monkeypatch):
+    """The last step may ruin the weights, with no step after it to see the loss."""
+    monkeypatch.setattr(RelevanceModule, "_check", lambda *_: None)
+    config = place()
+    wild = replace(config, model=replace(config.model, lr=1e30, head_lr=1e30), train=TrainConfig(clip=0, warmup=0))
+    assert sweep(wild) == 1
+    assert "FloatingPointError: logits are not finite on 23 of 23 rows" in record(wild).cells[0].reason
 
 
 def test_a_cell_stopped_before_its_first_validation_keeps_its_last_weights_and_says_so(place, capsys):

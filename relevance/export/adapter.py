@@ -50,7 +50,7 @@ def write_adapter(network: Network, config: Config, task: str, folder: Path) -> 
 def _base(config: Config, head: nn.Module):
     """The classifier as a reader will load it: the backbone's weights and a head that the adapter replaces."""
     return AutoModelForSequenceClassification.from_pretrained(
-        backbone.folder(config.model.backbone), config=head.config, dtype="float32"
+        backbone.folder(config.model.backbone), config=head.config, dtype="float32", use_safetensors=True
     )
 
 

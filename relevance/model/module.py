@@ -39,11 +39,11 @@ class RelevanceModule(L.LightningModule):
             loss = self._loss(micro) / total
             self.manual_backward(loss)
             losses.append(loss.detach())
-        self._check(torch.stack(losses).sum(), step)
-        norm = self._clip(optimizer)
+        found = {"loss": torch.stack(losses).sum(), "gradient_norm": self._clip(optimizer)}
+        self._check(found, step)
         optimizer.step()
         scheduler.step()
-        self.log_dict({"train/loss": torch.stack(losses).sum(), "train/gradient_norm": norm})
+        self.log_dict({f"train/{name}": value for name, value in found.items()})
 
     def validation_step(self, micro: Any, index: int) -> None:
         right = self._logits(micro).argmax(-1) == micro.labels
@@ -88,13 +88,16 @@ class RelevanceModule(L.LightningModule):
     def _loss(self, micro: Any) -> torch.Tensor:
         return (functional.cross_entropy(self._logits(micro), micro.labels, reduction="none") * micro.weights).sum()
 
-    def _check(self, loss: torch.Tensor, step: list) -> None:
-        if not torch.isfinite(loss):
+    def _check(self, found: dict[str, torch.Tensor], step: list) -> None:
+        wrong = [f"{name} is {value.item()}" for name, value in found.items() if not torch.isfinite(value)]
+        if wrong:
             rows = torch.cat([micro.rows for micro in step]).tolist()
-            raise FloatingPointError(
-                f"loss is {loss.item()} at step {self.global_step}, rows {rows[:8]} and {max(0, len(rows) - 8)} more; "
+            error = FloatingPointError(
+                f"{', '.join(wrong)} at step {self.global_step}, rows {rows[:8]} and {max(0, len(rows) - 8)} more; "
                 "lower model.lr, lengthen train.warmup, or set trainer.precision=32-true"
             )
+            error.add_note(f"rows of the step: {rows}")  # all of them, for the traceback that is kept
+            raise error
 
     def _clip(self, optimizer: Any) -> torch.Tensor:
         limit = self.config.train.clip or float("inf")

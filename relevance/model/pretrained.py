@@ -106,9 +106,8 @@ def classifier(path: Path, model: ModelConfig, pad: int, weights: bool = True):
 
 
 def _loaded(maker, path: Path, model: ModelConfig, config: PretrainedConfig, code: dict):
-    network, loading = maker.from_pretrained(
-        path, config=config, dtype="float32", output_loading_info=True, **quantized.arguments(model), **code
-    )
+    how = {"dtype": "float32", "use_safetensors": True, **quantized.arguments(model), **code}
+    network, loading = maker.from_pretrained(path, config=config, output_loading_info=True, **how)
     body = network.base_model_prefix + "." if maker is not AutoModel else ""
     missing = sorted(k for k in loading["missing_keys"] if k.startswith(body) and "pooler." not in k)
     if missing:

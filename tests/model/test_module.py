@@ -1,5 +1,7 @@
 """The optimiser step: the same whatever way its rows were cut, with the rates and weights the config states."""
 
+import json
+
 import lightning as L
 import numpy as np
 import pytest
@@ -71,6 +73,14 @@ def test_a_step_has_one_gradient_however_it_was_cut(backbones, kind):
 def test_the_gradient_is_clipped_to_its_norm(backbones):
     assert gradient(settings(backbones, clip=0), step(50)).norm() > 0.02
     assert gradient(settings(backbones, clip=0.01), step(50)).norm() == pytest.approx(0.01, rel=1e-3)
+
+
+def test_a_gradient_that_is_not_finite_stops_the_step_before_the_weights_move(backbones, monkeypatch):
+    monkeypatch.setattr(torch.optim.SGD, "step", lambda *_: pytest.fail("the weights moved"))
+    monkeypatch.setattr(RelevanceModule, "_clip", lambda *_: torch.tensor(torch.inf))
+    with pytest.raises(FloatingPointError, match=r"^gradient_norm is inf at step 0, rows .* and 0 more; lower") as end:
+        gradient(settings(backbones), step(10_000))
+    assert sorted(json.loads(end.value.__notes__[0].removeprefix("rows of the step: "))) == list(range(8))
 
 
 def test_a_row_of_weight_two_counts_as_two_rows(backbones):
