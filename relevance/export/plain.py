@@ -28,7 +28,7 @@ def plain(network: Network, config: Config, task: str) -> PreTrainedModel:
     """
     head = head_of(network, task)
     own, depth = config.routing.private, head.config.get_text_config().num_hidden_layers
-    check(network, config)
+    admit(network, config)
     trunk = network.trunk.merge_and_unload() if config.model.lora.r else network.trunk
     name, prefix = blocks_name(trunk), head.base_model_prefix
     state = {f"{prefix}.{key}": tensor for key, tensor in trunk.state_dict().items()}
@@ -51,7 +51,7 @@ def head_of(network: Network, task: str) -> PreTrainedModel:
     return network.heads[TASK_INDEX[task] if len(network.heads) > 1 else 0].classifier
 
 
-def check(network: Network, config: Config) -> None:
+def admit(network: Network, config: Config) -> None:
     """UserError where no ordinary model computes what the network does."""
     kind = f"routing.private.kind={config.routing.private.kind}"
     if isinstance(network.heads[0].classifier, Plain):

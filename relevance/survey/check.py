@@ -1,6 +1,6 @@
-"""One cell of the survey, checked: it fits, saves, reloads and gives equal logits, in that order.
+"""One cell of the survey, checked: it fits, saves, reloads, gives equal logits and exports, in that order.
 
-Cell("qwen3", "mhp", …) → Outcome(done=4, before=1.14, after=1.02, size=2_513_000, difference=0.0, reason="")
+Cell("qwen3", "mhp", …) → Outcome(done=5, before=1.14, after=1.02, size=2_513_000, difference=0.0, exported=2e-06)
 """
 
 import math
@@ -11,7 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 import torch
 
+from relevance.config import Config
 from relevance.errors import UserError, first_line
+from relevance.export.folder import export
+from relevance.export.plain import admit
 from relevance.model.build import build
 from relevance.model.network import Network
 from relevance.model.store import load, save
@@ -20,7 +23,8 @@ from relevance.survey.cell import Cell, settings
 from relevance.survey.fit import fit
 from relevance.survey.start import start
 
-STEPS = ("fits", "saves", "reloads", "equal logits")
+STEPS = ("fits", "saves", "reloads", "equal logits", "exports")
+TASK = "item_type"  # whose slice is exported
 PLAIN = frozenset((".safetensors", ".json", ".yaml", ".txt", ".model", ".jinja"))  # nothing that runs when it is read
 CARD = "README.md"  # peft writes one beside an adapter
 
@@ -41,6 +45,8 @@ class Outcome:
     after: float = math.nan
     size: float = math.nan  # of the model folder, bytes
     difference: float = math.nan  # the largest between two logits
+    exported: float = math.nan  # the same, of the plain Hugging Face folder
+    refused: str = ""  # why there is no such folder
 
 
 def check(cell: Cell, backbone: Path, rows: pa.Table, steps: int, folder: Path) -> Outcome:
@@ -77,6 +83,19 @@ def _taken(found: Outcome, cell: Cell, backbone: Path, rows: pa.Table, steps: in
     found.difference = _difference(network, again, pairs.mixed(data.examples))
     _expect(found.difference == 0, f"logits differ by up to {found.difference:.3g}")
     yield
+    found.refused = _refusal(again, config)
+    if not found.refused:
+        found.exported = export(folder, TASK, "merged", folder / "exported").difference
+    yield
+
+
+def _refusal(network: Network, config: Config) -> str:
+    """Why no ordinary folder can hold the network, "" where one can."""
+    try:
+        admit(network, config)
+    except UserError as error:
+        return first_line(error)
+    return ""
 
 
 @torch.no_grad()

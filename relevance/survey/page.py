@@ -4,6 +4,7 @@
 """
 
 import math
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from relevance.survey.work import Found
 
 REAL_SIZES = "## Real sizes"  # made by relevance.survey.speed
 PARTS = {"trunk": ("trunk",), "adapters": ("adapters",), "private": ("private", "gates"), "heads": ("heads",)}
-CHECKS = ["loss in nats", "saves", "reloads", "logits differ by"]
+CHECKS = ["loss in nats", "saves", "reloads", "logits differ by", "exported by"]
 INTRODUCTION = (
     "Backbones of random weights at small size (width 32, 3 blocks), made from the config classes of transformers. A "
     "cell fits when the loss over its 160 training pairs falls; logits are compared over a mixed batch of all tasks, "
-    "between the trained network and the one read back. Parameters are trainable / total."
+    "between the trained network and the one read back, and over three pairs between it and one task's slice, exported "
+    "as a plain Hugging Face folder (its LoRA merged). Parameters are trainable / total."
 )
 
 
@@ -35,7 +37,7 @@ def page(found: Found, command: str) -> str:
         f"    {command}",
         f"{INTRODUCTION} Made on {made}, in {found.seconds:,.0f} s on one thread.",
         f"{found.counted}.",
-        bullets([_failure(cell, found.outcomes[cell]) for cell in found.failed]),
+        bullets([*(_failure(cell, found.outcomes[cell]) for cell in found.failed), *_refusals(found)]),
         "## Routings",
         _table(routings, ["routing"], found),
         "## Kinds of private layers",
@@ -78,14 +80,21 @@ def _checks(outcome: Outcome) -> list[str]:
         f"{outcome.size / 1000:,.0f} kB",
         "yes",
         f"{outcome.difference:.1g}",
+        "refused" if outcome.refused else f"{outcome.exported:.1g}",
     ]
-    untold = ["failed", NONE, NONE, NONE] if outcome.reason else []
+    untold = ["failed", NONE, NONE, NONE, NONE] if outcome.reason else []
     return [*told[: outcome.done], *untold[: len(told) - outcome.done]]
 
 
 def _size(outcome: Outcome, parts: tuple[str, ...]) -> str:
     trained, total = (sum(outcome.sizes.get(part, (0, 0))[at] for part in parts) for at in range(2))
     return f"{count(trained)} / {count(total)}" if total else NONE
+
+
+def _refusals(found: Found) -> list[str]:
+    """Each reason why cells cannot be exported, and how many have it."""
+    reasons = Counter(outcome.refused for outcome in found.outcomes.values() if outcome.refused)
+    return [f"export refused ({n} of {len(found.outcomes)} cells): {escape(reason)}" for reason, n in reasons.items()]
 
 
 def _failure(cell: Cell, outcome: Outcome) -> str:

@@ -53,7 +53,9 @@ def small(kind: str, folder: Path) -> Path:
     """Make the folder of a small backbone of architecture `kind`; returns it."""
     import torch
     from transformers import AutoConfig, AutoModel, AutoTokenizer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # of writing a file of some kilobytes
     tokenizer = AutoTokenizer.from_pretrained(EMBEDDED / ("ce" if kind in ENCODERS else "llm"))
     names = ("pad", "bos", "eos", "cls", "sep")
     special = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in names}

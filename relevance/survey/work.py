@@ -34,11 +34,13 @@ class Found:
 
     @property
     def counted(self) -> str:
-        """ "140 cells: 140 fit, 140 save, 139 reload, 139 give equal logits; 1 failed"."""
-        words = ("fit", "save", "reload", "give equal logits")
+        """ "140 cells: 140 fit, 140 save, 139 reload, 139 give equal logits, 125 export, 14 cannot; 1 failed"."""
+        words = ("fit", "save", "reload", "give equal logits", "export")
         done = [sum(outcome.done > step for outcome in self.outcomes.values()) for step in range(len(STEPS))]
+        refused = sum(bool(outcome.refused) for outcome in self.outcomes.values())
+        done[-1] -= refused
         steps = ", ".join(f"{n} {word}" for n, word in zip(done, words, strict=True))
-        return f"{len(self.outcomes)} cells: {steps}; {len(self.failed)} failed"
+        return f"{len(self.outcomes)} cells: {steps}, {refused} cannot; {len(self.failed)} failed"
 
 
 def surveyed(architectures: list[str], routings: list[str], kinds: list[PrivateKind], steps: int) -> Found:
