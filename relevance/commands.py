@@ -6,7 +6,7 @@
 import difflib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from omegaconf import DictConfig, OmegaConf
@@ -31,6 +31,13 @@ def parse(schema: type[Options], words: list[str]) -> Options:
         raise UserError(_explain(error, base)) from error
     except YAMLError as error:
         raise UserError(f"arguments {words}: {' '.join(str(error).split())}; close brackets and quotes") from error
+
+
+def among(key: str, asked: list[str], known: Iterable[str]) -> None:
+    """UserError where the list `asked` for is empty or names what is not known."""
+    unknown = [name for name in asked if name not in known]
+    if unknown or not asked:
+        raise UserError(f"{key}={unknown or asked}: available: {', '.join(known)}")
 
 
 def say(*lines: str) -> None:

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from relevance.commands import describe, main, parse
+from relevance.commands import among, describe, main, parse
 from relevance.config import PrivateKind
 from relevance.errors import UserError
 from relevance.survey.conf import routings
@@ -38,24 +38,20 @@ def survey() -> None:
         return
     options = parse(Options, words)
     _validate(options)
-    from relevance.survey.page import kept, page, write
+    from relevance.survey.page import page, sections, write
     from relevance.survey.work import surveyed
 
     found = surveyed(options.architectures, options.routings, options.kinds, options.steps)
     output = Path(options.output)
-    write(output, page(found, shlex.join(["python", "-m", "relevance.survey", *words])) + kept(output))
+    write(output, page(found, shlex.join(["python", "-m", "relevance.survey", *words])) + sections(output)[1])
     print(f"{found.counted}\n{output}")
     sys.exit(1 if found.failed else 0)
 
 
 def _validate(options: Options) -> None:
-    for key, asked, known in (
-        ("architectures", options.architectures, ARCHITECTURES),
-        ("routings", options.routings, routings()),
-    ):
-        unknown = [name for name in asked if name not in known]
-        if unknown or not asked:
-            raise UserError(f"{key}={unknown or asked}: available: {', '.join(known)}")
+    among("architectures", options.architectures, ARCHITECTURES)
+    among("routings", options.routings, routings())
+    among("kinds", options.kinds, list(PrivateKind))
     if options.steps < 1:
         raise UserError(f"steps={options.steps}: must be 1 or more")
 

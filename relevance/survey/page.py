@@ -27,15 +27,12 @@ INTRODUCTION = (
 
 def page(found: Found, command: str) -> str:
     """The text of the file without its section on real sizes."""
-    names = ("torch", "transformers", "peft", "lightning")
-    used = ", ".join(f"{name} {versions()[name]}" for name in names)
-    made = f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()['git_commit'][:8] or 'unknown'}, {used}"
     routings = [([cell.routing], cell) for cell in found.by_routing]
     kinds = [([cell.kind.value, found.outcomes[cell].start], cell) for cell in found.by_kind]
     blocks = [
         "# Backbones under every routing",
         f"    {command}",
-        f"{INTRODUCTION} Made on {made}, in {found.seconds:,.0f} s on one thread.",
+        f"{INTRODUCTION} Made on {made()}, in {found.seconds:,.0f} s on one thread.",
         f"{found.counted}.",
         bullets([*(_failure(cell, found.outcomes[cell]) for cell in found.failed), *_refusals(found)]),
         "## Routings",
@@ -44,21 +41,28 @@ def page(found: Found, command: str) -> str:
         "Under `mhp`, two layers each; start says what makes the network answer, at first, as it would without them.",
         _table(kinds, ["kind", "start"], found),
     ]
-    return "\n\n".join(block for block in blocks if block) + "\n"
+    return "\n\n".join(block for block in blocks if block) + "\n\n"
 
 
-def kept(path: Path) -> str:
-    """The section on real sizes of an earlier file, "" where there is none."""
+def made() -> str:
+    """ "2026-11-24, commit 6965684c, torch 2.13.0, ..."."""
+    used = ", ".join(f"{name} {versions()[name]}" for name in ("torch", "transformers", "peft", "lightning"))
+    changed = " with uncommitted changes" if commit()["git_dirty"] == "true" else ""
+    return f"{datetime.now(UTC):%Y-%m-%d}, commit {commit()['git_commit'][:8] or 'unknown'}{changed}, {used}"
+
+
+def sections(path: Path) -> tuple[str, str]:
+    """An earlier file in two: what `page` wrote, and the section on real sizes; "" for what is not there."""
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    at = text.find(REAL_SIZES)
-    return "" if at < 0 else "\n" + text[at:]
+    first, heading, second = text.partition(REAL_SIZES)
+    return first, heading + second
 
 
 def write(path: Path, text: str) -> None:
     """Write whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8", newline="\n")
+    temporary.write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
     temporary.replace(path)
 
 

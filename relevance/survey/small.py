@@ -51,6 +51,11 @@ ARCHITECTURES = {**ENCODERS, **DECODERS}
 
 def small(kind: str, folder: Path) -> Path:
     """Make the folder of a small backbone of architecture `kind`; returns it."""
+    return made(kind, {**SIZE, **ARCHITECTURES[kind]}, folder)
+
+
+def made(kind: str, sizes: dict[str, Any], folder: Path) -> Path:
+    """Make the folder of a backbone of architecture `kind` with these settings of its config; returns it."""
     import torch
     from transformers import AutoConfig, AutoModel, AutoTokenizer
     from transformers.utils import logging
@@ -59,7 +64,7 @@ def small(kind: str, folder: Path) -> Path:
     tokenizer = AutoTokenizer.from_pretrained(EMBEDDED / ("ce" if kind in ENCODERS else "llm"))
     names = ("pad", "bos", "eos", "cls", "sep")
     special = {f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in names}
-    config = AutoConfig.for_model(kind, vocab_size=len(tokenizer), **special, **SIZE, **ARCHITECTURES[kind])
+    config = AutoConfig.for_model(kind, **{"vocab_size": len(tokenizer), **special, **sizes})
     torch.manual_seed(0)
     AutoModel.from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
