@@ -4,10 +4,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help grid report ui test lint backbones backbone-table clean
+.PHONY: help grid report ui test lint backbones backbone-table real-sizes clean
 
 help:  ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -37,6 +37,9 @@ backbones: $(READY)  ## pretrain the three embedded backbones again (about 50 mi
 
 backbone-table: $(READY)  ## 20 architectures under every routing: multirun_reports/backbones.md (minutes)
 	$(BIN)/python -m relevance.survey
+
+real-sizes: $(READY)  ## two backbones of real size on a CUDA device, into the same file
+	$(BIN)/python -m relevance.survey.speed
 
 clean:  ## remove runs, caches and new reports; keep .venv
 	rm -rf outputs mlflow.db multirun .pytest_cache .ruff_cache

@@ -26,6 +26,7 @@ def command(*words: str) -> subprocess.CompletedProcess:
         ("relevance.predict", "--help"),
         ("relevance.export", "--help"),
         ("relevance.survey", "--help"),
+        ("relevance.survey.speed", "--help"),
     ],
 )
 def test_help_is_fast_because_it_imports_nothing_heavy(words):
