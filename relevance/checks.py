@@ -3,12 +3,13 @@
 task_mix=temperature task_mix.temperature=0 → "task_mix.temperature=0: must be above 0"
 """
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from relevance.config import (
     HALF,
     Config,
     DataConfig,
+    LoraConfig,
     Mix,
     MixConfig,
     ModelConfig,
@@ -62,7 +63,6 @@ def _model_checks(c: Config) -> list[tuple[bool, str]]:
             "choose another group (backbones=small) or give model.backbone=<hub id or local folder>",
         ),
         (model.max_length < 8, f"model.max_length={model.max_length}: a pair needs at least 8 tokens"),
-        (model.lora.r < 0, f"model.lora.r={model.lora.r}: must be 0 (no adapter) or more"),
         (
             any(not 0 < rate < float("inf") for rate in (model.lr, model.head_lr, model.private_lr, model.gate_lr)),
             f"model.lr={model.lr} head_lr={model.head_lr} private_lr={model.private_lr} gate_lr={model.gate_lr}: "
@@ -72,11 +72,28 @@ def _model_checks(c: Config) -> list[tuple[bool, str]]:
             model.attn_implementation not in (None, "eager", "sdpa"),
             f"model.attn_implementation={model.attn_implementation}: use eager, sdpa or null",
         ),
-        (
-            not model.lora.r and (model.lora.use_dora or model.lora.use_rslora or model.load_in_4bit),
-            "model.lora.use_dora, use_rslora, model.load_in_4bit: need an adapter; give model.lora.r=16",
-        ),
+        *_lora_checks(model),
         *_private_checks(c.routing, model),
+    ]
+
+
+def _lora_checks(model: ModelConfig) -> list[tuple[bool, str]]:
+    lora = model.lora
+    changed = [key for key, value in asdict(LoraConfig()).items() if key != "r" and value != getattr(lora, key)]
+    listed = isinstance(lora.targets, list) and lora.targets and all(isinstance(name, str) for name in lora.targets)
+    return [
+        (lora.r < 0, f"model.lora.r={lora.r}: must be 0 (no adapter) or more"),
+        (
+            not lora.r and (changed or model.load_in_4bit),
+            f"model={model.name} {', '.join([f'model.lora.{key}' for key in changed] or ['model.load_in_4bit'])}: "
+            "needs an adapter; give model.lora.r=16",
+        ),
+        (not 0 < lora.alpha < float("inf"), f"model.lora.alpha={lora.alpha}: must be above 0"),
+        (not 0 <= lora.dropout < 1, f"model.lora.dropout={lora.dropout}: must be in [0, 1)"),
+        (
+            lora.targets not in ("attention", "all-linear") and not listed,
+            f"model.lora.targets={lora.targets}: use attention, all-linear, or a list of module names [q_proj,v_proj]",
+        ),
     ]
 
 

@@ -81,7 +81,7 @@ class ModelConfig:
     load_in_4bit: bool = False  # QLoRA: the frozen trunk in 4 bits (arXiv 2305.14314); CUDA and bitsandbytes only
     lr: float = 5e-4  # of the body: adapters (llm) or every backbone weight (ce)
     head_lr: float = 1e-3
-    private_lr: float = 1e-3
+    private_lr: float = 1e-3  # of private blocks; adapters of routing.private.kind=lora learn at lr
     gate_lr: float = 1e-2  # of the gates of post-norm private layers
 
 
@@ -90,7 +90,7 @@ class PrivateConfig:
     kind: PrivateKind = PrivateKind.inserted  # new | top blocks copied | LoRA on the top | one set for all
     layers: int = 0  # private layers per task; 0: none
     width: int | None = None  # of new blocks; null: the backbone's own
-    lr_factor: float = 1.0  # times model.private_lr
+    lr_factor: float = 1.0  # times model.private_lr, of kind=lora times model.lr
 
 
 @dataclass

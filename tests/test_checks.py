@@ -89,7 +89,20 @@ LLM = ModelConfig(name="llm", backbone="embedded:llm", lora=LoraConfig(r=8))
             PrivateConfig(layers=2),
             "copies of 4-bit blocks cannot be trained",
         ),
-        (replace(LLM, lora=LoraConfig(use_dora=True)), PrivateConfig(), "need an adapter; give model.lora.r=16"),
+        (
+            replace(LLM, lora=LoraConfig(use_dora=True)),
+            PrivateConfig(),
+            "lora.use_dora: needs an adapter; give model.lora.r",
+        ),
+        (replace(LLM, lora=LoraConfig(), load_in_4bit=True), PrivateConfig(), "load_in_4bit: needs an adapter; give"),
+        (replace(LLM, lora=LoraConfig(8, alpha=0.0)), PrivateConfig(), "alpha=0.0: must be above 0"),
+        (replace(LLM, lora=LoraConfig(8, dropout=1.0)), PrivateConfig(), r"dropout=1.0: must be in \[0, 1\)"),
+        (
+            replace(LLM, lora=LoraConfig(8, targets="some")),
+            PrivateConfig(),
+            "targets=some: use attention, all-linear, or",
+        ),
+        (replace(LLM, lora=LoraConfig(8, targets=[])), PrivateConfig(), r"targets=\[\]: use attention, all-linear, or"),
         (replace(LLM, attn_implementation="magic"), PrivateConfig(), "use eager, sdpa or null"),
     ],
 )

@@ -91,13 +91,19 @@ def output_norms(block: nn.Module) -> dict[str, nn.Module]:
     return found if found.keys() & MLP_NORMS else {}
 
 
-def attention_targets(backbone: nn.Module) -> list[str]:
-    """Names of the attention's linear layers, for LoRA; UserError where none has a known name."""
-    found = sorted({name.rsplit(".", 1)[-1] for name, _ in backbone.named_modules()} & ATTENTION)
-    if not found:
+def adapter_targets(backbone: nn.Module, wanted: str | list[str]) -> str | list[str]:
+    """model.lora.targets as peft takes it; UserError where a name, or every known one, is not in the backbone."""
+    if wanted == "all-linear":
+        return wanted
+    last = {name.rsplit(".", 1)[-1] for name in linears(backbone)}
+    if wanted != "attention":
+        if absent := [name for name in wanted if name not in last]:
+            raise UserError(f"model.lora.targets: no linear layer is called {absent}; there are {sorted(last)}")
+        return wanted
+    if not (found := sorted(last & ATTENTION)):
         raise UserError(
             f"model.lora.targets=attention: {type(backbone).__name__} names its attention layers in no way "
-            "known here; give a list of module names or all-linear"
+            f"known here; give a list of {sorted(last)}, or all-linear"
         )
     return found
 

@@ -27,19 +27,24 @@ class Network(nn.Module):
         heads: Slices | None = None,
     ) -> torch.Tensor:
         """Logits [B, 3] in float32. `branches` and `heads` send rows through those of other tasks (probes)."""
-        mask, extra = inputs["attention_mask"], {}
-        if self.private is not None:
-            self.private.slices = branches or slices
-        if self.positions:
-            # from the mask, so that the side of the padding changes nothing
-            extra = {"position_ids": (mask.cumsum(-1) - 1).clamp(min=0), "use_cache": False}
-        hidden = self.trunk(**inputs, **extra).last_hidden_state
+        mask, hidden = inputs["attention_mask"], self.states(inputs, branches or slices)
         # heads, logits and loss are in float32 whatever trainer.precision is
         with torch.autocast(hidden.device.type, enabled=False):
             hidden = hidden.float()
             if len(self.heads) == 1:
                 return self.heads[0](hidden, mask)
             return torch.cat([self.heads[task](hidden[a:b], mask[a:b]) for task, a, b in heads or slices])
+
+    def states(self, inputs: dict[str, torch.Tensor], slices: Slices) -> torch.Tensor:
+        """Hidden states [B, T, H] of trunk and private layers."""
+        if self.private is not None:
+            self.private.slices = slices
+        extra = {}
+        if self.positions:
+            # from the mask, so that the side of the padding changes nothing
+            places = inputs["attention_mask"].cumsum(-1) - 1
+            extra = {"position_ids": places.clamp(min=0), "use_cache": False}
+        return self.trunk(**inputs, **extra).last_hidden_state
 
     def halve(self) -> None:
         """Keep trunk and private layers in bfloat16; heads stay in float32."""

@@ -94,7 +94,7 @@ def classifier(path: Path, model: ModelConfig, pad: int, weights: bool = True):
     config.get_text_config().use_cache = False
     logging.set_verbosity_error()  # that the head is new is no news here; what else is missing is checked below
     logging.disable_progress_bar()
-    known = config.model_type in CLASSIFIERS or model.trust_remote_code
+    known = _has_classifier(config)
     maker = AutoModelForSequenceClassification if known else AutoModel
     attention = model.attn_implementation or attention_of(config)
     code = {"trust_remote_code": model.trust_remote_code, "attn_implementation": attention}
@@ -105,9 +105,22 @@ def classifier(path: Path, model: ModelConfig, pad: int, weights: bool = True):
     return network if known else Plain(network, last=model.family is Family.llm)
 
 
+def _has_classifier(config: PretrainedConfig) -> bool:
+    """Whether there is a sequence classifier of the architecture, in transformers or in the backbone's own code."""
+    if type(config).__module__.startswith("transformers_modules"):
+        return AutoModelForSequenceClassification.__name__ in config.auto_map
+    return config.model_type in CLASSIFIERS
+
+
 def _loaded(maker, path: Path, model: ModelConfig, config: PretrainedConfig, code: dict):
     how = {"dtype": "float32", "use_safetensors": True, **quantized.arguments(model), **code}
-    network, loading = maker.from_pretrained(path, config=config, output_loading_info=True, **how)
+    try:
+        network, loading = maker.from_pretrained(path, config=config, output_loading_info=True, **how)
+    except OSError as error:
+        raise UserError(
+            f"model.backbone={model.backbone}: no weights that can be read ({first_line(error)}); its folder needs "
+            "model.safetensors, or its parts and their index"
+        ) from error
     body = network.base_model_prefix + "." if maker is not AutoModel else ""
     missing = sorted(k for k in loading["missing_keys"] if k.startswith(body) and "pooler." not in k)
     if missing:

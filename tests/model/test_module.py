@@ -37,6 +37,7 @@ def settings(backbones, kind="ce", **train) -> Config:
             head_lr=2e-3,
             private_lr=3e-3,
             gate_lr=4e-3,
+            max_length=64,
         ),
         routing=RoutingConfig("mhp", heads=True, private=PrivateConfig(layers=1)),
         train=TrainConfig(**train),

@@ -19,7 +19,7 @@ def config(backbones, kind: str, routing: str = "mhp") -> Config:
     lora = LoraConfig(r=4 if kind == "llm" else 0)
     layers = 2 if routing == "mhp" else 0
     return Config(
-        model=ModelConfig(name=kind, family=family, backbone=str(backbones[kind]), lora=lora),
+        model=ModelConfig(name=kind, family=family, backbone=str(backbones[kind]), lora=lora, max_length=64),
         routing=RoutingConfig(routing, heads=routing != "none", private=PrivateConfig(layers=layers)),
     )
 
