@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import lightning as L
@@ -52,7 +52,7 @@ def train_cell(cell: Cell, run: Run) -> Trained:
     if config.probes:
         found |= probe(trainer, module, data, cell.rows, logits)
     if config.save is Save.all:
-        save(network, tokenizer, config, asdict(data.template), work / "model")
+        save(network, tokenizer, config, data.reading.written(), work / "model")
         run.model(work / "model")
     _settle(work, cell.folder)
     found |= {**pace.metrics(), **weights.sizes(network), **weights.gates(network), **weights.peak_memory()}

@@ -46,6 +46,12 @@ def folder_of(uri: str, experiment: str, outputs: Path, run_id: str) -> Path:
     tags, name = found[0].data.tags, found[0].info.run_name
     if tags.get("kind") != "cell":
         raise UserError(f"{run_id}: is the run of {name}, a sweep and not a cell; give the run id of one of its cells")
+    best = _newest(store.runs("tags.kind = 'cell'"))[tags["fingerprint"]].info.run_id
+    if best != run_id:
+        raise UserError(
+            f"{run_id}: {found[0].info.status}, and what its cell {name} keeps is of its run {best}; give that one, or "
+            "serve this one from MLflow where it finished (mlflow models serve -m runs:/…/model)"
+        )
     return cell_folder(outputs, tags["fingerprint"])
 
 

@@ -23,10 +23,13 @@ class ServedCell(PythonModel):
     """Scores every row or none: what cannot be scored is answered with a 400 that names the rows."""
 
     def load_context(self, context) -> None:
-        self.scorer = Scorer(Path(context.artifacts["model"]))
+        # MLflow runs this file of the model's before it asks for anything: who serves a model trusts its code
+        self.scorer = Scorer(Path(context.artifacts["model"]), trust_remote_code=True)
+        heads = self.scorer.config.routing.heads
+        self.tasks = self.scorer.reading.tasks if heads else TASK_NAMES  # a head of its own is of use once trained
 
     def predict(self, context, model_input: pd.DataFrame) -> pd.DataFrame:
-        _check(model_input)
+        _check(model_input, self.tasks)
         columns = {name: pa.chunked_array([pa.array(model_input[name], pa.string())]) for name in COLUMNS}
         probabilities = self.scorer.probabilities(pa.table(columns))
         found = pd.DataFrame(probabilities.astype("float64"), columns=list(PROBABILITIES))
@@ -34,9 +37,9 @@ class ServedCell(PythonModel):
         return found
 
 
-def _check(rows: pd.DataFrame) -> None:
-    known = rows["task"].map(lambda value: isinstance(value, str) and value in TASK_NAMES)
-    problems = [_said(rows, rows.index[~known], "task", f"unknown task; available: {', '.join(TASK_NAMES)}")]
+def _check(rows: pd.DataFrame, tasks: tuple[str, ...]) -> None:
+    known = rows["task"].map(lambda value: isinstance(value, str) and value in tasks)
+    problems = [_said(rows, rows.index[~known], "task", f"unknown task; available: {', '.join(tasks)}")]
     for side in ("left", "right"):
         text = rows[side].map(lambda value: isinstance(value, str) and bool(value.strip()))
         problems.append(_said(rows, rows.index[~text], side, f"{side} is no text or empty; give the text"))

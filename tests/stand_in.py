@@ -9,6 +9,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from relevance.config import Config
+from relevance.data.reading import Reading
+from relevance.data.tokens import Template
+from relevance.tasks import TASK_NAMES
 
 KINDS = ("parquet", "csv", "tsv", "jsonl")
 
@@ -18,8 +21,9 @@ class Lengths:
 
     seen: list[int]
     config = Config()
+    reading = Reading(Template(False, True, 128), TASK_NAMES)
 
-    def __init__(self, folder, device):
+    def __init__(self, folder, device, trust_remote_code):
         self.shift = int(folder.name)
 
     def probabilities(self, table, tell):

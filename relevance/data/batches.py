@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch.utils.data import Dataset, Sampler
 
 from relevance.config import MixConfig
 from relevance.data.mixing import epoch
-from relevance.data.tokens import Tokens
+from relevance.data.tokens import Template, Tokens, encode, segments
+from relevance.scores import task_codes
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,15 @@ class MicroBatch:
     rows: torch.Tensor  # [B] row ids
     labels: torch.Tensor  # [B]
     weights: torch.Tensor  # [B]
+
+
+def unlabelled(table: pa.Table, tokenizer, template: Template) -> Examples:
+    """The pairs of `table` (columns task, left, right) to be scored; their labels and weights are 0."""
+    none = np.zeros(len(table), np.int8)
+    shown = segments(tokenizer, template)
+    return Examples(
+        encode(table, tokenizer, template), task_codes(table["task"]), none, none, tokenizer.pad_token_id, shown
+    )
 
 
 def cut(lengths: np.ndarray, budget: int) -> list[np.ndarray]:

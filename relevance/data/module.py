@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader
 from relevance.config import Config, Family
 from relevance.data.batches import Examples, ScoreDataset, StepDataset, Steps
 from relevance.data.mixing import members
-from relevance.data.tokens import Template, Tokens, tokens
+from relevance.data.reading import Reading
+from relevance.data.tokens import Template, Tokens, segments, tokens
 from relevance.errors import UserError
 from relevance.tasks import SPLITS, TASK_NAMES
 
@@ -24,6 +25,12 @@ class PairsModule(L.LightningDataModule):
         super().__init__()
         self.config, self.tokenizer, self.template = config, tokenizer, template
         self.examples, self.rows = examples, rows
+
+    @property
+    def reading(self) -> Reading:
+        """What a reader of the trained model has to know of its pairs."""
+        known = np.unique(self.examples.task[self.rows["train"]])
+        return Reading(self.template, tuple(TASK_NAMES[task] for task in known))
 
     def train_dataloader(self) -> DataLoader:
         train, seed = self.config.train, self.config.seed
@@ -57,7 +64,7 @@ def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsM
     for name, part in parts.items():
         if not len(part):
             raise UserError(f"task_mix={config.task_mix.name}: no {name} rows in {rows}; choose another mix or split")
-    examples = _examples(config, table, task, ids, tokenizer)
+    examples = _examples(config, table, task, ids, tokenizer, template)
     if not examples.weight[parts["train"]].any():
         raise UserError(
             f"{rows}: every training row of task_mix={config.task_mix.name} weighs 0; give some of them a weight "
@@ -66,13 +73,13 @@ def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsM
     return PairsModule(config, tokenizer, template, examples, parts)
 
 
-def _examples(config: Config, table: pa.Table, task: np.ndarray, ids: Tokens, tokenizer) -> Examples:
+def _examples(config: Config, table: pa.Table, task: np.ndarray, ids: Tokens, tokenizer, template) -> Examples:
     label = table["label"].to_numpy()
     weight = table["weight"].to_numpy() if "weight" in table.column_names else np.ones(len(task))
     of_task = np.array([config.train.task_weights.get(name, 1.0) for name in TASK_NAMES])
     of_label = np.array(config.train.class_weights or [1.0, 1.0, 1.0])
-    segments = "token_type_ids" in tokenizer.model_input_names
-    return Examples(ids, task, label, weight * of_task[task] * of_label[label], tokenizer.pad_token_id, segments)
+    shown = segments(tokenizer, template)
+    return Examples(ids, task, label, weight * of_task[task] * of_label[label], tokenizer.pad_token_id, shown)
 
 
 def _checked(asked: int, most: int) -> int:

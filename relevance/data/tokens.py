@@ -106,7 +106,12 @@ def recipe(tokenizer, template: Template) -> dict[str, object]:
     frame = _pair_frame(tokenizer) if template.pair else _line_frame(tokenizer)
     texts = [f"{TASKS[name].words}:" for name in TASK_NAMES]
     prefixes = dict(zip(TASK_NAMES, _encode(tokenizer, texts), strict=True)) if template.prefix else {}
-    return {**asdict(frame), "prefix": prefixes, "max_length": template.max_length}
+    return {**asdict(frame), "prefix": prefixes, "max_length": template.max_length, "pad": tokenizer.pad_token_id}
+
+
+def segments(tokenizer, template: Template) -> bool:
+    """Whether the backbone is told by token_type_ids which text is the right one, as BERT was in its pretraining."""
+    return template.pair and "token_type_ids" in tokenizer.model_input_names
 
 
 def _write(table: pa.Table, tokenizer, template: Template, folder: Path) -> None:

@@ -2,9 +2,10 @@
 
 python -m relevance.export cell=RUN_ID|FOLDER output=FOLDER [task=query_item] [form=adapter]
 
-task    one task, or all (output then holds a folder per task)
+task    one task, or all that the cell was trained on (output then holds a folder per task)
 form    merged: AutoModelForSequenceClassification, LoRA merged, private layers as ordinary blocks;
         adapter: as peft keeps it, beside the frozen backbone
+trust_remote_code  run code that came with the cell's backbone, where it was trained with model.trust_remote_code=true
 
 Each folder is read back and its logits compared with the cell's; they may differ by 1e-4 at most.
 """
@@ -27,6 +28,7 @@ class Options:
     cell: str | None = None
     output: str | None = None
     task: str = "all"
+    trust_remote_code: bool = False
     form: str = "merged"
     tracking_uri: str = "sqlite:///mlflow.db"
     experiment: str = "relevance"
@@ -46,10 +48,21 @@ def export() -> None:
     from relevance.training import quiet
 
     quiet()
-    for task in TASK_NAMES if options.task == "all" else (options.task,):
-        folder = Path(options.output) / task if options.task == "all" else Path(options.output)
-        done = write(model, task, options.form, folder)
-        say(f"{done.folder}: {options.form}, logits differ from the cell's by at most {done.difference:.1e}")
+    for task, folder in _folders(options, model).items():
+        done = write(model, task, options.form, folder, options.trust_remote_code)
+        say(f"{done.folder}: {options.form}, logits differ by at most {done.difference:.1e} from the cell's in float32")
+
+
+def _folders(options: Options, model: Path) -> dict[str, Path]:
+    """Where each task asked for goes."""
+    from relevance.data.reading import Reading
+
+    reading, output = Reading.of(model), Path(options.output)
+    if options.task != "all":
+        return {options.task: output}
+    if others := reading.unknown(TASK_NAMES):
+        say(f"{model}: was trained on {', '.join(reading.tasks)}; not exported: {', '.join(others)}")
+    return {task: output / task for task in reading.tasks}
 
 
 def _checked(options: Options) -> Options:

@@ -8,13 +8,24 @@ from pathlib import Path
 from torch import nn
 from transformers import AutoModelForSequenceClassification
 
-from relevance.config import Config, PrivateKind
+from relevance.config import HALF, Config, PrivateKind
 from relevance.errors import UserError
 from relevance.export.plain import head_of
 from relevance.model import backbone
 from relevance.model.network import Network
 from relevance.model.private.attach import own_targets
 from relevance.tasks import TASK_INDEX
+
+
+def pad_beside_end(tokenizer) -> None:
+    """Another token to pad with where it was the end token; embeddings of a frozen backbone cannot grow.
+
+    transformers finds the last real token by the pad id, and every text ends in the end token: any other one serves.
+    """
+    if tokenizer.pad_token_id == tokenizer.eos_token_id:
+        others = [at for at in (tokenizer.bos_token_id, tokenizer.unk_token_id, 0, 1) if at is not None]
+        at = next(at for at in others if at != tokenizer.eos_token_id)
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(at)
 
 
 def write_adapter(network: Network, config: Config, task: str, folder: Path) -> None:
@@ -26,6 +37,10 @@ def write_adapter(network: Network, config: Config, task: str, folder: Path) -> 
         raise UserError(f"form=adapter: this cell of model={config.model.name} trained none; use form=merged")
     if own.layers and own.kind is not PrivateKind.lora:
         raise UserError(f"form=adapter: private layers of kind={own.kind} are no adapter; use form=merged")
+    if config.trainer.precision == HALF:
+        raise UserError(
+            f"form=adapter: trainer.precision={HALF} rounded the backbone this one stands on; use form=merged"
+        )
     head, given = head_of(network, task), network.trunk.peft_config["default"]
     weights = _adapters(network, config, task, head.base_model_prefix)
     base = _base(config, head)
@@ -37,7 +52,7 @@ def write_adapter(network: Network, config: Config, task: str, folder: Path) -> 
         use_rslora=given.use_rslora,
         fan_in_fan_out=given.fan_in_fan_out,
         target_modules=sorted({name.split(".lora_")[0].removeprefix("base_model.model.") for name in weights}),
-        modules_to_save=[name for name, _ in head.named_children() if name != head.base_model_prefix],
+        modules_to_save=_head_parts(head),
     )
     model = get_peft_model(base, settings)
     heads = {f"base_model.model.{name}": tensor for name, tensor in head.state_dict().items()}
@@ -45,6 +60,13 @@ def write_adapter(network: Network, config: Config, task: str, folder: Path) -> 
     if lost:
         raise UserError(f"form=adapter: peft finds no place for {lost[:3]}; use form=merged")
     model.save_pretrained(folder)
+
+
+def _head_parts(head: nn.Module) -> list[str]:
+    """Names of the modules that hold the head's weights; BERT's pooler is one of the backbone's."""
+    inside = head.base_model_prefix
+    names = [name.removeprefix(f"{inside}.").split(".")[0] for name, _ in head.named_parameters()]
+    return list(dict.fromkeys(names))
 
 
 def _base(config: Config, head: nn.Module):

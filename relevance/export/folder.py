@@ -3,19 +3,23 @@
 outputs/cells/9f2c…/model, task=query_type → query_type/{config.json, model.safetensors, tokenizer…, template.json}
 """
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import torch
-from torch import nn
 from transformers import AutoModelForSequenceClassification
 
+from relevance.config import Config
+from relevance.data.batches import collate, unlabelled
+from relevance.data.reading import Reading
 from relevance.data.tokens import Template, recipe
 from relevance.errors import UserError
-from relevance.export.adapter import write_adapter
+from relevance.export.adapter import pad_beside_end, write_adapter
 from relevance.export.plain import plain
+from relevance.export.template import Example, write_template
 from relevance.model import pretrained
 from relevance.model.network import Network
 from relevance.model.store import load
@@ -35,18 +39,18 @@ class Exported:
     """One folder that was written."""
 
     folder: Path
-    difference: float  # largest, of a logit
+    difference: float  # largest, of a logit, both computed in float32
 
 
-def export(model: Path, task: str, form: str, output: Path) -> Exported:
+def export(model: Path, task: str, form: str, output: Path, trust_remote_code: bool = False) -> Exported:
     """Write one task's slice of the cell in `model` to `output`, read it back, and compare.
 
-    Raises UserError where the architecture allows no such folder or the logits differ by more than LIMIT.
+    Raises UserError where the cell or its architecture allows no such folder, or the logits differ by more than LIMIT.
     """
     part = output.with_name(output.name + ".part")  # whole or not at all
     shutil.rmtree(part, ignore_errors=True)
     try:
-        difference = _write(model, task, form, part)
+        difference = _write(model, task, form, part, trust_remote_code)
         output.parent.mkdir(parents=True, exist_ok=True)
         if output.is_dir():
             output.rmdir()  # empty, or the command had refused it
@@ -56,47 +60,61 @@ def export(model: Path, task: str, form: str, output: Path) -> Exported:
     return Exported(output, difference)
 
 
-def _write(model: Path, task: str, form: str, output: Path) -> float:
-    network, config = load(model)
+def _write(model: Path, task: str, form: str, output: Path, trust_remote_code: bool) -> float:
+    network, config = load(model, trust_remote_code)
     network.float()  # trainer.precision=bf16-true kept its trunk in bfloat16
-    tokenizer = pretrained.tokenizer(model / "tokenizer", config.model)
-    template = Template(**json.loads((model / "template.json").read_text()))
-    how = recipe(tokenizer, template)
-    rows = [ids_of(how, tokenizer, task, *pair) for pair in PAIRS]
-    expected = _logits(network, rows, tokenizer.pad_token_id, TASK_INDEX[task])
+    tokenizer, reading = pretrained.tokenizer(model / "tokenizer", config.model), Reading.of(model)
+    _admit(network, config, reading, task)
+    expected = _logits(network, _inputs(tokenizer, reading.template, task), TASK_INDEX[task])
     if form == "adapter":
+        pad_beside_end(tokenizer)
         write_adapter(network, config, task, output)
     else:
         exported = plain(network, config, task)
         _pad_apart(exported, tokenizer)
         exported.save_pretrained(output)
     tokenizer.save_pretrained(output)
-    difference = float((_read_back(output, form, rows, tokenizer.pad_token_id) - expected).abs().max())
+    inputs = _inputs(tokenizer, reading.template, task)
+    difference = float((_read_back(output, form, inputs, tokenizer.pad_token_id) - expected).abs().max())
     if difference > LIMIT:
         raise UserError(
             f"{form} of {task}: read back, its logits differ by {difference:.1e} (allowed {LIMIT:.0e}); "
             f"{config.model.backbone} does not allow this form; use relevance.predict or the served model"
         )
-    _write_template(output, how, task, rows, expected)
+    write_template(output, recipe(tokenizer, reading.template), task, form, _examples(inputs, expected))
     return difference
 
 
-def ids_of(how: dict, tokenizer, task: str, left: str, right: str) -> list[int]:
-    """The ids of one pair by the recipe; the template.json of every export says the same in words."""
-    plainly = {"add_special_tokens": False, "split_special_tokens": True}
-    a, b = (tokenizer(text, **plainly)["input_ids"] for text in (left, right))
-    return [*how["before"], *how["prefix"].get(task, []), *a, *how["between"], *b, *how["after"]]
+def _admit(network: Network, config: Config, reading: Reading, task: str) -> None:
+    if config.routing.heads and reading.unknown([task]):
+        raise UserError(f"task={task}: its head was never trained; this cell knows {', '.join(reading.tasks)}")
+    if type(network.heads[0].classifier).__module__.startswith("transformers_modules"):
+        raise UserError(
+            f"{config.model.backbone}: its model is code of its own, which no plain folder holds; "
+            "use relevance.predict or the served model"
+        )
+
+
+def _inputs(tokenizer, template: Template, task: str) -> dict[str, torch.Tensor]:
+    """PAIRS as the cell's own code gives them to its network."""
+    left, right = zip(*PAIRS, strict=True)
+    table = pa.table({"task": [task] * len(PAIRS), "left": left, "right": right})
+    return collate(unlabelled(table, tokenizer, template), np.arange(len(PAIRS))).inputs
+
+
+def _examples(inputs: dict[str, torch.Tensor], logits: torch.Tensor) -> list[Example]:
+    """What a reader can check theirs against, without the padding."""
+    lengths = inputs["attention_mask"].sum(1).tolist()
+    names = [name for name in inputs if name != "attention_mask"]
+    return [
+        Example(*pair, {name: inputs[name][row, :length].tolist() for name in names}, logits[row].tolist())
+        for row, (pair, length) in enumerate(zip(PAIRS, lengths, strict=True))
+    ]
 
 
 @torch.no_grad()
-def _logits(network: Network, rows: list[list[int]], pad: int, task: int) -> torch.Tensor:
-    return network(_padded(rows, pad), [(task, 0, len(rows))])
-
-
-def _padded(rows: list[list[int]], pad: int) -> dict[str, torch.Tensor]:
-    ids = nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=pad)
-    mask = nn.utils.rnn.pad_sequence([torch.ones(len(row), dtype=torch.long) for row in rows], batch_first=True)
-    return {"input_ids": ids, "attention_mask": mask}
+def _logits(network: Network, inputs: dict[str, torch.Tensor], task: int) -> torch.Tensor:
+    return network(inputs, [(task, 0, len(PAIRS))])
 
 
 def _pad_apart(model, tokenizer) -> None:
@@ -108,7 +126,7 @@ def _pad_apart(model, tokenizer) -> None:
 
 
 @torch.no_grad()
-def _read_back(folder: Path, form: str, rows: list[list[int]], pad: int) -> torch.Tensor:
+def _read_back(folder: Path, form: str, inputs: dict[str, torch.Tensor], pad: int) -> torch.Tensor:
     """Logits of the folder as its reader loads it."""
     if form == "adapter":
         from peft import AutoPeftModelForSequenceClassification
@@ -118,25 +136,4 @@ def _read_back(folder: Path, form: str, rows: list[list[int]], pad: int) -> torc
         )
     else:
         again = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
-    return again.eval()(**_padded(rows, pad)).logits
-
-
-def _write_template(folder: Path, how: dict, task: str, rows: list[list[int]], logits: torch.Tensor) -> None:
-    """template.json: what a reader needs to make the same ids, with examples to check theirs against."""
-    said = {
-        "task": task,
-        "labels": list(LABELS),
-        "input_ids": "before + prefix + ids(left) + between + ids(right) + after",
-        "ids(text)": "tokenizer(text, add_special_tokens=False, split_special_tokens=True)",
-        **{name: how[name] for name in ("before", "between", "after")},
-        "prefix": how["prefix"].get(task, []),
-        "max_length": how["max_length"],
-        "too_long": "the longer text gives way first, from its end",
-        "padding": "right",
-        "examples": [
-            {"left": left, "right": right, "input_ids": ids, "logits": [round(value, 6) for value in row]}
-            for (left, right), ids, row in zip(PAIRS, rows, logits.tolist(), strict=True)
-        ],
-    }
-    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in said.items())
-    (folder / "template.json").write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+    return again.eval()(**inputs).logits

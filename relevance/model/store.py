@@ -14,7 +14,7 @@ from torch import nn
 
 from relevance.config import Config
 from relevance.errors import UserError
-from relevance.model import backbone
+from relevance.model import backbone, quantized
 from relevance.model.build import build
 from relevance.model.network import Network
 
@@ -42,15 +42,22 @@ def save(network: Network, tokenizer, config: Config, template: dict, folder: Pa
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.structured(config)))
 
 
-def load(folder: Path) -> tuple[Network, Config]:
-    """The network `save` wrote, its logits equal; UserError where the folder holds no model."""
-    if not (folder / "config.yaml").is_file():
-        raise UserError(f"{folder}: holds no model; train the cell with save=all rerun=true")
-    settings = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(folder / "config.yaml"))
-    config: Config = OmegaConf.to_object(settings)
-    network, _ = build(config, folder)
+def load(folder: Path, trust_remote_code: bool = False) -> tuple[Network, Config]:
+    """The network `save` wrote, its logits equal; UserError where the folder holds no model that can be had here.
+
+    A folder may come from anywhere: code of its backbone's own is run where the caller says so, whatever it says.
+    """
+    config = _settings(folder)
+    if config.model.trust_remote_code and not trust_remote_code:
+        raise UserError(
+            f"{folder}: was trained with model.trust_remote_code=true, so that loading it may run code that came with "
+            "its backbone; give trust_remote_code=true if you trust where it is from"
+        )
+    quantized.admit(config.model)
     if config.model.lora.r:
         _same_backbone(config, folder)
+    network, _ = build(config, folder)
+    if config.model.lora.r:
         _load_adapter(network, folder / "trunk")
     else:
         network.trunk.load_state_dict(load_file(folder / "trunk" / WEIGHTS))
@@ -59,6 +66,12 @@ def load(folder: Path) -> tuple[Network, Config]:
         if part is not None:
             part.load_state_dict(load_file(folder / f"{name}.safetensors"))
     return network.eval(), config
+
+
+def _settings(folder: Path) -> Config:
+    if not (folder / "config.yaml").is_file():
+        raise UserError(f"{folder}: holds no model; train the cell with save=all rerun=true")
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(folder / "config.yaml")))
 
 
 def _with_whole_path(config: Config) -> Config:

@@ -13,6 +13,7 @@ columns     our name: the file's name, as data.columns in training
 on_bad_row  error: name every bad row and write nothing; quarantine: list them in <output>.quarantine.csv instead
 chunk       rows held in memory at a time
 device      cpu, cuda; null: CUDA where there is one
+trust_remote_code  run code that came with a cell's backbone, where it was trained with model.trust_remote_code=true
 """
 
 import sys
@@ -37,6 +38,7 @@ class Options:
     on_bad_row: OnBadRow = OnBadRow.error
     chunk: int = 20_000
     device: str | None = None
+    trust_remote_code: bool = False
     tracking_uri: str = "sqlite:///mlflow.db"
     experiment: str = "relevance"
     outputs: str = "outputs"
@@ -54,7 +56,7 @@ def predict() -> None:
 
     quarantine = options.on_bad_row is OnBadRow.quarantine
     job = Job(Path(options.input), Path(options.output), options.columns, quarantine, options.chunk)
-    tally = score_file(job, folders, options.device)
+    tally = score_file(job, folders, options.device, options.trust_remote_code)
     if tally:
         print(tally.text())
 

@@ -3,21 +3,20 @@
 task="query_item" left="usb c cable" right="Volt USB-C cable 2 m" → [0.04, 0.11, 0.85]
 """
 
-import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import pyarrow as pa
 import torch
 
-from relevance.data.batches import Examples, ScoreDataset
-from relevance.data.tokens import Template, encode
+from relevance.data.batches import ScoreDataset, unlabelled
+from relevance.data.reading import Reading
 from relevance.errors import UserError, first_line
 from relevance.model import pretrained
 from relevance.model.store import load
-from relevance.scores import task_codes
 
 
 def _unheard(_rows: int) -> None:
@@ -25,20 +24,21 @@ def _unheard(_rows: int) -> None:
 
 
 class Scorer:
-    """Scores tables of pairs with the model in a folder; prints nothing.
+    """Scores tables of pairs with the model in a folder, one at a time whatever threads ask; prints nothing.
 
-    `device` is a name torch knows, null: CUDA where there is one. Raises UserError for a folder without a model
-    and a device that is not there.
+    `device` is a name torch knows, null: CUDA where there is one. Raises UserError for a folder without a model, a
+    device that is not there, and a backbone with code of its own where `trust_remote_code` is off.
     """
 
-    def __init__(self, folder: Path, device: str | None = None):
+    def __init__(self, folder: Path, device: str | None = None, trust_remote_code: bool = False):
         self.device = _device(device)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*is_gradient_checkpointing.*")  # peft asks transformers by an old name
-            network, self.config = load(folder)
+            network, self.config = load(folder, trust_remote_code)
         self.network = network.to(self.device)
         self.tokenizer = pretrained.tokenizer(folder / "tokenizer", self.config.model)
-        self.template = Template(**json.loads((folder / "template.json").read_text()))
+        self.reading = Reading.of(folder)
+        self.alone = Lock()  # the network holds the slices of the batch in it, and tokenizers are not for two threads
         self.half = self.device.type == "cuda" and self.config.trainer.precision == "bf16-mixed"
 
     @torch.inference_mode()
@@ -47,7 +47,11 @@ class Scorer:
 
         The tasks are names in TASK_NAMES, the texts are not empty. `tell` hears of every batch how many rows it had.
         """
-        examples = self._examples(table)
+        with self.alone:
+            return self._scored(table, tell)
+
+    def _scored(self, table: pa.Table, tell: Callable[[int], None]) -> np.ndarray:
+        examples = unlabelled(table, self.tokenizer, self.reading.template)
         found = np.empty((len(table), 3), np.float32)
         for micro in ScoreDataset(examples, np.arange(len(table)), self.config.train.score_token_budget):
             inputs = {name: tensor.to(self.device) for name, tensor in micro.inputs.items()}
@@ -56,11 +60,6 @@ class Scorer:
             found[micro.rows.numpy()] = logits.cpu().double().softmax(-1).numpy()
             tell(len(micro.rows))
         return found
-
-    def _examples(self, table: pa.Table) -> Examples:
-        tokens, none = encode(table, self.tokenizer, self.template), np.zeros(len(table), np.int8)
-        segments = "token_type_ids" in self.tokenizer.model_input_names
-        return Examples(tokens, task_codes(table["task"]), none, none, self.tokenizer.pad_token_id, segments)
 
 
 def _device(name: str | None) -> torch.device:

@@ -14,7 +14,6 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from relevance.commands import say
-from relevance.config import Config, Mix
 from relevance.data import faults
 from relevance.data.scan import Scan
 from relevance.data.schema import fitted
@@ -29,8 +28,10 @@ if TYPE_CHECKING:
     from relevance.predict.scorer import Scorer
 
 
-def score_file(job: Job, folders: list[Path], device: str | None) -> Tally:
+def score_file(job: Job, folders: list[Path], device: str | None, trusted: bool) -> Tally:
     """Score the input with the models in `folders`, write the output, say on stderr what a person should know.
+
+    `trusted`: code of the backbones' own may run, see store.load.
 
     Raises UserError for what cannot be read, scored or written; what stood at the output then stays.
     """
@@ -40,7 +41,7 @@ def score_file(job: Job, folders: list[Path], device: str | None) -> Tally:
     with ExitStack() as files:
         output = files.enter_context(whole(job.output, pa.schema([*found.schema, *ADDED])))
         aside = files.enter_context(whole(job.aside, faults.listing(SHOWN))) if found.faults else None
-        scorers = _opened(folders, device, found)
+        scorers = _opened(folders, device, trusted, found)
         started = time.perf_counter()
         tally = _scored(job, found, scorers, output, aside)
     if not found.faults:
@@ -73,21 +74,18 @@ def _with(table: pa.Table, p: np.ndarray, predicted: np.ndarray) -> pa.Table:
     return table
 
 
-def _opened(folders: list[Path], device: str | None, found: Scan) -> list["Scorer"]:
+def _opened(folders: list[Path], device: str | None, trusted: bool, found: Scan) -> list["Scorer"]:
     from relevance.predict.scorer import Scorer  # takes torch along; bad rows are told before it is loaded
 
-    scorers = [Scorer(folder, device) for folder in folders]
+    scorers = [Scorer(folder, device, trusted) for folder in folders]
     for folder, scorer in zip(folders, scorers, strict=True):
-        for note in _untrained(folder, scorer.config, found):
-            say(note)
+        others = ", ".join(scorer.reading.unknown(TASK_NAMES[k] for k in np.flatnonzero(found.tasks)))
+        told = f"{folder}: was trained on {', '.join(scorer.reading.tasks)}"
+        if others and scorer.config.routing.heads:
+            raise UserError(f"{told}; its heads of {others} never were; leave rows of these tasks out")
+        if others:
+            say(f"{told} alone; scored all the same: {others}")
     return scorers
-
-
-def _untrained(folder: Path, config: Config, found: Scan) -> Iterator[str]:
-    mix = config.task_mix
-    others = [TASK_NAMES[k] for k in np.flatnonzero(found.tasks) if TASK_NAMES[k] != mix.task]
-    if mix.kind is Mix.single and others:
-        yield f"{folder}: was trained on {mix.task} alone; scored all the same: {', '.join(others)}"
 
 
 def _notes(job: Job, found: Scan, cells: int) -> Iterator[str]:

@@ -5,7 +5,7 @@ Cell("qwen3", "mhp", …) → Outcome(done=5, before=1.14, after=1.02, size=2_51
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
@@ -72,7 +72,7 @@ def _taken(found: Outcome, cell: Cell, backbone: Path, rows: pa.Table, steps: in
     found.after = pairs.loss(network, data)
     _expect(found.after < found.before, f"the loss went from {found.before:.4f} to {found.after:.4f}")
     yield
-    save(network, tokenizer, config, asdict(data.template), folder)
+    save(network, tokenizer, config, data.reading.written(), folder)
     files = [path for path in folder.rglob("*") if path.is_file()]
     found.size = sum(path.stat().st_size for path in files)
     others = sorted(path.name for path in files if path.suffix not in PLAIN and path.name != CARD)

@@ -3,18 +3,19 @@
 160 rows: query_item 67, item_item 28, item_type 28, query_type 22, query_query 9, type_type 6; all of them to train on
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import torch
 from torch.nn import functional
 
 from relevance.config import Config, Family
-from relevance.data.batches import Examples, MicroBatch, collate
+from relevance.data.batches import Examples, MicroBatch, collate, unlabelled
 from relevance.data.generate import generate
 from relevance.data.module import PairsModule
-from relevance.data.tokens import Template, encode
+from relevance.data.tokens import Template
 from relevance.model.network import Network
-from relevance.scores import task_codes
 from relevance.tasks import TASK_NAMES
 
 ROWS, SEED = 160, 0
@@ -29,10 +30,7 @@ def table() -> pa.Table:
 def module(config: Config, rows: pa.Table, tokenizer) -> PairsModule:
     """All of `rows` as the training split of a cell, the task named in the text where the routing says so."""
     template = Template(config.routing.prefix, config.model.family is Family.ce, config.model.max_length)
-    tokens = encode(rows, tokenizer, template)
-    segments = "token_type_ids" in tokenizer.model_input_names
-    weights, labels = np.ones(len(rows)), rows["label"].to_numpy()
-    examples = Examples(tokens, task_codes(rows["task"]), labels, weights, tokenizer.pad_token_id, segments)
+    examples = replace(unlabelled(rows, tokenizer, template), label=rows["label"].to_numpy(), weight=np.ones(len(rows)))
     return PairsModule(config, tokenizer, template, examples, {"train": np.arange(len(rows))})
 
 

@@ -75,8 +75,8 @@ def test_a_file_that_changes_between_the_readings_is_an_error(tmp_path, run, cel
     source, output = saved(tmp_path / "in.csv", pairs()), tmp_path / "out.csv"
 
     class Appending(Lengths):
-        def __init__(self, folder, device):
-            super().__init__(folder, device)
+        def __init__(self, *given):
+            super().__init__(*given)
             source.write_text(source.read_text() + source.read_text().splitlines()[-1] + "\n")
 
     monkeypatch.setitem(sys.modules, "relevance.predict.scorer", SimpleNamespace(Scorer=Appending))

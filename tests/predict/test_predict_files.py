@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from stand_in import KINDS, Lengths, expected, pairs, saved
 
-from relevance.config import Config, Mix, MixConfig
+from relevance.config import Config, RoutingConfig
 from relevance.data import readers
 
 P = ("p_irrelevant", "p_partial", "p_relevant")
@@ -112,8 +113,7 @@ def test_cells_vote_and_a_tie_goes_to_the_higher_label(tmp_path, run, cells):
 
 
 def test_rows_of_tasks_a_cell_never_saw_are_told_once(tmp_path, run, cells, monkeypatch):
-    single = Config(task_mix=MixConfig("single_type_type", Mix.single, task="type_type"))
-    monkeypatch.setattr(Lengths, "config", single)
+    monkeypatch.setattr(Lengths, "reading", replace(Lengths.reading, tasks=("type_type",)))
     source = saved(tmp_path / "in.csv", pairs())
     _, err, code = run(f"cells={cells[0]}", f"input={source}", f"output={tmp_path / 'o.csv'}", "chunk=5")
     assert code == 0
@@ -121,6 +121,16 @@ def test_rows_of_tasks_a_cell_never_saw_are_told_once(tmp_path, run, cells, monk
     only = saved(source, pairs().filter(pc.equal(pairs()["task"], "type_type")))
     _, err, _ = run(f"cells={cells[0]}", f"input={only}", f"output={tmp_path / 'o.csv'}")
     assert "alone" not in err
+
+
+def test_rows_of_a_head_that_was_never_trained_are_refused(tmp_path, run, cells, monkeypatch):
+    monkeypatch.setattr(Lengths, "reading", replace(Lengths.reading, tasks=("query_item", "type_type")))
+    monkeypatch.setattr(Lengths, "config", Config(routing=RoutingConfig(heads=True)))
+    source, output = saved(tmp_path / "in.csv", pairs()), tmp_path / "o.csv"
+    _, err, code = run(f"cells={cells[0]}", f"input={source}", f"output={output}")
+    assert code == 2
+    assert "was trained on query_item, type_type; its heads of item_type never were; leave rows of these" in err
+    assert not output.exists()
 
 
 def test_help_tells_of_ties_and_imports_nothing_heavy():

@@ -104,8 +104,10 @@ def test_a_model_is_found_by_folder_or_run_and_its_absence_explained(trained, tm
         model_folder(str(cell.folder), *where(config))
     assert sweep(replace(config, save=Save.all)) == 0
     newest = record(config).cells[0].run_id
-    for asked in (newest, cell.run_id, str(cell.folder), str(cell.folder / "model")):
+    for asked in (newest, str(cell.folder), str(cell.folder / "model")):
         assert model_folder(asked, *where(config)) == cell.folder / "model"
+    with pytest.raises(UserError, match=rf"{cell.run_id}: FINISHED, and what its cell .* keeps is of its run {newest}"):
+        model_folder(cell.run_id, *where(config))
     (parent,) = {run.info.run_id for run in runs(config, "tags.kind = 'sweep'")}
     with pytest.raises(UserError, match="is the run of test, a sweep and not a cell"):
         model_folder(parent, *where(config))
