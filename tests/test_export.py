@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,15 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from relevance.commands import parse
 from relevance.config import Family, PrivateConfig, PrivateKind, RoutingConfig
+from relevance.data.reading import Reading
 from relevance.data.tokens import Template
 from relevance.errors import UserError
-from relevance.export.__main__ import Options, _checked
+from relevance.export.__main__ import Options, _checked, _folders
 from relevance.export.folder import export
 from relevance.model.build import build
 from relevance.model.store import save
 from relevance.predict.scorer import Scorer
+from relevance.tasks import TASK_NAMES
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def model_of(tmp_path):
                 if parameter.requires_grad:
                     parameter.add_(0.2 * torch.randn_like(parameter))
         template = Template(config.routing.prefix, config.model.family is Family.ce, config.model.max_length)
-        save(network, tokenizer, config, asdict(template), tmp_path / "model")
+        save(network, tokenizer, config, Reading(template, TASK_NAMES).written(), tmp_path / "model")
         return tmp_path / "model"
 
     return make
@@ -95,9 +97,62 @@ def test_a_pad_token_that_is_the_end_token_gives_way_to_one_of_its_own(place, mo
     config = place("gpt2")
     folder = model_of(replace(config, model=replace(config.model, backbone=str(tmp_path / "no-pad"))))
     assert export(folder, "item_type", "merged", tmp_path / "merged").difference <= 1e-4
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "merged")
-    assert tokenizer.pad_token_id != tokenizer.eos_token_id
+    assert export(folder, "item_type", "adapter", tmp_path / "adapter").difference <= 1e-4
+    for form in ("merged", "adapter"):
+        tokenizer = AutoTokenizer.from_pretrained(tmp_path / form)
+        assert tokenizer.pad_token_id != tokenizer.eos_token_id
     _read_as_a_stranger(tmp_path / "merged", folder)
+
+
+def test_a_backbone_that_reads_segments_is_exported_with_them(place, model_of, tmp_path, backbones):
+    shutil.copytree(backbones["bert"], tmp_path / "segments")
+    told = tmp_path / "segments" / "tokenizer_config.json"
+    names = ["input_ids", "token_type_ids", "attention_mask"]
+    told.write_text(json.dumps({**json.loads(told.read_text()), "model_input_names": names}))
+    config = place("bert")
+    folder = model_of(replace(config, model=replace(config.model, backbone=str(tmp_path / "segments"))))
+    assert export(folder, "item_type", "merged", tmp_path / "out").difference <= 1e-4
+    how = json.loads((tmp_path / "out" / "template.json").read_text())
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    for example in how["examples"]:
+        read = {name: torch.tensor([example[name]]) for name in ("input_ids", "token_type_ids")}
+        with torch.no_grad():
+            assert np.allclose(model(**read).logits[0].numpy(), example["logits"], atol=1e-5)
+            assert not np.allclose(model(read["input_ids"]).logits[0].numpy(), example["logits"], atol=1e-5)
+        at = example["token_type_ids"].index(1)
+        assert example["input_ids"][:at][-len(how["between"]) :] == how["between"]
+        assert set(example["token_type_ids"][at:]) == {1}
+
+
+def trained_on(folder: Path, *tasks: str) -> Path:
+    """The same folder, of a cell that saw no other tasks."""
+    template = Reading(Reading.of(folder).template, tasks)
+    (folder / "template.json").write_text(json.dumps(template.written()))
+    return folder
+
+
+def test_a_head_that_was_never_trained_is_not_exported(place, model_of, tmp_path, capsys):
+    folder = trained_on(model_of(place("ce", "mh")), "query_item", "type_type")
+    with pytest.raises(UserError, match="task=item_type: its head was never trained; this cell knows query_item, type"):
+        export(folder, "item_type", "merged", tmp_path / "out")
+    options = Options(cell=str(folder), output=str(tmp_path / "out"))
+    assert list(_folders(options, folder)) == ["query_item", "type_type"]
+    assert "not exported: query_query, item_item, query_type, item_type" in capsys.readouterr().err
+    options.task = "query_item"
+    assert _folders(options, folder) == {"query_item": tmp_path / "out"}
+
+
+def test_a_shared_head_serves_a_task_it_never_saw(place, model_of, tmp_path):
+    folder = trained_on(model_of(place("ce", "prefix")), "query_item")
+    assert export(folder, "item_type", "merged", tmp_path / "out").difference <= 1e-4
+
+
+def test_an_adapter_on_a_backbone_that_was_rounded_is_refused(place, model_of, tmp_path):
+    config = place("llm", "mh")
+    folder = model_of(replace(config, trainer=replace(config.trainer, precision="bf16-true")))
+    with pytest.raises(UserError, match="precision=bf16-true rounded the backbone this one stands on; use form=merged"):
+        export(folder, "item_type", "adapter", tmp_path / "out")
+    assert export(folder, "item_type", "merged", tmp_path / "out").difference <= 1e-4
 
 
 @pytest.mark.parametrize(

@@ -47,10 +47,18 @@ class Network(nn.Module):
         return self.trunk(**inputs, **extra).last_hidden_state
 
     def halve(self) -> None:
-        """Keep trunk and private layers in bfloat16; heads stay in float32."""
+        """Keep trunk and private layers in bfloat16; heads stay in float32, and so does what is no weight.
+
+        Rotary frequencies are buffers that no state dict holds: rounded, they would turn far places by other angles.
+        """
+        weights = self.state_dict().keys()
+        kept = {name: buffer for name, buffer in self.named_buffers() if name not in weights}
         self.trunk.to(torch.bfloat16)
         if self.private is not None:
             self.private.to(torch.bfloat16)
+        for name, buffer in kept.items():
+            owner, _, own = name.rpartition(".")
+            setattr(self.get_submodule(owner), own, buffer)
 
     def parts(self) -> dict[str, list[nn.Parameter]]:
         """Every parameter by part of PARTS."""

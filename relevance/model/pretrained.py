@@ -19,6 +19,7 @@ from relevance.model.heads import Plain
 CAUSAL = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 MASKED = modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
 CLASSIFIERS = modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
+CAUSAL_LM, MASKED_LM = "AutoModelForCausalLM", "AutoModelForMaskedLM"
 REMEDY = "choose an encoder (model=ce) or a decoder (model=llm)"
 
 
@@ -56,12 +57,13 @@ def settings(path: Path, model: ModelConfig) -> PretrainedConfig:
 
 def check_family(config: PretrainedConfig, model: ModelConfig) -> None:
     """Compare the family asked for with what the backbone's own config says it is."""
-    kind, given = config.model_type, f"model.backbone={model.backbone}"
+    kind, given, own = config.model_type, f"model.backbone={model.backbone}", _offered(config)
     if config.is_encoder_decoder:
         raise UserError(f"{given}: {kind} is an encoder-decoder and cannot serve; {REMEDY}")
-    if not model.trust_remote_code and kind not in {*CAUSAL, *MASKED, *CLASSIFIERS}:
+    if not own and kind not in {*CAUSAL, *MASKED, *CLASSIFIERS}:
         raise UserError(f"{given}: {kind} is no model of text; {REMEDY}")
-    is_decoder = getattr(config, "is_decoder", False) if kind in MASKED and kind in CAUSAL else kind in CAUSAL
+    causal, masked = kind in CAUSAL or CAUSAL_LM in own, kind in MASKED or MASKED_LM in own
+    is_decoder = getattr(config, "is_decoder", False) if causal and masked else causal
     found = Family.llm if is_decoder else Family.ce
     if found is not model.family:
         fitting = "llm or llm_b" if found is Family.llm else "ce or ce_b"
@@ -107,9 +109,13 @@ def classifier(path: Path, model: ModelConfig, pad: int, weights: bool = True):
 
 def _has_classifier(config: PretrainedConfig) -> bool:
     """Whether there is a sequence classifier of the architecture, in transformers or in the backbone's own code."""
-    if type(config).__module__.startswith("transformers_modules"):
-        return AutoModelForSequenceClassification.__name__ in config.auto_map
-    return config.model_type in CLASSIFIERS
+    own = _offered(config)
+    return AutoModelForSequenceClassification.__name__ in own if own else config.model_type in CLASSIFIERS
+
+
+def _offered(config: PretrainedConfig) -> dict[str, str]:
+    """What the backbone's own code offers, by the auto classes of transformers; {} where its code is transformers'."""
+    return config.auto_map if type(config).__module__.startswith("transformers_modules") else {}
 
 
 def _loaded(maker, path: Path, model: ModelConfig, config: PretrainedConfig, code: dict):

@@ -1,10 +1,11 @@
 """A trained network on disk and back: safetensors only.
 
-model/trunk/ (config and weights, or the adapter as peft keeps it), model/heads.safetensors,
+model/trunk/ (config, weights and code of its own, or the adapter as peft keeps it), model/heads.safetensors,
 model/private.safetensors, model/tokenizer/, model/template.json, model/config.yaml
 """
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +34,7 @@ def save(network: Network, tokenizer, config: Config, template: dict, folder: Pa
     else:  # not as a backbone of its own: kind=top leaves it without its upper blocks
         network.trunk.config.save_pretrained(folder / "trunk")
         save_file(_tensors(network.trunk), folder / "trunk" / WEIGHTS)
+        _keep_code(config, folder / "trunk")
     for name in OWN_PARTS:
         part: nn.Module | None = getattr(network, name)
         if part is not None:
@@ -66,6 +68,13 @@ def load(folder: Path, trust_remote_code: bool = False) -> tuple[Network, Config
         if part is not None:
             part.load_state_dict(load_file(folder / f"{name}.safetensors"))
     return network.eval(), config
+
+
+def _keep_code(config: Config, trunk: Path) -> None:
+    """Code of the backbone's own lies beside the weights that only it can use."""
+    if config.model.trust_remote_code:
+        for file in backbone.folder(config.model.backbone).glob("*.py"):
+            shutil.copy(file, trunk)
 
 
 def _settings(folder: Path) -> Config:

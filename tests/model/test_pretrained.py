@@ -172,6 +172,16 @@ def test_heads_and_logits_are_float32_whatever_the_rest_computes_in():
     assert not torch.equal(logits, logits.bfloat16().float())
 
 
+def test_half_precision_rounds_weights_and_no_rotary_frequency():
+    network = build(Config(model=model(EMBEDDED / "ce"), routing=RoutingConfig("mh", heads=True)))[0]
+    before = {name: buffer.clone() for name, buffer in network.named_buffers() if "inv_freq" in name}
+    network.halve()
+    assert before
+    assert all(torch.equal(dict(network.named_buffers())[name], buffer) for name, buffer in before.items())
+    assert {p.dtype for p in network.trunk.parameters()} == {torch.bfloat16}
+    assert {p.dtype for p in network.heads.parameters()} == {torch.float32}
+
+
 @pytest.mark.parametrize("precision", ["bf16-true", "bf16-mixed"])
 def test_a_cell_in_half_precision_keeps_its_heads_in_float32(place, precision):
     """Whole cells on the CPU: the saved heads hold numbers bfloat16 cannot."""
