@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,9 +12,12 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from mlflow.exceptions import MlflowException
 from small_sweep import record, small_cell, sweep
 
 from relevance import predictions
@@ -104,6 +108,10 @@ GOOD = {"task": "query_item", "left": "lamp", "right": "red lamp"}
         (records({**GOOD, "right": " "}), "row 0 (' '): right is no text or empty"),
         (records({**GOOD, "left": None}), "left is no text or empty"),
         (records({**GOOD, "left": 5}), "left is no text or empty"),
+        (
+            b'{"dataframe_records": [{"task": "query_item", "left": "\\ud83d", "right": "lamp"}]}',
+            "surrogates not allowed",
+        ),
         (records({"task": "query_item", "left": "lamp"}), "missing inputs ['right']"),
         (b'{"dataframe_records": [', "valid JSON"),
     ],
@@ -126,3 +134,16 @@ def test_the_model_is_code_and_safetensors_with_pinned_requirements_and_a_signat
     assert "cloudpickle" not in " ".join(pins)
     signature = (folder / "MLmodel").read_text().split("signature:")[1]
     assert all(word in signature for word in ("task", "left", "right", "label", *predictions.PROBABILITIES))
+
+
+def test_rows_for_a_head_that_was_never_trained_are_bad_rows(cell, tmp_path):
+    from relevance.served import ServedCell  # mlflow.pyfunc warns where it is imported first
+
+    model = shutil.copytree(cell["record"].folder / "model", tmp_path / "model")
+    told = json.loads((model / "template.json").read_text())
+    (model / "template.json").write_text(json.dumps({**told, "tasks": ["query_item"]}))
+    served = ServedCell()
+    served.load_context(SimpleNamespace(artifacts={"model": str(model)}))
+    assert len(served.predict(None, pd.DataFrame([GOOD]))) == 1
+    with pytest.raises(MlflowException, match=r"row 1 .'type_type'.: unknown task; available: query_item$"):
+        served.predict(None, pd.DataFrame([GOOD, {**GOOD, "task": "type_type"}]))

@@ -29,18 +29,10 @@ def pad_beside_end(tokenizer) -> None:
 
 
 def write_adapter(network: Network, config: Config, task: str, folder: Path) -> None:
-    """Write the adapter of `task` to `folder`; UserError where the cell has none or has private blocks."""
+    """Write the adapter of `task` to `folder`; UserError where the cell has no such form."""
     from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
 
-    own = config.routing.private
-    if not config.model.lora.r:
-        raise UserError(f"form=adapter: this cell of model={config.model.name} trained none; use form=merged")
-    if own.layers and own.kind is not PrivateKind.lora:
-        raise UserError(f"form=adapter: private layers of kind={own.kind} are no adapter; use form=merged")
-    if config.trainer.precision == HALF:
-        raise UserError(
-            f"form=adapter: trainer.precision={HALF} rounded the backbone this one stands on; use form=merged"
-        )
+    _admit(config)
     head, given = head_of(network, task), network.trunk.peft_config["default"]
     weights = _adapters(network, config, task, head.base_model_prefix)
     base = _base(config, head)
@@ -60,6 +52,19 @@ def write_adapter(network: Network, config: Config, task: str, folder: Path) -> 
     if lost:
         raise UserError(f"form=adapter: peft finds no place for {lost[:3]}; use form=merged")
     model.save_pretrained(folder)
+
+
+def _admit(config: Config) -> None:
+    """UserError where what the cell trained is no adapter, or stands on what nobody else has."""
+    own = config.routing.private
+    if not config.model.lora.r:
+        raise UserError(f"form=adapter: this cell of model={config.model.name} trained none; use form=merged")
+    if own.layers and own.kind is not PrivateKind.lora:
+        raise UserError(f"form=adapter: private layers of kind={own.kind} are no adapter; use form=merged")
+    if config.trainer.precision == HALF:
+        raise UserError(
+            f"form=adapter: trainer.precision={HALF} rounded the backbone this one stands on; use form=merged"
+        )
 
 
 def _head_parts(head: nn.Module) -> list[str]:

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -83,6 +84,18 @@ def test_the_scorer_keeps_the_order_of_rows_and_says_nothing(trained, capfd):
     assert capfd.readouterr() == ("", "")
     with pytest.raises(UserError, match=r"device=abacus: .*use cpu, cuda, or null"):
         Scorer(cell.folder / "model", "abacus")
+
+
+def test_threads_that_ask_at_once_get_what_each_would_alone(trained):
+    """A server asks from several; the private layers hold the slices of the batch that is passing through."""
+    _, cell, rows = trained("ce", "mhp")
+    scorer = Scorer(cell.folder / "model")
+    parts = [rows.slice(first, 7) for first in range(0, len(rows) - 7, 5)]
+    alone = [scorer.probabilities(part) for part in parts]
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(5):
+            together = list(threads.map(scorer.probabilities, parts))
+            assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
 
 
 def test_a_backbone_that_reads_segments_is_shown_them(trained):
