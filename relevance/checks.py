@@ -199,6 +199,11 @@ def _train_checks(train: TrainConfig) -> list[tuple[bool, str]]:
 def _trainer_checks(trainer: TrainerConfig) -> list[tuple[bool, str]]:
     return [
         (
+            trainer.max_epochs < 1 and trainer.max_steps < 1,
+            f"trainer.max_epochs={trainer.max_epochs} max_steps={trainer.max_steps}: the rate falls towards an "
+            "end; give one of them, 1 or more (-1: no limit of its own)",
+        ),
+        (
             trainer.precision not in (None, *PRECISIONS),
             f"trainer.precision={trainer.precision}: use {', '.join(PRECISIONS)} (16-mixed scales its gradients, "
             "so that train.clip would cut them all)",

@@ -6,11 +6,13 @@ import time
 import warnings
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import lightning as L
-import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers.logger import Logger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from safetensors.torch import load_file, save_file
 
 from relevance.commands import say
 from relevance.config import HALF, Config
@@ -59,6 +61,16 @@ class Pace(Callback):
         self.rows += sum(len(micro.rows) for micro in step)
 
 
+class SafeWeights(TorchCheckpointIO):
+    """Keeps the trained weights of a validation as safetensors, and nothing else: no pickle is read from disk."""
+
+    EXTENSION = ".safetensors"
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str, storage_options: object = None) -> None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        save_file({name: tensor.contiguous() for name, tensor in checkpoint["state_dict"].items()}, path)
+
+
 def trainer_of(config: Config, work: Path, run: Run, pace: Pace) -> L.Trainer:
     """The Trainer of one cell, which keeps its files in `work` and ends no run."""
     arguments = {key: value for key, value in asdict(config.trainer).items() if value is not None}
@@ -67,6 +79,7 @@ def trainer_of(config: Config, work: Path, run: Run, pace: Pace) -> L.Trainer:
     best = ModelCheckpoint(
         work / "checkpoints", monitor=MONITOR, mode="max", save_weights_only=True, save_on_train_epoch_end=False
     )
+    best.FILE_EXTENSION = SafeWeights.EXTENSION
     callbacks: list[Callback] = [pace, best]
     if config.train.patience:
         callbacks.append(
@@ -77,6 +90,7 @@ def trainer_of(config: Config, work: Path, run: Run, pace: Pace) -> L.Trainer:
         **arguments,
         logger=Curves(run),
         callbacks=callbacks,
+        plugins=SafeWeights(),
         default_root_dir=work,
         enable_model_summary=False,
     )
@@ -88,7 +102,7 @@ def restore_best(trainer: L.Trainer, module: RelevanceModule) -> None:
     if not best:
         say("training ended before its first validation (trainer.max_steps, trainer.max_time): the last weights count")
         return
-    weights = torch.load(best, weights_only=True)["state_dict"]
+    weights = load_file(best)
     unknown = module.load_state_dict(weights, strict=False).unexpected_keys  # frozen weights are not in it
     if unknown or not weights:
         raise RuntimeError(f"checkpoint {best}: {len(weights)} weights, of which the model knows not {unknown[:3]}")

@@ -42,6 +42,7 @@ def test_the_defaults_are_valid():
         ("trainer", TrainerConfig(gradient_clip_val=1.0), "use train.clip"),
         ("trainer", TrainerConfig(accumulate_grad_batches=2), "use train.step_rows"),
         ("trainer", TrainerConfig(devices=4), "one device"),
+        ("trainer", TrainerConfig(max_epochs=-1, max_time="00:00:01:00"), "falls towards an end; give one of them"),
         ("trainer", TrainerConfig(devices="auto"), "one device"),
         ("trainer", TrainerConfig(precision="16-mixed"), "use 32-true, bf16-mixed"),
         ("threads", 0, "must be 1 or more"),

@@ -21,6 +21,7 @@ from relevance.export.folder import export
 from relevance.model.build import build
 from relevance.model.store import save
 from relevance.predict.scorer import Scorer
+from relevance.survey.small import ARCHITECTURES, SIZE, made
 from relevance.tasks import TASK_NAMES
 
 
@@ -87,6 +88,18 @@ def _read_as_a_stranger(exported: Path, cell: Path) -> None:
         logits = AutoModelForSequenceClassification.from_pretrained(exported)(torch.tensor([whole])).logits
     table = pa.table({"task": ["item_type"], "left": ["red lamp usb"], "right": ["lamp"]})
     assert np.allclose(logits.softmax(-1).numpy(), Scorer(cell).probabilities(table), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["none", "inserted", "top", "lora"])
+def test_a_decoder_inside_a_model_of_images_is_exported(place, model_of, tmp_path, kind):
+    text = {**SIZE, **ARCHITECTURES["gemma3_text"], "vocab_size": 4096}
+    vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    backbone = made("gemma3", {"text_config": text, "vision_config": vision}, tmp_path / "gemma3")
+    config = place("llm")
+    chosen = RoutingConfig("mh", heads=True) if kind == "none" else routing(kind)
+    model = replace(config.model, backbone=str(backbone))
+    folder = model_of(replace(config, model=model, routing=chosen))
+    assert export(folder, "item_type", "merged", tmp_path / "merged").difference <= 1e-4
 
 
 def test_a_pad_token_that_is_the_end_token_gives_way_to_one_of_its_own(place, model_of, tmp_path, backbones):

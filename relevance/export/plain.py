@@ -4,6 +4,7 @@ trunk.layers.0 … 27 | private.branches[3].0, .1 | heads[3]  →  model.layers.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import nn
@@ -89,8 +90,16 @@ def _merge(network: Network, trunk: nn.Module, config: Config, task: str) -> Non
 
 def _deeper(config: PretrainedConfig, more: int) -> PretrainedConfig:
     """The config with `more` blocks like its last: what it lists for each block, it lists for them too."""
+    words = {"id2label": dict(enumerate(LABELS)), "label2id": {word: at for at, word in enumerate(LABELS)}}
+    text, settings = config.get_text_config(), config.to_dict()
+    if text is not config:  # of a model of images and texts
+        (name,) = (name for name in config.sub_configs if getattr(config, name) is text)
+        return type(config).from_dict({**settings, **words, name: _longer(text, more)})
+    return type(config).from_dict({**_longer(text, more), **words})
+
+
+def _longer(config: PretrainedConfig, more: int) -> dict[str, Any]:
     settings = config.to_dict()
     name = config.attribute_map.get("num_hidden_layers", "num_hidden_layers")
-    longer = {key: [*settings[key], *settings[key][-1:] * more] for key in PER_BLOCK if settings.get(key)}
-    words = {"id2label": dict(enumerate(LABELS)), "label2id": {word: at for at, word in enumerate(LABELS)}}
-    return type(config).from_dict({**settings, **longer, **words, name: config.num_hidden_layers + more})
+    lists = {key: [*settings[key], *settings[key][-1:] * more] for key in PER_BLOCK if settings.get(key)}
+    return {**settings, **lists, name: config.num_hidden_layers + more}

@@ -14,11 +14,16 @@ OUTPUT_NORMS = frozenset(
 )
 MLP_NORMS = frozenset("post_feedforward_layernorm post_mlp_layernorm".split())
 # Linear layers of attention, for model.lora.targets=attention.
-ATTENTION = frozenset("q_proj k_proj v_proj o_proj qkv_proj query key value query_key_value c_attn Wqkv Wo".split())
-# Arguments of a block that hold one entry (alibi: one per head) for each row of the batch.
-PER_ROW = frozenset(
-    "hidden_states attention_mask position_ids position_embeddings position_bias alibi padding_mask".split()
+ATTENTION = frozenset(
+    "q_proj k_proj v_proj o_proj qkv_proj query key value query_proj key_proj value_proj query_key_value c_attn Wqkv "
+    "Wo".split()
 )
+# Arguments of a block that hold one entry (alibi: one per head) for each row of the batch, and the dimensions they have
+# at least where they do: MPT's position_bias [heads, 1, T] is of no row, MPNet's [B, heads, T, T] is.
+PER_ROW = {
+    **dict.fromkeys("hidden_states attention_mask position_ids position_embeddings alibi padding_mask".split(), 2),
+    "position_bias": 4,
+}
 # How a config calls the width inside an MLP.
 INNER = tuple("intermediate_size ffn_dim ffn_hidden_size hidden_dim n_inner".split())
 # Lists of a config with one entry per block.
@@ -116,17 +121,18 @@ def attention_of(config: PretrainedConfig) -> str | None:
 def narrowed(config: PretrainedConfig, width: int) -> PretrainedConfig:
     """The config of a block of `width`, its heads as wide as they were, so that position embeddings still fit.
 
-    Raises UserError where `width` is no multiple of a head.
+    Raises UserError where `width` is no multiple of a head, or of what its key-value heads can be shared among.
     """
     narrow = type(config).from_dict(config.to_dict())
     narrow._attn_implementation = config._attn_implementation
     heads, hidden = config.num_attention_heads, config.hidden_size
-    head = getattr(config, "head_dim", None) or hidden // heads
-    if width % head or not 0 < width < hidden:
-        raise UserError(f"routing.private.width={width}: give a multiple of a head's width, {head}, below {hidden}")
+    head, shared = getattr(config, "head_dim", None) or hidden // heads, getattr(config, "num_key_value_heads", None)
+    fitting = [n * head for n in range(1, -(-hidden // head)) if not shared or n % min(shared, n) == 0]
+    if width not in fitting:
+        raise UserError(f"routing.private.width={width}: give one of {fitting}, whole heads of {head} below {hidden}")
     narrow.hidden_size, narrow.num_attention_heads = width, width // head
-    if getattr(config, "num_key_value_heads", None):
-        narrow.num_key_value_heads = min(config.num_key_value_heads, width // head)
+    if shared:
+        narrow.num_key_value_heads = min(shared, width // head)
     for name in INNER:
         if getattr(config, name, None):
             setattr(narrow, name, max(1, getattr(config, name) * width // hidden))

@@ -16,6 +16,7 @@ WEIGHTS = (  # what a backbone's numbers depend on; code is run with model.trust
     "merges.txt",
     "*.model",  # sentencepiece, under several names
     "special_tokens_map.json",
+    "added_tokens.json",
     "*.py",
 )
 

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+from safetensors import safe_open
 from torch import nn
 
 from relevance.config import HALF, Config, Family, PrivateKind
 from relevance.errors import UserError, first_line
 from relevance.model import backbone, pretrained
 from relevance.model.architectures import adapter_targets, blocks
+from relevance.model.classifier import classifier_of
 from relevance.model.heads import detach
 from relevance.model.network import Network
 from relevance.model.private.attach import attach, own_targets
@@ -25,26 +27,37 @@ def build(config: Config, saved: Path | None = None) -> tuple[Network, object]:
     whole = saved is not None and not model.lora.r
     path = saved / "trunk" if whole else backbone.folder(model.backbone)
     tokenizer = pretrained.tokenizer(saved / "tokenizer" if saved else path, model)
-    classifier = pretrained.classifier(path, model, tokenizer.pad_token_id, weights=not whole)
+    classifier = classifier_of(path, model, tokenizer.pad_token_id, weights=not whole)
     trunk, heads = detach(classifier, len(TASK_NAMES) if config.routing.heads else 1)
-    inputs, last = example(trunk, tokenizer, model), blocks(trunk)[-1]
+    inputs, last, alike = example(trunk, tokenizer, model), blocks(trunk)[-1], ROUGH if model.load_in_4bit else ALIKE
+    longest = example(trunk, tokenizer, model, (model.max_length, 5))
     try:
         if model.gradient_checkpointing:
             trunk.activation_checkpointing_enable({"use_reentrant": False})
-        private = attach(trunk, config, inputs)
+        private = attach(trunk, config, inputs, saved and _gated(saved))
         trunk = _with_lora(trunk, config) if model.lora.r else trunk
         network = Network(trunk, heads, private, positions=model.family is Family.llm)
         network.to(inputs["input_ids"].device)
-        attempt(network, inputs, last, ROUGH if model.load_in_4bit else ALIKE)
+        attempt(network, inputs, last, alike)
     except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
         raise UserError(
             f"model.backbone={model.backbone}: {classifier.config.model_type} cannot run {_words(config)} "
             f"({type(error).__name__}: {first_line(error)}); choose another routing or backbone"
+            f"{', or other model.lora.targets' if model.lora.r else ''}"
         ) from error
-    read_longest(network, inputs, model)
+    read_longest(network, longest, model, alike)
     if config.trainer.precision == HALF:
         network.halve()
     return network.train(), tokenizer  # from_pretrained leaves dropout off
+
+
+def _gated(saved: Path) -> bool:
+    """Whether a saved cell's new blocks stand behind gates; what decided it, the trunk's weights, is not in yet."""
+    file = saved / "private.safetensors"
+    if not file.is_file():
+        return False
+    with safe_open(file, "pt") as weights:
+        return any(name.endswith(".gate") for name in weights.keys())  # noqa: SIM118 - no mapping
 
 
 def _with_lora(trunk: nn.Module, config: Config) -> nn.Module:

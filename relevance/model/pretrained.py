@@ -1,4 +1,4 @@
-"""A backbone's folder → its config, tokenizer and sequence classifier, or the reason why it cannot serve.
+"""A backbone's folder → its config and tokenizer, or the reason why it cannot serve.
 
 Family is read from the config: {"model_type": "qwen3"} is a decoder, {"model_type": "modernbert"} an encoder.
 """
@@ -6,15 +6,13 @@ Family is read from the config: {"model_type": "qwen3"} is a decoder, {"model_ty
 from pathlib import Path
 
 import torch
-from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer, PretrainedConfig
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig
 from transformers.models.auto import modeling_auto
-from transformers.utils import logging
 
 from relevance.config import Family, ModelConfig
 from relevance.errors import UserError, first_line
 from relevance.model import quantized
-from relevance.model.architectures import attention_of, blocks
-from relevance.model.heads import Plain
+from relevance.model.architectures import blocks
 
 CAUSAL = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 MASKED = modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
@@ -28,8 +26,7 @@ def admit(path: Path, model: ModelConfig) -> None:
 
     The model is laid out without memory for its weights, so that its size does not matter.
     """
-    config = settings(path, model)
-    tokenizer(path, model)
+    config, found = settings(path, model), tokenizer(path, model)
     quantized.admit(model)
     try:
         with torch.device("meta"):
@@ -40,6 +37,7 @@ def admit(path: Path, model: ModelConfig) -> None:
             "choose an encoder or a decoder that AutoModel loads"
         ) from error
     blocks(laid_out)
+    _check_vocabulary(laid_out.get_input_embeddings().weight.shape[0], found, model)
 
 
 def settings(path: Path, model: ModelConfig) -> PretrainedConfig:
@@ -57,7 +55,7 @@ def settings(path: Path, model: ModelConfig) -> PretrainedConfig:
 
 def check_family(config: PretrainedConfig, model: ModelConfig) -> None:
     """Compare the family asked for with what the backbone's own config says it is."""
-    kind, given, own = config.model_type, f"model.backbone={model.backbone}", _offered(config)
+    kind, given, own = config.model_type, f"model.backbone={model.backbone}", offered(config)
     if config.is_encoder_decoder:
         raise UserError(f"{given}: {kind} is an encoder-decoder and cannot serve; {REMEDY}")
     if not own and kind not in {*CAUSAL, *MASKED, *CLASSIFIERS}:
@@ -69,6 +67,18 @@ def check_family(config: PretrainedConfig, model: ModelConfig) -> None:
         fitting = "llm or llm_b" if found is Family.llm else "ce or ce_b"
         raise UserError(
             f"model={model.name} {given}: {kind} is {'a decoder' if is_decoder else 'an encoder'}; use model={fitting}"
+        )
+
+
+def _check_vocabulary(size: int, found, model: ModelConfig) -> None:
+    """Special tokens count where our text forms use them: Gemma 3's of images lies beyond its text models' table."""
+    used = {getattr(found, f"{name}_token_id") for name in ("pad", "bos", "eos", "cls", "sep")}
+    marks = {at for at, token in found.added_tokens_decoder.items() if token.special} - used
+    most = max(at for at in found.get_vocab().values() if at not in marks)
+    if most >= size:
+        raise UserError(
+            f"model.backbone={model.backbone}: its tokenizer gives ids up to {most:,}, its embeddings end at "
+            f"{size - 1:,}; put the tokenizer it was trained with into its folder"
         )
 
 
@@ -85,50 +95,6 @@ def tokenizer(path: Path, model: ModelConfig):
     return found
 
 
-def classifier(path: Path, model: ModelConfig, pad: int, weights: bool = True):
-    """A sequence classifier of three labels in float32 (its trunk in 4 bits where asked), head new.
-
-    Its weights are the folder's, or random where `weights` is False and others are loaded into it. Raises UserError
-    where the family does not fit, or where the folder lacks weights of the backbone itself.
-    """
-    config = settings(path, model)
-    config.num_labels, config.get_text_config().pad_token_id = 3, pad
-    config.get_text_config().use_cache = False
-    logging.set_verbosity_error()  # that the head is new is no news here; what else is missing is checked below
-    logging.disable_progress_bar()
-    known = _has_classifier(config)
-    maker = AutoModelForSequenceClassification if known else AutoModel
-    attention = model.attn_implementation or attention_of(config)
-    code = {"trust_remote_code": model.trust_remote_code, "attn_implementation": attention}
-    if weights:
-        network = _loaded(maker, path, model, config, code)
-    else:
-        network = maker.from_config(config, dtype=torch.float32, **code)
-    return network if known else Plain(network, last=model.family is Family.llm)
-
-
-def _has_classifier(config: PretrainedConfig) -> bool:
-    """Whether there is a sequence classifier of the architecture, in transformers or in the backbone's own code."""
-    own = _offered(config)
-    return AutoModelForSequenceClassification.__name__ in own if own else config.model_type in CLASSIFIERS
-
-
-def _offered(config: PretrainedConfig) -> dict[str, str]:
+def offered(config: PretrainedConfig) -> dict[str, str]:
     """What the backbone's own code offers, by the auto classes of transformers; {} where its code is transformers'."""
     return config.auto_map if type(config).__module__.startswith("transformers_modules") else {}
-
-
-def _loaded(maker, path: Path, model: ModelConfig, config: PretrainedConfig, code: dict):
-    how = {"dtype": "float32", "use_safetensors": True, **quantized.arguments(model), **code}
-    try:
-        network, loading = maker.from_pretrained(path, config=config, output_loading_info=True, **how)
-    except OSError as error:
-        raise UserError(
-            f"model.backbone={model.backbone}: no weights that can be read ({first_line(error)}); its folder needs "
-            "model.safetensors, or its parts and their index"
-        ) from error
-    body = network.base_model_prefix + "." if maker is not AutoModel else ""
-    missing = sorted(k for k in loading["missing_keys"] if k.startswith(body) and "pooler." not in k)
-    if missing:
-        raise UserError(f"model.backbone={model.backbone}: its weights lack {missing[:5]} ({len(missing)} in all)")
-    return network

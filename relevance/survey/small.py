@@ -49,9 +49,9 @@ DECODERS: dict[str, dict[str, Any]] = {
 ARCHITECTURES = {**ENCODERS, **DECODERS}
 
 
-def small(kind: str, folder: Path) -> Path:
-    """Make the folder of a small backbone of architecture `kind`; returns it."""
-    return made(kind, {**SIZE, **ARCHITECTURES[kind]}, folder)
+def small(kind: str, folder: Path, **sizes: Any) -> Path:
+    """Make the folder of a small backbone of architecture `kind`, with other `sizes` where given; returns it."""
+    return made(kind, {**SIZE, **ARCHITECTURES.get(kind, {}), **sizes}, folder)
 
 
 def made(kind: str, sizes: dict[str, Any], folder: Path) -> Path:

@@ -3,6 +3,7 @@
 A test runs one architecture through all kinds: making the networks is what takes the time.
 """
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from torch.nn import functional
 from relevance.config import Config, Family, LoraConfig, ModelConfig, PrivateConfig, PrivateKind, RoutingConfig
 from relevance.model.build import build
 from relevance.model.network import Network
+from relevance.model.private import attach
 from relevance.model.store import load, save
 from relevance.survey.small import ARCHITECTURES, DECODERS, ENCODERS, small
 
@@ -115,6 +117,39 @@ def test_a_row_feels_neither_the_rows_beside_it_nor_another_cut(folders, archite
         assert (torch.cat(alone) - together).abs().max() <= 1e-5, kind
         assert (short - together[4:]).abs().max() <= 1e-5, kind
         assert together.std(0).min() > 1e-2  # logits that are all alike would show nothing
+
+
+@pytest.mark.parametrize("kind", [None, "inserted", "top", "lora"])
+def test_what_holds_an_entry_per_head_is_not_cut_by_rows(tmp_path, kind):
+    """MPT hands its blocks a bias [heads, 1, T]: four heads, four rows."""
+    folder = small("mpt", tmp_path, d_model=32, n_heads=4, n_layers=3, max_seq_len=130, expansion_ratio=2)
+    net = awake(network(cell({"mpt": folder}, "mpt", kind)))
+    slices = [(0, 0, 1), (1, 1, 2), (2, 2, 4)]
+    with torch.no_grad():
+        together = net(rows(0, 4), slices)
+        alone = [net(rows(r, r + 1), [(task, 0, 1)]) for task, a, b in slices for r in range(a, b)]
+    assert (torch.cat(alone) - together).abs().max() <= 1e-5
+
+
+def test_a_deep_copy_of_adapters_per_task_is_its_own(folders):
+    net = awake(network(cell(folders, "qwen3", "lora")))
+    other = copy.deepcopy(net)
+    expected = other(batch(), MIXED)
+    for parameter in net.parameters():
+        torch.nn.init.zeros_(parameter)
+    assert torch.equal(other(batch(), MIXED), expected)
+
+
+def test_gates_of_a_saved_cell_are_those_it_was_trained_with(folders, tmp_path, monkeypatch):
+    """Whatever the random weights of a trunk would say before its own are loaded."""
+    settings = cell(folders, "modernbert", "inserted")
+    for gates in (False, True):
+        monkeypatch.setattr(attach, "starts_at_identity", lambda *_, gates=gates: not gates)
+        net, tokenizer = build(settings)
+        expected = awake(net.eval())(batch(), MIXED)
+        save(net, tokenizer, settings, {}, tmp_path / str(gates))
+        monkeypatch.setattr(attach, "starts_at_identity", lambda *_: pytest.fail("asked again"))
+        assert torch.equal(load(tmp_path / str(gates))[0](batch(), MIXED), expected)
 
 
 @pytest.mark.parametrize("architecture", DECODERS)

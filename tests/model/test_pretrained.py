@@ -68,6 +68,27 @@ def test_a_decoder_asked_for_as_ce_ends_the_sweep_before_any_cell_trains(place, 
     assert runs(good) == []
 
 
+def test_a_tokenizer_with_more_words_than_the_backbone_is_refused_before_it_trains(tmp_path):
+    folder = small("bert", tmp_path / "bert", vocab_size=1000)
+    with pytest.raises(UserError, match=r"up to 4,095, its embeddings end at 999; put the tokenizer it was trained"):
+        admit(folder, model(folder))
+
+
+def test_a_special_token_that_no_text_holds_may_lie_beyond_the_embeddings(tmp_path):
+    """As Gemma 3's token of images does in its text models."""
+    from transformers import AutoTokenizer
+
+    folder = small("qwen3", tmp_path / "qwen3")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["<image>"], special_tokens=True)
+    tokenizer.save_pretrained(folder)
+    admit(folder, model(folder, "llm"))
+    tokenizer.add_tokens(["lampshade"])
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(UserError, match="its embeddings end at"):
+        admit(folder, model(folder, "llm"))
+
+
 def test_a_tokenizer_with_nothing_to_pad_with_is_refused_and_one_with_an_end_token_is_not(tmp_path, backbones):
     shutil.copytree(backbones["gpt2"], tmp_path / "gpt2")
     told = tmp_path / "gpt2" / "tokenizer_config.json"
@@ -94,20 +115,22 @@ def test_layers_that_share_one_block_are_refused_with_what_was_asked(tmp_path):
         build(Config(model=model(tmp_path), routing=RoutingConfig("mh", heads=True)))
 
 
-@pytest.mark.parametrize(("name", "kind", "layers", "most"), [("ce", "top", 5, 4), ("llm", "lora", 4, 3)])
+@pytest.mark.parametrize(
+    ("name", "kind", "layers", "most"), [("ce", "top", 5, 4), ("llm", "lora", 4, 3), ("llm", "top", 4, 3)]
+)
 def test_more_private_layers_than_the_backbone_has_blocks_are_refused(name, kind, layers, most):
     routing = RoutingConfig("mhp", heads=True, private=PrivateConfig(PrivateKind(kind), layers))
     with pytest.raises(UserError, match=f"kind={kind} takes blocks of the backbone, which has 4; give at most {most}"):
         build(Config(model=model(EMBEDDED / name, name), routing=routing))
 
 
-@pytest.mark.parametrize(("width", "fits"), [(16, True), (12, False), (32, False)])
+@pytest.mark.parametrize(("width", "fits"), [(16, True), (12, False), (24, False), (32, False)])
 def test_narrow_blocks_start_at_the_identity_and_are_as_wide_as_heads_allow(tmp_path, width, fits):
     folder = small("qwen3", tmp_path / "qwen3")
     own = PrivateConfig(layers=2, width=width)
     config = Config(model=model(folder, "llm"), routing=RoutingConfig("mhp", heads=True, private=own))
     if not fits:
-        with pytest.raises(UserError, match=f"width={width}: give a multiple of a head's width, 8, below 32"):
+        with pytest.raises(UserError, match=rf"width={width}: give one of \[8, 16\], whole heads of 8 below 32"):
             build(config)
         return
     ids = torch.arange(5, 15)[None]

@@ -27,6 +27,38 @@ def test_a_backbone_is_read_no_further_than_it_has_places(tmp_path, architecture
         build(config(folder, family, max_length=131))
 
 
+def test_places_that_the_pad_token_does_not_take_are_counted(tmp_path):
+    """RoBERTa's own pad id is 1, and what looks like padding takes no place."""
+    from transformers import AutoTokenizer
+
+    folder = small("roberta", tmp_path, pad_token_id=1, max_position_embeddings=34)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(1)
+    tokenizer.save_pretrained(folder)
+    build(config(folder, max_length=32))
+    with pytest.raises(UserError, match=r"max_length=33: .* cannot read as many tokens"):
+        build(config(folder, max_length=33))
+
+
+@pytest.mark.parametrize(("kind", "serves"), [("dynamic", False), ("yarn", True)])
+def test_positions_that_turn_by_the_longest_row_are_refused_where_rows_can_be_so_long(tmp_path, kind, serves):
+    rope = {"rope_type": kind, "factor": 2.0, "rope_theta": 10_000.0, "original_max_position_embeddings": 16}
+    folder = small("llama", tmp_path, max_position_embeddings=16, rope_parameters=rope)
+    build(config(folder, "llm", max_length=16))
+    if serves:
+        build(config(folder, "llm", max_length=64))
+        return
+    with pytest.raises(UserError, match=r"max_length=64: .* a short text otherwise beside so long a one .*lower it"):
+        build(config(folder, "llm", max_length=64))
+
+
+def test_a_decoder_that_is_pooled_at_its_first_token_is_refused(tmp_path):
+    """BERT with is_decoder: transformers pools its first token, which sees no other."""
+    folder = small("bert", tmp_path, is_decoder=True)
+    with pytest.raises(UserError, match="what it says of a text does not depend on the text's last token"):
+        build(config(folder, "llm"))
+
+
 def test_rotary_positions_have_no_end(tmp_path):
     build(config(small("qwen3", tmp_path), "llm", max_length=300))
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from relevance.config import Config, PrivateKind
+from relevance.config import Config, PrivateConfig, PrivateKind
 from relevance.errors import UserError
 from relevance.model.architectures import ATTENTION, blocks, linears
 from relevance.model.private.inserted import Inserted, copied, gated, starts_at_identity
@@ -17,8 +17,12 @@ from relevance.model.private.top import Top
 from relevance.tasks import TASK_NAMES
 
 
-def attach(trunk: PreTrainedModel, config: Config, inputs: dict[str, torch.Tensor]) -> PrivateLayers | None:
+def attach(
+    trunk: PreTrainedModel, config: Config, inputs: dict[str, torch.Tensor], gates: bool | None
+) -> PrivateLayers | None:
     """Hang the private layers of `config` on a trunk without adapters; `inputs` are a batch to try blocks on.
+
+    `gates` says whether new blocks stand behind gates, null: as the last block needs it.
 
     Raises UserError where the trunk has too few blocks.
     """
@@ -26,19 +30,23 @@ def attach(trunk: PreTrainedModel, config: Config, inputs: dict[str, torch.Tenso
     if not private.layers:
         return None
     stack = blocks(trunk)
-    most = {PrivateKind.top: len(stack), PrivateKind.lora: len(stack) - 1}.get(private.kind, private.layers)
-    if private.layers > most:  # one block at least keeps the shared adapters of kind=lora
-        raise UserError(
-            f"routing.private.layers={private.layers}: kind={private.kind} takes blocks of the backbone, "
-            f"which has {len(stack)}; give at most {most}"
-        )
+    _admit(private, config.model.lora.r, len(stack))
     match private.kind:
         case PrivateKind.top:
             return Top(stack, tasks, private.layers)
         case PrivateKind.lora:
             return TaskLora(list(own_targets(trunk, config).values()), tasks, config.model.lora)
     branches = tasks if private.kind is PrivateKind.inserted else 1
-    return Inserted(stack[-1], _new_block(trunk, private.width, inputs), branches, private.layers)
+    return Inserted(stack[-1], _new_block(trunk, private.width, inputs, gates), branches, private.layers)
+
+
+def _admit(private: PrivateConfig, adapters: int, depth: int) -> None:
+    most = depth - 1 if adapters else depth  # the trunk's own adapters keep one block at least
+    if private.kind in (PrivateKind.top, PrivateKind.lora) and private.layers > most:
+        raise UserError(
+            f"routing.private.layers={private.layers}: kind={private.kind} takes blocks of the backbone, "
+            f"which has {depth}; {f'give at most {most}' if most else 'use kind=inserted'}"
+        )
 
 
 def own_targets(trunk: PreTrainedModel, config: Config) -> dict[str, nn.Module]:
@@ -57,9 +65,10 @@ def own_targets(trunk: PreTrainedModel, config: Config) -> dict[str, nn.Module]:
     return chosen
 
 
-def _new_block(trunk: PreTrainedModel, width: int | None, inputs: dict[str, torch.Tensor]):
+def _new_block(trunk: PreTrainedModel, width: int | None, inputs: dict[str, torch.Tensor], gates: bool | None):
     """A maker of blocks that start at the identity."""
     if width is not None:
         return partial(Narrow, trunk, width)
     last = blocks(trunk)[-1]
-    return partial(copied if starts_at_identity(last, trunk, inputs) else gated, last)
+    behind_gates = not starts_at_identity(last, trunk, inputs) if gates is None else gates
+    return partial(gated if behind_gates else copied, last)

@@ -7,6 +7,7 @@ linear layers by forward hooks, so a checkpointed block computes them again as i
 """
 
 import math
+from functools import partial
 
 import torch
 from torch import nn
@@ -40,16 +41,13 @@ class TaskLora(PrivateLayers):
         )
         self.scale = scale(lora)
         for place, linear in enumerate(targets):
-            linear.register_forward_hook(self._hook(place))
+            linear.register_forward_hook(partial(self._add, place))  # no closure: a deep copy has its own
 
-    def _hook(self, place: int):
-        def add(linear: nn.Module, args: tuple, output: torch.Tensor) -> torch.Tensor:
-            x = args[0]
-            each = x.shape[0] // self.slices[-1][2]  # some blocks flatten [B, T, H] to [B * T, H]
-            parts = [self.branches[task][place](x[a * each : b * each]) for task, a, b in self.slices]
-            return output + self.scale * torch.cat(parts).to(output.dtype)
-
-        return add
+    def _add(self, place: int, linear: nn.Module, args: tuple, output: torch.Tensor) -> torch.Tensor:
+        x = args[0]
+        each = x.shape[0] // self.slices[-1][2]  # some blocks flatten [B, T, H] to [B * T, H]
+        parts = [self.branches[task][place](x[a * each : b * each]) for task, a, b in self.slices]
+        return output + self.scale * torch.cat(parts).to(output.dtype)
 
 
 def scale(lora: LoraConfig) -> float:

@@ -34,12 +34,12 @@ def rows(given: dict[str, Any], start: int, stop: int) -> dict[str, Any]:
     """The arguments of a block for rows start..stop: a view of whatever holds entries per row."""
     batch = given["hidden_states"].shape[0]
 
-    def cut(value: Any) -> Any:
+    def cut(value: Any, least: int) -> Any:
         if isinstance(value, tuple):
-            return tuple(cut(part) for part in value)
-        if not isinstance(value, torch.Tensor) or value.dim() < 2 or value.shape[0] % batch:
+            return tuple(cut(part, least) for part in value)
+        if not isinstance(value, torch.Tensor) or value.dim() < least or value.shape[0] % batch:
             return value
         each = value.shape[0] // batch  # alibi: heads
         return value[start * each : stop * each]
 
-    return {name: cut(value) if name in PER_ROW else value for name, value in given.items()}
+    return {name: cut(value, PER_ROW[name]) if name in PER_ROW else value for name, value in given.items()}
