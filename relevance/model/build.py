@@ -13,7 +13,7 @@ from relevance.model.classifier import classifier_of
 from relevance.model.heads import detach
 from relevance.model.network import Network
 from relevance.model.private.attach import attach, own_targets
-from relevance.model.trial import ALIKE, ROUGH, attempt, example, read_longest
+from relevance.model.trial import ALIKE, LENGTHS, ROUGH, attempt, example, read_longest
 from relevance.tasks import TASK_NAMES
 
 
@@ -29,15 +29,10 @@ def build(config: Config, saved: Path | None = None) -> tuple[Network, object]:
     tokenizer = pretrained.tokenizer(saved / "tokenizer" if saved else path, model)
     classifier = classifier_of(path, model, tokenizer.pad_token_id, weights=not whole)
     trunk, heads = detach(classifier, len(TASK_NAMES) if config.routing.heads else 1)
-    inputs, last, alike = example(trunk, tokenizer, model), blocks(trunk)[-1], ROUGH if model.load_in_4bit else ALIKE
-    longest = example(trunk, tokenizer, model, (model.max_length, 5))
+    inputs, longest = (example(trunk, tokenizer, model, lengths) for lengths in (LENGTHS, (model.max_length, 5)))
+    last, alike = blocks(trunk)[-1], ROUGH if model.load_in_4bit else ALIKE
     try:
-        if model.gradient_checkpointing:
-            trunk.activation_checkpointing_enable({"use_reentrant": False})
-        private = attach(trunk, config, inputs, saved and _gated(saved))
-        trunk = _with_lora(trunk, config) if model.lora.r else trunk
-        network = Network(trunk, heads, private, positions=model.family is Family.llm)
-        network.to(inputs["input_ids"].device)
+        network = _assembled(trunk, heads, config, inputs, saved)
         attempt(network, inputs, last, alike)
     except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
         raise UserError(
@@ -49,6 +44,16 @@ def build(config: Config, saved: Path | None = None) -> tuple[Network, object]:
     if config.trainer.precision == HALF:
         network.halve()
     return network.train(), tokenizer  # from_pretrained leaves dropout off
+
+
+def _assembled(trunk: nn.Module, heads: nn.ModuleList, config: Config, inputs: dict, saved: Path | None) -> Network:
+    """Trunk, private layers, adapters and heads as one, on the device of `inputs`."""
+    if config.model.gradient_checkpointing:
+        trunk.activation_checkpointing_enable({"use_reentrant": False})
+    private = attach(trunk, config, inputs, saved and _gated(saved))
+    trunk = _with_lora(trunk, config) if config.model.lora.r else trunk
+    network = Network(trunk, heads, private, positions=config.model.family is Family.llm)
+    return network.to(inputs["input_ids"].device)
 
 
 def _gated(saved: Path) -> bool:

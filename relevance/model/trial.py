@@ -17,7 +17,7 @@ TASKS: Slices = [(0, 0, 1), (3, 1, 4)]
 ALIKE, ROUGH = 1e-4, 0.05  # of the largest hidden state: what rounding may change beside other rows; so in 4 bits
 
 
-def example(trunk: nn.Module, tokenizer, model: ModelConfig, lengths: tuple[int, ...] = LENGTHS) -> dict:
+def example(trunk: nn.Module, tokenizer, model: ModelConfig, lengths: tuple[int, ...]) -> dict[str, torch.Tensor]:
     """Rows of these lengths on the trunk's device, padded on the right as a batch is; no real token is the pad's."""
     mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
     pad = tokenizer.pad_token_id
