@@ -53,7 +53,7 @@ def train_cell(cell: Cell, run: Run) -> Trained:
         found |= probe(trainer, module, data, cell.rows, logits)
     if config.save is Save.all:
         save(network, tokenizer, config, data.reading.written(), work / "model")
-        run.model(work / "model")
+        run.model(work / "model", data.reading.tasks[0])
     _settle(work, cell.folder)
     found |= {**pace.metrics(), **weights.sizes(network), **weights.gates(network), **weights.peak_memory()}
     found |= {"epochs": trainer.current_epoch, "truncated_share": data.examples.tokens.truncated}

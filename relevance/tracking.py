@@ -28,7 +28,7 @@ LIMIT = 50_000  # runs a search returns at most
 CELLS = "cells.json"
 TEST = "test.parquet"  # a cell without it is not finished, whatever its run says
 SERVING = ("relevance", "mlflow", "torch", "transformers", "peft", "lightning", "omegaconf", "pandas", "pyarrow")
-EXAMPLE = {"task": "query_item", "left": "usb c cable", "right": "Volt USB-C cable 2 m"}
+EXAMPLE = {"left": "usb c cable", "right": "Volt USB-C cable 2 m"}
 EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # the UI then opens its page of training runs
 SOURCE = {"mlflow.source.name": "relevance.run", "mlflow.source.type": "LOCAL"}
 
@@ -69,12 +69,16 @@ class Run:
         tags = [InputTag("mlflow.data.context", "training")]
         self.store.client.log_inputs(self.run_id, [DatasetInput(dataset, tags)])
 
-    def model(self, folder: Path) -> None:
-        """Carry the model in `folder` as a pyfunc model that MLflow serves; code and safetensors, no pickle."""
+    def model(self, folder: Path, task: str) -> None:
+        """Carry the model in `folder` as a pyfunc model that MLflow serves; code and safetensors, no pickle.
+
+        MLflow scores an example with it: a pair of `task`, one that the model was trained on.
+        """
         from mlflow.models import Model, ModelSignature
         from mlflow.types.schema import ColSpec, Schema
 
-        asked = Schema([ColSpec("string", name) for name in EXAMPLE])
+        example = {"task": task, **EXAMPLE}
+        asked = Schema([ColSpec("string", name) for name in example])
         given = Schema([ColSpec("long", "label"), *(ColSpec("double", name) for name in PROBABILITIES)])
         Model.log(
             artifact_path=None,
@@ -84,7 +88,7 @@ class Run:
             python_model=str(Path(__file__).with_name("served.py")),
             artifacts={"model": str(folder)},
             signature=ModelSignature(asked, given),
-            input_example={name: [value] for name, value in EXAMPLE.items()},
+            input_example={name: [value] for name, value in example.items()},
             pip_requirements=[f"{package}=={version(package)}" for package in SERVING],
         )
 

@@ -135,3 +135,12 @@ def test_save_none_keeps_predictions_only(place):
     sweep(config)
     names = {path.name for path in record(config).cells[0].folder.iterdir()}
     assert names == {"config.yaml", "test.parquet", "validation.parquet"}
+
+
+def test_a_cell_of_one_task_carries_an_example_it_can_score(place, capfd):
+    """A head that was never trained answers no row, not even MLflow's own trial of the model."""
+    single = place("ce", "mh", task_mix=MixConfig("single_item_type", Mix.single, task="item_type"))
+    assert sweep(single) == 0
+    (example,) = Path(single.outputs).glob("artifacts/models/*/artifacts/input_example.json")
+    assert "item_type" in example.read_text()
+    assert "unknown task" not in capfd.readouterr().err
