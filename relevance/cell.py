@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from relevance import weights
 from relevance.commands import say
 from relevance.config import Config, Save
+from relevance.consistency import score_implied
 from relevance.data.module import pairs_module
 from relevance.evaluation import evaluate, tag_collapsed
 from relevance.identity import Cell
@@ -44,13 +45,15 @@ def train_cell(cell: Cell, run: Run) -> Trained:
     say(f"  {weights.spoken(network)}")
     data = pairs_module(config, cell.rows, tokenizer, cell.backbone_digest)
     module, pace = RelevanceModule(network, config), Pace()
-    trainer = trainer_of(config, work, run, pace)
+    trainer = trainer_of(config, work, run, pace, data.steps)
     trainer.fit(module, datamodule=data)
     restore_best(trainer, module)
     found, scores, logits = evaluate(work, trainer, module, data, run)
     collapsed = tag_collapsed(scores, cell.rows, run)
     if config.probes:
         found |= probe(trainer, module, data, cell.rows, logits)
+    if config.consistency:
+        score_implied(work, trainer, module, data, cell.rows)
     if config.save is Save.all:
         save(network, tokenizer, config, data.reading.written(), work / "model")
         run.model(work / "model", data.reading.tasks[0])
@@ -100,6 +103,7 @@ def settings(cell: Cell) -> dict[str, object]:
         "step_rows": c.train.step_rows,
         "precision": c.trainer.precision,
         "probes": c.probes,
+        "consistency": c.consistency,
         "threads": threads(c),
         "data_digest": cell.data_digest[:16],
     }

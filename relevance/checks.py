@@ -169,6 +169,7 @@ def _mix_checks(mix: MixConfig) -> list[tuple[bool, str]]:
             f"task_mix.temperature={mix.temperature}: task_mix={mix.name} knows none; add task_mix=temperature",
         ),
         (mix.temperature <= 0, f"task_mix.temperature={mix.temperature}: must be above 0"),
+        (not 0 < mix.share <= 1, f"task_mix.share={mix.share}: must be above 0 and at most 1"),
         (mix.draws is not None and mix.draws < 1, f"task_mix.draws={mix.draws}: must be 1 or more"),
         (
             mix.draws is not None and mix.kind in (Mix.joint, Mix.single),

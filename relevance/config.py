@@ -45,6 +45,12 @@ class Mix(StrEnum):
     single = "single"
 
 
+class Match(StrEnum):
+    none = "none"
+    examples = "examples"
+    steps = "steps"
+
+
 @dataclass
 class DataConfig:
     kind: Source = Source.generated
@@ -108,6 +114,7 @@ class MixConfig:
     task: str | None = None  # of kind single
     temperature: float = 1.0  # of kind temperature: p is proportional to n^(1/T)
     draws: int | None = None  # rows an epoch of temperature and equal draws; null: the training rows
+    share: float = 1.0  # of each task's training rows; a smaller share is a part of every larger one
 
 
 @dataclass
@@ -165,10 +172,12 @@ class Config:
     task_mix: MixConfig = field(default_factory=MixConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    match: Match = Match.none  # of budgets: single_<task> sees its rows as often as joint does, or takes as many steps
     seed: int = 0
     threads: int | None = None  # null: torch's own choice; logged, since numbers depend on it
     save: Save = Save.all
     probes: bool = True  # after its test, score a cell with what it is told of the task changed
+    consistency: bool = True  # after its test, score mirrored pairs and the pairs that close triangles
     rerun: bool = False
     name: str | None = None  # of the sweep; null: made from its list of cells
     outputs: str = "outputs"

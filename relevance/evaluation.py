@@ -26,7 +26,7 @@ def evaluate(
         rows, given = logits(trainer, module, data.scoring(split))
         pace = len(rows) / (time.perf_counter() - started)
         names = np.array(TASK_NAMES, dtype=object)[data.examples.task[rows]]
-        scored = predictions.table(rows, names, data.examples.label[rows], _softmax(given))
+        scored = predictions.table(rows, names, data.examples.label[rows], softmax(given))
         predictions.write(scored, work / f"{split}.parquet")
         scores = score_predictions(scored)
         found |= logged(scores, split)
@@ -56,5 +56,6 @@ def logits(trainer: L.Trainer, module: RelevanceModule, loader) -> tuple[np.ndar
     return rows.numpy(), found.numpy()
 
 
-def _softmax(given: np.ndarray) -> np.ndarray:
+def softmax(given: np.ndarray) -> np.ndarray:
+    """Probabilities [n, 3] of logits [n, 3], in double precision."""
     return torch.from_numpy(given).double().softmax(-1).numpy()

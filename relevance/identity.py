@@ -21,6 +21,7 @@ QUESTION = (
     "task_mix",
     "train",
     "trainer",
+    "match",
 )  # with data and seed: all that can change numbers
 
 
@@ -88,7 +89,7 @@ def name(config: Config, variant: str) -> str:
 def _question(config: Config) -> dict[str, Any]:
     whole = asdict(config)
     whole["trainer"] = {key: value for key, value in whole["trainer"].items() if key not in PLACE}
-    return {group: whole[group] for group in QUESTION}
+    return {key: whole[key] for key in QUESTION}
 
 
 def _data_parts(config: Config, defaults: Config, digest: str) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from relevance import identity
-from relevance.config import Config, DataConfig, Mix
+from relevance.config import Config, DataConfig, Match, Mix
 from relevance.data.rows import Rows, prepare
 from relevance.identity import Cell, Request
 from relevance.model import backbone
@@ -27,7 +27,7 @@ def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Ce
         config = request.config
         defaults = request.defaults
         plain = replace(defaults, trainer=replace(defaults.trainer, precision="32-true"))  # on every machine
-        full = Request(resolved(config), plain)
+        full = Request(resolved(budgeted(config)), plain)
         cell = _cell(full, datasets[repr(config.data)], digest_of(config.model.backbone))
         if cell.fingerprint in cells:
             notes.append(f"{cell.name}: asked for twice, run once")
@@ -56,9 +56,15 @@ def _cell(request: Request, rows: Rows, backbone_digest: str) -> Cell:
     )
 
 
+def budgeted(config: Config) -> Config:
+    """The config with `match` in one spelling: a cell of several tasks is its own measure, whichever was asked."""
+    measured = config.match is not Match.none and config.task_mix.kind is not Mix.single
+    return replace(config, match=Match.steps) if measured else config
+
+
 def _train_rows(config: Config, rows: Rows) -> int:
     """Rows an epoch of the cell holds."""
     train = pc.equal(rows.table["split"].cast("string"), "train")
-    if config.task_mix.kind is Mix.single:
+    if config.task_mix.kind is Mix.single and config.match is not Match.steps:
         train = pc.and_(train, pc.equal(rows.table["task"].cast("string"), config.task_mix.task))
-    return config.task_mix.draws or pc.sum(train).as_py() or 0
+    return config.task_mix.draws or int(config.task_mix.share * (pc.sum(train).as_py() or 0))

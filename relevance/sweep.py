@@ -8,6 +8,7 @@ from typing import Any
 from relevance.attempt import attempt
 from relevance.cell import threads
 from relevance.commands import INTERRUPTED, say
+from relevance.data.implied import ensure_implied
 from relevance.data.rows import Rows
 from relevance.estimate import duration, spoken
 from relevance.identity import Cell, Request
@@ -46,6 +47,7 @@ def _run_all(cells: list[Cell], done: dict[str, Any], store: Store, parent: Run)
     """The reason of each cell that failed, by its name."""
     for rows in dict.fromkeys(cell.rows for cell in cells):
         ensure_floors(rows)
+        ensure_implied(rows)
     failed = {}
     for number, cell in enumerate(cells, 1):
         place = f"[{number}/{len(cells)}] {cell.name}"
@@ -67,7 +69,8 @@ def _announce(name: str, cells: list[Cell], done: dict[str, Any], store: Store) 
 
 def _since(cell: Cell, run: Any) -> str:
     """What differs from the time the finished cell ran and could matter, though it is no part of the question."""
-    params = {"threads": str(threads(cell.config)), "probes": str(cell.config.probes)}
+    config = cell.config
+    params = {"threads": str(threads(config)), "probes": str(config.probes), "consistency": str(config.consistency)}
     now = {"code commit": commit()["git_commit"][:8], **params}
     then = {"code commit": run.data.tags.get("git_commit", "")[:8]}
     then |= {key: run.data.params.get(key, "") for key in params}

@@ -15,7 +15,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from safetensors.torch import load_file, save_file
 
 from relevance.commands import say
-from relevance.config import HALF, Config
+from relevance.config import HALF, Config, Match
 from relevance.model.module import RelevanceModule
 from relevance.tracking import Run
 
@@ -71,33 +71,46 @@ class SafeWeights(TorchCheckpointIO):
         save_file({name: tensor.contiguous() for name, tensor in checkpoint["state_dict"].items()}, path)
 
 
-def trainer_of(config: Config, work: Path, run: Run, pace: Pace) -> L.Trainer:
-    """The Trainer of one cell, which keeps its files in `work` and ends no run."""
+def trainer_of(config: Config, work: Path, run: Run, pace: Pace, steps: int | None) -> L.Trainer:
+    """The Trainer of one cell, which keeps its files in `work` and ends no run; `steps` stands for its epochs."""
     arguments = {key: value for key, value in asdict(config.trainer).items() if value is not None}
     if config.trainer.precision == HALF:
         arguments["precision"] = "32-true"  # the network is so already; Lightning's would round its heads too
-    best = ModelCheckpoint(
-        work / "checkpoints", monitor=MONITOR, mode="max", save_weights_only=True, save_on_train_epoch_end=False
-    )
-    best.FILE_EXTENSION = SafeWeights.EXTENSION
-    callbacks: list[Callback] = [pace, best]
-    if config.train.patience:
-        callbacks.append(
-            EarlyStopping(MONITOR, mode="max", patience=config.train.patience, check_on_train_epoch_end=False)
-        )
+    if steps is not None:
+        arguments |= {"max_steps": steps, "max_epochs": -1}
     arguments.setdefault("enable_progress_bar", sys.stderr.isatty())
+    watching = _watching(config, work)
     return L.Trainer(
         **arguments,
         logger=Curves(run),
-        callbacks=callbacks,
+        callbacks=[pace, *watching],
+        enable_checkpointing=bool(watching),
         plugins=SafeWeights(),
         default_root_dir=work,
         enable_model_summary=False,
     )
 
 
+def _watching(config: Config, work: Path) -> list[Callback]:
+    """What keeps the best epoch and stops early; nothing under a matched budget, whose last weights count."""
+    if config.match is not Match.none:
+        return []
+    best = ModelCheckpoint(
+        work / "checkpoints", monitor=MONITOR, mode="max", save_weights_only=True, save_on_train_epoch_end=False
+    )
+    best.FILE_EXTENSION = SafeWeights.EXTENSION
+    patience = config.train.patience
+    stop = EarlyStopping(MONITOR, mode="max", patience=patience, check_on_train_epoch_end=False) if patience else None
+    return [best, stop] if stop else [best]
+
+
 def restore_best(trainer: L.Trainer, module: RelevanceModule) -> None:
-    """Put the weights of the best validation back; the last ones stay, and it is said, where none ran."""
+    """Put the weights of the best validation back; the last ones stay, and it is said, where none ran.
+
+    Nothing is kept, or put back, under a matched budget.
+    """
+    if not trainer.checkpoint_callback:
+        return
     best = trainer.checkpoint_callback.best_model_path
     if not best:
         say("training ended before its first validation (trainer.max_steps, trainer.max_time): the last weights count")

@@ -41,6 +41,7 @@ def test_a_cell_leaves_whole_predictions_a_model_and_metrics_that_agree(place, m
         assert all(cell.metrics[k] == pytest.approx(v) for k, v in logged(score_predictions(found), split).items())
     assert {path.name for path in cell.folder.iterdir()} == {
         "config.yaml",
+        "consistency.parquet",
         "model",
         "test.parquet",
         "validation.parquet",
@@ -134,7 +135,7 @@ def test_save_none_keeps_predictions_only(place):
     config = place(save=Save.none)
     sweep(config)
     names = {path.name for path in record(config).cells[0].folder.iterdir()}
-    assert names == {"config.yaml", "test.parquet", "validation.parquet"}
+    assert names == {"config.yaml", "consistency.parquet", "test.parquet", "validation.parquet"}
 
 
 def test_a_cell_of_one_task_carries_an_example_it_can_score(place, capfd):

@@ -15,6 +15,18 @@ def members(task: np.ndarray, mix: MixConfig) -> np.ndarray:
     return np.flatnonzero(task == TASK_INDEX[mix.task]) if mix.kind is Mix.single else np.arange(len(task))
 
 
+def portion(task: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Positions of `share` of the rows of each task [N], ascending; a smaller share is a part of every larger one.
+
+    A task that is there keeps a row at least. The same for the same seed, whatever else an experiment changes.
+    """
+    if share == 1:
+        return np.arange(len(task))
+    order = np.random.default_rng(seed).permutation(len(task))
+    parts = [order[task[order] == k] for k in np.unique(task)]
+    return np.sort(np.concatenate([part[: max(1, round(share * len(part)))] for part in parts]))
+
+
 def rates(counts: np.ndarray, mix: MixConfig) -> np.ndarray:
     """Share of an epoch's draws for each task [K], from its number of rows [K]; sums to 1."""
     power = 0.0 if mix.kind is Mix.equal else 1.0 / mix.temperature

@@ -9,9 +9,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from torch.utils.data import DataLoader
 
-from relevance.config import Config, Family
+from relevance.config import Config, Family, Match, Mix
 from relevance.data.batches import Examples, ScoreDataset, StepDataset, Steps
-from relevance.data.mixing import members
+from relevance.data.mixing import members, portion
 from relevance.data.reading import Reading
 from relevance.data.tokens import Template, Tokens, segments, tokens
 from relevance.errors import UserError
@@ -21,10 +21,13 @@ from relevance.tasks import SPLITS, TASK_NAMES
 class PairsModule(L.LightningDataModule):
     """Train, validation and test rows of the mix's tasks, each from the same memory-mapped token ids."""
 
-    def __init__(self, config: Config, tokenizer, template: Template, examples: Examples, rows: dict):
+    def __init__(
+        self, config: Config, tokenizer, template: Template, examples: Examples, rows: dict, steps: int | None
+    ):
         super().__init__()
         self.config, self.tokenizer, self.template = config, tokenizer, template
         self.examples, self.rows = examples, rows
+        self.steps = steps  # of training, where another cell's budget says how many
 
     @property
     def reading(self) -> Reading:
@@ -59,8 +62,11 @@ def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsM
     table = pq.read_table(rows)
     task = pc.index_in(table["task"].cast(pa.string()), pa.array(TASK_NAMES)).to_numpy()
     split = pc.index_in(table["split"].cast(pa.string()), pa.array(SPLITS)).to_numpy()
+    train = np.flatnonzero(split == SPLITS.index("train"))
+    train = train[portion(task[train], config.task_mix.share, config.data.seed)]
     known = members(task, config.task_mix)
     parts = {name: known[split[known] == index] for index, name in enumerate(SPLITS)}
+    parts["train"] = np.intersect1d(known, train)
     for name, part in parts.items():
         if not len(part):
             raise UserError(f"task_mix={config.task_mix.name}: no {name} rows in {rows}; choose another mix or split")
@@ -70,7 +76,18 @@ def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsM
             f"{rows}: every training row of task_mix={config.task_mix.name} weighs 0; give some of them a weight "
             "(its column, train.class_weights and train.task_weights multiply)"
         )
-    return PairsModule(config, tokenizer, template, examples, parts)
+    return PairsModule(config, tokenizer, template, examples, parts, _matched(config, len(train)))
+
+
+def _matched(config: Config, joint: int) -> int | None:
+    """Steps that a joint cell on the same `joint` training rows takes, where this one is to take as many."""
+    if config.match is not Match.steps or config.task_mix.kind is not Mix.single:
+        return None
+    steps = config.trainer.max_epochs * -(-joint // config.train.step_rows)
+    most = config.trainer.max_steps
+    if config.trainer.max_epochs < 1:
+        return most
+    return min(steps, most) if most > 0 else steps
 
 
 def _examples(config: Config, table: pa.Table, task: np.ndarray, ids: Tokens, tokenizer, template) -> Examples:

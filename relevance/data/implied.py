@@ -1,0 +1,129 @@
+"""Test rows → pairs they imply: the mirror of a symmetric pair, the third side of a triangle. Once per table.
+
+mirror    query_query "usb c cable" – "usb-c cord"  →  "usb-c cord" – "usb c cable"
+triangle  query_item "usb c cable" – "Volt cable 2 m" (2), item_type "Volt cable 2 m" – "cables" (2)
+          →  query_type "usb c cable" – "cables"
+
+The first side of a triangle is a test row; the second may stand in any split, and is scored as a pair where it does.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from relevance.tasks import TASK_INDEX, TASK_NAMES, TASKS
+
+MOST = 1_000  # mirrors of a task, triangles of a kind; chosen by a fixed seed where there are more
+DEGREE = 8  # sides an entity lends to triangles at most, so that one broad type does not make them all
+KINDS = ("query", "item", "type")
+CLOSING = np.array([[f"{left}_{right}" for right in KINDS] for left in KINDS], dtype=object)  # for kinds in order
+RELEVANT = 2
+PAIR = ["task", "a", "b"]
+SECOND, THIRD = ([f"{name}_{side}" for name in PAIR] for side in (2, 3))  # of a triangle
+PAIRS = pa.schema([("row", pa.int64()), ("task", pa.string()), ("left", pa.string()), ("right", pa.string())])
+MIRRORS = pa.schema([("task", pa.string()), ("row", pa.int64()), ("mirror", pa.int64())])
+TRIANGLES = pa.schema([("kind", pa.string()), ("first", pa.int64()), ("second", pa.int64()), ("third", pa.int64())])
+
+
+@dataclass(frozen=True)
+class Implied:
+    """Pairs to score, and how they hang together; every number is a row id, of rows.parquet or of `pairs`."""
+
+    pairs: pa.Table  # row (above all of rows.parquet), task, left, right
+    mirrors: pa.Table  # task, row, mirror
+    triangles: pa.Table  # kind, two sides whose labels are 2, the side that closes them
+
+
+def ensure_implied(rows: Path) -> Implied:
+    """What the test rows of rows.parquet imply, read from beside it or computed and left there."""
+    paths = {name: rows.with_name(f"implied-{name}.parquet") for name in ("pairs", "mirrors", "triangles")}
+    if not all(path.is_file() for path in paths.values()):
+        found = implied(pq.read_table(rows, columns=["row", "split", "task", "left", "right", "label"]))
+        for name, path in paths.items():
+            temporary = path.with_name(path.name + ".part")
+            pq.write_table(getattr(found, name), temporary)
+            temporary.replace(path)
+    return Implied(**{name: pq.read_table(path) for name, path in paths.items()})
+
+
+def implied(table: pa.Table) -> Implied:
+    """Mirrors and triangles of the test rows of `table`; the same rows give the same pairs."""
+    every = _coded(table.to_pandas())
+    test = every[every["split"] == "test"]
+    mirrors, triangles = _mirrors(test), _triangles(test, every)
+    wanted = [mirrors, *(triangles[side].set_axis(PAIR, axis=1) for side in (SECOND, THIRD))]
+    asked = pd.MultiIndex.from_frame(pd.concat([part[PAIR] for part in wanted]).drop_duplicates())
+    known = test.drop_duplicates(PAIR).set_index(PAIR)["row"]
+    new = asked[~asked.isin(known.index)]
+    first = (pc.max(table["row"]).as_py() or 0) + 1
+    rows = pd.concat([known, pd.Series(np.arange(first, first + len(new)), new)])
+    found = [rows.reindex(pd.MultiIndex.from_frame(part[PAIR])).to_numpy(np.int64) for part in wanted]
+    mirrors, triangles = mirrors.assign(mirror=found[0]), triangles.assign(second=found[1], third=found[2])
+    texts, (task, a, b) = _texts(every), (new.get_level_values(name) for name in PAIR)
+    return Implied(
+        pa.table([rows[new].to_numpy(), np.asarray(task), texts[a], texts[b]], schema=PAIRS),
+        pa.Table.from_pandas(mirrors[MIRRORS.names], MIRRORS, preserve_index=False),
+        pa.Table.from_pandas(triangles[TRIANGLES.names], TRIANGLES, preserve_index=False),
+    )
+
+
+def _coded(test: pd.DataFrame) -> pd.DataFrame:
+    """With the entities as numbers `a` (left) and `b` (right): one for each kind and text; `ka`, `kb` their kinds."""
+    for side, kind in (("left", "ka"), ("right", "kb")):
+        test[kind] = test["task"].map({name: KINDS.index(getattr(task, side)) for name, task in TASKS.items()})
+    both = pd.concat([test["ka"], test["kb"]]).astype(str) + " " + pd.concat([test["left"], test["right"]])
+    codes = pd.factorize(both)[0]
+    test["a"], test["b"] = np.split(codes, 2)
+    return test
+
+
+def _texts(test: pd.DataFrame) -> np.ndarray:
+    texts = np.empty(1 + max(test["a"].max(), test["b"].max()), dtype=object)
+    texts[test["a"]], texts[test["b"]] = test["left"], test["right"]
+    return texts
+
+
+def _mirrors(test: pd.DataFrame) -> pd.DataFrame:
+    """task, row, and the sides a, b of its mirror; a pair of equal texts has none."""
+    found = test[(test["ka"] == test["kb"]) & (test["a"] != test["b"])]
+    found = _some(found.assign(a=found["b"], b=found["a"]), "task")
+    return found[["task", "row", "a", "b"]].reset_index(drop=True)
+
+
+def _triangles(test: pd.DataFrame, every: pd.DataFrame) -> pd.DataFrame:
+    """kind, first (a test row of label 2), the pair of a row of label 2 that shares an entity, and the closing pair."""
+    ours, all_ = (_ends(rows[(rows["label"] == RELEVANT) & (rows["a"] != rows["b"])]) for rows in (test, every))
+    both = ours.merge(all_.groupby("shared").head(DEGREE), on="shared", suffixes=("_1", "_2"))
+    both = both[(both["row_1"] != both["row_2"]) & (both["end_1"] != both["end_2"])]
+    low, high = (which(both["row_1"], both["row_2"]) for which in (np.minimum, np.maximum))
+    both = both[~pd.DataFrame({"low": low, "high": high}).duplicated()]
+    turned = (both["kind_1"] > both["kind_2"]) | ((both["kind_1"] == both["kind_2"]) & (both["end_1"] > both["end_2"]))
+    pairs = (both[[f"{name}_1", f"{name}_2"]].to_numpy() for name in ("kind", "end"))
+    kinds, ends = (np.where(turned.to_numpy()[:, None], pair[:, ::-1], pair) for pair in pairs)
+    third = CLOSING[kinds[:, 0], kinds[:, 1]]
+    one, two = (both[name].map(TASK_INDEX) for name in ("task_1", "task_2"))
+    named = np.array(TASK_NAMES, dtype=object)
+    found = pd.DataFrame({
+        "kind": named[np.minimum(one, two)] + " + " + named[np.maximum(one, two)] + " → " + third,
+        "first": both["row_1"].to_numpy(), "task_2": both["task_2"].to_numpy(),
+        "a_2": both["a_2"].to_numpy(), "b_2": both["b_2"].to_numpy(),
+        "task_3": third, "a_3": ends[:, 0], "b_3": ends[:, 1],
+    })  # fmt: skip
+    return _some(found, "kind").reset_index(drop=True)
+
+
+def _ends(sides: pd.DataFrame) -> pd.DataFrame:
+    """Each side twice, seen from either entity: `shared`, and the kind and number of the other `end`; shuffled."""
+    seen = [sides.assign(shared=sides[here], end=sides[there], kind=sides["k" + there]) for here, there in ("ab", "ba")]
+    both = pd.concat(seen)[["shared", "end", "kind", "row", "task", "a", "b"]]
+    return both.sample(frac=1, random_state=0)
+
+
+def _some(found: pd.DataFrame, group: str) -> pd.DataFrame:
+    """At most MOST rows of each group, in their order."""
+    return found.sample(frac=1, random_state=0).groupby(group).head(MOST).sort_index()
