@@ -76,6 +76,7 @@ def _record(listed: dict[str, Any], run: Any, outputs: Path) -> CellRecord:
     gone = run is not None and run.info.status == "FINISHED" and not (folder / TEST).is_file()
     return CellRecord(
         **listed,
+        family=run.data.params.get("family", "") if run else "",
         status="MISSING" if run is None or gone else run.info.status,
         run_id=run.info.run_id if run else "",
         git_sha=tags.get("git_commit", ""),

@@ -51,14 +51,15 @@ def write(predictions: pa.Table, path: Path) -> None:
     temporary.replace(path)
 
 
-def read(path: Path) -> pa.Table:
-    """The predictions at `path`; raises UserError when the file is absent or of another shape."""
+def read(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """The predictions at `path`, all columns or some; raises UserError when the file is absent or of another shape."""
     if not path.is_file():
         raise UserError(f"predictions {path}: no such file; run the cell again")
     try:
-        predictions = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            if names != SCHEMA.names:
+                raise UserError(f"predictions {path}: columns {names}, expected {SCHEMA.names}")
+            return file.read(columns)
     except pa.ArrowException as error:
         raise UserError(f"predictions {path}: no parquet file ({error}); remove it and run the cell again") from error
-    if predictions.schema.names != SCHEMA.names:
-        raise UserError(f"predictions {path}: columns {predictions.schema.names}, expected {SCHEMA.names}")
-    return predictions

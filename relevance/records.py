@@ -17,6 +17,7 @@ class CellRecord:
     task_mix: str
     variant: str  # "" when nothing differs from the defaults
     seed: int
+    family: str  # of the model, ce or llm; "" where its run does not say
     fingerprint: str
     data_digest: str
     status: str  # FINISHED | FAILED | KILLED | RUNNING | MISSING

@@ -6,6 +6,7 @@ predicted             2            0
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,9 @@ import pyarrow as pa
 from relevance.tasks import LABELS, TASK_INDEX, TASK_NAMES
 
 COLUMNS = (*TASK_NAMES, "micro", "macro")  # of every table of accuracies
+
+
+SCALE = np.arange(len(LABELS))  # the three points
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,25 @@ class Scores:
         hits = np.diagonal(self.confusion, axis1=1, axis2=2)
         f1 = np.nan_to_num(_share(2 * hits, self.confusion.sum(axis=1) + self.confusion.sum(axis=2)))
         return np.where(self.n > 0, f1.mean(axis=1), np.nan)
+
+    @property
+    def recall(self) -> np.ndarray:
+        """Share of the rows of each label that are found, per task [6, 3]; NaN for a label without rows."""
+        return _share(np.diagonal(self.confusion, axis1=1, axis2=2), self.confusion.sum(axis=2))
+
+    @property
+    def kappa(self) -> np.ndarray:
+        """Cohen's kappa per task with quadratic weights (Cohen 1968) [6]; NaN where chance alone agrees fully."""
+        by_label, by_answer = self.confusion.sum(axis=2), self.confusion.sum(axis=1)
+        expected = by_label[:, :, None] * by_answer[:, None, :] / np.maximum(self.n, 1)[:, None, None]
+        far = (np.subtract.outer(SCALE, SCALE) ** 2).astype(float)
+        return 1 - _share((far * self.confusion).sum(axis=(1, 2)), (far * expected).sum(axis=(1, 2)))
+
+    @property
+    def mae(self) -> np.ndarray:
+        """Mean distance on the three-point scale between label and prediction, per task [6]."""
+        far = np.abs(np.subtract.outer(SCALE, SCALE))
+        return _share((far * self.confusion).sum(axis=(1, 2)), self.n)
 
     @property
     def micro(self) -> float:
@@ -78,7 +101,7 @@ def collapsed(scores: Scores, majority: Scores) -> tuple[str, ...]:
     """
     classes = np.count_nonzero(scores.confusion.any(axis=1), axis=1)
     tested = np.flatnonzero(scores.n)
-    flat = [task for task in tested if classes[task] == 1 or scores.accuracy[task] <= _upper(majority, task)]
+    flat = [task for task in tested if classes[task] == 1 or scores.accuracy[task] <= _upper_of(majority, task)]
     return tuple(TASK_NAMES[task] for task in flat)
 
 
@@ -114,12 +137,16 @@ def task_codes(column: pa.ChunkedArray) -> np.ndarray:
     return codes[encoded.indices.to_numpy()]
 
 
-def _upper(scores: Scores, task: int) -> float:
-    """Upper end of the 95 % Wilson interval of the accuracy on one task, 0 to 1."""
+def _upper_of(scores: Scores, task: int) -> float:
+    return _upper(int(np.trace(scores.confusion[task])), int(scores.n[task]))
+
+
+@cache
+def _upper(hits: int, n: int) -> float:
+    """Upper end of the 95 % Wilson interval of hits / n, 0 to 1."""
     from scipy.stats import binomtest  # slow to import, and only the report asks
 
-    hits = int(np.trace(scores.confusion[task]))
-    return binomtest(hits, int(scores.n[task])).proportion_ci(method="wilson").high
+    return binomtest(hits, n).proportion_ci(method="wilson").high
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

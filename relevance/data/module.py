@@ -22,7 +22,7 @@ class PairsModule(L.LightningDataModule):
     """Train, validation and test rows of the mix's tasks, each from the same memory-mapped token ids."""
 
     def __init__(
-        self, config: Config, tokenizer, template: Template, examples: Examples, rows: dict, steps: int | None
+        self, config: Config, tokenizer, template: Template, examples: Examples, rows: dict, steps: int | None = None
     ):
         super().__init__()
         self.config, self.tokenizer, self.template = config, tokenizer, template

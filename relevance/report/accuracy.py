@@ -6,20 +6,21 @@
 
 import numpy as np
 
+from relevance.report.document import Bold, Table
 from relevance.report.matrix import MARK, Matrix, Row
-from relevance.report.tables import IDENTITY, NONE, escape, percent, table
+from relevance.report.tables import IDENTITY, NONE, percent
 from relevance.tasks import TASK_NAMES
 
 
-def accuracy_table(matrix: Matrix) -> str:
-    """The matrix as a markdown table: trained rows, then floors and ceiling."""
+def accuracy_table(matrix: Matrix) -> Table:
+    """The matrix: trained rows, then floors and ceiling."""
     body = [
-        [*map(escape, row.labels), seeds(row.finished, row), *values(row, matrix.n, best)]
+        [*row.labels, seeds(row.finished, row), *values(row, matrix.n, best)]
         for row, best in zip(matrix.rows, matrix.best, strict=True)
     ]
     for labels, scores in matrix.references.items():
         body.append([*labels, "", "", "", *map(percent, scores.columns)])
-    return table([*IDENTITY, "seeds", *headings(matrix)], body, left=len(IDENTITY))
+    return Table([*IDENTITY, "seeds", *headings(matrix)], body, left=len(IDENTITY))
 
 
 def headings(matrix: Matrix) -> list[str]:
@@ -43,5 +44,5 @@ def values(row: Row, n: np.ndarray, best: np.ndarray) -> list[str]:
         present = [*(n > 0), True, True]
         return [row.unfinished if there else NONE for there in present]
     texts = [percent(mean, sd) for mean, sd in zip(row.mean, row.sd, strict=True)]
-    texts = [f"**{text}**" if bold else text for text, bold in zip(texts, best, strict=True)]
-    return [f"{text} {MARK}" if marked else text for text, marked in zip(texts, row.marked, strict=True)]
+    texts = [f"{text} {MARK}" if marked else text for text, marked in zip(texts, row.marked, strict=True)]
+    return [Bold(text) if bold else text for text, bold in zip(texts, best, strict=True)]

@@ -6,8 +6,9 @@
 
 import numpy as np
 
+from relevance.report.document import Table
 from relevance.report.matrix import Row
-from relevance.report.tables import IDENTITY, NONE, count, escape, table
+from relevance.report.tables import IDENTITY, NONE, count
 
 COST = {
     "trainable parameters": "params/trainable",
@@ -25,20 +26,20 @@ PARTS = {  # column: the metrics it sums, each logged as .../trainable and .../t
 }
 
 
-def cost_table(rows: list[Row]) -> str:
+def cost_table(rows: list[Row]) -> Table:
     """Trainable parameters, speed, seconds of a cell and, where any was logged, peak memory in GB (10^9 bytes)."""
     columns = {title: [count(row.metric(metric)) for row in rows] for title, metric in COST.items()}
     peaks = [row.metric(MEMORY) / 1e9 for row in rows]
     if not np.isnan(peaks).all():
         columns["peak memory, GB"] = [count(peak, digits=2) for peak in peaks]
-    body = [[*map(escape, row.labels), *values] for row, *values in zip(rows, *columns.values(), strict=True)]
-    return table([*IDENTITY, *columns], body, left=len(IDENTITY))
+    body = [[*row.labels, *values] for row, *values in zip(rows, *columns.values(), strict=True)]
+    return Table([*IDENTITY, *columns], body, left=len(IDENTITY))
 
 
-def parameters_table(rows: list[Row]) -> str:
+def parameters_table(rows: list[Row]) -> Table:
     """Weights of each part as "trainable / total"; "—" for a part without weights, or of a run that logged none."""
-    body = [[*map(escape, row.labels), *(_weights(row, metrics) for metrics in PARTS.values())] for row in rows]
-    return table([*IDENTITY, *PARTS], body, left=len(IDENTITY))
+    body = [[*row.labels, *(_weights(row, metrics) for metrics in PARTS.values())] for row in rows]
+    return Table([*IDENTITY, *PARTS], body, left=len(IDENTITY))
 
 
 def _weights(row: Row, metrics: tuple[str, ...]) -> str:

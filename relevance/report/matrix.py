@@ -14,15 +14,16 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from relevance import predictions
 from relevance.errors import UserError
 from relevance.identity import QUARANTINE, data_folder
 from relevance.records import CellRecord, SweepRecord
+from relevance.report.evidence.resample import Resample, interval
+from relevance.report.evidence.tested import Tested
 from relevance.report.floors import ensure_floors, noise_ceiling, unlearnable
-from relevance.scores import COLUMNS, Scores, collapsed, score_predictions, task_codes
+from relevance.scores import COLUMNS, Scores, collapsed, score_predictions
 from relevance.tasks import SPLITS, TASK_INDEX, TASK_NAMES
 
-ROUTINGS = ("none", "prefix", "mh", "mhp", "prefix_mh", "prefix_mhp")  # the order of the table
+ROUTINGS = ("none", "prefix", "mh", "mhp", "mhp_shared", "prefix_mh", "prefix_mhp")  # the order of the table
 MARK = "†"  # of a value that any seed collapsed on
 SINGLE = "single_"  # a task mix of one task
 MAJORITY = ("floor", "majority")
@@ -31,13 +32,37 @@ FINISHED = "FINISHED"
 TOLERANCE = 1e-6  # between an accuracy in MLflow and the one its file gives
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Row:
-    """Cells equal in all but seed, by seed, each with its scores or, unfinished, None."""
+    """Cells equal in all but seed, by seed, each with its answers and scores or, unfinished, None."""
 
     cells: tuple[CellRecord, ...]
+    answers: tuple[np.ndarray | None, ...]  # of each cell a label per test row [N], -1 where it was not asked
     scores: tuple[Scores | None, ...]
     collapsed: tuple[tuple[str, ...], ...]  # of each cell the tasks it collapsed on, see scores.collapsed
+    draws: np.ndarray  # accuracies of resampled rows [finished seeds, draws, 8]
+
+    @property
+    def name(self) -> str:
+        """The labels as one text: "llm mhp joint"."""
+        return " ".join(filter(None, self.labels))
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seeds of the finished cells."""
+        return [cell.seed for cell, scores in zip(self.cells, self.scores, strict=True) if scores]
+
+    @property
+    def done(self) -> list[tuple[CellRecord, np.ndarray]]:
+        """The finished cells, each with its answers."""
+        return [(cell, found) for cell, found in zip(self.cells, self.answers, strict=True) if found is not None]
+
+    @property
+    def interval(self) -> np.ndarray:
+        """Low and high of the mean over these seeds, entities resampled [2, 8]; NaN when none finished."""
+        if not self.finished:
+            return np.full((2, len(COLUMNS)), np.nan)
+        return np.transpose([interval(column) for column in self.draws.mean(axis=0).T])
 
     @property
     def labels(self) -> tuple[str, str, str, str]:
@@ -85,6 +110,8 @@ class Matrix:
     """All rows on one table of pairs, with what they are read against."""
 
     digest: str
+    tested: Tested
+    resample: Resample
     sizes: dict[str, int]  # rows of train, validation and test
     n: np.ndarray  # test rows per task [6]
     rows: tuple[Row, ...]
@@ -142,31 +169,47 @@ def _matrix(sweep: SweepRecord, digest: str) -> Matrix:
     path = data_folder(sweep.outputs, digest) / "rows.parquet"
     if not path.is_file():
         raise UserError(f"rows {path}: no such file; give outputs=FOLDER of the sweep, or run the sweep again")
-    table = pq.read_table(path, columns=["split", "task"])
-    test = task_codes(table.filter(pc.equal(table["split"], "test"))["task"])
+    split = pq.read_table(path, columns=["split"])["split"].cast("string")
+    tested = Tested.of(path)
+    resample = Resample(tested)
     references = {("floor", name): score_predictions(floor) for name, floor in ensure_floors(path).items()}
     ceiling = noise_ceiling(path)
     return Matrix(
         digest=digest,
-        sizes={split: int(pc.sum(pc.equal(table["split"], split)).as_py() or 0) for split in SPLITS},
-        n=np.bincount(test, minlength=len(TASK_NAMES)),
-        rows=_rows([cell for cell in sweep.cells if cell.data_digest == digest], references[MAJORITY]),
+        tested=tested,
+        resample=resample,
+        sizes={name: int(pc.sum(pc.equal(split, name)).as_py() or 0) for name in SPLITS},
+        n=tested.n,
+        rows=_rows([cell for cell in sweep.cells if cell.data_digest == digest], references[MAJORITY], resample),
         references=references if ceiling is None else {**references, CEILING: ceiling},
         unlearnable=tuple(unlearnable(path)),
         aside=aside.read_bytes() if (aside := path.with_name(QUARANTINE)).is_file() else b"",
     )
 
 
-def _rows(cells: list[CellRecord], majority: Scores) -> tuple[Row, ...]:
+def _rows(cells: list[CellRecord], majority: Scores, resample: Resample) -> tuple[Row, ...]:
     groups: dict[tuple, list[CellRecord]] = {}
     for cell in sorted(cells, key=lambda cell: (_order(cell), cell.seed, cell.cell)):
         groups.setdefault(_labels(cell), []).append(cell)
-    return tuple(_row(tuple(group), majority) for group in groups.values())
+    answered = {cell.fingerprint: _answers(cell, resample.tested) for cell in cells if cell.status == FINISHED}
+    return fold(
+        [[(cell, answered.get(cell.fingerprint)) for cell in group] for group in groups.values()], majority, resample
+    )
 
 
-def _row(cells: tuple[CellRecord, ...], majority: Scores) -> Row:
-    scores = tuple(_scores(cell) if cell.status == FINISHED else None for cell in cells)
-    return Row(cells, scores, tuple(collapsed(found, majority) if found else () for found in scores))
+def fold(
+    groups: list[list[tuple[CellRecord, np.ndarray | None]]], majority: Scores, resample: Resample
+) -> tuple[Row, ...]:
+    """A row of each group of cells, which come with what they answered, None where they did not finish."""
+    answers = [found for group in groups for _, found in group if found is not None]
+    draws, rows = iter(resample.accuracies(answers)), []
+    for group in groups:
+        cells, found = zip(*group, strict=True)
+        scores = tuple(resample.tested.scores(one) if one is not None else None for one in found)
+        flat = tuple(collapsed(one, majority) if one else () for one in scores)
+        drawn = [next(draws) for one in found if one is not None]
+        rows.append(Row(cells, found, scores, flat, np.array(drawn).reshape(-1, resample.draws, len(COLUMNS))))
+    return tuple(rows)
 
 
 def _labels(cell: CellRecord) -> tuple[str, str, str, str]:
@@ -179,18 +222,18 @@ def _order(cell: CellRecord) -> tuple:
     return cell.model, known, cell.routing, cell.task_mix != "joint", single, cell.task_mix, cell.variant
 
 
-def _scores(cell: CellRecord) -> Scores:
-    """Scores of the cell's test predictions, checked against what its run logged."""
+def _answers(cell: CellRecord, tested: Tested) -> np.ndarray:
+    """What the cell answered to the test rows [N], checked against what its run logged."""
     path = cell.folder / "test.parquet"
     try:
-        scores = score_predictions(predictions.read(path))
+        found = tested.answers(path)
     except UserError as error:
         raise UserError(f"cell {cell.cell}: {error}") from error
-    for task, accuracy in zip(TASK_NAMES, scores.accuracy, strict=True):
+    for task, accuracy in zip(TASK_NAMES, tested.scores(found).accuracy, strict=True):
         logged = cell.metrics.get(f"test/{task}/accuracy", accuracy)
         if not np.isclose(logged, accuracy, rtol=0, atol=TOLERANCE, equal_nan=True):
             raise UserError(
                 f"cell {cell.cell}: {path} gives {task} accuracy {accuracy:.6f}, its run "
                 f"{cell.run_id} logged {logged:.6f}; the file is of another run: run it again with rerun=true"
             )
-    return scores
+    return found

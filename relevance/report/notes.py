@@ -9,7 +9,7 @@ from relevance.report.matrix import CEILING, MARK, Matrix, Row
 
 BOLD = "Bold: the highest mean of its column before rounding; rows that tie are all bold."
 FLOOR = (
-    "Floors: `majority` answers the most frequent training label of the task; `lexical` is, per task, "
+    "Floors: majority answers the most frequent training label of the task; lexical is, per task, "
     "gradient boosting on the cosine of character 3-4-grams, word overlaps and lengths of the two texts."
 )
 NOISE = (
@@ -24,11 +24,11 @@ PARTIAL = (
     "Micro and macro are over the tasks a row was tested on; rows not tested on every task of the data show "
     "theirs and stay out of the bold."
 )
-SEEDS = "Where seeds read `2 of 3`, the mean is over the seeds that finished."
+SEEDS = "Where seeds read 2 of 3, the mean is over the seeds that finished."
 
 
 def notes(found: list[Matrix]) -> list[str]:
-    """One line of markdown for each thing that holds for any of the matrices."""
+    """One line for each thing that holds for any of the matrices."""
     rows = [row for matrix in found for row in matrix.rows]
     cells = [cell for row in rows for cell in row.cells]
     dirty = sum(cell.dirty for cell in cells)

@@ -11,8 +11,9 @@ import numpy as np
 
 from relevance.records import CellRecord
 from relevance.report.accuracy import headings, seeds, values
+from relevance.report.document import Section, Table
 from relevance.report.matrix import FINISHED, Matrix, Row, spread
-from relevance.report.tables import IDENTITY, escape, percent, table
+from relevance.report.tables import IDENTITY, percent
 from relevance.scores import COLUMNS
 from relevance.tasks import TASK_NAMES
 
@@ -45,31 +46,31 @@ def probed(cell: CellRecord) -> dict[str, np.ndarray]:
     }
 
 
-def probes_section(found: list[Matrix]) -> list[str]:
-    """Blocks of markdown: what the kinds shown mean, then a table for each matrix with probes; none without any."""
+def probes_section(found: list[Matrix]) -> list[Section]:
+    """What the kinds shown mean, then a table for each matrix with probes; no section without any."""
     shown = _ordered({kind for matrix in found for row in matrix.rows for kind in _by_kind(row)})
     if not shown:
         return []
-    told = "; ".join(f"{escape(kind)}: {KINDS.get(kind, UNKNOWN)}" for kind in shown)
-    blocks = ["## Probes", f"{INTRODUCTION} {told}."]
+    told = "; ".join(f"{kind}: {KINDS.get(kind, UNKNOWN)}" for kind in shown)
+    blocks = [f"{INTRODUCTION} {told}."]
     for matrix in found:
         if body := [line for row in matrix.rows for line in _lines(row, matrix)]:
             header = [*IDENTITY, "probe", "seeds", *headings(matrix)]
-            blocks += [f"Data `{matrix.digest[:12]}`:"] if len(found) > 1 else []
-            blocks.append(table(header, body, left=len(IDENTITY) + 1))
-    return blocks
+            blocks += [f"Data {matrix.digest[:12]}:"] if len(found) > 1 else []
+            blocks.append(Table(header, body, left=len(IDENTITY) + 1))
+    return [Section("Probes", blocks)]
 
 
 def _lines(row: Row, matrix: Matrix) -> list[list[str]]:
     """The row as it was trained, then each kind that any of its seeds logged; no line without one."""
-    kinds, labels = _by_kind(row), [*map(escape, row.labels)]
+    kinds, labels = _by_kind(row), row.labels
     if not kinds:
         return []
     trained = values(row, matrix.n, np.zeros(len(COLUMNS), bool))
     lines = [[*labels, "as trained", seeds(row.finished, row), *trained]]
     for kind, logged in kinds.items():
         texts = [percent(*spread(column)) for column in logged.T]
-        lines.append([*labels, escape(kind), seeds(len(logged), row), *texts])
+        lines.append([*labels, kind, seeds(len(logged), row), *texts])
     return lines
 
 

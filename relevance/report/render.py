@@ -11,12 +11,13 @@ from pathlib import Path
 from relevance.records import CellRecord, SweepRecord
 from relevance.report.accuracy import accuracy_table
 from relevance.report.cost import cost_table, parameters_table
+from relevance.report.document import Block, Code, Section
 from relevance.report.export import cells_csv, provenance_json
 from relevance.report.figures import write_heat_map
+from relevance.report.form.markdown import markdown
 from relevance.report.matrix import FINISHED, Matrix, Row, matrices
 from relevance.report.notes import notes
 from relevance.report.probes import probes_section
-from relevance.report.tables import bullets, escape
 
 SLUG = 80  # characters at most
 
@@ -29,7 +30,9 @@ def write_report(sweep: SweepRecord, reports: Path) -> Path:
     found = matrices(sweep)
     folder = reports / slug(sweep.name)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "matrix.md").write_text(markdown(sweep, found), encoding="utf-8", newline="\n")
+    (folder / "matrix.md").write_text(
+        markdown(f"Matrix: {sweep.name}", sections(sweep, found)), encoding="utf-8", newline="\n"
+    )
     (folder / "cells.csv").write_text(cells_csv(sweep, found), encoding="utf-8", newline="\n")
     (folder / "provenance.json").write_text(provenance_json(sweep, found), encoding="utf-8", newline="\n")
     for matrix in found:
@@ -56,41 +59,41 @@ def slug(name: str) -> str:
     return f"{plain.strip('.-')[: SLUG - 9] or 'sweep'}-{mark}"
 
 
-def markdown(sweep: SweepRecord, found: list[Matrix]) -> str:
-    """matrix.md: the command, a table per data digest, what did not finish, notes, probes, cost."""
-    blocks = [
-        f"# Matrix: {escape(sweep.name)}",
-        "Test accuracy in percent; mean ± standard deviation over cells equal in all but seed.",
-        f"    {' '.join(sweep.command.split())}",
-    ]
-    for matrix in found:
-        blocks += [data_line(matrix), accuracy_table(matrix)]
+def sections(sweep: SweepRecord, found: list[Matrix]) -> list[Section]:
+    """The report from its first line to its last."""
     rows = [row for matrix in found for row in matrix.rows]
-    blocks += [
-        counts(sweep, rows),
-        "## Notes",
-        bullets(notes(found)),
+    tables = [block for matrix in found for block in (data_line(matrix), accuracy_table(matrix))]
+    return [
+        Section(
+            "",
+            [
+                "Test accuracy in percent; mean ± standard deviation over cells equal in all but seed.",
+                Code(sweep.command),
+                *tables,
+                *counts(sweep, rows),
+            ],
+        ),
+        Section("Notes", [notes(found)]),
         *probes_section(found),
-        "## Cost",
-        "Means over seeds that finished.",
-        cost_table(rows),
-        "### Parameters",
-        "Weights, trainable / total; private layers with their gates.",
-        parameters_table(rows),
+        Section("Cost", ["Means over seeds that finished.", cost_table(rows)]),
+        Section(
+            "Parameters",
+            ["Weights, trainable / total; private layers with their gates.", parameters_table(rows)],
+            deep=True,
+        ),
     ]
-    return "\n\n".join(blocks) + "\n"
 
 
 def data_line(matrix: Matrix) -> str:
     """Which table of pairs, its size, and how many rows of its file are not in it."""
     sizes = ", ".join(f"{n:,} {split}" for split, n in matrix.sizes.items())
-    told = f"Data `{matrix.digest[:12]}`: {sizes} rows."
+    told = f"Data {matrix.digest[:12]}: {sizes} rows."
     if matrix.aside:
         told += f" Set aside: {matrix.set_aside:,} rows of the file, listed in {matrix.aside_name}."
     return told
 
 
-def counts(sweep: SweepRecord, rows: list[Row]) -> str:
+def counts(sweep: SweepRecord, rows: list[Row]) -> list[Block]:
     """How many cells ended how, and each unfinished one with its reason."""
     flat = sum(bool(tasks) for row in rows for tasks in row.collapsed)
     finished = sum(cell.status == FINISHED for cell in sweep.cells)
@@ -102,9 +105,9 @@ def counts(sweep: SweepRecord, rows: list[Row]) -> str:
     ]
     total = len(sweep.cells)
     line = f"{total} {'cell' if total == 1 else 'cells'}: {', '.join(words)}."
-    return "\n\n".join([line, bullets([_unfinished(cell) for cell in others])] if others else [line])
+    return [line, [_unfinished(cell) for cell in others]] if others else [line]
 
 
 def _unfinished(cell: CellRecord) -> str:
-    reason = f": {escape(cell.reason)}" if cell.reason else ""
-    return f"{escape(cell.cell)} {cell.status.lower()}{reason}"
+    reason = f": {cell.reason}" if cell.reason else ""
+    return f"{cell.cell} {cell.status.lower()}{reason}"

@@ -1,39 +1,12 @@
-"""Words and numbers → the text of a markdown table; a missing number is "—".
+"""Numbers → the text of a table; a missing number is "—".
 
-percent(0.8712, 0.004) → "87.1 ± 0.4"    count(1234567.0) → "1,234,567"    escape("<i>") → "&lt;i&gt;"
+percent(0.8712, 0.004) → "87.1 ± 0.4"    count(1234567.0) → "1,234,567"    signed(0.0123) → "+1.2"
 """
 
 import math
-import re
 
 NONE = "—"
 IDENTITY = ["model", "routing", "task mix", "variant"]  # the first columns of every table: the labels of a row
-
-
-def table(header: list[str], body: list[list[str]], left: int) -> str:
-    """A markdown table that reads as plain text too: `left` columns of text, then numbers."""
-    widths = [max(map(len, column)) for column in zip(header, *body, strict=True)]
-    rule = ["-" * width if i < left else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
-    lines = [
-        [
-            text.ljust(width) if i < left else text.rjust(width)
-            for i, (text, width) in enumerate(zip(line, widths, strict=True))
-        ]
-        for line in [header, rule, *body]
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def bullets(lines: list[str]) -> str:
-    """A markdown list of lines."""
-    return "\n".join(f"- {line}" for line in lines)
-
-
-def escape(text: str) -> str:
-    """`text` as one line of markdown that shows it and nothing else."""
-    line = " ".join(text.split())
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`|*\[\]])", r"\\\1", line)
 
 
 def percent(mean: float, sd: float = math.nan) -> str:

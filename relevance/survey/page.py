@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from relevance.provenance import commit, versions
-from relevance.report.tables import NONE, bullets, count, escape, table
+from relevance.report.document import Table
+from relevance.report.form.markdown import block
+from relevance.report.tables import NONE, count
 from relevance.survey.cell import Cell
 from relevance.survey.check import Outcome
 from relevance.survey.work import Found
@@ -34,14 +36,14 @@ def page(found: Found, command: str) -> str:
         f"    {command}",
         f"{INTRODUCTION} Made on {made()}, in {found.seconds:,.0f} s on one thread.",
         f"{found.counted}.",
-        bullets([*(_failure(cell, found.outcomes[cell]) for cell in found.failed), *_refusals(found)]),
+        block([*(_failure(cell, found.outcomes[cell]) for cell in found.failed), *_refusals(found)]),
         "## Routings",
         _table(routings, ["routing"], found),
         "## Kinds of private layers",
         "Under `mhp`, two layers each; start says what makes the network answer, at first, as it would without them.",
         _table(kinds, ["kind", "start"], found),
     ]
-    return "\n\n".join(block for block in blocks if block) + "\n\n"
+    return "\n\n".join(text for text in blocks if text) + "\n\n"
 
 
 def made() -> str:
@@ -74,7 +76,7 @@ def _table(lines: list[tuple[list[str], Cell]], more: list[str], found: Found) -
         sizes = [_size(outcome, parts) for parts in PARTS.values()]
         named = [cell.architecture, cell.family.value, *(word or NONE for word in words)]
         body.append([*named, *_checks(outcome), *sizes])
-    return table(header, body, left=2 + len(more))
+    return block(Table(header, body, left=2 + len(more)))
 
 
 def _checks(outcome: Outcome) -> list[str]:
@@ -98,9 +100,9 @@ def _size(outcome: Outcome, parts: tuple[str, ...]) -> str:
 def _refusals(found: Found) -> list[str]:
     """Each reason why cells cannot be exported, and how many have it."""
     reasons = Counter(outcome.refused for outcome in found.outcomes.values() if outcome.refused)
-    return [f"export refused ({n} of {len(found.outcomes)} cells): {escape(reason)}" for reason, n in reasons.items()]
+    return [f"export refused ({n} of {len(found.outcomes)} cells): {reason}" for reason, n in reasons.items()]
 
 
 def _failure(cell: Cell, outcome: Outcome) -> str:
     loss = "" if math.isnan(outcome.after) else f" (loss {outcome.before:.3f} → {outcome.after:.3f})"
-    return f"{cell.architecture} {cell.routing} {cell.kind} failed{loss}: {escape(outcome.reason)}"
+    return f"{cell.architecture} {cell.routing} {cell.kind} failed{loss}: {outcome.reason}"

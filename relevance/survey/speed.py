@@ -70,7 +70,8 @@ def lines(options: Options, accelerator: str, rate: float) -> list[list[str]]:
 
 def section(device: str, rate: float, body: list[list[str]]) -> str:
     """The section as markdown: the table, when and on what it was measured."""
-    from relevance.report.tables import table
+    from relevance.report.document import Table
+    from relevance.report.form.markdown import block
     from relevance.survey.page import REAL_SIZES, made
 
     told = (
@@ -78,7 +79,7 @@ def section(device: str, rate: float, body: list[list[str]]) -> str:
         f"matrices ran at {rate / 1e12:,.1f} TFLOP/s. Operations are those of products of matrices, attention's among "
         "them."
     )
-    return "\n\n".join([REAL_SIZES, told, table(HEADER, body, left=3)]) + "\n"
+    return "\n\n".join([REAL_SIZES, told, block(Table(HEADER, body, left=3))]) + "\n"
 
 
 def _checked(options: Options) -> Options:

@@ -60,6 +60,7 @@ class Study:
         fingerprint = f"{len(self.cells):016x}" * 4
         cell = CellRecord(
             cell=name, model=model, routing=routing, task_mix=mix, variant="", seed=int(seed[1:]),
+            family="llm" if model.startswith("llm") else "ce",
             fingerprint=fingerprint, data_digest=digest, status="FINISHED", run_id=f"run{len(self.cells)}",
             git_sha=SHA, dirty=False, reason="", folder=self.outputs / "cells" / fingerprint[:16],
             metrics={}, versions={"torch": "2.13.0"},

@@ -1,12 +1,13 @@
 """A study as matrix.md, and what stands in its tables."""
 
+from relevance.report.form.markdown import markdown
 from relevance.report.matrix import matrices
-from relevance.report.render import markdown
+from relevance.report.render import sections
 
 
 def text(study) -> str:
     sweep = study.sweep()
-    return markdown(sweep, matrices(sweep))
+    return markdown("Matrix", sections(sweep, matrices(sweep)))
 
 
 def line(page: str, *words: str) -> list[str]:

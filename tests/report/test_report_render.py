@@ -4,9 +4,9 @@ from dataclasses import replace
 import pytest
 from page import line, text
 
+from relevance.report.form.markdown import escape, markdown
 from relevance.report.matrix import matrices
-from relevance.report.render import markdown, slug, write_report
-from relevance.report.tables import escape
+from relevance.report.render import sections, slug, write_report
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_notes_say_only_what_holds(grid, study):
 
 def test_header_states_data_and_n(grid):
     page = text(grid)
-    assert "Data `d1d1d1d1d1d1`: 240 train, 24 validation, 120 test rows." in page
+    assert "Data d1d1d1d1d1d1: 240 train, 24 validation, 120 test rows." in page
     assert "    python -m relevance.run -m routing=prefix,mh,mhp model=llm,ce\n" in page
     assert line(page, "model")[4:7] == ["seeds", "query_item n=20", "query_query n=20"]
     assert line(page, "ceiling")[5:] == ["95.0"] * 8
@@ -89,7 +89,7 @@ def test_a_collapse_is_marked_explained_and_counted(grid):
 
 def test_the_best_of_a_column_may_be_collapsed(study):
     study.cell("ce-mh-joint-s0", 9)
-    assert line(text(study), "ce", "mh")[5:] == [*["**55.0** †"] * 6, *["**55.0**"] * 2]
+    assert line(text(study), "ce", "mh")[5:] == [*["**55.0 †**"] * 6, *["**55.0**"] * 2]
 
 
 def test_no_mark_and_no_word_of_it_without_a_collapse(grid):
@@ -133,7 +133,7 @@ def test_the_same_runs_give_the_same_bytes(grid, tmp_path):
 def test_the_order_of_the_cells_does_not_change_the_table(grid):
     sweep = grid.sweep()
     turned = replace(sweep, cells=sweep.cells[::-1])
-    tables = [markdown(s, matrices(s)).split(" cells: ")[0] for s in (sweep, turned)]
+    tables = [markdown("", sections(s, matrices(s))).split(" cells: ")[0] for s in (sweep, turned)]
     assert tables[0] == tables[1]
 
 

@@ -1,0 +1,47 @@
+"""What a report says, before it is markdown, html or tex: sections of text, lists, tables and figures.
+
+Texts are as they are, from data too; every form escapes them in its own way.
+"""
+
+from dataclasses import dataclass
+
+
+class Bold(str):
+    """A text that stands out."""
+
+    __slots__ = ()
+
+
+class Code(str):
+    """A line for a terminal."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under a header; the first `left` columns are words, the others numbers."""
+
+    header: list[str]
+    body: list[list[str]]
+    left: int
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture beside the page: <name>.svg, <name>.png."""
+
+    name: str
+    caption: str
+
+
+Block = str | Code | list[str] | Table | Figure  # a paragraph, a command, a list, ...
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands under it; `deep` is a part of the section before."""
+
+    title: str
+    blocks: list[Block]
+    deep: bool = False
