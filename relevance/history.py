@@ -1,6 +1,6 @@
 """A sweep as MLflow remembers it → the record that the report reads.
 
-sweep_record("sqlite:///mlflow.db", "relevance", Path("outputs"), None) → SweepRecord("sweep-1f0c9a2e", cells=(...))
+sweep_record("sqlite:///mlflow.db", "relevance", Path("outputs"), []) → SweepRecord("sweep-1f0c9a2e", cells=(...))
 """
 
 import json
@@ -9,28 +9,44 @@ from typing import Any
 
 from relevance.errors import UserError
 from relevance.identity import cell_folder
-from relevance.records import CellRecord, SweepRecord
+from relevance.records import CellRecord, SweepRecord, SweepRun
 from relevance.tracking import CELLS, TEST, Store
 
 NAMED = 5  # cells an error offers instead of a run that is not there
 
 
-def sweep_record(uri: str, experiment: str, outputs: Path, name: str | None) -> SweepRecord:
-    """Everything the report needs of one sweep, the newest where no name is given; UserError where there is none."""
+def sweep_record(uri: str, experiment: str, outputs: Path, names: list[str], name: str | None = None) -> SweepRecord:
+    """Everything the report needs of the sweeps with these names, read as one; of none, of the newest sweep.
+
+    `name` is what the whole is called, null: the names joined. Raises UserError for a sweep that is not there.
+    """
     store = _store(uri, experiment, outputs)
-    sweeps = store.runs("tags.kind = 'sweep'")
-    chosen = [run for run in sweeps if name in (None, run.info.run_name)]
-    if not chosen:
-        known = ", ".join(dict.fromkeys(run.info.run_name for run in sweeps)) or "none"
-        asked = f"sweep={name}: no such sweep" if name else "no sweep yet"
-        raise UserError(f"{asked} in {uri} (known: {known}); train one with python -m relevance.run -m ...")
-    # the sweep touched last, not the one made last: asked again, a sweep keeps its first start time
-    parent = max(chosen, key=lambda run: int(run.data.tags.get("touched", 0)))
-    listed = _listed(store, parent)
+    parents = _parents(store, names)
     best = _newest(store.runs("tags.kind = 'cell'"))
-    cells = tuple(_record(entry, best.get(entry["fingerprint"]), outputs) for entry in listed)
+    listed = {entry["fingerprint"]: entry for parent in parents for entry in _listed(store, parent)}
+    cells = tuple(_record(entry, best.get(fingerprint), outputs) for fingerprint, entry in listed.items())
+    runs = tuple(_run(parent) for parent in parents)
+    return SweepRecord(name or "+".join(run.name for run in runs), outputs, cells, runs)
+
+
+def _parents(store: Store, names: list[str]) -> list:
+    """The newest parent run of each name, or of all."""
+    sweeps = store.runs("tags.kind = 'sweep'")
+    known = ", ".join(dict.fromkeys(run.info.run_name for run in sweeps)) or "none"
+    found = []
+    for name in names or [None]:
+        chosen = [run for run in sweeps if name in (None, run.info.run_name)]
+        if not chosen:
+            asked = f"sweep={name}: no such sweep" if name else "no sweep yet"
+            raise UserError(f"{asked} in {store.uri} (known: {known}); train one with python -m relevance.run -m ...")
+        # the sweep touched last, not the one made last: asked again, a sweep keeps its first start time
+        found.append(max(chosen, key=lambda run: int(run.data.tags.get("touched", 0))))
+    return found
+
+
+def _run(parent: Any) -> SweepRun:
     tags = parent.data.tags
-    return SweepRecord(parent.info.run_name, parent.info.run_id, tags["command"], tags["fingerprint"], outputs, cells)
+    return SweepRun(parent.info.run_name, parent.info.run_id, tags["command"], tags["fingerprint"])
 
 
 def folder_of(uri: str, experiment: str, outputs: Path, run_id: str) -> Path:

@@ -31,12 +31,20 @@ class CellRecord:
 
 
 @dataclass(frozen=True)
-class SweepRecord:
-    """A parent run and the cells it was asked for, in its order."""
+class SweepRun:
+    """One multirun: MLflow's parent run of its cells."""
 
     name: str
     run_id: str
     command: str
-    fingerprint: str
+    fingerprint: str  # of its list of cells
+
+
+@dataclass(frozen=True)
+class SweepRecord:
+    """One sweep, or several read as one: the cells that were asked for, each once, in their order."""
+
+    name: str
     outputs: Path  # rows lie at <outputs>/data/<data_digest[:16]>/rows.parquet
     cells: tuple[CellRecord, ...]
+    runs: tuple[SweepRun, ...]

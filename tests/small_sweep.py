@@ -52,7 +52,7 @@ def sweep(*configs: Config) -> int:
 
 
 def record(config: Config) -> SweepRecord:
-    return sweep_record(config.tracking_uri, config.experiment, Path(config.outputs), None)
+    return sweep_record(config.tracking_uri, config.experiment, Path(config.outputs), [])
 
 
 def runs(config: Config, wanted: str = "tags.kind = 'cell'") -> list:

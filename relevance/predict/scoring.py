@@ -21,8 +21,8 @@ from relevance.data.writers import Writer, whole
 from relevance.errors import UserError
 from relevance.predict.job import ADDED, SHOWN, Job
 from relevance.predict.tally import Tally
-from relevance.predict.vote import TIE, vote
 from relevance.tasks import TASK_NAMES
+from relevance.vote import TIE, vote
 
 if TYPE_CHECKING:
     from relevance.predict.scorer import Scorer

@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from relevance.records import CellRecord, SweepRecord
 from relevance.report.matrix import Matrix
@@ -65,12 +66,8 @@ def provenance_json(sweep: SweepRecord, found: list[Matrix]) -> str:
     return (
         json.dumps(
             {
-                "sweep": {
-                    "name": sweep.name,
-                    "run_id": sweep.run_id,
-                    "command": sweep.command,
-                    "fingerprint": sweep.fingerprint,
-                },
+                "name": sweep.name,
+                "sweeps": [asdict(run) for run in sweep.runs],
                 "cells": [_origin(cell) for cell in sweep.cells],
                 "data": {matrix.digest: _contents(matrix) for matrix in found},
             },
@@ -92,7 +89,7 @@ def _lines(matrix: Matrix, variant: str) -> Iterator[list[str]]:
     """Fields after the sweep's name."""
     for row in matrix.rows:
         for cell, scores, flat in zip(row.cells, row.scores, row.collapsed, strict=True):
-            head = [cell.cell, *row.labels, str(cell.seed)]
+            head = [cell.cell, cell.model, cell.routing, cell.task_mix, cell.variant, str(cell.seed)]
             tail = [cell.status, cell.run_id, cell.git_sha]
             measures = _found(cell, scores, flat) if scores else [("all", "accuracy", "", "")]
             yield from ([*head, *measure, *tail] for measure in measures)

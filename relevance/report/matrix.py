@@ -17,10 +17,12 @@ import pyarrow.parquet as pq
 from relevance.errors import UserError
 from relevance.identity import QUARANTINE, data_folder
 from relevance.records import CellRecord, SweepRecord
+from relevance.report.evidence.contrast import Series
 from relevance.report.evidence.resample import Resample, interval
 from relevance.report.evidence.tested import Tested
 from relevance.report.floors import ensure_floors, noise_ceiling, unlearnable
-from relevance.scores import COLUMNS, Scores, collapsed, score_predictions
+from relevance.report.variants import common, without
+from relevance.scores import COLUMNS, Scores, collapsed, score_predictions, task_codes
 from relevance.tasks import SPLITS, TASK_INDEX, TASK_NAMES
 
 ROUTINGS = ("none", "prefix", "mh", "mhp", "mhp_shared", "prefix_mh", "prefix_mhp")  # the order of the table
@@ -41,6 +43,7 @@ class Row:
     scores: tuple[Scores | None, ...]
     collapsed: tuple[tuple[str, ...], ...]  # of each cell the tasks it collapsed on, see scores.collapsed
     draws: np.ndarray  # accuracies of resampled rows [finished seeds, draws, 8]
+    variant: str  # without what all cells of the matrix have alike
 
     @property
     def name(self) -> str:
@@ -51,6 +54,11 @@ class Row:
     def seeds(self) -> list[int]:
         """Seeds of the finished cells."""
         return [cell.seed for cell, scores in zip(self.cells, self.scores, strict=True) if scores]
+
+    @cached_property
+    def series(self) -> Series:
+        """Its accuracies by seed, for contrasts."""
+        return Series(self.name, self.seeds, self.values, self.draws)
 
     @property
     def done(self) -> list[tuple[CellRecord, np.ndarray]]:
@@ -67,7 +75,8 @@ class Row:
     @property
     def labels(self) -> tuple[str, str, str, str]:
         """Model, routing, task mix and variant."""
-        return _labels(self.cells[0])
+        first = self.cells[0]
+        return first.model, first.routing, first.task_mix, self.variant
 
     @property
     def finished(self) -> int:
@@ -114,6 +123,8 @@ class Matrix:
     resample: Resample
     sizes: dict[str, int]  # rows of train, validation and test
     n: np.ndarray  # test rows per task [6]
+    train: np.ndarray  # training rows per task [6]
+    common: dict[str, str]  # what the variants of all cells have alike
     rows: tuple[Row, ...]
     references: dict[tuple[str, str], Scores]  # FLOORS as ("floor", name), then CEILING where data states it
     unlearnable: tuple[str, ...]  # tasks on which the lexical floor is the majority floor
@@ -169,25 +180,31 @@ def _matrix(sweep: SweepRecord, digest: str) -> Matrix:
     path = data_folder(sweep.outputs, digest) / "rows.parquet"
     if not path.is_file():
         raise UserError(f"rows {path}: no such file; give outputs=FOLDER of the sweep, or run the sweep again")
-    split = pq.read_table(path, columns=["split"])["split"].cast("string")
+    table = pq.read_table(path, columns=["split", "task"])
+    split, task = table["split"].cast("string"), task_codes(table["task"])
+    trained = task[pc.equal(split, "train").to_numpy()]
     tested = Tested.of(path)
     resample = Resample(tested)
     references = {("floor", name): score_predictions(floor) for name, floor in ensure_floors(path).items()}
     ceiling = noise_ceiling(path)
+    cells = [cell for cell in sweep.cells if cell.data_digest == digest]
+    alike = common([cell.variant for cell in cells])
     return Matrix(
         digest=digest,
         tested=tested,
         resample=resample,
         sizes={name: int(pc.sum(pc.equal(split, name)).as_py() or 0) for name in SPLITS},
         n=tested.n,
-        rows=_rows([cell for cell in sweep.cells if cell.data_digest == digest], references[MAJORITY], resample),
+        train=np.bincount(trained, minlength=len(TASK_NAMES)),
+        common=alike,
+        rows=_rows(cells, references[MAJORITY], resample, tuple(alike)),
         references=references if ceiling is None else {**references, CEILING: ceiling},
         unlearnable=tuple(unlearnable(path)),
         aside=aside.read_bytes() if (aside := path.with_name(QUARANTINE)).is_file() else b"",
     )
 
 
-def _rows(cells: list[CellRecord], majority: Scores, resample: Resample) -> tuple[Row, ...]:
+def _rows(cells: list[CellRecord], majority: Scores, resample: Resample, alike: tuple[str, ...]) -> tuple[Row, ...]:
     groups: dict[tuple, list[CellRecord]] = {}
     for cell in sorted(cells, key=lambda cell: (_order(cell), cell.seed, cell.cell)):
         groups.setdefault(_labels(cell), []).append(cell)
@@ -198,9 +215,15 @@ def _rows(cells: list[CellRecord], majority: Scores, resample: Resample) -> tupl
 
 
 def fold(
-    groups: list[list[tuple[CellRecord, np.ndarray | None]]], majority: Scores, resample: Resample
+    groups: list[list[tuple[CellRecord, np.ndarray | None]]],
+    majority: Scores,
+    resample: Resample,
+    alike: tuple[str, ...] = (),
 ) -> tuple[Row, ...]:
-    """A row of each group of cells, which come with what they answered, None where they did not finish."""
+    """A row of each group of cells, which come with what they answered, None where they did not finish.
+
+    Settings that are `alike` in all are left out of the rows' variants.
+    """
     answers = [found for group in groups for _, found in group if found is not None]
     draws, rows = iter(resample.accuracies(answers)), []
     for group in groups:
@@ -208,7 +231,8 @@ def fold(
         scores = tuple(resample.tested.scores(one) if one is not None else None for one in found)
         flat = tuple(collapsed(one, majority) if one else () for one in scores)
         drawn = [next(draws) for one in found if one is not None]
-        rows.append(Row(cells, found, scores, flat, np.array(drawn).reshape(-1, resample.draws, len(COLUMNS))))
+        draw = np.array(drawn).reshape(-1, resample.draws, len(COLUMNS))
+        rows.append(Row(cells, found, scores, flat, draw, without(cells[0].variant, *alike)))
     return tuple(rows)
 
 

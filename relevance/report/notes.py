@@ -9,20 +9,20 @@ from relevance.report.matrix import CEILING, MARK, Matrix, Row
 
 BOLD = "Bold: the highest mean of its column before rounding; rows that tie are all bold."
 FLOOR = (
-    "Floors: majority answers the most frequent training label of the task; lexical is, per task, "
-    "gradient boosting on the cosine of character 3-4-grams, word overlaps and lengths of the two texts."
+    "Floors: majority answers the most frequent training label of the task; lexical is, per task, gradient boosting on"
+    " the cosine of character 3-4-grams, word overlaps and lengths of the two texts."
 )
 NOISE = (
-    "Ceiling: the share of test rows whose label is the one before noise; a model that knew every true label "
-    "would score this."
+    "Ceiling: the share of test rows whose label is the one before noise; a model that knew every true label would "
+    "score this."
 )
 COLLAPSE = (
     f"{MARK} collapsed on the task: some seed predicted one class only, or its accuracy is not above the upper end of "
     "the 95 % Wilson interval of the majority floor's. Floors, ceiling and probes are not tested for it."
 )
 PARTIAL = (
-    "Micro and macro are over the tasks a row was tested on; rows not tested on every task of the data show "
-    "theirs and stay out of the bold."
+    "Micro and macro are over the tasks a row was tested on; rows not tested on every task of the data show theirs and"
+    " stay out of the bold."
 )
 SEEDS = "Where seeds read 2 of 3, the mean is over the seeds that finished."
 

@@ -5,6 +5,8 @@ percent(0.8712, 0.004) → "87.1 ± 0.4"    count(1234567.0) → "1,234,567"    
 
 import math
 
+from relevance.report.evidence.contrast import Effect
+
 NONE = "—"
 IDENTITY = ["model", "routing", "task mix", "variant"]  # the first columns of every table: the labels of a row
 
@@ -19,3 +21,13 @@ def percent(mean: float, sd: float = math.nan) -> str:
 def count(value: float, digits: int = 0) -> str:
     """A number with thousands set apart, rounded to `digits` places."""
     return NONE if math.isnan(value) else f"{value:,.{digits}f}"
+
+
+def signed(value: float) -> str:
+    """A share as points with its sign."""
+    return NONE if math.isnan(value) else f"{100 * value:+.1f}"
+
+
+def effect(found: Effect) -> str:
+    """An effect in points with its interval: "+1.2 [-0.3, +2.7]"."""
+    return f"{signed(found.value)} [{signed(found.low)}, {signed(found.high)}]"

@@ -1,6 +1,6 @@
 import numpy as np
 
-from relevance.predict.vote import vote
+from relevance.vote import vote
 
 
 def voted(*labels):

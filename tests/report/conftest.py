@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from relevance import predictions
-from relevance.records import CellRecord, SweepRecord
+from relevance.records import CellRecord, SweepRecord, SweepRun
 from relevance.scores import score_predictions
 from relevance.tasks import TASK_NAMES
 
@@ -91,7 +91,7 @@ class Study:
 
     def sweep(self, name: str = "nightly") -> SweepRecord:
         command = "python -m relevance.run -m routing=prefix,mh,mhp model=llm,ce"
-        return SweepRecord(name, "parent", command, "f" * 64, self.outputs, tuple(self.cells))
+        return SweepRecord(name, self.outputs, tuple(self.cells), (SweepRun(name, "parent", command, "f" * 64),))
 
 
 @pytest.fixture

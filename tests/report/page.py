@@ -1,13 +1,14 @@
 """A study as matrix.md, and what stands in its tables."""
 
+from relevance.report.findings import Findings
 from relevance.report.form.markdown import markdown
 from relevance.report.matrix import matrices
-from relevance.report.render import sections
+from relevance.report.outline import sections
 
 
 def text(study) -> str:
     sweep = study.sweep()
-    return markdown("Matrix", sections(sweep, matrices(sweep)))
+    return markdown("Matrix", sections(sweep, [Findings(matrix) for matrix in matrices(sweep)]))
 
 
 def line(page: str, *words: str) -> list[str]:

@@ -4,9 +4,11 @@ from dataclasses import replace
 import pytest
 from page import line, text
 
+from relevance.report.findings import Findings
 from relevance.report.form.markdown import escape, markdown
 from relevance.report.matrix import matrices
-from relevance.report.render import sections, slug, write_report
+from relevance.report.outline import sections
+from relevance.report.render import slug, write_report
 
 
 @pytest.fixture
@@ -107,7 +109,7 @@ def test_text_from_outside_is_escaped(study):
 
 
 def test_escape():
-    assert escape("a\n b\\c [x](y) *z* & <b>") == r"a b\\c \[x\](y) \*z\* &amp; &lt;b&gt;"
+    assert escape("a\n b\\c [x](y) *z* & <b>") == r"a b\\c [x\](y) \*z\* &amp; &lt;b&gt;"
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "a/../b", "../x", "ü", "x" * 200, "a b"])
@@ -133,7 +135,10 @@ def test_the_same_runs_give_the_same_bytes(grid, tmp_path):
 def test_the_order_of_the_cells_does_not_change_the_table(grid):
     sweep = grid.sweep()
     turned = replace(sweep, cells=sweep.cells[::-1])
-    tables = [markdown("", sections(s, matrices(s))).split(" cells: ")[0] for s in (sweep, turned)]
+    tables = [
+        markdown("", sections(s, [Findings(matrix) for matrix in matrices(s)])).split(" cells: ")[0]
+        for s in (sweep, turned)
+    ]
     assert tables[0] == tables[1]
 
 

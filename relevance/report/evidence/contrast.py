@@ -1,4 +1,4 @@
-"""Rows of the matrix, each with a weight → one effect: how large, how sure, alike in every seed or not.
+"""Series of accuracies, each with a weight → one effect: how large, how sure, alike in every seed or not.
 
 +1 llm mhp joint, -1 llm mh joint, macro → 0.031 [0.012, 0.049], by seed 0.028, 0.041, 0.024, n = 1,212
 """
@@ -10,7 +10,6 @@ from enum import StrEnum
 import numpy as np
 
 from relevance.report.evidence.resample import interval
-from relevance.report.matrix import Row
 from relevance.scores import COLUMNS
 
 SEEDS = 3  # of one sign, without which nothing is decided
@@ -43,26 +42,45 @@ class Effect:
         return Verdict.undecided
 
 
-Terms = Sequence[tuple[float, Row]]
+@dataclass(frozen=True, eq=False)
+class Series:
+    """What was measured of one row of a table in each of its seeds."""
+
+    name: str
+    seeds: list[int]
+    values: np.ndarray  # in the order of COLUMNS, 0 to 1 [seeds, 8]
+    draws: np.ndarray  # the same of resampled rows [seeds, draws, 8]
 
 
-def contrast(terms: Terms, column: str | np.ndarray, n: np.ndarray) -> Effect | None:
-    """The effect on a column, or on a weighed mean of columns [8]; None where the rows share no finished seed.
+Terms = Sequence[tuple[np.ndarray, Series]]  # each with its weights over COLUMNS [8]
 
-    `n` counts the test rows of each task [6]; rows of which one lacks the column give None too.
+
+def on(column: str, weight: float = 1.0) -> np.ndarray:
+    """Weights [8] that take one column."""
+    return weight * np.eye(len(COLUMNS))[COLUMNS.index(column)]
+
+
+def versus(one: Series, other: Series, column: str) -> Terms:
+    """One minus the other."""
+    return [(on(column), one), (on(column, -1), other)]
+
+
+def contrast(terms: Terms, n: np.ndarray) -> Effect | None:
+    """The sum of the terms; None where their series share no seed, or one lacks a column it is weighed on.
+
+    `n` counts the test rows of each task [6].
     """
-    weights = np.eye(len(COLUMNS))[COLUMNS.index(column)] if isinstance(column, str) else column
-    used = np.flatnonzero(weights)
-    common = set.intersection(*(set(row.seeds) for _, row in terms))
+    common = sorted(set.intersection(*(set(series.seeds) for _, series in terms)))
     if not common:
         return None
-    values, draws = 0.0, 0.0
-    for weight, row in terms:
-        at = [row.seeds.index(seed) for seed in sorted(common)]
-        values = values + weight * (row.values[at][:, used] @ weights[used])
-        draws = draws + weight * (row.draws[at].mean(axis=0)[:, used] @ weights[used])
+    values, draws, used = 0.0, 0.0, np.zeros(len(COLUMNS), bool)
+    for weights, series in terms:
+        at, own = [series.seeds.index(seed) for seed in common], np.flatnonzero(weights)
+        values = values + series.values[at][:, own] @ weights[own]
+        draws = draws + series.draws[at].mean(axis=0)[:, own] @ weights[own]
+        used[own] = True
     if np.isnan(values).any():
         return None
-    rows = n.sum() if used.max() >= len(n) else n[used].sum()
-    names = tuple(dict.fromkeys(row.name for _, row in terms))
+    rows = n.sum() if used[len(n) :].any() else n[used[: len(n)]].sum()
+    names = tuple(dict.fromkeys(series.name for _, series in terms))
     return Effect(float(values.mean()), *interval(draws), tuple(values.tolist()), int(rows), names)

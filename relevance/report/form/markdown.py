@@ -22,7 +22,7 @@ def escape(text: str) -> str:
     """`text` as one line of markdown that shows it and nothing else."""
     line = " ".join(text.split())
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`|*\[\]])", r"\\\1", line)
+    return re.sub(r"([\\`|*]|\](?=[(\[:])|\[(?=\^))", r"\\\1", line)
 
 
 def block(found: Block) -> str:

@@ -1,0 +1,124 @@
+"""What the paper claims, asked of the cells at hand: supported, contradicted or undecided, and on what.
+
+a  the mhp vote beats every single cell   +0.9 [-0.2, +2.0]   undecided   n=1,212, seeds +0.7 +1.1 +0.9
+"""
+
+from dataclasses import dataclass
+
+from relevance.report.evidence.contrast import Effect, Terms, Verdict, contrast, on, versus
+from relevance.report.main_rows import MainRows
+from relevance.report.votes import Votes
+
+ROUTED = ("prefix", "mh", "mhp")
+MEMBERS = 3  # backbones of the paper's vote
+MACRO = "macro"
+RANK = {
+    Verdict.contradicted: 0,
+    Verdict.undecided: 1,
+    Verdict.supported: 2,
+}  # a claim about all is as good as its worst
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One sentence of the paper; without an effect, why it cannot be tested here."""
+
+    letter: str
+    text: str
+    effect: Effect | None
+    reason: str = ""
+
+    @property
+    def verdict(self) -> str:
+        return self.effect.verdict.value if self.effect else Verdict.undecided.value
+
+
+def claims(main: MainRows, votes: Votes) -> list[Claim]:
+    """All of them, in the order of the letters."""
+    found = [*_votes(main, votes), *_prefixes(main), *_low(main), *_gain(main, votes)]
+    return sorted(found, key=lambda claim: claim.letter)
+
+
+def _votes(main: MainRows, votes: Votes) -> list[Claim]:
+    every = "the mhp vote beats every single cell (the closest is shown)"
+    other = "the mhp vote beats the prefix vote"
+    if reason := votes.untestable("mhp"):
+        return [Claim("a1", every, None, reason), Claim("a2", other, None, reason)]
+    vote = votes.hard["mhp"]
+    rivals = [_claim(main, "a1", every, versus(vote, row.series, MACRO)) for row in main.joint.values()]
+    tested = [rival for rival in rivals if rival.effect]
+    closest = min(tested, key=lambda rival: (RANK[rival.effect.verdict], rival.effect.value)) if tested else rivals[0]
+    if reason := votes.untestable("prefix"):
+        return [closest, Claim("a2", other, None, reason)]
+    return [closest, _claim(main, "a2", other, versus(vote, votes.hard["prefix"], MACRO))]
+
+
+def _prefixes(main: MainRows) -> list[Claim]:
+    texts = {
+        "b1": "llm: without the prefix and without private layers (mh) it is worse than with the prefix",
+        "b2": "that loss (prefix to mh) is larger for llm than for ce",
+        "b3": "llm: private layers recover what mh loses, if it does: mhp is better than mh",
+    }
+    llm, ce = (main.having(family, *ROUTED) for family in ("llm", "ce"))
+    if not llm:
+        why = "no model of the llm family finished under prefix, mh and mhp"
+        return [Claim(letter, text, None, why) for letter, text in texts.items()]
+    drop, back = mean(main, llm, "prefix", "mh"), mean(main, llm, "mhp", "mh")
+    found = [_claim(main, "b1", texts["b1"], drop), _claim(main, "b3", texts["b3"], back)]
+    if not ce:
+        return [*found, Claim("b2", texts["b2"], None, "no model of the ce family finished under prefix, mh and mhp")]
+    other = [(-weights, series) for weights, series in mean(main, ce, "prefix", "mh")]
+    return [*found, _claim(main, "b2", texts["b2"], [*drop, *other])]
+
+
+def mean(main: MainRows, models: list[str], one: str, other: str) -> Terms:
+    """Macro accuracy of one routing minus that of another, the mean over models that have both."""
+    pairs = [versus(main.joint[model, one].series, main.joint[model, other].series, MACRO) for model in models]
+    return [(weights / len(models), series) for terms in pairs for weights, series in terms]
+
+
+def _low(main: MainRows) -> list[Claim]:
+    """Per family, over its models with baselines; by steps where several budgets were run."""
+    found = []
+    for family, models in main.families.items():
+        text = (
+            f"{family}: training on all tasks helps those with the fewest training rows ({', '.join(main.low_tasks)})"
+        )
+        pairs = [terms for model in models if (terms := _baselines(main, model))]
+        terms = [(weights / len(pairs), series) for terms in pairs for weights, series in terms]
+        none = Claim("c", text, None, "no single-task cells of all these tasks; +sweep=baselines trains them")
+        found.append(_claim(main, "c", text, terms) if terms else none)
+    return found
+
+
+def _baselines(main: MainRows, model: str) -> Terms:
+    """A model's joint row on the tasks of few rows, minus the single-task rows of its own routing, each on its task."""
+    for routing in main.routings(model):
+        row = main.joint[model, routing]
+        budgets = main.singles(row)
+        singles = budgets.get("steps") or next(iter(budgets.values()), {})
+        own = {task: singles[task] for task in main.low_tasks if task in singles}
+        if len(own) == len(main.low_tasks) and {one.labels[1] for one in own.values()} == {routing}:
+            return [(main.low, row.series), *((on(task, -1 / len(own)), one.series) for task, one in own.items())]
+    return []
+
+
+def _gain(main: MainRows, votes: Votes) -> list[Claim]:
+    texts = {
+        "d1": "a vote gains more over the mean of its members with mhp members than with prefix members",
+        "d2": "mhp members differ more from each other than prefix members do (share of rows, mean over pairs)",
+    }
+    if reason := votes.untestable("mhp") or votes.untestable("prefix"):
+        return [Claim(letter, text, None, reason) for letter, text in texts.items()]
+    terms = []
+    for sign, kind in ((1, "mhp"), (-1, "prefix")):
+        members = [main.joint[model, kind].series for model in votes.models[kind]]
+        terms += [(on(MACRO, sign), votes.hard[kind])]
+        terms += [(on(MACRO, -sign / len(members)), series) for series in members]
+    apart = versus(votes.apart["mhp"], votes.apart["prefix"], MACRO)
+    return [_claim(main, "d1", texts["d1"], terms), _claim(main, "d2", texts["d2"], apart)]
+
+
+def _claim(main: MainRows, letter: str, text: str, terms: Terms) -> Claim:
+    value = contrast(terms, main.matrix.n)
+    return Claim(letter, text, value, "" if value else "no seed that all of these cells finished")

@@ -1,0 +1,137 @@
+"""What cells answered to mirrored pairs and to the sides of triangles → how often they contradict themselves.
+
+llm mhp: 4.1 % of 330 mirrored pairs get another label; of 410 triangles with two sides called relevant, 3.2 % break
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from relevance import predictions
+from relevance.data.implied import Implied, ensure_implied
+from relevance.records import CellRecord
+from relevance.report.document import Section, Table
+from relevance.report.evidence.tested import Tested
+from relevance.report.main_rows import MainRows
+from relevance.report.matrix import Matrix, Row, spread
+from relevance.report.tables import NONE, percent
+from relevance.scores import task_codes
+from relevance.tasks import TASK_NAMES, TASKS
+
+RELEVANT, IRRELEVANT = 2, 0
+SAID = "query_item + item_type → query_type"  # relevant, exact, yet irrelevant: what the paper sets out from
+INTRODUCTION = (
+    "From pairs that the test rows imply, scored by each cell after its test. Mirrored: the two texts of a symmetric "
+    "pair exchanged; the label changes on this share of them, and the expected label (0 to 2) moves by this much. "
+    "Triangles: of those whose first two sides the cell calls relevant, the share whose third side it calls "
+    "irrelevant. Not every such triangle must close (two items of one type need not be alike): the shares compare "
+    "cells. single × 6: the six single-task cells of a model, each asked about its own task."
+)
+ABSENT = "cells scored no implied pairs (consistency=false, or trained before it was there)"
+
+
+@dataclass(frozen=True)
+class Told:
+    """Of one cell, or of six."""
+
+    mirrors: np.ndarray  # share that changes label, per task [6]
+    shift: float  # mean change of the expected label
+    broken: float  # share of the triangles that count
+    said: float  # of those of the kind SAID
+    counted: tuple[int, int]  # triangles that count: all kinds, SAID
+
+
+def consistency_section(matrix: Matrix) -> list[Section]:
+    """None where no cell scored implied pairs."""
+    implied = ensure_implied(matrix.tested.path)
+    rows = [row for row in matrix.rows if row.finished and not matrix.partial(row)]
+    lines = [([*row.labels], [_read([cell], matrix.tested) for cell, _ in row.done]) for row in rows]
+    lines += [(labels, [_read(cells, matrix.tested) for cells in seeds]) for labels, seeds in _sixes(matrix)]
+    told = [(labels, [_told(one, implied) for one in found if one]) for labels, found in lines]
+    body = [[*labels, str(len(found)), *_texts(found)] for labels, found in told if found]
+    if not body:
+        return []
+    absent = sum(one is None for _, found in lines for one in found)
+    tasks = [f"{name} mirrored, % n={n:,}" for name, n in _mirrored(implied).items()]
+    header = ["model", "routing", "task mix", "variant", "seeds", *tasks, "moves by", "triangles broken, %", "said, %"]
+    kind = implied.triangles["kind"].to_pylist().count(SAID)
+    notes = [
+        f"{len(implied.triangles):,} triangles; said: {SAID}, {kind:,} of them. In brackets how many count.",
+        *([f"{absent} {ABSENT}."] if absent else []),
+    ]
+    return [Section("Consistency across tasks", [INTRODUCTION, Table(header, body, left=4), *notes])]
+
+
+def _sixes(matrix: Matrix) -> list[tuple[list[str], list[list[CellRecord]]]]:
+    """For each model with baselines of every tested task, its cells by seed."""
+    main, found = MainRows(matrix), {}
+    tested = [TASK_NAMES[task] for task in np.flatnonzero(matrix.n)]
+    for row in main.joint.values():
+        for budget, singles in main.singles(row).items():
+            if set(singles) == set(tested):
+                label = (row.labels[0], singles[tested[0]].labels[1], "single × 6", f"match={budget}" if budget else "")
+                found[label] = [_of_seed(list(singles.values()), seed) for seed in _seeds(list(singles.values()))]
+    return [(list(label), seeds) for label, seeds in found.items() if seeds]
+
+
+def _seeds(rows: list[Row]) -> list[int]:
+    return sorted(set.intersection(*(set(row.seeds) for row in rows)))
+
+
+def _of_seed(rows: list[Row], seed: int) -> list[CellRecord]:
+    return [cell for row in rows for cell, _ in row.done if cell.seed == seed]
+
+
+def _read(cells: list[CellRecord], tested: Tested) -> tuple[np.ndarray, np.ndarray] | None:
+    """Label, and expected label, by row id: the test rows, then the implied pairs; None without a file of those."""
+    paths = [path for cell in cells for path in (cell.folder / "test.parquet", cell.folder / "consistency.parquet")]
+    if not all(path.is_file() for path in paths):
+        return None
+    tables = [predictions.read(path, ["row", "p_partial", "p_relevant", "predicted"]) for path in paths]
+    row, partial, relevant, predicted = (
+        np.concatenate([table[name].to_numpy() for table in tables]) for name in tables[0].column_names
+    )
+    size = int(row.max(initial=int(tested.row.max()))) + 1
+    label, expected = np.full(size, -1, np.int8), np.full(size, np.nan, np.float32)
+    label[row], expected[row] = predicted, partial + 2 * relevant
+    return label, expected
+
+
+def _told(found: tuple[np.ndarray, np.ndarray], implied: Implied) -> Told:
+    label, expected = found
+    row, mirror = (implied.mirrors[name].to_numpy() for name in ("row", "mirror"))
+    task = task_codes(implied.mirrors["task"]) if len(row) else np.empty(0, np.int64)
+    changed = np.bincount(task, label[row] != label[mirror], len(TASK_NAMES))
+    n = np.bincount(task, minlength=len(TASK_NAMES))
+    sides = np.stack([implied.triangles[name].to_numpy() for name in ("first", "second", "third")])
+    first, second, third = label[sides]
+    counting = (first == RELEVANT) & (second == RELEVANT) & (third >= 0)
+    said = counting & (implied.triangles["kind"].to_numpy() == SAID)
+    broken = third == IRRELEVANT
+    return Told(
+        np.divide(changed, n, out=np.full(len(n), np.nan), where=n > 0),
+        float(np.abs(expected[row] - expected[mirror]).mean()) if len(row) else np.nan,
+        float(broken[counting].mean()) if counting.any() else np.nan,
+        float(broken[said].mean()) if said.any() else np.nan,
+        (int(counting.sum()), int(said.sum())),
+    )
+
+
+def _mirrored(implied: Implied) -> dict[str, int]:
+    """Mirrored pairs of each symmetric task that has any."""
+    found = implied.mirrors["task"].to_pylist()
+    return {name: found.count(name) for name, task in TASKS.items() if task.symmetric and name in found}
+
+
+def _texts(found: list[Told]) -> list[str]:
+    tasks = [at for at in range(len(TASK_NAMES)) if not np.isnan([one.mirrors[at] for one in found]).all()]
+    shares = [percent(*spread(np.array([one.mirrors[at] for one in found]))) for at in tasks]
+    moved, _ = spread(np.array([one.shift for one in found]))
+    triangles = [
+        f"{percent(*spread(np.array(values)))} [{np.mean(counts):,.0f}]"
+        for values, counts in (
+            ([one.broken for one in found], [one.counted[0] for one in found]),
+            ([one.said for one in found], [one.counted[1] for one in found]),
+        )
+    ]
+    return [*shares, NONE if np.isnan(moved) else f"{moved:.3f}", *triangles]

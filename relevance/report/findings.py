@@ -1,0 +1,65 @@
+"""A matrix → everything that is computed from it once, for the sections, the files and the figures to show."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from relevance.report.baselines import Gain, gains
+from relevance.report.claims import Claim, claims
+from relevance.report.comparisons import Comparison, asked, comparisons
+from relevance.report.ensemble.ballot import METHODS
+from relevance.report.main_rows import MainRows
+from relevance.report.matrix import Matrix, Row
+from relevance.report.votes import Voted, Votes, voted
+from relevance.scores import COLUMNS
+from relevance.vote import DEFAULT, Ties
+
+MICRO = COLUMNS.index("micro")
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Of one table of pairs."""
+
+    matrix: Matrix
+    ties: Ties = DEFAULT
+
+    @cached_property
+    def main(self) -> MainRows:
+        return MainRows(self.matrix)
+
+    @cached_property
+    def voted(self) -> list[Voted]:
+        return voted(self.matrix, self.ties)
+
+    @cached_property
+    def votes(self) -> Votes:
+        return Votes(self.main, self.voted)
+
+    @cached_property
+    def claims(self) -> list[Claim]:
+        return claims(self.main, self.votes)
+
+    @cached_property
+    def gains(self) -> list[Gain]:
+        return gains(self.matrix)
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        return comparisons(self.matrix)
+
+    @cached_property
+    def mcnemar(self) -> dict[str, str]:
+        """By the letter of a claim about two rows: p of each seed, over all rows (mid-p, not corrected)."""
+        rows = {row.name: row for row in [*self.matrix.rows, *(one.rows[METHODS[0]] for one in self.voted)]}
+        found = {}
+        for claim in self.claims:
+            names = claim.effect.cells if claim.effect else ()
+            if len(names) == 2 and all(name in rows for name in names):
+                found[claim.letter] = self._p(*(rows[name] for name in names))
+        return found
+
+    def _p(self, one: Row, other: Row) -> str:
+        theirs = {cell.seed: found for cell, found in other.done}
+        pairs = [(found, theirs[cell.seed]) for cell, found in one.done if cell.seed in theirs]
+        tests = [asked(*pair, self.matrix.tested) for pair in pairs]
+        return " ".join(f"{test.mid[MICRO]:.2g}" for test in tests)
