@@ -4,6 +4,7 @@ Texts are as they are, from data too; every form escapes them in its own way.
 """
 
 from dataclasses import dataclass
+from urllib.parse import quote
 
 
 class Bold(str):
@@ -16,6 +17,24 @@ class Code(str):
     """A line for a terminal."""
 
     __slots__ = ()
+
+
+class Link(str):
+    """A text that leads somewhere: Link("run 3", "http://127.0.0.1:5000/#/experiments/1/runs/3")."""
+
+    __slots__ = ("url",)
+
+    def __new__(cls, text: str, url: str) -> "Link":
+        """`url` as it is, from data too; a form shows `address`."""
+        made = super().__new__(cls, text)
+        made.url = url
+        return made
+
+    @property
+    def address(self) -> str:
+        """The url without a character that could end it early; "" where it is not one of the web."""
+        web = self.url.startswith(("http://", "https://"))  # never javascript:
+        return quote(self.url, safe="%/:?#[]@!$&*+,;=~") if web else ""
 
 
 @dataclass(frozen=True)

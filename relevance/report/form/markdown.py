@@ -5,7 +5,7 @@ Table(["model", "macro"], [["llm", "**88.6**"]], left=1) → | model |    macro 
 
 import re
 
-from relevance.report.document import Block, Bold, Code, Figure, Section, Table
+from relevance.report.document import Block, Bold, Code, Figure, Link, Section, Table
 
 
 def markdown(title: str, sections: list[Section]) -> str:
@@ -41,7 +41,12 @@ def block(found: Block) -> str:
 
 
 def _text(text: str) -> str:
-    return f"**{escape(text)}**" if isinstance(text, Bold) else escape(text)
+    match text:
+        case Bold():
+            return f"**{escape(text)}**"
+        case Link(address=address) if address:
+            return f"[{escape(text)}]({escape(address)})"
+    return escape(text)
 
 
 def _table(table: Table) -> str:
