@@ -1,49 +1,73 @@
-"""Matrices → heatmap.png: rows of the table down, tasks and macro across, the percentage in each tile.
+"""Matrices → heatmap.png, heatmap.svg: rows of the table down, tasks and macro across, the percentage in each tile.
+
+llm · mhp · joint | 87.1 | 90.2 | ... | 88.6
 
 Colours are cividis: one order for every kind of colour vision, and in grey. Their range is that of the
 trained rows; floors and ceiling may lie beyond it. A tile without a number is grey and says why: hatched
 "failed" or "missing", plain "—" where the data or the cell has no such task.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from relevance.report.figures.canvas import erase, picture
+from relevance.report.figures.labels import title, wrap
 from relevance.report.matrix import MARK, Matrix
 from relevance.scores import COLUMNS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
 SHOWN = [i for i, name in enumerate(COLUMNS) if name != "micro"]
-DPI = 150
+MACRO = COLUMNS.index("macro")
+MOST = 60  # trained rows drawn of one matrix
 EVEN = 0.179  # relative luminance on which black and white text have the same contrast
-TILE = (1.05, 0.36)  # inches
+TILE = (0.92, 0.36)  # inches
 LETTER = 0.075  # inches
-STYLE = {"font.family": "DejaVu Sans", "font.size": 9, "hatch.linewidth": 0.6, "text.parse_math": False}
+LINE = 38  # letters of a label
 
 
-def write_heat_map(found: list[Matrix], path: Path) -> None:
-    """Draw one panel per matrix; the same matrices give the same bytes."""
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
+def write_heat_map(found: list[Matrix], folder: Path, name: str = "heatmap") -> str:
+    """Draw one panel per matrix, of at most MOST trained rows each; returns the caption, "" without any row."""
+    found = [matrix for matrix in found if matrix.rows]
+    if not found:
+        return erase(folder, name)
+    captions = [_caption(matrix) for matrix in found]
+    found = [replace(matrix, rows=_highest(matrix)) for matrix in found]
+    names = [label for matrix in found for label in _names(matrix)]
+    tall = TILE[1] * max(1.0, 0.45 * max(label.count("\n") + 1 for label in names))
+    letters = max(len(line) for label in names for line in label.split("\n"))
     lines = [len(matrix.rows) + len(matrix.references) for matrix in found]
-    with matplotlib.rc_context(STYLE):
-        label = max(len(name) for matrix in found for name in _names(matrix))
-        size = TILE[0] * len(SHOWN) + LETTER * label + 1.2, sum(TILE[1] * n + 1.2 for n in lines)
-        figure = Figure(figsize=size, dpi=DPI, layout="constrained")
-        FigureCanvasAgg(figure)
-        panels = figure.subplots(len(found), 1, squeeze=False, height_ratios=lines)[:, 0]
-        limits = _limits(found)
-        images = [_panel(axes, matrix, limits) for axes, matrix in zip(panels, found, strict=True)]
-        bar = figure.colorbar(images[0], ax=list(panels), pad=0.015, aspect=30, extend="both")
-        bar.set_label("accuracy, %")
-        bar.outline.set_visible(False)
-        figure.savefig(path, metadata={"Software": None})
+    size = TILE[0] * len(SHOWN) + LETTER * letters + 1.2, sum(tall * n + 1.2 for n in lines)
+    with picture(folder, name, size) as figure:
+        _draw(figure, found, captions)
+    return " ".join(f"{caption}." for caption in captions)
+
+
+def _draw(figure: "Figure", found: list[Matrix], captions: list[str]) -> None:
+    lines = [len(matrix.rows) + len(matrix.references) for matrix in found]
+    panels = figure.subplots(len(found), 1, squeeze=False, height_ratios=lines)[:, 0]
+    limits = _limits(found)
+    images = [_panel(axes, matrix, limits) for axes, matrix in zip(panels, found, strict=True)]
+    for axes, caption in zip(panels, captions, strict=True):
+        axes.set_xlabel(wrap(caption, 110))
+    aspect = max(30.0, 3.5 * figure.get_figheight())  # as broad beside many rows as beside a few
+    bar = figure.colorbar(images[0], ax=list(panels), pad=0.015, aspect=aspect, extend="both", extendfrac=1 / aspect)
+    bar.set_label("accuracy, %")
+    bar.outline.set_visible(False)
+
+
+def _highest(matrix: Matrix) -> tuple:
+    """The rows to draw, in the order of the table: highest macro first, those tested on every task before others."""
+    macro = np.nan_to_num([row.mean[MACRO] for row in matrix.rows], nan=-1.0)
+    partial = [matrix.partial(row) for row in matrix.rows]
+    kept = np.lexsort((-macro, partial))[:MOST]
+    return tuple(matrix.rows[i] for i in sorted(kept))
 
 
 def _panel(axes: "Axes", matrix: Matrix, limits: tuple[float, float]) -> "AxesImage":
@@ -60,7 +84,6 @@ def _panel(axes: "Axes", matrix: Matrix, limits: tuple[float, float]) -> "AxesIm
     for edge, width in ((len(matrix.rows) - 0.5, 3.0), *((i - 0.5, 1.0) for i in range(1, len(names)))):
         axes.axhline(edge, color="white", linewidth=width)
     axes.axvline(len(SHOWN) - 1.5, color="white", linewidth=3.0)
-    axes.set_xlabel(_caption(matrix))
     return image
 
 
@@ -85,7 +108,7 @@ def _print(axes: "Axes", matrix: Matrix, values: np.ndarray, image: "AxesImage")
 
 def _names(matrix: Matrix) -> list[str]:
     labels = [*(row.labels for row in matrix.rows), *matrix.references]
-    return [" · ".join(filter(None, words)) for words in labels]
+    return [title(words, LINE) for words in labels]
 
 
 def _values(matrix: Matrix) -> np.ndarray:
@@ -113,7 +136,9 @@ def _limits(found: list[Matrix]) -> tuple[float, float]:
 def _caption(matrix: Matrix) -> str:
     finished, asked = (sum(n) for n in zip(*((r.finished, len(r.cells)) for r in matrix.rows), strict=True))
     told = f"; {MARK} collapsed" if any(row.marked.any() for row in matrix.rows) else ""
+    rows = len(matrix.rows)
+    cut = f"; {MOST} of {rows:,} rows, highest macro first" if rows > MOST else ""
     return (
-        f"Test accuracy in %, {matrix.n.sum():,} rows of data {matrix.digest[:12]}; "
-        f"mean over seeds, {finished} of {asked} cells finished{told}"
+        f"Test accuracy in %, n = {matrix.n.sum():,} rows of data {matrix.digest[:12]}; "
+        f"mean over seeds, {finished} of {asked} cells finished{told}{cut}"
     )

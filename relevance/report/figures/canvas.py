@@ -1,0 +1,113 @@
+"""Drawing → <name>.png and <name>.svg: one style, and nothing of the day or the machine in the files.
+
+with picture(folder, "slope", (WIDTH, 4.0)) as figure: figure.subplots().plot([1, 2])  →  slope.png, slope.svg
+
+Texts are drawn as they are, never parsed; in the svg they stay text, which a reader can select and search.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from relevance.report.figures.labels import short
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DPI = 150
+WIDTH = 7.0  # inches: shown 700 pixels wide, letters of 9 points are 12 pixels high
+TALLEST = 60_000  # pixels; the renderer refuses pictures of 65,536
+STYLE = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Verdana"],  # the first comes with matplotlib; the second is as wide
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "0.4",
+    "grid.color": "0.9",
+    "grid.linewidth": 0.6,
+    "hatch.linewidth": 0.6,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "relevance",
+    "text.parse_math": False,
+}
+FORMS = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}  # what they would say, left out
+# Okabe and Ito (2008), in an order in which neighbours differ in grey too; yellow, faint on white, is last
+COLOURS = ("#0072B2", "#E69F00", "#000000", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+LINES = ("-", "--", "-.", ":", (0, (7, 1.5, 1, 1.5, 1, 1.5)), (0, (9, 4)))
+FILLS = ("full", "none", "left", "bottom", "right", "top")
+SMALL = 4.5  # points across a marker
+TICKS = ((1,), (1, 2, 5), (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8))  # of a decade: over a wide range, a near, a narrow one
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a series is told from the others: by colour, and without it by any one of the rest."""
+
+    colour: str
+    marker: str
+    line: str | tuple
+    fill: str
+
+
+def look(index: int) -> Look:
+    """The look of a series by its place; 24 of them differ."""
+    return Look(*(kind[index % len(kind)] for kind in (COLOURS, MARKERS, LINES, FILLS)))
+
+
+@contextmanager
+def picture(folder: Path, name: str, size: tuple[float, float]) -> Iterator["Figure"]:
+    """A figure of `size` inches to draw on; saved on the way out. No setting of the machine has a say."""
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE)
+        figure = Figure(figsize=size, dpi=min(DPI, TALLEST / max(size)), layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure
+        save(figure, folder, name)
+
+
+def save(figure: "Figure", folder: Path, name: str) -> None:
+    """Write <name>.png and <name>.svg; the same drawing gives the same bytes."""
+    for form, metadata in FORMS.items():
+        figure.savefig(folder / f"{name}.{form}", metadata=metadata)
+
+
+def erase(folder: Path, name: str) -> str:
+    """Remove what an earlier report drew; returns the caption of no figure, ""."""
+    for form in FORMS:
+        (folder / f"{name}.{form}").unlink(missing_ok=True)
+    return ""
+
+
+def log_scale(axes: "Axes", values: np.ndarray) -> None:
+    """A logarithmic scale across that holds the values [N] above zero, NaN left out, with enough numbers on it."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    low, high = np.nanmin(values), np.nanmax(values)
+    room = max(1.3, (high / low) ** 0.1)
+    axes.set_xlim(low / room, high * room)
+    shown = TICKS[sum(high / low < ratio for ratio in (20, 3))]
+    axes.xaxis.set_major_locator(LogLocator(subs=shown))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def zero_line(axes: "Axes", across: bool) -> None:
+    """A line where an effect is none, across or up the panel."""
+    (axes.axhline if across else axes.axvline)(0, color="0.35", linewidth=0.9, zorder=1)
