@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help grid report ui test lint backbones backbone-table real-sizes clean
+.PHONY: help grid report ui test lint bench-report backbones backbone-table real-sizes clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,7 +19,7 @@ grid: $(READY)  ## train the six cells (model x routing), then report
 	$(BIN)/python -m relevance.run -m routing=prefix,mh,mhp model=llm,ce
 	$(BIN)/python -m relevance.report
 
-report: $(READY)  ## the newest sweep as tables: multirun_reports/<sweep>/
+report: $(READY)  ## the newest sweep as a page, tables and figures: multirun_reports/<sweep>/
 	$(BIN)/python -m relevance.report
 
 ui: $(READY)  ## browse the runs at http://127.0.0.1:5000
@@ -31,6 +31,9 @@ test: $(READY)  ## run the tests
 lint: $(READY)  ## check style
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+bench-report: $(READY)  ## how long the report over 1,000 cells of 453K predictions takes (minutes, 10 GB of disk)
+	$(BIN)/python benchmarks/report.py
 
 backbones: $(READY)  ## pretrain the three embedded backbones again (about 50 minutes on two cores)
 	$(BIN)/python -m relevance.pretrain
