@@ -10,6 +10,7 @@ from relevance.config import (
     Config,
     DataConfig,
     LoraConfig,
+    Match,
     Mix,
     MixConfig,
     ModelConfig,
@@ -154,6 +155,11 @@ def _run_checks(c: Config) -> list[tuple[bool, str]]:
     return [
         (not 0 <= c.seed < 2**32, f"seed={c.seed}: must be in 0 to 2^32 - 1"),
         (c.threads is not None and c.threads < 1, f"threads={c.threads}: must be 1 or more, or null for all cores"),
+        (
+            c.match is not Match.none and (c.trainer.limit_train_batches, c.trainer.max_time) != (None, None),
+            f"match={c.match} trainer.limit_train_batches={c.trainer.limit_train_batches} "
+            f"max_time={c.trainer.max_time}: a matched budget is counted in epochs or steps; leave these out",
+        ),
         (not c.experiment.strip(), "experiment: is empty; name the MLflow experiment"),
     ]
 

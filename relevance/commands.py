@@ -40,6 +40,17 @@ def among(key: str, asked: list[str], known: Iterable[str]) -> None:
         raise UserError(f"{key}={unknown or asked}: available: {', '.join(known)}")
 
 
+def listed(key: str, value: object) -> list[str]:
+    """Null, one name or a list of names, as a list; UserError for names that are empty or repeated."""
+    if value is None:
+        return []
+    names = [str(one) for one in value] if isinstance(value, list) else [str(value)]
+    nested = isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, list | dict) for one in value))
+    if nested or not names or not all(names) or len(set(names)) < len(names):
+        raise UserError(f"{key}={value}: give a name, or a list of different names, {key}=[A,B]")
+    return names
+
+
 def say(*lines: str) -> None:
     """Tell the person at the terminal: on stderr, later lines indented under the first."""
     print(*lines, sep="\n  ", file=sys.stderr, flush=True)
@@ -83,5 +94,5 @@ def _leaves(node: DictConfig, prefix: str = "") -> Iterator[tuple[str, object]]:
 def _explain(error: OmegaConfBaseException, base: DictConfig) -> str:
     known = [key for key, _ in _leaves(base)]
     near = difflib.get_close_matches(str(error.full_key), known, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
+    hint = f"did you mean {near[0]}? " if near and near[0] != str(error.full_key) else ""
     return f"{error.full_key}: {str(error.msg).splitlines()[0]}; {hint}available: {', '.join(known)}"

@@ -10,7 +10,7 @@ from typing import Any
 from relevance.errors import UserError
 from relevance.identity import cell_folder
 from relevance.records import CellRecord, SweepRecord, SweepRun
-from relevance.tracking import CELLS, TEST, Store
+from relevance.tracking import CELLS, TEST, Run, Store
 
 NAMED = 5  # cells an error offers instead of a run that is not there
 
@@ -47,6 +47,13 @@ def _parents(store: Store, names: list[str]) -> list:
 def _run(parent: Any) -> SweepRun:
     tags = parent.data.tags
     return SweepRun(parent.info.run_name, parent.info.run_id, tags["command"], tags["fingerprint"])
+
+
+def keep(uri: str, experiment: str, outputs: Path, sweep: SweepRecord, folder: Path) -> None:
+    """Leave the files of a report with the parent runs of its sweeps."""
+    store = _store(uri, experiment, outputs)
+    for run in sweep.runs:
+        Run(store, run.run_id).folder(folder, "report")
 
 
 def folder_of(uri: str, experiment: str, outputs: Path, run_id: str) -> Path:
@@ -95,6 +102,7 @@ def _record(listed: dict[str, Any], run: Any, outputs: Path) -> CellRecord:
         family=run.data.params.get("family", "") if run else "",
         status="MISSING" if run is None or gone else run.info.status,
         run_id=run.info.run_id if run else "",
+        experiment=run.info.experiment_id if run else "",
         git_sha=tags.get("git_commit", ""),
         dirty=tags.get("git_dirty") == "true",
         reason="its predictions are gone; the same sweep trains it again" if gone else tags.get("reason", ""),

@@ -22,6 +22,7 @@ class CellRecord:
     data_digest: str
     status: str  # FINISHED | FAILED | KILLED | RUNNING | MISSING
     run_id: str  # "" when missing
+    experiment: str  # MLflow's id of the run's experiment
     git_sha: str
     dirty: bool
     reason: str  # first line of the failure, "" otherwise

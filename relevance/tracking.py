@@ -60,6 +60,10 @@ class Run:
     def text(self, text: str, name: str) -> None:
         self.store.client.log_text(self.run_id, text, name)
 
+    def folder(self, path: Path, name: str) -> None:
+        """The files of a folder, as artifacts under `name`."""
+        self.store.client.log_artifacts(self.run_id, str(path), name)
+
     def data(self, cell: Cell) -> None:
         """Name the pairs as the run's input dataset."""
         from mlflow.entities import Dataset, DatasetInput, InputTag

@@ -27,35 +27,31 @@ DEFAULT = Ties.higher
 TIE = "a tie goes to the higher label"
 
 
-def counted(labels: np.ndarray) -> np.ndarray:
-    """Votes of M members [M, N] → how many each label has [3, N]."""
-    return np.stack([(labels == label).sum(axis=0, dtype=np.int16) for label in range(LABELS)])
+class Poll:
+    """The votes of M members [M, N], counted."""
 
+    def __init__(self, labels: np.ndarray) -> None:
+        counts = np.stack([(labels == label).sum(axis=0, dtype=np.int32) for label in range(LABELS)])
+        self.labels, self.leading = labels, counts == counts.max(axis=0)
+        self.tied = np.flatnonzero(self.leading.sum(axis=0, dtype=np.int8) > 1)  # rows no label leads alone
+        self.highest = np.where(self.leading[2], np.int8(2), self.leading[1].astype(np.int8))
 
-def tied(counts: np.ndarray) -> np.ndarray:
-    """Rows [N] on which no label has more votes than every other, of counts [3, N]."""
-    return (counts == counts.max(axis=0)).sum(axis=0) > 1
+    def settled(self, ties: Ties, p: np.ndarray, order: list[int]) -> np.ndarray:
+        """The voted labels [N] int8.
 
-
-def majority(labels: np.ndarray, ties: Ties, p: np.ndarray, order: list[int]) -> np.ndarray:
-    """The voted labels [N] int8 of M members' labels [M, N].
-
-    `p` [N, 3] are their mean probabilities, `order` the members by validation, the best first; each is looked at
-    under its own policy only.
-    """
-    counts = counted(labels)
-    leading = counts == counts.max(axis=0)
-    found = (LABELS - 1 - leading[::-1].argmax(axis=0)).astype(np.int8)  # argmax takes the first of equals
-    open_ = np.flatnonzero(leading.sum(axis=0) > 1)
-    found[open_] = _settled(labels[:, open_], leading[:, open_], ties, p[open_], order)
-    return found
+        `p` [N, 3] are the members' mean probabilities, `order` the members by validation, the best first; each is
+        looked at under its own policy only.
+        """
+        found = self.highest.copy()
+        if ties is not Ties.higher:
+            at = self.tied
+            found[at] = _settled(self.labels[:, at], self.leading[:, at], ties, p[at], order)
+        return found
 
 
 def _settled(labels: np.ndarray, leading: np.ndarray, ties: Ties, p: np.ndarray, order: list[int]) -> np.ndarray:
-    """Labels of the tied rows alone."""
+    """Labels of the tied rows alone, but for Ties.higher."""
     match ties:
-        case Ties.higher:
-            return LABELS - 1 - leading[::-1].argmax(axis=0)
         case Ties.lower:
             return leading.argmax(axis=0)
         case Ties.median:
@@ -73,4 +69,4 @@ def _settled(labels: np.ndarray, leading: np.ndarray, ties: Ties, p: np.ndarray,
 def vote(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities [M, N, 3] of M models → mean [N, 3] float32, voted labels [N] int8 with ties by DEFAULT."""
     mean = probabilities.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return mean, majority(probabilities.argmax(axis=2), DEFAULT, mean, [])
+    return mean, Poll(probabilities.argmax(axis=2)).settled(DEFAULT, mean, [])

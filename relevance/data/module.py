@@ -21,13 +21,12 @@ from relevance.tasks import SPLITS, TASK_NAMES
 class PairsModule(L.LightningDataModule):
     """Train, validation and test rows of the mix's tasks, each from the same memory-mapped token ids."""
 
-    def __init__(
-        self, config: Config, tokenizer, template: Template, examples: Examples, rows: dict, steps: int | None = None
-    ):
+    steps: int | None = None  # of training, where another cell's budget says how many
+
+    def __init__(self, config: Config, tokenizer, template: Template, examples: Examples, rows: dict):
         super().__init__()
         self.config, self.tokenizer, self.template = config, tokenizer, template
         self.examples, self.rows = examples, rows
-        self.steps = steps  # of training, where another cell's budget says how many
 
     @property
     def reading(self) -> Reading:
@@ -76,7 +75,9 @@ def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsM
             f"{rows}: every training row of task_mix={config.task_mix.name} weighs 0; give some of them a weight "
             "(its column, train.class_weights and train.task_weights multiply)"
         )
-    return PairsModule(config, tokenizer, template, examples, parts, _matched(config, len(train)))
+    module = PairsModule(config, tokenizer, template, examples, parts)
+    module.steps = _matched(config, len(train))
+    return module
 
 
 def _matched(config: Config, joint: int) -> int | None:

@@ -1,6 +1,9 @@
-"""Finished cells → tables and a figure; reads records, predictions and rows.parquet, never trains.
+"""Finished cells → pages, tables and figures people decide from; reads records, predictions and rows.parquet alone.
 
-scores.py predictions → accuracies · floors.py what needs no model · matrix.py cells → rows of the table
-accuracy.py, probes.py, cost.py rows → the tables of matrix.md, as text by tables.py
-render.py tables and notes.py → matrix.md · export.py rows → cells.csv, provenance.json · figures.py rows → heat map
+what there is   row.py cells → a row · matrix.py rows of one table of pairs · floors.py what needs no model
+how sure        evidence/ resampled entities, contrasts, McNemar, calibration · comparisons.py every row and the best
+what follows    main_rows.py what claims are about · claims.py · factors.py · baselines.py · ensemble/, votes.py
+                consistency.py · calibration.py · mistakes.py, slices.py · findings.py all of it, each computed once
+how it is told  opening.py three sentences · outline.py the sections in their order · pictures.py, figures/ · form/
+                markdown, html, tex · files/ csv and json · render.py the files · compare.py two sweeps
 """

@@ -7,7 +7,8 @@
 import numpy as np
 
 from relevance.report.document import Bold, Table
-from relevance.report.matrix import MARK, Matrix, Row
+from relevance.report.matrix import MARK, Matrix
+from relevance.report.row import Row
 from relevance.report.tables import IDENTITY, NONE, percent
 from relevance.tasks import TASK_NAMES
 

@@ -11,7 +11,8 @@ from relevance.report.document import Block, Section, Table
 from relevance.report.evidence.contrast import Effect, Verdict, contrast, versus
 from relevance.report.evidence.resample import interval
 from relevance.report.main_rows import MainRows
-from relevance.report.matrix import SINGLE, Matrix, Row
+from relevance.report.matrix import SINGLE, Matrix
+from relevance.report.row import Row
 from relevance.report.tables import NONE, effect, signed
 from relevance.report.variants import SHARE, parts
 from relevance.tasks import TASK_NAMES
@@ -59,7 +60,7 @@ def _gain(row: Row, single: Row, task: str, budget: str, matrix: Matrix) -> Gain
         return None
     share = float((matrix.common | parts(row.labels[3])).get(SHARE, 1))
     base = _mean(single.values, [single.seeds.index(seed) for seed in _common(row, single)], task)
-    rows = round(share * matrix.train[TASK_NAMES.index(task)])
+    rows = max(1, round(share * matrix.train[TASK_NAMES.index(task)]))  # as mixing.portion has it
     return Gain(row, single, task, budget, delta, delta.value / base if base else np.nan, rows)
 
 
@@ -78,20 +79,22 @@ def total(found: list[Gain]) -> tuple[float, float, float]:
     return float(np.mean(ratios)), *interval(np.mean(drawn, axis=0))
 
 
-def baselines_sections(matrix: Matrix, found: list[Gain]) -> list[Section]:
-    """A table of gains for each budget, and each negative transfer by name; none without baselines."""
+def baselines_sections(matrix: Matrix, found: list[Gain], figures: list[Block]) -> list[Section]:
+    """A table of gains for each budget, each negative transfer by name, the figures; none without baselines."""
     if not found:
         return []
-    blocks: list[Block] = [INTRODUCTION]
+    tested = np.flatnonzero(matrix.n)
+    volumes = ", ".join(f"{TASK_NAMES[task]} {matrix.train[task]:,}" for task in tested)
+    blocks: list[Block] = [INTRODUCTION, f"Training rows: {volumes}."]
     for budget in dict.fromkeys(gain.budget for gain in found):
         blocks += [f"{BUDGETS.get(budget, budget)}.", _table(matrix, [one for one in found if one.budget == budget])]
-    return [Section("Single-task baselines", [*blocks, *_negative(found)])]
+    return [Section("Single-task baselines", [*blocks, *_negative(found), *figures])]
 
 
 def _table(matrix: Matrix, found: list[Gain]) -> Table:
     header = ["model", "routing", "task mix", "variant", "baseline"]
     tested = np.flatnonzero(matrix.n)
-    header += [f"{TASK_NAMES[task]} n={matrix.n[task]:,} train={matrix.train[task]:,}" for task in tested]
+    header += [f"{TASK_NAMES[task]} n={matrix.n[task]:,}" for task in tested]
     body = []
     for row in dict.fromkeys(gain.row for gain in found):
         own = {gain.task: gain for gain in found if gain.row is row}
@@ -111,7 +114,7 @@ def _negative(found: list[Gain]) -> list[Block]:
     worse = [gain for gain in found if gain.effect.verdict is Verdict.contradicted]
     if not worse:
         return [f"Negative transfer: none of {len(found)} gains lies below zero by the rule of the claims."]
-    lines = [f"{one.task}: {one.row.name} loses {effect(one.effect)} points, n={one.effect.n:,}" for one in worse]
+    lines = [f"{one.task}: {one.row.name} {effect(one.effect)} points, n={one.effect.n:,}" for one in worse]
     return [f"Negative transfer, {len(worse)} of {len(found)} gains:", lines]
 
 

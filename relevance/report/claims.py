@@ -6,12 +6,24 @@ a  the mhp vote beats every single cell   +0.9 [-0.2, +2.0]   undecided   n=1,21
 from dataclasses import dataclass
 
 from relevance.report.evidence.contrast import Effect, Terms, Verdict, contrast, on, versus
+from relevance.report.leaders import whole
 from relevance.report.main_rows import MainRows
 from relevance.report.votes import Votes
 
 ROUTED = ("prefix", "mh", "mhp")
-MEMBERS = 3  # backbones of the paper's vote
+BUDGETS = ("steps", "examples", "")  # the first that was run is asked
 MACRO = "macro"
+SHORT = {  # what an effect is the difference of, by the first letters of its claim
+    "a1": "mhp vote - closest cell",
+    "a2": "mhp vote - prefix vote",
+    "b1": "llm: prefix - mh",
+    "b2": "prefix - mh: llm - ce",
+    "b3": "llm: mhp - mh",
+    "c": "joint - single, few rows",
+    "d1": "gain of voting: mhp - prefix",
+    "d2": "members differ: mhp - prefix",
+}
+COLUMN = {"c": "mean of the tasks of few rows", "d2": "disagreement"}  # of those that are not of macro accuracy
 RANK = {
     Verdict.contradicted: 0,
     Verdict.undecided: 1,
@@ -29,6 +41,19 @@ class Claim:
     reason: str = ""
 
     @property
+    def column(self) -> str:
+        """What the effect is a difference of."""
+        return COLUMN.get(self.letter, COLUMN.get(self.letter[0], MACRO))
+
+    @property
+    def short(self) -> str:
+        """The claim as a difference, for a figure."""
+        told = SHORT.get(self.letter) or SHORT[self.letter[0]]
+        return (
+            f"{self.letter} {self.text.partition(':')[0]}: {told}" if self.letter[0] == "c" else f"{self.letter} {told}"
+        )
+
+    @property
     def verdict(self) -> str:
         return self.effect.verdict.value if self.effect else Verdict.undecided.value
 
@@ -36,7 +61,7 @@ class Claim:
 def claims(main: MainRows, votes: Votes) -> list[Claim]:
     """All of them, in the order of the letters."""
     found = [*_votes(main, votes), *_prefixes(main), *_low(main), *_gain(main, votes)]
-    return sorted(found, key=lambda claim: claim.letter)
+    return sorted(found, key=lambda claim: (claim.letter[0], int(claim.letter[1:])))
 
 
 def _votes(main: MainRows, votes: Votes) -> list[Claim]:
@@ -45,12 +70,18 @@ def _votes(main: MainRows, votes: Votes) -> list[Claim]:
     if reason := votes.untestable("mhp"):
         return [Claim("a1", every, None, reason), Claim("a2", other, None, reason)]
     vote = votes.hard["mhp"]
-    rivals = [_claim(main, "a1", every, versus(vote, row.series, MACRO)) for row in main.joint.values()]
-    tested = [rival for rival in rivals if rival.effect]
-    closest = min(tested, key=lambda rival: (RANK[rival.effect.verdict], rival.effect.value)) if tested else rivals[0]
+    rivals = [_claim(main, "a1", every, versus(vote, row.series, MACRO)) for row in whole(main.matrix)]
+    closest = min(
+        rivals, key=lambda rival: (RANK[rival.effect.verdict], rival.effect.value) if rival.effect else (-1, 0)
+    )
     if reason := votes.untestable("prefix"):
         return [closest, Claim("a2", other, None, reason)]
     return [closest, _claim(main, "a2", other, versus(vote, votes.hard["prefix"], MACRO))]
+
+
+def _worst(rival: Claim) -> tuple[int, float]:
+    """One that cannot be asked first: a claim about every cell is not decided without it."""
+    return (RANK[rival.effect.verdict], rival.effect.value) if rival.effect else (-1, 0.0)
 
 
 def _prefixes(main: MainRows) -> list[Claim]:
@@ -80,27 +111,32 @@ def mean(main: MainRows, models: list[str], one: str, other: str) -> Terms:
 def _low(main: MainRows) -> list[Claim]:
     """Per family, over its models with baselines; by steps where several budgets were run."""
     found = []
-    for family, models in main.families.items():
+    for number, (family, models) in enumerate(main.families.items(), 1):
         text = (
             f"{family}: training on all tasks helps those with the fewest training rows ({', '.join(main.low_tasks)})"
         )
         pairs = [terms for model in models if (terms := _baselines(main, model))]
         terms = [(weights / len(pairs), series) for terms in pairs for weights, series in terms]
-        none = Claim("c", text, None, "no single-task cells of all these tasks; +sweep=baselines trains them")
-        found.append(_claim(main, "c", text, terms) if terms else none)
+        none = Claim(f"c{number}", text, None, "no single-task cells of all these tasks; +sweep=baselines trains them")
+        found.append(_claim(main, f"c{number}", text, terms) if terms else none)
     return found
 
 
 def _baselines(main: MainRows, model: str) -> Terms:
-    """A model's joint row on the tasks of few rows, minus the single-task rows of its own routing, each on its task."""
+    """A model's joint row on the tasks of few rows, minus the single-task rows, each on its task.
+
+    The row is the one whose routing the baselines have, else the first of the model.
+    """
+    found = []
     for routing in main.routings(model):
         row = main.joint[model, routing]
-        budgets = main.singles(row)
-        singles = budgets.get("steps") or next(iter(budgets.values()), {})
-        own = {task: singles[task] for task in main.low_tasks if task in singles}
-        if len(own) == len(main.low_tasks) and {one.labels[1] for one in own.values()} == {routing}:
-            return [(main.low, row.series), *((on(task, -1 / len(own)), one.series) for task, one in own.items())]
-    return []
+        for budget, singles in sorted(main.singles(row).items(), key=lambda pair: BUDGETS.index(pair[0])):
+            own = {task: singles[task] for task in main.low_tasks if task in singles}
+            if len(own) == len(main.low_tasks):
+                theirs = {one.labels[1] for one in own.values()}
+                terms = [(main.low, row.series), *((on(task, -1 / len(own)), one.series) for task, one in own.items())]
+                found.append((theirs != {routing}, BUDGETS.index(budget), terms))
+    return min(found, key=lambda one: one[:2])[2] if found else []
 
 
 def _gain(main: MainRows, votes: Votes) -> list[Claim]:
@@ -121,4 +157,5 @@ def _gain(main: MainRows, votes: Votes) -> list[Claim]:
 
 def _claim(main: MainRows, letter: str, text: str, terms: Terms) -> Claim:
     value = contrast(terms, main.matrix.n)
-    return Claim(letter, text, value, "" if value else "no seed that all of these cells finished")
+    names = "; ".join(dict.fromkeys(series.name for _, series in terms))
+    return Claim(letter, text, value, "" if value else f"no seed that all of these finished: {names}")

@@ -11,14 +11,18 @@ from relevance import predictions
 from relevance.data.implied import Implied, ensure_implied
 from relevance.records import CellRecord
 from relevance.report.document import Section, Table
-from relevance.report.evidence.tested import Tested
+from relevance.report.evidence.held_out import HeldOut
+from relevance.report.leaders import whole
 from relevance.report.main_rows import MainRows
-from relevance.report.matrix import Matrix, Row, spread
+from relevance.report.matrix import Matrix
+from relevance.report.row import Row, spread
 from relevance.report.tables import NONE, percent
 from relevance.scores import task_codes
 from relevance.tasks import TASK_NAMES, TASKS
 
+MIRRORS, SIDES = ("row", "mirror"), ("first", "second", "third")
 RELEVANT, IRRELEVANT = 2, 0
+SCORED = "consistency.parquet"  # beside a cell's predictions
 SAID = "query_item + item_type → query_type"  # relevant, exact, yet irrelevant: what the paper sets out from
 INTRODUCTION = (
     "From pairs that the test rows imply, scored by each cell after its test. Mirrored: the two texts of a symmetric "
@@ -43,10 +47,11 @@ class Told:
 
 def consistency_section(matrix: Matrix) -> list[Section]:
     """None where no cell scored implied pairs."""
+    if not any((cell.folder / SCORED).is_file() for row in matrix.rows for cell, _ in row.done):
+        return []
     implied = ensure_implied(matrix.tested.path)
-    rows = [row for row in matrix.rows if row.finished and not matrix.partial(row)]
-    lines = [([*row.labels], [_read([cell], matrix.tested) for cell, _ in row.done]) for row in rows]
-    lines += [(labels, [_read(cells, matrix.tested) for cells in seeds]) for labels, seeds in _sixes(matrix)]
+    lines = [([*row.labels], [_read([cell], matrix.tested, implied) for cell, _ in row.done]) for row in whole(matrix)]
+    lines += [(labels, [_read(cells, matrix.tested, implied) for cells in seeds]) for labels, seeds in _sixes(matrix)]
     told = [(labels, [_told(one, implied) for one in found if one]) for labels, found in lines]
     body = [[*labels, str(len(found)), *_texts(found)] for labels, found in told if found]
     if not body:
@@ -82,16 +87,17 @@ def _of_seed(rows: list[Row], seed: int) -> list[CellRecord]:
     return [cell for row in rows for cell, _ in row.done if cell.seed == seed]
 
 
-def _read(cells: list[CellRecord], tested: Tested) -> tuple[np.ndarray, np.ndarray] | None:
+def _read(cells: list[CellRecord], tested: HeldOut, implied: Implied) -> tuple[np.ndarray, np.ndarray] | None:
     """Label, and expected label, by row id: the test rows, then the implied pairs; None without a file of those."""
-    paths = [path for cell in cells for path in (cell.folder / "test.parquet", cell.folder / "consistency.parquet")]
+    paths = [path for cell in cells for path in (cell.folder / "test.parquet", cell.folder / SCORED)]
     if not all(path.is_file() for path in paths):
         return None
     tables = [predictions.read(path, ["row", "p_partial", "p_relevant", "predicted"]) for path in paths]
     row, partial, relevant, predicted = (
         np.concatenate([table[name].to_numpy() for table in tables]) for name in tables[0].column_names
     )
-    size = int(row.max(initial=int(tested.row.max()))) + 1
+    ids = [tested.row, row, *(implied.mirrors[name] for name in MIRRORS), *(implied.triangles[name] for name in SIDES)]
+    size = 1 + max(int(np.max(one, initial=0)) for one in map(np.asarray, ids))
     label, expected = np.full(size, -1, np.int8), np.full(size, np.nan, np.float32)
     label[row], expected[row] = predicted, partial + 2 * relevant
     return label, expected
@@ -99,11 +105,13 @@ def _read(cells: list[CellRecord], tested: Tested) -> tuple[np.ndarray, np.ndarr
 
 def _told(found: tuple[np.ndarray, np.ndarray], implied: Implied) -> Told:
     label, expected = found
-    row, mirror = (implied.mirrors[name].to_numpy() for name in ("row", "mirror"))
+    row, mirror = (implied.mirrors[name].to_numpy() for name in MIRRORS)
     task = task_codes(implied.mirrors["task"]) if len(row) else np.empty(0, np.int64)
+    known = label[mirror] >= 0  # not of a task that none of the cells was trained on
+    row, mirror, task = row[known], mirror[known], task[known]
     changed = np.bincount(task, label[row] != label[mirror], len(TASK_NAMES))
     n = np.bincount(task, minlength=len(TASK_NAMES))
-    sides = np.stack([implied.triangles[name].to_numpy() for name in ("first", "second", "third")])
+    sides = np.stack([implied.triangles[name].to_numpy() for name in SIDES])
     first, second, third = label[sides]
     counting = (first == RELEVANT) & (second == RELEVANT) & (third >= 0)
     said = counting & (implied.triangles["kind"].to_numpy() == SAID)

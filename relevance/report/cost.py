@@ -7,7 +7,7 @@
 import numpy as np
 
 from relevance.report.document import Table
-from relevance.report.matrix import Row
+from relevance.report.row import Row
 from relevance.report.tables import IDENTITY, NONE, count
 
 COST = {

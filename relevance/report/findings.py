@@ -3,13 +3,18 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from relevance.report.baselines import Gain, gains
+from relevance.report.calibration import Calibration, calibration
 from relevance.report.claims import Claim, claims
-from relevance.report.comparisons import Comparison, asked, comparisons
+from relevance.report.comparisons import Comparison, comparisons, seedwise
 from relevance.report.ensemble.ballot import METHODS
+from relevance.report.evidence.mcnemar import Right, mcnemar
 from relevance.report.main_rows import MainRows
-from relevance.report.matrix import Matrix, Row
-from relevance.report.votes import Voted, Votes, voted
+from relevance.report.matrix import Matrix
+from relevance.report.row import Row
+from relevance.report.votes import MOST, Voted, Votes, voted
 from relevance.scores import COLUMNS
 from relevance.vote import DEFAULT, Ties
 
@@ -29,7 +34,7 @@ class Findings:
 
     @cached_property
     def voted(self) -> list[Voted]:
-        return voted(self.matrix, self.ties)
+        return voted(self.main, self.ties, MOST)
 
     @cached_property
     def votes(self) -> Votes:
@@ -48,9 +53,14 @@ class Findings:
         return comparisons(self.matrix)
 
     @cached_property
+    def calibration(self) -> Calibration:
+        return calibration(self.matrix)
+
+    @cached_property
     def mcnemar(self) -> dict[str, str]:
         """By the letter of a claim about two rows: p of each seed, over all rows (mid-p, not corrected)."""
-        rows = {row.name: row for row in [*self.matrix.rows, *(one.rows[METHODS[0]] for one in self.voted)]}
+        votes = [one.rows[METHODS[0]] for one in self.voted]
+        rows = {row.name: row for row in [*self.matrix.rows, *votes]}
         found = {}
         for claim in self.claims:
             names = claim.effect.cells if claim.effect else ()
@@ -59,7 +69,6 @@ class Findings:
         return found
 
     def _p(self, one: Row, other: Row) -> str:
-        theirs = {cell.seed: found for cell, found in other.done}
-        pairs = [(found, theirs[cell.seed]) for cell, found in one.done if cell.seed in theirs]
-        tests = [asked(*pair, self.matrix.tested) for pair in pairs]
-        return " ".join(f"{test.mid[MICRO]:.2g}" for test in tests)
+        right = Right(self.matrix.tested)
+        counts = [[only[MICRO] for only in right.differing(*pair)] for _, *pair in seedwise(one, other)]
+        return " ".join(f"{p:.2g}" for p in mcnemar(*np.array(counts).T).mid)

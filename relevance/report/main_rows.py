@@ -8,7 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from relevance.report.matrix import SINGLE, Matrix, Row
+from relevance.report.leaders import whole
+from relevance.report.matrix import SINGLE, Matrix
+from relevance.report.row import Row
 from relevance.report.variants import MATCH, parts, without
 from relevance.scores import COLUMNS
 from relevance.tasks import TASK_NAMES
@@ -24,7 +26,7 @@ class MainRows:
     def __init__(self, matrix: Matrix) -> None:
         self.matrix = matrix
         self.finished = [row for row in matrix.rows if row.finished]
-        joint = [row for row in self.finished if row.labels[2] == JOINT and not matrix.partial(row)]
+        joint = [row for row in whole(matrix) if row.labels[2] == JOINT]
         counts = Counter(row.labels[3] for row in joint)
         self.variant = min(counts, key=lambda text: (-counts[text], len(text), text)) if counts else ""
         self.joint = {row.labels[:2]: row for row in joint if row.labels[3] == self.variant}
@@ -34,9 +36,8 @@ class MainRows:
         """Models by family, in the order of the table; a model whose runs name no family is one by itself."""
         found: dict[str, list[str]] = {}
         for (model, _), row in self.joint.items():
-            family = next((cell.family for cell, _ in row.done if cell.family), model)
-            if model not in found.setdefault(family, []):
-                found[family].append(model)
+            if model not in found.setdefault(row.family, []):
+                found[row.family].append(model)
         return found
 
     def routings(self, model: str) -> list[str]:
@@ -50,19 +51,23 @@ class MainRows:
     def singles(self, row: Row) -> dict[str, dict[str, Row]]:
         """Baselines of a row of several tasks: by budget ("steps", "examples" or ""), by task.
 
-        They are of the same model, variant and, where there are such, routing; else of the plainest one that has any.
+        They are of the same model and variant, under a matched budget where the row is; of the routing that has most
+        tasks, of equals the row's own, else the plainest.
         """
         model, routing, _, variant = row.labels
         found: dict[str, dict[str, dict[str, Row]]] = {}
         for one in self.finished:
-            if one.labels[0] == model and one.labels[2].startswith(SINGLE) and _same(one.labels[3], variant):
+            alike = one.labels[0] == model and without(one.labels[3], MATCH) == without(variant, MATCH)
+            budget = self._budget(one)
+            if alike and one.labels[2].startswith(SINGLE) and bool(budget) == bool(self._budget(row)):
                 task = one.labels[2].removeprefix(SINGLE)
-                found.setdefault(self._budget(one), {}).setdefault(one.labels[1], {})[task] = one
+                found.setdefault(budget, {}).setdefault(one.labels[1], {})[task] = one
         order = [routing, *PLAIN]
-        return {
-            budget: by_routing[min(by_routing, key=lambda name: order.index(name) if name in order else len(order))]
-            for budget, by_routing in found.items()
-        }
+
+        def preferred(pair: tuple[str, dict[str, Row]]) -> tuple[int, int]:
+            return -len(pair[1]), order.index(pair[0]) if pair[0] in order else len(order)
+
+        return {budget: min(by_routing.items(), key=preferred)[1] for budget, by_routing in found.items()}
 
     def _budget(self, row: Row) -> str:
         return (self.matrix.common | parts(row.labels[3])).get(MATCH, "")
@@ -79,7 +84,3 @@ class MainRows:
     @property
     def low_tasks(self) -> list[str]:
         return [TASK_NAMES[task] for task in np.flatnonzero(self.low)]
-
-
-def _same(one: str, other: str) -> bool:
-    return without(one, MATCH) == without(other, MATCH)

@@ -1,12 +1,10 @@
-"""Cells → the rows of the table, one table per data digest: cells equal in all but seed are one row.
-
-model  routing  task_mix  variant  cells        values [finished seeds, 8]
-llm    mhp      joint              s0, s1, s2   0.871, 0.902, ..., micro, macro
-"""
+"""A sweep → its matrices, one per table of pairs: the rows, the floors and the ceiling they are read against."""
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -17,12 +15,12 @@ import pyarrow.parquet as pq
 from relevance.errors import UserError
 from relevance.identity import QUARANTINE, data_folder
 from relevance.records import CellRecord, SweepRecord
-from relevance.report.evidence.contrast import Series
-from relevance.report.evidence.resample import Resample, interval
-from relevance.report.evidence.tested import Tested
+from relevance.report.evidence.held_out import HeldOut
+from relevance.report.evidence.resample import Resample
 from relevance.report.floors import ensure_floors, noise_ceiling, unlearnable
-from relevance.report.variants import common, without
-from relevance.scores import COLUMNS, Scores, collapsed, score_predictions, task_codes
+from relevance.report.row import FINISHED, Row, fold
+from relevance.report.variants import common
+from relevance.scores import COLUMNS, Scores, score_predictions, task_codes
 from relevance.tasks import SPLITS, TASK_INDEX, TASK_NAMES
 
 ROUTINGS = ("none", "prefix", "mh", "mhp", "mhp_shared", "prefix_mh", "prefix_mhp")  # the order of the table
@@ -30,88 +28,9 @@ MARK = "†"  # of a value that any seed collapsed on
 SINGLE = "single_"  # a task mix of one task
 MAJORITY = ("floor", "majority")
 CEILING = ("ceiling", "label noise")
-FINISHED = "FINISHED"
+TEST = "test.parquet"  # of a cell
+READERS = 4  # threads: files are decoded outside Python's lock
 TOLERANCE = 1e-6  # between an accuracy in MLflow and the one its file gives
-
-
-@dataclass(frozen=True, eq=False)
-class Row:
-    """Cells equal in all but seed, by seed, each with its answers and scores or, unfinished, None."""
-
-    cells: tuple[CellRecord, ...]
-    answers: tuple[np.ndarray | None, ...]  # of each cell a label per test row [N], -1 where it was not asked
-    scores: tuple[Scores | None, ...]
-    collapsed: tuple[tuple[str, ...], ...]  # of each cell the tasks it collapsed on, see scores.collapsed
-    draws: np.ndarray  # accuracies of resampled rows [finished seeds, draws, 8]
-    variant: str  # without what all cells of the matrix have alike
-
-    @property
-    def name(self) -> str:
-        """The labels as one text: "llm mhp joint"."""
-        return " ".join(filter(None, self.labels))
-
-    @property
-    def seeds(self) -> list[int]:
-        """Seeds of the finished cells."""
-        return [cell.seed for cell, scores in zip(self.cells, self.scores, strict=True) if scores]
-
-    @cached_property
-    def series(self) -> Series:
-        """Its accuracies by seed, for contrasts."""
-        return Series(self.name, self.seeds, self.values, self.draws)
-
-    @property
-    def done(self) -> list[tuple[CellRecord, np.ndarray]]:
-        """The finished cells, each with its answers."""
-        return [(cell, found) for cell, found in zip(self.cells, self.answers, strict=True) if found is not None]
-
-    @property
-    def interval(self) -> np.ndarray:
-        """Low and high of the mean over these seeds, entities resampled [2, 8]; NaN when none finished."""
-        if not self.finished:
-            return np.full((2, len(COLUMNS)), np.nan)
-        return np.transpose([interval(column) for column in self.draws.mean(axis=0).T])
-
-    @property
-    def labels(self) -> tuple[str, str, str, str]:
-        """Model, routing, task mix and variant."""
-        first = self.cells[0]
-        return first.model, first.routing, first.task_mix, self.variant
-
-    @property
-    def finished(self) -> int:
-        """How many of the cells have scores."""
-        return sum(scores is not None for scores in self.scores)
-
-    @property
-    def values(self) -> np.ndarray:
-        """Accuracies in the order of COLUMNS, 0 to 1 [finished seeds, 8]; NaN where a task is absent."""
-        return np.array([scores.columns for scores in self.scores if scores]).reshape(-1, len(COLUMNS))
-
-    @property
-    def mean(self) -> np.ndarray:
-        """Mean over finished seeds [8]; NaN throughout when none finished."""
-        return self.values.mean(axis=0) if self.finished else np.full(len(COLUMNS), np.nan)
-
-    @property
-    def sd(self) -> np.ndarray:
-        """Sample standard deviation over finished seeds [8]; NaN below two seeds."""
-        return self.values.std(axis=0, ddof=1) if self.finished > 1 else np.full(len(COLUMNS), np.nan)
-
-    @property
-    def marked(self) -> np.ndarray:
-        """True where any seed collapsed on the task of a column, never for micro and macro [8]."""
-        return np.array([any(name in tasks for tasks in self.collapsed) for name in COLUMNS])
-
-    @property
-    def unfinished(self) -> str:
-        """What became of the others: "failed", "failed, missing" or ""."""
-        return ", ".join(dict.fromkeys(c.status.lower() for c in self.cells if c.status != FINISHED))
-
-    def metric(self, name: str) -> float:
-        """Mean of an MLflow metric over the finished cells that logged it as a number; NaN when none did."""
-        logged = [c.metrics.get(name, np.nan) for c in self.cells if c.status == FINISHED]
-        return spread(np.array(logged))[0]
 
 
 @dataclass(frozen=True)
@@ -119,7 +38,7 @@ class Matrix:
     """All rows on one table of pairs, with what they are read against."""
 
     digest: str
-    tested: Tested
+    tested: HeldOut
     resample: Resample
     sizes: dict[str, int]  # rows of train, validation and test
     n: np.ndarray  # test rows per task [6]
@@ -158,13 +77,6 @@ class Matrix:
         return row.finished > 0 and bool(absent.any())
 
 
-def spread(values: np.ndarray) -> tuple[float, float]:
-    """Mean and sample standard deviation of the values that are no NaN; NaN below one and below two of them."""
-    values = values[~np.isnan(values)]
-    mean = float(values.mean()) if len(values) else np.nan
-    return mean, float(values.std(ddof=1)) if len(values) > 1 else np.nan
-
-
 def matrices(sweep: SweepRecord) -> list[Matrix]:
     """One matrix per data digest, in the order of the sweep.
 
@@ -183,7 +95,7 @@ def _matrix(sweep: SweepRecord, digest: str) -> Matrix:
     table = pq.read_table(path, columns=["split", "task"])
     split, task = table["split"].cast("string"), task_codes(table["task"])
     trained = task[pc.equal(split, "train").to_numpy()]
-    tested = Tested.of(path)
+    tested = HeldOut.of(path)
     resample = Resample(tested)
     references = {("floor", name): score_predictions(floor) for name, floor in ensure_floors(path).items()}
     ceiling = noise_ceiling(path)
@@ -208,32 +120,28 @@ def _rows(cells: list[CellRecord], majority: Scores, resample: Resample, alike: 
     groups: dict[tuple, list[CellRecord]] = {}
     for cell in sorted(cells, key=lambda cell: (_order(cell), cell.seed, cell.cell)):
         groups.setdefault(_labels(cell), []).append(cell)
-    answered = {cell.fingerprint: _answers(cell, resample.tested) for cell in cells if cell.status == FINISHED}
-    return fold(
-        [[(cell, answered.get(cell.fingerprint)) for cell in group] for group in groups.values()], majority, resample
-    )
+    for group in groups.values():
+        _once(group)
+    finished = [cell for cell in cells if cell.status == FINISHED]
+    with ThreadPoolExecutor(READERS) as readers:
+        read = readers.map(lambda cell: _answers(cell, resample.tested), finished)
+        answered = dict(zip((cell.fingerprint for cell in finished), read, strict=True))
+    known = [[(cell, answered.get(cell.fingerprint)) for cell in group] for group in groups.values()]
+    rows = fold(known, majority, resample, alike)
+    for row in rows:
+        for cell, scores in zip(row.cells, row.scores, strict=True):
+            _check(cell, scores)
+    return rows
 
 
-def fold(
-    groups: list[list[tuple[CellRecord, np.ndarray | None]]],
-    majority: Scores,
-    resample: Resample,
-    alike: tuple[str, ...] = (),
-) -> tuple[Row, ...]:
-    """A row of each group of cells, which come with what they answered, None where they did not finish.
-
-    Settings that are `alike` in all are left out of the rows' variants.
-    """
-    answers = [found for group in groups for _, found in group if found is not None]
-    draws, rows = iter(resample.accuracies(answers)), []
-    for group in groups:
-        cells, found = zip(*group, strict=True)
-        scores = tuple(resample.tested.scores(one) if one is not None else None for one in found)
-        flat = tuple(collapsed(one, majority) if one else () for one in scores)
-        drawn = [next(draws) for one in found if one is not None]
-        draw = np.array(drawn).reshape(-1, resample.draws, len(COLUMNS))
-        rows.append(Row(cells, found, scores, flat, draw, without(cells[0].variant, *alike)))
-    return tuple(rows)
+def _once(cells: list[CellRecord]) -> None:
+    """UserError where two different cells would be one: settings that no name shows differ, such as a new default."""
+    twice = [one for one, other in pairwise(sorted(cells, key=lambda cell: cell.seed)) if one.seed == other.seed]
+    if twice:
+        raise UserError(
+            f"two different cells are called {twice[0].cell}: they differ in what no name shows, as a default that was "
+            "changed between their sweeps; report these sweeps apart"
+        )
 
 
 def _labels(cell: CellRecord) -> tuple[str, str, str, str]:
@@ -246,18 +154,20 @@ def _order(cell: CellRecord) -> tuple:
     return cell.model, known, cell.routing, cell.task_mix != "joint", single, cell.task_mix, cell.variant
 
 
-def _answers(cell: CellRecord, tested: Tested) -> np.ndarray:
-    """What the cell answered to the test rows [N], checked against what its run logged."""
-    path = cell.folder / "test.parquet"
+def _answers(cell: CellRecord, tested: HeldOut) -> np.ndarray:
+    """What the cell answered to the test rows [N]."""
     try:
-        found = tested.answers(path)
+        return tested.answers(cell.folder / TEST)
     except UserError as error:
         raise UserError(f"cell {cell.cell}: {error}") from error
-    for task, accuracy in zip(TASK_NAMES, tested.scores(found).accuracy, strict=True):
+
+
+def _check(cell: CellRecord, scores: Scores | None) -> None:
+    """UserError where the cell's file gives other accuracies than its run logged."""
+    for task, accuracy in zip(TASK_NAMES, scores.accuracy if scores else (), strict=scores is not None):
         logged = cell.metrics.get(f"test/{task}/accuracy", accuracy)
         if not np.isclose(logged, accuracy, rtol=0, atol=TOLERANCE, equal_nan=True):
             raise UserError(
-                f"cell {cell.cell}: {path} gives {task} accuracy {accuracy:.6f}, its run "
+                f"cell {cell.cell}: {cell.folder / TEST} gives {task} accuracy {accuracy:.6f}, its run "
                 f"{cell.run_id} logged {logged:.6f}; the file is of another run: run it again with rerun=true"
             )
-    return found

@@ -9,7 +9,8 @@ import numpy as np
 
 from relevance.report.accuracy import headings, seeds
 from relevance.report.document import Section, Table
-from relevance.report.matrix import Matrix, spread
+from relevance.report.matrix import Matrix
+from relevance.report.row import spread
 from relevance.report.tables import IDENTITY, NONE
 from relevance.scores import Scores
 from relevance.tasks import LABELS, TASK_NAMES

@@ -5,7 +5,13 @@ found → ["Bold: the highest mean of its column ...", "† collapsed on the tas
 
 from collections import Counter
 
-from relevance.report.matrix import CEILING, MARK, Matrix, Row
+import numpy as np
+
+from relevance.report.accuracy import NEAR
+from relevance.report.evidence.resample import FEWEST
+from relevance.report.matrix import CEILING, MARK, Matrix
+from relevance.report.row import Row
+from relevance.tasks import TASK_NAMES
 
 BOLD = "Bold: the highest mean of its column before rounding; rows that tie are all bold."
 FLOOR = (
@@ -24,19 +30,30 @@ PARTIAL = (
     "Micro and macro are over the tasks a row was tested on; rows not tested on every task of the data show theirs and"
     " stay out of the bold."
 )
+ALIKE = (
+    f"{NEAR} not told apart from the highest of its column: the 95 % interval of the difference, over resampled "
+    "entities, holds zero. It says nothing of rows that share no seed with the highest."
+)
+THIN = (
+    "No interval can be given for {tasks}, nor for macro: fewer than {fewest} entities in its test rows; what rests on "
+    "them is undecided."
+)
 SEEDS = "Where seeds read 2 of 3, the mean is over the seeds that finished."
 
 
-def notes(found: list[Matrix]) -> list[str]:
-    """One line for each thing that holds for any of the matrices."""
+def notes(found: list[Matrix], near: bool) -> list[str]:
+    """One line for each thing that holds for any of the matrices; `near` whether any row is not told apart."""
     rows = [row for matrix in found for row in matrix.rows]
     cells = [cell for row in rows for cell in row.cells]
     dirty = sum(cell.dirty for cell in cells)
     alike = {task: None for matrix in found for task in matrix.unlearnable}
+    thin = {TASK_NAMES[at]: None for matrix in found for at in np.flatnonzero(matrix.resample.thin)}
     lines = {
         BOLD: True,
+        ALIKE: near,
         FLOOR: True,
         f"Lexical is the majority on {', '.join(alike)}: fewer than two labels in training.": alike,
+        THIN.format(tasks=", ".join(thin), fewest=FEWEST): thin,
         NOISE: any(CEILING in matrix.references for matrix in found),
         f"{COLLAPSE} {_collapses(rows)}": any(row.marked.any() for row in rows),
         PARTIAL: any(matrix.partial(row) for matrix in found for row in matrix.rows),

@@ -1,6 +1,7 @@
 """The evidence → three sentences: which routing for which family, by how much, how sure.
 
-"Which: for llm mhp is highest (84.9 % macro accuracy), not told apart from mh; ..." made by rule, from numbers alone
+"Which: for llm mhp is highest (84.9 % macro accuracy), undecided against mh; ..." made by rule, from numbers alone;
+decided is what the rule of the claims calls supported
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from relevance.report.claims import Claim, mean
 from relevance.report.evidence.contrast import Effect, Verdict, contrast
 from relevance.report.main_rows import MainRows
 from relevance.report.matrix import Matrix
+from relevance.report.row import Row
 from relevance.report.tables import effect, percent
 from relevance.scores import COLUMNS
 
@@ -36,12 +38,19 @@ def bests(main: MainRows) -> list[Best]:
     for family, models in main.families.items():
         most = max(len(main.routings(model)) for model in models)
         full = [model for model in models if len(main.routings(model)) == most]
-        routings = [one for one in main.routings(full[0]) if full == main.having(family, one) or len(full) == 1]
-        means = {one: np.mean([main.joint[model, one].mean[MACRO] for model in full]) for one in routings}
+        routings = [one for one in main.routings(full[0]) if set(full) <= set(main.having(family, one))]
+        seeds = set.intersection(*(set(main.joint[model, one].seeds) for model in full for one in routings))
+        means = {one: np.mean([_mean_over(main.joint[model, one], seeds) for model in full]) for one in routings}
         best = max(means, key=means.__getitem__)
         others = {one: contrast(mean(main, full, best, one), main.matrix.n) for one in routings if one != best}
         found.append(Best(family, full, best, float(means[best]), others))
     return found
+
+
+def _mean_over(row: Row, seeds: set[int]) -> float:
+    """Macro accuracy over the seeds that all rows have, so that no row is best by its seeds; over its own if none."""
+    at = [row.seeds.index(seed) for seed in sorted(seeds)] or slice(None)
+    return float(row.values[at, MACRO].mean())
 
 
 def opening(main: MainRows, found: list[Claim]) -> list[str]:
@@ -60,14 +69,12 @@ def _which(best: Best) -> str:
     near = [routing for routing, value in best.others.items() if not _decided(value)]
     score = f"{percent(best.macro)} % macro accuracy"
     if not best.others:
-        return f"for {best.family} only {best.routing} was trained ({score})"
+        return f"for {best.family} only {best.routing} finished ({score})"
     if not near:
-        return f"for {best.family} it is {best.routing} ({score}), told apart from all {len(best.others)} others"
+        return f"for {best.family} it is {best.routing} ({score}), decided against all {len(best.others)} others"
     if len(near) == len(best.others):
-        return (
-            f"for {best.family} no routing is decided: {best.routing} is highest ({score}), none is told apart from it"
-        )
-    return f"for {best.family} {best.routing} is highest ({score}), not told apart from {_and(near)}"
+        return f"for {best.family} no routing is decided: {best.routing} is highest ({score})"
+    return f"for {best.family} {best.routing} is highest ({score}), undecided against {_and(near)}"
 
 
 def _how_much(best: Best) -> str:

@@ -1,77 +1,140 @@
 """The findings of a sweep → the sections of its report, in the order of the page."""
 
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from relevance.records import CellRecord, SweepRecord
 from relevance.report.accuracy import accuracy_table, interval_table
 from relevance.report.baselines import baselines_sections
+from relevance.report.calibration import calibration_section
 from relevance.report.claims_section import claims_section
-from relevance.report.comparisons import near, told
+from relevance.report.comparisons import beside_table, near, told
 from relevance.report.consistency import consistency_section
 from relevance.report.cost import cost_table, parameters_table
-from relevance.report.document import Block, Code, Section
+from relevance.report.document import Block, Code, Figure, Section
 from relevance.report.ensemble.section import ensembles_section
+from relevance.report.evidence.resample import MANY, POOLS
 from relevance.report.factors import factors_section
 from relevance.report.findings import Findings
-from relevance.report.matrix import FINISHED, Matrix, Row
+from relevance.report.matrix import Matrix
 from relevance.report.measures import measures_section
+from relevance.report.mistakes import mistakes_sections
 from relevance.report.notes import notes
 from relevance.report.opening import opening
+from relevance.report.origin import origin_section
+from relevance.report.pictures import FOREST, HEAT, PARETO, RELIABILITY, SLOPE, VOLUME, suffix
 from relevance.report.probes import probes_section
+from relevance.report.row import FINISHED, Row
 from relevance.report.variants import written
+from relevance.vote import DEFAULT, Ties
 
 FOLDED = "Test accuracy in percent; mean ± standard deviation over cells equal in all but seed."
 INTERVALS = (
     "95 % intervals of the means above, in percent: entities of the test rows drawn again {draws:,} times (the left "
     "entity; both in tasks of two entities of one kind), the seeds as they were."
 )
+POOLED = f" Where a kind has more than {MANY:,} entities, {POOLS} random groups of them are drawn instead."
+BESIDE = (
+    "The highest row minus each other one, in points, where the two share seeds; McNemar's mid-p within each seed, "
+    "over all rows, by Holm's correction for all tests of the column. Both are in comparisons.csv for every column. "
+    "The highest row was found on these rows too, so that its lead is a little too large, and the p a little too "
+    "small."
+)
 APART = "The highest row of each column, and which rows the interval of the difference does not tell apart from it:"
 
 
-def sections(sweep: SweepRecord, found: list[Findings]) -> list[Section]:
-    """The report from its first line to its last."""
+@dataclass(frozen=True)
+class Form:
+    """How a reader wants the report."""
+
+    ties: Ties = DEFAULT  # of votes
+    figures: bool = True
+    texts: bool = True  # whether pairs are shown among the mistakes; else their row ids alone
+    ui: str = "http://127.0.0.1:5000"  # where run ids link to
+
+
+PLAIN = Form()
+
+
+def sections(sweep: SweepRecord, found: list[Findings], captions: dict[str, str], form: Form = PLAIN) -> list[Section]:
+    """The report from its first line to its last; `captions` of the figures that were drawn, by name."""
     matrices = [one.matrix for one in found]
     rows = [row for matrix in matrices for row in matrix.rows]
-    answer = [line for one in found for line in opening(one.main, one.claims)]
-    whole = [Section("", answer), _matrix(sweep, found, rows), Section("Notes", [notes(matrices)])]
-    for one in found:
-        whole += _decided(one, len(found) > 1)
+    answer = [line for one in found for line in _opening(one, len(found) > 1)]
+    first = [
+        Section("", answer),
+        _matrix(sweep, found, captions),
+        Section("Notes", [notes(matrices, any(near(one.comparisons) for one in found))], deep=True),
+    ]
+    each = [_named(section, one, found) for one in found for section in _decided(one, _shown(one, found, captions))]
+
+    def drawn(name: str) -> list[Block]:
+        return [figure for one in found for figure in _shown(one, found, captions)(name)]
+
     return [
-        *whole,
+        *first,
+        *each,
         *probes_section(matrices),
-        Section("Cost", ["Means over seeds that finished.", cost_table(rows)]),
-        Section(
-            "Parameters",
-            ["Weights, trainable / total; private layers with their gates.", parameters_table(rows)],
-            deep=True,
-        ),
+        *calibration_section(matrices, [one.calibration for one in found], drawn(RELIABILITY)),
+        *_cost(rows, drawn(PARETO)),
+        *mistakes_sections(matrices, form.texts),
+        origin_section(sweep, form.ui),
     ]
 
 
-def _matrix(sweep: SweepRecord, found: list[Findings], rows: list[Row]) -> Section:
+def _opening(one: Findings, several: bool) -> list[str]:
+    first, *others = opening(one.main, one.claims)
+    return [f"Data {one.matrix.digest[:12]}. {first}" if several else first, *others]
+
+
+Shown = Callable[[str], list[Block]]  # the figure of that name, where it was drawn
+
+
+def _shown(one: Findings, found: list[Findings], captions: dict[str, str]) -> Shown:
+    mark = suffix(one, found)
+    return lambda name: [Figure(name + mark, captions[name + mark])] if name + mark in captions else []
+
+
+def _matrix(sweep: SweepRecord, found: list[Findings], captions: dict[str, str]) -> Section:
     tables = [
         block for one in found for block in (data_line(one.matrix), accuracy_table(one.matrix, near(one.comparisons)))
     ]
     commands = [Code(run.command) for run in sweep.runs]
-    return Section("Matrix", [FOLDED, *commands, *tables, *counts(sweep, rows)])
+    heat: list[Block] = [Figure(HEAT, captions[HEAT])] if HEAT in captions else []
+    rows = [row for one in found for row in one.matrix.rows]
+    return Section("Matrix", [FOLDED, *commands, *tables, *counts(sweep, rows), *heat])
 
 
-def _decided(found: Findings, several: bool) -> list[Section]:
-    """What rests on one table of pairs; said which where there are several."""
+def _decided(found: Findings, shown: Shown) -> list[Section]:
+    """What rests on one table of pairs."""
     matrix = found.matrix
-    sure = [INTERVALS.format(draws=matrix.resample.draws), interval_table(matrix), APART, told(found.comparisons)]
-    own = [
-        *([Section("How sure", sure)] if any(row.finished for row in matrix.rows) else []),
-        claims_section(found.claims, found.mcnemar),
+    drawn = INTERVALS.format(draws=matrix.resample.draws) + (POOLED if matrix.resample.pooled else "")
+    sure = [drawn, interval_table(matrix), APART, told(found.comparisons)]
+    sure += [BESIDE, beside_table(found.comparisons, matrix)] if found.comparisons else []
+    claimed = claims_section(found.claims, found.mcnemar)
+    return [
+        Section(claimed.title, [*claimed.blocks, *shown(FOREST)]),
+        *([Section("How sure", [*sure, *shown(SLOPE)])] if any(row.finished for row in matrix.rows) else []),
         *factors_section(found.main),
         *ensembles_section(matrix, found.voted, found.ties),
-        *baselines_sections(matrix, found.gains),
+        *baselines_sections(matrix, found.gains, shown(VOLUME)),
         *consistency_section(matrix),
         *measures_section(matrix),
     ]
-    if not several:
-        return own
-    return [Section(f"{one.title} (data {matrix.digest[:12]})", one.blocks, one.deep) for one in own]
+
+
+def _named(section: Section, one: Findings, found: list[Findings]) -> Section:
+    """Said of which table of pairs, where there are several."""
+    return section if len(found) == 1 else replace(section, title=f"{section.title} (data {one.matrix.digest[:12]})")
+
+
+def _cost(rows: list[Row], figures: list[Block]) -> list[Section]:
+    told = "Weights, trainable / total; private layers with their gates."
+    return [
+        Section("Cost", ["Means over seeds that finished.", cost_table(rows), *figures]),
+        Section("Parameters", [told, parameters_table(rows)], deep=True),
+    ]
 
 
 def data_line(matrix: Matrix) -> str:

@@ -12,7 +12,8 @@ import numpy as np
 from relevance.records import CellRecord
 from relevance.report.accuracy import headings, seeds, values
 from relevance.report.document import Section, Table
-from relevance.report.matrix import FINISHED, Matrix, Row, spread
+from relevance.report.matrix import Matrix
+from relevance.report.row import FINISHED, Row, spread
 from relevance.report.tables import IDENTITY, percent
 from relevance.scores import COLUMNS
 from relevance.tasks import TASK_NAMES

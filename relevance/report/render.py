@@ -1,4 +1,4 @@
-"""A sweep's record → <reports>/<sweep>/{matrix.md, cells.csv, heatmap.png, provenance.json}.
+"""A sweep's record → <reports>/<sweep>/: index.html, matrix.md, matrix.tex, tables as csv, figures, provenance.json.
 
 sweep "nightly" → multirun_reports/nightly/; "a b" → multirun_reports/a-b-c8687a08/
 """
@@ -8,41 +8,58 @@ import re
 from pathlib import Path
 
 from relevance.records import SweepRecord
-from relevance.report.export import cells_csv, provenance_json
-from relevance.report.figures import write_heat_map
+from relevance.report.accuracy import accuracy_table
+from relevance.report.comparisons import near
+from relevance.report.files.cells import cells_csv
+from relevance.report.files.compared import comparisons_csv
+from relevance.report.files.provenance import provenance_json
 from relevance.report.findings import Findings
+from relevance.report.form.html import html
+from relevance.report.form.latex import latex
 from relevance.report.form.markdown import markdown
-from relevance.report.matrix import Matrix, matrices
-from relevance.report.outline import sections
+from relevance.report.matrix import matrices
+from relevance.report.outline import FOLDED, PLAIN, Form, sections
+from relevance.report.pictures import write_figures
 
+OURS = re.compile(
+    r"(heatmap|forest|slope|volume|pareto|reliability)(-[0-9a-f]{8})?\.(png|svg)|quarantine-[0-9a-f]{12}\.csv"
+)
 SLUG = 80  # characters at most
 
 
-def write_report(sweep: SweepRecord, reports: Path) -> Path:
+def write_report(sweep: SweepRecord, reports: Path, form: Form = PLAIN) -> Path:
     """Write the report of a sweep; returns its folder. The same runs give the same bytes.
 
     Raises UserError where a table of pairs or predictions is absent or does not match its run.
     """
-    found = [Findings(matrix) for matrix in matrices(sweep)]
+    found = [Findings(matrix, form.ties) for matrix in matrices(sweep)]
     folder = reports / slug(sweep.name)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "matrix.md").write_text(
-        markdown(f"Report: {sweep.name}", sections(sweep, found)), encoding="utf-8", newline="\n"
-    )
-    (folder / "cells.csv").write_text(cells_csv(sweep, [one.matrix for one in found]), encoding="utf-8", newline="\n")
-    (folder / "provenance.json").write_text(
-        provenance_json(sweep, [one.matrix for one in found]), encoding="utf-8", newline="\n"
-    )
-    for one in found:
-        _write_aside(one.matrix, folder / one.matrix.aside_name)
-    write_heat_map([one.matrix for one in found], folder / "heatmap.png")
+    captions = write_figures(found, folder) if form.figures else {}
+    page = sections(sweep, found, captions, form)
+    title = f"Report: {sweep.name}"
+    files = {
+        "matrix.md": markdown(title, page),
+        "matrix.tex": "\n".join(latex(accuracy_table(one.matrix, near(one.comparisons)), FOLDED) for one in found),
+        "cells.csv": cells_csv(sweep, found),
+        "comparisons.csv": comparisons_csv(found),
+        "provenance.json": provenance_json(sweep, [one.matrix for one in found]),
+        "index.html": html(title, page, folder),
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    aside = {one.matrix.aside_name: one.matrix.aside for one in found if one.matrix.aside}
+    for name, rows in aside.items():
+        (folder / name).write_bytes(rows)
+    _prune(folder, {*aside, *(f"{name}.{form}" for name in captions for form in ("png", "svg"))})
     return folder
 
 
-def _write_aside(matrix: Matrix, path: Path) -> None:
-    path.unlink(missing_ok=True)
-    if matrix.aside:
-        path.write_bytes(matrix.aside)
+def _prune(folder: Path, written: set[str]) -> None:
+    """Take away figures and lists of an earlier report that this one does not have: a folder is of one report."""
+    for path in folder.iterdir():
+        if OURS.fullmatch(path.name) and path.name not in written:
+            path.unlink()
 
 
 def slug(name: str) -> str:

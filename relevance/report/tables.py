@@ -25,7 +25,7 @@ def count(value: float, digits: int = 0) -> str:
 
 def signed(value: float) -> str:
     """A share as points with its sign."""
-    return NONE if math.isnan(value) else f"{100 * value:+.1f}"
+    return NONE if math.isnan(value) else f"{round(100 * value, 1) + 0.0:+.1f}"  # no "-0.0"
 
 
 def effect(found: Effect) -> str:

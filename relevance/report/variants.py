@@ -2,13 +2,14 @@
 
 import re
 
-PARTS = re.compile(r",(?![^\[{]*[\]}])")  # commas outside brackets
+# up to a comma outside brackets and quotes
+PARTS = re.compile(r"""(?:[^,\[{'"]|\[[^\]]*\]|\{[^}]*\}|'[^']*'|"[^"]*"|[\[{'"])+""")
 MATCH, SHARE = "match", "task_mix.share"
 
 
 def parts(variant: str) -> dict[str, str]:
     """{"data.rows": "10000", ...} in the order of the text."""
-    return dict(part.partition("=")[::2] for part in PARTS.split(variant) if part)
+    return dict(part.partition("=")[::2] for part in PARTS.findall(variant))
 
 
 def without(variant: str, *keys: str) -> str:
@@ -17,7 +18,7 @@ def without(variant: str, *keys: str) -> str:
 
 
 def written(found: dict[str, str]) -> str:
-    return ",".join(f"{key}={value}" for key, value in found.items())
+    return ",".join(f"{key}={value}" if value else key for key, value in found.items())
 
 
 def common(variants: list[str]) -> dict[str, str]:

@@ -7,17 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from relevance.report.ensemble.ballot import METHODS, Ballot, as_cell, ballot
+from relevance.report.ensemble.ballot import METHODS, SUBSET, Ballot, as_cell, ballot
 from relevance.report.ensemble.diversity import disagreement
-from relevance.report.ensemble.members import VOTED, folded, groups
+from relevance.report.ensemble.members import VOTED, Group, folded, groups
 from relevance.report.evidence.contrast import Series
 from relevance.report.main_rows import JOINT, MainRows
-from relevance.report.matrix import MAJORITY, Matrix, Row, fold
+from relevance.report.matrix import MAJORITY, Matrix
+from relevance.report.row import Row, fold
 from relevance.vote import Ties
 
+MOST = 40  # groups that a report lets vote
 LEAST = 3  # backbones: with two every disagreement is a tie
 TWO = "the vote has two members: every disagreement is a tie, and the policy for ties decides it, not the cells"
-ONE = "needs {kind} cells of three backbones and finds {n} ({models}); +sweep=ensemble trains them"
+ONE = "needs {kind} cells of three backbones that share a seed; +sweep=ensemble trains them"
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,32 @@ class Voted:
     rows: dict[str, Row]  # by method
 
 
-def voted(matrix: Matrix, ties: Ties) -> list[Voted]:
-    """Every vote of the matrix: by routing, of all cells, over seeds."""
-    together = folded(groups(matrix))
-    ballots = [[ballot(group, matrix.tested, ties) for group in same] for same in together]
-    lines = [(at, method) for at, same in enumerate(ballots) for method in same[0].answers]
-    cells = [[(as_cell(one.group, method), one.answers[method]) for one in ballots[at]] for at, method in lines]
+def voted(main: MainRows, ties: Ties, most: int | None = None) -> list[Voted]:
+    """The votes of a matrix: by routing, of all cells, over seeds; at most about `most`, of the main rows first."""
+    together = sorted(folded(groups(main.matrix)), key=lambda same: not _main(same[0], main))
+    shown, count = [], 0
+    for same in together:
+        if most is None or count + len(same) <= most or (_main(same[0], main) and same[0].kind in VOTED):
+            shown.append([ballot(group, main.matrix.tested, ties) for group in same])
+            count += len(same)
+    return rows_of(shown, main.matrix)
+
+
+def _main(group: Group, main: MainRows) -> bool:
+    return (group.task_mix, group.variant) == (JOINT, main.variant)
+
+
+def rows_of(ballots: list[list[Ballot]], matrix: Matrix) -> list[Voted]:
+    """Ballots that differ in the seed alone together, with their rows."""
+    ways = (*METHODS, SUBSET)
+    lines = [(at, way) for at, same in enumerate(ballots) for way in ways if any(way in one.answers for one in same)]
+    cells = [
+        [(as_cell(one.group, way), one.answers[way]) for one in ballots[at] if way in one.answers] for at, way in lines
+    ]
     rows = fold(cells, matrix.references[MAJORITY], matrix.resample)
     found: list[dict[str, Row]] = [{} for _ in ballots]
-    for (at, method), row in zip(lines, rows, strict=True):
-        found[at][method] = row
+    for (at, way), row in zip(lines, rows, strict=True):
+        found[at][way] = row
     return [Voted(tuple(same), own) for same, own in zip(ballots, found, strict=True)]
 
 
@@ -49,25 +67,19 @@ class Votes:
         self.hard: dict[str, Series] = {}
         self.apart: dict[str, Series] = {}
         for kind in VOTED:
-            self.models[kind] = [model for model, routing in main.joint if routing == kind]
-            for one in found:
-                if _is(one, kind, main) and list(one.ballots[0].group.models) == self.models[kind]:
-                    self.hard[kind] = one.rows[METHODS[0]].series
-                    self.apart[kind] = _apart(one, main.matrix)
+            own = [one for one in found if _main(one.ballots[0].group, main) and one.ballots[0].group.kind == kind]
+            most = max(own, key=lambda one: (len(one.ballots[0].group.models), len(one.ballots)), default=None)
+            self.models[kind] = list(most.ballots[0].group.models) if most else []
+            if most:
+                self.hard[kind] = most.rows[METHODS[0]].series
+                self.apart[kind] = _apart(most, main.matrix)
 
     def untestable(self, kind: str) -> str:
         """Why nothing can be said of this vote; "" where something can."""
         models = self.models[kind]
         if len(models) == LEAST - 1:
             return f"{TWO} ({kind}: {', '.join(models)})"
-        if len(models) < LEAST or kind not in self.hard:
-            return ONE.format(kind=kind, n=len(models), models=", ".join(models) or "none")
-        return ""
-
-
-def _is(one: Voted, kind: str, main: MainRows) -> bool:
-    group = one.ballots[0].group
-    return (group.kind, group.task_mix, group.variant) == (kind, JOINT, main.variant)
+        return "" if len(models) >= LEAST else ONE.format(kind=kind)
 
 
 def _apart(one: Voted, matrix: Matrix) -> Series:

@@ -53,8 +53,8 @@ class Study:
         self.tables[digest] = table
         return path
 
-    def cell(self, name: str, wrong: int | None = 0, **changes: object) -> CellRecord:
-        """Add "model-routing-mix-sN"; `wrong` test rows of each of its tasks are wrong, None: it failed."""
+    def cell(self, name: str, wrong: int | None = 0, start: int = 0, **changes: object) -> CellRecord:
+        """Add "model-routing-mix-sN"; `wrong` rows of each task, from `start` on, are wrong; None: it failed."""
         model, routing, mix, seed = name.split("-")
         digest = changes.get("data_digest", DIGEST)
         fingerprint = f"{len(self.cells):016x}" * 4
@@ -62,13 +62,14 @@ class Study:
             cell=name, model=model, routing=routing, task_mix=mix, variant="", seed=int(seed[1:]),
             family="llm" if model.startswith("llm") else "ce",
             fingerprint=fingerprint, data_digest=digest, status="FINISHED", run_id=f"run{len(self.cells)}",
+            experiment="1",
             git_sha=SHA, dirty=False, reason="", folder=self.outputs / "cells" / fingerprint[:16],
             metrics={}, versions={"torch": "2.13.0"},
         )  # fmt: skip
         if wrong is None:
             cell = replace(cell, status="FAILED", reason="RuntimeError: boom")
         else:
-            cell = replace(cell, metrics=self._predict(cell, wrong))
+            cell = replace(cell, metrics=self._predict(cell, wrong, start))
         self.cells.append(replace(cell, **changes))
         return self.cells[-1]
 
@@ -77,14 +78,16 @@ class Study:
         cell = self.cells[-1]
         self.cells[-1] = replace(cell, metrics={**cell.metrics, **metrics})
 
-    def _predict(self, cell: CellRecord, wrong: int) -> dict[str, float]:
-        rows = self.tables[cell.data_digest].query("split == 'test'")
-        rows = rows[rows["task"].map(lambda task: cell.task_mix in ("joint", f"single_{task}"))]
-        label = rows["label"].to_numpy()
-        hit = rows.groupby("task").cumcount().to_numpy() >= wrong
-        p = np.eye(3)[np.where(hit, label, (label + 1) % 3)]
-        table = predictions.table(rows["row"].to_numpy(), rows["task"].to_numpy(), label, p)
-        predictions.write(table, cell.folder / "test.parquet")
+    def _predict(self, cell: CellRecord, wrong: int, start: int) -> dict[str, float]:
+        for split in ("validation", "test"):
+            rows = self.tables[cell.data_digest].query("split == @split")
+            rows = rows[rows["task"].map(lambda task: cell.task_mix in ("joint", f"single_{task}"))]
+            label = rows["label"].to_numpy()
+            place = rows.groupby("task").cumcount().to_numpy()
+            hit = (place < start) | (place >= start + wrong)
+            p = np.eye(3)[np.where(hit, label, (label + 1) % 3)]
+            table = predictions.table(rows["row"].to_numpy(), rows["task"].to_numpy(), label, p)
+            predictions.write(table, cell.folder / f"{split}.parquet")
         scores = score_predictions(table)
         logged = {f"test/{t}/accuracy": a for t, a in zip(TASK_NAMES, scores.accuracy, strict=True) if a == a}
         return {**logged, "seconds": 61.4, "params/trainable": 12345.0, "train/rows_per_second": 987.0}

@@ -8,7 +8,7 @@ from relevance.report.outline import sections
 
 def text(study) -> str:
     sweep = study.sweep()
-    return markdown("Matrix", sections(sweep, [Findings(matrix) for matrix in matrices(sweep)]))
+    return markdown("Matrix", sections(sweep, [Findings(matrix) for matrix in matrices(sweep)], {}))
 
 
 def line(page: str, *words: str) -> list[str]:

@@ -34,9 +34,11 @@ def test_the_command_writes_and_prints_the_named_sweep(study, monkeypatch, capsy
 
     def sweep_record(*arguments):
         asked.append(arguments)
-        return study.sweep(arguments[-1])
+        return study.sweep("mine")
 
-    monkeypatch.setitem(sys.modules, "relevance.history", SimpleNamespace(sweep_record=sweep_record))
+    kept = []
+    history = SimpleNamespace(sweep_record=sweep_record, keep=lambda *given: kept.append(given))
+    monkeypatch.setitem(sys.modules, "relevance.history", history)
     words = [
         "sweep=mine",
         "tracking_uri=sqlite:///x.db",
@@ -45,9 +47,10 @@ def test_the_command_writes_and_prints_the_named_sweep(study, monkeypatch, capsy
     ]
     monkeypatch.setattr(sys, "argv", ["report", *words])
     report()
-    assert asked == [("sqlite:///x.db", "relevance", study.outputs, "mine")]
+    assert asked == [("sqlite:///x.db", "relevance", study.outputs, ["mine"], None)]
+    assert kept[0][-1] == study.reports / "mine"
     shown = capsys.readouterr().out
-    assert (study.reports / "mine" / "matrix.md").read_text(encoding="utf-8") in shown
+    assert (study.reports / "mine" / "matrix.md").read_text(encoding="utf-8").split("\n### Notes")[0] in shown
     assert "provenance.json" in shown
 
 
@@ -57,3 +60,24 @@ def test_an_unknown_key_ends_with_one_line(monkeypatch, capsys):
         main(report)
     assert end.value.code == 2
     assert "sweep" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("sweep=[]", "sweep=[]: give a name"),
+        ("sweep=[a,a]", "different names"),
+        ("compare=[a]", "give two sweeps"),
+        ("compare=[a,a]", "different names"),
+        ("compare=a", "give two sweeps"),
+        ("ties=foo", "ties"),
+    ],
+)
+def test_what_cannot_be_is_told_in_a_line(word, told, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["report", word])
+    with pytest.raises(SystemExit) as end:
+        main(report)
+    assert end.value.code == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert "did you mean ties" not in error

@@ -4,7 +4,10 @@ import json
 
 import pytest
 
-from relevance.report.export import cells_csv, guard, provenance_json
+from relevance.report.files.cells import cells_csv
+from relevance.report.files.guard import guard
+from relevance.report.files.provenance import provenance_json
+from relevance.report.findings import Findings
 from relevance.report.matrix import matrices
 from relevance.tasks import TASK_NAMES
 
@@ -13,7 +16,7 @@ HEADER = "sweep,cell,model,routing,task_mix,variant,seed,task,metric,value,n,sta
 
 def lines(study) -> list[dict[str, str]]:
     sweep = study.sweep()
-    text = cells_csv(sweep, matrices(sweep))
+    text = cells_csv(sweep, [Findings(matrix) for matrix in matrices(sweep)])
     assert text.startswith(HEADER + "\n")
     assert "\r" not in text
     return list(csv.DictReader(io.StringIO(text)))
@@ -22,7 +25,7 @@ def lines(study) -> list[dict[str, str]]:
 def test_a_finished_cell_has_its_metrics_in_full_precision(study):
     study.cell("llm-mhp-joint-s0", 7)
     mine = [row for row in lines(study) if row["cell"] == "llm-mhp-joint-s0"]
-    assert len(mine) == 6 * 3 + 2 + 1
+    assert len(mine) == 6 * 8 + 2 + 1
     (item,) = [row for row in mine if (row["task"], row["metric"]) == ("item_type", "accuracy")]
     assert (item["value"], item["n"], item["seed"], item["status"]) == (repr(13 / 20), "20", "0", "FINISHED")
     total = {row["metric"]: (float(row["value"]), row["n"]) for row in mine if row["task"] == "all"}
@@ -95,7 +98,7 @@ def test_provenance_walks_back_to_runs_code_and_data(study):
     study.cell("ce-mhp-joint-s0", None)
     sweep = study.sweep()
     found = json.loads(provenance_json(sweep, matrices(sweep)))
-    assert found["sweep"]["command"] == sweep.command
+    assert found["sweeps"][0]["command"] == sweep.runs[0].command
     assert found["cells"][0] == {
         "cell": "ce-mh-joint-s0",
         "data_digest": "d1" * 32,

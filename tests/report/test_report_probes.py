@@ -11,7 +11,7 @@ def logged(kind: str, share: float) -> dict[str, float]:
 
 
 def section(study) -> str:
-    return text(study).split("## Probes")[1].split("## Cost")[0]
+    return text(study).split("## Probes")[1].split("## Calibration")[0]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from page import line, text
 from relevance.report.findings import Findings
 from relevance.report.form.markdown import escape, markdown
 from relevance.report.matrix import matrices
-from relevance.report.outline import sections
+from relevance.report.outline import Form, sections
 from relevance.report.render import slug, write_report
 
 
@@ -26,7 +26,7 @@ def grid(study):
 def test_mean_deviation_bold_and_seeds(grid):
     page = text(grid)
     assert line(page, "ce", "prefix")[4:6] == ["2", "65.0 ± 7.1"]
-    assert line(page, "llm", "mhp")[4:8] == ["1 of 2", "**90.0**", "**90.0**", "90.0"]
+    assert line(page, "llm", "mhp")[4:8] == ["1 of 2", "**90.0**", "**90.0**", "90.0 ≈"]
     assert line(page, "llm", "mh", "single_item_item")[5:] == ["—", "—", "**95.0**", *"———", "95.0", "95.0"]
 
 
@@ -104,11 +104,18 @@ def test_text_from_outside_is_escaped(study):
     page = text(study)
     assert r"a\|b\`&lt;i&gt;" in page
     assert "<script>" not in page
-    widths = {len(re.split(r"(?<!\\)\|", row)) for row in page.split("## Cost")[0].splitlines() if row[:1] == "|"}
+    widths = {
+        len(re.split(r"(?<!\\)\|", row))
+        for row in page.split("## Matrix")[1].split("## ")[0].splitlines()
+        if row[:1] == "|"
+    }
     assert len(widths) == 1
 
 
 def test_escape():
+    assert [escape(text) for text in ("# x", "- x", "1. x", "---", "-1.5", "_x_ a_b")] == [
+        r"\# x", r"\- x", r"1\. x", r"\---", "-1.5", r"\_x\_ a_b"
+    ]  # fmt: skip
     assert escape("a\n b\\c [x](y) *z* & <b>") == r"a b\\c [x\](y) \*z\* &amp; &lt;b&gt;"
 
 
@@ -127,7 +134,10 @@ def test_slug_keeps_good_names_and_tells_others_apart():
 def test_the_same_runs_give_the_same_bytes(grid, tmp_path):
     first, second = (write_report(grid.sweep(), tmp_path / name) for name in ("one", "two"))
     names = sorted(path.name for path in first.iterdir())
-    assert names == ["cells.csv", "heatmap.png", "matrix.md", "provenance.json"]
+    files = (
+        "cells.csv comparisons.csv index.html matrix.md matrix.tex provenance.json heatmap.png heatmap.svg pareto.svg"
+    )
+    assert {*files.split()} <= {*names}
     for name in names:
         assert (first / name).read_bytes() == (second / name).read_bytes()
 
@@ -136,7 +146,7 @@ def test_the_order_of_the_cells_does_not_change_the_table(grid):
     sweep = grid.sweep()
     turned = replace(sweep, cells=sweep.cells[::-1])
     tables = [
-        markdown("", sections(s, [Findings(matrix) for matrix in matrices(s)])).split(" cells: ")[0]
+        markdown("", sections(s, [Findings(matrix) for matrix in matrices(s)], {})).split(" cells: ")[0]
         for s in (sweep, turned)
     ]
     assert tables[0] == tables[1]
@@ -153,3 +163,12 @@ def test_rows_set_aside_stand_beside_the_report_and_are_counted(grid):
     write_report(grid.sweep(), grid.reports)
     assert not copy.exists()
     assert "Set aside" not in (folder / "matrix.md").read_text()
+
+
+def test_files_of_an_earlier_report_go(grid):
+    folder = write_report(grid.sweep(), grid.reports)
+    (folder / "mine.txt").write_text("kept")
+    assert (folder / "heatmap.png").is_file()
+    write_report(grid.sweep(), grid.reports, Form(figures=False))
+    assert not list(folder.glob("*.png")) + list(folder.glob("*.svg"))
+    assert (folder / "mine.txt").is_file()

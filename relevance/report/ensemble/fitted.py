@@ -6,10 +6,11 @@ Nothing here sees a test row.
 from itertools import combinations
 
 import numpy as np
+import pyarrow as pa
 
 from relevance import predictions
-from relevance.errors import UserError
 from relevance.records import CellRecord
+from relevance.scores import task_codes
 from relevance.vote import LABELS
 
 EXHAUSTIVE = 8  # members up to which every subset is tried; above, one member is added after the other
@@ -18,16 +19,21 @@ EXHAUSTIVE = 8  # members up to which every subset is tried; above, one member i
 class Validation:
     """The members' validation rows: probabilities [M, V, 3], labels [V], tasks [V]."""
 
-    def __init__(self, members: tuple[CellRecord, ...]) -> None:
-        """UserError where the members' files are absent or hold different rows."""
-        tables = [predictions.read(cell.folder / "validation.parquet") for cell in members]
+    def __init__(self, tables: list[pa.Table]) -> None:
         self.label = tables[0]["label"].to_numpy()
-        self.task = tables[0]["task"].combine_chunks().indices.to_numpy()
-        for cell, table in zip(members, tables, strict=True):
-            if not table["row"].equals(tables[0]["row"]):
-                raise UserError(f"cell {cell.cell}: {cell.folder}/validation.parquet has other rows than its fellows'")
-        self.p = np.stack([probabilities(table) for table in tables])
+        self.task = task_codes(tables[0]["task"])
+        self.p = np.stack([predictions.probabilities(table) for table in tables])
         self.labels = np.stack([table["predicted"].to_numpy() for table in tables])
+
+    @classmethod
+    def of(cls, members: tuple[CellRecord, ...]) -> "Validation | None":
+        """None where a member's file is absent, empty, or of other rows than the first one's."""
+        paths = [cell.folder / "validation.parquet" for cell in members]
+        if not all(path.is_file() for path in paths):
+            return None
+        tables = [predictions.read(path) for path in paths]
+        alike = all(table["row"].equals(tables[0]["row"]) for table in tables)
+        return cls(tables) if alike and len(tables[0]) else None
 
     def macro(self, right: np.ndarray) -> np.ndarray:
         """Mean over tasks of the shares of right answers [..., V] → [...]."""
@@ -79,8 +85,3 @@ class Validation:
     def _voted(self, counts: np.ndarray) -> float:
         highest = LABELS - 1 - counts[::-1].argmax(axis=0)
         return float(self.macro(highest == self.label))
-
-
-def probabilities(table) -> np.ndarray:
-    """The three probability columns of predictions as one array [N, 3] float32."""
-    return np.stack([table[name].to_numpy() for name in predictions.PROBABILITIES], axis=1)

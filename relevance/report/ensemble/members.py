@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from relevance.records import CellRecord
+from relevance.report.leaders import whole
 from relevance.report.matrix import Matrix
 
 VOTED = ("mhp", "prefix")  # routings whose cells vote among themselves
-ALL, SEEDS = "all", "seeds"
+JOINT = "joint"
+ALL, SEEDS, ASKED = "all", "seeds", "asked"  # ASKED: by name, on the command line
 LEAST = 2
 
 
@@ -32,10 +34,11 @@ class Group:
 
 
 def groups(matrix: Matrix) -> list[Group]:
-    """Every group of at least two cells that were asked all rows; those of one kind, mix and variant by seed."""
-    rows = [row for row in matrix.rows if row.finished and not matrix.partial(row)]
+    """Every group of at least two cells that were asked all rows: of joint cells first, by kind, by seed."""
+    rows = whole(matrix)
     found: list[Group] = []
-    for mix, variant in dict.fromkeys(row.labels[2:] for row in rows):
+    kinds = sorted({row.labels[2:] for row in rows}, key=lambda labels: (labels[0] != JOINT, labels))
+    for mix, variant in kinds:
         here = [row for row in rows if row.labels[2:] == (mix, variant)]
         for kind in (*VOTED, ALL):
             own = [row for row in here if kind in (ALL, row.labels[1])]

@@ -4,9 +4,10 @@ import numpy as np
 
 from relevance.report.accuracy import headings, seeds, values
 from relevance.report.document import Block, Section, Table
-from relevance.report.ensemble.ballot import SUBSET
-from relevance.report.ensemble.members import SEEDS
-from relevance.report.matrix import Matrix, spread
+from relevance.report.ensemble.ballot import METHODS, SUBSET, Ballot
+from relevance.report.ensemble.members import ASKED, SEEDS, groups
+from relevance.report.matrix import Matrix
+from relevance.report.row import spread
 from relevance.report.tables import IDENTITY, percent
 from relevance.report.votes import LEAST, Voted
 from relevance.scores import COLUMNS
@@ -30,6 +31,8 @@ DIFFER = (
     "Means over pairs of members: share of rows with different labels, Cohen's kappa of the labels, Yule's Q of being "
     "right (0: independent). Oracle: any member is right."
 )
+MORE = "{n:,} more votes are not shown; python -m relevance.ensemble shows them all."
+BARE = "{n:,} votes lack what is fitted on validation: their members' validation rows are absent, or differ."
 CHOSEN = "Best subset of all cells of a seed, chosen on validation alone:"
 
 
@@ -41,6 +44,10 @@ def ensembles_section(matrix: Matrix, found: list[Voted], ties: Ties) -> list[Se
     few = [TWO] if any(len(one.ballots[0].group.members) < LEAST for one in found) else []
     subsets = [line for one in found for line in _subsets(one)]
     chosen: list[Block] = [CHOSEN, subsets] if subsets else []
+    left = len(groups(matrix)) - sum(len(one.ballots) for one in found)
+    bare = sum(METHODS[2] not in ballot.answers for one in found for ballot in one.ballots)
+    few += [BARE.format(n=bare)] if bare else []
+    few += [MORE.format(n=left)] if left > 0 and found[0].ballots[0].group.kind != ASKED else []
     blocks = [told, *few, _accuracies(matrix, found), TIES, _ties(matrix, found), DIFFER, _diversity(found), *chosen]
     return [Section("Ensembles", blocks)]
 
@@ -48,9 +55,9 @@ def ensembles_section(matrix: Matrix, found: list[Voted], ties: Ties) -> list[Se
 def _accuracies(matrix: Matrix, found: list[Voted]) -> Table:
     plain = np.zeros(len(COLUMNS), bool)
     body = [
-        [*_named(one), row.labels[3], seeds(row.finished, row), *values(row, matrix.n, plain)]
+        [*_named(one), method, seeds(row.finished, row), *values(row, matrix.n, plain)]
         for one in found
-        for row in one.rows.values()
+        for method, row in one.rows.items()
     ]
     return Table([*_header(), "way", "seeds", *headings(matrix)], body, left=len(_header()) + 1)
 
@@ -59,9 +66,13 @@ def _ties(matrix: Matrix, found: list[Voted]) -> Table:
     body = []
     for one in found:
         rates = [ballot.ties for ballot in one.ballots]
-        by_policy = [[ballot.policies[policy].micro for ballot in one.ballots] for policy in Ties]
+        by_policy = [[_micro(ballot, policy) for ballot in one.ballots] for policy in Ties]
         body.append([*_named(one), str(len(rates)), *(percent(*spread(np.array(v))) for v in (rates, *by_policy))])
     return Table([*_header(), "seeds", f"ties n={matrix.n.sum():,}", *Ties], body, left=len(_header()))
+
+
+def _micro(one: Ballot, policy: Ties) -> float:
+    return one.policies[policy].micro if policy in one.policies else np.nan
 
 
 def _diversity(found: list[Voted]) -> Table:

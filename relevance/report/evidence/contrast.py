@@ -12,6 +12,7 @@ import numpy as np
 from relevance.report.evidence.resample import interval
 from relevance.scores import COLUMNS
 
+ROUNDING = 1e-6
 SEEDS = 3  # of one sign, without which nothing is decided
 
 
@@ -73,14 +74,24 @@ def contrast(terms: Terms, n: np.ndarray) -> Effect | None:
     common = sorted(set.intersection(*(set(series.seeds) for _, series in terms)))
     if not common:
         return None
-    values, draws, used = 0.0, 0.0, np.zeros(len(COLUMNS), bool)
+    values, draws, asked = 0.0, 0.0, np.zeros(len(n), bool)
     for weights, series in terms:
         at, own = [series.seeds.index(seed) for seed in common], np.flatnonzero(weights)
         values = values + series.values[at][:, own] @ weights[own]
         draws = draws + series.draws[at].mean(axis=0)[:, own] @ weights[own]
-        used[own] = True
+        asked |= _tasks(series, weights, len(n))
     if np.isnan(values).any():
         return None
-    rows = n.sum() if used[len(n) :].any() else n[used[: len(n)]].sum()
     names = tuple(dict.fromkeys(series.name for _, series in terms))
-    return Effect(float(values.mean()), *interval(draws), tuple(values.tolist()), int(rows), names)
+    numbers = [_exact(number) for number in (values.mean(), *interval(draws), *values)]
+    return Effect(*numbers[:3], tuple(numbers[3:]), int(n[asked].sum()), names)
+
+
+def _tasks(series: Series, weights: np.ndarray, tasks: int) -> np.ndarray:
+    """On which tasks' rows a series' weighed columns rest [6]: micro and macro on all that it was asked."""
+    return (weights[:tasks] != 0) | (weights[tasks:].any() & ~np.isnan(series.values[0, :tasks]))
+
+
+def _exact(number: float) -> float:
+    """A difference that is zero but for rounding (draws are single precision) is zero, and decides nothing."""
+    return 0.0 if abs(number) < ROUNDING else float(number)

@@ -28,7 +28,7 @@ def html(title: str, sections: list[Section], folder: Path) -> str:
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.tests.update({name: partial(_is, kind) for name, kind in KINDS.items()})
-    environment.filters.update(lines=_lines, heading=_heading)
+    environment.filters.update(lines=_lines, heading=_heading, shown=_shown)
     opening, rest = _opening(sections)
     anchors = _anchors([section.title for section in sections])
     return environment.get_template(PAGE).render(
@@ -78,6 +78,14 @@ def _contents(sections: list[Section], anchors: list[str]) -> list[tuple[str, st
         elif section.title:
             found.append((section.title, anchor, []))
     return found
+
+
+def _shown(table: Table) -> Table:
+    """The table without columns of words that are empty in every row: they would cost width and say nothing."""
+    empty = [at for at in range(table.left) if not any(line[at] for line in table.body)]
+    kept = [at for at in range(len(table.header)) if at not in empty]
+    body = [[line[at] for at in kept] for line in table.body]
+    return Table([table.header[at] for at in kept], body, table.left - len(empty))
 
 
 def _lines(table: Table) -> Iterator[list[tuple[str, str]]]:

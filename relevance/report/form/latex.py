@@ -34,7 +34,8 @@ def latex(table: Table, caption: str) -> str:
 
 def escape(text: str) -> str:
     """`text` as tex that prints it and runs nothing."""
-    return PATTERN.sub(lambda found: SPECIAL[found[0]], " ".join(text.split()))
+    line = PATTERN.sub(lambda found: SPECIAL[found[0]], " ".join(text.split()))
+    return "{}" + line if line.startswith(("[", "*")) else line  # behind \\\\ they would be its argument
 
 
 def _text(text: str) -> str:

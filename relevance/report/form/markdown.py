@@ -7,6 +7,9 @@ import re
 
 from relevance.report.document import Block, Bold, Code, Figure, Link, Section, Table
 
+MARKS = re.compile(r"[\\`|*~]|\](?=[(\[:])|\[(?=\^)|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+STARTS = re.compile(r"^(\d*)([#+.)=-])(?=\s|[=-])")  # what makes a heading, a list or a rule of a line
+
 
 def markdown(title: str, sections: list[Section]) -> str:
     """The whole page."""
@@ -22,7 +25,7 @@ def escape(text: str) -> str:
     """`text` as one line of markdown that shows it and nothing else."""
     line = " ".join(text.split())
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`|*]|\](?=[(\[:])|\[(?=\^))", r"\\\1", line)
+    return STARTS.sub(r"\1\\\2", MARKS.sub(r"\\\g<0>", line))
 
 
 def block(found: Block) -> str:

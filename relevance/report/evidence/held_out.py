@@ -15,54 +15,38 @@ import pyarrow.parquet as pq
 
 from relevance import predictions
 from relevance.errors import UserError
-from relevance.scores import Scores, score, task_codes
-from relevance.tasks import TASK_NAMES, TASKS
+from relevance.scores import Scores, task_codes
+from relevance.tasks import LABELS, TASK_NAMES, TASKS
 
 KINDS = ("query", "item", "type")
 SIDES = {side: np.array([KINDS.index(getattr(TASKS[name], side)) for name in TASK_NAMES]) for side in ("left", "right")}
 
 
 @dataclass(frozen=True)
-class Tested:
+class HeldOut:
     """The test rows of one table, in ascending row id."""
 
     path: Path  # rows.parquet
     row: np.ndarray  # [N] ids
     task: np.ndarray  # [N] places in TASK_NAMES
     label: np.ndarray  # [N] int8
+    left: np.ndarray  # [N] entities: of one kind and one id or, where the table has none, one text;
+    right: np.ndarray  # [N] one numbering for all kinds
+    kind: np.ndarray  # [E] of each entity, a place in KINDS
 
     @classmethod
-    def of(cls, path: Path) -> "Tested":
+    def of(cls, path: Path) -> "HeldOut":
         """The test rows of the rows.parquet at `path`."""
-        table = pq.read_table(path, columns=["row", "split", "task", "label"])
+        names = ["row", "split", "task", "label", "left", "right", "left_id", "right_id"]
+        table = pq.read_table(path, columns=[name for name in names if name in pq.read_schema(path).names])
         table = table.filter(pc.equal(table["split"], "test"))
-        return cls(path, table["row"].to_numpy(), task_codes(table["task"]).astype(np.int8), table["label"].to_numpy())
+        task = task_codes(table["task"]).astype(np.int8)
+        return cls(path, table["row"].to_numpy(), task, table["label"].to_numpy(), *_entities(table, task))
 
     @cached_property
     def n(self) -> np.ndarray:
         """Rows of each task [6]."""
         return np.bincount(self.task, minlength=len(TASK_NAMES))
-
-    @cached_property
-    def entities(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Entity on the left [N], on the right [N], and the kind of each entity [E], a place in KINDS.
-
-        Entities are of one kind and one id, or, where the table has none, one text; one numbering for all kinds.
-        """
-        names = ["split", "left", "right", "left_id", "right_id"]
-        known = [name for name in names if name in pq.read_schema(self.path).names]
-        table = pq.read_table(self.path, columns=known)
-        table = table.filter(pc.equal(table["split"], "test"))
-        sides = []
-        for side, kinds in SIDES.items():
-            columns = [table[name].cast(pa.string()) for name in (f"{side}_id", side) if name in known]
-            kind = pa.array(kinds[self.task].astype(str))
-            sides.append(pc.binary_join_element_wise(kind, pc.coalesce(*columns), " ").combine_chunks())
-        both = pa.concat_arrays(sides).dictionary_encode()
-        left, right = np.split(both.indices.to_numpy(), 2)
-        kind = np.empty(len(both.dictionary), np.int8)
-        kind[left], kind[right] = SIDES["left"][self.task], SIDES["right"][self.task]
-        return left, right, kind
 
     def answers(self, path: Path) -> np.ndarray:
         """What the predictions at `path` answer to each row [N] int8; -1 where they do not know the row.
@@ -79,15 +63,22 @@ class Tested:
         return answers
 
     def asked(self, answers: Sequence[np.ndarray]) -> np.ndarray:
-        """Which tasks each of K sets of answers [N] was asked [K, 6]."""
-        return np.array([np.bincount(self.task[one >= 0], minlength=len(TASK_NAMES)) > 0 for one in answers])
+        """Which tasks each of K sets of answers [N] was asked [K, 6]; the others it knows no row of."""
+        return np.array([self.scores(one).n > 0 for one in answers])
 
     def scores(self, answers: np.ndarray) -> Scores:
         """Scores of answers [N] on the rows they know."""
-        known = answers >= 0
-        if known.all():
-            return score(self.task, self.label, answers)
-        return score(self.task[known], self.label[known], answers[known])
+        counts = np.bincount(self._cell + answers, minlength=self._cells)
+        return Scores(counts.reshape(len(TASK_NAMES), len(LABELS), -1)[:, :, 1:])
+
+    @cached_property
+    def _cell(self) -> np.ndarray:
+        """Where task and label put each row [N] among counts by task, label and answer, -1 the first of the answers."""
+        return ((self.task.astype(np.int64) * len(LABELS) + self.label) * (len(LABELS) + 1)) + 1
+
+    @property
+    def _cells(self) -> int:
+        return len(TASK_NAMES) * len(LABELS) * (len(LABELS) + 1)
 
     def places(self, row: np.ndarray, path: Path) -> np.ndarray | slice:
         """Where the rows with these ids stand; all of them in their order are a slice."""
@@ -97,3 +88,16 @@ class Tested:
         if not np.array_equal(self.row[np.minimum(at, len(self.row) - 1)], row):
             raise UserError(f"predictions {path}: rows that are no test rows of {self.path}; run the cell again")
         return at
+
+
+def _entities(table: pa.Table, task: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    sides = []
+    for side, kinds in SIDES.items():
+        columns = [table[name].cast(pa.string()) for name in (f"{side}_id", side) if name in table.column_names]
+        kind = pa.array(kinds[task].astype(str))
+        sides.append(pc.binary_join_element_wise(kind, pc.coalesce(*columns), " ").combine_chunks())
+    both = pa.concat_arrays(sides).dictionary_encode()
+    left, right = np.split(both.indices.to_numpy(), 2)
+    kind = np.empty(len(both.dictionary), np.int8)
+    kind[left], kind[right] = SIDES["left"][task], SIDES["right"][task]
+    return left, right, kind

@@ -1,0 +1,52 @@
+"""Let the finished cells of a sweep vote, and print what came of it.
+
+python -m relevance.ensemble [sweep=NAME] [cells=[CELL,CELL,...]] [ties=higher]
+
+Votes of the mhp cells of a seed, of its prefix cells, of all its cells, and over the seeds of one cell: hard vote, mean
+probability, weights fitted on validation; the rate of ties, accuracy under every policy for them; how members differ.
+Reads predictions only. The report has the same section.
+
+sweep    null: the newest; a list is read as one
+cells    names of finished cells of the sweep that vote together, instead of the groups above
+output   FILE.parquet for the votes of `cells`, in the form of a cell's predictions
+ties     higher | lower | median | best_validation | mean_probability | abstain
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from relevance.commands import describe, listed, main, parse
+from relevance.vote import DEFAULT, Ties
+
+
+@dataclass
+class Options:
+    """Which cells, how ties are settled; then where to look."""
+
+    sweep: Any = None
+    cells: Any = None
+    output: str | None = None
+    ties: Ties = DEFAULT
+    tracking_uri: str = "sqlite:///mlflow.db"
+    experiment: str = "relevance"
+    outputs: str = "outputs"
+
+
+def ensemble() -> None:
+    words = sys.argv[1:]
+    if {"-h", "--help"} & set(words):
+        print(describe(__doc__.strip(), Options))
+        return
+    options = parse(Options, words)
+    from relevance.history import sweep_record
+    from relevance.report.ensemble.asked import told
+
+    cells = None if options.cells is None else listed("cells", options.cells)
+    place = options.tracking_uri, options.experiment, Path(options.outputs)
+    print(told(sweep_record(*place, listed("sweep", options.sweep)), cells, options.ties, options.output))
+
+
+if __name__ == "__main__":
+    main(ensemble)

@@ -1,0 +1,121 @@
+"""Two sweeps side by side → compare.md, compare.csv, index.html: each row both have, one minus the other.
+
+llm mhp joint  macro  A 84.5 ± 0.4  B 83.1 ± 0.6  A - B +1.4 [+0.2, +2.6]  n=1,212
+"""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from relevance.errors import UserError
+from relevance.records import SweepRecord
+from relevance.report.document import Block, Bold, Code, Section, Table
+from relevance.report.evidence.contrast import Effect, contrast, versus
+from relevance.report.files.guard import guard
+from relevance.report.form.html import html
+from relevance.report.form.markdown import markdown
+from relevance.report.matrix import Matrix, matrices
+from relevance.report.render import slug
+from relevance.report.row import Row
+from relevance.report.tables import IDENTITY, NONE, effect, percent
+from relevance.scores import COLUMNS
+
+TOLD = (
+    "Rows that both sweeps have, by model, routing, task mix and variant; a change is A minus B in points with its 95 "
+    "% interval, over the same resampled entities and the seeds both have. Bold: the interval leaves out zero."
+)
+APART = "The sweeps share no table of pairs: their numbers stand side by side, and no difference can be tested."
+ALONE = "Only in {name}: {rows}."
+FIELDS = ("model", "routing", "task_mix", "variant", "column", "a", "b", "difference", "low", "high", "n", "seeds")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A row of each sweep; without a matrix in common their effects are None."""
+
+    a: Row
+    b: Row
+    effects: dict[str, Effect | None]  # by column
+
+
+def write_comparison(one: SweepRecord, other: SweepRecord, reports: Path) -> Path:
+    """Write the comparison of two sweeps; returns its folder. UserError where they share no row."""
+    a, b = (_rows(sweep) for sweep in (one, other))
+    matrices_a = {matrix.digest: matrix for matrix, _ in a.values()}
+    pairs = [_pair(a[key], b[key], matrices_a) for key in a if key in b]
+    if not pairs:
+        raise UserError(f"compare=[{one.name},{other.name}]: no row in common (model, routing, task mix, variant)")
+    folder = reports / slug(f"{one.name}-vs-{other.name}")
+    folder.mkdir(parents=True, exist_ok=True)
+    page = _page((one, other), pairs, ([key for key in a if key not in b], [key for key in b if key not in a]))
+    title = f"A: {one.name}, B: {other.name}"
+    files = {"compare.md": markdown(title, page), "index.html": html(title, page, folder), "compare.csv": _csv(pairs)}
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    return folder
+
+
+def _rows(sweep: SweepRecord) -> dict[tuple[str, ...], tuple[Matrix, Row]]:
+    """By the full labels of its cells: what all cells of one sweep have alike may differ between two."""
+    found = {}
+    for matrix in matrices(sweep):
+        for row in matrix.rows:
+            first = row.cells[0]
+            found[first.model, first.routing, first.task_mix, first.variant] = matrix, row
+    return found
+
+
+def _pair(a: tuple[Matrix, Row], b: tuple[Matrix, Row], known: dict[str, Matrix]) -> Pair:
+    (matrix, one), (theirs, other) = a, b
+    same = matrix.digest == theirs.digest and one.finished and other.finished
+    found = {name: contrast(versus(one.series, other.series, name), matrix.n) if same else None for name in COLUMNS}
+    return Pair(one, other, found)
+
+
+def _page(sweeps: tuple[SweepRecord, ...], pairs: list[Pair], alone: tuple[list, list]) -> list[Section]:
+    """Commands, a table for each kind of number, and what only one of them has."""
+    commands: list[Block] = [Code(run.command) for sweep in sweeps for run in sweep.runs]
+    tested = any(value for pair in pairs for value in pair.effects.values())
+    body = [[*_labels(pair.a), *(_change(pair.effects[name]) for name in COLUMNS)] for pair in pairs]
+    rest = [
+        ALONE.format(name=sweep.name, rows=", ".join(" ".join(filter(None, key)) for key in keys))
+        for sweep, keys in zip(sweeps, alone, strict=True)
+        if keys
+    ]
+    changes = [Table([*IDENTITY, *COLUMNS], body, left=4)] if tested else [APART]
+    both = Table([*IDENTITY, "sweep", "seeds", *COLUMNS], [line for pair in pairs for line in _both(pair)], left=5)
+    return [Section("A minus B", [TOLD, *commands, *changes, *rest]), Section("Both", [both])]
+
+
+def _both(pair: Pair) -> list[list[str]]:
+    return [
+        [*_labels(row), name, str(row.finished), *(percent(*one) for one in zip(row.mean, row.sd, strict=True))]
+        for name, row in (("A", pair.a), ("B", pair.b))
+    ]
+
+
+def _labels(row: Row) -> list[str]:
+    first = row.cells[0]
+    return [first.model, first.routing, first.task_mix, first.variant]
+
+
+def _change(found: Effect | None) -> str:
+    if found is None:
+        return NONE
+    return Bold(effect(found)) if found.low > 0 or found.high < 0 else effect(found)
+
+
+def _csv(pairs: list[Pair]) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(FIELDS)
+    for pair in pairs:
+        for at, name in enumerate(COLUMNS):
+            value = pair.effects[name]
+            numbers = [value.value, value.low, value.high, value.n, len(value.seeds)] if value else [""] * 5
+            line = [*map(guard, _labels(pair.a)), name, pair.a.mean[at], pair.b.mean[at], *numbers]
+            writer.writerow(["" if isinstance(one, float) and np.isnan(one) else one for one in line])
+    return text.getvalue()

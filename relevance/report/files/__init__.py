@@ -1,0 +1,1 @@
+"""What programs read: cells.csv, comparisons.csv, provenance.json."""
