@@ -22,7 +22,7 @@ from relevance.scores import task_codes
 from relevance.tasks import TASK_NAMES
 
 MOST = 24  # rows of a table
-WORK = 5_000_000  # predictions that are calibrated at most, or else one row's: a second for two million
+WORK = 1_000_000  # predictions that are calibrated at most, or else one cell's: about a second
 KINDS = ("as trained", "temperature", "isotonic")
 COVERAGE = (100, 90, 80, 50)  # percent of the test rows
 INTRODUCTION = (
@@ -71,7 +71,8 @@ def calibration(matrix: Matrix) -> Calibration:
     rows = whole(matrix)
     one = len(matrix.tested.row) * max((row.finished for row in rows), default=1)
     shown = highest(rows, max(1, min(MOST, WORK // max(1, one))))
-    measured = {row: tuple(_measured(matrix, cell) for cell, _ in row.done) for row in shown}
+    cells = max(1, WORK // max(1, len(matrix.tested.row)))  # of a row: its lowest seeds, where all are too many
+    measured = {row: tuple(_measured(matrix, cell) for cell, _ in row.done[:cells]) for row in shown}
     curves = []
     for row in leaders(matrix):
         bins = measured[row][0].bins if row in measured else Bins.of(_test(matrix, row.done[0][0]))

@@ -79,7 +79,7 @@ def _tests(column: str, best: Row, others: list[Row], right: Right) -> dict[Row,
         return dict.fromkeys(others, ())
     at = COLUMNS.index(column)
     pairs = [(other, seed, one, two) for other in others for seed, one, two in seedwise(best, other)]
-    counts = [tuple(int(only[at]) for only in right.differing(one, two)) for _, _, one, two in pairs]
+    counts = [right.differing(one, two, at) for _, _, one, two in pairs]
     only_best, only_other = np.array(counts, int).reshape(-1, 2).T
     p = mcnemar(only_best, only_other)
     corrected = holm(p.mid)

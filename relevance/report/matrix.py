@@ -29,7 +29,7 @@ SINGLE = "single_"  # a task mix of one task
 MAJORITY = ("floor", "majority")
 CEILING = ("ceiling", "label noise")
 TEST = "test.parquet"  # of a cell
-READERS = 4  # threads: files are decoded outside Python's lock
+READERS = 2  # threads: files are decoded outside Python's lock
 TOLERANCE = 1e-6  # between an accuracy in MLflow and the one its file gives
 
 
@@ -126,6 +126,7 @@ def _rows(cells: list[CellRecord], majority: Scores, resample: Resample, alike: 
     with ThreadPoolExecutor(READERS) as readers:
         read = readers.map(lambda cell: _answers(cell, resample.tested), finished)
         answered = dict(zip((cell.fingerprint for cell in finished), read, strict=True))
+    pa.default_memory_pool().release_unused()  # what decoding took would stay beside the answers
     known = [[(cell, answered.get(cell.fingerprint)) for cell in group] for group in groups.values()]
     rows = fold(known, majority, resample, alike)
     for row in rows:

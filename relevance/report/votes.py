@@ -17,6 +17,7 @@ from relevance.report.row import Row, fold
 from relevance.vote import Ties
 
 MOST = 40  # groups that a report lets vote
+WORK = 30_000_000  # predictions of their members, a second for ten million
 LEAST = 3  # backbones: with two every disagreement is a tie
 TWO = "the vote has two members: every disagreement is a tie, and the policy for ties decides it, not the cells"
 ONE = "needs {kind} cells of three backbones that share a seed; +sweep=ensemble trains them"
@@ -33,11 +34,13 @@ class Voted:
 def voted(main: MainRows, ties: Ties, most: int | None = None) -> list[Voted]:
     """The votes of a matrix: by routing, of all cells, over seeds; at most about `most`, of the main rows first."""
     together = sorted(folded(groups(main.matrix)), key=lambda same: not _main(same[0], main))
-    shown, count = [], 0
+    shown, count, work = [], 0, 0
     for same in together:
-        if most is None or count + len(same) <= most or (_main(same[0], main) and same[0].kind in VOTED):
+        load = sum(len(group.members) for group in same) * len(main.matrix.tested.row)
+        fits = most is None or (count + len(same) <= most and work + load <= WORK)
+        if fits or (_main(same[0], main) and same[0].kind in VOTED):
             shown.append([ballot(group, main.matrix.tested, ties) for group in same])
-            count += len(same)
+            count, work = count + len(same), work + load
     return rows_of(shown, main.matrix)
 
 

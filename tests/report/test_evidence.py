@@ -129,7 +129,8 @@ def test_mcnemar_is_that_of_statsmodels(seed):
     a, b = random.random((2, 203)) < np.array([[0.7], [0.6]])
     answers = [np.where(random.random(203) < 0.1, -1, one).astype(np.int8) for one in (a, b)]
     asked = (answers[0] >= 0) & (answers[1] >= 0)
-    only_a, only_b = Right(rows).differing(*answers)
+    right = Right(rows)
+    only_a, only_b = np.transpose([right.differing(*answers, at) for at in range(7)])
     found = mcnemar(only_a, only_b)
     for at in range(7):
         here = asked & ((task == at) if at < 6 else True)

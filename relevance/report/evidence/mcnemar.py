@@ -18,30 +18,30 @@ class Right:
         self.tested = tested
         tasks = [np.flatnonzero(tested.task == code) for code in range(len(TASK_NAMES))]
         padded = [np.append(rows, np.full(-len(rows) % 8, -1)) for rows in tasks]  # each task in bytes of its own
-        self.order, self.ends = np.concatenate(padded).astype(np.int64), np.cumsum([len(rows) // 8 for rows in padded])
+        self.order = np.concatenate(padded).astype(np.int64)
+        self.ends = np.cumsum([0, *(len(rows) // 8 for rows in padded)])  # bytes, of each task
         self.real = self.order >= 0
+        self.every = np.packbits(self.real)
         self.known: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
-    def differing(self, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Of two sets of answers [N], how many rows only a, and only b, is right on: per task, then over all [7].
+    def differing(self, a: np.ndarray, b: np.ndarray, task: int) -> tuple[int, int]:
+        """Of two sets of answers [N], how many rows only a, and only b, is right on.
 
-        Rows that either was not asked (-1) count for neither.
+        The rows are those of a task, a place in TASK_NAMES, or all where `task` is the number of tasks; rows that
+        either was not asked (-1) count for neither.
         """
-        (right_a, asked_a), (right_b, asked_b) = self._bits(a), self._bits(b)
-        return self._counted(right_a & ~right_b & asked_b), self._counted(right_b & ~right_a & asked_a)
+        here = slice(0, self.ends[-1]) if task == len(TASK_NAMES) else slice(self.ends[task], self.ends[task + 1])
+        (right_a, asked_a), (right_b, asked_b) = ([bits[here] for bits in self._bits(one)] for one in (a, b))
+        only_a, only_b = right_a & ~right_b & asked_b, right_b & ~right_a & asked_a
+        return int(np.bitwise_count(only_a).sum()), int(np.bitwise_count(only_b).sum())
 
     def _bits(self, answers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if id(answers) not in self.known:  # the answers are kept beside, so that their id stays theirs
-            right, asked = (
-                np.packbits(one[self.order] & self.real) for one in (answers == self.tested.label, answers >= 0)
-            )
+            right = np.packbits((answers == self.tested.label)[self.order] & self.real)
+            whole = answers.min(initial=0) >= 0
+            asked = self.every if whole else np.packbits((answers >= 0)[self.order] & self.real)
             self.known[id(answers)] = right, asked, answers
         return self.known[id(answers)][:2]
-
-    def _counted(self, bits: np.ndarray) -> np.ndarray:
-        total = np.append(0, np.cumsum(np.bitwise_count(bits), dtype=np.int64))
-        counts = np.diff(total[np.append(0, self.ends)])
-        return np.append(counts, counts.sum())
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ POOLS = 128
 CHUNK = 8_192  # units weighed at a time
 FEWEST = 10  # entities of a task, below which drawing them again says nothing of how sure a number is
 KEPT = 40_000  # units of a task whose weights are worth the memory of keeping them
-BATCH = 128  # answers weighed at a time
+BATCH = 32  # answers weighed at a time
 LEVEL = 95.0  # percent an interval holds
 
 
@@ -72,12 +72,11 @@ class Resample:
         `asked` says of which tasks [K, 6]. NaN for a task that was not asked, one of fewer than FEWEST entities
         (and for macro, if it is among its tasks), and a draw that left it no row.
         """
-        parts = [np.empty((0, self.draws, len(COLUMNS)), np.float32)]
+        found = np.empty((len(answers), self.draws, len(COLUMNS)), np.float32)
         for start in range(0, len(answers), BATCH):
-            batch = answers[start : start + BATCH]
-            here = asked[start : start + BATCH]
-            parts.append(self.means([one == self.tested.label for one in batch], here))
-        return np.concatenate(parts)
+            here = slice(start, start + BATCH)
+            found[here] = self.means([one == self.tested.label for one in answers[here]], asked[here])
+        return found
 
     def means(self, right: Sequence[np.ndarray], asked: np.ndarray) -> np.ndarray:
         """The same of any value per row [N] instead of right or wrong; `asked` [K, 6] says for which tasks."""
