@@ -3,6 +3,7 @@
 right of a [1, 1, 0, 1], right of b [0, 1, 0, 0] → only a 2, only b 0, p = 0.5 (exact), 0.25 (mid-p)
 """
 
+import gc
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,5 +68,7 @@ def holm(p: np.ndarray) -> np.ndarray:
 
     corrected, known = np.full(len(p), np.nan), ~np.isnan(p)
     if known.any():
+        gc.freeze()  # multipletests collects garbage at every call, for seconds where there is much to look through
         corrected[known] = multipletests(p[known], method="holm")[1]
+        gc.unfreeze()
     return corrected
