@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from relevance.data.keys import KINDS
 from relevance.tasks import TASK_INDEX, TASK_NAMES, TASKS
 
 MOST = 1_000  # mirrors of a task, triangles of a kind; chosen by a fixed seed where there are more
 DEGREE = 8  # sides an entity lends to triangles at most, so that one broad type does not make them all
-KINDS = ("query", "item", "type")
 CLOSING = np.array([[f"{left}_{right}" for right in KINDS] for left in KINDS], dtype=object)  # for kinds in order
 RELEVANT = 2
 PAIR = ["task", "a", "b"]

@@ -42,14 +42,14 @@ class Gain:
     rows: int  # training rows of the task
 
 
-def gains(matrix: Matrix) -> list[Gain]:
+def gains(main: MainRows) -> list[Gain]:
     """One for each row of several tasks, task and budget for which a baseline shares a finished seed with it."""
-    main, found = MainRows(matrix), []
+    found = []
     for row in main.finished:
         if row.labels[2].startswith(SINGLE):
             continue
         for budget, singles in main.singles(row).items():
-            known = (_gain(row, singles[task], task, budget, matrix) for task in TASK_NAMES if task in singles)
+            known = (_gain(row, singles[task], task, budget, main.matrix) for task in TASK_NAMES if task in singles)
             found += [one for one in known if one]
     return found
 

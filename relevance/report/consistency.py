@@ -14,7 +14,6 @@ from relevance.report.document import Section, Table
 from relevance.report.evidence.held_out import HeldOut
 from relevance.report.leaders import whole
 from relevance.report.main_rows import MainRows
-from relevance.report.matrix import Matrix
 from relevance.report.row import Row, spread
 from relevance.report.tables import NONE, percent
 from relevance.scores import task_codes
@@ -45,13 +44,14 @@ class Told:
     counted: tuple[int, int]  # triangles that count: all kinds, SAID
 
 
-def consistency_section(matrix: Matrix) -> list[Section]:
+def consistency_section(main: MainRows) -> list[Section]:
     """None where no cell scored implied pairs."""
+    matrix = main.matrix
     if not any((cell.folder / SCORED).is_file() for row in matrix.rows for cell, _ in row.done):
         return []
     implied = ensure_implied(matrix.tested.path)
     lines = [([*row.labels], [_read([cell], matrix.tested, implied) for cell, _ in row.done]) for row in whole(matrix)]
-    lines += [(labels, [_read(cells, matrix.tested, implied) for cells in seeds]) for labels, seeds in _sixes(matrix)]
+    lines += [(labels, [_read(cells, matrix.tested, implied) for cells in seeds]) for labels, seeds in _sixes(main)]
     told = [(labels, [_told(one, implied) for one in found if one]) for labels, found in lines]
     body = [[*labels, str(len(found)), *_texts(found)] for labels, found in told if found]
     if not body:
@@ -67,10 +67,9 @@ def consistency_section(matrix: Matrix) -> list[Section]:
     return [Section("Consistency across tasks", [INTRODUCTION, Table(header, body, left=4), *notes])]
 
 
-def _sixes(matrix: Matrix) -> list[tuple[list[str], list[list[CellRecord]]]]:
+def _sixes(main: MainRows) -> list[tuple[list[str], list[list[CellRecord]]]]:
     """For each model with baselines of every tested task, its cells by seed."""
-    main, found = MainRows(matrix), {}
-    tested = [TASK_NAMES[task] for task in np.flatnonzero(matrix.n)]
+    found, tested = {}, [TASK_NAMES[task] for task in np.flatnonzero(main.matrix.n)]
     for row in main.joint.values():
         for budget, singles in main.singles(row).items():
             if set(singles) == set(tested):

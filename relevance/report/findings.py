@@ -46,7 +46,7 @@ class Findings:
 
     @cached_property
     def gains(self) -> list[Gain]:
-        return gains(self.matrix)
+        return gains(self.main)
 
     @cached_property
     def comparisons(self) -> list[Comparison]:

@@ -9,13 +9,12 @@ from functools import cached_property
 import numpy as np
 
 from relevance.report.leaders import whole
-from relevance.report.matrix import SINGLE, Matrix
+from relevance.report.matrix import JOINT, SINGLE, Matrix
 from relevance.report.row import Row
 from relevance.report.variants import MATCH, parts, without
 from relevance.scores import COLUMNS
 from relevance.tasks import TASK_NAMES
 
-JOINT = "joint"
 SHARED = "mhp_shared"
 PLAIN = ("mh", "none", "prefix")  # whose single-task cells stand in where a routing has none of its own
 

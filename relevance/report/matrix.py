@@ -25,6 +25,7 @@ from relevance.tasks import SPLITS, TASK_INDEX, TASK_NAMES
 
 ROUTINGS = ("none", "prefix", "mh", "mhp", "mhp_shared", "prefix_mh", "prefix_mhp")  # the order of the table
 MARK = "†"  # of a value that any seed collapsed on
+JOINT = "joint"  # the task mix of all rows, each once an epoch
 SINGLE = "single_"  # a task mix of one task
 MAJORITY = ("floor", "majority")
 CEILING = ("ceiling", "label noise")
@@ -152,7 +153,7 @@ def _labels(cell: CellRecord) -> tuple[str, str, str, str]:
 def _order(cell: CellRecord) -> tuple:
     known = ROUTINGS.index(cell.routing) if cell.routing in ROUTINGS else len(ROUTINGS)
     single = TASK_INDEX.get(cell.task_mix.removeprefix(SINGLE), -1)
-    return cell.model, known, cell.routing, cell.task_mix != "joint", single, cell.task_mix, cell.variant
+    return cell.model, known, cell.routing, cell.task_mix != JOINT, single, cell.task_mix, cell.variant
 
 
 def _answers(cell: CellRecord, tested: HeldOut) -> np.ndarray:

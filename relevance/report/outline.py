@@ -119,7 +119,7 @@ def _decided(found: Findings, shown: Shown) -> list[Section]:
         *factors_section(found.main),
         *ensembles_section(matrix, found.voted, found.ties),
         *baselines_sections(matrix, found.gains, shown(VOLUME)),
-        *consistency_section(matrix),
+        *consistency_section(found.main),
         *measures_section(matrix),
     ]
 

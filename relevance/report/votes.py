@@ -11,8 +11,8 @@ from relevance.report.ensemble.ballot import METHODS, SUBSET, Ballot, as_cell, b
 from relevance.report.ensemble.diversity import disagreement
 from relevance.report.ensemble.members import VOTED, Group, folded, groups
 from relevance.report.evidence.contrast import Series
-from relevance.report.main_rows import JOINT, MainRows
-from relevance.report.matrix import MAJORITY, Matrix
+from relevance.report.main_rows import MainRows
+from relevance.report.matrix import JOINT, MAJORITY, Matrix
 from relevance.report.row import Row, fold
 from relevance.vote import Ties
 

@@ -9,10 +9,9 @@ import numpy as np
 
 from relevance.records import CellRecord
 from relevance.report.leaders import whole
-from relevance.report.matrix import Matrix
+from relevance.report.matrix import JOINT, Matrix
 
 VOTED = ("mhp", "prefix")  # routings whose cells vote among themselves
-JOINT = "joint"
 ALL, SEEDS, ASKED = "all", "seeds", "asked"  # ASKED: by name, on the command line
 LEAST = 2
 

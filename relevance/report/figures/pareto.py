@@ -13,6 +13,7 @@ import numpy as np
 
 from relevance.report.figures.canvas import MARKERS, SMALL, WIDTH, Look, erase, log_scale, look, picture
 from relevance.report.figures.labels import INTERVALS, counted, place, title
+from relevance.report.leaders import whole
 from relevance.report.matrix import ROUTINGS, Matrix
 from relevance.report.row import Row
 from relevance.scores import COLUMNS
@@ -79,7 +80,7 @@ def front(cost: np.ndarray, accuracy: np.ndarray) -> list[int]:
 
 
 def _field(matrix: Matrix) -> Field:
-    rows = [row for row in matrix.rows if row.finished and not matrix.partial(row)]
+    rows = whole(matrix)
     costs = {metric: np.array([row.metric(metric) for row in rows]) for metric in COSTS}
     costs = {metric: np.where(cost > 0, cost, np.nan) for metric, cost in costs.items()}
     has = np.array([[not np.isnan(cost[i]) for cost in costs.values()] for i in range(len(rows))])
