@@ -7,8 +7,9 @@ import pytest
 from statsmodels.stats.contingency_tables import mcnemar as reference
 from statsmodels.stats.multitest import multipletests
 
+from relevance.data.keys import KINDS
 from relevance.report.evidence.contrast import Effect, Series, Verdict, contrast, on, versus
-from relevance.report.evidence.held_out import KINDS, HeldOut
+from relevance.report.evidence.held_out import HeldOut
 from relevance.report.evidence.mcnemar import Right, holm, mcnemar
 from relevance.report.evidence.resample import Resample, interval
 from relevance.scores import COLUMNS

@@ -14,12 +14,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from relevance import predictions
+from relevance.data.keys import LEFT_KIND, RIGHT_KIND
 from relevance.errors import UserError
 from relevance.scores import Scores, task_codes
-from relevance.tasks import LABELS, TASK_NAMES, TASKS
+from relevance.tasks import LABELS, TASK_NAMES
 
-KINDS = ("query", "item", "type")
-SIDES = {side: np.array([KINDS.index(getattr(TASKS[name], side)) for name in TASK_NAMES]) for side in ("left", "right")}
+SIDES = {"left": LEFT_KIND, "right": RIGHT_KIND}  # kinds of entity by task [6]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class HeldOut:
     label: np.ndarray  # [N] int8
     left: np.ndarray  # [N] entities: of one kind and one id or, where the table has none, one text;
     right: np.ndarray  # [N] one numbering for all kinds
-    kind: np.ndarray  # [E] of each entity, a place in KINDS
+    kind: np.ndarray  # [E] of each entity, a place in keys.KINDS
 
     @classmethod
     def of(cls, path: Path) -> "HeldOut":

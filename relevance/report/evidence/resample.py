@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from relevance.report.evidence.held_out import KINDS, HeldOut
+from relevance.data.keys import KINDS
+from relevance.report.evidence.held_out import HeldOut
 from relevance.scores import COLUMNS
 from relevance.tasks import TASK_NAMES, TASKS
 
