@@ -13,6 +13,8 @@ from relevance.commands import main as command
 from relevance.config import Config
 from relevance.errors import UserError
 from relevance.identity import Request
+from relevance.job import from_environment
+from relevance.secrets import words
 
 OPEN = ("data.columns", "train.task_weights", "backbones")  # Hydra closes every node that does not say otherwise
 NAMED = ("model", "routing", "task_mix")  # groups whose option is a part of the cell's name
@@ -29,8 +31,7 @@ def register() -> None:
 def typed(composed: DictConfig) -> Config:
     """A composed config without Hydra's own node, resolved; raises UserError where a value cannot be resolved."""
     try:
-        ours = OmegaConf.masked_copy(composed, [key for key in composed if key != "hydra"])
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), ours))
+        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), _ours(composed)))
     except OmegaConfBaseException as error:
         raise UserError(f"config: {error}") from error
 
@@ -45,11 +46,17 @@ def launch(composed: list[tuple[DictConfig, DictConfig]]) -> None:
         datasets = prepared([request.config for request in requests])
         from relevance.sweep import run_sweep  # only now: it takes torch along
 
-        sys.exit(run_sweep(requests, datasets, shlex.join(["python", "-m", "relevance.run", *sys.argv[1:]])))
+        sys.exit(run_sweep(requests, datasets, shlex.join(words(["python", "-m", "relevance.run", *sys.argv[1:]]))))
 
     command(sweep)
 
 
+def _ours(composed: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(composed, [key for key in composed if key != "hydra"])
+
+
 def _request(composed: DictConfig, choices: DictConfig) -> Request:
-    words = [f"{group}={choices[group]}" for group in NAMED]
-    return Request(validate(typed(composed)), typed(hydra.compose("config", overrides=words)))
+    groups = [f"{group}={choices[group]}" for group in NAMED]
+    return Request(
+        validate(typed(composed)), typed(hydra.compose("config", overrides=groups)), from_environment(_ours(composed))
+    )

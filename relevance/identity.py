@@ -5,7 +5,7 @@ Config(model=llm, routing=mhp, routing.private.layers=3, seed=0) → "llm-mhp[pr
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Request:
 
     config: Config
     defaults: Config
+    unresolved: dict[str, str] = field(default_factory=dict)  # leaves from the environment: path → ${oc.env:NAME}
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Cell:
     backbone_digest: str
     rows: Path  # rows.parquet
     train_rows: int  # an epoch holds
+    unresolved: dict[str, str] = field(default_factory=dict)  # as in Request
 
     @property
     def folder(self) -> Path:

@@ -27,7 +27,7 @@ def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Ce
         config = request.config
         defaults = request.defaults
         plain = replace(defaults, trainer=replace(defaults.trainer, precision="32-true"))  # on every machine
-        full = Request(resolved(budgeted(config)), plain)
+        full = Request(resolved(budgeted(config)), plain, request.unresolved)
         cell = _cell(full, datasets[repr(config.data)], digest_of(config.model.backbone))
         if cell.fingerprint in cells:
             notes.append(f"{cell.name}: asked for twice, run once")
@@ -53,6 +53,7 @@ def _cell(request: Request, rows: Rows, backbone_digest: str) -> Cell:
         backbone_digest,
         rows.path,
         _train_rows(config, rows),
+        request.unresolved,
     )
 
 

@@ -1,0 +1,83 @@
+"""A cell frozen for another process: Job ↔ one line of JSON, in which ${oc.env:NAME} stays what it is.
+
+Job(cell, parent="5d41…", place="[3/6] llm-mh-joint-s0") ↔ {"config": {…}, "fingerprint": "9f2c…", "parent": "5d41…", …}
+"""
+
+import json
+import re
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from relevance.config import Config
+from relevance.identity import Cell
+
+ENVIRONMENT = re.compile(r"\$\{oc\.env:([^{}]*)\}")
+MARK = ("\ue000", "\ue001")  # of a private plane: no setting holds them
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cell to be trained, the MLflow run of its sweep, and what it is called at the terminal."""
+
+    cell: Cell
+    parent: str
+    place: str
+
+    def text(self) -> str:
+        """One line that `thaw` reads, in this process or another, on this host or another."""
+        plain = {field.name: getattr(self.cell, field.name) for field in fields(Cell)}
+        frozen = frozen_config(self.cell.config, self.cell.unresolved)
+        own = {"config": frozen, "rows": str(self.cell.rows), "parent": self.parent, "place": self.place}
+        return json.dumps({**plain, **own})
+
+
+def thaw(text: str) -> Job:
+    """The job of a `text`; environment variables are those of the reading process."""
+    told = json.loads(text)
+    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), told.pop("config")))
+    parent, place, rows = told.pop("parent"), told.pop("place"), Path(told.pop("rows"))
+    return Job(Cell(config=config, rows=rows, **told), parent, place)
+
+
+def frozen_config(config: Config, unresolved: dict[str, str]) -> dict[str, Any]:
+    """The config as plain values; what came from the environment is named (`unresolved`: path → text), not told."""
+    return _frozen(asdict(config), unresolved, "")
+
+
+def _frozen(node: Any, unresolved: dict[str, str], path: str) -> Any:
+    if isinstance(node, dict):
+        return {key: _frozen(value, unresolved, f"{path}.{key}".lstrip(".")) for key, value in node.items()}
+    if path in unresolved:
+        return unresolved[path]
+    if isinstance(node, list):
+        return [_frozen(value, unresolved, f"{path}[{index}]") for index, value in enumerate(node)]
+    return node.replace("${", r"\${") if isinstance(node, str) else node
+
+
+def from_environment(composed: DictConfig) -> dict[str, str]:
+    """The leaves of a composed config that speak of the environment: path → their text, ${oc.env:NAME} in it."""
+    found: dict[str, str] = {}
+    _collect(
+        OmegaConf.to_container(OmegaConf.create(_marked(OmegaConf.to_container(composed))), resolve=True), "", found
+    )
+    return found
+
+
+def _marked(node: Any) -> Any:
+    """Every ${oc.env:NAME} as a text that resolves to itself, whichever leaf takes it over."""
+    if isinstance(node, dict):
+        return {key: _marked(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_marked(value) for value in node]
+    return ENVIRONMENT.sub(rf"{MARK[0]}\1{MARK[1]}", node) if isinstance(node, str) else node
+
+
+def _collect(node: Any, path: str, found: dict[str, str]) -> None:
+    inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in inner:
+        _collect(value, f"{path}[{key}]" if isinstance(node, list) else f"{path}.{key}".lstrip("."), found)
+    if isinstance(node, str) and MARK[0] in node:
+        found[path] = node.replace(MARK[0], "${oc.env:").replace(MARK[1], "}")

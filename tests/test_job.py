@@ -1,0 +1,41 @@
+"""A cell frozen and thawed is the same cell, and tells no secret on the way."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from relevance.compose import typed
+from relevance.config import Config, ModelConfig, PrivateKind, TrainerConfig
+from relevance.identity import Cell
+from relevance.job import Job, from_environment, frozen_config, thaw
+
+
+def cell(config: Config, unresolved: dict[str, str]) -> Cell:
+    return Cell(config, "f" * 64, "ce-mh-joint-s0", "", "d" * 64, "b" * 64, Path("rows.parquet"), 240, unresolved)
+
+
+def test_a_job_thaws_to_what_was_frozen():
+    config = Config(model=ModelConfig(backbone="a b"), trainer=TrainerConfig(devices=[1], limit_train_batches=0.5))
+    config.routing.private.kind = PrivateKind.lora
+    config.data.columns = {"left": "query ${x} é\n"}
+    job = Job(cell(config, {}), "5d41", "[1/2] ce-mh-joint-s0")
+    assert "\n" not in job.text()
+    assert thaw(job.text()) == job
+
+
+def test_what_comes_from_the_environment_is_named_and_not_told(monkeypatch):
+    monkeypatch.setenv("STORE_PASSWORD", "hunter2")
+    composed = OmegaConf.create(
+        {"tracking_uri": "postgresql://ana:${oc.env:STORE_PASSWORD}@db/runs", "experiment": "${tracking_uri}"}
+    )
+    config, unresolved = typed(composed), from_environment(composed)
+    assert config.tracking_uri == "postgresql://ana:hunter2@db/runs"
+    job = Job(cell(config, unresolved), "", "")
+    assert "hunter2" not in job.text()
+    assert "${oc.env:STORE_PASSWORD}" in frozen_config(config, unresolved)["experiment"]
+    assert thaw(job.text()) == job
+    monkeypatch.setenv("STORE_PASSWORD", "changed")
+    assert thaw(job.text()).cell.config == replace(
+        config, **dict.fromkeys(("tracking_uri", "experiment"), "postgresql://ana:changed@db/runs")
+    )
