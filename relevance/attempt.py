@@ -1,45 +1,67 @@
-"""One attempt at a cell: a run of its own in MLflow that reads FINISHED, FAILED or KILLED, whatever happens."""
+"""One attempt at a cell: its run in MLflow reads FINISHED, FAILED or KILLED at the end, whatever happens."""
 
 import json
+import shutil
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 
 from filelock import FileLock, Timeout
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from relevance.cell import settings, train_cell
+from relevance.cell import settings, settle, train_cell
 from relevance.commands import say
-from relevance.errors import UserError, first_line
+from relevance.errors import Stopped, UserError, first_line
 from relevance.estimate import spoken
 from relevance.identity import Cell
+from relevance.job import Job, Outcome
 from relevance.provenance import commit, versions
-from relevance.tracking import Run, Store
+from relevance.tracking import CellRun, Store
+
+HASTE = 3.0  # seconds that a cell which was asked to stop gives its store
 
 
-def attempt(cell: Cell, store: Store, parent: str, place: str) -> str:
-    """Train one cell; returns the first line of the reason where it failed, else "".
+def attempt(job: Job) -> Outcome:
+    """Train the cell of a job, or go on with it where an attempt was cut off.
 
-    Whatever a cell raises stays in the cell, `sys.exit` too; only Ctrl-C and SIGTERM end the sweep. A cell that
-    another process trains is waited for.
+    Whatever a cell raises stays in the cell, `sys.exit` too; only Ctrl-C and SIGTERM go on, as KeyboardInterrupt. A
+    cell that another process trains is waited for.
     """
-    with _alone(cell, place) as waited:
-        if waited and store.finished([cell]):
-            say(f"{place}: finished by the other process")
-            return ""
-        return _train(cell, store, parent, place)
+    with _alone(job) as waited:
+        if waited and store_of(job.cell).finished([job.cell]):
+            return Outcome(f"{job.place}: finished by the other process")
+        return _train(job, _opened(job))
+
+
+def lost(job: Job, reason: str) -> None:
+    """Write the end of an attempt whose process died."""
+    with _alone(job):
+        run = _opened(job)
+        run.fail(reason, "")
+        run.carry()
+
+
+def store_of(cell: Cell) -> Store:
+    """The store of a cell, made once a process: its client takes seconds."""
+    config = cell.config
+    return _store(config.tracking_uri, config.experiment, Path(config.outputs))
+
+
+_store = cache(Store)
 
 
 @contextmanager
-def _alone(cell: Cell, place: str) -> Iterator[bool]:
+def _alone(job: Job) -> Iterator[bool]:
     """Hold the cell's folder against other processes; gives whether one had to be waited for."""
-    cell.folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(cell.folder.with_suffix(".lock"))
+    folder = job.cell.folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_suffix(".lock"))
     waited = False
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        say(f"{place}: another process is training it; waiting")
+        say(f"{job.place}: another process is training it; waiting")
         lock.acquire()
         waited = True
     try:
@@ -48,39 +70,65 @@ def _alone(cell: Cell, place: str) -> Iterator[bool]:
         lock.release()
 
 
-def _train(cell: Cell, store: Store, parent: str, place: str) -> str:
-    run = store.start(cell.name, {**_tags(cell), "mlflow.parentRunId": parent})
-    say(f"{place}: training")
+def _opened(job: Job) -> CellRun:
+    """The run of the attempt: that of the one before where it was cut off, a new one where all is to begin again."""
+    cell, store = job.cell, store_of(job.cell)
+    if cell.config.rerun:
+        _abandon(cell, store)
+    return CellRun(store, cell.work).open(cell.name, {**_tags(cell), "mlflow.parentRunId": job.parent})
+
+
+def _abandon(cell: Cell, store: Store) -> None:
+    before = CellRun(store, cell.work)
+    if before.record.exists() and not before.record.ended():
+        before.open("", {}).end("KILLED")
+        before.carry()
+    shutil.rmtree(cell.work, ignore_errors=True)
+
+
+def _train(job: Job, run: CellRun) -> Outcome:
+    cell = job.cell
+    if run.record.ended() == "FINISHED":  # cut off between its last line and its folder's new name
+        return _finished(job, run)
+    say(f"{job.place}: training")
     try:
         run.params({**settings(cell), "backbone_digest": cell.backbone_digest[:16]})
-        run.data(cell)
-        trained = train_cell(cell, run)
+        run.data(cell.rows.name, cell.data_digest, cell.config.data.kind.value)
+        train_cell(cell, run)
+        run.end("FINISHED")
     except BaseException as error:
-        if _interrupted(error):
-            run.end("KILLED")
-            raise KeyboardInterrupt from error
-        return _failed(run, error, place)
-    run.end("FINISHED")
-    found = trained.metrics
+        if not _interrupted(error):
+            return _failed(job, run, error)
+        run.end("KILLED")
+        run.carry(HASTE)
+        raise KeyboardInterrupt from error
+    return _finished(job, run)
+
+
+def _finished(job: Job, run: CellRun) -> Outcome:
+    """The folder takes its place, which makes the cell finished; then MLflow hears the rest."""
+    with run.moving(job.cell.folder):
+        settle(job.cell)
+    run.carry()
+    found, tags = run.record.last("log")["metrics"], run.record.tags()
     accuracy = f"test micro {found['test/accuracy']:.1%}, macro {found['test/macro_accuracy']:.1%}"
-    fallen = f"; COLLAPSED on {trained.collapsed}: no better than the majority" if trained.collapsed else ""
-    say(f"{place}: {accuracy}, {found['train/rows_per_second']:.0f} rows/s, {spoken(found['seconds'])}{fallen}")
-    return ""
+    collapsed = tags.get("collapsed")
+    fallen = f"; COLLAPSED on {collapsed}: no better than the majority" if collapsed else ""
+    pace = f"{found['train/rows_per_second']:.0f} rows/s, {spoken(found['seconds'])}"
+    return Outcome(f"{job.place}: {accuracy}, {pace}{fallen}")
+
+
+def _failed(job: Job, run: CellRun, error: BaseException) -> Outcome:
+    first = first_line(error)
+    reason = first if isinstance(error, UserError) else f"{type(error).__name__}: {first}"
+    run.fail(reason, traceback.format_exc())
+    run.carry()
+    return Outcome(f"{job.place}: FAILED: {reason}", reason)
 
 
 def _interrupted(error: BaseException) -> bool:
-    """Ctrl-C, which Lightning turns into SystemExit, or SIGTERM, for which it has an exception of its own."""
-    return isinstance(error, KeyboardInterrupt | SIGTERMException) or isinstance(error.__context__, KeyboardInterrupt)
-
-
-def _failed(run: Run, error: BaseException, place: str) -> str:
-    first = first_line(error)
-    reason = first if isinstance(error, UserError) else f"{type(error).__name__}: {first}"
-    run.text(traceback.format_exc(), "traceback.txt")
-    run.tag("reason", reason)
-    run.end("FAILED")
-    say(f"{place}: FAILED: {reason}")
-    return reason
+    """SIGTERM, or Ctrl-C, which Lightning turns into SystemExit."""
+    return isinstance(error, KeyboardInterrupt | Stopped) or isinstance(error.__context__, KeyboardInterrupt)
 
 
 def _tags(cell: Cell) -> dict[str, str]:
@@ -93,6 +141,7 @@ def _tags(cell: Cell) -> dict[str, str]:
         "seed": str(config.seed),
         "variant": cell.variant,
         "fingerprint": cell.fingerprint,
+        "data_digest": cell.data_digest,
         "versions": json.dumps(versions()),
         **commit(),
     }

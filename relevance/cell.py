@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import lightning as L
@@ -20,24 +20,16 @@ from relevance.model.build import build
 from relevance.model.module import RelevanceModule
 from relevance.model.store import save
 from relevance.probes import probe
-from relevance.tracking import Run
+from relevance.tracking import CellRun
 from relevance.training import Pace, quiet, restore_best, trainer_of
 
 DEFAULT_THREADS = torch.get_num_threads()  # before any cell asked for another number
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What a cell says of itself."""
+def train_cell(cell: Cell, run: CellRun) -> None:
+    """Train and score one cell; its work folder then holds predictions, config and (save=all) the model.
 
-    metrics: dict[str, float]
-    collapsed: str  # names of tasks, "" where none
-
-
-def train_cell(cell: Cell, run: Run) -> Trained:
-    """Train and score one cell; its folder then holds predictions, config and (save=all) the model.
-
-    It works in a folder of its own and takes the old one's place at the end: a cell that fails leaves what was.
+    `settle` puts it in the old one's place: a cell that fails leaves what was.
     """
     started, config = time.perf_counter(), cell.config
     work = _begin(cell, run)
@@ -49,32 +41,28 @@ def train_cell(cell: Cell, run: Run) -> Trained:
     trainer.fit(module, datamodule=data)
     restore_best(trainer, module)
     found, scores, logits = evaluate(work, trainer, module, data, run)
-    collapsed = tag_collapsed(scores, cell.rows, run)
+    tag_collapsed(scores, cell.rows, run)
     if config.probes:
         found |= probe(trainer, module, data, cell.rows, logits)
     if config.consistency:
         score_implied(work, trainer, module, data, cell.rows)
     if config.save is Save.all:
         save(network, tokenizer, config, data.reading.written(), work / "model")
-        run.model(work / "model", data.reading.tasks[0])
-    _settle(work, cell.folder)
+        run.model("model", data.reading.tasks[0])
     found |= {**pace.metrics(), **weights.sizes(network), **weights.gates(network), **weights.peak_memory()}
     found |= {"epochs": trainer.current_epoch, "truncated_share": data.examples.tokens.truncated}
     found["seconds"] = time.perf_counter() - started
     run.log(found, trainer.global_step)
-    return Trained(found, collapsed)
 
 
-def _begin(cell: Cell, run: Run) -> Path:
+def _begin(cell: Cell, run: CellRun) -> Path:
     """Threads, seeds and an empty folder for the cell to work in."""
     config = cell.config
     quiet()
     threads(config)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    work = cell.folder.with_suffix(".part")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    work = cell.work
     text = OmegaConf.to_yaml(OmegaConf.structured(config))
     (work / "config.yaml").write_text(text)
     run.text(text, "config.yaml")
@@ -82,11 +70,12 @@ def _begin(cell: Cell, run: Run) -> Path:
     return work
 
 
-def _settle(work: Path, folder: Path) -> None:
-    """What was left in `work` takes the place of an earlier attempt."""
-    shutil.rmtree(work / "checkpoints", ignore_errors=True)  # absent where no validation ran
-    shutil.rmtree(folder, ignore_errors=True)
-    work.rename(folder)
+def settle(cell: Cell) -> None:
+    """What was left in the work folder takes the place of an earlier attempt; again, if that was cut off."""
+    if cell.work.is_dir():
+        shutil.rmtree(cell.work / "checkpoints", ignore_errors=True)  # absent where no validation ran
+        shutil.rmtree(cell.folder, ignore_errors=True)
+        cell.work.rename(cell.folder)
 
 
 def settings(cell: Cell) -> dict[str, object]:

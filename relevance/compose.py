@@ -2,6 +2,9 @@
 
 import shlex
 import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -14,6 +17,10 @@ from relevance.config import Config
 from relevance.errors import UserError
 from relevance.identity import Request
 from relevance.job import from_environment
+from relevance.launch import Launch
+from relevance.launch.here import Here
+from relevance.launch.in_turn import InTurn
+from relevance.launch.stopping import stoppable
 from relevance.secrets import words
 
 OPEN = ("data.columns", "train.task_weights", "backbones")  # Hydra closes every node that does not say otherwise
@@ -36,19 +43,36 @@ def typed(composed: DictConfig) -> Config:
         raise UserError(f"config: {error}") from error
 
 
-def launch(composed: list[tuple[DictConfig, DictConfig]]) -> None:
-    """Run the cells of one command, each given as its config and its choice of groups; exits 1 if one failed."""
+def launch(composed: list[tuple[DictConfig, DictConfig]], way: Callable[[], Launch] | None = None) -> None:
+    """Run the cells of one command, each given as its config and its choice of groups; exits 1 if one failed.
+
+    `way` says where they run, null: one after another, each apart from the sweep.
+    """
 
     def sweep() -> None:
         requests = [_request(*cell) for cell in composed]
+        _admit_some(requests)
         from relevance.resolve import prepared
 
-        datasets = prepared([request.config for request in requests])
-        from relevance.sweep import run_sweep  # only now: it takes torch along
+        datasets = prepared([request.config for request in requests if not request.refusal])
+        line = shlex.join(words(["python", "-m", "relevance.run", *sys.argv[1:]]))
+        with stoppable(), closing((way or _way(requests[0].config))()) as chosen:
+            from relevance.sweep import run_sweep  # only now: it takes torch along
 
-        sys.exit(run_sweep(requests, datasets, shlex.join(words(["python", "-m", "relevance.run", *sys.argv[1:]]))))
+            code = run_sweep(requests, datasets, line, chosen)
+        sys.exit(code)
 
     command(sweep)
+
+
+def _way(config: Config) -> Callable[[], Launch]:
+    return InTurn if config.isolate else Here
+
+
+def _admit_some(requests: list[Request]) -> None:
+    """UserError where no cell that was asked for can be."""
+    if all(request.refusal for request in requests):
+        raise UserError("\n".join(dict.fromkeys(request.refusal for request in requests)))
 
 
 def _ours(composed: DictConfig) -> DictConfig:
@@ -57,6 +81,10 @@ def _ours(composed: DictConfig) -> DictConfig:
 
 def _request(composed: DictConfig, choices: DictConfig) -> Request:
     groups = [f"{group}={choices[group]}" for group in NAMED]
-    return Request(
-        validate(typed(composed)), typed(hydra.compose("config", overrides=groups)), from_environment(_ours(composed))
-    )
+    defaults = typed(hydra.compose("config", overrides=groups))
+    request = Request(typed(composed), defaults, from_environment(_ours(composed)))
+    try:
+        validate(request.config)
+    except UserError as error:
+        return replace(request, refusal=str(error))
+    return request

@@ -1,8 +1,12 @@
-"""The one error a user is meant to read: no stack trace, only what is wrong and what to do."""
+"""The errors that are no accident: one a user is meant to read, and one that asks to stop."""
 
 
 class UserError(Exception):
     """Names the thing, the value, what is allowed and the remedy; commands print it and exit 2."""
+
+
+class Stopped(BaseException):
+    """SIGTERM: no KeyboardInterrupt, which Lightning turns into an exit of its own."""
 
 
 def first_line(error: BaseException) -> str:

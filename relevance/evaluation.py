@@ -13,11 +13,11 @@ from relevance.model.module import RelevanceModule
 from relevance.report.floors import ensure_floors
 from relevance.scores import Scores, collapsed, confusion_text, logged, score_predictions
 from relevance.tasks import TASK_NAMES
-from relevance.tracking import Run
+from relevance.tracking import CellRun
 
 
 def evaluate(
-    work: Path, trainer: L.Trainer, module: RelevanceModule, data: PairsModule, run: Run
+    work: Path, trainer: L.Trainer, module: RelevanceModule, data: PairsModule, run: CellRun
 ) -> tuple[dict[str, float], Scores, np.ndarray]:
     """Metrics of both splits, the test's scores and its logits [n, 3] in the order of the rows."""
     found: dict[str, float] = {}
@@ -35,12 +35,11 @@ def evaluate(
     return found, scores, given[np.argsort(rows)]
 
 
-def tag_collapsed(scores: Scores, rows: Path, run: Run) -> str:
-    """Tag the run with the tasks on which it says no more than the majority row; returns their names."""
+def tag_collapsed(scores: Scores, rows: Path, run: CellRun) -> None:
+    """Tag the run with the tasks on which it says no more than the majority row."""
     found = ", ".join(collapsed(scores, score_predictions(ensure_floors(rows)["majority"])))
     if found:
         run.tag("collapsed", found)
-    return found
 
 
 def logits(trainer: L.Trainer, module: RelevanceModule, loader) -> tuple[np.ndarray, np.ndarray]:

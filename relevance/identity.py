@@ -32,6 +32,7 @@ class Request:
     config: Config
     defaults: Config
     unresolved: dict[str, str] = field(default_factory=dict)  # leaves from the environment: path → ${oc.env:NAME}
+    refusal: str = ""  # why no such cell can be
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,16 @@ class Cell:
     rows: Path  # rows.parquet
     train_rows: int  # an epoch holds
     unresolved: dict[str, str] = field(default_factory=dict)  # as in Request
+    refusal: str = ""
 
     @property
     def folder(self) -> Path:
         return cell_folder(Path(self.config.outputs), self.fingerprint)
+
+    @property
+    def work(self) -> Path:
+        """What a half-trained cell has so far; it becomes `folder`."""
+        return self.folder.with_suffix(".part")
 
 
 def cell_folder(outputs: Path, fingerprint: str) -> Path:
@@ -75,7 +82,7 @@ def variant(config: Config, defaults: Config, data_digest: str, backbone_digest:
     """What differs from the groups' defaults, "private.layers=3,lora.r=8"; "" where nothing does."""
     parts = [*_data_parts(config, defaults, data_digest)]
     if config.model.backbone != defaults.model.backbone:
-        parts.append(f"backbone={Path(config.model.backbone).name}@{backbone_digest[:8]}")
+        parts.append(f"backbone={Path(config.model.backbone or '').name}@{backbone_digest[:8]}")
     ours, theirs = _flat(_question(config)), _flat(_question(defaults))
     skipped = {"model.backbone", *(f"{group}.name" for group in QUESTION)}
     differing = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
@@ -96,7 +103,7 @@ def _question(config: Config) -> dict[str, Any]:
 
 def _data_parts(config: Config, defaults: Config, digest: str) -> list[str]:
     if config.data.kind is Source.pairs:
-        return [f"data={Path(config.data.path).stem}@{digest[:8]}"]
+        return [f"data={Path(config.data.path or '').stem}@{digest[:8]}"]
     ours, theirs = asdict(config.data), asdict(defaults.data)
     return [f"data.{key}={ours[key]}" for key in ours if ours[key] != theirs[key]]
 

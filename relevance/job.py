@@ -34,6 +34,18 @@ class Job:
         return json.dumps({**plain, **own})
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt at a cell ended: the line for the terminal, and the reason where it failed."""
+
+    said: str = ""
+    reason: str = ""  # "" where it finished
+    died: bool = False  # its process did, so that nobody wrote the end of its run
+
+    def text(self) -> str:
+        return json.dumps(asdict(self))
+
+
 def thaw(text: str) -> Job:
     """The job of a `text`; environment variables are those of the reading process."""
     told = json.loads(text)

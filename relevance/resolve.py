@@ -1,5 +1,6 @@
 """Requests → cells: data prepared, backbones hashed, each question asked once."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -9,30 +10,67 @@ import pyarrow.compute as pc
 from relevance import identity
 from relevance.config import Config, DataConfig, Match, Mix
 from relevance.data.rows import Rows, prepare
+from relevance.errors import UserError
 from relevance.identity import Cell, Request
 from relevance.model import backbone
 
 
 def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Cell], list[str]]:
-    """The cells asked for, each once and in order, and what a person should read about them."""
-    from relevance.cell import resolved  # takes torch along; bad data is told before it is loaded
-    from relevance.model import pretrained
+    """The cells asked for, each once and in order, and what a person should read about them.
 
+    A cell that cannot be carries the reason; UserError where none can.
+    """
     digest_of = cache(lambda name: backbone.digest(backbone.folder(name)))
-    for model in {repr(request.config.model): request.config.model for request in requests}.values():
-        pretrained.admit(backbone.folder(model.backbone), model)
     cells: dict[str, Cell] = {}
     notes = [f"pairs {rows.digest[:12]}: " + "\n  ".join([str(rows.path), *rows.notes]) for rows in datasets.values()]
-    for request in requests:
-        config = request.config
-        defaults = request.defaults
-        plain = replace(defaults, trainer=replace(defaults.trainer, precision="32-true"))  # on every machine
-        full = Request(resolved(budgeted(config)), plain, request.unresolved)
-        cell = _cell(full, datasets[repr(config.data)], digest_of(config.model.backbone))
+    for request in _admitted(requests):
+        cell = _refused(request) if request.refusal else _full(request, datasets, digest_of)
         if cell.fingerprint in cells:
             notes.append(f"{cell.name}: asked for twice, run once")
         cells.setdefault(cell.fingerprint, cell)
+    if all(cell.refusal for cell in cells.values()):
+        raise UserError("\n".join(dict.fromkeys(cell.refusal for cell in cells.values())))
     return list(cells.values()), notes
+
+
+def _admitted(requests: list[Request]) -> list[Request]:
+    """The requests, with the reason in those whose backbone cannot serve."""
+    from relevance.model import pretrained
+
+    @cache
+    def refusal(index: int) -> str:
+        model = requests[index].config.model
+        try:
+            pretrained.admit(backbone.folder(model.backbone), model)
+        except UserError as error:
+            return str(error)
+        return ""
+
+    first = {repr(request.config.model): index for index, request in reversed(list(enumerate(requests)))}
+    return [
+        request if request.refusal else replace(request, refusal=refusal(first[repr(request.config.model)]))
+        for request in requests
+    ]
+
+
+def _full(request: Request, datasets: dict[str, Rows], digest_of: Callable[[str], str]) -> Cell:
+    from relevance.cell import resolved  # takes torch along; bad data is told before it is loaded
+
+    config, defaults = request.config, request.defaults
+    plain = replace(defaults, trainer=replace(defaults.trainer, precision="32-true"))  # on every machine
+    full = replace(request, config=resolved(budgeted(config)), defaults=plain)
+    return _cell(full, datasets[repr(config.data)], digest_of(config.model.backbone))
+
+
+def _refused(request: Request) -> Cell:
+    """A cell that is only named."""
+    config = request.config
+    variant = identity.variant(config, request.defaults, "", "")
+    reason = " ".join(request.refusal.split())
+    question = identity.fingerprint(config, "", "")
+    return Cell(
+        config, question, identity.name(config, variant), variant, "", "", Path(), 0, request.unresolved, reason
+    )
 
 
 def prepared(configs: list[Config]) -> dict[str, Rows]:

@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from relevance.commands import say
 from relevance.config import HALF, Config, Match
 from relevance.model.module import RelevanceModule
-from relevance.tracking import Run
+from relevance.tracking import CellRun
 
 MONITOR = "validation/macro_accuracy"
 
@@ -25,7 +25,7 @@ MONITOR = "validation/macro_accuracy"
 class Curves(Logger):
     """Lightning's metrics, handed to the run that the cell itself owns and ends."""
 
-    def __init__(self, run: Run):
+    def __init__(self, run: CellRun):
         super().__init__()
         self.run = run
 
@@ -71,7 +71,7 @@ class SafeWeights(TorchCheckpointIO):
         save_file({name: tensor.contiguous() for name, tensor in checkpoint["state_dict"].items()}, path)
 
 
-def trainer_of(config: Config, work: Path, run: Run, pace: Pace, steps: int | None) -> L.Trainer:
+def trainer_of(config: Config, work: Path, run: CellRun, pace: Pace, steps: int | None) -> L.Trainer:
     """The Trainer of one cell, which keeps its files in `work` and ends no run; `steps` stands for its epochs."""
     arguments = {key: value for key, value in asdict(config.trainer).items() if value is not None}
     if config.trainer.precision == HALF:

@@ -16,6 +16,7 @@ from relevance.config import (
 )
 from relevance.history import sweep_record
 from relevance.identity import Request
+from relevance.launch.here import Here
 from relevance.records import SweepRecord
 from relevance.resolve import prepared
 from relevance.sweep import run_sweep
@@ -48,7 +49,7 @@ def small_cell(folder: Path, backbones: dict[str, Path], model: str = "ce", rout
 
 def sweep(*configs: Config) -> int:
     datasets = prepared(list(configs))
-    return run_sweep([Request(config, config) for config in configs], datasets, "python -m relevance.run")
+    return run_sweep([Request(config, config) for config in configs], datasets, "python -m relevance.run", Here())
 
 
 def record(config: Config) -> SweepRecord:

@@ -1,0 +1,68 @@
+"""Cells one after another in a worker process that stays warm; a new one takes the place of one that dies."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from relevance.job import Job, Outcome
+from relevance.launch.stopping import unheard
+
+GRACE = 4.0  # seconds a worker that is asked to stop may take for it
+WORKER = (sys.executable, "-m", "relevance.launch.worker")
+
+
+class InTurn:
+    """A worker, started at once so that its imports cost no time of their own; jobs → outcomes; `close` it."""
+
+    def __init__(self, command: tuple[str, ...] = WORKER):
+        self.command = command
+        self.worker = self._start()
+
+    def __call__(self, jobs: list[Job]) -> Iterator[tuple[Job, Outcome]]:
+        """Attempt each job; one whose worker dies has failed, with what killed it as the reason."""
+        for job in jobs:
+            if self.worker.poll() is not None:
+                self.worker = self._start()
+            yield job, self._ask(job)
+
+    def close(self) -> None:
+        """SIGTERM, and SIGKILL for the whole group after the grace: what the worker started goes with it."""
+        with unheard():
+            if self.worker.poll() is None:
+                self.worker.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.worker.wait(GRACE)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.worker.pid, signal.SIGKILL)
+            self.worker.wait()
+            self.worker.stdout.close()
+            with contextlib.suppress(BrokenPipeError):
+                self.worker.stdin.close()
+
+    def _start(self) -> subprocess.Popen:
+        """In a session of its own: Ctrl-C at the terminal reaches the sweep alone, which then stops it once."""
+        pipe = subprocess.PIPE
+        return subprocess.Popen(self.command, stdin=pipe, stdout=pipe, text=True, start_new_session=True)
+
+    def _ask(self, job: Job) -> Outcome:
+        with contextlib.suppress(BrokenPipeError):  # it died before it read
+            self.worker.stdin.write(job.text() + "\n")
+            self.worker.stdin.flush()
+        answer = self.worker.stdout.readline()
+        if answer.endswith("\n"):
+            return Outcome(**json.loads(answer))
+        reason = f"its process {death(self.worker.wait())}"
+        return Outcome(f"{job.place}: FAILED: {reason}", reason, died=True)
+
+
+def death(code: int) -> str:
+    """What an exit code says: -9 → "was killed by SIGKILL (…)", 3 → "ended with code 3"."""
+    if code >= 0:
+        return f"ended with code {code}"
+    name = signal.Signals(-code).name
+    hint = " (out of memory? the system's log tells)" if name == "SIGKILL" else ""
+    return f"was killed by {name}{hint}"

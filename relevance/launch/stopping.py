@@ -1,0 +1,44 @@
+"""SIGTERM as an exception, raised wherever the main thread is: what is under way ends in order and at once."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from relevance.errors import Stopped
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Within it the first SIGTERM raises Stopped; those that follow are not heard. Of the main thread only."""
+    heard = False
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal heard
+        if not heard:
+            heard = True
+            raise Stopped
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Within it neither Ctrl-C nor SIGTERM is heard: the one that was ends everything in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    both = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(one, signal.SIG_IGN) for one in both]
+    try:
+        yield
+    finally:
+        for one, handler in zip(both, before, strict=True):
+            signal.signal(one, handler)

@@ -1,0 +1,30 @@
+"""python -m relevance.launch.worker: jobs on stdin, one a line → outcomes on stdout; started by in_turn."""
+
+import os
+import sys
+
+from relevance.launch.orphan import die_with_parent
+from relevance.launch.stopping import stoppable
+
+
+def main() -> None:
+    """Attempt jobs until there are no more. All else that is printed goes to stderr."""
+    die_with_parent()
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    from relevance.attempt import attempt
+    from relevance.job import Outcome, thaw
+
+    for line in sys.stdin:
+        job = thaw(line)
+        try:
+            with stoppable():
+                outcome = attempt(job)
+        except KeyboardInterrupt:
+            answers.write(Outcome(f"{job.place}: KILLED by SIGTERM", "killed by SIGTERM").text() + "\n")
+            raise SystemExit(143) from None
+        answers.write(outcome.text() + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""What is to be done with each cell that was asked for, and why: cells, what MLflow and their folders know → steps.
+
+Step(cell, skip=False, why="goes on from step 40: was cut off")    Step(cell, skip=True, why="finished before")
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from relevance.cell import threads
+from relevance.identity import Cell
+from relevance.provenance import commit
+from relevance.tracking import Record, Store
+
+
+@dataclass(frozen=True)
+class Step:
+    """One cell, whether it is passed over, and the line that says why."""
+
+    cell: Cell
+    skip: bool
+    why: str
+
+
+def plan(cells: list[Cell], store: Store) -> list[Step]:
+    """A step for each cell, in their order. A cell that finished is done again only with rerun=true."""
+    runs = store.runs("tags.kind = 'cell'")
+    done = store.finished(cells, runs)
+    return [_step(cell, done.get(cell.fingerprint), runs) for cell in cells]
+
+
+def _step(cell: Cell, finished: Any, runs: list[Any]) -> Step:
+    if cell.refusal:
+        return Step(cell, True, f"refused: {cell.refusal}")
+    if cell.config.rerun:
+        return Step(cell, False, "from the start, as rerun=true asks")
+    if finished:
+        return Step(cell, True, f"finished before, not trained again{_since(cell, finished)}")
+    return Step(cell, False, _cut_off(cell) or _changed(cell, runs))
+
+
+def _cut_off(cell: Cell) -> str:
+    """What the folder of an earlier attempt says; "" where there is none."""
+    record = Record(cell.work)
+    if not record.exists():
+        return ""
+    status, kept = record.ended(), record.last("kept").get("step", 0)
+    if status == "FINISHED":
+        return "was cut off after its last line; only its folder is put in place"
+    before = {"FAILED": f"failed before ({record.tags().get('reason')})", "KILLED": "was stopped"}.get(status)
+    return f"{before or 'was cut off'}; {f'goes on from step {kept}' if kept else 'tried again from the start'}"
+
+
+def _changed(cell: Cell, runs: list[Any]) -> str:
+    """Why a cell without a run, or whose run cannot be used, is new."""
+    same = [run for run in runs if run.data.tags["fingerprint"] == cell.fingerprint]
+    if any(run.info.status == "FINISHED" for run in same):
+        return "finished before, but its files are gone; trained again"
+    if same:
+        return f"{same[0].info.status.lower()} before, of which nothing is left; trained again"
+    namesake = next((run.data for run in runs if run.info.run_name == cell.name), None)
+    if namesake is None:
+        return "new"
+    now = {"data digest": cell.data_digest[:16], "backbone digest": cell.backbone_digest[:16]}
+    then = {key: namesake.params.get(key.replace(" ", "_"), "") for key in now}
+    changed = [f"{key} changed ({then[key][:8]} then, {now[key][:8]} now)" for key in now if then[key] != now[key]]
+    return f"new: {', '.join(changed) or 'settings that are no part of its name changed'}"
+
+
+def _since(cell: Cell, run: Any) -> str:
+    """What differs from the time the finished cell ran and could matter, though it is no part of the question."""
+    config = cell.config
+    params = {"threads": str(threads(config)), "probes": str(config.probes), "consistency": str(config.consistency)}
+    now = {"code commit": commit()["git_commit"][:8], **params}
+    then = {"code commit": run.data.tags.get("git_commit", "")[:8]}
+    then |= {key: run.data.params.get(key, "") for key in params}
+    differing = [f"{key} {then[key] or 'unknown'} then, {now[key]} now" for key in now if now[key] != then[key]]
+    return f" ({'; '.join(differing)}; rerun=true trains it anew)" if differing else ""

@@ -1,0 +1,108 @@
+"""What a cell said of itself, kept beside its predictions before MLflow hears of it: record.jsonl, one event a line.
+
+["start", {"name": "ce-mh-joint-s0", "tags": {…}, "at": 1764…}]
+["log", {"metrics": {"train/loss": 1.09}, "step": 20, "at": 1764…}]
+["kept", {"step": 40}]                       a checkpoint; MLflow does not hear of it
+["end", {"status": "FINISHED", "at": 1764…}]
+
+record.sent says how much of it which store has: {"store": "9f2c…", "run_id": "5d41…", "sent": 1042}.
+"""
+
+import errno
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+NAME, SENT = "record.jsonl", "record.sent"
+Event = tuple[str, dict[str, Any]]
+
+
+class Record:
+    """The events of one run, in order; appended to by one process at a time (whoever holds the cell's lock)."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    @property
+    def path(self) -> Path:
+        return self.folder / NAME
+
+    def exists(self) -> bool:
+        return bool(self.events())
+
+    def append(self, name: str, /, **said: Any) -> None:
+        """One more event, whole and on disk when this returns; OSError where there is no room for it."""
+        line = (json.dumps([name, said], separators=(",", ":")) + "\n").encode()
+        file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            before = os.fstat(file).st_size
+            if os.write(file, line) < len(line):  # one call, which no signal can cut in two
+                os.ftruncate(file, before)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+            if name != "log":  # a curve may lose its last points to a power cut, a status may not
+                os.fsync(file)
+        finally:
+            os.close(file)
+
+    def mend(self) -> None:
+        """Cut off what a process that died left of a last line."""
+        text = self.path.read_bytes()
+        os.truncate(self.path, text.rfind(b"\n") + 1)
+
+    def events(self, since: int = 0) -> list[tuple[Event, int]]:
+        """The whole events from byte `since` on, each with the byte after it."""
+        if not self.path.is_file():
+            return []
+        with self.path.open("rb") as file:
+            file.seek(since)
+            found = []
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                since += len(line)
+                found.append((tuple(json.loads(line)), since))
+        return found
+
+    def last(self, name: str) -> dict[str, Any]:
+        """What the newest event of that name said; {} where there is none."""
+        return next((said for (kind, said), _ in reversed(self.events()) if kind == name), {})
+
+    def tags(self) -> dict[str, str]:
+        """The tags the run has by now."""
+        found: dict[str, str] = {}
+        for (kind, said), _ in self.events():
+            found |= said.get("tags", {}) if kind in ("start", "tags", "reopen") else {}
+        return found
+
+    def since_kept(self, step: int) -> Counter[tuple[str, int]]:
+        """How often each metric of each step was logged after the checkpoint of `step` (0: since the beginning)."""
+        found: Counter[tuple[str, int]] = Counter()
+        for (kind, said), _ in self.events():
+            if kind == "kept" and said["step"] == step:
+                found.clear()
+            if kind == "log":
+                found.update((key, said["step"]) for key in said["metrics"])
+        return found
+
+    def ended(self) -> str:
+        """The status the cell ended with, "" while it has not."""
+        names = [kind for (kind, _), _ in self.events() if kind in ("start", "reopen", "end")]
+        return self.last("end")["status"] if names and names[-1] == "end" else ""
+
+    def sent(self, store: str) -> tuple[str, int]:
+        """The run in that store, and the bytes it has of the record: ("", 0) where it knows nothing."""
+        try:
+            known = json.loads((self.folder / SENT).read_text())
+        except (OSError, ValueError):  # never sent, or torn: sending again changes nothing
+            return "", 0
+        return (known["run_id"], known["sent"]) if known["store"] == store else ("", 0)
+
+    def mark(self, store: str, run_id: str, sent: int) -> None:
+        """Note that a store has the record up to that byte."""
+        (self.folder / SENT).write_text(json.dumps({"store": store, "run_id": run_id, "sent": sent}))
+
+    def pending(self, store: str) -> bool:
+        """Whether that store lacks some of it."""
+        return self.path.is_file() and self.sent(store)[1] < self.path.stat().st_size

@@ -1,0 +1,182 @@
+"""The project's MLflow store: what is asked of it about sweeps and cells, and what begins in it."""
+
+import hashlib
+import json
+import logging
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from relevance import secrets
+from relevance.commands import say
+from relevance.config import Save
+from relevance.errors import UserError, first_line
+from relevance.identity import Cell
+from relevance.tracking.process import gone, held_by
+from relevance.tracking.run import Run
+
+LIMIT = 50_000  # runs a search returns at most
+CELLS = "cells.json"
+TEST = "test.parquet"  # a cell without it is not finished, whatever its run says
+EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # the UI then opens its page of training runs
+SOURCE = {"mlflow.source.name": "relevance.run", "mlflow.source.type": "LOCAL"}
+SETTINGS = {
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # seven, with pauses, take minutes; what is not said now is said later
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
+
+
+@dataclass(frozen=True)
+class Store:
+    """The project's MLflow store: one experiment of sweeps and cells."""
+
+    uri: str
+    experiment: str
+    outputs: Path
+
+    @cached_property
+    def client(self):
+        """A client whose schema and experiment exist; made under a lock, since two makers break a fresh SQLite."""
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        for name, value in SETTINGS.items():
+            os.environ.setdefault(name, value)
+        for name in ("mlflow.store.db.utils", "mlflow.store.tracking.sqlalchemy_store", "mlflow.utils.rest_utils"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # tables they make, errors that are raised besides
+        with FileLock(self._lock()):
+            try:
+                client = MlflowClient(self.uri)
+                known = client.get_experiment_by_name(self.experiment)
+                if known is None:
+                    client.create_experiment(self.experiment, artifact_location=self._location(), tags=EXPERIMENT)
+            except (MlflowException, SQLAlchemyError) as error:
+                said = secrets.shown(first_line(error))
+                raise UserError(f"tracking_uri={self.shown}: {said}; give sqlite:///FILE or a server's URI") from error
+        self._check(known)
+        return client
+
+    def _check(self, known: Any) -> None:
+        if known and known.lifecycle_stage != "active":
+            raise UserError(f"experiment={self.experiment}: is deleted; restore it in MLflow or name another")
+        if known and self._location() not in (None, known.artifact_location):
+            say(f"{self.shown} keeps the files of its runs in {known.artifact_location}: was this folder moved?")
+
+    @property
+    def shown(self) -> str:
+        """The URI as it may be read by others."""
+        return secrets.shown(self.uri)
+
+    @property
+    def key(self) -> str:
+        """Which store, in a few letters, and no password."""
+        return hashlib.sha256(f"{self.uri} {self.experiment}".encode()).hexdigest()[:16]
+
+    def _lock(self) -> Path:
+        """Beside the database, whatever folder a command works in; of a server, in the folder of outputs."""
+        file = self.uri.removeprefix("sqlite:///").partition("?")[0]
+        lock = Path(f"{file}.lock") if file != self.uri else self.outputs / "store.lock"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        return lock
+
+    def _location(self) -> str | None:
+        """Where the files of new runs go; a server decides by itself."""
+        return (self.outputs / "artifacts").resolve().as_uri() if self.uri.startswith("sqlite") else None
+
+    @cached_property
+    def experiment_id(self) -> str:
+        return self.client.get_experiment_by_name(self.experiment).experiment_id
+
+    def runs(self, wanted: str) -> list:
+        """Runs that match an MLflow filter, newest first."""
+        order = ["attributes.start_time DESC"]
+        return list(self.client.search_runs([self.experiment_id], wanted, max_results=LIMIT, order_by=order))
+
+    def text(self, run: Any, name: str) -> str:
+        """A text that was logged with a run; raises OSError where it is not there any more."""
+        from mlflow.artifacts import load_text
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return load_text(f"{run.info.artifact_uri}/{name}")
+        except MlflowException as error:
+            raise FileNotFoundError(f"{run.info.artifact_uri}/{name}") from error
+
+    def knows(self, run_id: str) -> bool:
+        """Whether the run is there and not deleted."""
+        from mlflow.exceptions import MlflowException
+        from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+
+        try:
+            return bool(run_id) and self.client.get_run(run_id).info.lifecycle_stage == "active"
+        except MlflowException as error:
+            if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+                raise
+            return False
+
+    def start(self, name: str, tags: dict[str, str], at: int | None = None) -> Run:
+        """A new run, begun `at` (milliseconds; null: now)."""
+        run = self.client.create_run(self.experiment_id, at, {**tags, **SOURCE}, run_name=name)
+        return Run(self, run.info.run_id)
+
+    def sweep(self, name: str, fingerprint: str, cells: list[Cell], command: str) -> Run:
+        """The sweep's parent run, opened again if the same list of cells was asked for under that name before."""
+        namesakes = [run for run in self.runs("tags.kind = 'sweep'") if run.info.run_name == name]
+        found = [run for run in namesakes if run.data.tags["fingerprint"] == fingerprint]
+        if len(namesakes) > len(found):
+            say(f"name={name}: an earlier sweep of other cells has it too; a report shows the one asked for last")
+        if found:
+            run = Run(self, found[0].info.run_id)
+        else:
+            run = self.start(name, {"kind": "sweep", "fingerprint": fingerprint})
+        run.reopen({"command": command, **held_by()})
+        run.text(json.dumps([_listed(cell) for cell in cells], indent=1), CELLS)
+        return run
+
+    def finished(self, cells: list[Cell], runs: list[Any] | None = None) -> dict[str, Any]:
+        """By fingerprint, the newest FINISHED run of each cell that has one and whose files are still there.
+
+        `runs` are those of all cells, newest first, where they were asked for already.
+        """
+        newest: dict[str, Any] = {}
+        for run in self.runs("tags.kind = 'cell'") if runs is None else runs:
+            if run.info.status == "FINISHED":
+                newest.setdefault(run.data.tags["fingerprint"], run)
+        whole = {cell.fingerprint for cell in cells if _whole(cell)}
+        return {fingerprint: run for fingerprint, run in newest.items() if fingerprint in whole}
+
+    def bury(self) -> list[str]:
+        """Mark runs of this host whose process is gone as KILLED; returns their names."""
+        dead = [run for run in self.runs("attributes.status = 'RUNNING'") if gone(run.data.tags)]
+        for run in dead:
+            self.client.set_terminated(run.info.run_id, "KILLED")
+        return [run.info.run_name for run in dead]
+
+
+def _whole(cell: Cell) -> bool:
+    """Whether the cell's folder holds all it was asked to leave."""
+    asked = ["validation.parquet", TEST, *(["model/config.yaml"] if cell.config.save is Save.all else [])]
+    return all((cell.folder / name).is_file() for name in asked)
+
+
+def _listed(cell: Cell) -> dict[str, Any]:
+    c = cell.config
+    refused = {"status": "REFUSED", "reason": cell.refusal} if cell.refusal else {}
+    return {
+        "cell": cell.name,
+        "model": c.model.name,
+        "routing": c.routing.name,
+        "task_mix": c.task_mix.name,
+        "variant": cell.variant,
+        "seed": c.seed,
+        "fingerprint": cell.fingerprint,
+        "data_digest": cell.data_digest,
+        **refused,
+    }
