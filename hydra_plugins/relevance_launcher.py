@@ -1,7 +1,8 @@
-"""Hydra's door to a sweep: all composed cells at once, so that their list exists before the first one trains."""
+"""Hydra's doors to a sweep: all composed cells at once, so that their list exists before the first one trains."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
@@ -9,17 +10,54 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+try:
+    from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
+except ImportError:  # an extra; to ask for it without it ends in a message that says so
+
+    @dataclass
+    class SlurmQueueConf:
+        submitit_folder: str = ""
+        max_num_timeout: int = 0
+
 
 @dataclass
 class InTurnConfig:
     _target_: str = "hydra_plugins.relevance_launcher.InTurn"
 
 
-ConfigStore.instance().store(group="hydra/launcher", name="in_turn", node=InTurnConfig, provider="relevance")
+@dataclass
+class RayConfig:
+    """Settings of relevance.launch.on_ray.RayOptions."""
+
+    _target_: str = "hydra_plugins.relevance_launcher.Ray"
+    address: str | None = None
+    gpus_per_cell: float | None = None
+    cpus_per_cell: float | None = None
+    retries: int = 2
+    dashboard: bool = False
+
+
+@dataclass
+class SlurmConfig(SlurmQueueConf):
+    """Settings of hydra-submitit-launcher, with what suits cells that go on from a checkpoint."""
+
+    _target_: str = "hydra_plugins.relevance_launcher.Slurm"
+    cluster: str = "slurm"  # local: the same on this machine, to try it
+    submitit_folder: str = "${outputs}/slurm/%j"
+    timeout_min: int = 24 * 60
+    max_num_timeout: int = 20  # a task out of time is queued again so often
+    name: str = "relevance"
+
+
+for _name, _node in (("in_turn", InTurnConfig), ("ray", RayConfig), ("slurm", SlurmConfig)):
+    ConfigStore.instance().store(group="hydra/launcher", name=_name, node=_node, provider="relevance")
 
 
 class InTurn(Launcher):
-    """One cell after another, in this process."""
+    """One cell after another, each apart from this process."""
+
+    def __init__(self, **settings: Any):
+        self.settings = settings
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config, self.loader = config, hydra_context.config_loader
@@ -28,5 +66,27 @@ class InTurn(Launcher):
         from relevance.compose import launch
 
         cells = [self.loader.load_sweep_config(self.config, list(words)) for words in job_overrides]
-        launch([(cell, cell.hydra.runtime.choices) for cell in cells])
+        launch([(cell, cell.hydra.runtime.choices) for cell in cells], self.way())
         return [JobReturn() for _ in job_overrides]
+
+    def way(self) -> Callable | None:
+        """What makes the relevance.launch.Launch; null: the config says."""
+        return None
+
+
+class Ray(InTurn):
+    """Cells as Ray tasks."""
+
+    def way(self) -> Callable:
+        from relevance.launch.on_ray import OnRay, RayOptions
+
+        return lambda: OnRay(RayOptions(**self.settings))
+
+
+class Slurm(InTurn):
+    """Cells as an array of Slurm jobs."""
+
+    def way(self) -> Callable:
+        from relevance.launch.on_slurm import OnSlurm
+
+        return lambda: OnSlurm(self.settings)

@@ -12,10 +12,11 @@ from filelock import FileLock, Timeout
 
 from relevance.cell import settings, settle, train_cell
 from relevance.commands import say
-from relevance.errors import Stopped, UserError, first_line
+from relevance.errors import UserError, first_line
 from relevance.estimate import spoken
 from relevance.identity import Cell
 from relevance.job import Job, Outcome
+from relevance.launch.stopping import ASKED
 from relevance.provenance import commit, versions
 from relevance.tracking import CellRun, Store
 
@@ -127,8 +128,8 @@ def _failed(job: Job, run: CellRun, error: BaseException) -> Outcome:
 
 
 def _interrupted(error: BaseException) -> bool:
-    """SIGTERM, or Ctrl-C, which Lightning turns into SystemExit."""
-    return isinstance(error, KeyboardInterrupt | Stopped) or isinstance(error.__context__, KeyboardInterrupt)
+    """SIGTERM, a queue that wants its machine back, or Ctrl-C, which Lightning turns into SystemExit."""
+    return ASKED.is_set() or isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
 
 
 def _tags(cell: Cell) -> dict[str, str]:

@@ -45,6 +45,11 @@ class Outcome:
     def text(self) -> str:
         return json.dumps(asdict(self))
 
+    @staticmethod
+    def of(text: str) -> "Outcome":
+        """What `text` said."""
+        return Outcome(**json.loads(text))
+
 
 def thaw(text: str) -> Job:
     """The job of a `text`; environment variables are those of the reading process."""

@@ -1,7 +1,6 @@
 """Cells one after another in a worker process that stays warm; a new one takes the place of one that dies."""
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -54,7 +53,7 @@ class InTurn:
             self.worker.stdin.flush()
         answer = self.worker.stdout.readline()
         if answer.endswith("\n"):
-            return Outcome(**json.loads(answer))
+            return Outcome.of(answer)
         reason = f"its process {death(self.worker.wait())}"
         return Outcome(f"{job.place}: FAILED: {reason}", reason, died=True)
 

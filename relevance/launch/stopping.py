@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from relevance.errors import Stopped
 
+ASKED = threading.Event()  # this process is to end: whatever exception that takes, the cell has not failed
+
 
 @contextmanager
 def stoppable() -> Iterator[None]:
@@ -17,6 +19,7 @@ def stoppable() -> Iterator[None]:
         nonlocal heard
         if not heard:
             heard = True
+            ASKED.set()
             raise Stopped
 
     if threading.current_thread() is not threading.main_thread():

@@ -1,0 +1,140 @@
+"""Cells as Ray tasks: one for each GPU, or for each share of the cores, on this machine or on a cluster.
+
+Workers stay warm, so that imports are paid once. A task whose worker dies is tried again by Ray and goes on from its
+checkpoint; an error of the cell's own is its outcome. The folder of outputs is one that all machines share.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from relevance.errors import UserError, first_line
+from relevance.job import Job, Outcome, thaw
+from relevance.launch.stopping import stoppable, unheard
+
+GRACE = 4.0  # seconds that cells which are asked to stop may take for it
+SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_COLOR_PREFIX": "0",
+    "RAY_DEDUP_LOGS": "0",  # lines of different cells are alike, and each counts
+    "RAY_task_oom_retries": "1",  # Ray's own is without end
+    # a warm worker sees all GPUs and is told which is its own: CUDA fixes what a process sees when it first looks
+    "RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+
+
+@dataclass(frozen=True)
+class RayOptions:
+    """What one cell takes, and which cluster gives it."""
+
+    address: str | None = None  # of a cluster, "auto" for the one this machine belongs to; null: this machine alone
+    gpus_per_cell: float | None = None  # 0.5: two cells share one; null: 1 where there are any
+    cpus_per_cell: float | None = None  # null: an equal share of the cores for each GPU; 1 where there are none
+    retries: int = 2  # of a cell whose worker dies
+    dashboard: bool = False
+
+
+class OnRay:
+    """Starts or joins a cluster; jobs → outcomes; `close` it."""
+
+    def __init__(self, options: RayOptions, run: object = None):
+        self.options, self.run, self.waiting = options, run or work, {}
+        for name, value in SETTINGS.items():
+            os.environ.setdefault(name, value)
+        try:
+            import ray
+        except ImportError as error:
+            raise UserError("hydra/launcher=ray: ray is not installed; pip install 'relevance[ray]'") from error
+        self.ray = ray
+        near = {} if options.address else {"include_dashboard": options.dashboard}
+        variables = {"env_vars": dict(SETTINGS)} if options.address else {}
+        try:
+            ray.init(options.address, logging_level="error", runtime_env=variables, **near)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise UserError(
+                f"hydra.launcher.address={options.address}: no Ray there ({first_line(error)}); start one with "
+                "ray start --head, or leave the address out"
+            ) from error
+
+    def __call__(self, jobs: list[Job]) -> Iterator[tuple[Job, Outcome]]:
+        """Submit every job; each outcome as it comes."""
+        gpus, cpus = self._shares()
+        task = self.ray.remote(max_retries=self.options.retries, retry_exceptions=False, max_calls=0)(self.run)
+        for job in jobs:
+            several = _devices(job)
+            job = replace(job, cell=_threaded(job.cell, max(1, int(cpus))))
+            each = task.options(num_gpus=gpus * several, num_cpus=cpus * several)
+            self.waiting[each.remote(job.text())] = job
+        while self.waiting:
+            done, _ = self.ray.wait(list(self.waiting), num_returns=1)
+            job = self.waiting.pop(done[0])
+            yield job, self._outcome(done[0], job)
+
+    def close(self) -> None:
+        """Ask the cells under way to stop, give them the grace, end what was started here."""
+        with unheard():
+            for task in self.waiting:
+                self.ray.cancel(task, force=False)
+            if self.waiting:
+                self.ray.wait(list(self.waiting), num_returns=len(self.waiting), timeout=GRACE)
+            self.ray.shutdown()
+
+    def _shares(self) -> tuple[float, float]:
+        """GPUs and cores of a cell; UserError where the cluster has too few for a single one."""
+        has = self.ray.cluster_resources()
+        gpus = self.options.gpus_per_cell
+        gpus = float(has.get("GPU", 0) > 0) if gpus is None else gpus
+        share = has["CPU"] * gpus / has["GPU"] if gpus and has.get("GPU") else 1.0
+        cpus = max(1.0, share // 1) if self.options.cpus_per_cell is None else self.options.cpus_per_cell
+        if gpus > has.get("GPU", 0) or cpus > has["CPU"]:
+            raise UserError(
+                f"hydra.launcher.gpus_per_cell={gpus} cpus_per_cell={cpus}: there are {has.get('GPU', 0):g} GPUs and "
+                f"{has['CPU']:g} cores in all; no cell would ever start, ask for less"
+            )
+        return gpus, cpus
+
+    def _outcome(self, task: object, job: Job) -> Outcome:
+        from ray.exceptions import RayError, RayTaskError
+
+        try:
+            return Outcome.of(self.ray.get(task))
+        except RayTaskError as error:
+            reason, died = f"{type(error.cause).__name__}: {first_line(error.cause)}", False
+        except RayError as error:  # its worker or its machine, more often than it was to be tried again
+            reason, died = f"its process died {self.options.retries + 1} times ({first_line(error)})", True
+        return Outcome(f"{job.place}: FAILED: {reason}", reason, died)
+
+
+def work(text: str) -> str:
+    """In a Ray worker: attempt the job on the GPUs that are its own."""
+    import ray
+
+    from relevance.attempt import attempt
+
+    job = thaw(text)
+    ids = ray.get_runtime_context().get_accelerator_ids().get("GPU", [])
+    try:
+        with stoppable():
+            return attempt(_placed(job, ids)).text()
+    except KeyboardInterrupt:
+        return Outcome(f"{job.place}: KILLED", "killed").text()
+
+
+def _threaded(cell, threads: int):
+    return replace(cell, config=replace(cell.config, threads=cell.config.threads or threads))
+
+
+def _devices(job: Job) -> int:
+    devices = job.cell.config.trainer.devices
+    return len(devices) if isinstance(devices, list) else max(1, int(devices)) if str(devices).isdigit() else 1
+
+
+def _placed(job: Job, ids: list[str]) -> Job:
+    """The job on those GPUs, counted among the ones this process sees."""
+    if not ids:
+        return job
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    places = [seen.split(",").index(one) if seen else int(one) for one in ids]
+    trainer = replace(job.cell.config.trainer, devices=places)
+    return replace(job, cell=replace(job.cell, config=replace(job.cell.config, trainer=trainer)))
