@@ -20,16 +20,16 @@ def sweep_record(uri: str, experiment: str, outputs: Path, names: list[str], nam
 
     `name` is what the whole is called, null: the names joined. Raises UserError for a sweep that is not there.
     """
-    store = _store(uri, experiment, outputs)
-    parents = _parents(store, names)
-    best = _newest(store.runs("tags.kind = 'cell'"))
-    listed = {entry["fingerprint"]: entry for parent in parents for entry in _listed(store, parent)}
-    cells = tuple(_record(entry, best.get(fingerprint), outputs) for fingerprint, entry in listed.items())
+    store = store_at(uri, experiment, outputs)
+    parents = parents_named(store, names)
+    best = newest_finished(store.runs("tags.kind = 'cell'"))
+    listed = {cell_key(entry): entry for parent in parents for entry in asked_cells(store, parent)}
+    cells = tuple(cell_record(entry, best.get(key), outputs) for key, entry in listed.items())
     runs = tuple(_run(parent) for parent in parents)
     return SweepRecord(name or "+".join(run.name for run in runs), outputs, cells, runs)
 
 
-def _parents(store: Store, names: list[str]) -> list:
+def parents_named(store: Store, names: list[str]) -> list:
     """The newest parent run of each name, or of all."""
     sweeps = store.runs("tags.kind = 'sweep'")
     known = ", ".join(dict.fromkeys(run.info.run_name for run in sweeps)) or "none"
@@ -51,14 +51,14 @@ def _run(parent: Any) -> SweepRun:
 
 def keep(uri: str, experiment: str, outputs: Path, sweep: SweepRecord, folder: Path) -> None:
     """Leave the files of a report with the parent runs of its sweeps."""
-    store = _store(uri, experiment, outputs)
+    store = store_at(uri, experiment, outputs)
     for run in sweep.runs:
         Run(store, run.run_id).folder(folder, "report")
 
 
 def folder_of(uri: str, experiment: str, outputs: Path, run_id: str) -> Path:
     """The folder of the cell that a run trained; UserError for a run that is not there, or a sweep's."""
-    store = _store(uri, experiment, outputs)
+    store = store_at(uri, experiment, outputs)
     found = store.runs(f"attributes.run_id = '{run_id}'") if run_id.isalnum() else []
     if not found:
         cells = [f"{run.info.run_id} ({run.info.run_name})" for run in store.runs("tags.kind = 'cell'")[:NAMED]]
@@ -69,7 +69,7 @@ def folder_of(uri: str, experiment: str, outputs: Path, run_id: str) -> Path:
     tags, name = found[0].data.tags, found[0].info.run_name
     if tags.get("kind") != "cell":
         raise UserError(f"{run_id}: is the run of {name}, a sweep and not a cell; give the run id of one of its cells")
-    best = _newest(store.runs("tags.kind = 'cell'"))[tags["fingerprint"]].info.run_id
+    best = newest_finished(store.runs("tags.kind = 'cell'"))[tags["fingerprint"]].info.run_id
     if best != run_id:
         raise UserError(
             f"{run_id}: {found[0].info.status}, and what its cell {name} keeps is of its run {best}; give that one, or "
@@ -78,14 +78,14 @@ def folder_of(uri: str, experiment: str, outputs: Path, run_id: str) -> Path:
     return cell_folder(outputs, tags["fingerprint"])
 
 
-def _store(uri: str, experiment: str, outputs: Path) -> Store:
+def store_at(uri: str, experiment: str, outputs: Path) -> Store:
     database = uri.removeprefix("sqlite:///")
     if database != uri and not Path(database).is_file():
         raise UserError(f"tracking_uri={uri}: no such file; train a sweep first, or give tracking_uri=URI of its store")
     return Store(uri, experiment, outputs)
 
 
-def _newest(runs: list) -> dict[str, Any]:
+def newest_finished(runs: list) -> dict[str, Any]:
     """For each fingerprint its newest FINISHED run, else its newest run."""
     best: dict[str, Any] = {}
     for run in sorted(runs, key=lambda run: run.info.status != "FINISHED"):  # stable: newest first in each half
@@ -93,26 +93,33 @@ def _newest(runs: list) -> dict[str, Any]:
     return best
 
 
-def _record(listed: dict[str, Any], run: Any, outputs: Path) -> CellRecord:
+def cell_key(listed: dict[str, Any]) -> str:
+    """What tells the cells of a list apart; one that cannot be may have no fingerprint."""
+    return listed["fingerprint"] or listed["cell"]
+
+
+def cell_record(listed: dict[str, Any], run: Any, outputs: Path) -> CellRecord:
     tags = run.data.tags if run else {}
     folder = cell_folder(outputs, listed["fingerprint"])
     gone = run is not None and run.info.status == "FINISHED" and not (folder / TEST).is_file()
+    found = {
+        "status": "MISSING" if run is None or gone else run.info.status,
+        "reason": "its predictions are gone; the same sweep trains it again" if gone else tags.get("reason", ""),
+    }
     return CellRecord(
-        **listed,
+        **{**found, **listed},  # a refused cell is listed with its status and reason
         family=run.data.params.get("family", "") if run else "",
-        status="MISSING" if run is None or gone else run.info.status,
         run_id=run.info.run_id if run else "",
         experiment=run.info.experiment_id if run else "",
         git_sha=tags.get("git_commit", ""),
         dirty=tags.get("git_dirty") == "true",
-        reason="its predictions are gone; the same sweep trains it again" if gone else tags.get("reason", ""),
         folder=folder,
         metrics=dict(run.data.metrics) if run else {},
         versions=json.loads(tags.get("versions", "{}")),
     )
 
 
-def _listed(store: Store, run: Any) -> list[dict[str, Any]]:
+def asked_cells(store: Store, run: Any) -> list[dict[str, Any]]:
     try:
         return json.loads(store.text(run, CELLS))
     except OSError as error:

@@ -20,12 +20,12 @@ class CellRecord:
     family: str  # of the model, ce or llm; "" where its run does not say
     fingerprint: str
     data_digest: str
-    status: str  # FINISHED | FAILED | KILLED | RUNNING | MISSING
+    status: str  # FINISHED | FAILED | KILLED | RUNNING | MISSING | REFUSED
     run_id: str  # "" when missing
     experiment: str  # MLflow's id of the run's experiment
     git_sha: str
     dirty: bool
-    reason: str  # first line of the failure, "" otherwise
+    reason: str  # first line of the failure, why it was refused, "" otherwise
     folder: Path  # <outputs>/cells/<fingerprint[:16]>: validation.parquet, test.parquet, config.yaml
     metrics: dict[str, float]  # test/accuracy, seconds, params/trainable, train/rows_per_second, ...
     versions: dict[str, str]  # package versions the cell logged
@@ -49,3 +49,32 @@ class SweepRecord:
     outputs: Path  # rows lie at <outputs>/data/<data_digest[:16]>/rows.parquet
     cells: tuple[CellRecord, ...]
     runs: tuple[SweepRun, ...]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run as it stands: who holds it open and how far it is, or how it ended."""
+
+    name: str
+    status: str  # FINISHED | FAILED | KILLED | RUNNING
+    tags: dict[str, str]  # host, pid, process_start, touched, pulse, reason, ...
+    started: float  # unix seconds
+    ended: float | None
+
+
+@dataclass(frozen=True)
+class CellStanding:
+    """A cell, its newest run and the sweeps that ask for it."""
+
+    cell: CellRecord
+    newest: RunRecord | None  # where the record tells of the newest FINISHED one
+    sweeps: tuple[RunRecord, ...]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where one sweep stands, or several looked at as one."""
+
+    name: str
+    cells: tuple[CellStanding, ...]
+    sweeps: tuple[RunRecord, ...]

@@ -1,0 +1,62 @@
+"""Show where a sweep stands: its cells, which of them run and where, how far they are, and why some did not finish.
+
+python -m relevance.status [sweep=NAME] [watch=false]
+
+At a terminal the table is live while something runs, and ends by itself; Ctrl-C (code 130) ends the looking, not the
+sweep. Into a pipe goes one plain table, a line a cell. Reads MLflow only.
+
+waiting    not tried yet, or to be tried again
+running    host, process, epoch, rows a second, time left, as it last said
+finished   with its macro accuracy on test
+failed     with the first line of the reason
+killed     ended by Ctrl-C or a signal, or found dead by a later command
+dead       its process is gone (on another host: silent for ten minutes), the same command goes on with it
+missing    finished, and its predictions are gone
+refused    cannot be trained, with the reason
+
+sweep      null: the one asked for last; a list is read as one
+watch      null: live where that makes sense; true: until no cell waits or runs, into a pipe too; false: one look
+seconds    between two looks
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from relevance.commands import describe, listed, main, parse
+from relevance.errors import UserError
+
+SECONDS = (0.1, 3600.0)
+
+
+@dataclass
+class Options:
+    """Which sweep, for how long, and where to look."""
+
+    sweep: Any = None
+    watch: bool | None = None
+    seconds: float = 2.0
+    tracking_uri: str = "sqlite:///mlflow.db"
+    experiment: str = "relevance"
+    outputs: str = "outputs"
+
+
+def status() -> None:
+    words = sys.argv[1:]
+    if {"-h", "--help"} & set(words):
+        print(describe(__doc__.strip(), Options))
+        return
+    options = parse(Options, words)
+    if not SECONDS[0] <= options.seconds <= SECONDS[1]:
+        raise UserError(f"seconds={options.seconds}: give a number from {SECONDS[0]} to {SECONDS[1]:.0f}")
+    names = listed("sweep", options.sweep)
+    from relevance.status.looks import Looks
+    from relevance.status.show import show
+
+    looks = Looks(options.tracking_uri, options.experiment, Path(options.outputs), names)
+    show(looks.look, options.watch, options.seconds)
+
+
+if __name__ == "__main__":
+    main(status)
