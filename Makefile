@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help grid report ui test lint bench-report backbones backbone-table real-sizes clean
+.PHONY: help grid status report ui test lint bench-report backbones backbone-table real-sizes clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ $(READY): constraints.txt pyproject.toml
 grid: $(READY)  ## train the six cells (model x routing), then report
 	$(BIN)/python -m relevance.run -m routing=prefix,mh,mhp model=llm,ce
 	$(BIN)/python -m relevance.report
+
+status: $(READY)  ## where the newest sweep stands
+	$(BIN)/python -m relevance.status
 
 report: $(READY)  ## the newest sweep as a page, tables and figures: multirun_reports/<sweep>/
 	$(BIN)/python -m relevance.report

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HEAVY = ("torch", "transformers", "lightning", "mlflow", "pandas", "sklearn")
+HEAVY = ("torch", "transformers", "lightning", "mlflow", "pandas", "sklearn", "rich")
 
 
 def command(*words: str) -> subprocess.CompletedProcess:
@@ -21,6 +21,7 @@ def command(*words: str) -> subprocess.CompletedProcess:
         ("relevance.run", "--help"),
         ("relevance.run", "--cfg", "job"),
         ("relevance.report", "--help"),
+        ("relevance.status", "--help"),
         ("relevance.data", "--help"),
         ("relevance.pretrain", "--help"),
         ("relevance.predict", "--help"),

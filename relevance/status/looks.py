@@ -53,6 +53,7 @@ class Looks:
             if ran <= set(seen):
                 self._looked = now
                 return
+        self._lists.clear()
         self._runs = {run.info.run_id: run for run in self._store.runs("tags.kind = 'cell'")}
         self._looked, took = now, time.time() - now
         self._whole_from = now + max(WHOLE, 20 * took)

@@ -74,8 +74,11 @@ def _running(name: str, run: RunRecord, now: float) -> Row | None:
     found = life(run.tags, now)
     if found is Life.dead:
         return None
-    said, sign = pulse(run.tags), last_sign(run.tags) or run.started
+    began = taken_up(run.tags) or run.started
+    said, sign = pulse(run.tags), last_sign(run.tags) or began
     quiet = found is Life.unknown or (said is not None and now - sign > QUIET)
+    if said and said.at < began:  # of an earlier attempt
+        said = None
     left = max(0.0, said.seconds_left - max(0.0, now - said.at)) if said and said.seconds_left is not None else None
     return Row(
         name,
@@ -86,19 +89,18 @@ def _running(name: str, run: RunRecord, now: float) -> Row | None:
         rate=said.rows_per_second if said else None,
         left=left,
         note=f"no sign since {_moment(sign)}" if quiet else "",
-        seconds=max(0.0, now - run.started),
+        seconds=max(0.0, now - began),
     )
 
 
 def _ended(one: CellStanding, run: RunRecord, now: float) -> Row:
-    """A cell that was tried and is not finished; it waits where its sweep, asked again, has not come to it yet."""
-    state, sign = ENDS[run.status], last_sign(run.tags) or run.started
+    """A cell that was tried and is not finished; it waits where its sweep was asked again since that attempt began."""
+    state, began = ENDS[run.status], taken_up(run.tags) or run.started
     reason = {
         State.missing: one.cell.reason,
-        State.dead: f"process {run.tags.get('pid', '?')} is gone, last sign {_moment(sign)}",
+        State.dead: f"process {run.tags.get('pid', '?')} is gone, last sign {_moment(last_sign(run.tags) or began)}",
     }.get(state, run.tags.get("reason", ""))
-    last = sign if state is State.dead else run.ended or sign
-    if any(driven(sweep, now) and taken_up(sweep.tags) > last for sweep in one.sweeps):
+    if any(driven(sweep, now) and taken_up(sweep.tags) > began for sweep in one.sweeps):
         before = "" if state is State.missing else f"{state.value} before: "
         return Row(one.cell.cell, State.waiting, note=(before + reason).removesuffix(": "))
     return Row(one.cell.cell, state, host=run.tags.get("host", ""), note=reason)

@@ -56,7 +56,7 @@ def time_left(rows: list[Row]) -> tuple[float, str] | None:
         return None
     shared = (sum(lefts) + (mean or 0.0) * waiting) / max(1, len(running))
     told = not waiting and all(row.left is not None for row in running)
-    return max([shared, *lefts]), "by its own word" if told else f"from {_cells(len(known), 'finished ')}"
+    return max([shared, *lefts]), "as last told" if told else f"from {_cells(len(known), 'finished ')}"
 
 
 def _left(row: Row, mean: float | None) -> float | None:

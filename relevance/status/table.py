@@ -24,6 +24,8 @@ STYLES = {
     State.refused: "magenta",
 }
 WORDS = 40  # columns that notes want in the table; where there are fewer they stand below it
+NARROW = 60  # columns of a terminal that has no room for more than these:
+ALWAYS = frozenset(["cell", "state", "left"])
 LINES = 5  # of a terminal that one note takes at most
 FOLDED = frozenset(["cell", "host", "note"])
 NUMBERS = frozenset(["pid", "epoch", "rows/s", "left", "macro"])
@@ -64,10 +66,10 @@ def plain(said: str) -> str:
 
 
 def _page(shown: list[Row], hidden: list[Row], told: tuple[str, str], console: Console) -> RenderableType:
-    table, below = _table(shown), []
+    table, below = _table(shown, console.width), []
     notes = [_cut(plain(row.note), LINES * console.width) for row in shown]
     if any(notes) and console.width - Measurement.get(console, console.options, table).maximum >= WORDS:
-        table = _table(shown, notes)
+        table = _table(shown, console.width, notes)
     elif any(notes):
         noted = [(row, note) for row, note in zip(shown, notes, strict=True) if note]
         below = [Text(f"{plain(row.cell)}: {note}", STYLES[row.state]) for row, note in noted]
@@ -77,8 +79,8 @@ def _page(shown: list[Row], hidden: list[Row], told: tuple[str, str], console: C
     return Group(title, table, *more, *below, last)
 
 
-def _table(rows: list[Row], notes: Sequence[str] = ()) -> Table:
-    """Without the columns that would be empty."""
+def _table(rows: list[Row], width: int, notes: Sequence[str] = ()) -> Table:
+    """Without the columns that would be empty; long hosts are folded before names of cells are."""
     columns = {
         "cell": [plain(row.cell) for row in rows],
         "state": [row.state.value for row in rows],
@@ -90,12 +92,12 @@ def _table(rows: list[Row], notes: Sequence[str] = ()) -> Table:
         "macro": ["" if row.macro is None else f"{row.macro:.1%}" for row in rows],
         "note": list(notes),
     }
-    columns = {name: column for name, column in columns.items() if any(column)}
+    shown = [name for name in columns if any(columns[name]) and (width >= NARROW or name in ALWAYS)]
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for name in columns:
-        justify = "right" if name in NUMBERS else "left"
-        table.add_column(name, overflow="fold", no_wrap=name not in FOLDED, justify=justify)
-    for row, *cells in zip(rows, *columns.values(), strict=True):
+    for name in shown:
+        justify, most = "right" if name in NUMBERS else "left", width // 6 if name == "host" else None
+        table.add_column(name, overflow="fold", no_wrap=name not in FOLDED, justify=justify, max_width=most)
+    for row, *cells in zip(rows, *(columns[name] for name in shown), strict=True):
         table.add_row(*map(Text, cells), style=STYLES[row.state])
     return table
 
