@@ -38,7 +38,7 @@ def parents_named(store: Store, names: list[str]) -> list:
         chosen = [run for run in sweeps if name in (None, run.info.run_name)]
         if not chosen:
             asked = f"sweep={name}: no such sweep" if name else "no sweep yet"
-            raise UserError(f"{asked} in {store.uri} (known: {known}); train one with python -m relevance.run -m ...")
+            raise UserError(f"{asked} in {store.shown} (known: {known}); train one with python -m relevance.run -m ...")
         # the sweep touched last, not the one made last: asked again, a sweep keeps its first start time
         found.append(max(chosen, key=lambda run: int(run.data.tags.get("touched", 0))))
     return found
@@ -63,8 +63,8 @@ def folder_of(uri: str, experiment: str, outputs: Path, run_id: str) -> Path:
     if not found:
         cells = [f"{run.info.run_id} ({run.info.run_name})" for run in store.runs("tags.kind = 'cell'")[:NAMED]]
         raise UserError(
-            f"{run_id}: neither a folder nor a run of experiment {experiment} in {uri}; give a cell's folder or its "
-            f"run id, among the newest: {', '.join(cells) or 'none'}"
+            f"{run_id}: neither a folder nor a run of experiment {experiment} in {store.shown}; give a cell's folder "
+            f"or its run id, among the newest: {', '.join(cells) or 'none'}"
         )
     tags, name = found[0].data.tags, found[0].info.run_name
     if tags.get("kind") != "cell":

@@ -36,7 +36,7 @@ class Looks:
         except (MlflowException, SQLAlchemyError) as error:
             said = first_line(error)
             raise UserError(
-                f"tracking_uri={self._store.uri}: {said}; look again, or give tracking_uri=URI of its store"
+                f"tracking_uri={self._store.shown}: {said}; look again, or give tracking_uri=URI of its store"
             ) from error
         self._names = [run.info.run_name for run in parents]  # a later look stays with the sweep of the first
         return self._standing(parents, listed)

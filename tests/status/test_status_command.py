@@ -10,6 +10,7 @@ from small_sweep import sweep
 
 from relevance import attempt
 from relevance.commands import main
+from relevance.history import cell_record
 from relevance.status.__main__ import status
 from relevance.status.looks import Looks
 from relevance.status.rows import row
@@ -67,6 +68,14 @@ def test_a_sweep_is_looked_at_from_its_first_cell_to_its_last(place, monkeypatch
     with pytest.raises(SystemExit):
         main(status)
     assert "sweep=other: no such sweep" in capsys.readouterr().err
+
+
+def test_a_refused_cell_is_one_whatever_its_runs_say(tmp_path):
+    names = dict.fromkeys("cell model routing task_mix variant fingerprint data_digest".split(), "x")
+    listed = {**names, "seed": 0, "status": "REFUSED", "reason": "routing=mh has one task"}
+    found = cell_record(listed, None, tmp_path)
+    assert (found.status, found.reason) == ("REFUSED", "routing=mh has one task")
+    assert cell_record({**names, "seed": 0}, None, tmp_path).status == "MISSING"
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,9 @@ def test_at_a_terminal_it_is_live_until_nothing_moves(terminal):
     assert "\x1b[?25l" in shown  # the cursor is hidden,
     assert "\x1b[?25h" in shown  # and comes back
     assert "running" in shown
-    assert "running" not in shown.partition("\x1b[?25h")[2]  # the last table stands alone
+    last = shown.partition("\x1b[?25h")[2]
+    assert last.startswith("\r\x1b[1A\x1b[2K")  # what was live is wiped away,
+    assert "running" not in last  # and the last table stands alone
     assert shown.rstrip().endswith("2 cells: 2 finished")
 
 

@@ -62,6 +62,13 @@ def test_where_there_is_room_it_stands_in_the_table():
     assert bare(ROWS, 200)[1].split()[-1] == "note"
 
 
+def test_a_long_host_is_folded_before_the_names_of_cells_are():
+    name, host = "llm-prefix_mhp[seed_rows=1]-joint-s0", "ip-10-0-12-3.eu-central-1.compute.internal"
+    lines = bare([Row(name, State.running, host, "4711", "2/3")])
+    assert any(line.startswith(f"{name} ") for line in lines)
+    assert len(lines) > 4
+
+
 def test_columns_that_would_be_empty_are_left_out():
     assert bare(ROWS[3:])[1].split() == ["cell", "state"]
 
