@@ -1,7 +1,13 @@
 """Sweeps of small cells for tests: tiny backbones, real MLflow on SQLite."""
 
+import atexit
+import shutil
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
+
+from mlflow import MlflowClient
 
 from relevance.config import (
     Config,
@@ -14,10 +20,13 @@ from relevance.config import (
     TrainConfig,
     TrainerConfig,
 )
+from relevance.data.implied import ensure_implied
+from relevance.data.rows import prepare
 from relevance.history import sweep_record
 from relevance.identity import Request
 from relevance.launch.here import Here
 from relevance.records import SweepRecord
+from relevance.report.floors import ensure_floors
 from relevance.resolve import prepared
 from relevance.sweep import run_sweep
 from relevance.tracking import Store
@@ -27,14 +36,35 @@ ROUTINGS = {
     "mh": RoutingConfig("mh", heads=True),
     "mhp": RoutingConfig("mhp", heads=True, private=PrivateConfig(layers=1)),
 }
+DATA = DataConfig(rows=300)
+STORE = "mlflow.db"
+
+
+@cache
+def _furniture() -> Path:
+    """What each sweep would make anew, made once: the tables of an empty store; the pairs, floors, implied pairs."""
+    folder = Path(mkdtemp(prefix="relevance-furniture-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    MlflowClient(f"sqlite:///{folder / STORE}")
+    rows = prepare(DATA, folder / "outputs").path
+    ensure_floors(rows)
+    ensure_implied(rows)
+    return folder
+
+
+def _furnish(folder: Path) -> None:
+    """Copy it where there is no store yet. What a test removes, or keeps elsewhere, is really made again."""
+    if not (folder / STORE).exists():
+        shutil.copytree(_furniture(), folder, dirs_exist_ok=True)
 
 
 def small_cell(folder: Path, backbones: dict[str, Path], model: str = "ce", routing: str = "mh", **changes) -> Config:
     """A cell of 300 generated pairs and one epoch that keeps all its files in `folder`."""
+    _furnish(folder)
     family = Family.llm if model in ("llm", "gpt2") else Family.ce
     lora = LoraConfig(r=4 if family is Family.llm else 0)
     config = Config(
-        data=DataConfig(rows=300),
+        data=DATA,
         model=ModelConfig(name=model, family=family, backbone=str(backbones[model]), lora=lora, max_length=64),
         routing=ROUTINGS[routing],
         train=TrainConfig(token_budget=600),
@@ -42,7 +72,7 @@ def small_cell(folder: Path, backbones: dict[str, Path], model: str = "ce", rout
         threads=1,
         name="test",
         outputs=str(folder / "outputs"),
-        tracking_uri=f"sqlite:///{folder / 'mlflow.db'}",
+        tracking_uri=f"sqlite:///{folder / STORE}",
     )
     return replace(config, **changes)
 
