@@ -16,8 +16,11 @@ from relevance.errors import UserError, first_line
 from relevance.estimate import spoken
 from relevance.identity import Cell
 from relevance.job import Job, Outcome
+from relevance.launch.nodes import follows
+from relevance.launch.ranks import train_in_ranks
 from relevance.launch.stopping import ASKED
 from relevance.provenance import commit, versions
+from relevance.strategy import several
 from relevance.tracking import CellRun, Store
 
 HASTE = 3.0  # seconds that a cell which was asked to stop gives its store
@@ -29,6 +32,8 @@ def attempt(job: Job) -> Outcome:
     Whatever a cell raises stays in the cell, `sys.exit` too; only Ctrl-C and SIGTERM go on, as KeyboardInterrupt. A
     cell that another process trains is waited for.
     """
+    if follows(job.cell.config.trainer):
+        return _follow(job)
     with _alone(job) as waited:
         if waited and store_of(job.cell).finished([job.cell]):
             return Outcome(f"{job.place}: finished by the other process")
@@ -95,7 +100,10 @@ def _train(job: Job, run: CellRun) -> Outcome:
     try:
         run.params({**settings(cell), "backbone_digest": cell.backbone_digest[:16]})
         run.data(cell.rows.name, cell.data_digest, cell.config.data.kind.value)
-        train_cell(cell, run)
+        if several(cell.config.trainer):
+            train_in_ranks(job)
+        else:
+            train_cell(cell, run)
         run.end("FINISHED")
     except BaseException as error:
         if not _interrupted(error):
@@ -125,6 +133,15 @@ def _failed(job: Job, run: CellRun, error: BaseException) -> Outcome:
     run.fail(reason, traceback.format_exc())
     run.carry()
     return Outcome(f"{job.place}: FAILED: {reason}", reason)
+
+
+def _follow(job: Job) -> Outcome:
+    """Add this machine's ranks to a cell that the first machine locks, logs and writes."""
+    try:
+        train_in_ranks(job)
+    except UserError as error:
+        return Outcome(reason=first_line(error))
+    return Outcome()
 
 
 def _interrupted(error: BaseException) -> bool:

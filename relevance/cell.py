@@ -9,7 +9,7 @@ import lightning as L
 import torch
 from omegaconf import OmegaConf
 
-from relevance import weights
+from relevance import group, weights
 from relevance.commands import say
 from relevance.config import Config, Save
 from relevance.consistency import score_implied
@@ -20,6 +20,7 @@ from relevance.model.build import build
 from relevance.model.module import RelevanceModule
 from relevance.model.store import save
 from relevance.probes import probe
+from relevance.strategy import processes
 from relevance.tracking import CellRun
 from relevance.training import Pace, quiet, restore_best, trainer_of
 
@@ -46,7 +47,7 @@ def train_cell(cell: Cell, run: CellRun) -> None:
         found |= probe(trainer, module, data, cell.rows, logits)
     if config.consistency:
         score_implied(work, trainer, module, data, cell.rows)
-    if config.save is Save.all:
+    if config.save is Save.all and group.first():
         save(network, tokenizer, config, data.reading.written(), work / "model")
         run.model("model", data.reading.tasks[0])
     found |= {**pace.metrics(), **weights.sizes(network), **weights.gates(network), **weights.peak_memory()}
@@ -64,7 +65,8 @@ def _begin(cell: Cell, run: CellRun) -> Path:
         torch.cuda.reset_peak_memory_stats()
     work = cell.work
     text = OmegaConf.to_yaml(OmegaConf.structured(config))
-    (work / "config.yaml").write_text(text)
+    if group.first():
+        (work / "config.yaml").write_text(text)
     run.text(text, "config.yaml")
     L.seed_everything(config.seed, verbose=False)
     return work
@@ -99,8 +101,8 @@ def settings(cell: Cell) -> dict[str, object]:
 
 
 def threads(config: Config) -> int:
-    """Set and return the number of threads: on the CPU, sums depend on it."""
-    torch.set_num_threads(config.threads or DEFAULT_THREADS)
+    """Set and return the number of threads of each process: on the CPU, sums depend on it."""
+    torch.set_num_threads(config.threads or max(1, DEFAULT_THREADS // processes(config.trainer)))
     return torch.get_num_threads()
 
 

@@ -136,11 +136,12 @@ HALF = "bf16-true"  # of trainer.precision: trunk and private layers in bfloat16
 
 @dataclass
 class TrainerConfig:
-    """Arguments of lightning.Trainer, passed on as they are."""
+    """Arguments of lightning.Trainer, passed on as they are, but for devices and strategy: see relevance.strategy."""
 
     accelerator: str = "auto"
-    devices: Any = 1
-    num_nodes: int = 1
+    devices: Any = 1  # of one cell: how many, auto (all there are) or a list of GPU numbers
+    num_nodes: int = 1  # machines of one cell, under Slurm
+    strategy: str | None = None  # of several devices: ddp; null: ddp
     precision: str | None = None  # null: bf16-mixed on CUDA, 32-true on the CPU
     max_epochs: int = 1
     min_epochs: int | None = None

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relevance import predictions
+from relevance import group, predictions
 from relevance.data.batches import unlabelled
 from relevance.data.implied import ensure_implied
 from relevance.data.module import PairsModule
@@ -32,4 +32,5 @@ def score_implied(work: Path, trainer: L.Trainer, module: RelevanceModule, data:
         found[at] = softmax(given)
     names = pairs["task"].to_numpy(zero_copy_only=False)
     scored = predictions.table(pairs["row"].to_numpy(), names, np.full(len(pairs), -1), found)
-    predictions.write(scored, work / "consistency.parquet")
+    if group.first():
+        predictions.write(scored, work / "consistency.parquet")

@@ -7,7 +7,7 @@ import lightning as L
 import numpy as np
 import torch
 
-from relevance import predictions
+from relevance import group, predictions
 from relevance.data.module import PairsModule
 from relevance.model.module import RelevanceModule
 from relevance.report.floors import ensure_floors
@@ -27,7 +27,8 @@ def evaluate(
         pace = len(rows) / (time.perf_counter() - started)
         names = np.array(TASK_NAMES, dtype=object)[data.examples.task[rows]]
         scored = predictions.table(rows, names, data.examples.label[rows], softmax(given))
-        predictions.write(scored, work / f"{split}.parquet")
+        if group.first():
+            predictions.write(scored, work / f"{split}.parquet")
         scores = score_predictions(scored)
         found |= logged(scores, split)
     found["test/rows_per_second"] = pace
@@ -43,9 +44,12 @@ def tag_collapsed(scores: Scores, rows: Path, run: CellRun) -> None:
 
 
 def logits(trainer: L.Trainer, module: RelevanceModule, loader) -> tuple[np.ndarray, np.ndarray]:
-    """Row ids [n] and logits [n, 3] of every row the loader holds; FloatingPointError where some are no numbers."""
+    """Row ids [n] and logits [n, 3] of every row the ranks' loaders hold, the same on each rank.
+
+    FloatingPointError where some are no numbers.
+    """
     parts = trainer.predict(module, loader)
-    rows, found = torch.cat([rows for rows, _ in parts]), torch.cat([scores for _, scores in parts])
+    rows, found = (group.gathered(torch.cat(part)) for part in zip(*parts, strict=True))
     wrong = rows[~found.isfinite().all(dim=1)].tolist()
     if wrong:
         raise FloatingPointError(

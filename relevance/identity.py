@@ -14,7 +14,7 @@ import yaml
 from relevance.config import Config, Source
 
 # Of the trainer: where and how fast a cell runs, not what it computes.
-PLACE = frozenset("accelerator devices num_nodes log_every_n_steps enable_progress_bar benchmark".split())
+PLACE = frozenset("accelerator devices num_nodes strategy log_every_n_steps enable_progress_bar benchmark".split())
 QUESTION = (
     "model",
     "routing",

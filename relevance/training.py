@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from safetensors.torch import load_file, save_file
 
+from relevance import group
 from relevance.commands import say
 from relevance.config import HALF, Config, Match
 from relevance.model.module import RelevanceModule
+from relevance.strategy import Mortal, environment, placed
 from relevance.tracking import CellRun
 
 MONITOR = "validation/macro_accuracy"
@@ -51,7 +54,9 @@ class Pace(Callback):
         self.rows, self.seconds, self.started = 0, 0.0, 0.0
 
     def metrics(self) -> dict[str, float]:
-        return {"train/rows": self.rows, "train/rows_per_second": self.rows / max(self.seconds, 1e-9)}
+        """Of all ranks; each has to ask."""
+        rows = int(group.summed(torch.tensor(self.rows)))
+        return {"train/rows": rows, "train/rows_per_second": rows / max(self.seconds, 1e-9)}
 
     def on_train_batch_start(self, trainer, module, step, index) -> None:
         self.started = time.perf_counter()
@@ -74,18 +79,20 @@ class SafeWeights(TorchCheckpointIO):
 def trainer_of(config: Config, work: Path, run: CellRun, pace: Pace, steps: int | None) -> L.Trainer:
     """The Trainer of one cell, which keeps its files in `work` and ends no run; `steps` stands for its epochs."""
     arguments = {key: value for key, value in asdict(config.trainer).items() if value is not None}
+    arguments |= placed(config.trainer)
     if config.trainer.precision == HALF:
         arguments["precision"] = "32-true"  # the network is so already; Lightning's would round its heads too
     if steps is not None:
         arguments |= {"max_steps": steps, "max_epochs": -1}
-    arguments.setdefault("enable_progress_bar", sys.stderr.isatty())
+    arguments.setdefault("enable_progress_bar", sys.stderr.isatty() and group.first())
     watching = _watching(config, work)
+    mortal = [Mortal()] if group.size() > 1 else []
     return L.Trainer(
         **arguments,
         logger=Curves(run),
-        callbacks=[pace, *watching],
+        callbacks=[pace, *mortal, *watching],
         enable_checkpointing=bool(watching),
-        plugins=SafeWeights(),
+        plugins=[SafeWeights(), environment()],
         default_root_dir=work,
         enable_model_summary=False,
     )
@@ -130,6 +137,7 @@ def quiet() -> None:
         ".*LeafSpec.* is deprecated",  # lightning asks torch by an old name
         ".*is_gradient_checkpointing.* is deprecated",  # peft asks transformers by an old name
         ".*smaller than the logging interval.*",  # a tiny table has no curve worth drawing
+        ".*sync_dist=True.*",  # validation is of every rank's rows already
         ".*exists and is not empty.*",  # a cell's own folder, emptied just before
     ):
         warnings.filterwarnings("ignore", message)

@@ -4,7 +4,7 @@ a step of 64 rows under a budget of 1,024 tokens → e.g. [21 rows × 48 tokens,
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -36,7 +36,7 @@ class MicroBatch:
 
     inputs: dict[str, torch.Tensor]  # input_ids, attention_mask [B, T], token_type_ids where read
     slices: list[tuple[int, int, int]]  # (task index, first row, row after the last)
-    rows: torch.Tensor  # [B] row ids
+    rows: torch.Tensor  # [B] row ids; [0] where the micro-batch only keeps a rank in step
     labels: torch.Tensor  # [B]
     weights: torch.Tensor  # [B]
 
@@ -90,6 +90,26 @@ def _slices(task: np.ndarray) -> list[tuple[int, int, int]]:
     return [(int(task[a]), a, b) for a, b in pairwise(edges)]
 
 
+def stand_in(examples: Examples, row: np.ndarray) -> MicroBatch:
+    """What a rank passes forward where the others still have rows: one row [1] that weighs and counts nothing.
+
+    Every rank then makes as many passes, as collectives within a pass need it.
+    """
+    micro = collate(examples, row)
+    return replace(micro, rows=micro.rows[:0], weights=torch.zeros_like(micro.weights))
+
+
+def dealt(lengths: np.ndarray, budget: int, rank: int, ranks: int) -> tuple[list[np.ndarray], int]:
+    """The pieces of `cut` of one rank's share, and how many more passes than that the busiest rank makes.
+
+    Shares are dealt by length, so that each is as long as the others; one rank has the pieces of `cut` itself.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    shares = [order[start::ranks] for start in range(ranks)]
+    pieces = [[share[piece] for piece in cut(lengths[share], budget)] for share in shares]
+    return pieces[rank], max(map(len, pieces)) - len(pieces[rank])
+
+
 class Steps(Sampler[np.ndarray]):
     """The row positions of each step of an epoch: a function of (seed, epoch) alone."""
 
@@ -112,25 +132,30 @@ class Steps(Sampler[np.ndarray]):
 
 
 class StepDataset(Dataset):
-    """Row positions of one optimiser step → its micro-batches."""
+    """Row positions of one optimiser step → the micro-batches of this rank's share of them."""
 
-    def __init__(self, examples: Examples, budget: int):
-        self.examples, self.budget = examples, budget
+    def __init__(self, examples: Examples, budget: int, rank: int = 0, ranks: int = 1):
+        self.examples, self.budget, self.rank, self.ranks = examples, budget, rank, ranks
 
     def __getitem__(self, rows: np.ndarray) -> list[MicroBatch]:
         lengths = self.examples.tokens.offsets[rows + 1] - self.examples.tokens.offsets[rows]
-        return [collate(self.examples, rows[piece]) for piece in cut(lengths, self.budget)]
+        pieces, missing = dealt(lengths, self.budget, self.rank, self.ranks)
+        own = [collate(self.examples, rows[piece]) for piece in pieces]
+        return own + [stand_in(self.examples, rows[:1])] * missing
 
 
 class ScoreDataset(Dataset):
-    """All rows given, once each, in micro-batches of like length."""
+    """All rows given, once each over all ranks, in micro-batches of like length that no number of ranks changes."""
 
-    def __init__(self, examples: Examples, rows: np.ndarray, budget: int):
-        self.examples = examples
-        self.pieces = [rows[piece] for piece in cut(examples.tokens.lengths[rows], budget)]
+    def __init__(self, examples: Examples, rows: np.ndarray, budget: int, rank: int = 0, ranks: int = 1):
+        self.examples, self.rows = examples, rows
+        pieces = [rows[piece] for piece in cut(examples.tokens.lengths[rows], budget)]
+        most = -(-len(pieces) // ranks)
+        self.pieces = [*pieces, *[rows[:0]] * (most * ranks - len(pieces))][rank::ranks]
 
     def __len__(self) -> int:
         return len(self.pieces)
 
     def __getitem__(self, index: int) -> MicroBatch:
-        return collate(self.examples, self.pieces[index])
+        piece = self.pieces[index]
+        return collate(self.examples, piece) if len(piece) else stand_in(self.examples, self.rows[:1])

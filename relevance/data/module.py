@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from torch.utils.data import DataLoader
 
+from relevance import group
 from relevance.config import Config, Family, Match, Mix
 from relevance.data.batches import Examples, ScoreDataset, StepDataset, Steps
 from relevance.data.mixing import members, portion
@@ -37,18 +38,19 @@ class PairsModule(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         train, seed = self.config.train, self.config.seed
         steps = Steps(self.rows["train"], self.examples.task, self.config.task_mix, train.step_rows, seed)
-        return _loader(StepDataset(self.examples, train.token_budget), steps)
+        return _loader(StepDataset(self.examples, train.token_budget, group.rank(), group.size()), steps)
 
     def val_dataloader(self) -> DataLoader:
         return self.scoring("validation")
 
     def scoring(self, split: str) -> DataLoader:
-        """Every row of the split once, longest first."""
+        """Every row of the split once over all ranks, longest first."""
         return self.loader(self.examples, self.rows[split])
 
     def loader(self, examples: Examples, rows: np.ndarray) -> DataLoader:
-        """The given rows of `examples` once, longest first."""
-        return _loader(ScoreDataset(examples, rows, self.config.train.score_token_budget), None)
+        """The given rows of `examples` once over all ranks, longest first."""
+        budget = self.config.train.score_token_budget
+        return _loader(ScoreDataset(examples, rows, budget, group.rank(), group.size()), None)
 
 
 def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsModule:

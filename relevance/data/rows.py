@@ -62,6 +62,11 @@ def prepare(data: DataConfig, outputs: Path) -> Rows:
     return Rows(digest, path, table, (*aside, *_origin(data, loaded, given), *notes.of(table, checked.keys)))
 
 
+def digest_of(path: Path) -> str:
+    """The digest that `prepare` found, taken from the table at `path` as it is now."""
+    return digests.of(pq.read_table(path).drop_columns(list(OURS)))
+
+
 def _load(data: DataConfig) -> tuple[str, Loaded]:
     if data.kind is Source.pairs:
         if not data.path:

@@ -1,6 +1,7 @@
 """The LightningModule of both families: a step of micro-batches in, one optimiser step out; nothing else.
 
-A step is a list of micro-batches; together they hold the rows the step was given, whatever way they were cut.
+A step is a list of micro-batches; together, over all ranks, they hold the rows the step was given, whatever way they
+were cut. Loss, gradient and accuracy are of all those rows, the same on every rank.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from relevance import group
 from relevance.config import Config, PrivateKind, Schedule
 from relevance.model.network import Network
 from relevance.tasks import TASK_NAMES
@@ -33,13 +35,14 @@ class RelevanceModule(L.LightningModule):
     def training_step(self, step: list, index: int) -> None:
         optimizer, scheduler = self.optimizers(), self.lr_schedulers()
         optimizer.zero_grad()
-        total = torch.stack([micro.weights.sum() for micro in step]).sum().clamp(min=TINY)
+        total = group.summed(torch.stack([micro.weights.sum() for micro in step]).sum()).clamp(min=TINY)
         losses = []
         for micro in step:
             loss = self._loss(micro) / total
             self.manual_backward(loss)
             losses.append(loss.detach())
-        found = {"loss": torch.stack(losses).sum(), "gradient_norm": self._clip(optimizer)}
+        group.sum_gradients(_trained(optimizer))
+        found = {"loss": group.summed(torch.stack(losses).sum()), "gradient_norm": self._clip(optimizer)}
         self._check(found, step)
         optimizer.step()
         scheduler.step()
@@ -48,10 +51,10 @@ class RelevanceModule(L.LightningModule):
     def validation_step(self, micro: Any, index: int) -> None:
         right = self._logits(micro).argmax(-1) == micro.labels
         tasks = torch.cat([torch.full((b - a,), task, device=right.device) for task, a, b in micro.slices])
-        self.seen.append(torch.stack([tasks, right.long()]))
+        self.seen.append(torch.stack([tasks, right.long()], dim=1)[: len(micro.rows)])
 
     def on_validation_epoch_end(self) -> None:
-        tasks, right = torch.cat(self.seen, dim=1)
+        tasks, right = group.gathered(torch.cat(self.seen)).T
         self.seen.clear()
         scores = {name: right[tasks == k].float().mean() for k, name in enumerate(TASK_NAMES) if (tasks == k).any()}
         self.log_dict({f"validation/{name}/accuracy": score for name, score in scores.items()})
@@ -59,7 +62,7 @@ class RelevanceModule(L.LightningModule):
 
     def predict_step(self, micro: Any, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Row ids [B] and logits [B, 3]."""
-        return micro.rows.cpu(), self._logits(micro).cpu()
+        return micro.rows.cpu(), self._logits(micro)[: len(micro.rows)].cpu()
 
     @contextmanager
     def detour(self, **to: np.ndarray) -> Iterator[None]:
@@ -91,7 +94,7 @@ class RelevanceModule(L.LightningModule):
     def _check(self, found: dict[str, torch.Tensor], step: list) -> None:
         wrong = [f"{name} is {value.item()}" for name, value in found.items() if not torch.isfinite(value)]
         if wrong:
-            rows = torch.cat([micro.rows for micro in step]).tolist()
+            rows = group.gathered(torch.cat([micro.rows for micro in step])).tolist()
             error = FloatingPointError(
                 f"{', '.join(wrong)} at step {self.global_step}, rows {rows[:8]} and {max(0, len(rows) - 8)} more; "
                 "lower model.lr, lengthen train.warmup, or set trainer.precision=32-true"
@@ -101,8 +104,7 @@ class RelevanceModule(L.LightningModule):
 
     def _clip(self, optimizer: Any) -> torch.Tensor:
         limit = self.config.train.clip or float("inf")
-        trained = [p for group in optimizer.param_groups for p in group["params"]]
-        return torch.nn.utils.clip_grad_norm_(trained, limit)
+        return torch.nn.utils.clip_grad_norm_(_trained(optimizer), limit)
 
     def _groups(self) -> list[dict[str, Any]]:
         model, decay = self.config.model, self.config.train.weight_decay
@@ -130,3 +132,7 @@ class RelevanceModule(L.LightningModule):
             return left if schedule is Schedule.linear else 1.0
 
         return factor
+
+
+def _trained(optimizer: Any) -> list[torch.nn.Parameter]:
+    return [parameter for part in optimizer.param_groups for parameter in part["params"]]

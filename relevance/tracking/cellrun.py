@@ -30,7 +30,8 @@ PATIENCE = 60.0  # seconds a finished cell waits for a store to take the rest of
 class CellRun:
     """What train_cell says of a cell. Closed by `end`, after which `carry` hands the rest to MLflow."""
 
-    def __init__(self, store: "Store", folder: Path):
+    def __init__(self, store: "Store | None", folder: Path):
+        """Without a store only the record is written: another process, which opened the run, carries it."""
         self.record = Record(folder)
         self.progress: dict[str, float] = {"step": 0}  # epoch, epochs, step, steps, rows_per_second, seconds_left
         self._courier = _Courier(store, self)

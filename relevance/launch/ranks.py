@@ -1,0 +1,102 @@
+"""A cell of several devices: one job, its ranks started by torchrun, which none of them outlives.
+
+Job(devices=2) → a folder with the frozen job → agent (torchrun) → rank 0, rank 1 → the cell's files, or why not
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from relevance.cell import threads
+from relevance.commands import say
+from relevance.config import TrainerConfig
+from relevance.errors import UserError
+from relevance.job import Job
+from relevance.launch.meeting import on_gpu
+from relevance.launch.nodes import rendezvous
+from relevance.launch.signs import gone
+from relevance.strategy import processes
+
+GRACE, LAST = 3.0, 10.0  # seconds for torchrun to end its ranks, and for ranks to be gone after that
+FOREIGN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # of a group that may be around us
+
+
+def train_in_ranks(job: Job) -> None:
+    """Train the cell in processes of their own; rank 0 writes to the record of the run that the caller has opened.
+
+    Raises UserError with the reason where a rank fails or is killed; when this returns, or raises, none is left.
+    """
+    config = job.cell.config
+    _enough(config.trainer)
+    frozen = replace(job.cell, config=replace(config, threads=threads(config)))
+    words = [*rendezvous(config.trainer), *_torchrun(config.trainer)]
+    with TemporaryDirectory(prefix="relevance-ranks-") as name:
+        folder = Path(name)
+        (folder / "job.json").write_text(replace(job, cell=frozen).text())
+        (folder / "torchrun.json").write_text(json.dumps([*words, "-m", "relevance.launch.rank", name]))
+        if code := _run(folder):
+            raise _failure(folder, code)
+
+
+def _torchrun(trainer: TrainerConfig) -> list[str]:
+    """One attempt, and one rank that speaks: another's words would be its own words again."""
+    return [f"--nproc-per-node={processes(trainer)}", "--max-restarts=0", "--local-ranks-filter=0"]
+
+
+def _enough(trainer: TrainerConfig) -> None:
+    most = torch.cuda.device_count()
+    if on_gpu(trainer) and processes(trainer) > most:
+        raise UserError(f"trainer.devices={trainer.devices}: this machine has {most}; give at most {most}")
+
+
+def _run(folder: Path) -> int:
+    """Exit code of the agent, negative where a signal killed it. No process of the group is left afterwards."""
+    known = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    environment = {**known, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}  # torch is told: config.threads
+    command = [sys.executable, "-m", "relevance.launch.agent", str(os.getpid()), str(folder)]
+    agent = subprocess.Popen(command, env=environment, start_new_session=True)  # Ctrl-C is for us, who end the group
+    try:
+        return agent.wait()
+    finally:
+        if agent.poll() is None:
+            agent.terminate()
+            try:
+                agent.wait(GRACE)
+            except subprocess.TimeoutExpired:
+                agent.kill()
+                agent.wait()
+        if not gone(folder, LAST):
+            say(f"ranks of {folder} are still there {LAST:.0f} s after their end: look for relevance.launch.rank")
+
+
+def _failure(folder: Path, code: int) -> UserError:
+    """Why the group failed: a rank or the agent that a signal killed, or the first rank that raised an error.
+
+    In this order: ranks that lose another, or the agent, raise errors about their connections.
+    """
+    failed = folder / "failed.json"
+    codes = json.loads(failed.read_text()) if failed.is_file() else {}
+    for rank, ended in codes.items():
+        if ended < 0:
+            return UserError(f"rank {rank} was {_killed(ended)}; the other ranks were ended with it")
+    if code < 0:
+        return UserError(f"the process that holds the ranks was {_killed(code)}; the ranks ended with it")
+    told = [(json.loads(file.read_text()), file.stem.removeprefix("error-")) for file in folder.glob("error-*.json")]
+    if told:
+        first, rank = min(told, key=lambda one: one[0]["time"])
+        error = UserError(f"rank {rank}: {first['reason']}")
+        error.add_note(first["traceback"])
+        return error
+    return UserError(f"ranks ended without a word, exit codes {codes or code}")
+
+
+def _killed(code: int) -> str:
+    memory = " (is memory short?)" if code == -signal.SIGKILL else ""
+    return f"killed by {signal.Signals(-code).name}{memory}"
