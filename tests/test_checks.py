@@ -41,9 +41,12 @@ def test_the_defaults_are_valid():
         ("data", DataConfig(seed=-1), "must be 0 or more"),
         ("trainer", TrainerConfig(gradient_clip_val=1.0), "use train.clip"),
         ("trainer", TrainerConfig(accumulate_grad_batches=2), "use train.step_rows"),
-        ("trainer", TrainerConfig(devices=4), "one device"),
+        ("trainer", TrainerConfig(devices=0), "devices=0: give the number of one cell's devices, 1 or more, auto"),
+        ("trainer", TrainerConfig(devices="cuda:0"), "devices=cuda:0: give the number"),
+        ("trainer", TrainerConfig(devices=[0, 0]), "a list of different GPU numbers"),
+        ("trainer", TrainerConfig(num_nodes=0), "num_nodes=0: must be 1 or more"),
+        ("trainer", TrainerConfig(devices=2, strategy="deepspeed"), "strategy=deepspeed: use ddp"),
         ("trainer", TrainerConfig(max_epochs=-1, max_time="00:00:01:00"), "falls towards an end; give one of them"),
-        ("trainer", TrainerConfig(devices="auto"), "one device"),
         ("trainer", TrainerConfig(precision="16-mixed"), "use 32-true, bf16-mixed"),
         ("threads", 0, "must be 1 or more"),
         ("seed", -1, "must be in 0 to"),
@@ -60,6 +63,11 @@ def test_the_defaults_are_valid():
 def test_a_setting_that_cannot_be_is_named_with_its_remedy(group, value, said):
     with pytest.raises(UserError, match=said):
         validate(replace(GOOD, **{group: value}))
+
+
+@pytest.mark.parametrize("devices", [4, "4", "auto", -1, [0, 2]])
+def test_a_cell_may_have_several_devices(devices):
+    assert validate(replace(GOOD, trainer=TrainerConfig(devices=devices)))
 
 
 def test_all_problems_are_raised_at_once():

@@ -22,7 +22,7 @@ def main(parent: int, folder: Path) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import parse_args, run
 
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)  # the reason is told by who waits for us
+    logging.disable(logging.CRITICAL)  # the reason is told by the process that waits for this one
     os.environ["RELEVANCE_PARENT"] = str(os.getpid())
     try:
         run(parse_args(json.loads((folder / "torchrun.json").read_text())))

@@ -79,22 +79,29 @@ def _run(folder: Path) -> int:
 def _failure(folder: Path, code: int) -> UserError:
     """Why the group failed: a rank or the agent that a signal killed, or the first rank that raised an error.
 
-    In this order: ranks that lose another, or the agent, raise errors about their connections.
+    In this order: ranks that lose another, or the agent, raise errors about their connections, and torchrun ends by
+    SIGTERM those that are left.
     """
     failed = folder / "failed.json"
     codes = json.loads(failed.read_text()) if failed.is_file() else {}
-    for rank, ended in codes.items():
-        if ended < 0:
-            return UserError(f"rank {rank} was {_killed(ended)}; the other ranks were ended with it")
+    killed = {rank: f"rank {rank} was {_killed(ended)}" for rank, ended in codes.items() if ended < 0}
+    struck = [told for rank, told in killed.items() if codes[rank] != -signal.SIGTERM]
     if code < 0:
-        return UserError(f"the process that holds the ranks was {_killed(code)}; the ranks ended with it")
+        struck.append(f"the process that holds the ranks was {_killed(code)}")
+    if struck:
+        return UserError(f"{struck[0]}; the ranks that were left ended with it")
+    return _raised(folder) or UserError("; ".join(killed.values()) or f"ranks ended without a word: {codes or code}")
+
+
+def _raised(folder: Path) -> UserError | None:
+    """What the first rank that raised an error said, its traceback as a note."""
     told = [(json.loads(file.read_text()), file.stem.removeprefix("error-")) for file in folder.glob("error-*.json")]
-    if told:
-        first, rank = min(told, key=lambda one: one[0]["time"])
-        error = UserError(f"rank {rank}: {first['reason']}")
-        error.add_note(first["traceback"])
-        return error
-    return UserError(f"ranks ended without a word, exit codes {codes or code}")
+    if not told:
+        return None
+    first, rank = min(told, key=lambda one: one[0]["time"])
+    error = UserError(f"rank {rank}: {first['reason']}")
+    error.add_note(first["traceback"])
+    return error
 
 
 def _killed(code: int) -> str:

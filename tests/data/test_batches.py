@@ -186,6 +186,28 @@ def test_scoring_sees_every_row_once_with_little_padding(rows, backbones, tmp_pa
     assert padded / data.tokens.lengths.sum() < 1.25
 
 
+@pytest.mark.parametrize("ranks", [2, 3, 50])
+def test_ranks_share_a_step_make_as_many_passes_and_take_each_row_once(rows, backbones, tmp_path, ranks):
+    data, step = examples(rows, backbones["ce"], tmp_path), np.arange(40)
+    shares = [StepDataset(data, 150, rank, ranks)[step] for rank in range(ranks)]
+    assert sorted(row for share in shares for micro in share for row in micro.rows.tolist()) == list(range(40))
+    assert sum(float(micro.weights.sum()) for share in shares for micro in share) == 40
+    assert len({len(share) for share in shares}) == 1
+    tokens = [sum(int(micro.inputs["attention_mask"].sum()) for micro in share) for share in shares[: 40 // 2]]
+    assert max(tokens) < 1.3 * min(tokens) or ranks == 50
+
+
+@pytest.mark.parametrize("ranks", [2, 50])
+def test_ranks_score_the_batches_that_one_would(rows, backbones, tmp_path, ranks):
+    data = examples(rows, backbones["ce"], tmp_path)
+    alone = [micro.rows.tolist() for micro in ScoreDataset(data, np.arange(40), 150)]
+    shares = [list(ScoreDataset(data, np.arange(40), 150, rank, ranks)) for rank in range(ranks)]
+    assert len({len(share) for share in shares}) == 1
+    dealt = [shares[at % ranks][at // ranks].rows.tolist() for at in range(ranks * len(shares[0]))]
+    assert dealt[: len(alone)] == alone
+    assert not any(dealt[len(alone) :])
+
+
 def test_steps_hold_every_training_row_once_an_epoch_and_mix_tasks(rows, backbones, tmp_path):
     data, train = examples(rows, backbones["ce"], tmp_path), np.arange(3, 35)
     steps = Steps(train, data.task, MixConfig(), 8, seed=0)

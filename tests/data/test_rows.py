@@ -8,7 +8,7 @@ import pytest
 
 from relevance.config import DataConfig, OnBadRow, Source
 from relevance.data.__main__ import command
-from relevance.data.rows import prepare
+from relevance.data.rows import digest_of, prepare
 from relevance.errors import UserError
 
 SPLITS = ("train", "train", "validation", "test")
@@ -49,6 +49,14 @@ def test_rows_lie_on_disk_in_the_order_of_the_contract(tmp_path):
     assert written["row"].to_pylist() == list(range(8))
     assert written["source"].null_count == 8
     assert [path.name for path in rows.path.parent.iterdir()] == ["rows.parquet"]
+
+
+def test_the_digest_can_be_taken_again_from_the_table_on_disk(tmp_path):
+    columns = pairs() | {"mine": [None, *range(7)], "left_seen": [True] * 8}
+    rows = prepare(saved(tmp_path, columns), tmp_path / "out")
+    assert digest_of(rows.path) == rows.digest
+    generated = prepare(DataConfig(rows=300), tmp_path / "out")
+    assert digest_of(generated.path) == generated.digest
 
 
 def test_a_digest_already_there_is_not_written_again(tmp_path):

@@ -1,0 +1,94 @@
+"""What tests ask of a process, alone or as one of several ranks: FOLDER/jobs → FOLDER/<ranks>-<rank>.json
+
+FOLDER/jobs holds a frozen job a line; the first of them is also put to cells that cannot be trained.
+"""
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import lightning as L
+import torch
+import torch.distributed as dist
+
+from relevance import group
+from relevance.config import Config
+from relevance.data.module import pairs_module
+from relevance.errors import UserError
+from relevance.evaluation import logits
+from relevance.job import Job, thaw
+from relevance.launch.meeting import agree, join, leave
+from relevance.model.build import build
+from relevance.model.module import RelevanceModule
+from relevance.training import Pace, quiet, trainer_of
+
+
+class Curves:
+    """Stands for a cell's run: keeps what a trainer logs."""
+
+    run_id = ""
+
+    def __init__(self) -> None:
+        self.found: dict[str, list[float]] = {}
+
+    def log(self, metrics: dict[str, float], step: int = 0) -> None:
+        for name, value in metrics.items():
+            self.found.setdefault(name, []).append(float(value))
+
+
+def trained(job: Job, config: Config, folder: Path) -> dict[str, list]:
+    """The curves of one cell, its rows, and the logits of its test rows."""
+    run, pace = Curves(), Pace()
+    torch.set_num_threads(1)
+    L.seed_everything(config.seed, verbose=False)
+    network, tokenizer = build(config)
+    data = pairs_module(config, job.cell.rows, tokenizer, job.cell.backbone_digest)
+    module = RelevanceModule(network, config)
+    trainer = trainer_of(config, folder / job.cell.name, run, pace, None)
+    trainer.fit(module, datamodule=data)
+    rows, found = logits(trainer, module, data.scoring("test"))
+    count = pace.metrics()["train/rows"]
+    return {**run.found, "rows": [count], "scored": rows.tolist(), "logits": found[rows.argsort()].tolist()}
+
+
+def refused(job: Job, folder: Path) -> dict[str, str]:
+    """What this rank says of another question than the others', and of a loss that is no number."""
+    cell = job.cell
+    wild = replace(cell.config, model=replace(cell.config.model, lr=1e30, head_lr=1e30))
+    try:
+        agree(replace(cell, config=replace(cell.config, seed=group.rank())))
+    except UserError as error:
+        disagreed = str(error)
+    try:
+        trained(job, replace(wild, train=replace(wild.train, clip=0, warmup=0)), folder / "wild")
+    except FloatingPointError as error:
+        unfit = error.__notes__[0]
+    return {"disagreed": disagreed, "unfit": unfit}
+
+
+def summed() -> list[float | None]:
+    """Gradients of three weights: one that every rank has, one that the last has alone, one that none has."""
+    weights = [torch.nn.Parameter(torch.zeros(())) for _ in range(3)]
+    weights[0].grad = torch.tensor(1.0 + group.rank())
+    if group.rank() == group.size() - 1:
+        weights[1].grad = torch.tensor(5.0)
+    group.sum_gradients(weights)
+    return [None if weight.grad is None else float(weight.grad) for weight in weights]
+
+
+def main(folder: Path) -> None:
+    quiet()
+    jobs = [thaw(line) for line in (folder / "jobs").read_text().splitlines()]
+    found = {job.cell.name: trained(job, job.cell.config, folder) for job in jobs}
+    if group.size() > 1:
+        agree(jobs[0].cell)
+        found |= {"summed": summed(), **refused(jobs[0], folder)}
+    (folder / f"{group.size()}-{group.rank()}.json").write_text(json.dumps(found))
+
+
+if __name__ == "__main__":
+    join(thaw((Path(sys.argv[1]) / "jobs").read_text().splitlines()[0]).cell.config.trainer)
+    main(Path(sys.argv[1]))
+    leave()
+    assert not dist.is_initialized()
