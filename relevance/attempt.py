@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from relevance.cell import settings, settle, train_cell
 from relevance.commands import say
-from relevance.errors import UserError, first_line
+from relevance.errors import Stopped, UserError, first_line
 from relevance.estimate import spoken
 from relevance.identity import Cell
 from relevance.job import Job, Outcome
@@ -146,7 +146,8 @@ def _follow(job: Job) -> Outcome:
 
 def _interrupted(error: BaseException) -> bool:
     """SIGTERM, a queue that wants its machine back, or Ctrl-C, which Lightning turns into SystemExit."""
-    return ASKED.is_set() or isinstance(error, KeyboardInterrupt) or isinstance(error.__context__, KeyboardInterrupt)
+    asked = ASKED.is_set() or isinstance(error, KeyboardInterrupt | Stopped)
+    return asked or isinstance(error.__context__, KeyboardInterrupt)
 
 
 def _tags(cell: Cell) -> dict[str, str]:

@@ -17,8 +17,8 @@ WORKER = (sys.executable, "-m", "relevance.launch.worker")
 class InTurn:
     """A worker, started at once so that its imports cost no time of their own; jobs → outcomes; `close` it."""
 
-    def __init__(self, command: tuple[str, ...] = WORKER):
-        self.command = command
+    def __init__(self, command: tuple[str, ...] | None = None):
+        self.command = command or WORKER
         self.worker = self._start()
 
     def __call__(self, jobs: list[Job]) -> Iterator[tuple[Job, Outcome]]:

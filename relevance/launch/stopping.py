@@ -25,6 +25,7 @@ def stoppable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    ASKED.clear()
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield

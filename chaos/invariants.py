@@ -1,0 +1,87 @@
+"""What must hold after a disturbed sweep was asked for again: its ground, an undisturbed one → what is broken.
+
+[] or ["llm-mh…: 2 FINISHED runs", "predictions of ce-mh… differ"]
+"""
+
+import hashlib
+import json
+from collections import Counter
+from pathlib import Path
+
+from chaos.ground import Ground
+from relevance.history import sweep_record
+from relevance.tracking import Record, Store
+
+SPLITS = ("validation.parquet", "test.parquet")
+CLOCK = ("seconds", "rows_per_second")  # parts of the names of metrics that no two attempts share
+
+
+def broken(ground: Ground, calm: Ground) -> list[str]:
+    """Every cell FINISHED exactly once, nothing RUNNING, numbers as undisturbed, logged once, nothing alive."""
+    left = [f"still alive: {one}" for one in ground.quiet()]
+    store = Store(ground.uri, "relevance", ground.outputs)
+    return [*left, *_statuses(store), *_numbers(ground, calm), *_curves(store, calm)]
+
+
+def repeated(ground: Ground) -> str:
+    """What attempts after the first did again, from the records: "llm-mh from step 4; ce-mh from the start"."""
+    told = []
+    for path in sorted(ground.outputs.glob("cells/*/record.jsonl")):
+        kept = 0
+        for (kind, said), _ in Record(path.parent).events():
+            kept = said["step"] if kind == "kept" else kept
+            if kind == "reopen":
+                name = Record(path.parent).last("start")["name"].partition("[")[0]
+                told.append(f"{name} from {f'step {kept}' if kept else 'the start'}")
+    return "; ".join(told) or "nothing"
+
+
+def _statuses(store: Store) -> list[str]:
+    runs = store.runs("tags.kind = 'cell'")
+    finished = Counter(run.info.run_name for run in runs if run.info.status == "FINISHED")
+    running = [run.info.run_name for run in store.runs("attributes.status = 'RUNNING'")]
+    wrong = [f"{name}: {count} FINISHED runs" for name, count in finished.items() if count != 1]
+    short = [f"{len(finished)} of 4 cells"] if len(finished) < 4 else []
+    return [*wrong, *short, *(f"{name}: still RUNNING" for name in running)]
+
+
+def _numbers(ground: Ground, calm: Ground) -> list[str]:
+    ours, theirs = _digests(ground), _digests(calm)
+    return [f"predictions of {name} differ" for name in theirs if ours.get(name) != theirs[name]]
+
+
+def _digests(ground: Ground) -> dict[str, str]:
+    record = sweep_record(ground.uri, "relevance", ground.outputs, [])
+    return {
+        f"{cell.cell} {split}": hashlib.sha256((cell.folder / split).read_bytes()).hexdigest()
+        for cell in record.cells
+        for split in SPLITS
+        if (cell.folder / split).is_file()
+    }
+
+
+def _curves(store: Store, calm: Ground) -> list[str]:
+    """Points of every curve, lost or logged twice."""
+    ours, theirs = _points(store), _points(Store(calm.uri, "relevance", calm.outputs))
+    differing = [name for name in theirs if ours.get(name) != theirs[name]]
+    return [f"curves of {name} differ" for name in differing]
+
+
+def _points(store: Store) -> dict[str, str]:
+    found = {}
+    for run in store.runs("tags.kind = 'cell' and attributes.status = 'FINISHED'"):
+        keys = [key for key in run.data.metrics if not key.endswith(CLOCK)]
+        history = {key: store.client.get_metric_history(run.info.run_id, key) for key in keys}
+        points = {key: sorted((one.step, round(one.value, 12)) for one in all_) for key, all_ in history.items()}
+        found[run.info.run_name] = json.dumps(points, sort_keys=True)
+    return found
+
+
+def torn(ground: Ground) -> Path | None:
+    """Cut the newest checkpoint of a half-trained cell in half; None where no cell has two."""
+    for folder in ground.outputs.glob("cells/*.part/checkpoints"):
+        states = sorted(folder.glob("last-*.ckpt"), key=lambda one: int(one.stem.rpartition("-")[2]))
+        if len(states) > 1:
+            states[-1].write_bytes(states[-1].read_bytes()[: states[-1].stat().st_size // 2])
+            return states[-1]
+    return None

@@ -1,0 +1,132 @@
+"""One kind of disturbance each: a ground, its chance → when it came, in words; the sweep is asked again after it."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import time
+from collections.abc import Callable
+from random import Random
+
+from chaos.ground import WAIT, Ground
+from chaos.invariants import torn
+
+LONG = 28.0  # seconds within which a random moment falls: imports, four cells, the end
+STOP = 5.0  # seconds a cell may take to end when it is asked to
+Trial = Callable[[Ground, Random], str]  # → the moment, in words
+
+
+def kill_sweep(ground: Ground, chance: Random) -> str:
+    """SIGKILL of the sweep, at a random moment."""
+    process = ground.start()
+    moment = _pause(process, chance)
+    process.kill()
+    process.wait()
+    return f"{moment}, {_where(ground)}"
+
+
+def kill_worker(ground: Ground, chance: Random) -> str:
+    """SIGKILL of the process that trains, at a random moment; the sweep goes on by itself."""
+    process = ground.start()
+    moment = _pause(process, chance)
+    worker = ground.worker()
+    if worker:
+        worker.kill()
+    where = _where(ground)
+    process.wait(WAIT)
+    return f"{moment}, {where if worker else 'no worker by then'}"
+
+
+def terminate(ground: Ground, chance: Random) -> str:
+    """SIGTERM of the sweep while a cell trains."""
+    process = ground.start()
+    ground.until("trains", process)
+    time.sleep(chance.uniform(0, 2))
+    asked = time.monotonic()
+    process.terminate()
+    code = process.wait(WAIT)
+    took = time.monotonic() - asked
+    return f"{_where(ground)}; ended in {took:.1f} s with code {code}" + (" TOO LATE" if took > STOP + 1 else "")
+
+
+def faults(*kinds: str) -> Trial:
+    """A fault of each kind in a cell of its own, at its fifth step."""
+
+    def trial(ground: Ground, chance: Random) -> str:
+        cells = ("llm-prefix", "llm-mh", "ce-prefix", "ce-mh")
+        asked = dict(zip(cells, kinds, strict=False))
+        code, said = ground.run(CHAOS=json.dumps(asked))
+        told = [line.partition("FAILED: ")[2] for line in said.splitlines() if ": FAILED: " in line]
+        return f"step 5; code {code}: {' | '.join(one[:44] for one in told)}"
+
+    return trial
+
+
+def torn_checkpoint(ground: Ground, chance: Random) -> str:
+    """SIGKILL in an epoch, then half of the newest checkpoint gone."""
+    ground.run(CHAOS=json.dumps({"llm-mh": "killed"}))
+    file = torn(ground)
+    return f"step 5; {file.name if file else 'no checkpoint to tear'} cut in half"
+
+
+def locked_store(ground: Ground, chance: Random) -> str:
+    """Another program holds the database for 25 seconds, while cells train."""
+    process = ground.start()
+    ground.until("trains", process)
+    with sqlite3.connect(ground.folder / "mlflow.db", isolation_level=None, timeout=60) as held:
+        held.execute("BEGIN EXCLUSIVE")
+        time.sleep(25)
+        held.execute("ROLLBACK")
+    held.close()
+    return f"first cell, 25 s; code {process.wait(WAIT)}"
+
+
+def lost_store(ground: Ground, chance: Random) -> str:
+    """The database is removed while cells train."""
+    process = ground.start()
+    ground.until("llm-mh[data.rows=300]-joint-s0: training", process)
+    for file in ground.folder.glob("mlflow.db*"):
+        file.unlink()
+    return f"{_where(ground)}; code {process.wait(WAIT)}"
+
+
+def full_disk(ground: Ground, chance: Random) -> str:
+    """Outputs on a file system of 1 MB; then it grows."""
+    ground.outputs.mkdir()
+    _mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", str(ground.outputs))
+    code, said = ground.run()
+    told = [line for line in said.splitlines() if "No space" in line or "FAILED" in line]
+    _mount("-o", "remount,size=64m", str(ground.outputs))
+    return f"1 MB; code {code}: {told[0].strip()[-60:] if told else said.splitlines()[-1][:60]}"
+
+
+def can_mount() -> bool:
+    """Whether this process may mount a file system."""
+    tried = subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False)
+    return os.geteuid() == 0 and tried.returncode == 0
+
+
+def unmount(ground: Ground) -> None:
+    subprocess.run(["umount", "-l", str(ground.outputs)], capture_output=True, check=False)
+
+
+def _mount(*words: str) -> None:
+    subprocess.run(["mount", *words], check=True)
+
+
+def _pause(process: subprocess.Popen, chance: Random) -> str:
+    seconds = chance.uniform(0.5, LONG)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return f"after {seconds:.1f} s"
+    return f"after its end ({seconds:.1f} s)"
+
+
+def _where(ground: Ground) -> str:
+    """The last thing it said of a cell."""
+    lines = [line for line in ground.said().splitlines() if line.startswith("[")]
+    if not lines:
+        return "before the first cell"
+    place, _, rest = lines[-1].partition(": ")
+    return f"{place.partition('[data')[0]} {'in training' if rest == 'training' else 'ended'}"
