@@ -10,6 +10,7 @@ import tempfile
 import time
 from contextlib import closing
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from relevance.commands import main, parse, say
@@ -116,9 +117,7 @@ def run() -> None:
 
 
 def _ray(given: list[Job], workers: int) -> float | None:
-    try:
-        import ray  # noqa: F401
-    except ImportError:
+    if find_spec("ray") is None:
         say("ray is not installed: pip install 'relevance[ray]'")
         return None
     from relevance.launch.on_ray import OnRay, RayOptions
