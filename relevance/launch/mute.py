@@ -28,6 +28,3 @@ class Mute:
 
     def kept(self, step: int) -> None:
         """Keeps nothing."""
-
-    def repeat_after(self, step: int) -> None:
-        """Keeps nothing."""

@@ -7,9 +7,9 @@ import json
 import math
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,6 @@ class CellRun:
         self.record = Record(folder)
         self.progress: dict[str, float] = {"step": 0}  # epoch, epochs, step, steps, rows_per_second, seconds_left
         self._courier = _Courier(store, self)
-        self._repeated: Counter[tuple[str, int]] = Counter()
 
     @property
     def run_id(self) -> str:
@@ -50,7 +49,6 @@ class CellRun:
         elif self.record.ended() != "FINISHED":
             self.record.mend()
             self._say("reopen", tags={**held_by(), "reason": ""})
-            self.repeat_after(0)
         self._courier.start()
         return self
 
@@ -58,20 +56,16 @@ class CellRun:
         """A checkpoint of `step` is about to take its place."""
         self._say("kept", step=step)
 
-    def repeat_after(self, step: int) -> None:
-        """The cell goes on from the checkpoint of `step` (0: begins again): what it said after that, it says again."""
-        self._repeated = self.record.since_kept(step)
-
     def log(self, metrics: dict[str, float], step: int = 0) -> None:
-        """Metrics of a step, each once, in an attempt that was cut off or in the one that goes on with it.
+        """Metrics of a step, each once: a cell that goes on from a checkpoint, or begins again, says some again.
 
         Raises FloatingPointError where one is no number: MLflow would keep infinity as 1.8e308.
         """
         wrong = [f"{key} is {float(value)}" for key, value in metrics.items() if not math.isfinite(value)]
         if wrong:
             raise FloatingPointError(f"{', '.join(wrong)} at step {step}")
-        new = {key: float(value) for key, value in metrics.items() if not self._repeated[key, step]}
-        self._repeated -= Counter((key, step) for key in metrics)
+        new = {key: float(value) for key, value in metrics.items() if (key, step) not in self._known}
+        self._known.update((key, step) for key in new)
         if new:
             self._say("log", metrics=new, step=step, at=_now())
 
@@ -116,6 +110,11 @@ class CellRun:
         """Hand over what the store has not heard yet; after `patience` seconds it is left to the next command."""
         if failure := self._courier.close(patience):
             say(f"{self.record.path}: MLflow has not heard all of it ({failure}); the next command delivers it")
+
+    @cached_property
+    def _known(self) -> set[tuple[str, int]]:
+        """What earlier attempts logged, and this one."""
+        return self.record.points()
 
     def _say(self, name: str, /, **said: Any) -> None:
         self.record.append(name, **said)

@@ -11,7 +11,6 @@ record.sent says how much of it which store has: {"store": "9f2c…", "run_id": 
 import errno
 import json
 import os
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -76,15 +75,10 @@ class Record:
             found |= said.get("tags", {}) if kind in ("start", "tags", "reopen") else {}
         return found
 
-    def since_kept(self, step: int) -> Counter[tuple[str, int]]:
-        """How often each metric of each step was logged after the checkpoint of `step` (0: since the beginning)."""
-        found: Counter[tuple[str, int]] = Counter()
-        for (kind, said), _ in self.events():
-            if kind == "kept" and said["step"] == step:
-                found.clear()
-            if kind == "log":
-                found.update((key, said["step"]) for key in said["metrics"])
-        return found
+    def points(self) -> set[tuple[str, int]]:
+        """Which metrics of which steps were logged."""
+        logs = [said for (kind, said), _ in self.events() if kind == "log"]
+        return {(key, said["step"]) for said in logs for key in said["metrics"]}
 
     def ended(self) -> str:
         """The status the cell ended with, "" while it has not."""
