@@ -1,7 +1,6 @@
 """One cell: fit, score validation and test once, save. Cell in → predictions, model folder and metrics out."""
 
 import shutil
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,13 +8,16 @@ import lightning as L
 import torch
 from omegaconf import OmegaConf
 
-from relevance import group, weights
+from relevance import checkpoint, group, weights
+from relevance.checkpoint import Note
 from relevance.commands import say
 from relevance.config import Config, Save
 from relevance.consistency import score_implied
-from relevance.data.module import pairs_module
+from relevance.data.module import PairsModule, pairs_module
+from relevance.errors import UserError
 from relevance.evaluation import evaluate, tag_collapsed
 from relevance.identity import Cell
+from relevance.keeper import Keeper
 from relevance.model.build import build
 from relevance.model.module import RelevanceModule
 from relevance.model.store import save
@@ -30,16 +32,18 @@ DEFAULT_THREADS = torch.get_num_threads()  # before any cell asked for another n
 def train_cell(cell: Cell, run: CellRun) -> None:
     """Train and score one cell; its work folder then holds predictions, config and (save=all) the model.
 
-    `settle` puts it in the old one's place: a cell that fails leaves what was.
+    `settle` puts it in the old one's place: a cell that fails leaves what was. One that was stopped has checkpoints
+    there, from the newest of which it goes on.
     """
-    started, config = time.perf_counter(), cell.config
+    config, pace = cell.config, Pace()
     work = _begin(cell, run)
+    kept = checkpoint.newest(work, cell.fingerprint)
     network, tokenizer = build(config)
     say(f"  {weights.spoken(network)}")
     data = pairs_module(config, cell.rows, tokenizer, cell.backbone_digest)
-    module, pace = RelevanceModule(network, config), Pace()
-    trainer = trainer_of(config, work, run, pace, data.steps)
-    trainer.fit(module, datamodule=data)
+    module = RelevanceModule(network, config)
+    trainer = trainer_of(config, work, run, [Keeper(cell, run), pace], data.steps)
+    _fit(trainer, module, data, kept)
     restore_best(trainer, module)
     found, scores, logits = evaluate(work, trainer, module, data, run)
     tag_collapsed(scores, cell.rows, run)
@@ -52,12 +56,12 @@ def train_cell(cell: Cell, run: CellRun) -> None:
         run.model("model", data.reading.tasks[0])
     found |= {**pace.metrics(), **weights.sizes(network), **weights.gates(network), **weights.peak_memory()}
     found |= {"epochs": trainer.current_epoch, "truncated_share": data.examples.tokens.truncated}
-    found["seconds"] = time.perf_counter() - started
+    found["seconds"] = pace.elapsed()
     run.log(found, trainer.global_step)
 
 
 def _begin(cell: Cell, run: CellRun) -> Path:
-    """Threads, seeds and an empty folder for the cell to work in."""
+    """Threads, seeds and the folder for the cell to work in."""
     config = cell.config
     quiet()
     threads(config)
@@ -72,10 +76,25 @@ def _begin(cell: Cell, run: CellRun) -> Path:
     return work
 
 
+def _fit(trainer: L.Trainer, module: RelevanceModule, data: PairsModule, kept: tuple[Path, Note] | None) -> None:
+    """Train, from the start or from the checkpoint that was kept."""
+    found = group.gathered(torch.tensor([kept[1].step if kept else 0])).tolist()
+    if len(set(found)) > 1:
+        raise UserError(f"ranks found checkpoints of different steps, {found}: outputs must be one folder for all")
+    if not kept:
+        trainer.fit(module, datamodule=data)
+        return
+    path, note = kept
+    say(f"  goes on from step {note.step} of {note.steps}")
+    data.begun = (note.epoch, note.within)
+    trainer.fit(module, datamodule=data, ckpt_path=path, weights_only=True)
+
+
 def settle(cell: Cell) -> None:
     """What was left in the work folder takes the place of an earlier attempt; again, if that was cut off."""
     if cell.work.is_dir():
-        shutil.rmtree(cell.work / "checkpoints", ignore_errors=True)  # absent where no validation ran
+        (cell.work / checkpoint.MARK).unlink(missing_ok=True)
+        shutil.rmtree(cell.work / checkpoint.FOLDER, ignore_errors=True)  # absent where no epoch ended
         shutil.rmtree(cell.folder, ignore_errors=True)
         cell.work.rename(cell.folder)
 

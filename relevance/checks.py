@@ -156,6 +156,10 @@ def _run_checks(c: Config) -> list[tuple[bool, str]]:
         (not 0 <= c.seed < 2**32, f"seed={c.seed}: must be in 0 to 2^32 - 1"),
         (c.threads is not None and c.threads < 1, f"threads={c.threads}: must be 1 or more, or null for all cores"),
         (
+            c.checkpoint_steps is not None and c.checkpoint_steps < 1,
+            f"checkpoint_steps={c.checkpoint_steps}: must be 1 or more, or null for the ends of epochs",
+        ),
+        (
             c.match is not Match.none and (c.trainer.limit_train_batches, c.trainer.max_time) != (None, None),
             f"match={c.match} trainer.limit_train_batches={c.trainer.limit_train_batches} "
             f"max_time={c.trainer.max_time}: a matched budget is counted in epochs or steps; leave these out",

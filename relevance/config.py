@@ -179,6 +179,7 @@ class Config:
     save: Save = Save.all
     probes: bool = True  # after its test, score a cell with what it is told of the task changed
     consistency: bool = True  # after its test, score mirrored pairs and the pairs that close triangles
+    checkpoint_steps: int | None = None  # also within an epoch, every so many steps; null: at epoch ends
     rerun: bool = False
     isolate: bool = True  # cells run in a process apart from the sweep; false: in its own, for a debugger
     name: str | None = None  # of the sweep; null: made from its list of cells

@@ -6,18 +6,17 @@ import time
 import warnings
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers.logger import Logger
-from lightning.pytorch.plugins.io import TorchCheckpointIO
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from relevance import group
+from relevance import checkpoint, group
 from relevance.commands import say
 from relevance.config import HALF, Config, Match
+from relevance.keeper import Files
 from relevance.model.module import RelevanceModule
 from relevance.strategy import Mortal, environment, placed
 from relevance.tracking import CellRun
@@ -48,15 +47,29 @@ class Curves(Logger):
 
 
 class Pace(Callback):
-    """Rows and seconds spent in training steps alone, without validation."""
+    """Rows and seconds spent in training steps alone, without validation; of a cell that was stopped, in all parts."""
 
     def __init__(self) -> None:
         self.rows, self.seconds, self.started = 0, 0.0, 0.0
+        self.begun = time.perf_counter()
 
     def metrics(self) -> dict[str, float]:
         """Of all ranks; each has to ask."""
         rows = int(group.summed(torch.tensor(self.rows)))
         return {"train/rows": rows, "train/rows_per_second": rows / max(self.seconds, 1e-9)}
+
+    def elapsed(self) -> float:
+        """Seconds since this object was made, and those of earlier parts up to the checkpoint that was gone on from."""
+        return time.perf_counter() - self.begun
+
+    def state_dict(self) -> dict[str, float]:
+        rows = int(group.summed(torch.tensor(self.rows)))
+        return {"rows": rows, "seconds": self.seconds, "elapsed": self.elapsed()}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        self.rows = state["rows"] if group.first() else 0  # those of all ranks
+        self.seconds = state["seconds"]
+        self.begun -= state["elapsed"]
 
     def on_train_batch_start(self, trainer, module, step, index) -> None:
         self.started = time.perf_counter()
@@ -66,17 +79,7 @@ class Pace(Callback):
         self.rows += sum(len(micro.rows) for micro in step)
 
 
-class SafeWeights(TorchCheckpointIO):
-    """Keeps the trained weights of a validation as safetensors, and nothing else: no pickle is read from disk."""
-
-    EXTENSION = ".safetensors"
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: str, storage_options: object = None) -> None:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        save_file({name: tensor.contiguous() for name, tensor in checkpoint["state_dict"].items()}, path)
-
-
-def trainer_of(config: Config, work: Path, run: CellRun, pace: Pace, steps: int | None) -> L.Trainer:
+def trainer_of(config: Config, work: Path, run: CellRun, callbacks: list[Callback], steps: int | None) -> L.Trainer:
     """The Trainer of one cell, which keeps its files in `work` and ends no run; `steps` stands for its epochs."""
     arguments = {key: value for key, value in asdict(config.trainer).items() if value is not None}
     arguments |= placed(config.trainer)
@@ -90,9 +93,9 @@ def trainer_of(config: Config, work: Path, run: CellRun, pace: Pace, steps: int 
     return L.Trainer(
         **arguments,
         logger=Curves(run),
-        callbacks=[pace, *mortal, *watching],
+        callbacks=[*callbacks, *mortal, *watching],
         enable_checkpointing=bool(watching),
-        plugins=[SafeWeights(), environment()],
+        plugins=[Files(), environment()],
         default_root_dir=work,
         enable_model_summary=False,
     )
@@ -103,9 +106,9 @@ def _watching(config: Config, work: Path) -> list[Callback]:
     if config.match is not Match.none:
         return []
     best = ModelCheckpoint(
-        work / "checkpoints", monitor=MONITOR, mode="max", save_weights_only=True, save_on_train_epoch_end=False
+        work / checkpoint.FOLDER, monitor=MONITOR, mode="max", save_weights_only=True, save_on_train_epoch_end=False
     )
-    best.FILE_EXTENSION = SafeWeights.EXTENSION
+    best.FILE_EXTENSION = checkpoint.WEIGHTS
     patience = config.train.patience
     stop = EarlyStopping(MONITOR, mode="max", patience=patience, check_on_train_epoch_end=False) if patience else None
     return [best, stop] if stop else [best]
@@ -138,6 +141,7 @@ def quiet() -> None:
         ".*is_gradient_checkpointing.* is deprecated",  # peft asks transformers by an old name
         ".*smaller than the logging interval.*",  # a tiny table has no curve worth drawing
         ".*sync_dist=True.*",  # validation is of every rank's rows already
-        ".*exists and is not empty.*",  # a cell's own folder, emptied just before
+        ".*exists and is not empty.*",  # a cell's own folder, with checkpoints to go on from
+        ".*your dataloader is not resumable.*",  # data.batches.Steps yields only the steps that are left
     ):
         warnings.filterwarnings("ignore", message)

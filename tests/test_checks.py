@@ -49,6 +49,7 @@ def test_the_defaults_are_valid():
         ("trainer", TrainerConfig(max_epochs=-1, max_time="00:00:01:00"), "falls towards an end; give one of them"),
         ("trainer", TrainerConfig(precision="16-mixed"), "use 32-true, bf16-mixed"),
         ("threads", 0, "must be 1 or more"),
+        ("checkpoint_steps", 0, "null for the ends of epochs"),
         ("seed", -1, "must be in 0 to"),
         ("experiment", " ", "name the MLflow experiment"),
         ("train", TrainConfig(task_weights={"query_itme": 2.0}), "unknown task.*query_itme.*available: query_item"),

@@ -116,6 +116,7 @@ class Steps(Sampler[np.ndarray]):
     def __init__(self, rows: np.ndarray, task: np.ndarray, mix: MixConfig, step_rows: int, seed: int):
         self.rows, self.task, self.mix = rows, task[rows], mix
         self.step_rows, self.seed, self.number = step_rows, seed, 0
+        self.begun = (0, 0)  # the epoch that training goes on in, the steps done of it
         self.count = -(-len(epoch(self.task, mix, seed, 0)) // step_rows)
 
     def set_epoch(self, number: int) -> None:
@@ -127,7 +128,9 @@ class Steps(Sampler[np.ndarray]):
 
     def __iter__(self) -> Iterator[np.ndarray]:
         order = self.rows[epoch(self.task, self.mix, self.seed, self.number)]
-        for start in range(0, len(order), self.step_rows):
+        epoch_begun, done = self.begun
+        first = done * self.step_rows if self.number == epoch_begun else 0
+        for start in range(first, len(order), self.step_rows):
             yield order[start : start + self.step_rows]
 
 

@@ -23,6 +23,7 @@ class PairsModule(L.LightningDataModule):
     """Train, validation and test rows of the mix's tasks, each from the same memory-mapped token ids."""
 
     steps: int | None = None  # of training, where another cell's budget says how many
+    begun = (0, 0)  # the epoch that training goes on in, the steps done of it
 
     def __init__(self, config: Config, tokenizer, template: Template, examples: Examples, rows: dict):
         super().__init__()
@@ -38,6 +39,7 @@ class PairsModule(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         train, seed = self.config.train, self.config.seed
         steps = Steps(self.rows["train"], self.examples.task, self.config.task_mix, train.step_rows, seed)
+        steps.begun = self.begun
         return _loader(StepDataset(self.examples, train.token_budget, group.rank(), group.size()), steps)
 
     def val_dataloader(self) -> DataLoader:

@@ -45,7 +45,7 @@ def trained(job: Job, config: Config, folder: Path) -> dict[str, list]:
     network, tokenizer = build(config)
     data = pairs_module(config, job.cell.rows, tokenizer, job.cell.backbone_digest)
     module = RelevanceModule(network, config)
-    trainer = trainer_of(config, folder / job.cell.name, run, pace, None)
+    trainer = trainer_of(config, folder / job.cell.name, run, [pace], None)
     trainer.fit(module, datamodule=data)
     rows, found = logits(trainer, module, data.scoring("test"))
     count = pace.metrics()["train/rows"]

@@ -1,0 +1,329 @@
+"""A cell that is stopped and goes on: bit for bit what it is undisturbed."""
+
+import os
+import shutil
+import signal
+import sys
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import torch
+from small_sweep import ROUTINGS, record, small_cell, sweep
+
+from relevance import cell as cells
+from relevance import checkpoint, keeper
+from relevance.config import Config, DataConfig, LoraConfig, Match, Mix, MixConfig, Save, TrainConfig, TrainerConfig
+from relevance.errors import Stopped, UserError
+from relevance.identity import Cell, Request
+from relevance.model.module import RelevanceModule
+from relevance.resolve import prepared, resolve
+from relevance.tracking import CellRun, Record
+
+ROWS = 119  # of an epoch, which has five steps of 24
+LEFT = ("config.yaml", "test.parquet", "validation.parquet")
+CURVES = ("train/loss", "train/gradient_norm", "validation/macro_accuracy")
+SINGLE = MixConfig("single_query_item", Mix.single, "query_item")
+
+
+@dataclass
+class End:
+    """All that an attempt at a cell leaves that should not depend on whether it was stopped."""
+
+    test: bytes
+    validation: bytes
+    weights: dict[str, torch.Tensor]
+    optimizer: dict[str, Any]
+    rates: list[float]
+    progress: tuple[int, int, int]  # steps, epochs, optimiser steps
+    counts: tuple[float, float]  # rows, epochs
+    curve: list[tuple[int, str, float]]  # in the order in which it was said
+
+
+@pytest.fixture(autouse=True)
+def every_epoch(monkeypatch):
+    monkeypatch.setattr(keeper, "SPARE", 0)  # however short it is
+
+
+@pytest.fixture
+def small(tmp_path, backbones):
+    def make(model: str = "bert", routing: str = "mh", trainer: dict | None = None, **changes) -> Config:
+        config = small_cell(tmp_path, backbones, model, routing, probes=False, consistency=False, save=Save.none)
+        if model == "llm":
+            config.model.lora = LoraConfig(r=4, dropout=0.1)  # bert drops 0.1 by itself
+        train = TrainConfig(token_budget=2000, step_rows=24, patience=0)
+        trained = TrainerConfig(**{"max_epochs": 2, "accelerator": "cpu", "log_every_n_steps": 1} | (trainer or {}))
+        return replace(config, **{"data": DataConfig(rows=150), "train": train, "trainer": trained} | changes)
+
+    return make
+
+
+def cell_of(config: Config) -> Cell:
+    (cell,), _ = resolve([Request(config, config)], prepared([config]))
+    return cell
+
+
+def train(cell: Cell) -> CellRun:
+    """An attempt at the cell, as relevance.attempt makes it, without a store."""
+    run = CellRun(None, cell.work)
+    cell.work.mkdir(parents=True, exist_ok=True)
+    if run.record.exists():
+        run.record.mend()
+    else:
+        run.record.append("start", tags={})
+    cells.train_cell(cell, run)
+    return run
+
+
+def ended(cell: Cell) -> End:
+    """Train the cell to its end and look at it as its evaluation begins, then at all that it said."""
+    seen, evaluate = {}, cells.evaluate
+
+    def watched(work, trainer, module, data, run):
+        (optimizer,), loops = trainer.optimizers, trainer.fit_loop
+        seen["weights"] = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+        seen["optimizer"] = optimizer.state_dict()["state"]
+        seen["rates"] = [group["lr"] for group in optimizer.param_groups]
+        seen["progress"] = loops.epoch_loop.total_batch_idx, loops.epoch_progress.total.started, trainer.global_step
+        return evaluate(work, trainer, module, data, run)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cells, "evaluate", watched)
+        found = train(cell).record.last("log")["metrics"]
+    cells.settle(cell)
+    read = [(cell.folder / f"{split}.parquet").read_bytes() for split in ("test", "validation")]
+    return End(*read, **seen, counts=(found["train/rows"], found["epochs"]), curve=said(cell))
+
+
+def said(cell: Cell) -> list[tuple[int, str, float]]:
+    """The points of the curves, as often as they were said."""
+    logs = [said for (kind, said), _ in Record(cell.folder).events() if kind == "log"]
+    return [(log["step"], name, value) for log in logs for name, value in log["metrics"].items() if name in CURVES]
+
+
+def same(one: End, other: End) -> bool:
+    for name in ("weights", "optimizer"):
+        torch.testing.assert_close(getattr(one, name), getattr(other, name), rtol=0, atol=0)
+    assert one.curve == other.curve
+    assert (one.rates, one.progress, one.counts) == (other.rates, other.progress, other.counts)
+    return (one.test, one.validation) == (other.test, other.validation)
+
+
+def stopped(cell: Cell, step: int | None) -> None:
+    """Train the cell until it is stopped in the middle of a step, counted over all epochs; None: as it is scored."""
+    training_step = RelevanceModule.training_step
+
+    def stopping(self, batch, index):
+        return asked_to_stop() if self.global_step == step else training_step(self, batch, index)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RelevanceModule, "training_step", stopping)
+        if step is None:
+            patch.setattr(cells, "evaluate", asked_to_stop)
+        with pytest.raises(Stopped):
+            train(cell)
+
+
+def asked_to_stop(*_):
+    raise Stopped("asked to stop: SIGTERM")
+
+
+def asking(cell: Cell, **changes) -> Cell:
+    """The same cell with settings that are not part of its question."""
+    return replace(cell, config=replace(cell.config, **changes))
+
+
+def lasts(cell: Cell) -> list[str]:
+    return sorted(path.name for path in cell.work.glob("checkpoints/last-*.ckpt"))
+
+
+@pytest.mark.parametrize("model", ["llm", "bert"])
+@pytest.mark.parametrize("routing", list(ROUTINGS))
+def test_a_cell_that_was_stopped_within_an_epoch_ends_as_if_it_was_not(small, model, routing, capsys):
+    cell = cell_of(small(model, routing))
+    whole = ended(cell)
+    stopped(cell, 8)
+    assert lasts(cell) == ["last-5.ckpt"]
+    stopped(asking(cell, checkpoint_steps=3), 8)
+    assert "goes on from step 5 of 10" in capsys.readouterr().err
+    assert lasts(cell) == ["last-5.ckpt", "last-6.ckpt"]
+    assert same(whole, ended(cell))
+    assert "goes on from step 6 of 10" in capsys.readouterr().err
+    assert {path.name for path in cell.folder.iterdir()} == {*LEFT, "record.jsonl"}
+
+
+def test_without_a_seed_for_each_step_it_would_not(small, monkeypatch):
+    monkeypatch.setattr(keeper.torch, "manual_seed", lambda _: None)
+    cell = cell_of(small("llm"))
+    whole = ended(cell)
+    stopped(cell, 8)
+    with pytest.raises(AssertionError):
+        same(whole, ended(cell))
+
+
+def test_a_cell_may_be_stopped_again_and_again(small, capsys):
+    cell = cell_of(small("llm", checkpoint_steps=2))
+    whole = ended(cell)
+    for step in (1, 4, 4, 5, 7, 9):
+        stopped(cell, step)
+    assert lasts(cell) == ["last-6.ckpt", "last-8.ckpt"]
+    assert same(whole, ended(cell))
+    starts = [line.split()[4] for line in capsys.readouterr().err.splitlines() if "goes on" in line]
+    assert starts == ["4", "4", "5", "6", "8"]  # nothing was kept before step 2; step 5 begins an epoch
+
+
+@pytest.mark.parametrize(
+    "trainer",
+    [
+        {"val_check_interval": 2},
+        {"max_steps": 13, "max_epochs": -1, "check_val_every_n_epoch": 2},
+        {"max_steps": 10, "max_epochs": 4, "limit_train_batches": 4, "val_check_interval": 0.5},
+    ],
+)
+def test_lightnings_own_settings_hold_across_stops(small, trainer):
+    cell = cell_of(small(trainer=trainer, checkpoint_steps=2))
+    whole = ended(cell)
+    for step in (3, 5, 9):
+        stopped(cell, step)
+    assert same(whole, ended(cell))
+
+
+@pytest.mark.parametrize("match", [Match.examples, Match.steps])
+def test_a_matched_budget_is_spent_across_stops(small, match):
+    cell = cell_of(small(task_mix=SINGLE, match=match, train=TrainConfig(step_rows=12)))
+    whole = ended(cell)
+    stopped(cell, 3)
+    stopped(asking(cell, checkpoint_steps=3), 4 if match is Match.examples else 8)
+    assert same(whole, ended(cell))
+
+
+@pytest.mark.parametrize("trainer", [{}, {"max_steps": 7}, {"max_epochs": 9}])
+def test_a_cell_killed_as_it_is_scored_is_only_scored_again(small, monkeypatch, trainer):
+    """Its training had ended: by epochs, by steps, or early, which Lightning forgets."""
+    train = TrainConfig(step_rows=24, patience=1 if "max_epochs" in trainer else 0)
+    cell = cell_of(small(trainer=trainer, train=train))
+    whole = ended(cell)
+    stopped(cell, None)
+    monkeypatch.setattr(RelevanceModule, "training_step", lambda self, step, index: pytest.fail("trained on"))
+    assert same(whole, ended(cell))
+    assert whole.counts[1] < 9
+
+
+def test_a_torn_checkpoint_is_said_and_the_one_before_it_taken(small, capsys):
+    cell = cell_of(small("llm", checkpoint_steps=3))
+    whole = ended(cell)
+    stopped(cell, 8)
+    newest = cell.work / "checkpoints" / "last-6.ckpt"
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    stopped(cell, 7)
+    told = capsys.readouterr().err
+    assert "checkpoint last-6.ckpt is torn (" in told
+    assert "; going on from last-5.ckpt" in told
+    assert "goes on from step 5 of 10" in told
+    assert lasts(cell) == ["last-5.ckpt", "last-6.ckpt"]
+    assert same(whole, ended(cell))
+
+
+def test_the_checkpoint_gone_on_from_is_not_written_again(small):
+    cell = cell_of(small(checkpoint_steps=4))
+    stopped(cell, 4)
+    path = cell.work / "checkpoints" / "last-4.ckpt"
+    written = path.stat().st_mtime_ns
+    stopped(cell, 4)
+    assert path.stat().st_mtime_ns == written
+
+
+def test_checkpoints_of_another_network_are_refused(small, monkeypatch):
+    """The same question, asked of a later version of the code."""
+    cell = cell_of(small(routing="mhp"))
+    stopped(cell, 8)
+    build = cells.build
+
+    def other(config):
+        network, tokenizer = build(config)
+        network.heads.requires_grad_(False)
+        return network, tokenizer
+
+    monkeypatch.setattr(cells, "build", other)
+    with pytest.raises(UserError, match=r"hold other weights than this cell trains, \['network.heads.*rerun=true"):
+        train(cell)
+
+
+def test_a_half_trained_cell_may_be_moved(small, tmp_path):
+    cell = cell_of(small(trainer={"max_epochs": 3}))
+    whole = ended(cell)
+    stopped(cell, 12)
+    moved = asking(cell, outputs=str(tmp_path / "elsewhere"))
+    moved.folder.parent.mkdir(parents=True)
+    cell.work.rename(moved.work)
+    assert same(whole, ended(moved))
+
+
+def test_time_and_rows_of_all_parts_count(small):
+    cell = cell_of(small())
+    stopped(cell, 8)
+    state = checkpoint.read(cell.work / "checkpoints" / "last-5.ckpt")["callbacks"]["Pace"]
+    assert state["rows"] == ROWS
+    assert state["elapsed"] > state["seconds"] > 0
+    started = time.perf_counter()
+    found = train(cell).record.last("log")["metrics"]
+    assert found["train/rows"] == 2 * ROWS
+    assert found["seconds"] == pytest.approx(state["elapsed"] + time.perf_counter() - started, abs=0.05)
+    assert found["train/rows"] / found["train/rows_per_second"] > state["seconds"]
+
+
+def test_short_epochs_are_not_each_followed_by_a_checkpoint(small, monkeypatch):
+    monkeypatch.setattr(keeper, "SPARE", 10**6)
+    cell = cell_of(small())
+    stopped(cell, None)
+    assert lasts(cell) == ["last-5.ckpt"]
+
+
+def test_a_process_killed_within_an_epoch_leaves_a_cell_that_goes_on(small):
+    """SIGKILL for real: nothing in the process gets to clean up."""
+    cell = cell_of(small("llm", checkpoint_steps=1, trainer={"max_epochs": 2}))
+    whole = ended(cell)
+    child = os.fork()
+    if not child:
+        try:
+            train(cell)
+        finally:
+            os._exit(1)
+    for _ in range(2000):
+        if int((lasts(cell) or ["last-0.ckpt"])[-1][5:-5]) >= 7:
+            break
+        time.sleep(0.005)
+    os.kill(child, signal.SIGKILL)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    assert same(whole, ended(cell))
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_a_metric_that_is_no_number_fails_the_cell_with_its_step(small, monkeypatch, wrong):
+    cell, log = cell_of(small()), RelevanceModule.log
+
+    def spoilt(self, name, value, **more):
+        log(self, name, torch.tensor(wrong) if name == "validation/macro_accuracy" else value, **more)
+
+    monkeypatch.setattr(RelevanceModule, "log", spoilt)
+    with pytest.raises(FloatingPointError, match=rf"validation/macro_accuracy is {wrong} at step 4"):
+        train(cell)
+    assert "validation/macro_accuracy" not in cell.work.joinpath("record.jsonl").read_text()
+
+
+def test_a_failed_cell_goes_on_as_well_unless_its_checkpoints_are_gone_or_it_is_to_start_anew(small, capsys):
+    config = small()
+    cell = cell_of(config)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cells, "evaluate", lambda *_: sys.exit("the disk is on fire"))
+        assert sweep(config) == 1
+        assert sweep(config) == 1
+        assert "goes on from step 10 of 10" in capsys.readouterr().err
+    shutil.rmtree(cell.work / "checkpoints")
+    assert sweep(config) == 1
+    assert "half trained, but no checkpoint is whole (they are gone)" in record(config).cells[0].reason
+    capsys.readouterr()
+    assert sweep(replace(config, rerun=True)) == 0
+    assert "goes on" not in capsys.readouterr().err
+    assert record(config).cells[0].metrics["train/rows"] == 2 * ROWS
