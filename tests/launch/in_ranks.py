@@ -4,13 +4,12 @@ FOLDER/jobs holds a frozen job a line; the first of them is also put to cells th
 """
 
 import json
-import sys
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import lightning as L
 import torch
-import torch.distributed as dist
 
 from relevance import group
 from relevance.config import Config
@@ -87,8 +86,10 @@ def main(folder: Path) -> None:
     (folder / f"{group.size()}-{group.rank()}.json").write_text(json.dumps(found))
 
 
-if __name__ == "__main__":
-    join(thaw((Path(sys.argv[1]) / "jobs").read_text().splitlines()[0]).cell.config.trainer)
-    main(Path(sys.argv[1]))
+def rank(folder: Path, own: int, ranks: int, port: int) -> None:
+    """The same as one of several ranks, told what torchrun would tell it."""
+    told = {"RANK": own, "LOCAL_RANK": own, "WORLD_SIZE": ranks, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in told.items()})
+    join(thaw((folder / "jobs").read_text().splitlines()[0]).cell.config.trainer)
+    main(folder)
     leave()
-    assert not dist.is_initialized()

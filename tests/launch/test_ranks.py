@@ -1,9 +1,11 @@
 """Cells of several devices: the numbers of one device, and nothing left of a group that loses a process."""
 
 import json
+import multiprocessing
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -43,11 +45,24 @@ def both(tmp_path_factory, backbones) -> tuple[dict, dict, dict]:
     cells, _ = resolve([Request(config, config) for config in configs], prepared(configs))
     pair = [replace(c, config=replace(c.config, trainer=replace(c.config.trainer, devices=2))) for c in cells]
     (folder / "jobs").write_text("\n".join(Job(cell, "", "").text() for cell in pair))
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    process = subprocess.Popen([*torchrun, in_ranks.__file__, str(folder)], env=_environment())
+    _in_ranks(folder)
     in_ranks.main(_alone(folder, cells))
-    assert process.wait() == 0
     return tuple(json.loads((folder / name).read_text()) for name in ("alone/1-0.json", "2-0.json", "2-1.json"))
+
+
+def _in_ranks(folder: Path) -> None:
+    """Two forks of this process, whose imports are paid: torchrun, as slow, is for the tests below."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    fork = multiprocessing.get_context("fork")
+    pair = [fork.Process(target=in_ranks.rank, args=(folder, own, 2, port)) for own in range(2)]
+    for process in pair:
+        process.start()
+    for process in pair:
+        process.join(120)
+        process.kill()
+    assert [process.exitcode for process in pair] == [0, 0]
 
 
 def _alone(folder: Path, cells: list) -> Path:
