@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from relevance import whole
 from relevance.errors import UserError
 
 PROBABILITIES = ("p_irrelevant", "p_partial", "p_relevant")
@@ -50,10 +51,8 @@ def table(row: np.ndarray, task: np.ndarray, label: np.ndarray, probabilities: n
 
 def write(predictions: pa.Table, path: Path) -> None:
     """Write whole or not at all: a reader never sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    pq.write_table(predictions, temporary, **ENCODED)
-    temporary.replace(path)
+    with whole.file(path) as part:
+        pq.write_table(predictions, part, **ENCODED)
 
 
 def read(path: Path, columns: list[str] | None = None) -> pa.Table:

@@ -1,6 +1,7 @@
 """Tiny backbones with random weights, made once per test run: real architectures, real tokenizers, no download."""
 
 import os
+import subprocess
 from functools import partial
 from pathlib import Path
 
@@ -102,3 +103,18 @@ def place(tmp_path, backbones):
     from small_sweep import small_cell  # takes torch along
 
     return partial(small_cell, tmp_path, backbones)
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A file system of 1 MB; skipped where this process can mount none."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    try:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"needs a small tmpfs, which this process cannot mount: {error}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from relevance import whole
 from relevance.checks import validate_data
 from relevance.commands import describe, main, parse
 from relevance.config import DataConfig, Source
@@ -57,10 +58,8 @@ def generate(words: list[str]) -> None:
     from relevance.data import generate as catalogue
 
     table = catalogue.generate(options.data.rows, options.data.seed, options.data.noise)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f"{output.name}.part")
-    pq.write_table(table, temporary)
-    temporary.replace(output)
+    with whole.file(output) as part:
+        pq.write_table(table, part)
     print(f"{output}: {len(table):,} pairs\n\n{catalogue.describe(table)}")
 
 

@@ -3,7 +3,6 @@
 Fault("label is not 0, 1 or 2", "use 0 irrelevant, ...", rows=[3, 9], values=["two", "1.5"])
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from relevance import whole
 from relevance.errors import UserError
 
 SET_ASIDE = "or set data.on_bad_row=quarantine to set these rows aside and go on without them"
@@ -77,10 +77,8 @@ def _rows(count: int) -> str:
 
 def quarantine(path: Path, file: str, faults: Sequence[Fault], table: pa.Table, rows: np.ndarray) -> None:
     """Write every fault as `listed` has it to the csv at `path`, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    pa.csv.write_csv(listed(file, faults, table, rows), temporary)
-    temporary.replace(path)
+    with whole.file(path) as part:
+        pa.csv.write_csv(listed(file, faults, table, rows), part)
 
 
 def listing(cells: Sequence[str]) -> pa.Schema:

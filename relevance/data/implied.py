@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from relevance import whole
 from relevance.data.keys import KINDS
 from relevance.tasks import TASK_INDEX, TASK_NAMES, TASKS
 
@@ -45,9 +46,8 @@ def ensure_implied(rows: Path) -> Implied:
     if not all(path.is_file() for path in paths.values()):
         found = implied(pq.read_table(rows, columns=["row", "split", "task", "left", "right", "label"]))
         for name, path in paths.items():
-            temporary = path.with_name(path.name + ".part")
-            pq.write_table(getattr(found, name), temporary)
-            temporary.replace(path)
+            with whole.file(path) as part:
+                pq.write_table(getattr(found, name), part)
     return Implied(**{name: pq.read_table(path) for name, path in paths.items()})
 
 

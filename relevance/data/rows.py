@@ -5,7 +5,6 @@ right_id="i4" source="human" label=2 left_seen=true right_seen=true, then label_
 user's own columns
 """
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from relevance import whole
 from relevance.config import DataConfig, OnBadRow, Source
 from relevance.data import digest as digests
 from relevance.data import faults, notes, pairs, readers, split
@@ -123,18 +123,15 @@ def _seen(training: np.ndarray, keys: Keys) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _write_once(table: pa.Table, path: Path) -> None:
-    if path.is_file():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    pq.write_table(table, temporary)
-    temporary.replace(path)
+    if not path.is_file():
+        with whole.file(path) as part:
+            pq.write_table(table, part)
 
 
 def _set_aside(path: Path, name: str, loaded: Loaded, checked: Checked) -> tuple[str, ...]:
     """Write the bad rows beside the table; says how many and where. An earlier file's bad rows make way."""
-    path.unlink(missing_ok=True)
     if not checked.faults:
+        path.unlink(missing_ok=True)
         return ()
     faults.quarantine(path, name, checked.faults, loaded.table, loaded.rows)
     bad = len(faults.faulty(checked.faults))

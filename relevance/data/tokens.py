@@ -8,8 +8,6 @@ On disk: ids.npy (flat, uint16 or int32), offsets.npy [N+1] and second.npy [N], 
 
 import hashlib
 import json
-import shutil
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -18,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
 
+from relevance import whole
 from relevance.data.ragged import Ragged, interleave
 from relevance.errors import UserError
 from relevance.scores import task_codes
@@ -116,11 +115,10 @@ def segments(tokenizer, template: Template) -> bool:
 
 def _write(table: pa.Table, tokenizer, template: Template, folder: Path) -> None:
     made = encode(table, tokenizer, template)
-    temporary = Path(tempfile.mkdtemp(dir=folder.parent))
-    for name in ARRAYS:
-        np.save(temporary / f"{name}.npy", getattr(made, name))
-    (temporary / "meta.json").write_text(json.dumps({"truncated": made.truncated}))
-    shutil.move(temporary, folder)
+    with whole.folder(folder) as part:
+        for name in ARRAYS:
+            np.save(part / f"{name}.npy", getattr(made, name))
+        (part / "meta.json").write_text(json.dumps({"truncated": made.truncated}))
 
 
 def _assemble(table: pa.Table, tokenizer, frame: Frame, prefix: Ragged, max_length: int) -> tuple:

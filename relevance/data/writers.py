@@ -1,9 +1,8 @@
 """Tables of one schema → a file, chunk by chunk, whole or not at all.
 
-with whole(Path("scored.csv"), schema) as writer: writer.write_table(chunk) → scored.csv.817.part, at the end scored.csv
+with streamed(Path("scored.csv"), schema) as writer: writer.write_table(chunk)  →  scored.csv, at the end
 """
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from relevance import whole
 from relevance.data import jsontext
 from relevance.errors import UserError
 
@@ -25,21 +25,17 @@ class Writer(Protocol):
 
 
 @contextmanager
-def whole(path: Path, schema: pa.Schema) -> Iterator[Writer]:
+def streamed(path: Path, schema: pa.Schema) -> Iterator[Writer]:
     """Writes beside `path` and takes its place at the end; after an error what stood at `path` is as it was.
 
     Raises UserError for a kind of file, or a type of column, that cannot be written.
     """
     writable(path)
     _holds(path, schema)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with temporary.open("wb") as file, closing(WRITERS[path.suffix.lower()](file, schema)) as writer:
+    with whole.file(path) as part:
+        file = part.open("wb")
+        with closing(_Named(file, part)), closing(_Named(WRITERS[path.suffix.lower()](file, schema), part)) as writer:
             yield writer
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def writable(path: Path) -> None:
@@ -54,6 +50,21 @@ def _holds(path: Path, schema: pa.Schema) -> None:
     raw = [field for field in schema if "binary" in str(field.type)]
     if raw and path.suffix.lower() != ".parquet":
         raise UserError(f"{path}: column {raw[0].name} has type {raw[0].type}, which is no text; write .parquet")
+
+
+class _Named:
+    """A writer or a file whose errors say which one it was."""
+
+    def __init__(self, inner: Writer | BinaryIO, part: Path):
+        self.inner, self.part = inner, part
+
+    def write_table(self, table: pa.Table) -> None:
+        with whole.named(self.part):
+            self.inner.write_table(table)
+
+    def close(self) -> None:
+        with whole.named(self.part):
+            self.inner.close()
 
 
 class _Delimited:

@@ -3,7 +3,6 @@
 outputs/cells/9f2c…/model, task=query_type → query_type/{config.json, model.safetensors, tokenizer…, template.json}
 """
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pyarrow as pa
 import torch
 from transformers import AutoModelForSequenceClassification
 
+from relevance import whole
 from relevance.config import Config
 from relevance.data.batches import collate, unlabelled
 from relevance.data.reading import Reading
@@ -47,16 +47,10 @@ def export(model: Path, task: str, form: str, output: Path, trust_remote_code: b
 
     Raises UserError where the cell or its architecture allows no such folder, or the logits differ by more than LIMIT.
     """
-    part = output.with_name(output.name + ".part")  # whole or not at all
-    shutil.rmtree(part, ignore_errors=True)
-    try:
+    with whole.folder(output) as part:
         difference = _write(model, task, form, part, trust_remote_code)
-        output.parent.mkdir(parents=True, exist_ok=True)
         if output.is_dir():
             output.rmdir()  # empty, or the command had refused it
-        part.rename(output)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return Exported(output, difference)
 
 

@@ -17,7 +17,7 @@ from relevance.commands import say
 from relevance.data import faults
 from relevance.data.scan import Scan
 from relevance.data.schema import fitted
-from relevance.data.writers import Writer, whole
+from relevance.data.writers import Writer, streamed
 from relevance.errors import UserError
 from relevance.predict.job import ADDED, SHOWN, Job
 from relevance.predict.tally import Tally
@@ -39,8 +39,8 @@ def score_file(job: Job, folders: list[Path], device: str | None, trusted: bool)
     for note in _notes(job, found, len(folders)):
         say(note)
     with ExitStack() as files:
-        output = files.enter_context(whole(job.output, pa.schema([*found.schema, *ADDED])))
-        aside = files.enter_context(whole(job.aside, faults.listing(SHOWN))) if found.faults else None
+        output = files.enter_context(streamed(job.output, pa.schema([*found.schema, *ADDED])))
+        aside = files.enter_context(streamed(job.aside, faults.listing(SHOWN))) if found.faults else None
         scorers = _opened(folders, device, trusted, found)
         started = time.perf_counter()
         tally = _scored(job, found, scorers, output, aside)

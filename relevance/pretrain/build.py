@@ -22,6 +22,7 @@ from relevance.errors import UserError
 from relevance.pretrain import corpus, train, vocabulary
 from relevance.pretrain.architectures import ARCHITECTURES
 from relevance.pretrain.options import Options
+from relevance.whole import folder as keep
 
 LIMIT = 8 * 2**20  # bytes of a backbone's folder
 _HELD_OUT = 1024  # documents
@@ -68,9 +69,6 @@ def _build_one(name: str, whole: corpus.Corpus, about: dict, options: Options) -
     trained = train.Pretrainer(kind.build(tokenizer), kind, tokenizer)
     steps = train.train(trained, read, train.Plan(options.seed, options.tokens))
     found = train.held_out(trained, unread)
-    folder = Path(options.output) / name
-    trained.model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
     provenance = {
         "name": name,
         "command": _command(name, options),
@@ -85,7 +83,11 @@ def _build_one(name: str, whole: corpus.Corpus, about: dict, options: Options) -
         "unigram_loss": round(train.unigram(rows), 4),
         **about,
     }
-    (folder / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n", encoding="utf-8")
+    folder = Path(options.output) / name
+    with keep(folder) as part:
+        trained.model.save_pretrained(part)
+        tokenizer.save_pretrained(part)
+        (part / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n", encoding="utf-8")
     size = sum(file.stat().st_size for file in folder.iterdir())
     if size > LIMIT:
         raise UserError(f"backbone {name}: {size} bytes; at most {LIMIT}: make it smaller in pretrain/architectures.py")

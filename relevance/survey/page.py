@@ -8,6 +8,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
+from relevance import whole
 from relevance.provenance import commit, versions
 from relevance.report.document import Table
 from relevance.report.form.markdown import block
@@ -62,10 +63,7 @@ def sections(path: Path) -> tuple[str, str]:
 
 def write(path: Path, text: str) -> None:
     """Write whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
-    temporary.replace(path)
+    whole.text(path, text.rstrip("\n") + "\n")
 
 
 def _table(lines: list[tuple[list[str], Cell]], more: list[str], found: Found) -> str:

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from relevance.data import jsontext, readers
-from relevance.data.writers import whole
+from relevance.data.writers import streamed
 from relevance.errors import UserError
 
 KINDS = (".parquet", ".csv", ".tsv", ".jsonl")
@@ -19,7 +19,7 @@ TEXTS = ['say "x"', "a, b\tc", "two\nlines", "back\\slash", "größe Ж 机 \u20
 def test_every_text_comes_back_from_every_kind_of_file(tmp_path, kind):
     table = pa.table({"left": TEXTS, "right": TEXTS[::-1]})
     path = tmp_path / f"new/a{kind}"
-    with whole(path, table.schema) as writer:
+    with streamed(path, table.schema) as writer:
         writer.write_table(table[:4])
         writer.write_table(table[4:])
     assert readers.read(path, {}).table.to_pydict() == table.to_pydict()
@@ -32,7 +32,7 @@ def test_an_error_leaves_what_stood_there(tmp_path, kind):
     path.write_text("before")
 
     def fail():
-        with whole(path, table.schema) as writer:
+        with streamed(path, table.schema) as writer:
             writer.write_table(table)
             assert path.read_text() == "before"
             raise RuntimeError("half way")
@@ -69,7 +69,7 @@ def test_jsonl_says_what_json_says():
 
 def test_lists_stand_in_a_csv_as_json(tmp_path):
     table = pa.table({"left": ["a", "b"], "mine": [["x", 'y"'], None]})
-    with whole(tmp_path / "a.csv", table.schema) as writer:
+    with streamed(tmp_path / "a.csv", table.schema) as writer:
         writer.write_table(table)
     assert readers.read(tmp_path / "a.csv", {}).table["mine"].to_pylist() == ['["x", "y\\""]', ""]
 
@@ -77,8 +77,8 @@ def test_lists_stand_in_a_csv_as_json(tmp_path):
 def test_bytes_are_refused_where_they_have_no_place(tmp_path):
     table = pa.table({"raw": [b"\xff"]})
     with pytest.raises(UserError, match=r"column raw has type binary.*write \.parquet"):
-        whole(tmp_path / "a.csv", table.schema).__enter__()
-    with whole(tmp_path / "a.parquet", table.schema) as writer:
+        streamed(tmp_path / "a.csv", table.schema).__enter__()
+    with streamed(tmp_path / "a.parquet", table.schema) as writer:
         writer.write_table(table)
     assert pq.read_table(tmp_path / "a.parquet").equals(table)
 
@@ -86,7 +86,7 @@ def test_bytes_are_refused_where_they_have_no_place(tmp_path):
 def test_what_cannot_be_written_says_why(tmp_path):
     schema = pa.schema([("left", pa.string())])
     with pytest.raises(UserError, match=r"unknown kind of file '.xlsx'; allowed: .parquet"):
-        whole(tmp_path / "a.xlsx", schema).__enter__()
+        streamed(tmp_path / "a.xlsx", schema).__enter__()
     (tmp_path / "b.csv").mkdir()
     with pytest.raises(UserError, match="is a folder"):
-        whole(tmp_path / "b.csv", schema).__enter__()
+        streamed(tmp_path / "b.csv", schema).__enter__()

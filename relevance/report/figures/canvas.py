@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from relevance import whole
 from relevance.report.figures.labels import short
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def picture(folder: Path, name: str, size: tuple[float, float]) -> Iterator["Fig
 def save(figure: "Figure", folder: Path, name: str) -> None:
     """Write <name>.png and <name>.svg; the same drawing gives the same bytes."""
     for form, metadata in FORMS.items():
-        figure.savefig(folder / f"{name}.{form}", metadata=metadata)
+        with whole.file(folder / f"{name}.{form}") as part:
+            figure.savefig(part, format=form, metadata=metadata)
 
 
 def erase(folder: Path, name: str) -> str:
