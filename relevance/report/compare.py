@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from relevance import whole
 from relevance.errors import UserError
 from relevance.records import SweepRecord
 from relevance.report.document import Block, Bold, Code, Section, Table
@@ -18,10 +19,10 @@ from relevance.report.files.guard import guard
 from relevance.report.form.html import html
 from relevance.report.form.markdown import markdown
 from relevance.report.matrix import Matrix, matrices
-from relevance.report.render import slug
 from relevance.report.row import Row
 from relevance.report.tables import IDENTITY, NONE, effect, percent
 from relevance.scores import COLUMNS
+from relevance.slug import slug
 
 TOLD = (
     "Rows that both sweeps have, by model, routing, task mix and variant; a change is A minus B in points with its 95 "
@@ -49,12 +50,11 @@ def write_comparison(one: SweepRecord, other: SweepRecord, reports: Path) -> Pat
     if not pairs:
         raise UserError(f"compare=[{one.name},{other.name}]: no row in common (model, routing, task mix, variant)")
     folder = reports / slug(f"{one.name}-vs-{other.name}")
-    folder.mkdir(parents=True, exist_ok=True)
     page = _page((one, other), pairs, ([key for key in a if key not in b], [key for key in b if key not in a]))
     title = f"A: {one.name}, B: {other.name}"
     files = {"compare.md": markdown(title, page), "index.html": html(title, page, folder), "compare.csv": _csv(pairs)}
     for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        whole.text(folder / name, text)
     return folder
 
 

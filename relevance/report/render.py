@@ -3,10 +3,10 @@
 sweep "nightly" → multirun_reports/nightly/; "a b" → multirun_reports/a-b-c8687a08/
 """
 
-import hashlib
 import re
 from pathlib import Path
 
+from relevance import whole
 from relevance.records import SweepRecord
 from relevance.report.accuracy import accuracy_table
 from relevance.report.comparisons import near
@@ -20,11 +20,11 @@ from relevance.report.form.markdown import markdown
 from relevance.report.matrix import matrices
 from relevance.report.outline import FOLDED, PLAIN, Form, sections
 from relevance.report.pictures import write_figures
+from relevance.slug import slug
 
 OURS = re.compile(
     r"(heatmap|forest|slope|volume|pareto|reliability)(-[0-9a-f]{8})?\.(png|svg)|quarantine-[0-9a-f]{12}\.csv"
 )
-SLUG = 80  # characters at most
 
 
 def write_report(sweep: SweepRecord, reports: Path, form: Form = PLAIN) -> Path:
@@ -34,7 +34,6 @@ def write_report(sweep: SweepRecord, reports: Path, form: Form = PLAIN) -> Path:
     """
     found = [Findings(matrix, form.ties) for matrix in matrices(sweep)]
     folder = reports / slug(sweep.name)
-    folder.mkdir(parents=True, exist_ok=True)
     captions = write_figures(found, folder) if form.figures else {}
     page = sections(sweep, found, captions, form)
     title = f"Report: {sweep.name}"
@@ -47,10 +46,11 @@ def write_report(sweep: SweepRecord, reports: Path, form: Form = PLAIN) -> Path:
         "index.html": html(title, page, folder),
     }
     for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        whole.text(folder / name, text)
     aside = {one.matrix.aside_name: one.matrix.aside for one in found if one.matrix.aside}
     for name, rows in aside.items():
-        (folder / name).write_bytes(rows)
+        with whole.file(folder / name) as part:
+            part.write_bytes(rows)
     _prune(folder, {*aside, *(f"{name}.{form}" for name in captions for form in ("png", "svg"))})
     return folder
 
@@ -60,15 +60,3 @@ def _prune(folder: Path, written: set[str]) -> None:
     for path in folder.iterdir():
         if OURS.fullmatch(path.name) and path.name not in written:
             path.unlink()
-
-
-def slug(name: str) -> str:
-    """A folder name of letters, digits and ._- for `name`: itself where it is one, else marked by a digest.
-
-    The digest keeps two names that differ only in other characters from sharing a folder.
-    """
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name)
-    if plain == name and name.strip(".") and len(name) <= SLUG:
-        return name
-    mark = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return f"{plain.strip('.-')[: SLUG - 9] or 'sweep'}-{mark}"

@@ -8,7 +8,7 @@ from relevance.report.findings import Findings
 from relevance.report.form.markdown import escape, markdown
 from relevance.report.matrix import matrices
 from relevance.report.outline import Form, sections
-from relevance.report.render import slug, write_report
+from relevance.report.render import write_report
 
 
 @pytest.fixture
@@ -117,18 +117,6 @@ def test_escape():
         r"\# x", r"\- x", r"1\. x", r"\---", "-1.5", r"\_x\_ a_b"
     ]  # fmt: skip
     assert escape("a\n b\\c [x](y) *z* & <b>") == r"a b\\c [x\](y) \*z\* &amp; &lt;b&gt;"
-
-
-@pytest.mark.parametrize("name", ["..", ".", "", "a/../b", "../x", "ü", "x" * 200, "a b"])
-def test_slug_is_a_safe_folder_name(name):
-    made = slug(name)
-    assert re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,79}", made)
-    assert slug(made) == made
-
-
-def test_slug_keeps_good_names_and_tells_others_apart():
-    assert slug("sweep-1f.0_A") == "sweep-1f.0_A"
-    assert len({slug("a b"), slug("a/b"), slug("a-b")}) == 3
 
 
 def test_the_same_runs_give_the_same_bytes(grid, tmp_path):
