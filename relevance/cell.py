@@ -6,9 +6,8 @@ from pathlib import Path
 
 import lightning as L
 import torch
-from omegaconf import OmegaConf
 
-from relevance import checkpoint, group, weights
+from relevance import checkpoint, group, weights, whole
 from relevance.checkpoint import Note
 from relevance.commands import say
 from relevance.config import Config, Save
@@ -18,6 +17,7 @@ from relevance.errors import UserError
 from relevance.evaluation import evaluate, tag_collapsed
 from relevance.identity import Cell
 from relevance.keeper import Keeper
+from relevance.kept import Kept
 from relevance.model.build import build
 from relevance.model.module import RelevanceModule
 from relevance.model.store import save
@@ -52,7 +52,7 @@ def train_cell(cell: Cell, run: CellRun) -> None:
     if config.consistency:
         score_implied(work, trainer, module, data, cell.rows)
     if config.save is Save.all and group.first():
-        save(network, tokenizer, config, data.reading.written(), work / "model")
+        save(network, tokenizer, Kept(config, cell.unresolved), data.reading.written(), work / "model")
         run.model("model", data.reading.tasks[0])
     found |= {**pace.metrics(), **weights.sizes(network), **weights.gates(network), **weights.peak_memory()}
     found |= {"epochs": trainer.current_epoch, "truncated_share": data.examples.tokens.truncated}
@@ -68,9 +68,9 @@ def _begin(cell: Cell, run: CellRun) -> Path:
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     work = cell.work
-    text = OmegaConf.to_yaml(OmegaConf.structured(config))
+    text = Kept(config, cell.unresolved).text()
     if group.first():
-        (work / "config.yaml").write_text(text)
+        whole.text(work / "config.yaml", text)
     run.text(text, "config.yaml")
     L.seed_everything(config.seed, verbose=False)
     return work

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -50,6 +51,7 @@ def launch(composed: list[tuple[DictConfig, DictConfig]], way: Callable[[], Laun
     """
 
     def sweep() -> None:
+        _forget(composed[0][0])
         requests = [_request(*cell) for cell in composed]
         _admit_some(requests)
         from relevance.resolve import prepared
@@ -73,6 +75,13 @@ def _admit_some(requests: list[Request]) -> None:
     """UserError where no cell that was asked for can be."""
     if all(request.refusal for request in requests):
         raise UserError("\n".join(dict.fromkeys(request.refusal for request in requests)))
+
+
+def _forget(composed: DictConfig) -> None:
+    """Hydra keeps the words of a multirun as they were typed, passwords too; the sweep's run has them masked."""
+    sweep = OmegaConf.select(composed, "hydra.sweep.dir")
+    if sweep is not None:
+        (Path(sweep) / "multirun.yaml").unlink(missing_ok=True)
 
 
 def _ours(composed: DictConfig) -> DictConfig:

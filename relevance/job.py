@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from relevance.config import Config
 from relevance.identity import Cell
+from relevance.kept import frozen_config
 
 ENVIRONMENT = re.compile(r"\$\{oc\.env:([^{}]*)\}")
 MARK = ("\ue000", "\ue001")  # of a private plane: no setting holds them
@@ -57,21 +58,6 @@ def thaw(text: str) -> Job:
     config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), told.pop("config")))
     parent, place, rows = told.pop("parent"), told.pop("place"), Path(told.pop("rows"))
     return Job(Cell(config=config, rows=rows, **told), parent, place)
-
-
-def frozen_config(config: Config, unresolved: dict[str, str]) -> dict[str, Any]:
-    """The config as plain values; what came from the environment is named (`unresolved`: path → text), not told."""
-    return _frozen(asdict(config), unresolved, "")
-
-
-def _frozen(node: Any, unresolved: dict[str, str], path: str) -> Any:
-    if isinstance(node, dict):
-        return {key: _frozen(value, unresolved, f"{path}.{key}".lstrip(".")) for key, value in node.items()}
-    if path in unresolved:
-        return unresolved[path]
-    if isinstance(node, list):
-        return [_frozen(value, unresolved, f"{path}[{index}]") for index, value in enumerate(node)]
-    return node.replace("${", r"\${") if isinstance(node, str) else node
 
 
 def from_environment(composed: DictConfig) -> dict[str, str]:

@@ -10,7 +10,7 @@ MASK = "***"
 KEY = re.compile(
     r"(^|[._-])(tokens?|secrets?|passwords?|passwd|passphrases?|credentials?|(api|access|private)?_?keys?)$", re.I
 )
-USER = re.compile(r"(?<=://)([^/@\s:]*):([^/\s]*)@")  # of a URI: user:password@
+USER = re.compile(r"(?<=://)([^/@\s:]*):(?!\$\{oc\.env:[^{}]*\}@)([^/\s]*)@")  # of a URI: user:password@, if it is told
 
 
 def shown(value: Any) -> Any:

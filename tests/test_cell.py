@@ -19,8 +19,12 @@ from relevance.config import (
     TrainConfig,
     TrainerConfig,
 )
+from relevance.identity import Request
+from relevance.launch.here import Here
 from relevance.model.module import RelevanceModule
+from relevance.resolve import prepared
 from relevance.scores import logged, score_predictions
+from relevance.sweep import run_sweep
 from relevance.tracking import Store
 
 
@@ -148,3 +152,13 @@ def test_a_cell_of_one_task_carries_an_example_it_can_score(place, capfd):
     (example,) = Path(single.outputs).glob("artifacts/models/*/artifacts/input_example.json")
     assert "item_type" in example.read_text()
     assert "unknown task" not in capfd.readouterr().err
+
+
+def test_what_came_from_the_environment_is_named_in_every_file_of_a_cell(place):
+    config = place(reports="/mnt/hunter2", probes=False, consistency=False)
+    request = Request(config, config, {"reports": "/mnt/${oc.env:SPACE}"})
+    assert run_sweep([request], prepared([config]), "python -m relevance.run", Here()) == 0
+    files = {path: path.read_bytes() for path in Path(config.outputs).rglob("*") if path.is_file()}
+    assert not [path for path, held in files.items() if b"hunter2" in held]
+    named = [path for path, held in files.items() if b"reports: /mnt/${oc.env:SPACE}\n" in held]
+    assert len(named) == 4  # the cell's, its model's, its run's and that of the model in its run

@@ -18,6 +18,7 @@ from relevance.data.tokens import Template
 from relevance.errors import UserError
 from relevance.export.__main__ import Options, _checked, _folders
 from relevance.export.folder import export
+from relevance.kept import Kept
 from relevance.model.build import build
 from relevance.model.store import save
 from relevance.predict.scorer import Scorer
@@ -37,7 +38,7 @@ def model_of(tmp_path):
                 if parameter.requires_grad:
                     parameter.add_(0.2 * torch.randn_like(parameter))
         template = Template(config.routing.prefix, config.model.family is Family.ce, config.model.max_length)
-        save(network, tokenizer, config, Reading(template, TASK_NAMES).written(), tmp_path / "model")
+        save(network, tokenizer, Kept(config), Reading(template, TASK_NAMES).written(), tmp_path / "model")
         return tmp_path / "model"
 
     return make

@@ -90,3 +90,11 @@ def test_help_answers_soon():
     started = time.perf_counter()
     command("-m", "relevance.report", "--help")
     assert time.perf_counter() - started < 30  # a hang, not a benchmark: the imports are held by the test above
+
+
+def test_a_password_of_the_command_is_in_no_file(tmp_path):
+    words = ("routing=mh,mhp", "data=pairs", "data.path=no/such.csv", f"outputs={tmp_path}")
+    found = command("-m", "relevance.run", "-m", *words, "tracking_uri=postgresql://ana:hunter2@db/runs")
+    assert found.returncode == 2
+    assert "hunter2" not in found.stderr + found.stdout
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]

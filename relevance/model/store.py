@@ -9,12 +9,13 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from relevance import whole
 from relevance.config import Config
 from relevance.errors import UserError
+from relevance.kept import Kept, read, unset
 from relevance.model import backbone, quantized
 from relevance.model.build import build
 from relevance.model.network import Network
@@ -24,24 +25,27 @@ WEIGHTS = "model.safetensors"
 DIGEST = "trunk/backbone.txt"  # sha256 of the frozen backbone an adapter was trained on
 
 
-def save(network: Network, tokenizer, config: Config, template: dict, folder: Path) -> None:
-    """Everything needed to score pairs again; an adapter cell leaves its frozen backbone where it is."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if config.model.lora.r:
-        network.trunk.save_pretrained(folder / "trunk")
-        config = _with_whole_path(config)
-        (folder / DIGEST).write_text(backbone.digest(backbone.folder(config.model.backbone)))
-    else:  # not as a backbone of its own: kind=top leaves it without its upper blocks
-        network.trunk.config.save_pretrained(folder / "trunk")
-        save_file(_tensors(network.trunk), folder / "trunk" / WEIGHTS)
-        _keep_code(config, folder / "trunk")
-    for name in OWN_PARTS:
-        part: nn.Module | None = getattr(network, name)
-        if part is not None:
-            save_file(_tensors(part), folder / f"{name}.safetensors")
-    tokenizer.save_pretrained(folder / "tokenizer")
-    (folder / "template.json").write_text(json.dumps(template, indent=1, sort_keys=True))
-    (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.structured(config)))
+def save(network: Network, tokenizer, kept: Kept, template: dict, folder: Path) -> None:
+    """Everything needed to score pairs again, whole or not at all; an adapter leaves its frozen backbone where it is.
+
+    Whatever stood in `folder` makes way.
+    """
+    with whole.folder(folder) as part:
+        if kept.config.model.lora.r:
+            _keep_adapter(network, kept, part / "trunk")
+            kept = replace(kept, config=_with_whole_path(kept.config))
+            (part / DIGEST).write_text(backbone.digest(backbone.folder(kept.config.model.backbone)))
+        else:  # not as a backbone of its own: kind=top leaves it without its upper blocks
+            network.trunk.config.save_pretrained(part / "trunk")
+            save_file(_tensors(network.trunk), part / "trunk" / WEIGHTS)
+            _keep_code(kept.config, part / "trunk")
+        for name in OWN_PARTS:
+            own: nn.Module | None = getattr(network, name)
+            if own is not None:
+                save_file(_tensors(own), part / f"{name}.safetensors")
+        tokenizer.save_pretrained(part / "tokenizer")
+        (part / "template.json").write_text(json.dumps(template, indent=1, sort_keys=True))
+        (part / "config.yaml").write_text(kept.text(), encoding="utf-8")
 
 
 def load(folder: Path, trust_remote_code: bool = False) -> tuple[Network, Config]:
@@ -70,6 +74,15 @@ def load(folder: Path, trust_remote_code: bool = False) -> tuple[Network, Config
     return network.eval(), config
 
 
+def _keep_adapter(network: Network, kept: Kept, trunk: Path) -> None:
+    """As peft keeps it; a backbone that the environment named is named so in its texts too."""
+    network.trunk.save_pretrained(trunk)
+    if named := kept.unresolved.get("model.backbone"):
+        found = network.trunk.peft_config["default"].base_model_name_or_path
+        for file in (*trunk.glob("*.json"), *trunk.glob("*.md")):
+            file.write_text(file.read_text(encoding="utf-8").replace(found, named), encoding="utf-8")
+
+
 def _keep_code(config: Config, trunk: Path) -> None:
     """Code of the backbone's own lies beside the weights that only it can use."""
     if config.model.trust_remote_code:
@@ -80,7 +93,10 @@ def _keep_code(config: Config, trunk: Path) -> None:
 def _settings(folder: Path) -> Config:
     if not (folder / "config.yaml").is_file():
         raise UserError(f"{folder}: holds no model; train the cell with save=all rerun=true")
-    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(folder / "config.yaml")))
+    config = read(folder / "config.yaml")
+    if config.model.lora.r and (absent := unset(config.model.backbone)):
+        raise UserError(f"{folder}: stands on model.backbone={config.model.backbone}; set {' and '.join(absent)}")
+    return config
 
 
 def _with_whole_path(config: Config) -> Config:

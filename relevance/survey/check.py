@@ -15,6 +15,7 @@ from relevance.config import Config
 from relevance.errors import UserError, first_line
 from relevance.export.folder import export
 from relevance.export.plain import admit
+from relevance.kept import Kept
 from relevance.model.build import build
 from relevance.model.network import Network
 from relevance.model.store import load, save
@@ -72,7 +73,7 @@ def _taken(found: Outcome, cell: Cell, backbone: Path, rows: pa.Table, steps: in
     found.after = pairs.loss(network, data)
     _expect(found.after < found.before, f"the loss went from {found.before:.4f} to {found.after:.4f}")
     yield
-    save(network, tokenizer, config, data.reading.written(), folder)
+    save(network, tokenizer, Kept(config), data.reading.written(), folder)
     files = [path for path in folder.rglob("*") if path.is_file()]
     found.size = sum(path.stat().st_size for path in files)
     others = sorted(path.name for path in files if path.suffix not in PLAIN and path.name != CARD)

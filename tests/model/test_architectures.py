@@ -13,6 +13,7 @@ from networks import LENGTHS, MIXED, awake, batch
 from torch.nn import functional
 
 from relevance.config import Config, Family, LoraConfig, ModelConfig, PrivateConfig, PrivateKind, RoutingConfig
+from relevance.kept import Kept
 from relevance.model.build import build
 from relevance.model.network import Network
 from relevance.model.private import attach
@@ -147,7 +148,7 @@ def test_gates_of_a_saved_cell_are_those_it_was_trained_with(folders, tmp_path, 
         monkeypatch.setattr(attach, "starts_at_identity", lambda *_, gates=gates: not gates)
         net, tokenizer = build(settings)
         expected = awake(net.eval())(batch(), MIXED)
-        save(net, tokenizer, settings, {}, tmp_path / str(gates))
+        save(net, tokenizer, Kept(settings), {}, tmp_path / str(gates))
         monkeypatch.setattr(attach, "starts_at_identity", lambda *_: pytest.fail("asked again"))
         assert torch.equal(load(tmp_path / str(gates))[0](batch(), MIXED), expected)
 
@@ -184,7 +185,7 @@ def test_saved_and_loaded_the_logits_are_equal(folders, architecture, tmp_path):
         torch.manual_seed(3)
         net, tokenizer = build(settings)
         expected = awake(net.eval())(batch(), MIXED)
-        save(net, tokenizer, settings, {}, tmp_path / str(kind))
+        save(net, tokenizer, Kept(settings), {}, tmp_path / str(kind))
         again, _ = load(tmp_path / str(kind))
         assert torch.equal(again(batch(), MIXED), expected), kind
 

@@ -6,6 +6,7 @@ from networks import MIXED, awake, batch
 
 from relevance.config import Config, Family, LoraConfig, ModelConfig, PrivateConfig, RoutingConfig
 from relevance.errors import UserError
+from relevance.kept import Kept
 from relevance.model.build import build
 from relevance.model.network import Network
 from relevance.model.store import load, save
@@ -70,7 +71,7 @@ def test_saved_and_loaded_logits_are_equal(backbones, kind, routing, tmp_path):
     settings = config(backbones, kind, routing)
     net, tokenizer = build(settings)
     expected = awake(net.eval())(batch(), MIXED)
-    save(net, tokenizer, settings, {"prefix": False}, tmp_path)
+    save(net, tokenizer, Kept(settings), {"prefix": False}, tmp_path)
     again, restored = load(tmp_path)
     assert torch.equal(again(batch(), MIXED), expected)
     assert restored == settings

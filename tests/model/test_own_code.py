@@ -12,6 +12,7 @@ from networks import MIXED, awake, batch
 from relevance.config import Config, Family, LoraConfig, ModelConfig, PrivateConfig, RoutingConfig
 from relevance.errors import UserError
 from relevance.export.folder import export
+from relevance.kept import Kept
 from relevance.model.build import build
 from relevance.model.pretrained import admit
 from relevance.model.store import load, save
@@ -85,7 +86,7 @@ def test_code_of_its_own_is_run_by_name_and_never_by_a_folders_word(own, tmp_pat
     torch.manual_seed(3)
     network, tokenizer = build(settings)
     expected = awake(network.eval())(batch(), MIXED)
-    save(network, tokenizer, settings, TRAINED, tmp_path / "model")
+    save(network, tokenizer, Kept(settings), TRAINED, tmp_path / "model")
     with pytest.raises(UserError, match="may run code that came with its backbone; give trust_remote_code=true"):
         load(tmp_path / "model")
     again, _ = load(tmp_path / "model", trust_remote_code=True)

@@ -152,6 +152,7 @@ def test_four_bits_are_refused_where_they_cannot_be_had(monkeypatch):
 
 @pytest.mark.parametrize("switch", ["use_dora", "use_rslora"])
 def test_switches_of_lora_reach_peft_and_survive_a_save(tmp_path, switch):
+    from relevance.kept import Kept
     from relevance.model.store import load, save
 
     config = Config(model=model(EMBEDDED / "llm", "llm"), routing=RoutingConfig("mh", heads=True))
@@ -165,17 +166,18 @@ def test_switches_of_lora_reach_peft_and_survive_a_save(tmp_path, switch):
                 parameter.add_(0.1 * torch.randn_like(parameter))
     ids = torch.arange(5, 15)[None]
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    save(network.eval(), tokenizer, config, {}, tmp_path)
+    save(network.eval(), tokenizer, Kept(config), {}, tmp_path)
     assert torch.equal(load(tmp_path)[0](inputs, [(2, 0, 1)]), network(inputs, [(2, 0, 1)]))
 
 
 def test_a_backbone_that_changed_under_its_adapter_is_told(tmp_path, backbones):
+    from relevance.kept import Kept
     from relevance.model.store import load, save
 
     shutil.copytree(backbones["llm"], tmp_path / "backbone")
     config = Config(model=model(tmp_path / "backbone", "llm"), routing=RoutingConfig("mh", heads=True))
     network, tokenizer = build(config)
-    save(network, tokenizer, config, {}, tmp_path / "model")
+    save(network, tokenizer, Kept(config), {}, tmp_path / "model")
     load(tmp_path / "model")
     with (tmp_path / "backbone" / "config.json").open("a") as file:
         file.write("\n")

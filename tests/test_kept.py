@@ -1,0 +1,50 @@
+"""config.yaml as it is kept: the same config comes back, and it tells neither a password nor what a variable holds."""
+
+from dataclasses import replace
+
+import pytest
+from omegaconf import OmegaConf
+
+from relevance.config import Config, ModelConfig, PrivateKind, TrainConfig
+from relevance.errors import UserError
+from relevance.kept import Kept, read
+
+PASSWORD = "${oc.env:STORE_PASSWORD}"
+
+
+def back(kept: Kept, folder) -> Config:
+    (folder / "config.yaml").write_text(kept.text(), encoding="utf-8")
+    return read(folder / "config.yaml")
+
+
+def test_a_config_comes_back_and_reads_as_omegaconf_writes_it(tmp_path):
+    config = Config(model=ModelConfig(backbone="a b"), train=TrainConfig(class_weights=[1.0, 2.0, 0.5]))
+    config.routing.private.kind = PrivateKind.lora
+    assert Kept(config).text() == OmegaConf.to_yaml(OmegaConf.structured(config))
+    odd = replace(config, name="${x} ${oc.env:HOME} größe\n: - #", experiment="null")
+    assert back(Kept(odd), tmp_path) == odd
+
+
+def test_a_password_is_not_told_whether_typed_or_taken_from_the_environment(tmp_path, monkeypatch):
+    config = Config(tracking_uri="postgresql://ana:hunter2@db/runs", experiment="hunter2", backbones={"api_key": "abc"})
+    typed = Kept(config, {"experiment": PASSWORD}).text()
+    assert "hunter2" not in typed
+    assert "abc" not in typed
+    assert "tracking_uri: postgresql://ana:***@db/runs" in typed
+    named = Kept(config, {"experiment": PASSWORD, "tracking_uri": f"postgresql://ana:{PASSWORD}@db/runs"})
+    assert f"tracking_uri: postgresql://ana:{PASSWORD}@db/runs" in named.text()
+    monkeypatch.setenv("STORE_PASSWORD", "changed")
+    assert back(named, tmp_path).tracking_uri == "postgresql://ana:changed@db/runs"
+    monkeypatch.delenv("STORE_PASSWORD")
+    assert back(named, tmp_path).tracking_uri == f"postgresql://ana:{PASSWORD}@db/runs"
+
+
+def test_a_number_from_a_variable_that_is_not_set_is_named(tmp_path, monkeypatch):
+    kept = Kept(Config(), {"model.lr": "${oc.env:RATE}"})
+    monkeypatch.setenv("RATE", "0.25")
+    assert back(kept, tmp_path).model.lr == 0.25
+    monkeypatch.delenv("RATE")
+    with pytest.raises(
+        UserError, match=r"config\.yaml: model\.lr: .*\$\{oc\.env:RATE\}.*; set the environment variable"
+    ):
+        back(kept, tmp_path)
