@@ -49,7 +49,7 @@ def url(folder) -> Iterator[str]:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # it starts uvicorn by name
     server = subprocess.Popen(
         [sys.executable, "-m", "mlflow", *words],
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": path, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
