@@ -3,6 +3,7 @@
 FOLDER/job.json → the cell's files and record by rank 0, FOLDER/error-<rank>.json where the cell failed
 """
 
+import json
 import os
 import sys
 import time
