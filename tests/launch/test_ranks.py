@@ -36,10 +36,10 @@ def both(tmp_path_factory, backbones) -> tuple[dict, dict, dict]:
     """What one process found, then each of two ranks: 20 steps of 12 rows, so that ranks lack tasks, and the last 8."""
     folder = tmp_path_factory.mktemp("ranks")
     trainer = TrainerConfig(max_steps=20, max_epochs=-1, accelerator="cpu", log_every_n_steps=1)
-    train = TrainConfig(step_rows=12, token_budget=150, score_token_budget=400)
+    scoring = {"llm": 400, "ce": 8192}  # several batches, and one for the two ranks
     configs = [
-        small_cell(folder, backbones, model, routing, train=train, trainer=trainer)
-        for model in ("llm", "ce")
+        small_cell(folder, backbones, model, routing, trainer=trainer, train=TrainConfig(12, 150, scoring[model]))
+        for model in scoring
         for routing in ROUTINGS
     ]
     cells, _ = resolve([Request(config, config) for config in configs], prepared(configs))
