@@ -24,7 +24,7 @@ from relevance.model.store import save
 from relevance.probes import probe
 from relevance.strategy import processes
 from relevance.tracking import CellRun
-from relevance.training import Pace, quiet, restore_best, trainer_of
+from relevance.training import Pace, Progress, quiet, restore_best, trainer_of
 
 DEFAULT_THREADS = torch.get_num_threads()  # before any cell asked for another number
 
@@ -42,7 +42,7 @@ def train_cell(cell: Cell, run: CellRun) -> None:
     say(f"  {weights.spoken(network)}")
     data = pairs_module(config, cell.rows, tokenizer, cell.backbone_digest)
     module = RelevanceModule(network, config)
-    trainer = trainer_of(config, work, run, [Keeper(cell, run), pace], data.steps)
+    trainer = trainer_of(config, work, run, [Keeper(cell, run), pace, Progress(run, pace)], data.steps)
     _fit(trainer, module, data, kept)
     restore_best(trainer, module)
     found, scores, logits = evaluate(work, trainer, module, data, run)
@@ -95,6 +95,7 @@ def settle(cell: Cell) -> None:
     if cell.work.is_dir():
         (cell.work / checkpoint.MARK).unlink(missing_ok=True)
         shutil.rmtree(cell.work / checkpoint.FOLDER, ignore_errors=True)  # absent where no epoch ended
+        (cell.work / "progress.json").unlink(missing_ok=True)
         shutil.rmtree(cell.folder, ignore_errors=True)
         cell.work.rename(cell.folder)
 

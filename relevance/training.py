@@ -79,6 +79,26 @@ class Pace(Callback):
         self.rows += sum(len(micro.rows) for micro in step)
 
 
+class Progress(Callback):
+    """Tells the run how far training is; the time left is that of steps, without what is scored."""
+
+    def __init__(self, run: CellRun, pace: Pace):
+        self.run, self.pace = run, pace
+
+    def on_train_batch_end(self, trainer, module, outputs, step, index) -> None:
+        seconds = self.pace.seconds
+        steps, done = int(trainer.estimated_stepping_batches), trainer.global_step
+        epochs = max(trainer.max_epochs or 1, 1)
+        self.run.tell(
+            epoch=trainer.current_epoch + 1,
+            epochs=max(epochs, trainer.current_epoch + 1),
+            step=done,
+            steps=steps,
+            rows_per_second=self.pace.rows * group.size() / max(seconds, 1e-9),
+            seconds_left=seconds / max(done, 1) * max(0, steps - done),
+        )
+
+
 def trainer_of(config: Config, work: Path, run: CellRun, callbacks: list[Callback], steps: int | None) -> L.Trainer:
     """The Trainer of one cell, which keeps its files in `work` and ends no run; `steps` stands for its epochs."""
     arguments = {key: value for key, value in asdict(config.trainer).items() if value is not None}

@@ -8,9 +8,6 @@ class Mute:
 
     run_id = ""
 
-    def __init__(self) -> None:
-        self.progress: dict[str, float] = {}
-
     def log(self, metrics: dict[str, float], step: int = 0) -> None:
         """Keeps nothing."""
 
@@ -27,4 +24,7 @@ class Mute:
         """Keeps nothing."""
 
     def kept(self, step: int) -> None:
+        """Keeps nothing."""
+
+    def tell(self, **progress: float) -> None:
         """Keeps nothing."""

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from relevance import whole
 from relevance.commands import say
 from relevance.errors import first_line
 from relevance.tracking.delivery import begin, deliver
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from relevance.tracking.store import Store
 
 PULSE = 10.0  # seconds between two signs of life, and between two tries to reach a store
+PROGRESS = "progress.json"  # of rank 0 of a cell of several devices
 PATIENCE = 60.0  # seconds a finished cell waits for a store to take the rest of its record
 
 
@@ -33,7 +35,8 @@ class CellRun:
     def __init__(self, store: "Store | None", folder: Path):
         """Without a store only the record is written: another process, which opened the run, carries it."""
         self.record = Record(folder)
-        self.progress: dict[str, float] = {"step": 0}  # epoch, epochs, step, steps, rows_per_second, seconds_left
+        self.progress: dict[str, float] = {"step": 0}  # as relevance.pulse reads it
+        self._told = 0.0
         self._courier = _Courier(store, self)
 
     @property
@@ -99,6 +102,13 @@ class CellRun:
             say(f"{self.record.path}: {error.strerror}; how the cell ended is said to MLflow alone")
             self._courier.straight = {"reason": reason}
 
+    def tell(self, **progress: float) -> None:
+        """How far the cell is, for whoever looks: a sign of life, of which the newest counts."""
+        self.progress = progress
+        if self._courier.store is None and time.monotonic() - self._told >= PULSE:  # another process carries it
+            self._told = time.monotonic()
+            whole.text(self.record.folder / PROGRESS, json.dumps(progress))
+
     @contextmanager
     def moving(self, folder: Path) -> Iterator[None]:
         """Within it the record's folder is renamed to `folder`: nothing is carried from it meanwhile."""
@@ -124,7 +134,7 @@ class CellRun:
 class _Courier(threading.Thread):
     """Carries the record to MLflow as it grows, and a sign of life; a store that fails is tried again later."""
 
-    def __init__(self, store: "Store", cell: CellRun):
+    def __init__(self, store: "Store | None", cell: CellRun):
         super().__init__(name="courier", daemon=True)
         self.store, self.cell, self.run_id = store, cell, ""
         self.wake, self.closing, self.reading = threading.Event(), threading.Event(), threading.Lock()
@@ -147,13 +157,17 @@ class _Courier(threading.Thread):
         self.given_up = True
         return self.failure or (f"no answer in {patience:.0f} s" if self.is_alive() else "")
 
+    def _progress(self) -> dict[str, float]:
+        file = self.cell.record.folder / PROGRESS
+        return json.loads(file.read_text()) if file.is_file() else self.cell.progress
+
     def _round(self) -> None:
         try:
             with self.reading:
                 self.run_id = deliver(self.store, self.cell.record, given_up=lambda: self.given_up) or self.run_id
-            if time.monotonic() - self.beat >= PULSE and self.cell.progress:
-                pulse = json.dumps({"at": time.time(), **self.cell.progress})
-                self.store.client.set_tag(self.run_id, "pulse", pulse)
+            if time.monotonic() - self.beat >= PULSE:
+                pulse = {"at": time.time(), **self._progress()}
+                self.store.client.set_tag(self.run_id, "pulse", json.dumps(pulse))
                 self.beat = time.monotonic()
             if self.straight and self.closing.is_set():
                 run = Run(self.store, self.run_id)

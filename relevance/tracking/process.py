@@ -1,4 +1,4 @@
-"""Who holds a run open: this process → tags, and back."""
+"""Who holds a run open: this process → tags, of which relevance.alive can tell whether it still does."""
 
 import os
 import socket
@@ -15,13 +15,3 @@ def held_by() -> dict[str, str]:
         "process_start": f"{psutil.Process().create_time():.2f}",
         "touched": str(time.time_ns()),
     }
-
-
-def gone(tags: dict[str, str]) -> bool:
-    """Whether the process that held a run is no more; one of another host cannot be asked."""
-    if tags.get("host") != socket.gethostname():
-        return False
-    try:
-        return f"{psutil.Process(int(tags['pid'])).create_time():.2f}" != tags["process_start"]
-    except psutil.NoSuchProcess:
-        return True

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import Any
 from filelock import FileLock
 
 from relevance import secrets
+from relevance.alive import Life, life
 from relevance.commands import say
 from relevance.config import Save
 from relevance.errors import UserError, first_line
 from relevance.identity import Cell
-from relevance.tracking.process import gone, held_by
+from relevance.tracking.process import held_by
 from relevance.tracking.run import Run
 
 LIMIT = 50_000  # runs a search returns at most
@@ -136,8 +138,8 @@ class Store:
             run = Run(self, found[0].info.run_id)
         else:
             run = self.start(name, {"kind": "sweep", "fingerprint": fingerprint})
-        run.reopen({"command": command, **held_by()})
         run.text(json.dumps([_listed(cell) for cell in cells], indent=1), CELLS)
+        run.reopen({"command": command, **held_by()})
         return run
 
     def finished(self, cells: list[Cell], runs: list[Any] | None = None) -> dict[str, Any]:
@@ -153,8 +155,9 @@ class Store:
         return {fingerprint: run for fingerprint, run in newest.items() if fingerprint in whole}
 
     def bury(self) -> list[str]:
-        """Mark runs of this host whose process is gone as KILLED; returns their names."""
-        dead = [run for run in self.runs("attributes.status = 'RUNNING'") if gone(run.data.tags)]
+        """Mark runs whose process is gone, or silent on another host, as KILLED; returns their names."""
+        running, now = self.runs("attributes.status = 'RUNNING'"), time.time()
+        dead = [run for run in running if life(run.data.tags, now) is Life.dead]
         for run in dead:
             self.client.set_terminated(run.info.run_id, "KILLED")
         return [run.info.run_name for run in dead]
