@@ -29,6 +29,7 @@ class Ground:
     folder: Path
     words: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    heard: list[str] = field(default_factory=list)  # what earlier commands said
 
     @property
     def uri(self) -> str:
@@ -46,6 +47,8 @@ class Ground:
     def start(self, **environment: str) -> subprocess.Popen:
         """The command, under way; what it says goes to said.txt."""
         known = {**os.environ, **self.environment, **environment, MARK: str(self.folder), "OMP_NUM_THREADS": "1"}
+        if (self.folder / "said.txt").is_file():
+            self.heard.append(self.said())
         with (self.folder / "said.txt").open("w") as file:
             return subprocess.Popen(self.command(), cwd=ROOT, stderr=file, stdout=file, env=known)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chaos.ground import Ground
 from relevance.history import sweep_record
-from relevance.tracking import Record, Store
+from relevance.tracking import Store
 
 SPLITS = ("validation.parquet", "test.parquet")
 CLOCK = ("seconds", "rows_per_second")  # parts of the names of metrics that no two attempts share
@@ -24,15 +24,16 @@ def broken(ground: Ground, calm: Ground) -> list[str]:
 
 
 def repeated(ground: Ground) -> str:
-    """What attempts after the first did again, from the records: "llm-mh from step 4; ce-mh from the start"."""
-    told = []
-    for path in sorted(ground.outputs.glob("cells/*/record.jsonl")):
-        kept = 0
-        for (kind, said), _ in Record(path.parent).events():
-            kept = said["step"] if kind == "kept" else kept
-            if kind == "reopen":
-                name = Record(path.parent).last("start")["name"].partition("[")[0]
-                told.append(f"{name} from {f'step {kept}' if kept else 'the start'}")
+    """What was done again, from what the commands said: "llm-mh from step 4; ce-mh from the start"."""
+    begun, told, name = set[str](), [], ""
+    for line in "\n".join([*ground.heard, ground.said()]).splitlines():
+        if line.startswith("[") and line.endswith(": training"):
+            name = line.partition("] ")[2].partition("[")[0]
+            if name in begun:
+                told.append(f"{name} from the start")
+            begun.add(name)
+        elif line.startswith("  goes on from step"):
+            told[-1] = f"{name} from step {line.split()[4]}"
     return "; ".join(told) or "nothing"
 
 

@@ -116,9 +116,9 @@ class CellRun:
             yield
             self.record.folder = folder
 
-    def carry(self, patience: float = PATIENCE) -> None:
+    def carry(self, patience: float | None = None) -> None:
         """Hand over what the store has not heard yet; after `patience` seconds it is left to the next command."""
-        if failure := self._courier.close(patience):
+        if failure := self._courier.close(PATIENCE if patience is None else patience):
             say(f"{self.record.path}: MLflow has not heard all of it ({failure}); the next command delivers it")
 
     @cached_property

@@ -59,7 +59,7 @@ class Store:
                 known = client.get_experiment_by_name(self.experiment)
                 if known is None:
                     client.create_experiment(self.experiment, artifact_location=self._location(), tags=EXPERIMENT)
-            except (MlflowException, SQLAlchemyError) as error:
+            except (MlflowException, SQLAlchemyError, ImportError) as error:  # ImportError: a driver is missing
                 said = secrets.shown(first_line(error))
                 raise UserError(f"tracking_uri={self.shown}: {said}; give sqlite:///FILE or a server's URI") from error
         self._check(known)
