@@ -6,10 +6,10 @@ AUDIT := .venv/audit/bin
 PIP_AUDIT := 2.10.0
 
 .DEFAULT_GOAL := help
-.PHONY: help grid status report ui test lint audit bench-report backbones backbone-table real-sizes clean
+.PHONY: help grid status report ui test test-services chaos lint audit bench-sweep bench-report backbones backbone-table real-sizes clean
 
 help:  ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -33,6 +33,14 @@ ui: $(READY)  ## browse the runs at http://127.0.0.1:5000
 test: $(READY)  ## run the tests
 	$(BIN)/python -m pytest
 
+test-services: $(READY)  ## the tests that need Ray, submitit, Postgres, Chromium or a file system of their own; installs them
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,ray,slurm,postgres]"
+	@{ ls -d /usr/lib/postgresql/*/bin && command -v chromium; } > /dev/null || apt-get install --yes --no-install-recommends postgresql chromium
+	RELEVANCE_SERVICES=1 $(BIN)/python -m pytest tests/services tests/report/test_report_browser.py tests/test_whole.py
+
+chaos: $(READY)  ## disturb sweeps in every way they should survive, and check what is left (at most 15 minutes)
+	$(BIN)/python -m chaos
+
 lint: $(READY)  ## check style
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -45,6 +53,9 @@ audit: $(READY) $(AUDIT)/pip-audit  ## ask the advisory service which of the pin
 	@$(AUDIT)/pip-audit --strict --progress-spinner off --disable-pip --no-deps --requirement constraints.txt || { \
 	  echo "audit: not passed. A table above lists holes to be mended in constraints.txt; an ERROR above means that" \
 	    "the service could not be asked (of that package, or at all) and nothing is known" >&2; exit 1; }
+
+bench-sweep: $(READY)  ## what a cell costs beside its training, in the default launcher, on Ray, and in a process of its own
+	$(BIN)/python benchmarks/sweep.py
 
 bench-report: $(READY)  ## how long the report over 1,000 cells of 453K predictions takes (minutes, 10 GB of disk)
 	$(BIN)/python benchmarks/report.py

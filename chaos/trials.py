@@ -11,7 +11,7 @@ from random import Random
 from chaos.ground import WAIT, Ground
 from chaos.invariants import torn
 
-LONG = 28.0  # seconds within which a random moment falls: imports, four cells, the end
+LONG = 12.0  # seconds within which a random moment falls: four cells, the end of the sweep
 STOP = 5.0  # seconds a cell may take to end when it is asked to
 Trial = Callable[[Ground, Random], str]  # → the moment, in words
 
@@ -19,7 +19,7 @@ Trial = Callable[[Ground, Random], str]  # → the moment, in words
 def kill_sweep(ground: Ground, chance: Random) -> str:
     """SIGKILL of the sweep, at a random moment."""
     process = ground.start()
-    moment = _pause(process, chance)
+    moment = _pause(ground, process, chance)
     process.kill()
     process.wait()
     return f"{moment}, {_where(ground)}"
@@ -28,7 +28,7 @@ def kill_sweep(ground: Ground, chance: Random) -> str:
 def kill_worker(ground: Ground, chance: Random) -> str:
     """SIGKILL of the process that trains, at a random moment; the sweep goes on by itself."""
     process = ground.start()
-    moment = _pause(process, chance)
+    moment = _pause(ground, process, chance)
     worker = ground.worker()
     if worker:
         worker.kill()
@@ -114,13 +114,16 @@ def _mount(*words: str) -> None:
     subprocess.run(["mount", *words], check=True)
 
 
-def _pause(process: subprocess.Popen, chance: Random) -> str:
-    seconds = chance.uniform(0.5, LONG)
+def _pause(ground: Ground, process: subprocess.Popen, chance: Random) -> str:
+    """Let a random time pass: three times of four after the first cell began, else from the very start."""
+    began = time.monotonic()
+    if chance.random() < 0.75:
+        ground.until(": training", process)
     try:
-        process.wait(seconds)
+        process.wait(chance.uniform(0, LONG))
     except subprocess.TimeoutExpired:
-        return f"after {seconds:.1f} s"
-    return f"after its end ({seconds:.1f} s)"
+        return f"after {time.monotonic() - began:.1f} s"
+    return "after its end"
 
 
 def _where(ground: Ground) -> str:

@@ -29,7 +29,7 @@ def port() -> int:
 
 @pytest.fixture(scope="module")
 def postgres(tmp_path_factory):
-    pytest.importorskip("psycopg2", reason="needs psycopg2: make test-services")
+    pytest.importorskip("psycopg", reason="needs psycopg: make test-services")
     folder, number = Path("/var/tmp") / f"relevance-pg-{os.getpid()}", port()
     folder.mkdir()
     shutil.chown(folder, "postgres")
