@@ -49,6 +49,7 @@ class Cell:
     train_rows: int  # an epoch holds
     unresolved: dict[str, str] = field(default_factory=dict)  # as in Request
     refusal: str = ""
+    asked: int = 1  # times, by one command; it runs once
 
     @property
     def folder(self) -> Path:

@@ -3,13 +3,16 @@
 Step(cell, skip=False, why="goes on from step 40: was cut off")    Step(cell, skip=True, why="finished before")
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 from relevance.cell import threads
 from relevance.identity import Cell
 from relevance.provenance import commit
 from relevance.tracking import Record, Store
+
+DIGEST = re.compile(r"@[0-9a-f]{8}")  # of data or backbone, in a cell's name
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,12 @@ def plan(cells: list[Cell], store: Store) -> list[Step]:
     """A step for each cell, in their order. A cell that finished is done again only with rerun=true."""
     runs = store.runs("tags.kind = 'cell'")
     done = store.finished(cells, runs)
-    return [_step(cell, done.get(cell.fingerprint), runs) for cell in cells]
+    steps = [_step(cell, done.get(cell.fingerprint), runs) for cell in cells]
+    return [replace(step, why=step.why + _merged(step.cell)) for step in steps]
+
+
+def _merged(cell: Cell) -> str:
+    return f" (asked for {cell.asked} times, run once)" if cell.asked > 1 else ""
 
 
 def _step(cell: Cell, finished: Any, runs: list[Any]) -> Step:
@@ -57,7 +65,8 @@ def _changed(cell: Cell, runs: list[Any]) -> str:
         return "finished before, but its files are gone; trained again"
     if same:
         return f"{same[0].info.status.lower()} before, of which nothing is left; trained again"
-    namesake = next((run.data for run in runs if run.info.run_name == cell.name), None)
+    asked = DIGEST.sub("", cell.name)
+    namesake = next((run.data for run in runs if DIGEST.sub("", run.info.run_name) == asked), None)
     if namesake is None:
         return "new"
     now = {"data digest": cell.data_digest[:16], "backbone digest": cell.backbone_digest[:16]}

@@ -29,6 +29,7 @@ class CellRecord:
     folder: Path  # <outputs>/cells/<fingerprint[:16]>: validation.parquet, test.parquet, config.yaml
     metrics: dict[str, float]  # test/accuracy, seconds, params/trainable, train/rows_per_second, ...
     versions: dict[str, str]  # package versions the cell logged
+    asked: int = 1  # times, by one command; it ran once
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,8 @@ def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Ce
     notes = [f"pairs {rows.digest[:12]}: " + "\n  ".join([str(rows.path), *rows.notes]) for rows in datasets.values()]
     for request in _admitted(requests):
         cell = _refused(request) if request.refusal else _full(request, datasets, digest_of)
-        if cell.fingerprint in cells:
-            notes.append(f"{cell.name}: asked for twice, run once")
-        cells.setdefault(cell.fingerprint, cell)
+        earlier = cells.get(cell.fingerprint)
+        cells[cell.fingerprint] = replace(earlier, asked=earlier.asked + 1) if earlier else cell
     if all(cell.refusal for cell in cells.values()):
         raise UserError("\n".join(dict.fromkeys(cell.refusal for cell in cells.values())))
     return list(cells.values()), notes
@@ -66,7 +65,7 @@ def _refused(request: Request) -> Cell:
     """A cell that is only named."""
     config = request.config
     variant = identity.variant(config, request.defaults, "", "")
-    reason = " ".join(request.refusal.split())
+    reason = "; ".join(line.strip() for line in request.refusal.removeprefix("config:\n").splitlines())
     question = identity.fingerprint(config, "", "")
     return Cell(
         config, question, identity.name(config, variant), variant, "", "", Path(), 0, request.unresolved, reason

@@ -10,10 +10,13 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from small_sweep import record, runs, sweep
 
 from relevance import attempt
+from relevance.config import DataConfig, Source
+from relevance.data.generate import generate
 from relevance.errors import Stopped, UserError
 from relevance.tracking import Store
 
@@ -137,9 +140,26 @@ def test_a_name_that_another_sweep_has_is_pointed_out(place, monkeypatch, capsys
     assert "name=test: an earlier sweep of other cells has it too" in capsys.readouterr().err
 
 
-def test_a_cell_asked_for_twice_runs_once(place):
-    assert sweep(place(), place()) == 0
-    assert len(record(place()).cells) == 1
+def test_a_cell_asked_for_twice_runs_once_and_one_that_cannot_be_is_refused_by_itself(place, capsys):
+    good = place()
+    bad = replace(place("ce", "mhp"), model=replace(good.model, backbone="/nowhere"))
+    assert sweep(good, bad, good) == 1
+    said = capsys.readouterr().err
+    assert "[1/2] ce-mh-joint-s0: new (asked for 2 times, run once)" in said
+    assert "refused: ce-mhp-joint-s0: model.backbone=/nowhere" in said
+    whole, refused = record(good).cells
+    assert (whole.status, whole.asked, refused.status) == ("FINISHED", 2, "REFUSED")
+    assert "/nowhere" in refused.reason
+    with pytest.raises(UserError, match="/nowhere"):
+        sweep(bad)
+
+
+def test_another_table_of_pairs_is_named_as_what_changed(place, capsys):
+    generate_to = Path(place().outputs).parent / "pairs.parquet"
+    for noise in (0.0, 0.2):
+        pq.write_table(generate(300, 0, noise), generate_to)
+        sweep(place(data=DataConfig(kind=Source.pairs, path=str(generate_to)), rerun=False))
+    assert "new: data digest changed" in capsys.readouterr().err
 
 
 def test_kill_nine_after_the_second_cell_then_the_same_command(tmp_path, backbones):

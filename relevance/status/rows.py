@@ -4,7 +4,7 @@ CellStanding(CellRecord("llm-mh-joint-s0", status="RUNNING", ...), newest=RunRec
 Row("llm-mh-joint-s0", State.running, host="box-1", pid="4711", epoch="2/3", rate=900.0, left=35.0)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
@@ -50,6 +50,14 @@ ENDS = {"FINISHED": State.missing, "FAILED": State.failed, "KILLED": State.kille
 
 def row(one: CellStanding, now: float) -> Row:
     """The row of a cell at a moment."""
+    found = _row(one, now)
+    if one.cell.asked == 1:
+        return found
+    merged = f"asked for {one.cell.asked} times, run once"
+    return replace(found, note=f"{found.note}; {merged}" if found.note else merged)
+
+
+def _row(one: CellStanding, now: float) -> Row:
     cell, run = one.cell, one.newest
     if cell.status == "REFUSED":
         return Row(cell.cell, State.refused, note=cell.reason)

@@ -182,4 +182,5 @@ def _listed(cell: Cell) -> dict[str, Any]:
         "fingerprint": cell.fingerprint,
         "data_digest": cell.data_digest,
         **refused,
+        **({"asked": cell.asked} if cell.asked > 1 else {}),
     }
