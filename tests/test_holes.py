@@ -38,10 +38,9 @@ def _of(node: ast.AST) -> list[str]:
     if not isinstance(node, ast.Call):
         return []
     called, given = ast.unparse(node.func), {one.arg: ast.unparse(one.value) for one in node.keywords}
-    loads = called.endswith(("torch.load", "read_pickle", "load_from_checkpoint"))
-    unsafe = loads and given.get("weights_only") != "True"
-    asked = given.get("weights_only", "True") != "True" or given.get("allow_pickle", "False") != "False"
-    return [called] if unsafe or asked else []
+    loads = called.endswith(("torch.load", "read_pickle", "load_from_checkpoint")) or "ckpt_path" in given
+    safe = given.get("weights_only", "False" if loads else "True") == "True" or "save" in called
+    return [] if safe and given.get("allow_pickle", "False") == "False" else [called]
 
 
 def test_nothing_of_ours_reads_a_pickle():
@@ -59,9 +58,17 @@ def test_what_reads_a_pickle_would_be_found():
         "np.load(f, allow_pickle=True)",
         "pd.read_pickle(f)",
         "M.load_from_checkpoint(f)",
+        "trainer.fit(m, ckpt_path=f)",
+        "load(f, weights_only=False)",
     )
     assert [line for line in lines if not unpickling(line)] == []
-    assert unpickling("torch.load(f, weights_only=True)\nnp.load(f, mmap_mode='r')\njson.load(f)") == []
+    safe = (
+        "torch.load(f, weights_only=True)",
+        "np.load(f)",
+        "json.load(f)",
+        "t.save(f, weights_only=False)",
+    )
+    assert [line for line in safe if unpickling(line)] == []
 
 
 def test_the_pages_are_served_to_this_machine_alone_and_load_no_pickle():
