@@ -5,14 +5,13 @@ last-40.ckpt comes with last-40.json, which seals it: {"step": 40, "steps": 100,
 
 import hashlib
 import json
-import os
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 
+from relevance import whole
 from relevance.commands import say
 from relevance.errors import UserError
 
@@ -20,7 +19,6 @@ FOLDER = "checkpoints"
 MARK = "half-trained"  # beside the folder: that a checkpoint was once in it
 WEIGHTS = ".safetensors"  # the best weights of a validation, which a checkpoint names
 KEPT = 2
-UNDONE = ".unfinished"
 
 
 @dataclass(frozen=True)
@@ -39,18 +37,16 @@ class Note:
 def write(path: Path, state: dict[str, Any], note: Note) -> None:
     """Keep `state` as `path`: there whole and sealed, or, whenever the process ends, not there at all."""
     folder = path.parent
-    folder.mkdir(parents=True, exist_ok=True)
     known = {name: digest for one in _notes(folder) for name, digest in one.digests.items()}
-    unfinished = _filled(path, lambda file: torch.save(state, file))
-    digests = {path.name: _digest(unfinished)}
-    if note.best:
-        digests[note.best] = known.get(note.best) or _digest(folder / note.best)
-    seal(path.with_suffix(".json"), Note(**{**asdict(note), "digests": digests}))
-    os.replace(unfinished, path)
-    _sync(folder)
+    with whole.file(path) as part:
+        _save(state, part)
+        digests = {path.name: _digest(part)}
+        if note.best:
+            digests[note.best] = known.get(note.best) or _digest(folder / note.best)
+        seal(path.with_suffix(".json"), replace(note, digests=digests))
     mark = folder.parent / MARK
     if not mark.exists():  # after the first checkpoint: a kill between the two leaves one that needs no mark
-        place(mark, lambda file: file.write(note.fingerprint.encode()))
+        whole.text(mark, note.fingerprint)
     _prune(folder)
 
 
@@ -59,21 +55,11 @@ def read(path: Path) -> dict[str, Any]:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def place(path: Path, fill: Callable[[BinaryIO], object]) -> None:
-    """Write a file whole: flushed to the disk under another name, then renamed."""
-    os.replace(_filled(path, fill), path)
-    _sync(path.parent)
-
-
 def seal(path: Path, note: Note) -> None:
     """Write a note with its own digest under it, so that no altered one is believed."""
     text = json.dumps(asdict(note)).encode()
-    place(path, lambda file: file.write(text + b"\n" + hashlib.sha256(text).hexdigest().encode()))
-
-
-def begun(work: Path) -> bool:
-    """Whether a cell was trained here as far as a checkpoint."""
-    return (work / MARK).exists() or bool(_newest_first(work / FOLDER))
+    with whole.file(path) as part:
+        part.write_bytes(text + b"\n" + hashlib.sha256(text).hexdigest().encode())
 
 
 def newest(work: Path, fingerprint: str) -> tuple[Path, Note] | None:
@@ -116,6 +102,16 @@ def needed(path: Path) -> bool:
     return path.name in {note.best for note in _notes(path.parent)}
 
 
+def _save(state: dict[str, Any], part: Path) -> None:
+    try:
+        with part.open("wb") as file:
+            torch.save(state, file)
+    except RuntimeError as error:  # torch's, of its archive, where a write failed
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
+
+
 def _fault(path: Path, note: Note | None) -> str:
     """What is wrong with a checkpoint; "" where it is as it was written."""
     if note is None:
@@ -153,7 +149,7 @@ def _prune(folder: Path) -> None:
     """Leave the newest checkpoints, their notes and their best weights."""
     for path in _newest_first(folder)[KEPT:]:
         _remove(path)
-    for path in [*folder.glob(f"*{WEIGHTS}"), *folder.glob(f"*{UNDONE}")]:
+    for path in [*folder.glob(f"*{WEIGHTS}"), *folder.glob(".*.part")]:  # parts: of processes that were killed
         if not needed(path):
             path.unlink()
 
@@ -161,28 +157,6 @@ def _prune(folder: Path) -> None:
 def _remove(path: Path) -> None:
     path.unlink()
     path.with_suffix(".json").unlink(missing_ok=True)
-
-
-def _filled(path: Path, fill: Callable[[BinaryIO], object]) -> Path:
-    unfinished = path.with_name(path.name + UNDONE)
-    try:
-        with unfinished.open("wb") as file:
-            fill(file)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:  # a full disk: what there is of it would only keep it full
-        unfinished.unlink(missing_ok=True)
-        raise
-    return unfinished
-
-
-def _sync(folder: Path) -> None:
-    """Have the disk know of a renaming."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _digest(path: Path) -> str:

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from safetensors.torch import save
+from safetensors.torch import save_file
 
-from relevance import checkpoint, group
+from relevance import checkpoint, group, whole
 from relevance.checkpoint import Note
 from relevance.errors import UserError
 from relevance.identity import Cell
@@ -87,9 +87,8 @@ class Files(TorchCheckpointIO):
     def save_checkpoint(self, state: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
         path = Path(path)
         if path.suffix == checkpoint.WEIGHTS:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            weights = save({name: tensor.contiguous() for name, tensor in state["state_dict"].items()})
-            checkpoint.place(path, lambda file: file.write(weights))
+            with whole.file(path) as part:
+                save_file({name: tensor.contiguous() for name, tensor in state["state_dict"].items()}, part)
         else:
             checkpoint.write(path, state, Note(**state["note"]))
 
