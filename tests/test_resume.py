@@ -216,11 +216,13 @@ def test_a_torn_checkpoint_is_said_and_the_one_before_it_taken(small, capsys):
     stopped(cell, 8)
     newest = cell.work / "checkpoints" / "last-6.ckpt"
     newest.write_bytes(newest.read_bytes()[:-1000])
-    stopped(cell, 7)
+    stopped(asking(cell, checkpoint_steps=None), 7)
+    assert lasts(cell) == ["last-5.ckpt"]
     told = capsys.readouterr().err
     assert "checkpoint last-6.ckpt is torn (" in told
     assert "; going on from last-5.ckpt" in told
     assert "goes on from step 5 of 10" in told
+    stopped(cell, 7)
     assert lasts(cell) == ["last-5.ckpt", "last-6.ckpt"]
     assert same(whole, ended(cell))
 
