@@ -67,7 +67,8 @@ class Pace(Callback):
         return {"rows": rows, "seconds": self.seconds, "elapsed": self.elapsed()}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
-        self.rows = state["rows"] if group.first() else 0  # those of all ranks
+        share, left = divmod(state["rows"], group.size())  # of all ranks, however many they were
+        self.rows = share + (group.rank() < left)
         self.seconds = state["seconds"]
         self.begun -= state["elapsed"]
 
