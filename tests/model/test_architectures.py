@@ -21,6 +21,7 @@ from relevance.model.store import load, save
 from relevance.survey.small import ARCHITECTURES, DECODERS, ENCODERS, small
 
 ALL = [*ENCODERS, *DECODERS]
+BUILT: dict[str, tuple[Network, object, dict]] = {}  # by config, with the weights it starts from
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,20 @@ def network(config: Config) -> Network:
     return build(config)[0].eval()
 
 
+def built(config: Config) -> tuple[Network, object]:
+    """The same network and its tokenizer, its weights put back: for tests that change nothing else of it."""
+    if (name := repr(config)) not in BUILT:
+        torch.manual_seed(3)
+        net, tokenizer = build(config)
+        weights = {key: value.clone() for key, value in net.state_dict().items()}
+        BUILT[name] = net.eval(), tokenizer, weights
+    net, tokenizer, weights = BUILT[name]
+    net.load_state_dict(weights)
+    net.zero_grad()
+    torch.manual_seed(3)
+    return net, tokenizer
+
+
 def without_dropout(net: Network) -> None:
     """Rates to zero, wherever they stand: as a module or as a number of an attention."""
     for module in net.modules():
@@ -78,9 +93,9 @@ def gradients(module: torch.nn.Module) -> torch.Tensor:
 
 @pytest.mark.parametrize("architecture", ALL)
 def test_private_layers_start_as_if_they_were_not_there(folders, architecture):
-    plain = network(cell(folders, architecture, None))
+    plain = built(cell(folders, architecture, None))[0]
     for kind in kinds(architecture):
-        net = network(cell(folders, architecture, kind))
+        net = built(cell(folders, architecture, kind))[0]
         net.heads.load_state_dict(plain.heads.state_dict())
         assert torch.equal(net(batch(), MIXED), plain(batch(), MIXED)), kind
 
@@ -88,7 +103,7 @@ def test_private_layers_start_as_if_they_were_not_there(folders, architecture):
 @pytest.mark.parametrize("architecture", ALL)
 def test_new_private_layers_leave_the_identity_gently(folders, architecture):
     """A step of a ten-thousandth: a norm behind what was silenced would make a whole block's output of it."""
-    net = network(cell(folders, architecture, "inserted"))
+    net = built(cell(folders, architecture, "inserted"))[0]
     before = net(batch(), MIXED)
     with torch.no_grad():
         for parameter in net.private.parameters():
@@ -99,7 +114,7 @@ def test_new_private_layers_leave_the_identity_gently(folders, architecture):
 @pytest.mark.parametrize("architecture", ALL)
 def test_one_task_puts_no_gradient_into_another_tasks_branch(folders, architecture):
     for kind in kinds(architecture):
-        net = awake(network(cell(folders, architecture, kind)))
+        net = awake(built(cell(folders, architecture, kind))[0])
         loss(net(batch(), [(3, 0, 6)])).backward()
         for task in range(6):
             assert bool(gradients(net.heads[task]).any()) == (task == 3), kind
@@ -110,7 +125,7 @@ def test_one_task_puts_no_gradient_into_another_tasks_branch(folders, architectu
 @pytest.mark.parametrize("architecture", ALL)
 def test_a_row_feels_neither_the_rows_beside_it_nor_another_cut(folders, architecture):
     for kind in kinds(architecture):
-        net = awake(network(cell(folders, architecture, kind)))
+        net = awake(built(cell(folders, architecture, kind))[0])
         with torch.no_grad():
             together = net(batch(), MIXED)
             alone = [net(rows(r, r + 1), [(task, 0, 1)]) for task, a, b in MIXED for r in range(a, b)]
@@ -161,14 +176,14 @@ def test_a_decoder_does_not_feel_the_side_of_the_padding(folders, architecture):
         for name, tensor in batch().items()
     }
     for kind in (None, *kinds(architecture)):
-        net = awake(network(cell(folders, architecture, kind)))
+        net = awake(built(cell(folders, architecture, kind))[0])
         with torch.no_grad():
             assert (net(left, MIXED) - net(batch(), MIXED)).abs().max() <= 1e-5, kind
 
 
 @pytest.mark.parametrize("architecture", DECODERS)
 def test_a_decoder_is_pooled_at_its_last_real_token(folders, architecture):
-    net = awake(network(cell(folders, architecture, None)))
+    net = awake(built(cell(folders, architecture, None))[0])
     with torch.no_grad():
         positions = (batch()["attention_mask"].cumsum(-1) - 1).clamp(min=0)
         states = net.trunk(**batch(), position_ids=positions, use_cache=False).last_hidden_state
@@ -182,9 +197,8 @@ def test_a_decoder_is_pooled_at_its_last_real_token(folders, architecture):
 def test_saved_and_loaded_the_logits_are_equal(folders, architecture, tmp_path):
     for kind in (None, *kinds(architecture)):
         settings = cell(folders, architecture, kind)
-        torch.manual_seed(3)
-        net, tokenizer = build(settings)
-        expected = awake(net.eval())(batch(), MIXED)
+        net, tokenizer = built(settings)
+        expected = awake(net)(batch(), MIXED)
         save(net, tokenizer, Kept(settings), {}, tmp_path / str(kind))
         again, _ = load(tmp_path / str(kind))
         assert torch.equal(again(batch(), MIXED), expected), kind
@@ -249,8 +263,8 @@ def test_the_trunk_runs_once_and_each_row_passes_one_branch(folders, kind):
 def test_what_private_layers_add(folders, architecture):
     """No frozen weight twice: `lora` adds adapters alone, `top` the copies, `shared` a sixth of `inserted`."""
     plain = cell(folders, architecture, None)
-    sizes = {kind: network(cell(folders, architecture, kind)).sizes() for kind in kinds(architecture)}
-    trunk = network(plain).sizes()["trunk"][1]
+    sizes = {kind: built(cell(folders, architecture, kind))[0].sizes() for kind in kinds(architecture)}
+    trunk = built(plain)[0].sizes()["trunk"][1]
     added = {kind: size["private"][1] + size["gates"][1] for kind, size in sizes.items()}
     assert added["inserted"] == 6 * added["shared"]
     assert sizes["inserted"]["trunk"][1] == trunk
