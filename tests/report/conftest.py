@@ -1,6 +1,8 @@
 """A sweep on disk without training: cells of known accuracy on a small table of pairs."""
 
+import shutil
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from relevance import predictions
 from relevance.records import CellRecord, SweepRecord, SweepRun
+from relevance.report.floors import ensure_floors
 from relevance.scores import score_predictions
 from relevance.tasks import TASK_NAMES
 
@@ -19,6 +22,11 @@ SHA = "9d" * 20
 
 def pairs(tasks: tuple[str, ...] = TASK_NAMES, clean_wrong: int = 1) -> pd.DataFrame:
     """Per task 40 training, 4 validation and 20 test rows; `clean_wrong` test labels of each are noise."""
+    return _pairs(tasks, clean_wrong).copy()
+
+
+@cache
+def _pairs(tasks: tuple[str, ...], clean_wrong: int) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     words = np.array(["red", "blue", "shoe", "boot", "lace", "sole", "heel", "cap"])
     frames = []
@@ -46,9 +54,10 @@ class Study:
         self.tables: dict[str, pd.DataFrame] = {}
 
     def table(self, table: pd.DataFrame, digest: str = DIGEST) -> Path:
-        """Leave rows.parquet of a digest; returns its path."""
+        """Leave rows.parquet of a digest, and no floors of an earlier one; returns its path."""
         path = self.outputs / "data" / digest[:16] / "rows.parquet"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(path.parent, ignore_errors=True)
+        path.parent.mkdir(parents=True)
         table.to_parquet(path)
         self.tables[digest] = table
         return path
@@ -97,11 +106,21 @@ class Study:
         return SweepRecord(name, self.outputs, tuple(self.cells), (SweepRun(name, "parent", command, "f" * 64),))
 
 
+@pytest.fixture(scope="session")
+def floors(tmp_path_factory) -> list[Path]:
+    """The floors of the table of all six tasks."""
+    path = Study(tmp_path_factory.mktemp("floors")).table(pairs())
+    ensure_floors(path)
+    return sorted(path.parent.glob("floor-*.parquet"))
+
+
 @pytest.fixture
-def study(tmp_path: Path) -> Study:
-    """A sweep without cells on a table of all six tasks."""
+def study(tmp_path: Path, floors: list[Path]) -> Study:
+    """A sweep without cells on a table of all six tasks, its floors beside it."""
     study = Study(tmp_path)
-    study.table(pairs())
+    path = study.table(pairs())
+    for floor in floors:
+        shutil.copy(floor, path.parent)
     return study
 
 

@@ -13,14 +13,17 @@ from relevance.report.form.html import html
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = "--headless=new --no-sandbox --disable-gpu --no-first-run --disable-background-networking".split()
 WIDE = '<svg xmlns="http://www.w3.org/2000/svg" width="1800" height="300"><rect width="1800" height="300"/></svg>'
+WIDTHS = (1400, 400, 320)
 MEASURE = """<script>onload = () => {
-  const {contentDocument: page, contentWindow: view} = document.querySelector("iframe"), root = page.documentElement
-  const box = page.querySelector(".scroll"), cell = box.querySelector("td"), before = cell.getBoundingClientRect().x
-  box.scrollLeft = 60
-  document.body.dataset.found = [
-    view.innerWidth, root.scrollWidth, box.scrollWidth - box.clientWidth, cell.getBoundingClientRect().x - before,
-    page.querySelector("img").naturalWidth, page.querySelector("details table").checkVisibility(),
-  ].join(" ")
+  for (const frame of document.querySelectorAll("iframe")) {
+    const {contentDocument: page, contentWindow: view} = frame, root = page.documentElement
+    const box = page.querySelector(".scroll"), cell = box.querySelector("td"), before = cell.getBoundingClientRect().x
+    box.scrollLeft = 60
+    frame.dataset.found = [
+      view.innerWidth, root.scrollWidth, box.scrollWidth - box.clientWidth, cell.getBoundingClientRect().x - before,
+      page.querySelector("img").naturalWidth, page.querySelector("details table").checkVisibility(),
+    ].join(" ")
+  }
 }</script>"""
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="chromium not installed")
@@ -47,24 +50,25 @@ def browse(tmp_path):
     return run
 
 
-@pytest.mark.parametrize("width", [1400, 400, 320])
 @pytest.mark.parametrize("word", ["llm", "a_long_name_" * 12, "many words " * 9], ids=["short", "unbroken", "long"])
-def test_only_a_table_scrolls_sideways(browse, tmp_path, width, word):
+def test_only_a_table_scrolls_sideways(browse, tmp_path, word):
     """A window cannot be narrower than about 500 px, but a frame in it can."""
     (tmp_path / "wide.svg").write_text(WIDE, encoding="utf-8")
     page = escape(html(word, document(word), tmp_path))
-    frame = f'<iframe style="border: 0; width: {width}px; height: 900px" srcdoc="{page}"></iframe>'
-    (tmp_path / "frame.html").write_text(f"<!doctype html>{MEASURE}{frame}", encoding="utf-8")
-    dumped = browse("--window-size=1600,1000", "--dump-dom", (tmp_path / "frame.html").as_uri())
-    found = re.search(r'data-found="([^"]*)"', dumped)
-    assert found, dumped[-500:]
-    inner, whole, hidden, moved, picture, shown = unescape(found[1]).split()
-    assert int(inner) == width
-    assert int(whole) <= width
-    assert int(hidden) > 60  # the table is wider than its box, which scrolls
-    assert abs(float(moved)) <= 1  # its first column stays
-    assert int(picture) == 1800  # under the policy of the page too
-    assert shown == "false"
+    sizes = [f"border: 0; width: {width}px; height: 900px" for width in WIDTHS]
+    frames = "".join(f'<iframe style="{size}" srcdoc="{page}"></iframe>' for size in sizes)
+    (tmp_path / "frames.html").write_text(f"<!doctype html>{MEASURE}{frames}", encoding="utf-8")
+    dumped = browse("--window-size=1600,1000", "--dump-dom", (tmp_path / "frames.html").as_uri())
+    found = re.findall(r'data-found="([^"]*)"', dumped)
+    assert len(found) == len(WIDTHS), dumped[-500:]
+    for width, measured in zip(WIDTHS, found, strict=True):
+        inner, whole, hidden, moved, picture, shown = unescape(measured).split()
+        assert int(inner) == width
+        assert int(whole) <= width
+        assert int(hidden) > 60, width  # the table is wider than its box, which scrolls
+        assert abs(float(moved)) <= 1, width  # its first column stays
+        assert int(picture) == 1800, width  # under the policy of the page too
+        assert shown == "false", width
 
 
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="pdftotext not installed")

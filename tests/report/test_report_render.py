@@ -143,12 +143,12 @@ def test_the_order_of_the_cells_does_not_change_the_table(grid):
 def test_rows_set_aside_stand_beside_the_report_and_are_counted(grid):
     aside = grid.outputs / "data" / next(iter(grid.tables))[:16] / "quarantine.csv"
     aside.write_text("file,row,problem\na.csv,3,left is empty\na.csv,3,unknown task\na.csv,9,left is empty\n")
-    folder = write_report(grid.sweep(), grid.reports)
+    folder = write_report(grid.sweep(), grid.reports, Form(figures=False))
     (copy,) = folder.glob("quarantine-*.csv")
     assert copy.read_bytes() == aside.read_bytes()
     assert f"Set aside: 2 rows of the file, listed in {copy.name}." in (folder / "matrix.md").read_text()
     aside.unlink()
-    write_report(grid.sweep(), grid.reports)
+    write_report(grid.sweep(), grid.reports, Form(figures=False))
     assert not copy.exists()
     assert "Set aside" not in (folder / "matrix.md").read_text()
 
