@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 
 from relevance.config import (
     HALF,
+    NAMES,
     Config,
     DataConfig,
     LoraConfig,
@@ -154,6 +155,10 @@ def _data_checks(d: DataConfig) -> list[tuple[bool, str]]:
 def _run_checks(c: Config) -> list[tuple[bool, str]]:
     return [
         (not 0 <= c.seed < 2**32, f"seed={c.seed}: must be in 0 to 2^32 - 1"),
+        (
+            len(c.name or "") > NAMES,
+            f"name={(c.name or '')[:40]}…: has {len(c.name or ''):,} characters; MLflow keeps {NAMES}, give fewer",
+        ),
         (c.threads is not None and c.threads < 1, f"threads={c.threads}: must be 1 or more, or null for all cores"),
         (
             c.checkpoint_steps is not None and c.checkpoint_steps < 1,

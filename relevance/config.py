@@ -5,6 +5,9 @@ from enum import StrEnum
 from typing import Any
 
 
+NAMES = 250  # characters of a run's name that MLflow's databases hold
+
+
 class Source(StrEnum):
     generated = "generated"
     pairs = "pairs"

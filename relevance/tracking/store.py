@@ -15,7 +15,7 @@ from filelock import FileLock
 from relevance import secrets
 from relevance.alive import Life, life
 from relevance.commands import say
-from relevance.config import Save
+from relevance.config import NAMES, Save
 from relevance.errors import UserError, first_line
 from relevance.identity import Cell
 from relevance.tracking.process import held_by
@@ -124,8 +124,8 @@ class Store:
             return False
 
     def start(self, name: str, tags: dict[str, str], at: int | None = None) -> Run:
-        """A new run, begun `at` (milliseconds; null: now)."""
-        run = self.client.create_run(self.experiment_id, at, {**tags, **SOURCE}, run_name=name)
+        """A new run, begun `at` (milliseconds; null: now); of a longer name MLflow keeps the beginning."""
+        run = self.client.create_run(self.experiment_id, at, {**tags, **SOURCE}, run_name=name[:NAMES])
         return Run(self, run.info.run_id)
 
     def sweep(self, name: str, fingerprint: str, cells: list[Cell], command: str) -> Run:

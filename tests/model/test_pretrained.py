@@ -58,14 +58,14 @@ def test_the_family_is_read_from_the_config(name, family, said):
     admit(EMBEDDED / name, model(EMBEDDED / name, name))
 
 
-def test_a_decoder_asked_for_as_ce_ends_the_sweep_before_any_cell_trains(place, backbones, capsys):
+def test_a_decoder_asked_for_as_ce_is_refused_before_any_cell_trains(place, backbones):
     from small_sweep import runs, sweep
 
-    good = place("ce")
-    wrong = replace(good, model=replace(good.model, backbone=str(backbones["llm"])))
+    wrong = place("ce")
+    wrong = replace(wrong, model=replace(wrong.model, backbone=str(backbones["llm"])))
     with pytest.raises(UserError, match="is a decoder; use model=llm"):
-        sweep(good, wrong)
-    assert runs(good) == []
+        sweep(wrong)
+    assert runs(wrong) == []
 
 
 def test_a_tokenizer_with_more_words_than_the_backbone_is_refused_before_it_trains(tmp_path):
