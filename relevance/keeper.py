@@ -74,8 +74,8 @@ class Keeper(Callback):
     def _keep(self, trainer: L.Trainer) -> None:
         """On every rank; the first alone writes."""
         started = time.perf_counter()
-        self.run.kept(trainer.global_step)
         trainer.save_checkpoint(self.folder / f"last-{trainer.global_step}.ckpt", weights_only=False)
+        self.run.kept(trainer.global_step)
         self.saved, self.rested = trainer.global_step, time.perf_counter()
         self.cost = self.rested - started
 

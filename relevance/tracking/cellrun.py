@@ -56,7 +56,7 @@ class CellRun:
         return self
 
     def kept(self, step: int) -> None:
-        """A checkpoint of `step` is about to take its place."""
+        """A checkpoint of `step` is in its place."""
         self._say("kept", step=step)
 
     def log(self, metrics: dict[str, float], step: int = 0) -> None:
