@@ -22,6 +22,7 @@ from relevance.config import (
     TrainConfig,
     TrainerConfig,
 )
+from relevance.devices import device_checks
 from relevance.errors import UserError
 from relevance.tasks import TASK_NAMES
 
@@ -233,23 +234,5 @@ def _trainer_checks(trainer: TrainerConfig) -> list[tuple[bool, str]]:
             f"trainer.accumulate_grad_batches={trainer.accumulate_grad_batches}: our step cuts its rows "
             "under train.token_budget; use train.step_rows for a larger step",
         ),
-        (
-            not _countable(trainer.devices),
-            f"trainer.devices={trainer.devices}: give the number of one cell's devices, 1 or more, auto for all there "
-            "are, or a list of different GPU numbers, [0,1]",
-        ),
-        (trainer.num_nodes < 1, f"trainer.num_nodes={trainer.num_nodes}: must be 1 or more"),
-        (
-            trainer.strategy not in (None, "ddp"),
-            f"trainer.strategy={trainer.strategy}: use ddp, which null is too where a cell has several devices",
-        ),
+        *device_checks(trainer),
     ]
-
-
-def _countable(devices: object) -> bool:
-    """Whether it says how many devices a cell has: 4, "4", auto, -1 (all) or [0,1]."""
-    if isinstance(devices, list):
-        whole = all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in devices)
-        return whole and bool(devices) and len(set(devices)) == len(devices)
-    text = str(devices)
-    return text in ("auto", "-1") or (text.isdecimal() and int(text) > 0)

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-
 NAMES = 250  # characters of a run's name that MLflow's databases hold
 
 

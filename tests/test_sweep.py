@@ -125,7 +125,14 @@ def test_ctrl_c_ends_the_sweep_and_marks_the_cell_killed(place, monkeypatch):
 
 def test_the_parent_lists_its_cells_before_the_first_one_trains(place, monkeypatch):
     seen = []
-    monkeypatch.setattr(attempt, "train_cell", lambda cell, run: seen.append(record(cell.config)) or sys.exit(1))
+
+    def looks(cell, run):
+        while not run.run_id:  # MLflow hears of the cell a moment after it began
+            time.sleep(0.01)
+        seen.append(record(cell.config))
+        sys.exit(1)
+
+    monkeypatch.setattr(attempt, "train_cell", looks)
     sweep(place("llm"), place("ce"))
     assert [cell.status for cell in seen[0].cells] == ["RUNNING", "MISSING"]
     assert seen[0].cells[0].cell.startswith("llm-mh")

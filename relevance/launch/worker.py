@@ -23,7 +23,10 @@ def main() -> None:
         except KeyboardInterrupt:
             answers.write(Outcome(f"{job.place}: KILLED by SIGTERM", "killed by SIGTERM").text() + "\n")
             raise SystemExit(143) from None
-        answers.write(outcome.text() + "\n")
+        try:
+            answers.write(outcome.text() + "\n")
+        except BrokenPipeError:  # the sweep is gone; what the cell did is in its record
+            return
 
 
 if __name__ == "__main__":

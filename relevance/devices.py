@@ -1,0 +1,28 @@
+"""The devices one cell may ask for: trainer settings → (wrong, message) of each check."""
+
+from relevance.config import TrainerConfig
+
+
+def device_checks(trainer: TrainerConfig) -> list[tuple[bool, str]]:
+    """What is wrong with devices, num_nodes or strategy, and what to give instead."""
+    return [
+        (
+            not _countable(trainer.devices),
+            f"trainer.devices={trainer.devices}: give the number of one cell's devices, 1 or more, auto for all there "
+            "are, or a list of different GPU numbers, [0,1]",
+        ),
+        (trainer.num_nodes < 1, f"trainer.num_nodes={trainer.num_nodes}: must be 1 or more"),
+        (
+            trainer.strategy not in (None, "ddp"),
+            f"trainer.strategy={trainer.strategy}: use ddp, which null is too where a cell has several devices",
+        ),
+    ]
+
+
+def _countable(devices: object) -> bool:
+    """Whether it says how many devices a cell has: 4, "4", auto, -1 (all) or [0,1]."""
+    if isinstance(devices, list):
+        whole = all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in devices)
+        return whole and bool(devices) and len(set(devices)) == len(devices)
+    text = str(devices)
+    return text in ("auto", "-1") or (text.isdecimal() and int(text) > 0)
