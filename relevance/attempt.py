@@ -43,7 +43,7 @@ def attempt(job: Job) -> Outcome:
 def lost(job: Job, reason: str) -> None:
     """Write the end of an attempt whose process died."""
     with _alone(job):
-        run = _opened(job)
+        run = _run(job)
         run.fail(reason, "")
         run.carry()
 
@@ -78,10 +78,14 @@ def _alone(job: Job) -> Iterator[bool]:
 
 def _opened(job: Job) -> CellRun:
     """The run of the attempt: that of the one before where it was cut off, a new one where all is to begin again."""
-    cell, store = job.cell, store_of(job.cell)
-    if cell.config.rerun:
-        _abandon(cell, store)
-    return CellRun(store, cell.work).open(cell.name, {**_tags(cell), "mlflow.parentRunId": job.parent})
+    if job.cell.config.rerun:
+        _abandon(job.cell, store_of(job.cell))
+    return _run(job)
+
+
+def _run(job: Job) -> CellRun:
+    run = CellRun(store_of(job.cell), job.cell.work)
+    return run.open(job.cell.name, {**_tags(job.cell), "mlflow.parentRunId": job.parent})
 
 
 def _abandon(cell: Cell, store: Store) -> None:

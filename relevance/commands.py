@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from relevance.errors import UserError
+from relevance.errors import Stopped, UserError
 
 Options = TypeVar("Options")
 INTERRUPTED = 130  # exit code of a command that Ctrl-C ended, as shells have it
@@ -63,7 +63,7 @@ def main(run: Callable[[], None]) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again as it ends
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Stopped):
         print("interrupted", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
     except UserError as error:

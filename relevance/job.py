@@ -5,7 +5,7 @@ Job(cell, parent="5d41…", place="[3/6] llm-mh-joint-s0") ↔ {"config": {…},
 
 import json
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,23 @@ class Outcome:
     def of(text: str) -> "Outcome":
         """What `text` said."""
         return Outcome(**json.loads(text))
+
+
+def anchored(job: Job) -> Job:
+    """The job as another machine, which works in another folder, has to read it: its paths start at the root."""
+    config, cell = job.cell.config, job.cell
+    backbone = Path(config.model.backbone)
+    model = replace(config.model, backbone=str(backbone.absolute())) if backbone.is_dir() else config.model
+    places = {"outputs": str(Path(config.outputs).absolute()), "tracking_uri": anchored_uri(config.tracking_uri)}
+    unresolved = {key: text for key, text in cell.unresolved.items() if key not in ("outputs", "model.backbone")}
+    anchored_cell = replace(cell, config=replace(config, model=model, **places), rows=cell.rows.absolute())
+    return replace(job, cell=replace(anchored_cell, unresolved=unresolved))
+
+
+def anchored_uri(uri: str) -> str:
+    """A URI whose file, where it names one, starts at the root."""
+    file = uri.removeprefix("sqlite:///")
+    return uri if file == uri else f"sqlite:///{Path(file).absolute()}"
 
 
 def thaw(text: str) -> Job:

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from relevance.compose import typed
 from relevance.config import Config, ModelConfig, PrivateKind, TrainerConfig
 from relevance.identity import Cell
-from relevance.job import Job, from_environment, frozen_config, thaw
+from relevance.job import Job, anchored, from_environment, frozen_config, thaw
 
 
 def cell(config: Config, unresolved: dict[str, str]) -> Cell:
@@ -39,3 +39,17 @@ def test_what_comes_from_the_environment_is_named_and_not_told(monkeypatch):
     assert thaw(job.text()).cell.config == replace(
         config, **dict.fromkeys(("tracking_uri", "experiment"), "postgresql://ana:changed@db/runs")
     )
+
+
+def test_a_job_for_another_machine_has_paths_from_the_root_and_is_the_same_question(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    Path("model").mkdir()
+    job = Job(cell(Config(model=ModelConfig(backbone="model")), {}), "", "")
+    moved = thaw(anchored(job).text()).cell
+    assert moved.config.outputs == str(tmp_path / "outputs")
+    assert moved.config.tracking_uri == f"sqlite:///{tmp_path}/mlflow.db"
+    assert (moved.config.model.backbone, moved.rows) == (str(tmp_path / "model"), tmp_path / "rows.parquet")
+    assert moved.fingerprint == job.cell.fingerprint
+    hub = Job(cell(Config(model=ModelConfig(backbone="embedded:ce"), tracking_uri="http://host:5000"), {}), "", "")
+    assert anchored(hub).cell.config.model.backbone == "embedded:ce"
+    assert anchored(hub).cell.config.tracking_uri == "http://host:5000"

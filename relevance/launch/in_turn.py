@@ -25,6 +25,7 @@ class InTurn:
         """Attempt each job; one whose worker dies has failed, with what killed it as the reason."""
         for job in jobs:
             if self.worker.poll() is not None:
+                self.close()  # what it started, if anything is left of that
                 self.worker = self._start()
             yield job, self._ask(job)
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from relevance.errors import UserError, first_line
-from relevance.job import Job, Outcome, thaw
+from relevance.job import Job, Outcome, anchored, thaw
 from relevance.launch.stopping import stoppable, unheard
+from relevance.strategy import ALL, processes
 
 GRACE = 4.0  # seconds that cells which are asked to stop may take for it
 SETTINGS = {
@@ -63,7 +64,7 @@ class OnRay:
         task = self.ray.remote(max_retries=self.options.retries, retry_exceptions=False, max_calls=0)(self.run)
         for job in jobs:
             several = _devices(job)
-            job = replace(job, cell=_threaded(job.cell, max(1, int(cpus))))
+            job = anchored(replace(job, cell=_threaded(job.cell, max(1, int(cpus)))))
             each = task.options(num_gpus=gpus * several, num_cpus=cpus * several)
             self.waiting[each.remote(job.text())] = job
         while self.waiting:
@@ -126,8 +127,9 @@ def _threaded(cell, threads: int):
 
 
 def _devices(job: Job) -> int:
-    devices = job.cell.config.trainer.devices
-    return len(devices) if isinstance(devices, list) else max(1, int(devices)) if str(devices).isdigit() else 1
+    """Of one cell; "all there are" are those of one cell's share."""
+    trainer = job.cell.config.trainer
+    return 1 if str(trainer.devices) in ALL else processes(trainer)
 
 
 def _placed(job: Job, ids: list[str]) -> Job:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from relevance.errors import UserError, first_line
-from relevance.job import Job, Outcome, thaw
+from relevance.job import Job, Outcome, anchored, thaw
 from relevance.launch.stopping import ASKED, unheard
 
 COMMON = frozenset("timeout_min cpus_per_task gpus_per_node tasks_per_node mem_gb nodes name stderr_to_stdout".split())
@@ -36,7 +36,7 @@ class OnSlurm:
         """Submit all at once; each outcome as it comes."""
         if not jobs:
             return
-        submitted = self.executor.map_array(Task(), [job.text() for job in jobs])
+        submitted = self.executor.map_array(Task(), [anchored(job).text() for job in jobs])
         self.tasks = dict(zip(submitted, jobs, strict=True))
         for task in self.submitit.helpers.as_completed(submitted, poll_frequency=POLL):
             job = self.tasks.pop(task)

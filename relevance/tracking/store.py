@@ -18,6 +18,7 @@ from relevance.commands import say
 from relevance.config import NAMES, Save
 from relevance.errors import UserError, first_line
 from relevance.identity import Cell
+from relevance.job import anchored_uri
 from relevance.tracking.process import held_by
 from relevance.tracking.run import Run
 
@@ -78,8 +79,8 @@ class Store:
 
     @property
     def key(self) -> str:
-        """Which store, in a few letters, and no password."""
-        return hashlib.sha256(f"{self.uri} {self.experiment}".encode()).hexdigest()[:16]
+        """Which store, in a few letters, and no password; the same from every folder."""
+        return hashlib.sha256(f"{anchored_uri(self.uri)} {self.experiment}".encode()).hexdigest()[:16]
 
     def _lock(self) -> Path:
         """Beside the database, whatever folder a command works in; of a server, in the folder of outputs."""
