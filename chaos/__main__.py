@@ -45,9 +45,7 @@ def campaign(options: Options) -> list[tuple[str, ...]]:
 
 
 def _planned(options: Options) -> list[tuple[str, list[trials.Trial]]]:
-    kills = [trials.kill_sweep, trials.kill_worker]
-    planned = [("kill -9 of sweep, then of worker", kills) for _ in range(options.kills // 2)]
-    planned += [
+    planned = [
         ("SIGTERM of the sweep", [trials.terminate]),
         ("exception, sys.exit, out of memory, SIGKILL", [trials.faults("exception", "leave", "memory", "killed")]),
         ("segmentation fault, NaN, SIGTERM of the worker", [trials.faults("crash", "nan", "stopped")]),
@@ -56,6 +54,8 @@ def _planned(options: Options) -> list[tuple[str, list[trials.Trial]]]:
         ("lost store", [trials.lost_store]),
     ]
     planned += [("full file system", [trials.full_disk])] if trials.can_mount() else []
+    kills = [trials.kill_sweep, trials.kill_worker]
+    planned += [("kill -9 of the sweep, then of its worker", kills) for _ in range(options.kills // 2)]
     return [one for one in planned if options.only in (None, one[0])]
 
 
