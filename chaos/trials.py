@@ -10,6 +10,7 @@ from random import Random
 
 from chaos.ground import WAIT, Ground
 from chaos.invariants import torn
+from relevance.tracking import Store
 
 LONG = 12.0  # seconds within which a random moment falls: four cells, the end of the sweep
 STOP = 5.0  # seconds a cell may take to end when it is asked to
@@ -42,11 +43,13 @@ def terminate(ground: Ground, chance: Random) -> str:
     process = ground.start()
     ground.until("trains", process)
     time.sleep(chance.uniform(0, 2))
-    asked = time.monotonic()
+    asked = time.time()
     process.terminate()
     code = process.wait(WAIT)
-    took = time.monotonic() - asked
-    return f"{_where(ground)}; ended in {took:.1f} s with code {code}" + (" TOO LATE" if took > STOP + 1 else "")
+    killed = Store(ground.uri, "relevance", ground.outputs).runs("tags.kind = 'cell' and attributes.status = 'KILLED'")
+    took = max((run.info.end_time / 1000 - asked for run in killed), default=0.0)
+    late = " TOO LATE" if took > STOP else ""
+    return f"{_where(ground)}; its run read KILLED after {took:.1f} s{late}, code {code}"
 
 
 def faults(*kinds: str) -> Trial:
