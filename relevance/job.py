@@ -42,6 +42,7 @@ class Outcome:
     said: str = ""
     reason: str = ""  # "" where it finished
     died: bool = False  # its process did, so that nobody wrote the end of its run
+    last: bool = False  # the process that says so ends, and takes no other job
 
     def text(self) -> str:
         return json.dumps(asdict(self))

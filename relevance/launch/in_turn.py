@@ -54,7 +54,10 @@ class InTurn:
             self.worker.stdin.flush()
         answer = self.worker.stdout.readline()
         if answer.endswith("\n"):
-            return Outcome.of(answer)
+            outcome = Outcome.of(answer)
+            if outcome.last:
+                self.worker.wait()
+            return outcome
         reason = f"its process {death(self.worker.wait())}"
         return Outcome(f"{job.place}: FAILED: {reason}", reason, died=True)
 

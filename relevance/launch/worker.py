@@ -21,7 +21,7 @@ def main() -> None:
             with stoppable():
                 outcome = attempt(job)
         except KeyboardInterrupt:
-            answers.write(Outcome(f"{job.place}: KILLED by SIGTERM", "killed by SIGTERM").text() + "\n")
+            answers.write(Outcome(f"{job.place}: KILLED by SIGTERM", "killed by SIGTERM", last=True).text() + "\n")
             raise SystemExit(143) from None
         try:
             answers.write(outcome.text() + "\n")
