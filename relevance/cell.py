@@ -22,6 +22,7 @@ from relevance.model.build import build
 from relevance.model.module import RelevanceModule
 from relevance.model.store import save
 from relevance.probes import probe
+from relevance.sharded import trained_whole
 from relevance.strategy import processes
 from relevance.tracking import CellRun
 from relevance.training import Pace, Progress, quiet, restore_best, trainer_of
@@ -44,6 +45,7 @@ def train_cell(cell: Cell, run: CellRun) -> None:
     module = RelevanceModule(network, config)
     trainer = trainer_of(config, work, run, [Keeper(cell, run), pace, Progress(run, pace)], data.steps)
     _fit(trainer, module, data, kept)
+    network = trained_whole(module)
     restore_best(trainer, module)
     found, scores, logits = evaluate(work, trainer, module, data, run)
     tag_collapsed(scores, cell.rows, run)

@@ -143,7 +143,7 @@ class TrainerConfig:
     accelerator: str = "auto"
     devices: Any = 1  # of one cell: how many, auto (all there are) or a list of GPU numbers
     num_nodes: int = 1  # machines of one cell, under Slurm
-    strategy: str | None = None  # of several devices: ddp; null: ddp
+    strategy: str | None = None  # of several devices: ddp | fsdp (the trunk's blocks cut over them); null: ddp
     precision: str | None = None  # null: bf16-mixed on CUDA, 32-true on the CPU
     max_epochs: int = 1
     min_epochs: int | None = None

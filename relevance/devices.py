@@ -13,8 +13,9 @@ def device_checks(trainer: TrainerConfig) -> list[tuple[bool, str]]:
         ),
         (trainer.num_nodes < 1, f"trainer.num_nodes={trainer.num_nodes}: must be 1 or more"),
         (
-            trainer.strategy not in (None, "ddp"),
-            f"trainer.strategy={trainer.strategy}: use ddp, which null is too where a cell has several devices",
+            trainer.strategy not in (None, "ddp", "fsdp"),
+            f"trainer.strategy={trainer.strategy}: use ddp, or fsdp for a trunk whose training needs more memory than "
+            "one device has; null is ddp where a cell has several devices",
         ),
     ]
 

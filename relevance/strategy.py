@@ -36,6 +36,10 @@ def placed(trainer: TrainerConfig) -> dict[str, Any]:
     """Arguments of lightning.Trainer that say where it runs; a rank's are read from what started it."""
     if group.size() == 1:
         return {"strategy": "auto", "devices": trainer.devices}
+    if trainer.strategy == "fsdp":
+        from relevance.sharded import Sharded  # it builds networks, which this file knows nothing of
+
+        return {"strategy": Sharded(), "devices": _devices(trainer), "use_distributed_sampler": False}
     return {"strategy": Replicas(), "devices": _devices(trainer), "use_distributed_sampler": False}
 
 
@@ -54,6 +58,7 @@ class Replicas(DDPStrategy):
         with torch.no_grad():
             for tensor in [*self.model.parameters(), *self.model.buffers()]:
                 dist.broadcast(tensor, 0)
+        torch.manual_seed(torch.initial_seed() + group.rank())  # dropout of its own on each rank
 
 
 class Mortal(Callback):

@@ -45,7 +45,7 @@ def test_the_defaults_are_valid():
         ("trainer", TrainerConfig(devices="cuda:0"), "devices=cuda:0: give the number"),
         ("trainer", TrainerConfig(devices=[0, 0]), "a list of different GPU numbers"),
         ("trainer", TrainerConfig(num_nodes=0), "num_nodes=0: must be 1 or more"),
-        ("trainer", TrainerConfig(devices=2, strategy="deepspeed"), "strategy=deepspeed: use ddp"),
+        ("trainer", TrainerConfig(devices=2, strategy="deepspeed"), "strategy=deepspeed: use ddp, or fsdp for"),
         ("trainer", TrainerConfig(max_epochs=-1, max_time="00:00:01:00"), "falls towards an end; give one of them"),
         ("trainer", TrainerConfig(precision="16-mixed"), "use 32-true, bf16-mixed"),
         ("threads", 0, "must be 1 or more"),
@@ -64,6 +64,12 @@ def test_the_defaults_are_valid():
 def test_a_setting_that_cannot_be_is_named_with_its_remedy(group, value, said):
     with pytest.raises(UserError, match=said):
         validate(replace(GOOD, **{group: value}))
+
+
+def test_four_bit_weights_are_not_cut_over_devices():
+    llm = replace(LLM, load_in_4bit=True)
+    with pytest.raises(UserError, match="strategy=fsdp: 4-bit weights are not cut over devices; use ddp"):
+        validate(replace(GOOD, model=llm, trainer=TrainerConfig(devices=2, strategy="fsdp")))
 
 
 @pytest.mark.parametrize("devices", [4, "4", "auto", -1, [0, 2]])

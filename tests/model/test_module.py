@@ -100,7 +100,7 @@ def test_a_step_whose_rows_weigh_nothing_teaches_nothing(backbones):
 @pytest.mark.parametrize(("kind", "parts"), [("llm", {1e-3, 2e-3, 3e-3}), ("bert", {1e-3, 2e-3, 3e-3, 4e-3})])
 def test_each_part_learns_at_its_own_rate_and_vectors_do_not_decay(backbones, kind, parts):
     config = settings(backbones, kind)
-    groups = RelevanceModule(build(config)[0], config)._groups()
+    groups = RelevanceModule(build(config)[0], config).groups()
     assert {group["lr"] for group in groups} == parts
     for group in groups:
         assert {p.dim() > 1 for p in group["params"]} == {group["weight_decay"] > 0}
