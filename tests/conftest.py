@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import pytest
@@ -103,6 +103,20 @@ def place(tmp_path, backbones):
     from small_sweep import small_cell  # takes torch along
 
     return partial(small_cell, tmp_path, backbones)
+
+
+@pytest.fixture(scope="session")
+def trained_cell(tmp_path_factory, backbones):
+    """A maker of cells of defaults, trained once a session for all who only read what they left: their configs."""
+    from small_sweep import small_cell, sweep
+
+    @cache
+    def make(model: str, routing: str):
+        config = small_cell(tmp_path_factory.mktemp(f"{model}-{routing}"), backbones, model, routing)
+        assert sweep(config) == 0
+        return config
+
+    return make
 
 
 @pytest.fixture

@@ -30,9 +30,8 @@ from relevance.tracking import Store
 
 @pytest.mark.parametrize("model", ["llm", "ce"])
 @pytest.mark.parametrize("routing", list(ROUTINGS))
-def test_a_cell_leaves_whole_predictions_a_model_and_metrics_that_agree(place, model, routing):
-    config = place(model, routing)
-    assert sweep(config) == 0
+def test_a_cell_leaves_whole_predictions_a_model_and_metrics_that_agree(trained_cell, model, routing):
+    config = trained_cell(model, routing)
     cell = record(config).cells[0]
     rows = pq.read_table(next(Path(config.outputs).glob("data/*/rows.parquet")))
     for split in ("validation", "test"):

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from small_sweep import record, small_cell, sweep
 
 from relevance.config import Match, Mix, MixConfig, TrainerConfig
 from relevance.data.mixing import portion
 from relevance.identity import Request
 from relevance.resolve import prepared, resolve
-from tests.small_sweep import record, small_cell, sweep
 
 SINGLE = MixConfig("single_query_query", Mix.single, "query_query")
 

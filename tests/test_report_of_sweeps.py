@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from small_sweep import small_cell, sweep
 
 from relevance.errors import UserError
 from relevance.history import keep, sweep_record
 from relevance.report.render import write_report
-from tests.small_sweep import small_cell, sweep
 
 
 @pytest.fixture

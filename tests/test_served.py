@@ -10,7 +10,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +17,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from mlflow.exceptions import MlflowException
-from small_sweep import record, small_cell, sweep
+from small_sweep import record
 
 from relevance import predictions
 
@@ -26,10 +25,9 @@ START = 90  # seconds the server may take
 
 
 @pytest.fixture(scope="module")
-def cell(tmp_path_factory, backbones) -> dict:
+def cell(trained_cell) -> dict:
     """A trained mhp cell of a decoder: its record and the rows it was tested on."""
-    config = small_cell(tmp_path_factory.mktemp("served"), backbones, "llm", "mhp")
-    assert sweep(replace(config, probes=False)) == 0
+    config = trained_cell("llm", "mhp")
     outputs = Path(config.outputs)
     return {"record": record(config).cells[0], "outputs": outputs, "rows": next(outputs.glob("data/*/rows.parquet"))}
 

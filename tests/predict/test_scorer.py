@@ -22,12 +22,11 @@ from relevance.trained import model_folder
 
 
 @pytest.fixture
-def trained(place):
+def trained(trained_cell):
     """A maker of trained cells: config, record, and the table of its test rows."""
 
-    def make(*words, **changes):
-        config = place(*words, **changes)
-        assert sweep(config) == 0
+    def make(*words):
+        config = trained_cell(*words)
         rows = pq.read_table(next(Path(config.outputs).glob("data/*/rows.parquet")))
         return config, record(config).cells[0], rows.filter(np.array(rows["split"]) == "test")
 
@@ -109,8 +108,10 @@ def test_a_backbone_that_reads_segments_is_shown_them(trained):
         assert shown[0] == set(names)
 
 
-def test_a_model_is_found_by_folder_or_run_and_its_absence_explained(trained, tmp_path):
-    config, cell, _ = trained("ce", "mh", save=Save.none)
+def test_a_model_is_found_by_folder_or_run_and_its_absence_explained(place, tmp_path):
+    config = place("ce", "mh", save=Save.none)
+    assert sweep(config) == 0
+    cell = record(config).cells[0]
     with pytest.raises(UserError, match=rf"{cell.run_id}: no model in .*save=all rerun=true"):
         model_folder(cell.run_id, *where(config))
     with pytest.raises(UserError, match=r"no model in .*save=all"):
