@@ -41,26 +41,26 @@ STORE = "mlflow.db"
 
 
 @cache
-def _furniture() -> Path:
+def _furniture(rows: int) -> Path:
     """What each sweep would make anew, made once: the tables of an empty store; the pairs, floors, implied pairs."""
     folder = Path(mkdtemp(prefix="relevance-furniture-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     MlflowClient(f"sqlite:///{folder / STORE}")
-    rows = prepare(DATA, folder / "outputs").path
-    ensure_floors(rows)
-    ensure_implied(rows)
+    path = prepare(DataConfig(rows=rows), folder / "outputs").path
+    ensure_floors(path)
+    ensure_implied(path)
     return folder
 
 
-def _furnish(folder: Path) -> None:
+def _furnish(folder: Path, data: DataConfig) -> None:
     """Copy it where there is no store yet. What a test removes, or keeps elsewhere, is really made again."""
     if not (folder / STORE).exists():
-        shutil.copytree(_furniture(), folder, dirs_exist_ok=True)
+        rows = data.rows if data == DataConfig(rows=data.rows) else DATA.rows
+        shutil.copytree(_furniture(rows), folder, dirs_exist_ok=True)
 
 
 def small_cell(folder: Path, backbones: dict[str, Path], model: str = "ce", routing: str = "mh", **changes) -> Config:
     """A cell of 300 generated pairs and one epoch that keeps all its files in `folder`."""
-    _furnish(folder)
     family = Family.llm if model in ("llm", "gpt2") else Family.ce
     lora = LoraConfig(r=4 if family is Family.llm else 0)
     config = Config(
@@ -74,7 +74,9 @@ def small_cell(folder: Path, backbones: dict[str, Path], model: str = "ce", rout
         outputs=str(folder / "outputs"),
         tracking_uri=f"sqlite:///{folder / STORE}",
     )
-    return replace(config, **changes)
+    config = replace(config, **changes)
+    _furnish(folder, config.data)
+    return config
 
 
 def sweep(*configs: Config) -> int:

@@ -49,12 +49,14 @@ def every_epoch(monkeypatch):
 @pytest.fixture
 def small(tmp_path, backbones):
     def make(model: str = "bert", routing: str = "mh", trainer: dict | None = None, **changes) -> Config:
-        config = small_cell(tmp_path, backbones, model, routing, probes=False, consistency=False, save=Save.none)
+        data = changes.pop("data", DataConfig(rows=150))
+        plain = {"probes": False, "consistency": False, "save": Save.none, "data": data}
+        config = small_cell(tmp_path, backbones, model, routing, **plain)
         if model == "llm":
             config.model.lora = LoraConfig(r=4, dropout=0.1)  # bert drops 0.1 by itself
         train = TrainConfig(token_budget=2000, step_rows=24, patience=0)
         trained = TrainerConfig(**{"max_epochs": 2, "accelerator": "cpu", "log_every_n_steps": 1} | (trainer or {}))
-        return replace(config, **{"data": DataConfig(rows=150), "train": train, "trainer": trained} | changes)
+        return replace(config, **{"train": train, "trainer": trained} | changes)
 
     return make
 
