@@ -4,6 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 AUDIT := .venv/audit/bin
 PIP_AUDIT := 2.10.0
+TEST_WORKERS := --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help grid status report ui test test-services chaos lint audit bench-sweep bench-report backbones backbone-table real-sizes clean
@@ -31,7 +32,7 @@ ui: $(READY)  ## browse the runs at http://127.0.0.1:5000
 	MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
 
 test: $(READY)  ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TEST_WORKERS)
 
 test-services: $(READY)  ## the tests that need Ray, submitit, Postgres, Chromium or a file system of their own; installs them
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,ray,slurm,postgres]"
