@@ -73,7 +73,11 @@ def test_what_reads_a_pickle_would_be_found():
 
 def test_the_pages_are_served_to_this_machine_alone_and_load_no_pickle():
     words = subprocess.run(
-        ["make", "--dry-run", "--always-make", "ui"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "--dry-run", "--always-make", "ui"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.splitlines()[-1]
     assert "--host 127.0.0.1 " in words
     assert words.startswith("MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false ")
