@@ -83,6 +83,10 @@ class RelevanceModule(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in trained}
+        rates = checkpoint.get("lr_schedulers", [])  # functions of the step: the rest, a list a group, is made anew
+        checkpoint["lr_schedulers"] = [
+            {"last_epoch": one["last_epoch"], "_step_count": one["_step_count"], "lr_lambdas": []} for one in rates
+        ]
 
     def _logits(self, micro: Any) -> torch.Tensor:
         sent = {part: [(int(to[task]), a, b) for task, a, b in micro.slices] for part, to in self.detours.items()}

@@ -127,6 +127,27 @@ def test_a_checkpoint_holds_trained_weights_only(backbones):
     assert len(kept) < len(module.state_dict())
 
 
+def test_the_rate_goes_on_from_a_checkpoint_whose_weights_stood_in_other_groups(backbones):
+    config = settings(backbones)
+    module = RelevanceModule(build(config)[0], config)
+
+    def scheduled(groups: int) -> torch.optim.lr_scheduler.LambdaLR:
+        weights = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 0.5} for _ in range(groups)]
+        return torch.optim.lr_scheduler.LambdaLR(torch.optim.SGD(weights), module._rate(steps=100, warmup=10))
+
+    before, after = scheduled(2), scheduled(3)
+    for _ in range(40):
+        before.optimizer.step()
+        before.step()
+    checkpoint = {"state_dict": {}, "lr_schedulers": [before.state_dict()]}
+    module.on_save_checkpoint(checkpoint)
+    after.load_state_dict(checkpoint["lr_schedulers"][0])
+    for one in (before, after):
+        one.optimizer.step()
+        one.step()
+    assert after.get_last_lr() == [before.get_last_lr()[0]] * 3
+
+
 def test_lightning_trains_it_and_tasks_that_never_came_keep_their_private_layers(backbones):
     config = settings(backbones)
     network, _ = build(config)
