@@ -17,7 +17,8 @@ from relevance.estimate import spoken
 from relevance.identity import Cell
 from relevance.job import Job, Outcome
 from relevance.launch.nodes import follows
-from relevance.launch.ranks import train_in_ranks
+from relevance.launch.ranks import LAST, sign, train_in_ranks
+from relevance.launch.signs import gone
 from relevance.launch.stopping import ASKED
 from relevance.provenance import commit, versions
 from relevance.strategy import several
@@ -71,6 +72,8 @@ def _alone(job: Job) -> Iterator[bool]:
         lock.acquire()
         waited = True
     try:
+        if not gone(sign(job.cell), LAST):
+            say(f"{job.place}: ranks of an earlier attempt are still there; look for relevance.launch.rank")
         yield waited
     finally:
         lock.release()

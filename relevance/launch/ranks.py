@@ -18,13 +18,14 @@ from relevance.cell import threads
 from relevance.commands import say
 from relevance.config import TrainerConfig
 from relevance.errors import UserError
+from relevance.identity import Cell
 from relevance.job import Job
 from relevance.launch.meeting import on_gpu
 from relevance.launch.nodes import rendezvous
-from relevance.launch.signs import gone
+from relevance.launch.signs import SIGN, gone
 from relevance.strategy import processes
 
-GRACE, LAST = 3.0, 10.0  # seconds for torchrun to end its ranks, and for ranks to be gone after that
+GRACE, LAST = 3.0, 15.0  # seconds for torchrun to end its ranks, and for ranks to be gone after that
 FOREIGN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # of a group that may be around us
 
 
@@ -39,10 +40,16 @@ def train_in_ranks(job: Job) -> None:
     words = [*rendezvous(config.trainer), *_torchrun(config.trainer)]
     with TemporaryDirectory(prefix="relevance-ranks-") as name:
         folder = Path(name)
+        (folder / SIGN).symlink_to(sign(job.cell).resolve())
         (folder / "job.json").write_text(replace(job, cell=frozen).text())
         (folder / "torchrun.json").write_text(json.dumps([*words, "-m", "relevance.launch.rank", name]))
         if code := _run(folder):
             raise _failure(folder, code)
+
+
+def sign(cell: Cell) -> Path:
+    """Where the ranks of a cell show that they live: they may outlive whoever held its lock, by seconds."""
+    return cell.folder.with_suffix(".ranks")
 
 
 def _torchrun(trainer: TrainerConfig) -> list[str]:
@@ -72,7 +79,7 @@ def _run(folder: Path) -> int:
             except subprocess.TimeoutExpired:
                 agent.kill()
                 agent.wait()
-        if not gone(folder, LAST):
+        if not gone(folder / SIGN, LAST):
             say(f"ranks of {folder} are still there {LAST:.0f} s after their end: look for relevance.launch.rank")
 
 
