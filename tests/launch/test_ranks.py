@@ -12,6 +12,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import in_ranks
 import numpy as np
@@ -20,11 +21,12 @@ import pyarrow as pa
 import pytest
 from small_sweep import ROUTINGS, record, runs, small_cell, sweep
 
-from relevance import predictions
+from relevance import attempt, predictions
 from relevance.config import TrainConfig, TrainerConfig
 from relevance.identity import Cell, Request
 from relevance.job import Job
 from relevance.launch import ranks
+from relevance.launch.signs import SIGN, gone
 from relevance.resolve import prepared, resolve
 
 CELLS = [f"{model}-{routing}-joint-s0" for model in ("llm", "ce") for routing in ROUTINGS]
@@ -192,6 +194,22 @@ def test_a_child_ends_with_its_parent(tmp_path):
     while _alive(pid) and time.monotonic() < end:
         time.sleep(0.05)
     assert not _alive(pid)
+
+
+def test_an_attempt_waits_for_ranks_that_outlive_the_one_before(tmp_path):
+    cell = SimpleNamespace(folder=tmp_path / "cell")
+    (tmp_path / "group").mkdir()
+    (tmp_path / "group" / SIGN).symlink_to(ranks.sign(cell))
+    rank = "import sys; from pathlib import Path; from relevance.launch.signs import hold;"
+    rank += "hold(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", rank, str(tmp_path / "group")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment()) as process:
+        process.stdout.readline()
+        threading.Timer(0.5, process.kill).start()
+        started = time.monotonic()
+        with attempt._alone(SimpleNamespace(cell=cell, place="")):
+            assert time.monotonic() - started > 0.4
+    assert gone(ranks.sign(cell), 0)
 
 
 def _predictions(folder: Path) -> dict[str, pa.Table]:
