@@ -54,7 +54,10 @@ class Task:
     def __call__(self, text: str) -> str:
         from relevance.attempt import attempt
 
-        return attempt(thaw(text)).text()
+        try:
+            return attempt(thaw(text)).text()
+        except KeyboardInterrupt as stop:
+            raise stop.__cause__ or stop from None  # submitit's own exit, whose code says that the task is queued again
 
     def checkpoint(self, text: str) -> Any:
         """The same again: the cell finds its checkpoint by itself."""
