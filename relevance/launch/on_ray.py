@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from relevance.errors import UserError, first_line
 from relevance.job import Job, Outcome, anchored, thaw
+from relevance.launch.share import devices, share
 from relevance.launch.stopping import stoppable, unheard
-from relevance.strategy import ALL, processes
 
 GRACE = 4.0  # seconds that cells which are asked to stop may take for it
 SETTINGS = {
@@ -60,13 +60,13 @@ class OnRay:
 
     def __call__(self, jobs: list[Job]) -> Iterator[tuple[Job, Outcome]]:
         """Submit every job; each outcome as it comes."""
-        gpus, cpus = self._shares()
+        has, asked = self.ray.cluster_resources(), (self.options.gpus_per_cell, self.options.cpus_per_cell)
+        there = has.get("GPU", 0.0), has["CPU"]
+        shares = [share(job.cell.config.trainer, *asked, there) for job in jobs]
         task = self.ray.remote(max_retries=self.options.retries, retry_exceptions=False, max_calls=0)(self.run)
-        for job in jobs:
-            several = _devices(job)
-            job = anchored(replace(job, cell=_threaded(job.cell, max(1, int(cpus)))))
-            each = task.options(num_gpus=gpus * several, num_cpus=cpus * several)
-            self.waiting[each.remote(job.text())] = job
+        for job, (gpus, cpus) in zip(jobs, shares, strict=True):
+            job = _threaded(anchored(job), int(cpus))
+            self.waiting[task.options(num_gpus=gpus, num_cpus=cpus).remote(job.text())] = job
         while self.waiting:
             done, _ = self.ray.wait(list(self.waiting), num_returns=1)
             job = self.waiting.pop(done[0])
@@ -80,20 +80,6 @@ class OnRay:
             if self.waiting:
                 self.ray.wait(list(self.waiting), num_returns=len(self.waiting), timeout=GRACE)
             self.ray.shutdown()
-
-    def _shares(self) -> tuple[float, float]:
-        """GPUs and cores of a cell; UserError where the cluster has too few for a single one."""
-        has = self.ray.cluster_resources()
-        gpus = self.options.gpus_per_cell
-        gpus = float(has.get("GPU", 0) > 0) if gpus is None else gpus
-        share = has["CPU"] * gpus / has["GPU"] if gpus and has.get("GPU") else 1.0
-        cpus = max(1.0, share // 1) if self.options.cpus_per_cell is None else self.options.cpus_per_cell
-        if gpus > has.get("GPU", 0) or cpus > has["CPU"]:
-            raise UserError(
-                f"hydra.launcher.gpus_per_cell={gpus} cpus_per_cell={cpus}: there are {has.get('GPU', 0):g} GPUs and "
-                f"{has['CPU']:g} cores in all; no cell would ever start, ask for less"
-            )
-        return gpus, cpus
 
     def _outcome(self, task: object, job: Job) -> Outcome:
         from ray.exceptions import RayError, RayTaskError
@@ -122,19 +108,16 @@ def work(text: str) -> str:
         return Outcome(f"{job.place}: KILLED", "killed").text()
 
 
-def _threaded(cell, threads: int):
-    return replace(cell, config=replace(cell.config, threads=cell.config.threads or threads))
-
-
-def _devices(job: Job) -> int:
-    """Of one cell; "all there are" are those of one cell's share."""
-    trainer = job.cell.config.trainer
-    return 1 if str(trainer.devices) in ALL else processes(trainer)
+def _threaded(job: Job, cpus: int) -> Job:
+    """The job with its cores shared among its processes, where the config does not say how many threads."""
+    config = job.cell.config
+    threads = config.threads or max(1, cpus // devices(config.trainer))
+    return replace(job, cell=replace(job.cell, config=replace(config, threads=threads)))
 
 
 def _placed(job: Job, ids: list[str]) -> Job:
     """The job on those GPUs, counted among the ones this process sees."""
-    if not ids:
+    if not ids or job.cell.config.trainer.accelerator == "cpu":
         return job
     seen = os.environ.get("CUDA_VISIBLE_DEVICES")
     places = [seen.split(",").index(one) if seen else int(one) for one in ids]
