@@ -18,7 +18,7 @@ from relevance.launch.stopping import unheard
 from relevance.plan import Step, plan
 from relevance.report.floors import ensure_floors
 from relevance.resolve import resolve
-from relevance.tracking import Run, Store, deliver_all
+from relevance.tracking import Run, Store, beating, deliver_all
 
 
 def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str, launch: Launch) -> int:
@@ -33,18 +33,22 @@ def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str, 
     digest = hashlib.sha256(json.dumps([cell.fingerprint for cell in cells]).encode()).hexdigest()
     name = config.name or f"sweep-{digest[:8]}"
     parent = store.sweep(name, digest, cells, command)
-    _tidy(store, parent, cells)
-    steps = plan(cells, store)
-    _announce(name, steps, store)
     try:
-        failed = _run_all(steps, parent, launch)
+        with beating(parent):
+            _tidy(store, parent, cells)
+            steps = plan(cells, store)
+            _announce(name, steps, store)
+            failed = _run_all(steps, parent, launch)
     except (KeyboardInterrupt, Stopped):
         with unheard():
             launch.close()
             store.bury()  # what had to be killed
-            parent.end("KILLED")
+            _end(name, parent, "KILLED")
             say(f"sweep {name}: interrupted; the same command goes on from here")
         return INTERRUPTED
+    except Exception:
+        _end(name, parent, "FAILED")
+        raise
     return _close(name, cells, failed, parent)
 
 
@@ -87,11 +91,15 @@ def _announce(name: str, steps: list[Step], store: Store) -> None:
     say(line, *(f"[{number}/{len(steps)}] {step.cell.name}: {step.why}" for number, step in enumerate(steps, 1)))
 
 
-def _close(name: str, cells: list[Cell], failed: dict[str, str], parent: Run) -> int:
+def _end(name: str, parent: Run, status: str) -> None:
     try:
-        parent.end("FAILED" if failed else "FINISHED")
+        parent.end(status)
     except Exception as error:  # whatever a store raises: the cells are done, and the next command finds out
         say(f"sweep {name}: MLflow has not heard that it ended ({first_line(error)})")
+
+
+def _close(name: str, cells: list[Cell], failed: dict[str, str], parent: Run) -> int:
+    _end(name, parent, "FAILED" if failed else "FINISHED")
     say(
         f"sweep {name}: {len(cells) - len(failed)} of {len(cells)} cells finished",
         *(

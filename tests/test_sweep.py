@@ -15,6 +15,7 @@ import pytest
 from small_sweep import record, runs, sweep
 
 from relevance import attempt
+from relevance.alive import SILENCE, Life, life
 from relevance.config import DataConfig, Source
 from relevance.data.generate import generate
 from relevance.errors import Stopped, UserError
@@ -65,6 +66,25 @@ def test_a_finished_cell_without_predictions_is_shown_as_missing(place):
     cell = record(config).cells[0]
     assert cell.status == "MISSING"
     assert "predictions are gone" in cell.reason
+
+
+def test_a_sweep_shows_signs_of_life_by_which_another_host_knows_that_it_is_dead(place, monkeypatch):
+    config, found = place(), []
+
+    def waits(cell, run):
+        for _ in range(100):
+            (parent,) = runs(config, "tags.kind = 'sweep'")
+            if "pulse" in parent.data.tags:
+                found.append({**parent.data.tags, "host": "another"})
+                break
+            time.sleep(0.1)
+        raise Stopped
+
+    monkeypatch.setattr(attempt, "train_cell", waits)
+    sweep(config)
+    now = time.time()
+    assert life(found[0], now) is Life.alive
+    assert life(found[0], now + 2 * SILENCE) is Life.dead
 
 
 def test_two_sweeps_at_once_train_a_cell_once(place, monkeypatch):

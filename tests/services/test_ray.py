@@ -65,4 +65,6 @@ def test_more_than_there_is_is_refused_at_once(tmp_path):
     found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert found.returncode == 2
     assert "gpus_per_cell=4096" in found.stderr
+    store = Store(f"sqlite:///{tmp_path}/mlflow.db", "relevance", tmp_path / "outputs")
+    assert [run.info.status for run in store.runs("tags.kind = 'sweep'")] == ["FAILED"]
     assert "no cell would ever start" in found.stderr
