@@ -5,40 +5,22 @@ import shutil
 import signal
 import sys
 import time
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import pytest
 import torch
 from small_sweep import ROUTINGS, record, small_cell, sweep
+from stopped import asking, cell_of, ended, lasts, same, stopped, train
 
 from relevance import cell as cells
 from relevance import checkpoint, keeper
 from relevance.config import Config, DataConfig, LoraConfig, Match, Mix, MixConfig, Save, TrainConfig, TrainerConfig
-from relevance.errors import Stopped, UserError
-from relevance.identity import Cell, Request
+from relevance.errors import UserError
 from relevance.model.module import RelevanceModule
-from relevance.resolve import prepared, resolve
-from relevance.tracking import CellRun, Record
 
 ROWS = 119  # of an epoch, which has five steps of 24
 LEFT = ("config.yaml", "test.parquet", "validation.parquet")
-CURVES = ("train/loss", "train/gradient_norm", "validation/macro_accuracy")
 SINGLE = MixConfig("single_query_item", Mix.single, "query_item")
-
-
-@dataclass
-class End:
-    """All that an attempt at a cell leaves that should not depend on whether it was stopped."""
-
-    test: bytes
-    validation: bytes
-    weights: dict[str, torch.Tensor]
-    optimizer: dict[str, Any]
-    rates: list[float]
-    progress: tuple[int, int, int]  # steps, epochs, optimiser steps
-    counts: tuple[float, float]  # rows, epochs
-    curve: list[tuple[int, str, float]]  # in the order in which it was said
 
 
 @pytest.fixture(autouse=True)
@@ -59,85 +41,6 @@ def small(tmp_path, backbones):
         return replace(config, **{"train": train, "trainer": trained} | changes)
 
     return make
-
-
-def cell_of(config: Config) -> Cell:
-    (cell,), _ = resolve([Request(config, config)], prepared([config]))
-    return cell
-
-
-def train(cell: Cell) -> CellRun:
-    """An attempt at the cell, as relevance.attempt makes it, without a store."""
-    run = CellRun(None, cell.work)
-    cell.work.mkdir(parents=True, exist_ok=True)
-    if run.record.exists():
-        run.record.mend()
-    else:
-        run.record.append("start", tags={})
-    cells.train_cell(cell, run)
-    return run
-
-
-def ended(cell: Cell) -> End:
-    """Train the cell to its end and look at it as its evaluation begins, then at all that it said."""
-    seen, evaluate = {}, cells.evaluate
-
-    def watched(work, trainer, module, data, run):
-        (optimizer,), loops = trainer.optimizers, trainer.fit_loop
-        seen["weights"] = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-        seen["optimizer"] = optimizer.state_dict()["state"]
-        seen["rates"] = [group["lr"] for group in optimizer.param_groups]
-        seen["progress"] = loops.epoch_loop.total_batch_idx, loops.epoch_progress.total.started, trainer.global_step
-        return evaluate(work, trainer, module, data, run)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cells, "evaluate", watched)
-        found = train(cell).record.last("log")["metrics"]
-    cells.settle(cell)
-    read = [(cell.folder / f"{split}.parquet").read_bytes() for split in ("test", "validation")]
-    return End(*read, **seen, counts=(found["train/rows"], found["epochs"]), curve=said(cell))
-
-
-def said(cell: Cell) -> list[tuple[int, str, float]]:
-    """The points of the curves, as often as they were said."""
-    logs = [said for (kind, said), _ in Record(cell.folder).events() if kind == "log"]
-    return [(log["step"], name, value) for log in logs for name, value in log["metrics"].items() if name in CURVES]
-
-
-def same(one: End, other: End) -> bool:
-    for name in ("weights", "optimizer"):
-        torch.testing.assert_close(getattr(one, name), getattr(other, name), rtol=0, atol=0)
-    assert one.curve == other.curve
-    assert (one.rates, one.progress, one.counts) == (other.rates, other.progress, other.counts)
-    return (one.test, one.validation) == (other.test, other.validation)
-
-
-def stopped(cell: Cell, step: int | None) -> None:
-    """Train the cell until it is stopped in the middle of a step, counted over all epochs; None: as it is scored."""
-    training_step = RelevanceModule.training_step
-
-    def stopping(self, batch, index):
-        return asked_to_stop() if self.global_step == step else training_step(self, batch, index)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RelevanceModule, "training_step", stopping)
-        if step is None:
-            patch.setattr(cells, "evaluate", asked_to_stop)
-        with pytest.raises(Stopped):
-            train(cell)
-
-
-def asked_to_stop(*_):
-    raise Stopped("asked to stop: SIGTERM")
-
-
-def asking(cell: Cell, **changes) -> Cell:
-    """The same cell with settings that are not part of its question."""
-    return replace(cell, config=replace(cell.config, **changes))
-
-
-def lasts(cell: Cell) -> list[str]:
-    return sorted(path.name for path in cell.work.glob("checkpoints/last-*.ckpt"))
 
 
 @pytest.mark.parametrize("model", ["llm", "bert"])

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from relevance.config import DataConfig
 from relevance.data import entities
@@ -83,15 +84,20 @@ def _build_one(name: str, whole: corpus.Corpus, about: dict, options: Options) -
         "unigram_loss": round(train.unigram(rows), 4),
         **about,
     }
-    folder = Path(options.output) / name
+    _write(Path(options.output) / name, trained.model, tokenizer, provenance)
+
+
+def _write(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, provenance: dict) -> None:
     with keep(folder) as part:
-        trained.model.save_pretrained(part)
+        model.save_pretrained(part)
         tokenizer.save_pretrained(part)
         (part / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n", encoding="utf-8")
     size = sum(file.stat().st_size for file in folder.iterdir())
     if size > LIMIT:
-        raise UserError(f"backbone {name}: {size} bytes; at most {LIMIT}: make it smaller in pretrain/architectures.py")
-    print(f"{folder}: {size / 2**20:.1f} MiB, {steps} steps, held out: {provenance['held_out']}")
+        raise UserError(
+            f"backbone {folder.name}: {size} bytes; at most {LIMIT}: make it smaller, pretrain/architectures.py"
+        )
+    print(f"{folder}: {size / 2**20:.1f} MiB, {provenance['steps']} steps, held out: {provenance['held_out']}")
 
 
 def _command(name: str, options: Options) -> str:

@@ -9,6 +9,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from transformers import PreTrainedTokenizerFast
 
 MAX_POSITIONS = 512
+ENCODER = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}  # ids by order
+DECODER = {"pad_token": "<pad>", "eos_token": "<eos>"}
 
 
 def train(texts: Iterable[str], size: int, *, encoder: bool, digits: bool) -> PreTrainedTokenizerFast:
@@ -16,7 +18,6 @@ def train(texts: Iterable[str], size: int, *, encoder: bool, digits: bool) -> Pr
 
     An encoder's has [CLS], [SEP], [MASK] and a form for pairs; a decoder's has <eos>. `digits` splits numbers.
     """
-    special = ["[PAD]", "[CLS]", "[SEP]", "[MASK]"] if encoder else ["<pad>", "<eos>"]
     tokenizer = Tokenizer(models.BPE())
     bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=True)
     single = [pre_tokenizers.Split(Regex(r"(?<=\d)(?=\d)"), "isolated")] if digits else []
@@ -26,25 +27,26 @@ def train(texts: Iterable[str], size: int, *, encoder: bool, digits: bool) -> Pr
         texts,
         trainers.BpeTrainer(
             vocab_size=size,
-            special_tokens=special,
+            special_tokens=list((ENCODER if encoder else DECODER).values()),
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         ),
     )
     if encoder:
-        tokenizer.post_processor = processors.TemplateProcessing(
-            single="[CLS] $A [SEP]",
-            pair="[CLS] $A [SEP] $B [SEP]",
-            special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")],
-        )
-        named = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
-    else:
-        named = {"pad_token": "<pad>", "eos_token": "<eos>"}
+        tokenizer.post_processor = _pairs(tokenizer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         model_max_length=MAX_POSITIONS,
         padding_side="right",
         clean_up_tokenization_spaces=False,
         model_input_names=["input_ids", "attention_mask"],
-        **named,
+        **(ENCODER if encoder else DECODER),
+    )
+
+
+def _pairs(tokenizer: Tokenizer) -> processors.PostProcessor:
+    return processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B [SEP]",
+        special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")],
     )

@@ -56,7 +56,11 @@ def test_a_sweep_is_looked_at_from_its_first_cell_to_its_last(place, monkeypatch
     until(told[0], ["failed", "running"])
     store.client.set_terminated(run.info.run_id, "KILLED", end_time=1)  # long ago: heard of late
     until(told[0], ["failed", "killed"])
+    as_command(where, monkeypatch, capsys)
 
+
+def as_command(where, monkeypatch, capsys) -> None:
+    """The same sweep, asked for at the command line."""
     monkeypatch.setattr(sys, "argv", ["status", f"tracking_uri={where[0]}", f"outputs={where[2]}", "sweep=test"])
     capsys.readouterr()
     status()
