@@ -20,7 +20,7 @@ HEAD = ("fault", "moment", "lost", "done again", "seconds")
 
 @dataclass
 class Options:
-    kills: int = 20  # half of the sweep, half of its worker, two in a row each
+    kills: int = 20  # half of workers, half of their sweeps, four in a row before what is left is checked
     seed: int = 0  # of the moments
     only: str | None = None  # name of one trial
     output: str | None = None  # file for the table, beside the terminal
@@ -54,8 +54,8 @@ def _planned(options: Options) -> list[tuple[str, list[trials.Trial]]]:
         ("lost store", [trials.lost_store]),
     ]
     planned += [("full file system", [trials.full_disk])] if trials.can_mount() else []
-    kills = [trials.kill_sweep, trials.kill_worker]
-    planned += [("kill -9 of the sweep, then of its worker", kills) for _ in range(options.kills // 2)]
+    kills = ("kill -9 of a worker, then of its sweep, and again", [trials.kill_both, trials.kill_both])
+    planned += [kills] * (options.kills // 4)
     return [one for one in planned if options.only in (None, one[0])]
 
 

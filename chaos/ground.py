@@ -34,8 +34,7 @@ class Ground:
     """One trial's folder and command."""
 
     folder: Path
-    words: tuple[str, ...] = ()
-    environment: dict[str, str] = field(default_factory=dict)
+    cells: tuple[str, ...] = CELLS
     heard: list[str] = field(default_factory=list)  # what earlier commands said
 
     @property
@@ -49,11 +48,11 @@ class Ground:
     def command(self) -> list[str]:
         """The sweep, as a user would type it; run by a module that can put faults into its worker."""
         places = (f"outputs={self.outputs}", f"tracking_uri={self.uri}")
-        return [sys.executable, "-m", "chaos.sweep", "-m", *CELLS, *SMALL, *places, *self.words]
+        return [sys.executable, "-m", "chaos.sweep", "-m", *self.cells, *SMALL, *places]
 
     def start(self, **environment: str) -> subprocess.Popen:
         """The command, under way; what it says goes to said.txt."""
-        known = {**os.environ, **self.environment, **environment, MARK: str(self.folder), "OMP_NUM_THREADS": "1"}
+        known = {**os.environ, **environment, MARK: str(self.folder), "OMP_NUM_THREADS": "1"}
         if (self.folder / "said.txt").is_file():
             self.heard.append(self.said())
         with (self.folder / "said.txt").open("w") as file:

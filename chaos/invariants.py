@@ -1,11 +1,11 @@
 """What must hold after a disturbed sweep was asked for again: its ground, an undisturbed one → what is broken.
 
-[] or ["llm-mh…: 2 FINISHED runs", "predictions of ce-mh… differ"]
+[] or ["llm-mh…: runs FINISHED KILLED", "predictions of ce-mh… differ"]
 """
 
 import hashlib
 import json
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 
 from chaos.ground import Ground
@@ -20,7 +20,8 @@ def broken(ground: Ground, calm: Ground) -> list[str]:
     """Every cell FINISHED exactly once, nothing RUNNING, numbers as undisturbed, logged once, nothing alive."""
     left = [f"still alive: {one}" for one in ground.quiet()]
     store = Store(ground.uri, "relevance", ground.outputs)
-    return [*left, *_statuses(store), *_numbers(ground, calm), *_curves(store, calm)]
+    undisturbed = Store(calm.uri, "relevance", calm.outputs)
+    return [*left, *_statuses(store, undisturbed), *_numbers(ground, calm), *_curves(store, undisturbed)]
 
 
 def repeated(ground: Ground) -> str:
@@ -37,13 +38,19 @@ def repeated(ground: Ground) -> str:
     return "; ".join(told) or "nothing"
 
 
-def _statuses(store: Store) -> list[str]:
-    runs = store.runs("tags.kind = 'cell'")
-    finished = Counter(run.info.run_name for run in runs if run.info.status == "FINISHED")
+def _statuses(store: Store, calm: Store) -> list[str]:
+    """A cell has one run, whichever attempts it took, and that one is FINISHED."""
+    found, asked = _ends(store), _ends(calm)
+    wrong = [f"{name}: runs {' '.join(found[name]) or 'none'}" for name in asked if found[name] != ["FINISHED"]]
     running = [run.info.run_name for run in store.runs("attributes.status = 'RUNNING'")]
-    wrong = [f"{name}: {count} FINISHED runs" for name, count in finished.items() if count != 1]
-    short = [f"{len(finished)} of 4 cells"] if len(finished) < 4 else []
-    return [*wrong, *short, *(f"{name}: still RUNNING" for name in running)]
+    return [*wrong, *(f"{name}: still RUNNING" for name in running)]
+
+
+def _ends(store: Store) -> dict[str, list[str]]:
+    found = defaultdict[str, list[str]](list)
+    for run in store.runs("tags.kind = 'cell'"):
+        found[run.info.run_name].append(run.info.status)
+    return found
 
 
 def _numbers(ground: Ground, calm: Ground) -> list[str]:
@@ -61,9 +68,9 @@ def _digests(ground: Ground) -> dict[str, str]:
     }
 
 
-def _curves(store: Store, calm: Ground) -> list[str]:
+def _curves(store: Store, calm: Store) -> list[str]:
     """Points of every curve, lost or logged twice."""
-    ours, theirs = _points(store), _points(Store(calm.uri, "relevance", calm.outputs))
+    ours, theirs = _points(store), _points(calm)
     differing = [name for name in theirs if ours.get(name) != theirs[name]]
     return [f"curves of {name} differ" for name in differing]
 

@@ -8,34 +8,32 @@ import time
 from collections.abc import Callable
 from random import Random
 
+import psutil
+
 from chaos.ground import WAIT, Ground
 from chaos.invariants import torn
 from relevance.tracking import Store
 
-LONG = 12.0  # seconds within which a random moment falls: four cells, the end of the sweep
+LONG = 10.0  # seconds within which a random moment falls: two of them reach the last of four cells
 STOP = 5.0  # seconds a cell may take to end when it is asked to
 Trial = Callable[[Ground, Random], str]  # → the moment, in words
 
 
-def kill_sweep(ground: Ground, chance: Random) -> str:
-    """SIGKILL of the sweep, at a random moment."""
+def kill_both(ground: Ground, chance: Random) -> str:
+    """SIGKILL of the process that trains, then of the sweep, which went on by itself: at two random moments."""
     process = ground.start()
-    moment = _pause(ground, process, chance)
+    moments = [f"{_pause(ground, process, chance)}, {_kill(ground.worker(), ground)}"]
+    moments.append(f"{_pause(ground, process, chance)}, {_where(ground)}")
     process.kill()
     process.wait()
-    return f"{moment}, {_where(ground)}"
+    return "; ".join(moments)
 
 
-def kill_worker(ground: Ground, chance: Random) -> str:
-    """SIGKILL of the process that trains, at a random moment; the sweep goes on by itself."""
-    process = ground.start()
-    moment = _pause(ground, process, chance)
-    worker = ground.worker()
-    if worker:
-        worker.kill()
-    where = _where(ground)
-    process.wait(WAIT)
-    return f"{moment}, {where if worker else 'no worker by then'}"
+def _kill(worker: psutil.Process | None, ground: Ground) -> str:
+    if worker is None:
+        return "no worker by then"
+    worker.kill()
+    return _where(ground)
 
 
 def terminate(ground: Ground, chance: Random) -> str:

@@ -1,0 +1,35 @@
+"""A short slice of `make chaos`: one cell whose process is killed and whose checkpoint is torn; and what judges it."""
+
+from random import Random
+
+from chaos.ground import Ground
+from chaos.invariants import broken, repeated
+from chaos.trials import torn_checkpoint
+from relevance.tracking import Store
+
+ONE = ("model=llm", "routing=mh")
+
+
+def test_a_killed_and_torn_cell_is_as_the_undisturbed_one_and_what_is_broken_is_named(tmp_path):
+    calm, ground = (Ground(tmp_path / name, ONE) for name in ("calm", "disturbed"))
+    for one in (calm, ground):
+        one.folder.mkdir()
+    assert calm.run()[0] == 0
+    assert torn_checkpoint(ground, Random(0)) == "step 5; last-4.ckpt cut in half"
+    assert any("llm-mh" in one for one in broken(ground, calm))  # killed, and not asked again
+    assert ground.run()[0] == 0
+    assert broken(ground, calm) == []
+    assert repeated(ground) == "llm-mh from step 2"
+    _spoil(ground)
+    found = broken(ground, calm)
+    assert [one for one in found if "FINISHED FINISHED" in one or "FINISHED RUNNING" in one], found
+    assert [one for one in found if one.startswith("predictions of")], found
+
+
+def _spoil(ground: Ground) -> None:
+    """A second run of the cell, and predictions that are not its own."""
+    store = Store(ground.uri, "relevance", ground.outputs)
+    (run,) = store.runs("tags.kind = 'cell'")
+    store.start(run.info.run_name, {"kind": "cell", "fingerprint": run.data.tags["fingerprint"]}).end("FINISHED")
+    (folder,) = (path.parent for path in ground.outputs.glob("cells/*/test.parquet"))
+    (folder / "test.parquet").write_bytes((folder / "validation.parquet").read_bytes())
