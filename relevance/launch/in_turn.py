@@ -45,8 +45,8 @@ class InTurn:
 
     def _start(self) -> subprocess.Popen:
         """In a session of its own: Ctrl-C at the terminal reaches the sweep alone, which then stops it once."""
-        pipe = subprocess.PIPE
-        return subprocess.Popen(self.command, stdin=pipe, stdout=pipe, text=True, start_new_session=True)
+        pipe, known = subprocess.PIPE, {**os.environ, "RELEVANCE_PARENT": str(os.getpid())}
+        return subprocess.Popen(self.command, stdin=pipe, stdout=pipe, text=True, start_new_session=True, env=known)
 
     def _ask(self, job: Job) -> Outcome:
         with contextlib.suppress(BrokenPipeError):  # it died before it read

@@ -9,7 +9,7 @@ from relevance.launch.stopping import stoppable
 
 def main() -> None:
     """Attempt jobs until there are no more. All else that is printed goes to stderr."""
-    die_with_parent(os.getppid())
+    die_with_parent(int(os.environ["RELEVANCE_PARENT"]))  # named: one that is gone by now cannot be asked for
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     from relevance.attempt import attempt

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from contextlib import closing
@@ -101,6 +102,17 @@ def test_a_worker_does_not_outlive_the_sweep_that_was_killed(tmp_path, monkeypat
     while psutil.pid_exists(worker) and time.monotonic() < end:
         time.sleep(0.1)
     assert not psutil.pid_exists(worker)
+
+
+def test_a_worker_whose_sweep_was_gone_before_it_looked_ends_as_well():
+    sweep = subprocess.Popen([sys.executable, "-c", ""])
+    sweep.wait()
+    environment = {**os.environ, "RELEVANCE_PARENT": str(sweep.pid)}
+    with subprocess.Popen(in_turn.WORKER, stdin=subprocess.PIPE, env=environment) as worker:
+        try:
+            assert worker.wait(30) == -signal.SIGTERM
+        finally:
+            worker.kill()
 
 
 def test_what_an_exit_code_says():
