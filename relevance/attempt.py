@@ -33,12 +33,10 @@ def attempt(job: Job) -> Outcome:
     Whatever a cell raises stays in the cell, `sys.exit` too; only Ctrl-C and SIGTERM go on, as KeyboardInterrupt. A
     cell that another process trains is waited for.
     """
-    if follows(job.cell.config.trainer):
-        return _follow(job)
-    with _alone(job) as waited:
-        if waited and store_of(job.cell).finished([job.cell]):
-            return Outcome(f"{job.place}: finished by the other process")
-        return _train(job, _opened(job))
+    try:
+        return _follow(job) if follows(job.cell.config.trainer) else _attempt(job)
+    except Stopped as stop:  # as it waited for another process, or told how it ended
+        raise KeyboardInterrupt from stop
 
 
 def lost(job: Job, reason: str) -> None:
@@ -56,6 +54,13 @@ def store_of(cell: Cell) -> Store:
 
 
 _store = cache(Store)
+
+
+def _attempt(job: Job) -> Outcome:
+    with _alone(job) as waited:
+        if waited and store_of(job.cell).finished([job.cell]):
+            return Outcome(f"{job.place}: finished by the other process")
+        return _train(job, _opened(job))
 
 
 @contextmanager
