@@ -37,14 +37,19 @@ def attempt(job: Job) -> Outcome:
         return _follow(job) if follows(job.cell.config.trainer) else _attempt(job)
     except Stopped as stop:  # as it waited for another process, or told how it ended
         raise KeyboardInterrupt from stop
+    except Exception as error:  # its record could not be opened, or its folder not take its place
+        return Outcome(f"{job.place}: FAILED: {_reason(error)}", _reason(error))
 
 
 def lost(job: Job, reason: str) -> None:
     """Write the end of an attempt whose process died."""
-    with _alone(job):
-        run = _run(job)
-        run.fail(reason, "")
-        run.carry()
+    try:
+        with _alone(job):
+            run = _run(job)
+            run.fail(reason, "")
+            run.carry()
+    except OSError as error:
+        say(f"{job.place}: how it ended could not be written ({error})")
 
 
 def store_of(cell: Cell) -> Store:
@@ -140,11 +145,14 @@ def _finished(job: Job, run: CellRun) -> Outcome:
 
 
 def _failed(job: Job, run: CellRun, error: BaseException) -> Outcome:
-    first = first_line(error)
-    reason = first if isinstance(error, UserError) else f"{type(error).__name__}: {first}"
-    run.fail(reason, traceback.format_exc())
+    run.fail(_reason(error), traceback.format_exc())
     run.carry()
-    return Outcome(f"{job.place}: FAILED: {reason}", reason)
+    return Outcome(f"{job.place}: FAILED: {_reason(error)}", _reason(error))
+
+
+def _reason(error: BaseException) -> str:
+    first = first_line(error)
+    return first if isinstance(error, UserError) else f"{type(error).__name__}: {first}"
 
 
 def _follow(job: Job) -> Outcome:

@@ -7,11 +7,12 @@ import threading
 import pytest
 from filelock import FileLock
 
-from relevance.attempt import attempt
+from relevance.attempt import attempt, lost
 from relevance.identity import Cell, Request
 from relevance.job import Job
 from relevance.launch.stopping import stoppable
 from relevance.resolve import prepared, resolve
+from relevance.tracking import Record
 
 
 @pytest.fixture
@@ -26,3 +27,22 @@ def test_a_stop_is_ctrl_c_to_the_caller_also_while_another_process_is_waited_for
     with FileLock(cell.folder.with_suffix(".lock")), stoppable(), pytest.raises(KeyboardInterrupt):
         threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
         attempt(Job(cell, "", "[1/1]"))
+
+
+def test_a_cell_whose_record_cannot_be_begun_fails_alone_and_names_the_place(cell, capsys):
+    cell.work.write_text("in the way")
+    job = Job(cell, "", "[1/1] a")
+    outcome = attempt(job)
+    assert outcome.reason.startswith("FileExistsError")
+    assert str(cell.work) in outcome.said
+    lost(job, "its process was killed")
+    assert f"how it ended could not be written ([Errno 17] File exists: '{cell.work}')" in capsys.readouterr().err
+
+
+def test_a_disk_that_is_full_as_a_cell_begins_is_named(disk):
+    (disk / "filler").write_bytes(bytes(2**20 - 4096 * 2))
+    record = Record(disk)
+    with pytest.raises(OSError, match=rf"No space left on device: '{record.path}'"):
+        for step in range(1000):
+            record.append("log", metrics={"x": 1.0}, step=step, at=0)
+    record.path.unlink()

@@ -14,6 +14,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from relevance import whole
+
 NAME, SENT = "record.jsonl", "record.sent"
 Event = tuple[str, dict[str, Any]]
 
@@ -37,11 +39,12 @@ class Record:
         file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             before = os.fstat(file).st_size
-            if os.write(file, line) < len(line):  # one call, which no signal can cut in two
-                os.ftruncate(file, before)
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
-            if name != "log":  # a curve may lose its last points to a power cut, a status may not
-                os.fsync(file)
+            with whole.named(self.path):
+                if os.write(file, line) < len(line):  # one call, which no signal can cut in two
+                    os.ftruncate(file, before)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                if name != "log":  # a curve may lose its last points to a power cut, a status may not
+                    os.fsync(file)
         finally:
             os.close(file)
 
