@@ -42,14 +42,14 @@ def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str, 
     except (KeyboardInterrupt, Stopped):
         with unheard():
             launch.close()
-            store.bury()  # what had to be killed
-            _end(name, parent, "KILLED")
+            _end(name, store, parent, "KILLED")
             say(f"sweep {name}: interrupted; the same command goes on from here")
         return INTERRUPTED
     except Exception:
-        _end(name, parent, "FAILED")
+        _end(name, store, parent, "FAILED")
         raise
-    return _close(name, cells, failed, parent)
+    _end(name, store, parent, "FAILED" if failed else "FINISHED")
+    return _close(name, cells, failed)
 
 
 def _tidy(store: Store, parent: Run, cells: list[Cell]) -> None:
@@ -91,15 +91,15 @@ def _announce(name: str, steps: list[Step], store: Store) -> None:
     say(line, *(f"[{number}/{len(steps)}] {step.cell.name}: {step.why}" for number, step in enumerate(steps, 1)))
 
 
-def _end(name: str, parent: Run, status: str) -> None:
+def _end(name: str, store: Store, parent: Run, status: str) -> None:
     try:
         parent.end(status)
-    except Exception as error:  # whatever a store raises: the cells are done, and the next command finds out
+        store.bury()  # what had to be killed
+    except Exception as error:  # whatever a store raises: what cells did is on disk, and the next command finds out
         say(f"sweep {name}: MLflow has not heard that it ended ({first_line(error)})")
 
 
-def _close(name: str, cells: list[Cell], failed: dict[str, str], parent: Run) -> int:
-    _end(name, parent, "FAILED" if failed else "FINISHED")
+def _close(name: str, cells: list[Cell], failed: dict[str, str]) -> int:
     say(
         f"sweep {name}: {len(cells) - len(failed)} of {len(cells)} cells finished",
         *(

@@ -1,11 +1,11 @@
 """One attempt at a cell: what befalls it before its record is open and after it is closed."""
 
+import fcntl
 import os
 import signal
 import threading
 
 import pytest
-from filelock import FileLock
 
 from relevance.attempt import attempt, lost
 from relevance.identity import Cell, Request
@@ -19,14 +19,16 @@ from relevance.tracking import Record
 def cell(place) -> Cell:
     config = place()
     (found,), _ = resolve([Request(config, config)], prepared([config]))
-    found.folder.parent.mkdir(parents=True)
+    found.folder.parent.mkdir(parents=True, exist_ok=True)
     return found
 
 
 def test_a_stop_is_ctrl_c_to_the_caller_also_while_another_process_is_waited_for(cell):
-    with FileLock(cell.folder.with_suffix(".lock")), stoppable(), pytest.raises(KeyboardInterrupt):
+    with cell.folder.with_suffix(".lock").open("w") as held, stoppable():
+        fcntl.flock(held, fcntl.LOCK_EX)
         threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
-        attempt(Job(cell, "", "[1/1]"))
+        with pytest.raises(KeyboardInterrupt):
+            attempt(Job(cell, "", "[1/1]"))
 
 
 def test_a_cell_whose_record_cannot_be_begun_fails_alone_and_names_the_place(cell, capsys):
@@ -43,6 +45,5 @@ def test_a_disk_that_is_full_as_a_cell_begins_is_named(disk):
     (disk / "filler").write_bytes(bytes(2**20 - 4096 * 2))
     record = Record(disk)
     with pytest.raises(OSError, match=rf"No space left on device: '{record.path}'"):
-        for step in range(1000):
-            record.append("log", metrics={"x": 1.0}, step=step, at=0)
+        record.append("start", name="x" * 20_000, tags={}, at=0)
     record.path.unlink()

@@ -15,6 +15,7 @@ import pytest
 from small_sweep import record, runs, sweep
 
 from relevance import attempt
+from relevance import sweep as sweeps
 from relevance.alive import SILENCE, Life, life
 from relevance.config import DataConfig, Source
 from relevance.data.generate import generate
@@ -111,6 +112,32 @@ def test_sigterm_ends_the_sweep_like_ctrl_c(place, monkeypatch):
     monkeypatch.setattr(attempt, "train_cell", ended)
     assert sweep(place("llm"), place("ce")) == 130
     assert [cell.status for cell in record(place()).cells] == ["KILLED", "MISSING"]
+
+
+def test_a_sweep_ends_in_order_though_its_store_does_not_answer(place, monkeypatch, capsys):
+    def silent(store):
+        raise RuntimeError("database is locked")
+
+    def ended(cell, run):
+        monkeypatch.setattr(Store, "bury", silent)
+        raise Stopped
+
+    monkeypatch.setattr(attempt, "train_cell", ended)
+    assert sweep(place()) == 130
+    said = capsys.readouterr().err
+    assert "MLflow has not heard that it ended (database is locked)" in said
+    assert "interrupted; the same command goes on from here" in said
+
+
+def test_a_sweep_that_is_stopped_before_its_first_cell_does_not_stay_open(place, monkeypatch):
+    def stopped(cells, store):
+        raise Stopped
+
+    monkeypatch.setattr(sweeps, "plan", stopped)
+    assert sweep(place()) == 130
+    config = place()
+    store = Store(config.tracking_uri, config.experiment, Path(config.outputs))
+    assert [run.info.status for run in store.runs("tags.kind = 'sweep'")] == ["KILLED"]
 
 
 def test_a_failed_cell_reads_failed_with_its_traceback_and_the_rest_goes_on(place, monkeypatch, capsys):

@@ -110,7 +110,7 @@ def test_a_worker_whose_sweep_was_gone_before_it_looked_ends_as_well():
     environment = {**os.environ, "RELEVANCE_PARENT": str(sweep.pid)}
     with subprocess.Popen(in_turn.WORKER, stdin=subprocess.PIPE, env=environment) as worker:
         try:
-            assert worker.wait(30) == -signal.SIGTERM
+            assert worker.wait(30) < 0  # by a signal
         finally:
             worker.kill()
 
