@@ -52,8 +52,11 @@ def listed(key: str, value: object) -> list[str]:
 
 
 def say(*lines: str) -> None:
-    """Tell the person at the terminal: on stderr, later lines indented under the first."""
-    print(*lines, sep="\n  ", file=sys.stderr, flush=True)
+    """Tell the person at the terminal: on stderr, later lines indented under the first. Nobody there stops no work."""
+    try:
+        print(*lines, sep="\n  ", file=sys.stderr, flush=True)
+    except OSError:  # a closed pipe, a terminal that is gone, a log on a full disk
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # or Python complains again as it ends
 
 
 def main(run: Callable[[], None]) -> None:

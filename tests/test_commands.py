@@ -1,0 +1,19 @@
+"""What commands say at the terminal stops no work, whether or not somebody reads it."""
+
+import subprocess
+import sys
+
+import pytest
+
+TALKS = "from relevance.commands import say\nfor _ in range(9): say('x' * 9999)\nraise SystemExit(7)"
+
+
+@pytest.mark.parametrize("place", ["a closed pipe", "a full disk"])
+def test_words_that_nobody_can_read_end_nothing(place):
+    if place == "a full disk":
+        with open("/dev/full", "w") as full:
+            assert subprocess.run([sys.executable, "-c", TALKS], stderr=full).returncode == 7
+        return
+    with subprocess.Popen([sys.executable, "-c", TALKS], stderr=subprocess.PIPE) as process:
+        process.stderr.close()
+        assert process.wait(60) == 7
