@@ -11,11 +11,12 @@ KEY = re.compile(
     r"(^|[._-])(tokens?|secrets?|passwords?|passwd|passphrases?|credentials?|(api|access|private)?_?keys?)$", re.I
 )
 USER = re.compile(r"(?<=://)([^/@\s:]*):(?!\$\{oc\.env:[^{}]*\}@)([^/\s]*)@")  # of a URI: user:password@, if it is told
+QUERY = re.compile(r"(?<=[?&;])([^=&;#\s]+)=(?!\$\{oc\.env:[^{}]*\})([^&;#\s'\"]+)")  # and ?password=...&
 
 
 def shown(value: Any) -> Any:
     """A value without the passwords of the URIs in it."""
-    return USER.sub(rf"\1:{MASK}@", value) if isinstance(value, str) else value
+    return QUERY.sub(_setting, USER.sub(rf"\1:{MASK}@", value)) if isinstance(value, str) else value
 
 
 def masked(node: dict[str, Any]) -> dict[str, Any]:
@@ -31,6 +32,11 @@ def words(command: list[str]) -> list[str]:
         secret = is_setting and KEY.search(key.lstrip("+~")) and not value.startswith("${oc.env:")
         found.append(f"{key}={MASK}" if secret else shown(word))
     return found
+
+
+def _setting(found: re.Match[str]) -> str:
+    """One of a URI's query, masked as its key says."""
+    return f"{found[1]}={MASK}" if KEY.search(found[1]) else found[0]
 
 
 def _inside(value: Any) -> Any:

@@ -7,6 +7,8 @@ def test_the_password_of_a_uri_is_not_shown():
     assert shown("postgresql://ana:hunter2@db:5432/runs") == "postgresql://ana:***@db:5432/runs"
     assert shown("no such host: http://a:b@c and http://d:e@f") == "no such host: http://a:***@c and http://d:***@f"
     assert shown("sqlite:///a@b/mlflow.db") == "sqlite:///a@b/mlflow.db"
+    assert shown("x://db/runs?user=ana&password=hunter2&a=b") == "x://db/runs?user=ana&password=***&a=b"
+    assert shown("x://db/runs?password=${oc.env:PASSWORD}") == "x://db/runs?password=${oc.env:PASSWORD}"
 
 
 def test_values_are_masked_by_what_their_keys_say():
