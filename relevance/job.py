@@ -15,7 +15,7 @@ from relevance.config import Config
 from relevance.identity import Cell
 from relevance.kept import frozen_config
 
-ENVIRONMENT = re.compile(r"\$\{oc\.env:([^{}]*)\}")
+ENVIRONMENT = re.compile(r"\$\{\s*oc\.env\s*:\s*([^{}]*)\}")
 MARK = ("\ue000", "\ue001")  # of a private plane: no setting holds them
 
 

@@ -41,6 +41,15 @@ def test_what_comes_from_the_environment_is_named_and_not_told(monkeypatch):
     )
 
 
+def test_an_environment_variable_is_named_however_it_is_spaced(monkeypatch):
+    monkeypatch.setenv("STORE_PASSWORD", "hunter2")
+    composed = OmegaConf.create({"tracking_uri": "postgresql://ana:${ oc.env: STORE_PASSWORD }@db/runs"})
+    assert typed(composed).tracking_uri == "postgresql://ana:hunter2@db/runs"
+    job = Job(cell(typed(composed), from_environment(composed)), "", "")
+    assert "hunter2" not in job.text()
+    assert thaw(job.text()) == job
+
+
 def test_a_job_for_another_machine_has_paths_from_the_root_and_is_the_same_question(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     Path("model").mkdir()
