@@ -63,8 +63,8 @@ _store = cache(Store)
 
 def _attempt(job: Job) -> Outcome:
     with _alone(job) as waited:
-        if waited and store_of(job.cell).finished([job.cell]):
-            return Outcome(f"{job.place}: finished by the other process")
+        if (waited or not job.cell.config.rerun) and store_of(job.cell).finished([job.cell]):
+            return Outcome(f"{job.place}: finished by another process")  # since its sweep was planned
         return _train(job, _opened(job))
 
 

@@ -105,6 +105,21 @@ def test_two_sweeps_at_once_train_a_cell_once(place, monkeypatch):
     assert [run.info.status for run in runs(config)] == ["FINISHED"]
 
 
+def test_a_cell_that_another_sweep_finished_meanwhile_is_not_trained_again(place, monkeypatch, capsys):
+    train, first, second = attempt.train_cell, place("llm"), place("ce")
+
+    def overtaken(cell, run):
+        if cell.config.model.name == "llm":
+            monkeypatch.setattr(attempt, "train_cell", train)
+            assert sweep(second) == 0
+        return train(cell, run)
+
+    monkeypatch.setattr(attempt, "train_cell", overtaken)
+    assert sweep(first, second) == 0
+    assert "finished by another process" in capsys.readouterr().err
+    assert len(runs(first)) == 2
+
+
 def test_sigterm_ends_the_sweep_like_ctrl_c(place, monkeypatch):
     def ended(cell, run):
         raise Stopped
