@@ -66,7 +66,7 @@ def _refused(request: Request) -> Cell:
     config = request.config
     variant = identity.variant(config, request.defaults, "", "")
     reason = "; ".join(line.strip() for line in request.refusal.removeprefix("config:\n").splitlines())
-    question = identity.fingerprint(config, "", "")
+    question = identity.fingerprint(config, repr(config.data), config.model.backbone or "")  # neither was read
     return Cell(
         config, question, identity.name(config, variant), variant, "", "", Path(), 0, request.unresolved, reason
     )

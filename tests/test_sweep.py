@@ -20,6 +20,8 @@ from relevance.alive import SILENCE, Life, life
 from relevance.config import DataConfig, Source
 from relevance.data.generate import generate
 from relevance.errors import Stopped, UserError
+from relevance.identity import Request
+from relevance.resolve import prepared, resolve
 from relevance.tracking import Store
 
 ROOT = Path(__file__).parent.parent
@@ -221,6 +223,15 @@ def test_a_cell_asked_for_twice_runs_once_and_one_that_cannot_be_is_refused_by_i
     assert "/nowhere" in refused.reason
     with pytest.raises(UserError, match="/nowhere"):
         sweep(bad)
+
+
+def test_cells_that_cannot_be_are_told_apart_by_what_they_ask_for(place):
+    few = [replace(place(), data=DataConfig(rows=rows)) for rows in (50, 60)]
+    lost = [replace(place(), model=replace(place().model, backbone=name)) for name in ("no/a", "no/b")]
+    requests = [Request(config, place(), refusal="cannot be") for config in (*few, *lost)]
+    cells, _ = resolve([*requests, Request(place(), place())], prepared([place()]))
+    assert [cell.asked for cell in cells] == [1] * 5
+    assert len({cell.name for cell in cells}) == 5
 
 
 def test_another_table_of_pairs_is_named_as_what_changed(place, capsys):
