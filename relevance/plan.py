@@ -10,7 +10,7 @@ from typing import Any
 from relevance.cell import threads
 from relevance.identity import Cell
 from relevance.provenance import commit
-from relevance.tracking import Record, Store
+from relevance.tracking import TEST, Record, Store
 
 DIGEST = re.compile(r"@[0-9a-f]{8}")  # of data or backbone, in a cell's name
 
@@ -62,7 +62,8 @@ def _changed(cell: Cell, runs: list[Any]) -> str:
     """Why a cell without a run, or whose run cannot be used, is new."""
     same = [run for run in runs if run.data.tags["fingerprint"] == cell.fingerprint]
     if any(run.info.status == "FINISHED" for run in same):
-        return "finished before, but its files are gone; trained again"
+        gone = "its model was not saved, or is gone" if (cell.folder / TEST).is_file() else "its files are gone"
+        return f"finished before, but {gone}; trained again"
     if same:
         return f"{same[0].info.status.lower()} before, of which nothing is left; trained again"
     asked = DIGEST.sub("", cell.name)

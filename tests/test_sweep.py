@@ -17,7 +17,7 @@ from small_sweep import record, runs, sweep
 from relevance import attempt
 from relevance import sweep as sweeps
 from relevance.alive import SILENCE, Life, life
-from relevance.config import DataConfig, Source
+from relevance.config import DataConfig, Save, Source
 from relevance.data.generate import generate
 from relevance.errors import Stopped, UserError
 from relevance.identity import Request
@@ -50,6 +50,13 @@ def test_a_cell_whose_predictions_are_gone_is_trained_again(place):
     (record(config).cells[0].folder / "test.parquet").unlink()
     assert sweep(config) == 0
     assert len(runs(config)) == 2
+
+
+def test_a_cell_of_which_more_is_asked_than_was_kept_says_so(place, capsys):
+    config = place(save=Save.none)
+    assert sweep(config) == 0
+    assert sweep(replace(config, save=Save.all)) == 0
+    assert "finished before, but its model was not saved, or is gone; trained again" in capsys.readouterr().err
 
 
 def test_a_sweep_whose_files_were_removed_is_whole_again_when_asked_again(place):
