@@ -115,6 +115,17 @@ def test_half_a_line_is_cut_off_and_the_run_goes_on(tmp_path):
     assert whole.ended() == "KILLED"
 
 
+def test_how_far_ranks_of_an_earlier_attempt_were_is_not_told_of_this_one(place):
+    config = place()
+    folder = Path(config.outputs) / "cells" / "a.part"
+    folder.mkdir(parents=True)
+    (folder / cellrun.PROGRESS).write_text('{"step": 70}')
+    run = CellRun(Store(config.tracking_uri, config.experiment, Path(config.outputs)), folder).open("a", {})
+    assert run._courier._progress() == {"step": 0}
+    run.end("KILLED")
+    run.carry()
+
+
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
 def test_a_metric_that_is_no_number_is_not_stored(tmp_path, value):
     run = CellRun(None, tmp_path)

@@ -47,6 +47,7 @@ class CellRun:
     def open(self, name: str, tags: dict[str, str]) -> "CellRun":
         """Begin a run, or go on with the one whose record lies in the folder."""
         self.record.folder.mkdir(parents=True, exist_ok=True)
+        (self.record.folder / PROGRESS).unlink(missing_ok=True)  # of earlier ranks: this attempt may have none
         if not self.record.exists():
             begin(self.record, name, {**tags, **held_by()}, _now())
         elif self.record.ended() != "FINISHED":
