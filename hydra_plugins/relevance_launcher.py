@@ -1,5 +1,6 @@
 """Hydra's doors to a sweep: all composed cells at once, so that their list exists before the first one trains."""
 
+import atexit
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,7 +61,10 @@ class InTurn(Launcher):
         self.settings = settings
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        from relevance.compose import forget
+
         self.config, self.loader = config, hydra_context.config_loader
+        atexit.register(forget, config)  # also of a multirun that Hydra refuses
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from relevance.compose import launch

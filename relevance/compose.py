@@ -51,7 +51,7 @@ def launch(composed: list[tuple[DictConfig, DictConfig]], way: Callable[[], Laun
     """
 
     def sweep() -> None:
-        _forget(composed[0][0])
+        forget(composed[0][0])
         requests = [_request(*cell) for cell in composed]
         _admit_some(requests)
         from relevance.resolve import prepared
@@ -77,9 +77,9 @@ def _admit_some(requests: list[Request]) -> None:
         raise UserError("\n".join(dict.fromkeys(request.refusal for request in requests)))
 
 
-def _forget(composed: DictConfig) -> None:
+def forget(composed: DictConfig) -> None:
     """Hydra keeps the words of a multirun as they were typed, passwords too; the sweep's run has them masked."""
-    sweep = OmegaConf.select(composed, "hydra.sweep.dir")
+    sweep = OmegaConf.select(composed, "hydra.sweep.dir", throw_on_resolution_failure=False)
     if sweep is not None:
         (Path(sweep) / "multirun.yaml").unlink(missing_ok=True)
 
