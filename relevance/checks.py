@@ -28,6 +28,8 @@ from relevance.tasks import TASK_NAMES
 
 PRECISIONS = ("32-true", "bf16-mixed", HALF)
 
+COUNTS = ("limit_train_batches", "val_check_interval", "check_val_every_n_epoch")  # of 0 nothing comes
+
 
 def validate(config: Config) -> Config:
     """The same config, or one UserError that names every setting that cannot be."""
@@ -238,5 +240,6 @@ def _trainer_checks(trainer: TrainerConfig) -> list[tuple[bool, str]]:
             f"trainer.accumulate_grad_batches={trainer.accumulate_grad_batches}: our step cuts its rows "
             "under train.token_budget; use train.step_rows for a larger step",
         ),
+        *((getattr(trainer, key) == 0, f"trainer.{key}=0: must be above 0, or left out") for key in COUNTS),
         *device_checks(trainer),
     ]

@@ -11,6 +11,10 @@ def device_checks(trainer: TrainerConfig) -> list[tuple[bool, str]]:
             f"trainer.devices={trainer.devices}: give the number of one cell's devices, 1 or more, auto for all there "
             "are, or a list of different GPU numbers, [0,1]",
         ),
+        (
+            isinstance(trainer.devices, list) and trainer.accelerator == "cpu",
+            f"trainer.devices={trainer.devices} trainer.accelerator=cpu: a list names GPUs; give a number",
+        ),
         (trainer.num_nodes < 1, f"trainer.num_nodes={trainer.num_nodes}: must be 1 or more"),
         (
             trainer.strategy not in (None, "ddp", "fsdp"),
