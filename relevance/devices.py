@@ -2,6 +2,8 @@
 
 from relevance.config import TrainerConfig
 
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")  # those of Lightning's that networks here can train on
+
 
 def device_checks(trainer: TrainerConfig) -> list[tuple[bool, str]]:
     """What is wrong with devices, num_nodes or strategy, and what to give instead."""
@@ -14,6 +16,10 @@ def device_checks(trainer: TrainerConfig) -> list[tuple[bool, str]]:
         (
             isinstance(trainer.devices, list) and trainer.accelerator == "cpu",
             f"trainer.devices={trainer.devices} trainer.accelerator=cpu: a list names GPUs; give a number",
+        ),
+        (
+            trainer.accelerator not in ACCELERATORS,
+            f"trainer.accelerator={trainer.accelerator}: use {', '.join(ACCELERATORS)}",
         ),
         (trainer.num_nodes < 1, f"trainer.num_nodes={trainer.num_nodes}: must be 1 or more"),
         (

@@ -43,6 +43,7 @@ def test_the_defaults_are_valid():
         ("trainer", TrainerConfig(accumulate_grad_batches=2), "use train.step_rows"),
         ("trainer", TrainerConfig(devices=0), "devices=0: give the number of one cell's devices, 1 or more, auto"),
         ("trainer", TrainerConfig(devices="cuda:0"), "devices=cuda:0: give the number"),
+        ("trainer", TrainerConfig(accelerator="tpu"), "accelerator=tpu: use auto, cpu, gpu"),
         ("trainer", TrainerConfig(devices=[0, 0]), "a list of different GPU numbers"),
         ("trainer", TrainerConfig(devices=[0, 1], accelerator="cpu"), "a list names GPUs; give a number"),
         ("trainer", TrainerConfig(limit_train_batches=0), "limit_train_batches=0: must be above 0, or left out"),
