@@ -35,6 +35,14 @@ class RayOptions:
     retries: int = 2  # of a cell whose worker dies
     dashboard: bool = False
 
+    def __post_init__(self):
+        """Before a cluster starts: Ray takes what is below zero for nothing at all, or ends in a stack trace."""
+        for name, least in (("gpus_per_cell", 0), ("cpus_per_cell", 0), ("retries", -1)):
+            value = getattr(self, name)
+            if value is not None and not least <= value < float("inf"):
+                without = "-1 for without end" if name == "retries" else "or leave it out"
+                raise UserError(f"hydra.launcher.{name}={value}: give 0 or more, {without}")
+
 
 class OnRay:
     """Starts or joins a cluster; jobs → outcomes; `close` it."""

@@ -1,0 +1,20 @@
+"""Settings of the Ray launcher that cannot be, without a cluster."""
+
+import pytest
+
+from relevance.errors import UserError
+from relevance.launch.on_ray import RayOptions
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("gpus_per_cell", -1.0), ("cpus_per_cell", -1.0), ("cpus_per_cell", float("nan")), ("retries", -2)],
+)
+def test_less_than_nothing_is_refused_before_a_cluster_starts(name, value):
+    with pytest.raises(UserError, match=rf"hydra.launcher.{name}={value}: give 0 or more"):
+        RayOptions(**{name: value})
+
+
+@pytest.mark.parametrize("settings", [{}, {"gpus_per_cell": 0.0, "cpus_per_cell": 0.5}, {"retries": -1}])
+def test_what_ray_can_do_is_taken(settings):
+    assert RayOptions(**settings)
