@@ -23,7 +23,7 @@ from relevance.model.module import RelevanceModule
 from relevance.model.store import save
 from relevance.probes import probe
 from relevance.sharded import trained_whole
-from relevance.strategy import processes
+from relevance.strategy import admit, processes
 from relevance.tracking import CellRun
 from relevance.training import Pace, Progress, quiet, restore_best, trainer_of
 
@@ -66,6 +66,7 @@ def _begin(cell: Cell, run: CellRun) -> Path:
     """Threads, seeds and the folder for the cell to work in."""
     config = cell.config
     quiet()
+    admit(config.trainer)
     threads(config)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()

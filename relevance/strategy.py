@@ -14,6 +14,7 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from relevance import group
 from relevance.config import TrainerConfig
+from relevance.errors import UserError
 
 ALL = ("auto", "-1")  # of trainer.devices
 
@@ -30,6 +31,13 @@ def processes(trainer: TrainerConfig) -> int:
 def several(trainer: TrainerConfig) -> bool:
     """Whether the cell takes more than one process."""
     return processes(trainer) * trainer.num_nodes > 1
+
+
+def admit(trainer: TrainerConfig) -> None:
+    """UserError where this machine has not what the cell asks for by name."""
+    has = torch.cuda.is_available() or torch.backends.mps.is_available()
+    if trainer.accelerator not in ("auto", "cpu") and not has:
+        raise UserError(f"trainer.accelerator={trainer.accelerator}: torch sees no GPU here; give auto or cpu")
 
 
 def placed(trainer: TrainerConfig) -> dict[str, Any]:

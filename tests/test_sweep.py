@@ -1,9 +1,6 @@
-"""Sweeps for real: skipped, failed, interrupted, asked again, asked twice at once; processes killed for real."""
+"""Sweeps for real: skipped, failed, refused, asked again, asked twice at once."""
 
-import os
 import shutil
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -15,11 +12,9 @@ import pytest
 from small_sweep import record, runs, sweep
 
 from relevance import attempt
-from relevance import sweep as sweeps
-from relevance.alive import SILENCE, Life, life
 from relevance.config import DataConfig, Save, Source
 from relevance.data.generate import generate
-from relevance.errors import Stopped, UserError
+from relevance.errors import UserError
 from relevance.identity import Request
 from relevance.resolve import prepared, resolve
 from relevance.tracking import Store
@@ -78,25 +73,6 @@ def test_a_finished_cell_without_predictions_is_shown_as_missing(place):
     assert "predictions are gone" in cell.reason
 
 
-def test_a_sweep_shows_signs_of_life_by_which_another_host_knows_that_it_is_dead(place, monkeypatch):
-    config, found = place(), []
-
-    def waits(cell, run):
-        for _ in range(100):
-            (parent,) = runs(config, "tags.kind = 'sweep'")
-            if "pulse" in parent.data.tags:
-                found.append({**parent.data.tags, "host": "another"})
-                break
-            time.sleep(0.1)
-        raise Stopped
-
-    monkeypatch.setattr(attempt, "train_cell", waits)
-    sweep(config)
-    now = time.time()
-    assert life(found[0], now) is Life.alive
-    assert life(found[0], now + 2 * SILENCE) is Life.dead
-
-
 def test_two_sweeps_at_once_train_a_cell_once(place, monkeypatch):
     train, config, others = attempt.train_cell, place(), []
 
@@ -129,41 +105,6 @@ def test_a_cell_that_another_sweep_finished_meanwhile_is_not_trained_again(place
     assert len(runs(first)) == 2
 
 
-def test_sigterm_ends_the_sweep_like_ctrl_c(place, monkeypatch):
-    def ended(cell, run):
-        raise Stopped
-
-    monkeypatch.setattr(attempt, "train_cell", ended)
-    assert sweep(place("llm"), place("ce")) == 130
-    assert [cell.status for cell in record(place()).cells] == ["KILLED", "MISSING"]
-
-
-def test_a_sweep_ends_in_order_though_its_store_does_not_answer(place, monkeypatch, capsys):
-    def silent(store):
-        raise RuntimeError("database is locked")
-
-    def ended(cell, run):
-        monkeypatch.setattr(Store, "bury", silent)
-        raise Stopped
-
-    monkeypatch.setattr(attempt, "train_cell", ended)
-    assert sweep(place()) == 130
-    said = capsys.readouterr().err
-    assert "MLflow has not heard that it ended (database is locked)" in said
-    assert "interrupted; the same command goes on from here" in said
-
-
-def test_a_sweep_that_is_stopped_before_its_first_cell_does_not_stay_open(place, monkeypatch):
-    def stopped(cells, store):
-        raise Stopped
-
-    monkeypatch.setattr(sweeps, "plan", stopped)
-    assert sweep(place()) == 130
-    config = place()
-    store = Store(config.tracking_uri, config.experiment, Path(config.outputs))
-    assert [run.info.status for run in store.runs("tags.kind = 'sweep'")] == ["KILLED"]
-
-
 def test_a_failed_cell_reads_failed_with_its_traceback_and_the_rest_goes_on(place, monkeypatch, capsys):
     train, bad, good = attempt.train_cell, place("llm"), place("ce")
 
@@ -183,15 +124,6 @@ def test_a_failed_cell_reads_failed_with_its_traceback_and_the_rest_goes_on(plac
     monkeypatch.undo()
     assert sweep(bad, good) == 0
     assert [cell.status for cell in record(bad).cells] == ["FINISHED", "FINISHED"]
-
-
-def test_ctrl_c_ends_the_sweep_and_marks_the_cell_killed(place, monkeypatch):
-    def interrupted(cell, run):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(attempt, "train_cell", interrupted)
-    assert sweep(place("llm"), place("ce")) == 130
-    assert [cell.status for cell in record(place()).cells] == ["KILLED", "MISSING"]
 
 
 def test_the_parent_lists_its_cells_before_the_first_one_trains(place, monkeypatch):
@@ -247,33 +179,3 @@ def test_another_table_of_pairs_is_named_as_what_changed(place, capsys):
         pq.write_table(generate(300, 0, noise), generate_to)
         sweep(place(data=DataConfig(kind=Source.pairs, path=str(generate_to)), rerun=False))
     assert "new: data digest changed" in capsys.readouterr().err
-
-
-def test_kill_nine_after_the_second_cell_then_the_same_command(tmp_path, backbones):
-    words = [
-        *("-m", "relevance.run", "-m", "routing=prefix,mh", "model=llm,ce", "data.rows=300", "trainer.max_epochs=1"),
-        *(f"backbones.{name}={backbones[name]}" for name in ("llm", "ce")),
-        *(
-            "model.max_length=64",
-            "threads=1",
-            f"outputs={tmp_path}/outputs",
-            f"tracking_uri=sqlite:///{tmp_path}/mlflow.db",
-        ),
-    ]
-    process = subprocess.Popen([sys.executable, *words], cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    for line in process.stderr:
-        if line.startswith("[3/4]"):
-            break
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stderr.close()
-    again = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-    assert again.returncode == 0, again.stderr
-    assert again.stderr.count("finished before, not trained again") == 2
-    assert "4 cells, 2 to train" in again.stderr
-    store = Store(f"sqlite:///{tmp_path}/mlflow.db", "relevance", tmp_path / "outputs")
-    assert len(store.runs("tags.kind = 'sweep'")) == 1
-    statuses = sorted(run.info.status for run in store.runs("tags.kind = 'cell'"))
-    assert statuses == ["FINISHED"] * 4  # the one cut off went on in its own run
-    parents = {run.data.tags["mlflow.parentRunId"] for run in store.runs("tags.kind = 'cell'")}
-    assert len(parents) == 1

@@ -8,12 +8,13 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from relevance.errors import UserError, first_line
+from relevance.errors import Stopped, UserError, first_line
 from relevance.job import Job, Outcome, anchored, thaw
 from relevance.launch.share import devices, share
-from relevance.launch.stopping import stoppable, unheard
+from relevance.launch.stopping import noted, ours, stoppable, unheard
 
 GRACE = 4.0  # seconds that cells which are asked to stop may take for it
+LOOK = 0.5  # seconds between two looks at whether the sweep is asked to stop
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_COLOR_PREFIX": "0",
@@ -59,7 +60,8 @@ class OnRay:
         near = {} if options.address else {"include_dashboard": options.dashboard}
         variables = {"env_vars": dict(SETTINGS)} if options.address else {}
         try:
-            ray.init(options.address, logging_level="error", runtime_env=variables, **near)
+            with ours():  # Ray's handler ends a process without a word
+                ray.init(options.address, logging_level="error", runtime_env=variables, **near)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise UserError(
                 f"hydra.launcher.address={options.address}: no Ray there ({first_line(error)}); start one with "
@@ -75,10 +77,14 @@ class OnRay:
         for job, (gpus, cpus) in zip(jobs, shares, strict=True):
             job = _threaded(anchored(job), int(cpus))
             self.waiting[task.options(num_gpus=gpus, num_cpus=cpus).remote(job.text())] = job
-        while self.waiting:
-            done, _ = self.ray.wait(list(self.waiting), num_returns=1)
-            job = self.waiting.pop(done[0])
-            yield job, self._outcome(done[0], job)
+        with noted() as asked:
+            while self.waiting:
+                done, _ = self.ray.wait(list(self.waiting), num_returns=1, timeout=LOOK)
+                if asked.is_set():
+                    raise Stopped
+                for task in done:
+                    job = self.waiting.pop(task)
+                    yield job, self._outcome(task, job)
 
     def close(self) -> None:
         """Ask the cells under way to stop, give them the grace, end what was started here."""

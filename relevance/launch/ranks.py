@@ -23,7 +23,7 @@ from relevance.job import Job
 from relevance.launch.meeting import on_gpu
 from relevance.launch.nodes import rendezvous
 from relevance.launch.signs import SIGN, gone
-from relevance.strategy import processes
+from relevance.strategy import admit, processes
 
 GRACE, LAST = 3.0, 15.0  # seconds for torchrun to end its ranks, and for ranks to be gone after that
 FOREIGN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # of a group that may be around us
@@ -58,6 +58,7 @@ def _torchrun(trainer: TrainerConfig) -> list[str]:
 
 
 def _enough(trainer: TrainerConfig) -> None:
+    admit(trainer)
     most = torch.cuda.device_count()
     if on_gpu(trainer) and processes(trainer) > most:
         raise UserError(f"trainer.devices={trainer.devices}: this machine has {most}; give at most {most}")

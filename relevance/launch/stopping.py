@@ -34,6 +34,27 @@ def stoppable() -> Iterator[None]:
 
 
 @contextmanager
+def noted() -> Iterator[threading.Event]:
+    """Within it SIGTERM sets the event that is given: for calls out of which no exception comes whole."""
+    asked = threading.Event()
+    with ours():
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, lambda *_: asked.set())
+        yield asked
+
+
+@contextmanager
+def ours() -> Iterator[None]:
+    """After it SIGTERM is heard as before, whatever a library has set within."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def unheard() -> Iterator[None]:
     """Within it neither Ctrl-C nor SIGTERM is heard: the one that was ends everything in order."""
     if threading.current_thread() is not threading.main_thread():

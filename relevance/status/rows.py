@@ -111,6 +111,8 @@ def _ended(one: CellStanding, run: RunRecord, now: float) -> Row:
     if any(driven(sweep, now) and taken_up(sweep.tags) > began for sweep in one.sweeps):
         before = "" if state is State.missing else f"{state.value} before: "
         return Row(one.cell.cell, State.waiting, note=(before + reason).removesuffix(": "))
+    if state is State.dead and any(driven(sweep, now) for sweep in one.sweeps):  # Ray tries it again
+        return Row(one.cell.cell, State.waiting, note=f"{reason}; its sweep goes on with it")
     return Row(one.cell.cell, state, host=run.tags.get("host", ""), note=reason)
 
 

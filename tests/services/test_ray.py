@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -33,23 +34,48 @@ def ray_processes() -> list[psutil.Process]:
     return [one for one in psutil.process_iter(["name"]) if re.match(r"ray::|raylet|gcs_server", one.info["name"])]
 
 
+def until(folder: Path, words: str) -> str:
+    """What the sweep has said by the time it said these words."""
+    end = time.monotonic() + 120
+    while words not in (said := (folder / "said").read_text()) and time.monotonic() < end:
+        time.sleep(0.2)
+    return said
+
+
+def nothing_left() -> None:
+    deadline = time.monotonic() + 15
+    while ray_processes() and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert ray_processes() == []
+
+
 def test_a_killed_worker_costs_no_cell_and_nothing_is_left(tmp_path):
     command = words(tmp_path, "trainer.max_epochs=20", "train.patience=0")
     with (tmp_path / "said").open("w") as file:
         sweep = subprocess.Popen(command, cwd=ROOT, stderr=file, stdout=file)
-    end = time.monotonic() + 120
-    while "rows/s" not in (said := (tmp_path / "said").read_text()) and time.monotonic() < end:
-        time.sleep(0.2)
+    said = until(tmp_path, "rows/s")
     pids = [int(pid) for pid in re.findall(r"pid=(\d+)\) \[\d/4\] [^\n]*: training", said)]
     os.kill(pids[-1], 9)
     assert sweep.wait(300) == 0, (tmp_path / "said").read_text()
     assert statuses(tmp_path) == ["FINISHED"] * 4  # in four runs: the one cut off went on in its own
     said = (tmp_path / "said").read_text()
     assert 2 <= len(set(re.findall(r"\(work pid=(\d+)", said))) <= 3 + os.cpu_count()
-    deadline = time.monotonic() + 15
-    while ray_processes() and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert ray_processes() == []
+    nothing_left()
+
+
+@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT])
+def test_a_sweep_that_is_asked_to_stop_ends_its_cells_as_killed_and_leaves_nothing(tmp_path, asked):
+    command = words(tmp_path, "trainer.max_epochs=40", "train.patience=0")
+    with (tmp_path / "said").open("w") as file:
+        sweep = subprocess.Popen(command, cwd=ROOT, stderr=file, stdout=file)
+    until(tmp_path, "rows/s")
+    sweep.send_signal(asked)
+    assert sweep.wait(60) == 130, (tmp_path / "said").read_text()
+    said = (tmp_path / "said").read_text()
+    assert "interrupted; the same command goes on from here" in said
+    assert "Traceback" not in said
+    assert set(statuses(tmp_path)) == {"KILLED"}
+    nothing_left()
 
 
 def test_threads_are_a_share_of_the_cores_and_logged(tmp_path):

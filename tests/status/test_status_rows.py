@@ -87,6 +87,14 @@ def test_a_cell_that_failed_in_this_sweep_does_not_wait():
     assert shown((cell("x", "FAILED"), run("FAILED", ago=40)), sweep(ago=50)).state is State.failed
 
 
+def test_a_cell_whose_process_is_gone_waits_while_its_sweep_can_try_it_again():
+    one = cell("x", "RUNNING"), run("RUNNING", ago=9000, pulse={"at": 8000})
+    found = shown(one, sweep(ago=9500))
+    assert found.state is State.waiting
+    assert found.note.endswith("its sweep goes on with it")
+    assert shown(one, sweep("KILLED", ago=9500)).state is State.dead
+
+
 def test_of_two_sweeps_the_one_that_runs_and_asks_for_the_cell_decides():
     stopped, other = sweep("KILLED"), sweep(ago=50)
     both = standing((cell("x", "FAILED"), run("FAILED", ago=900)), driver=stopped)
