@@ -22,7 +22,7 @@ from relevance.launch.signs import gone
 from relevance.launch.stopping import ASKED
 from relevance.provenance import commit, versions
 from relevance.strategy import several
-from relevance.tracking import CellRun, Store
+from relevance.tracking import CellRun, Record, Store
 
 HASTE = 3.0  # seconds that a cell which was asked to stop gives its store
 
@@ -42,9 +42,11 @@ def attempt(job: Job) -> Outcome:
 
 
 def lost(job: Job, reason: str) -> None:
-    """Write the end of an attempt whose process died."""
+    """Write the end of an attempt whose process died; of one that had finished MLflow hears by the next command."""
     try:
         with _alone(job):
+            if not job.cell.work.is_dir() and Record(job.cell.folder).ended() == "FINISHED":
+                return
             run = _run(job)
             run.fail(reason, "")
             run.carry()
@@ -136,7 +138,7 @@ def _finished(job: Job, run: CellRun) -> Outcome:
     with run.moving(job.cell.folder):
         settle(job.cell)
     run.carry()
-    found, tags = run.record.last("log")["metrics"], run.record.tags()
+    found, tags = run.record.metrics(), run.record.tags()
     accuracy = f"test micro {found['test/accuracy']:.1%}, macro {found['test/macro_accuracy']:.1%}"
     collapsed = tags.get("collapsed")
     fallen = f"; COLLAPSED on {collapsed}: no better than the majority" if collapsed else ""

@@ -82,7 +82,7 @@ def store_at(uri: str, experiment: str, outputs: Path) -> Store:
     database = uri.removeprefix("sqlite:///")
     if database != uri and not Path(database).is_file():
         raise UserError(f"tracking_uri={uri}: no such file; train a sweep first, or give tracking_uri=URI of its store")
-    return Store(uri, experiment, outputs)
+    return Store(uri, experiment, outputs, new=False)
 
 
 def newest_finished(runs: list) -> dict[str, Any]:

@@ -90,6 +90,12 @@ def variant(config: Config, defaults: Config, data_digest: str, backbone_digest:
     return ",".join([*parts, *(f"{_short(key)}={_show(ours.get(key))}" for key in differing if key not in skipped)])
 
 
+def beside(config: Config, other: Config) -> str:
+    """Settings of `other` that differ and are no part of the question, "save=all,threads=2"; "" where none do."""
+    ours, theirs = _flat(asdict(config)), _flat(asdict(other))
+    return ",".join(f"{key}={_show(theirs.get(key))}" for key in sorted(theirs) if ours.get(key) != theirs[key])
+
+
 def name(config: Config, variant: str) -> str:
     """llm-mhp[variant]-joint-s0"""
     middle = f"[{variant}]" if variant else ""

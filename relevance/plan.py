@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from relevance.cell import threads
+from relevance.errors import UserError
 from relevance.identity import Cell
 from relevance.provenance import commit
 from relevance.tracking import TEST, Record, Store
@@ -49,8 +50,11 @@ def _step(cell: Cell, finished: Any, runs: list[Any]) -> Step:
 def _cut_off(cell: Cell) -> str:
     """What the folder of an earlier attempt says; "" where there is none."""
     record = Record(cell.work)
-    if not record.exists():
-        return ""
+    try:
+        if not record.exists():
+            return ""
+    except UserError as error:  # the cell fails with it, the others train
+        return str(error)
     status, kept = record.ended(), record.last("kept").get("step", 0)
     if status == "FINISHED":
         return "was cut off after its last line; only its folder is put in place"

@@ -26,6 +26,8 @@ def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Ce
     for request in _admitted(requests):
         cell = _refused(request) if request.refusal else _full(request, datasets, digest_of)
         earlier = cells.get(cell.fingerprint)
+        if earlier and (other := identity.beside(earlier.config, cell.config)):
+            notes.append(f"{cell.name}: is one question however it runs, and runs once; left out: {other}")
         cells[cell.fingerprint] = replace(earlier, asked=earlier.asked + 1) if earlier else cell
     if all(cell.refusal for cell in cells.values()):
         raise UserError("\n".join(dict.fromkeys(cell.refusal for cell in cells.values())))

@@ -32,12 +32,11 @@ def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str, 
     store = Store(config.tracking_uri, config.experiment, Path(config.outputs))
     digest = hashlib.sha256(json.dumps([cell.fingerprint for cell in cells]).encode()).hexdigest()
     name = config.name or f"sweep-{digest[:8]}"
-    parent = store.sweep(name, digest, cells, command)
+    with store.reached():
+        parent = store.sweep(name, digest, cells, command)
     try:
         with beating(parent):
-            _tidy(store, parent, cells)
-            steps = plan(cells, store)
-            _announce(name, steps, store)
+            steps = _planned(name, cells, store, parent)
             failed = _run_all(steps, parent, launch)
     except (KeyboardInterrupt, Stopped):
         with unheard():
@@ -50,6 +49,14 @@ def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str, 
         raise
     _end(name, store, parent, "FAILED" if failed else "FINISHED")
     return _close(name, cells, failed)
+
+
+def _planned(name: str, cells: list[Cell], store: Store, parent: Run) -> list[Step]:
+    with store.reached():
+        _tidy(store, parent, cells)
+        steps = plan(cells, store)
+        _announce(name, steps, store)
+    return steps
 
 
 def _tidy(store: Store, parent: Run, cells: list[Cell]) -> None:
@@ -84,7 +91,7 @@ def _run_all(steps: list[Step], parent: Run, launch: Launch) -> dict[str, str]:
 
 def _announce(name: str, steps: list[Step], store: Store) -> None:
     waiting = [step.cell for step in steps if not step.skip]
-    line = f"sweep {name}: {len(steps)} cells, {len(waiting)} to train"
+    line = f"sweep {name}: {len(steps)} {'cell' if len(steps) == 1 else 'cells'}, {len(waiting)} to train"
     if waiting:
         seconds, source = duration(waiting, store.runs("tags.kind = 'cell' and attributes.status = 'FINISHED'"))
         line += f", about {spoken(seconds)} one after another ({source})"

@@ -55,7 +55,14 @@ def test_a_store_that_is_locked_stops_no_cell_and_hears_it_later(place, monkeypa
         train(cell, run)
 
     monkeypatch.setattr(attempt, "train_cell", locked)
-    release = threading.Timer(6, lambda: held[0].execute("ROLLBACK"))
+
+    def let_go():
+        while not list(Path(config.outputs).glob("cells/*[!t]/test.parquet")):  # of the cell's own folder, not of .part
+            time.sleep(0.05)
+        time.sleep(2)
+        held[0].execute("ROLLBACK")
+
+    release = threading.Thread(target=let_go)
     release.start()
     sweep(config)
     release.join()

@@ -164,6 +164,11 @@ def test_a_cell_asked_for_twice_runs_once_and_one_that_cannot_be_is_refused_by_i
         sweep(bad)
 
 
+def test_of_one_question_asked_in_two_ways_it_is_said_which_way_it_runs(place, capsys):
+    assert sweep(place(threads=1, save=Save.none), place(threads=2)) == 0
+    assert "is one question however it runs, and runs once; left out: save=all,threads=2" in capsys.readouterr().err
+
+
 def test_cells_that_cannot_be_are_told_apart_by_what_they_ask_for(place):
     few = [replace(place(), data=DataConfig(rows=rows)) for rows in (50, 60)]
     lost = [replace(place(), model=replace(place().model, backbone=name)) for name in ("no/a", "no/b")]

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 
 from relevance.job import Job, Outcome
+from relevance.launch.ending import ending
 from relevance.launch.stopping import unheard
 
 GRACE = 4.0  # seconds a worker that is asked to stop may take for it
@@ -58,14 +59,5 @@ class InTurn:
             if outcome.last:
                 self.worker.wait()
             return outcome
-        reason = f"its process {death(self.worker.wait())}"
+        reason = f"its process {ending(self.worker.wait())}"
         return Outcome(f"{job.place}: FAILED: {reason}", reason, died=True)
-
-
-def death(code: int) -> str:
-    """What an exit code says: -9 → "was killed by SIGKILL (…)", 3 → "ended with code 3"."""
-    if code >= 0:
-        return f"ended with code {code}"
-    name = signal.Signals(-code).name
-    hint = " (out of memory? the system's log tells)" if name == "SIGKILL" else ""
-    return f"was killed by {name}{hint}"

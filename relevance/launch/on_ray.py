@@ -88,11 +88,12 @@ class OnRay:
 
     def close(self) -> None:
         """Ask the cells under way to stop, give them the grace, end what was started here."""
+        waiting, self.waiting = list(self.waiting), {}  # closed again, Ray would begin anew
         with unheard():
-            for task in self.waiting:
+            for task in waiting:
                 self.ray.cancel(task, force=False)
-            if self.waiting:
-                self.ray.wait(list(self.waiting), num_returns=len(self.waiting), timeout=GRACE)
+            if waiting:
+                self.ray.wait(waiting, num_returns=len(waiting), timeout=GRACE)
             self.ray.shutdown()
 
     def _outcome(self, task: object, job: Job) -> Outcome:

@@ -20,6 +20,7 @@ from relevance.config import TrainerConfig
 from relevance.errors import UserError
 from relevance.identity import Cell
 from relevance.job import Job
+from relevance.launch.ending import ending
 from relevance.launch.meeting import on_gpu
 from relevance.launch.nodes import rendezvous
 from relevance.launch.signs import SIGN, gone
@@ -92,10 +93,10 @@ def _failure(folder: Path, code: int) -> UserError:
     """
     failed = folder / "failed.json"
     codes = json.loads(failed.read_text()) if failed.is_file() else {}
-    killed = {rank: f"rank {rank} was {_killed(ended)}" for rank, ended in codes.items() if ended < 0}
+    killed = {rank: f"rank {rank} {ending(ended)}" for rank, ended in codes.items() if ended < 0}
     struck = [told for rank, told in killed.items() if codes[rank] != -signal.SIGTERM]
     if code < 0:
-        struck.append(f"the process that holds the ranks was {_killed(code)}")
+        struck.append(f"the process that holds the ranks {ending(code)}")
     if struck:
         return UserError(f"{struck[0]}; the ranks that were left ended with it")
     return _raised(folder) or UserError("; ".join(killed.values()) or f"ranks ended without a word: {codes or code}")
@@ -110,8 +111,3 @@ def _raised(folder: Path) -> UserError | None:
     error = UserError(f"rank {rank}: {first['reason']}")
     error.add_note(first["traceback"])
     return error
-
-
-def _killed(code: int) -> str:
-    memory = " (is memory short?)" if code == -signal.SIGKILL else ""
-    return f"killed by {signal.Signals(-code).name}{memory}"

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from relevance.errors import UserError, first_line
 from relevance.history import asked_cells, cell_key, cell_record, newest_finished, parents_named, store_at
 from relevance.records import CellStanding, RunRecord, Standing
 
@@ -26,18 +25,10 @@ class Looks:
 
     def look(self) -> Standing:
         """Where the sweep stands now; raises UserError where it is not there, or the store does not answer."""
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
-        try:
+        with self._store.reached():
             parents = parents_named(self._store, self._names)
             self._read()
             listed = [(parent, entry) for parent in parents for entry in self._list(parent)]
-        except (MlflowException, SQLAlchemyError) as error:
-            said = first_line(error)
-            raise UserError(
-                f"tracking_uri={self._store.shown}: {said}; look again, or give tracking_uri=URI of its store"
-            ) from error
         self._names = [run.info.run_name for run in parents]  # a later look stays with the sweep of the first
         return self._standing(parents, listed)
 

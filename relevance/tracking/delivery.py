@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from relevance.commands import say
+from relevance.errors import UserError
 from relevance.tracking.record import NAME, Event, Record
 from relevance.tracking.run import Run
 
@@ -56,19 +58,17 @@ def deliver_all(store: "Store", parent: str = "", folders: Iterable[Path] = ()) 
     for path in sorted(store.outputs.glob(f"cells/*/{NAME}")):
         record = Record(path.parent)
         lost = path.parent in folders and record.sent(store.key)[0] not in known
-        if (lost or record.pending(store.key)) and _free(path.parent):
-            deliver(store, record, parent)
-            found.append(record.last("start").get("name", path.parent.name))
+        if not (lost or record.pending(store.key)):
+            continue
+        try:
+            with FileLock(path.parent.with_suffix(".lock"), timeout=0):  # nobody begins to train it meanwhile
+                deliver(store, record, parent)
+                found.append(record.last("start").get("name", path.parent.name))
+        except Timeout:
+            continue  # it is being trained, and told by who does
+        except UserError as error:
+            say(f"not delivered: {error}")
     return found
-
-
-def _free(folder: Path) -> bool:
-    lock = FileLock(folder.with_suffix(".lock"))
-    try:
-        with lock.acquire(timeout=0):
-            return True
-    except Timeout:
-        return False
 
 
 def _made(store: "Store", event: Event, parent: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from relevance import whole
+from relevance.errors import UserError
 
 NAME, SENT = "record.jsonl", "record.sent"
 Event = tuple[str, dict[str, Any]]
@@ -64,8 +65,18 @@ class Record:
                 if not line.endswith(b"\n"):
                     break
                 since += len(line)
-                found.append((tuple(json.loads(line)), since))
+                found.append((self._event(line, since), since))
         return found
+
+    def _event(self, line: bytes, end: int) -> Event:
+        try:
+            name, said = json.loads(line)
+        except ValueError as error:
+            raise UserError(
+                f"{self.path}: what ends at byte {end:,} is no event; mend that line, or remove {self.folder} to "
+                "train its cell from the start"
+            ) from error
+        return name, said
 
     def last(self, name: str) -> dict[str, Any]:
         """What the newest event of that name said; {} where there is none."""
@@ -76,6 +87,13 @@ class Record:
         found: dict[str, str] = {}
         for (kind, said), _ in self.events():
             found |= said.get("tags", {}) if kind in ("start", "tags", "reopen") else {}
+        return found
+
+    def metrics(self) -> dict[str, float]:
+        """The newest value of each metric."""
+        found: dict[str, float] = {}
+        for (kind, said), _ in self.events():
+            found |= said["metrics"] if kind == "log" else {}
         return found
 
     def points(self) -> set[tuple[str, int]]:

@@ -5,6 +5,8 @@ import json
 import logging
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +44,7 @@ class Store:
     uri: str
     experiment: str
     outputs: Path
+    new: bool = True  # whether an experiment that is not there is made
 
     @cached_property
     def client(self):
@@ -58,6 +61,9 @@ class Store:
             try:
                 client = MlflowClient(self.uri)
                 known = client.get_experiment_by_name(self.experiment)
+                if known is None and not self.new:
+                    there = ", ".join(one.name for one in client.search_experiments())
+                    raise UserError(f"experiment={self.experiment}: is not in {self.shown} (there are: {there})")
                 if known is None:
                     client.create_experiment(self.experiment, artifact_location=self._location(), tags=EXPERIMENT)
             except (MlflowException, SQLAlchemyError, ImportError) as error:  # ImportError: a driver is missing
@@ -65,6 +71,18 @@ class Store:
                 raise UserError(f"tracking_uri={self.shown}: {said}; give sqlite:///FILE or a server's URI") from error
         self._check(known)
         return client
+
+    @contextmanager
+    def reached(self) -> Iterator[None]:
+        """Within it a store that does not answer is a UserError."""
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (MlflowException, SQLAlchemyError) as error:
+            said = secrets.shown(first_line(error))
+            raise UserError(f"tracking_uri={self.shown}: {said}; ask again, or give tracking_uri=URI") from error
 
     def _check(self, known: Any) -> None:
         if known and known.lifecycle_stage != "active":

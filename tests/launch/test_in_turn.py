@@ -15,7 +15,8 @@ from relevance.config import Config
 from relevance.identity import Cell
 from relevance.job import Job
 from relevance.launch import in_turn
-from relevance.launch.in_turn import InTurn, death
+from relevance.launch.ending import ending
+from relevance.launch.in_turn import InTurn
 
 # answers each job with its own pid; a cell's name says what else it does
 WORKER = """
@@ -116,5 +117,6 @@ def test_a_worker_whose_sweep_was_gone_before_it_looked_ends_as_well():
 
 
 def test_what_an_exit_code_says():
-    assert death(3) == "ended with code 3"
-    assert death(-11) == "was killed by SIGSEGV"
+    assert ending(3) == "ended with code 3"
+    assert ending(-11) == "was killed by SIGSEGV"
+    assert ending(-(signal.SIGRTMIN + 1)) == f"was killed by signal {signal.SIGRTMIN + 1}"

@@ -169,7 +169,8 @@ def _kill(folder: Path, who: str, by: signal.Signals, found: dict[str, int]) -> 
 
 def test_a_killed_rank_is_named_and_takes_its_group_along(group_of_sleepers):
     reason, left = group_of_sleepers("rank 1", signal.SIGKILL)
-    assert reason == "rank 1 was killed by SIGKILL (is memory short?); the ranks that were left ended with it"
+    assert reason.startswith("rank 1 was killed by SIGKILL (")
+    assert reason.endswith("); the ranks that were left ended with it")
     assert not left
 
 

@@ -72,6 +72,11 @@ def as_command(where, monkeypatch, capsys) -> None:
     with pytest.raises(SystemExit):
         main(status)
     assert "sweep=other: no such sweep" in capsys.readouterr().err
+    sys.argv[-1] = "experiment=typo"
+    with pytest.raises(SystemExit):
+        main(status)
+    assert "experiment=typo: is not in" in capsys.readouterr().err
+    assert Store(*where).client.get_experiment_by_name("typo") is None
 
 
 def test_a_refused_cell_is_one_whatever_its_runs_say(tmp_path):
