@@ -36,6 +36,7 @@ class Ground:
     folder: Path
     cells: tuple[str, ...] = CELLS
     heard: list[str] = field(default_factory=list)  # what earlier commands said
+    wrong: list[str] = field(default_factory=list)  # what a disturbance saw that should not be
 
     @property
     def uri(self) -> str:

@@ -21,7 +21,7 @@ def broken(ground: Ground, calm: Ground) -> list[str]:
     left = [f"still alive: {one}" for one in ground.quiet()]
     store = Store(ground.uri, "relevance", ground.outputs)
     undisturbed = Store(calm.uri, "relevance", calm.outputs)
-    return [*left, *_statuses(store, undisturbed), *_numbers(ground, calm), *_curves(store, undisturbed)]
+    return [*ground.wrong, *left, *_statuses(store, undisturbed), *_numbers(ground, calm), *_curves(store, undisturbed)]
 
 
 def repeated(ground: Ground) -> str:

@@ -12,6 +12,7 @@ import psutil
 
 from chaos.ground import WAIT, Ground
 from chaos.invariants import torn
+from relevance.commands import INTERRUPTED
 from relevance.tracking import Store
 
 LONG = 10.0  # seconds within which a random moment falls: two of them reach the last of four cells
@@ -45,9 +46,10 @@ def terminate(ground: Ground, chance: Random) -> str:
     process.terminate()
     code = process.wait(WAIT)
     killed = Store(ground.uri, "relevance", ground.outputs).runs("tags.kind = 'cell' and attributes.status = 'KILLED'")
-    took = max((run.info.end_time / 1000 - asked for run in killed), default=0.0)
-    late = " TOO LATE" if took > STOP else ""
-    return f"{_where(ground)}; its run read KILLED after {took:.1f} s{late}, code {code}"
+    took = max((run.info.end_time / 1000 - asked for run in killed), default=float("inf"))
+    if took > STOP or code != INTERRUPTED:
+        ground.wrong.append(f"asked to stop, its run read KILLED after {took:.1f} s, code {code}")
+    return f"{_where(ground)}; its run reads KILLED {took:.2f} s later, code {code}"
 
 
 def faults(*kinds: str) -> Trial:
