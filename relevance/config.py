@@ -138,7 +138,7 @@ HALF = "bf16-true"  # of trainer.precision: trunk and private layers in bfloat16
 
 @dataclass
 class TrainerConfig:
-    """Arguments of lightning.Trainer, passed on as they are, but for devices and strategy: see relevance.strategy."""
+    """Arguments of lightning.Trainer, passed on as they are, but for devices and strategy: see relevance.placement."""
 
     accelerator: str = "auto"
     devices: Any = 1  # of one cell: how many, auto (all there are) or a list of GPU numbers

@@ -1,15 +1,10 @@
-"""Where a cell trains, in Lightning's words: one device of its own, or this process's among those of its ranks.
+"""How many processes a cell has, and the network of each: whole, its gradients summed once a step.
 
-TrainerConfig(devices=2) in one of two ranks → {"strategy": Replicas(), "devices": 2, "use_distributed_sampler": False}
+TrainerConfig(devices=2) → 2 processes; one of them holds Replicas
 """
-
-import signal
-from typing import Any
 
 import torch
 import torch.distributed as dist
-from lightning.fabric.plugins.environments import ClusterEnvironment, LightningEnvironment, TorchElasticEnvironment
-from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import DDPStrategy
 
 from relevance import group
@@ -40,22 +35,6 @@ def admit(trainer: TrainerConfig) -> None:
         raise UserError(f"trainer.accelerator={trainer.accelerator}: torch sees no GPU here; give auto or cpu")
 
 
-def placed(trainer: TrainerConfig) -> dict[str, Any]:
-    """Arguments of lightning.Trainer that say where it runs; a rank's are read from what started it."""
-    if group.size() == 1:
-        return {"strategy": "auto", "devices": trainer.devices}
-    if trainer.strategy == "fsdp":
-        from relevance.sharded import Sharded  # it builds networks, which this file knows nothing of
-
-        return {"strategy": Sharded(), "devices": _devices(trainer), "use_distributed_sampler": False}
-    return {"strategy": Replicas(), "devices": _devices(trainer), "use_distributed_sampler": False}
-
-
-def environment() -> ClusterEnvironment:
-    """Lightning's view of the processes around: ours alone, whatever SLURM_* or RANK the surroundings have set."""
-    return LightningEnvironment() if group.size() == 1 else TorchElasticEnvironment()
-
-
 class Replicas(DDPStrategy):
     """The whole network on every rank, without torch's wrapper: RelevanceModule sums the gradients once a step.
 
@@ -67,17 +46,3 @@ class Replicas(DDPStrategy):
             for tensor in [*self.model.parameters(), *self.model.buffers()]:
                 dist.broadcast(tensor, 0)
         torch.manual_seed(torch.initial_seed() + group.rank())  # dropout of its own on each rank
-
-
-class Mortal(Callback):
-    """SIGTERM ends a rank at once: Lightning's handler would wait for the other ranks, which may be gone."""
-
-    def on_train_start(self, trainer, module) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    def on_predict_start(self, trainer, module) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _devices(trainer: TrainerConfig) -> list[int] | int:
-    return trainer.devices if isinstance(trainer.devices, list) else processes(trainer)

@@ -18,7 +18,7 @@ from relevance.commands import say
 from relevance.config import HALF, Config, Match
 from relevance.keeper import Files
 from relevance.model.module import RelevanceModule
-from relevance.strategy import Mortal, environment, placed
+from relevance.placement import Mortal, environment, placed
 from relevance.tracking import CellRun
 
 MONITOR = "validation/macro_accuracy"

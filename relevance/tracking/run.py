@@ -8,12 +8,10 @@ import warnings
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from relevance.predictions import PROBABILITIES
-
-if TYPE_CHECKING:
-    from relevance.tracking.store import Store
+from relevance.tracking.connection import Connection
 
 BATCH = 1000  # metrics a server takes at once
 SERVING = ("relevance", "mlflow", "torch", "transformers", "peft", "lightning", "omegaconf", "pandas", "pyarrow")
@@ -24,7 +22,7 @@ EXAMPLE = {"left": "usb c cable", "right": "Volt USB-C cable 2 m"}
 class Run:
     """One run of ours, open until `end`. What is said twice with the same times is stored once."""
 
-    store: "Store"
+    store: Connection
     run_id: str
 
     def log(self, metrics: dict[str, float], step: int, at: int) -> None:
@@ -100,7 +98,7 @@ class Run:
         self.store.client.set_terminated(self.run_id, status, at or int(time.time() * 1000))
 
 
-def _pyfunc(store: "Store") -> Any:
+def _pyfunc(store: Connection) -> Any:
     """MLflow's flavour of python functions, told where models go: it knows of a store only what is set globally."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*Any type hint is inferred", UserWarning)  # mlflow's, of its own classes

@@ -1,0 +1,108 @@
+"""What every question to MLflow goes through: a URI → a client whose schema and experiment are there.
+
+Imports mlflow when it is first asked, and not before.
+"""
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from relevance import secrets
+from relevance.commands import say
+from relevance.errors import UserError, first_line
+from relevance.job import anchored_uri
+
+EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # the UI then opens its page of training runs
+SETTINGS = {
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # seven, with pauses, take minutes; what is not said now is said later
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One experiment in one place; relevance.tracking.Store says what is asked of it."""
+
+    uri: str
+    experiment: str
+    outputs: Path
+    new: bool = True  # whether an experiment that is not there is made
+
+    @cached_property
+    def client(self):
+        """A client whose schema and experiment exist; made under a lock, since two makers break a fresh SQLite."""
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        for name, value in SETTINGS.items():
+            os.environ.setdefault(name, value)
+        for name in ("mlflow.store.db.utils", "mlflow.store.tracking.sqlalchemy_store", "mlflow.utils.rest_utils"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # tables they make, errors that are raised besides
+        with FileLock(self._lock()):
+            try:
+                client = MlflowClient(self.uri)
+                known = client.get_experiment_by_name(self.experiment)
+                if known is None and not self.new:
+                    there = ", ".join(one.name for one in client.search_experiments())
+                    raise UserError(f"experiment={self.experiment}: is not in {self.shown} (there are: {there})")
+                if known is None:
+                    client.create_experiment(self.experiment, artifact_location=self._location(), tags=EXPERIMENT)
+            except (MlflowException, SQLAlchemyError, ImportError) as error:  # ImportError: a driver is missing
+                said = secrets.shown(first_line(error))
+                raise UserError(f"tracking_uri={self.shown}: {said}; give sqlite:///FILE or a server's URI") from error
+        self._check(known)
+        return client
+
+    @contextmanager
+    def reached(self) -> Iterator[None]:
+        """Within it a store that does not answer is a UserError."""
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (MlflowException, SQLAlchemyError) as error:
+            said = secrets.shown(first_line(error))
+            raise UserError(f"tracking_uri={self.shown}: {said}; ask again, or give tracking_uri=URI") from error
+
+    def _check(self, known: Any) -> None:
+        if known and known.lifecycle_stage != "active":
+            raise UserError(f"experiment={self.experiment}: is deleted; restore it in MLflow or name another")
+        if known and self._location() not in (None, known.artifact_location):
+            say(f"{self.shown} keeps the files of its runs in {known.artifact_location}: was this folder moved?")
+
+    @property
+    def shown(self) -> str:
+        """The URI as it may be read by others."""
+        return secrets.shown(self.uri)
+
+    @property
+    def key(self) -> str:
+        """Which store, in a few letters, and no password; the same from every folder."""
+        return hashlib.sha256(f"{anchored_uri(self.uri)} {self.experiment}".encode()).hexdigest()[:16]
+
+    def _lock(self) -> Path:
+        """Beside the database, whatever folder a command works in; of a server, in the folder of outputs."""
+        file = self.uri.removeprefix("sqlite:///").partition("?")[0]
+        lock = Path(f"{file}.lock") if file != self.uri else self.outputs / "store.lock"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        return lock
+
+    def _location(self) -> str | None:
+        """Where the files of new runs go; a server decides by itself."""
+        return (self.outputs / "artifacts").resolve().as_uri() if self.uri.startswith("sqlite") else None
+
+    @cached_property
+    def experiment_id(self) -> str:
+        return self.client.get_experiment_by_name(self.experiment).experiment_id
