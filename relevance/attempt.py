@@ -24,7 +24,7 @@ from relevance.provenance import commit, versions
 from relevance.strategy import several
 from relevance.tracking import CellRun, Record, Store
 
-HASTE = 3.0  # seconds that a cell which was asked to stop gives its store
+HASTE = 3.0  # seconds that what was asked to stop gives its store
 
 
 def attempt(job: Job) -> Outcome:

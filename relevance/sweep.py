@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+import threading
 from contextlib import closing
 from pathlib import Path
 
-from relevance.attempt import lost
+from relevance.attempt import HASTE, lost
 from relevance.commands import INTERRUPTED, say
 from relevance.data.implied import ensure_implied
 from relevance.data.rows import Rows
@@ -41,8 +42,7 @@ def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str, 
     except (KeyboardInterrupt, Stopped):
         with unheard():
             launch.close()
-            _end(name, store, parent, "KILLED")
-            say(f"sweep {name}: interrupted; the same command goes on from here")
+            _hasten(name, store, parent)
         return INTERRUPTED
     except Exception:
         _end(name, store, parent, "FAILED")
@@ -104,6 +104,16 @@ def _end(name: str, store: Store, parent: Run, status: str) -> None:
         store.bury()  # what had to be killed
     except Exception as error:  # whatever a store raises: what cells did is on disk, and the next command finds out
         say(f"sweep {name}: MLflow has not heard that it ended ({first_line(error)})")
+
+
+def _hasten(name: str, store: Store, parent: Run) -> None:
+    """End a sweep that was asked to stop; a store that does not answer soon hears it by the next command."""
+    telling = threading.Thread(target=_end, args=(name, store, parent, "KILLED"), daemon=True)
+    telling.start()
+    telling.join(HASTE)
+    if telling.is_alive():
+        say(f"sweep {name}: MLflow has not heard that it ended (no answer in {HASTE:.0f} s)")
+    say(f"sweep {name}: interrupted; the same command goes on from here")
 
 
 def _close(name: str, cells: list[Cell], failed: dict[str, str]) -> int:

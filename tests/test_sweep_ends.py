@@ -61,6 +61,20 @@ def test_a_sweep_ends_in_order_though_its_store_does_not_answer(place, monkeypat
     assert "interrupted; the same command goes on from here" in said
 
 
+def test_a_sweep_that_is_stopped_does_not_wait_for_its_store(place, monkeypatch, capsys):
+    def slow(store):
+        time.sleep(60)
+
+    def ended(cell, run):
+        monkeypatch.setattr(Store, "bury", slow)
+        raise Stopped
+
+    monkeypatch.setattr(attempt, "train_cell", ended)
+    monkeypatch.setattr(sweeps, "HASTE", 0.3)
+    assert sweep(place()) == 130
+    assert "no answer in" in capsys.readouterr().err
+
+
 def test_a_sweep_that_is_stopped_before_its_first_cell_does_not_stay_open(place, monkeypatch):
     def stopped(cells, store):
         raise Stopped
