@@ -37,7 +37,7 @@ test: $(READY)  ## run the tests
 test-services: $(READY)  ## the tests that need Ray, submitit, Postgres, Chromium or a file system of their own; installs them
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,ray,slurm,postgres]"
 	@{ ls -d /usr/lib/postgresql/*/bin && command -v chromium; } > /dev/null || apt-get install --yes --no-install-recommends postgresql chromium
-	RELEVANCE_SERVICES=1 $(BIN)/python -m pytest tests/services tests/report/test_report_browser.py tests/test_whole.py
+	RELEVANCE_SERVICES=1 $(BIN)/python -m pytest tests/services tests/launch/test_ranks.py tests/report/test_report_browser.py tests/test_whole.py tests/test_attempt.py
 
 chaos: $(READY)  ## disturb sweeps in every way they should survive, and check what is left (at most 15 minutes)
 	$(BIN)/python -m chaos

@@ -17,12 +17,15 @@ from relevance.launch.signs import hold
 def main(folder: Path) -> None:
     die_with_parent(int(os.environ["RELEVANCE_PARENT"]))
     hold(folder)
+    code = 0
     try:
         _train(folder)
     except BaseException as error:
         _tell(error, folder)
-        sys.stderr.flush()
-        os._exit(1)  # no tidy end: libraries would wait for ranks that are gone
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # no tidy end: libraries wait for ranks that are gone, or abort over threads that still run
 
 
 def _train(folder: Path) -> None:
