@@ -21,12 +21,13 @@ def main() -> None:
             with stoppable():
                 outcome = attempt(job)
         except KeyboardInterrupt:
-            answers.write(Outcome(f"{job.place}: KILLED by SIGTERM", "killed by SIGTERM", last=True).text() + "\n")
-            raise SystemExit(143) from None
+            outcome = Outcome(f"{job.place}: KILLED by SIGTERM", "killed by SIGTERM", last=True)
         try:
             answers.write(outcome.text() + "\n")
         except BrokenPipeError:  # the sweep is gone; what the cell did is in its record
             return
+        if outcome.last:
+            raise SystemExit(143)
 
 
 if __name__ == "__main__":

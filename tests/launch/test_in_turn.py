@@ -116,6 +116,25 @@ def test_a_worker_whose_sweep_was_gone_before_it_looked_ends_as_well():
             worker.kill()
 
 
+STOPPED = """
+from relevance import attempt
+from relevance.launch.worker import main
+def stopped(job):
+    raise KeyboardInterrupt
+attempt.attempt = stopped
+main()
+"""
+
+
+def test_a_worker_that_stops_has_nobody_to_tell_where_its_sweep_is_gone():
+    pipe, known = subprocess.PIPE, {**os.environ, "RELEVANCE_PARENT": str(os.getpid())}
+    command = [sys.executable, "-c", STOPPED]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=known) as worker:
+        worker.stdout.close()
+        _, said = worker.communicate(jobs("a")[0].text() + "\n", timeout=60)
+    assert "Traceback" not in said
+
+
 def test_what_an_exit_code_says():
     assert ending(3) == "ended with code 3"
     assert ending(-11) == "was killed by SIGSEGV"
