@@ -5,6 +5,7 @@ checkpoint; an error of the cell's own is its outcome. The folder of outputs is 
 """
 
 import os
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from relevance.launch.share import devices, share
 from relevance.launch.stopping import noted, ours, stoppable, unheard
 
 GRACE = 4.0  # seconds that cells which are asked to stop may take for it
+ANSWER = 10.0  # seconds a cluster may take to answer
 LOOK = 0.5  # seconds between two looks at whether the sweep is asked to stop
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -60,9 +62,10 @@ class OnRay:
         near = {} if options.address else {"include_dashboard": options.dashboard}
         variables = {"env_vars": dict(SETTINGS)} if options.address else {}
         try:
+            knock(options.address)
             with ours():  # Ray's handler ends a process without a word
                 ray.init(options.address, logging_level="error", runtime_env=variables, **near)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise UserError(
                 f"hydra.launcher.address={options.address}: no Ray there ({first_line(error)}); start one with "
                 "ray start --head, or leave the address out"
@@ -106,6 +109,13 @@ class OnRay:
         except RayError as error:  # its worker or its machine, more often than it was to be tried again
             reason, died = f"its process died {self.options.retries + 1} times ({first_line(error)})", True
         return Outcome(f"{job.place}: FAILED: {reason}", reason, died)
+
+
+def knock(address: str | None) -> None:
+    """OSError where nothing listens at HOST:PORT: Ray asks for minutes, in words of its own."""
+    host, _, port = (address or "").rpartition(":")
+    if port.isdecimal() and "/" not in host:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
 
 
 def work(text: str) -> str:
