@@ -5,6 +5,7 @@ checkpoint; an error of the cell's own is its outcome. The folder of outputs is 
 """
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -63,7 +64,7 @@ class OnRay:
         variables = {"env_vars": dict(SETTINGS)} if options.address else {}
         try:
             knock(options.address)
-            with ours():  # Ray's handler ends a process without a word
+            with ours(signal.SIGTERM):  # Ray's handler ends a process without a word
                 ray.init(options.address, logging_level="error", runtime_env=variables, **near)
         except (OSError, ValueError, RuntimeError) as error:
             raise UserError(
@@ -73,10 +74,10 @@ class OnRay:
 
     def __call__(self, jobs: list[Job]) -> Iterator[tuple[Job, Outcome]]:
         """Submit every job; each outcome as it comes."""
-        has, asked = self.ray.cluster_resources(), (self.options.gpus_per_cell, self.options.cpus_per_cell)
+        has, options = self.ray.cluster_resources(), self.options
         there = has.get("GPU", 0.0), has["CPU"]
-        shares = [share(job.cell.config.trainer, *asked, there) for job in jobs]
-        task = self.ray.remote(max_retries=self.options.retries, retry_exceptions=False, max_calls=0)(self.run)
+        shares = [share(job.cell.config.trainer, options.gpus_per_cell, options.cpus_per_cell, there) for job in jobs]
+        task = self.ray.remote(max_retries=options.retries, retry_exceptions=False, max_calls=0)(self.run)
         for job, (gpus, cpus) in zip(jobs, shares, strict=True):
             job = _threaded(anchored(job), int(cpus))
             self.waiting[task.options(num_gpus=gpus, num_cpus=cpus).remote(job.text())] = job

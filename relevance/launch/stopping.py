@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from relevance.errors import Stopped
@@ -13,57 +13,54 @@ ASKED = threading.Event()  # this process is to end: whatever exception that tak
 @contextmanager
 def stoppable() -> Iterator[None]:
     """Within it the first SIGTERM raises Stopped; those that follow are not heard. Of the main thread only."""
-    heard = False
 
-    def stop(number: int, frame: object) -> None:
-        nonlocal heard
-        if not heard:
-            heard = True
+    def stop(*_: object) -> None:
+        if not ASKED.is_set():
             ASKED.set()
             raise Stopped
 
-    if threading.current_thread() is not threading.main_thread():
+    if _in_main():
+        ASKED.clear()
+    with _heard_by(stop, signal.SIGTERM):
         yield
-        return
-    ASKED.clear()
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
 def noted() -> Iterator[threading.Event]:
     """Within it SIGTERM sets the event that is given: for calls out of which no exception comes whole."""
     asked = threading.Event()
-    with ours():
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    with _heard_by(lambda *_: asked.set(), signal.SIGTERM):
         yield asked
-
-
-@contextmanager
-def ours() -> Iterator[None]:
-    """After it SIGTERM is heard as before, whatever a library has set within."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
 def unheard() -> Iterator[None]:
     """Within it neither Ctrl-C nor SIGTERM is heard: the one that was ends everything in order."""
-    if threading.current_thread() is not threading.main_thread():
+    with _heard_by(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):
         yield
-        return
-    both = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(one, signal.SIG_IGN) for one in both]
+
+
+@contextmanager
+def ours(*signals: signal.Signals) -> Iterator[None]:
+    """After it the signals are heard as before, whatever was set within."""
+    before = {one: signal.getsignal(one) for one in signals}
     try:
         yield
     finally:
-        for one, handler in zip(both, before, strict=True):
-            signal.signal(one, handler)
+        for one, handler in before.items():
+            if _in_main():
+                signal.signal(one, handler)
+
+
+@contextmanager
+def _heard_by(handler: Callable | signal.Handlers, *signals: signal.Signals) -> Iterator[None]:
+    """Within it `handler` hears the signals; nothing is changed in a thread that can hear none."""
+    with ours(*signals):
+        for one in signals:
+            if _in_main():
+                signal.signal(one, handler)
+        yield
+
+
+def _in_main() -> bool:
+    return threading.current_thread() is threading.main_thread()
