@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from relevance import whole
 from relevance.commands import say
@@ -20,9 +20,7 @@ from relevance.tracking.delivery import begin, deliver
 from relevance.tracking.process import held_by
 from relevance.tracking.record import Record
 from relevance.tracking.run import Run
-
-if TYPE_CHECKING:
-    from relevance.tracking.store import Store
+from relevance.tracking.store import Store
 
 PULSE = 10.0  # seconds between two signs of life, and between two tries to reach a store
 PROGRESS = "progress.json"  # of rank 0 of a cell of several devices
@@ -32,7 +30,7 @@ PATIENCE = 60.0  # seconds a finished cell waits for a store to take the rest of
 class CellRun:
     """What train_cell says of a cell. Closed by `end`, after which `carry` hands the rest to MLflow."""
 
-    def __init__(self, store: "Store | None", folder: Path):
+    def __init__(self, store: Store | None, folder: Path):
         """Without a store only the record is written: another process, which opened the run, carries it."""
         self.record = Record(folder)
         self.progress: dict[str, float] = {"step": 0}  # as relevance.pulse reads it
@@ -135,7 +133,7 @@ class CellRun:
 class _Courier(threading.Thread):
     """Carries the record to MLflow as it grows, and a sign of life; a store that fails is tried again later."""
 
-    def __init__(self, store: "Store | None", cell: CellRun):
+    def __init__(self, store: Store | None, cell: CellRun):
         super().__init__(name="courier", daemon=True)
         self.store, self.cell, self.run_id = store, cell, ""
         self.wake, self.closing, self.reading = threading.Event(), threading.Event(), threading.Lock()

@@ -42,39 +42,33 @@ class Connection:
     def client(self):
         """A client whose schema and experiment exist; made under a lock, since two makers break a fresh SQLite."""
         from mlflow import MlflowClient
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
 
         for name, value in SETTINGS.items():
             os.environ.setdefault(name, value)
         for name in ("mlflow.store.db.utils", "mlflow.store.tracking.sqlalchemy_store", "mlflow.utils.rest_utils"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # tables they make, errors that are raised besides
-        with FileLock(self._lock()):
-            try:
-                client = MlflowClient(self.uri)
-                known = client.get_experiment_by_name(self.experiment)
-                if known is None and not self.new:
-                    there = ", ".join(one.name for one in client.search_experiments())
-                    raise UserError(f"experiment={self.experiment}: is not in {self.shown} (there are: {there})")
-                if known is None:
-                    client.create_experiment(self.experiment, artifact_location=self._location(), tags=EXPERIMENT)
-            except (MlflowException, SQLAlchemyError, ImportError) as error:  # ImportError: a driver is missing
-                said = secrets.shown(first_line(error))
-                raise UserError(f"tracking_uri={self.shown}: {said}; give sqlite:///FILE or a server's URI") from error
+        with FileLock(self._lock()), self.reached("give sqlite:///FILE or a server's URI"):
+            client = MlflowClient(self.uri)
+            known = client.get_experiment_by_name(self.experiment)
+            if known is None and not self.new:
+                there = ", ".join(one.name for one in client.search_experiments())
+                raise UserError(f"experiment={self.experiment}: is not in {self.shown} (there are: {there})")
+            if known is None:
+                client.create_experiment(self.experiment, artifact_location=self._location(), tags=EXPERIMENT)
         self._check(known)
         return client
 
     @contextmanager
-    def reached(self) -> Iterator[None]:
+    def reached(self, remedy: str = "ask again, or give tracking_uri=URI") -> Iterator[None]:
         """Within it a store that does not answer is a UserError."""
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
             yield
-        except (MlflowException, SQLAlchemyError) as error:
+        except (MlflowException, SQLAlchemyError, ImportError) as error:  # ImportError: a driver is missing
             said = secrets.shown(first_line(error))
-            raise UserError(f"tracking_uri={self.shown}: {said}; ask again, or give tracking_uri=URI") from error
+            raise UserError(f"tracking_uri={self.shown}: {said}; {remedy}") from error
 
     def _check(self, known: Any) -> None:
         if known and known.lifecycle_stage != "active":

@@ -7,7 +7,6 @@ nothing new; a run is made once, since its record's own id is one of its tags.
 import uuid
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
@@ -15,9 +14,7 @@ from relevance.commands import say
 from relevance.errors import UserError
 from relevance.tracking.record import NAME, Event, Record
 from relevance.tracking.run import Run
-
-if TYPE_CHECKING:
-    from relevance.tracking.store import Store
+from relevance.tracking.store import Store
 
 SAID = frozenset("log params tags text data model reopen end".split())
 
@@ -27,7 +24,7 @@ def begin(record: Record, name: str, tags: dict[str, str], at: int) -> None:
     record.append("start", name=name, tags={**tags, "record": uuid.uuid4().hex}, at=at)
 
 
-def deliver(store: "Store", record: Record, parent: str = "", given_up: Callable[[], bool] = lambda: False) -> str:
+def deliver(store: Store, record: Record, parent: str = "", given_up: Callable[[], bool] = lambda: False) -> str:
     """Say to the store what it has not heard yet; returns the run's id. Raises what MLflow raises.
 
     Asked before each event, `given_up` ends it early. A run whose sweep the store does not know belongs to `parent`.
@@ -46,7 +43,7 @@ def deliver(store: "Store", record: Record, parent: str = "", given_up: Callable
     return run_id
 
 
-def deliver_all(store: "Store", parent: str = "", folders: Iterable[Path] = ()) -> list[str]:
+def deliver_all(store: Store, parent: str = "", folders: Iterable[Path] = ()) -> list[str]:
     """Deliver what earlier commands could not, of cells that nobody trains now; returns the names of the runs.
 
     Of the finished cells in `folders` also what the store once had and has lost.
@@ -71,7 +68,7 @@ def deliver_all(store: "Store", parent: str = "", folders: Iterable[Path] = ()) 
     return found
 
 
-def _made(store: "Store", event: Event, parent: str) -> str:
+def _made(store: Store, event: Event, parent: str) -> str:
     """The run a record begins with: found by the record's id, or made."""
     _, said = event
     tags = said["tags"]

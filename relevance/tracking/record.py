@@ -68,6 +68,13 @@ class Record:
                 found.append((self._event(line, since), since))
         return found
 
+    def _newest(self, key: str, *names: str) -> dict[str, Any]:
+        """What the events of those names said under `key`, later ones over earlier."""
+        found: dict[str, Any] = {}
+        for (name, said), _ in self.events():
+            found |= said.get(key, {}) if name in names else {}
+        return found
+
     def _event(self, line: bytes, end: int) -> Event:
         try:
             name, said = json.loads(line)
@@ -84,17 +91,11 @@ class Record:
 
     def tags(self) -> dict[str, str]:
         """The tags the run has by now."""
-        found: dict[str, str] = {}
-        for (kind, said), _ in self.events():
-            found |= said.get("tags", {}) if kind in ("start", "tags", "reopen") else {}
-        return found
+        return self._newest("tags", "start", "tags", "reopen")
 
     def metrics(self) -> dict[str, float]:
         """The newest value of each metric."""
-        found: dict[str, float] = {}
-        for (kind, said), _ in self.events():
-            found |= said["metrics"] if kind == "log" else {}
-        return found
+        return self._newest("metrics", "log")
 
     def points(self) -> set[tuple[str, int]]:
         """Which metrics of which steps were logged."""
@@ -103,8 +104,8 @@ class Record:
 
     def ended(self) -> str:
         """The status the cell ended with, "" while it has not."""
-        names = [kind for (kind, _), _ in self.events() if kind in ("start", "reopen", "end")]
-        return self.last("end")["status"] if names and names[-1] == "end" else ""
+        turns = [said for (kind, said), _ in self.events() if kind in ("start", "reopen", "end")]
+        return turns[-1].get("status", "") if turns else ""  # only an end has one
 
     def sent(self, store: str) -> tuple[str, int]:
         """The run in that store, and the bytes it has of the record: ("", 0) where it knows nothing."""
