@@ -133,6 +133,7 @@ class TrainConfig:
     task_weights: dict[str, float] = field(default_factory=dict)
 
 
+ALL = ("auto", "-1")  # of trainer.devices: as many as there are
 HALF = "bf16-true"  # of trainer.precision: trunk and private layers in bfloat16, heads in float32
 
 

@@ -27,12 +27,6 @@ def first() -> bool:
     return rank() == 0
 
 
-def wait() -> None:
-    """Until every rank is here."""
-    if size() > 1:
-        dist.barrier()
-
-
 def summed(value: torch.Tensor) -> torch.Tensor:
     """The sum over ranks, the same on each."""
     if size() > 1:

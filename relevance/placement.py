@@ -19,9 +19,8 @@ def placed(trainer: TrainerConfig) -> dict[str, Any]:
     """Arguments of lightning.Trainer that say where it runs; a rank's are read from what started it."""
     if group.size() == 1:
         return {"strategy": "auto", "devices": trainer.devices}
-    if trainer.strategy == "fsdp":
-        return {"strategy": Sharded(), "devices": _devices(trainer), "use_distributed_sampler": False}
-    return {"strategy": Replicas(), "devices": _devices(trainer), "use_distributed_sampler": False}
+    strategy = Sharded() if trainer.strategy == "fsdp" else Replicas()
+    return {"strategy": strategy, "devices": _devices(trainer), "use_distributed_sampler": False}
 
 
 def environment() -> ClusterEnvironment:

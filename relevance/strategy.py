@@ -8,10 +8,8 @@ import torch.distributed as dist
 from lightning.pytorch.strategies import DDPStrategy
 
 from relevance import group
-from relevance.config import TrainerConfig
+from relevance.config import ALL, TrainerConfig
 from relevance.errors import UserError
-
-ALL = ("auto", "-1")  # of trainer.devices
 
 
 def processes(trainer: TrainerConfig) -> int:

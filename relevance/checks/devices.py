@@ -1,6 +1,6 @@
 """The devices one cell may ask for: trainer settings → (wrong, message) of each check."""
 
-from relevance.config import TrainerConfig
+from relevance.config import ALL, TrainerConfig
 
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")  # those of Lightning's that networks here can train on
 
@@ -41,4 +41,4 @@ def _countable(devices: object) -> bool:
         whole = all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in devices)
         return whole and bool(devices) and len(set(devices)) == len(devices)
     text = str(devices)
-    return text in ("auto", "-1") or (text.isdecimal() and int(text) > 0)
+    return text in ALL or (text.isdecimal() and int(text) > 0)

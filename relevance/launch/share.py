@@ -3,9 +3,9 @@
 share(TrainerConfig(devices=4), gpus=None, cpus=None, there=(8, 64)) → (4.0, 32.0)
 """
 
-from relevance.config import TrainerConfig
+from relevance.config import ALL, TrainerConfig
 from relevance.errors import UserError
-from relevance.strategy import ALL, processes
+from relevance.strategy import processes
 
 
 def share(

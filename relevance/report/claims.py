@@ -71,9 +71,7 @@ def _votes(main: MainRows, votes: Votes) -> list[Claim]:
         return [Claim("a1", every, None, reason), Claim("a2", other, None, reason)]
     vote = votes.hard["mhp"]
     rivals = [_claim(main, "a1", every, versus(vote, row.series, MACRO)) for row in whole(main.matrix)]
-    closest = min(
-        rivals, key=lambda rival: (RANK[rival.effect.verdict], rival.effect.value) if rival.effect else (-1, 0)
-    )
+    closest = min(rivals, key=_worst)
     if reason := votes.untestable("prefix"):
         return [closest, Claim("a2", other, None, reason)]
     return [closest, _claim(main, "a2", other, versus(vote, votes.hard["prefix"], MACRO))]
