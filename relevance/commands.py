@@ -7,6 +7,7 @@ import difflib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 from omegaconf import DictConfig, OmegaConf
@@ -19,18 +20,31 @@ Options = TypeVar("Options")
 INTERRUPTED = 130  # exit code of a command that Ctrl-C ended, as shells have it
 
 
-def parse(schema: type[Options], words: list[str]) -> Options:
-    """The options in `words` over the defaults of `schema`; raises UserError for an unknown key or a wrong type."""
+def parse(schema: type[Options], words: list[str], *files: Path) -> Options:
+    """The options in `words` over those of YAML `files` over the defaults of `schema`.
+
+    Raises UserError for an unknown key or a wrong type.
+    """
     for word in words:
         if "=" not in word:
             raise UserError(f"argument {word!r}: expected key=value; --help lists the keys")
     base = OmegaConf.structured(schema)
     try:
-        return OmegaConf.to_object(OmegaConf.merge(base, OmegaConf.from_dotlist(words)))
+        return OmegaConf.to_object(OmegaConf.merge(base, *map(OmegaConf.load, files), OmegaConf.from_dotlist(words)))
     except OmegaConfBaseException as error:
         raise UserError(_explain(error, base)) from error
     except YAMLError as error:
         raise UserError(f"arguments {words}: {' '.join(str(error).split())}; close brackets and quotes") from error
+
+
+def aligned(rows: list[tuple[str, ...]], left: int) -> str:
+    """A table in plain text, its first `left` columns aligned to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(f"{cell:<{w}}" if at < left else f"{cell:>{w}}" for at, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def among(key: str, asked: list[str], known: Iterable[str]) -> None:

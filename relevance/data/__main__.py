@@ -11,8 +11,9 @@ from pathlib import Path
 
 from relevance import whole
 from relevance.checks import validate_data
-from relevance.commands import describe, main, parse
+from relevance.commands import aligned, describe, main, parse
 from relevance.config import DataConfig, Source
+from relevance.derive.options import DeriveOptions
 from relevance.errors import UserError
 
 USAGE = """usage: python -m relevance.data COMMAND [key=value ...]
@@ -64,7 +65,7 @@ def generate(words: list[str]) -> None:
 
 
 def _counted(table) -> str:
-    """Rows of each task and split, by label: an aligned table in plain text."""
+    """Rows of each task and split, by label."""
     from relevance.data.notes import counts
     from relevance.tasks import LABELS, SPLITS, TASK_NAMES
 
@@ -73,17 +74,19 @@ def _counted(table) -> str:
         for split, labels in zip(SPLITS, splits, strict=True):
             if splits.any():
                 lines.append((task, split, f"{labels.sum():,}", *(f"{n:,}" for n in labels)))
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            f"{cell:<{w}}" if i < 2 else f"{cell:>{w}}" for i, (cell, w) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    )
+    return aligned(lines, 2)
+
+
+def derive(words: list[str]) -> None:
+    """Write the pairs that judgements, items and a tree of types give, and print how they came about."""
+    from relevance.derive.command import run
+
+    run(words)
 
 
 COMMANDS: dict[str, tuple[Callable[[list[str]], None], type]] = {
     "validate": (validate, ValidateOptions),
+    "derive": (derive, DeriveOptions),
     "generate": (generate, GenerateOptions),
 }
 

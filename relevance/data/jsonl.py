@@ -84,10 +84,9 @@ def _by_line(file: BinaryIO, number: int) -> Loaded:
             rows.append(row)
         except (ValueError, RecursionError) as cause:
             torn.append((row, f"{cause}: {shorten(line)}"))
-    names = list(dict.fromkeys(name for record in records for name in record))
-    table = pa.table({name: _column([record.get(name) for record in records]) for name in names})
+    table = columns(records)
     found = np.array(rows, np.int64)
-    faults = [_fault("torn line", "write one JSON object a line, in UTF-8", torn), *_no_texts(records, found, names)]
+    faults = [_fault("torn line", "write one JSON object a line, in UTF-8", torn), *_no_texts(records, found)]
     return Loaded(table, found, tuple(fault for fault in faults if len(fault.rows)), LINES)
 
 
@@ -95,9 +94,15 @@ def _fault(problem: str, remedy: str, found: list[tuple[int, str]]) -> Fault:
     return Fault(problem, remedy, np.array([row for row, _ in found], np.int64), [value for _, value in found])
 
 
-def _no_texts(records: list[dict], rows: np.ndarray, names: list[str]) -> Iterator[Fault]:
+def columns(records: list[dict]) -> pa.Table:
+    """A column for each key, null where a record has none; a key of mixed types is text."""
+    names = dict.fromkeys(name for record in records for name in record)
+    return pa.table({name: _column([record.get(name) for record in records]) for name in names})
+
+
+def _no_texts(records: list[dict], rows: np.ndarray) -> Iterator[Fault]:
     """Lists, objects, true and false in a column that holds texts elsewhere: they would read as texts themselves."""
-    for name in names:
+    for name in dict.fromkeys(name for record in records for name in record):
         kinds = {type(record.get(name)) for record in records}
         if str in kinds and kinds & {dict, list, bool}:
             odd = [

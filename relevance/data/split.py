@@ -19,11 +19,17 @@ TRAIN, VALIDATION, TEST = range(3)  # places in SPLITS
 def by_entity(table: pa.Table, data: DataConfig) -> pa.Array:
     """The split [N] of each row, by its left_id, or its left text where it has none."""
     entity = pc.coalesce(table["left_id"], table["left"]).combine_chunks().dictionary_encode()
-    at = _uniform(entity.dictionary, data.seed)
-    split = np.full(len(at), TRAIN)
-    split[at < data.test_share + data.validation_share] = VALIDATION
-    split[at < data.test_share] = TEST
-    return pa.array(SPLITS).take(pa.array(split)).take(entity.indices)
+    place = parts(entity.dictionary, data.seed, data.validation_share, data.test_share)
+    return pa.array(SPLITS).take(pa.array(place)).take(entity.indices)
+
+
+def parts(texts: pa.Array, seed: int, validation: float, test: float) -> np.ndarray:
+    """The place in SPLITS [U] of each text [U], of which about these shares fall to validation and test."""
+    at = _uniform(texts, seed)
+    place = np.full(len(at), TRAIN)
+    place[at < test + validation] = VALIDATION
+    place[at < test] = TEST
+    return place
 
 
 def _uniform(texts: pa.Array, seed: int) -> np.ndarray:

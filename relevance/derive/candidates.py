@@ -1,0 +1,103 @@
+"""Rules over the world → pairs with one label each, and how many each rule had made.
+
+"both relevant" finds (item 3, item 17) with 4 votes, "relevant and irrelevant" with 1 → (3, 17) label 2, by the former
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from relevance.commands import say
+from relevance.derive.database import Database
+from relevance.derive.options import DeriveOptions, RuleOptions
+from relevance.derive.rules import RULES, VIEWS
+from relevance.derive.rules.rule import Rule
+from relevance.derive.world import LABEL, World, agreeing
+from relevance.tasks import TASK_NAMES, TASKS
+
+PAIR = "task, rule, l, r, lx, rx, label"
+FIRST = "min((rule::BIGINT << 56) | (l::BIGINT << 28) | r)"  # of several that say the same: by rule, then by numbers
+ENTITIES = 1 << 28  # of a kind, so that two of them and a rule are one number
+
+
+@dataclass(frozen=True)
+class Made:
+    """What the rules made of one task, in rows."""
+
+    found: dict[str, int]  # of each rule
+    differing: int  # pairs with more than one label
+    alike: int  # rows whose two texts are the same, where both are of one kind
+
+
+def usable(options: DeriveOptions, world: World) -> tuple[list[Rule], dict[str, str]]:
+    """The rules to use, and for each of the others why not."""
+    rules, idle = [], {}
+    for rule in RULES:
+        lacking = [need for need in rule.needs if need != "mined" and not world.has(need)]
+        if rule.name in options.rules.off:
+            idle[rule.name] = "switched off"
+        elif lacking:
+            idle[rule.name] = f"there are no {', no '.join(lacking)}"
+        elif "mined" not in rule.needs or options.similarity.mine:
+            rules.append(rule)
+    return rules, idle
+
+
+def prepare(options: DeriveOptions, database: Database) -> None:
+    """Make the views that rules share, and the table of draws."""
+    for name, view in VIEWS.items():
+        database.make(name, view, _settings(options))
+    drawn = [_draws(task) for task in TASK_NAMES if task.endswith("_type") or task == "query_query"]
+    database.make("draw", " UNION ALL ".join(drawn), _settings(options))
+
+
+def make(rules: list[Rule], options: DeriveOptions, database: Database) -> Iterator[tuple[str, Made]]:
+    """Fill the table `pair` (PAIR) with what `rules` find, task by task."""
+    number = {rule.name: at for at, rule in enumerate(RULES)}
+    for at, task in enumerate(TASK_NAMES):
+        own = [rule for rule in rules if rule.task == task]
+        queries = [_numbered(rule, number[rule.name]) for rule in own]
+        if not own:
+            continue
+        say(f"{task}: {', '.join(rule.name for rule in own)}")
+        database.make("candidate", " UNION ALL ".join(queries), _settings(options))
+        yield task, _settled(at, task, own, options.rules, database)
+
+
+def _settings(options: DeriveOptions) -> dict[str, object]:
+    """What a query may name."""
+    return {"seed": options.seed} | asdict(options.rules) | asdict(options.caps)
+
+
+def _draws(task: str) -> str:
+    """For each left entity of a task $draws right ones, whatever they are."""
+    left, right = TASKS[task].left, TASKS[task].right
+    return f"""SELECT '{task}' AS task, n AS l, (hash(n, k, '{task}', $seed) % size)::INTEGER AS r, false AS mined
+        FROM {left}, range($draws) d(k), (SELECT count(*) AS size FROM {right}) WHERE size > 0"""
+
+
+def _numbered(rule: Rule, number: int) -> str:
+    return f"""SELECT {number} AS rule, l, r, a.x AS lx, b.x AS rx, label::TINYINT AS label, votes
+        FROM ({rule.query}) JOIN {rule.kinds.left} a ON a.n = l JOIN {rule.kinds.right} b ON b.n = r"""
+
+
+def _settled(at: int, task: str, rules: list[Rule], settings: RuleOptions, database: Database) -> Made:
+    """Append the task's pairs to `pair`: one row for each two texts, with the label that settles them."""
+    found = dict(database.rows("SELECT rule, count(*) FROM candidate GROUP BY rule"))
+    symmetric = TASKS[task].symmetric
+    side = "CASE WHEN lx < rx THEN {0} ELSE {1} END" if symmetric else "{0}"
+    turned = ", ".join(f"{side.format(*both)} AS {both[0]}" for both in (("l", "r"), ("r", "l"), ("lx", "rx"), ("rx", "lx")))
+    database.make(
+        "vote",
+        f"""SELECT lx, rx, label, sum(votes) AS votes, {FIRST} AS first
+        FROM (SELECT rule, label, votes, {turned} FROM candidate {"WHERE lx <> rx" if symmetric else ""}) GROUP BY ALL""",
+    )
+    database.append(
+        "pair",
+        f"""SELECT {at}::TINYINT AS task, (first >> 56)::TINYINT AS rule, ((first >> 28) & {ENTITIES - 1})::INTEGER AS l,
+            (first & {ENTITIES - 1})::INTEGER AS r, lx, rx, winner AS label
+        FROM (SELECT lx, rx, {LABEL[settings.settle]} AS winner FROM vote GROUP BY lx, rx {agreeing(settings.settle)})
+        JOIN vote USING (lx, rx) WHERE label = winner""",
+    )
+    alike = database.rows("SELECT count(*) FROM candidate WHERE lx = rx")[0][0] if symmetric else 0
+    differing = database.rows("SELECT count(*) FROM (SELECT 1 FROM vote GROUP BY lx, rx HAVING count(*) > 1)")[0][0]
+    return Made({rule.name: found.get(RULES.index(rule), 0) for rule in rules}, differing, alike)

@@ -1,0 +1,92 @@
+"""Options → a table of pairs on disk, its record and its quarantine: the steps in their order."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import pyarrow as pa
+
+from relevance.commands import say
+from relevance.data.writers import writable
+from relevance.derive import candidates, divide, thin, world, write
+from relevance.derive.database import Database, opened
+from relevance.derive.ledger import Ledger
+from relevance.derive.options import DeriveOptions
+from relevance.derive.quarantine import Quarantine
+from relevance.errors import UserError
+from relevance.tasks import SPLITS, TASK_NAMES
+
+EMPTY = pa.schema(
+    [("task", pa.int8()), ("rule", pa.int8()), *((name, pa.int32()) for name in ("l", "r", "lx", "rx")), ("label", pa.int8())]
+)
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What was made of what."""
+
+    rows: int
+    inputs: dict[str, int]  # rows of each kind of input, and what they hold
+    faults: list[dict[str, object]]
+    ledger: Ledger
+    idle: dict[str, str]  # rules that were not used, and why
+    splits: list[tuple[str, str, int, int, int]]  # task, split, rows of labels 0, 1, 2
+
+
+def derive(options: DeriveOptions) -> Derived:
+    """Write options.output; raises UserError where the inputs are at fault or no pair comes of them."""
+    output = Path(options.output or "")
+    writable(output)
+    quarantine, ledger = Quarantine(), Ledger()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=output.parent, prefix=".derive-") as folder, \
+            opened(Path(folder), options.memory, options.threads) as database:  # fmt: skip
+        with _told("inputs"):
+            found = world.load(options, quarantine, database)
+            quarantine.close(options.on_bad_row, beside(output, "quarantine.csv"))
+        rules, idle = candidates.usable(options, found)
+        _choose(rules, options, database, ledger)
+        with _told("writing"):
+            rows = write.write(output, database)
+        derived = Derived(rows, quarantine.read | found.counts, quarantine.counts(), ledger, idle, _splits(database))
+    if not rows:
+        output.unlink()
+    return derived
+
+
+def beside(output: Path, name: str) -> Path:
+    return output.with_name(f"{output.stem}.{name}")
+
+
+def _choose(rules: list, options: DeriveOptions, database: Database, ledger: Ledger) -> None:
+    """Fill `pair` with the rows to write."""
+    candidates.prepare(options, database)
+    database.put("pair", EMPTY.empty_table())
+    with _told("rules"):
+        for task, made in candidates.make(rules, options, database):
+            ledger.found(task, made)
+        ledger.record("settled", database)
+    if not database.count("pair"):
+        raise UserError(f"derive: {len(rules)} rules found no pair; check grades, ids and the tree (--help lists keys)")
+    with _told("splits and caps"):
+        for step, narrow in (("apart", divide.divide), ("capped", thin.cap), ("balanced", thin.balance)):
+            narrow(options, database)
+            ledger.record(step, database)
+
+
+def _splits(database: Database) -> list[tuple[str, str, int, int, int]]:
+    rows = database.rows(
+        """SELECT task, split, count_if(label = 0), count_if(label = 1), count_if(label = 2)
+        FROM pair GROUP BY ALL ORDER BY ALL"""
+    )
+    return [(TASK_NAMES[task], SPLITS[split], *counts) for task, split, *counts in rows]
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    started = perf_counter()
+    yield
+    say(f"{what}: {perf_counter() - started:.1f} s")

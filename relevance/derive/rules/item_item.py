@@ -1,0 +1,24 @@
+"""item_item: co-relevance. Two items relevant to one query 2, one of them partially 1, one of them not 0.
+
+A vote is a query; `paired` holds at most $judgements items of a query and a label.
+"""
+
+from relevance.derive.rules.rule import Rule
+
+VIEWS = {
+    "paired": """SELECT * FROM judged
+        QUALIFY row_number() OVER (PARTITION BY q, label ORDER BY hash(q, i, $seed), i) <= $judgements""",
+}
+
+
+def _together(name: str, label: int, other: str) -> Rule:
+    query = f"""SELECT least(a.i, b.i) AS l, greatest(a.i, b.i) AS r, {label} AS label, count(*) AS votes
+        FROM paired a JOIN paired b USING (q) WHERE a.label = 2 AND {other} GROUP BY ALL"""
+    return Rule(name, "item_item", query, ("judgements",))
+
+
+RULES = (
+    _together("both relevant", 2, "b.label = 2 AND a.i < b.i"),
+    _together("relevant and partial", 1, "b.label = 1"),
+    _together("relevant and irrelevant", 0, "b.label = 0"),
+)

@@ -1,0 +1,37 @@
+"""query_query: overlap of the relevant items. A large share 2, some 1; none, and nothing else in common, 0.
+
+The share is Jaccard's (1912): items relevant to both over items relevant to either. `meeting` holds at most $judgements
+queries of an item and a label, so that an item which fits everything does not pair everything.
+"""
+
+from relevance.derive.rules.rule import Rule
+
+VIEWS = {
+    "meeting": """SELECT * FROM judged
+        QUALIFY row_number() OVER (PARTITION BY i, label ORDER BY hash(i, q, $seed), q) <= $judgements""",
+    "met": """SELECT a.q AS l, b.q AS r, count_if(a.label = 2 AND b.label = 2) AS common,
+            count_if(a.label > 0 AND b.label > 0) AS fitting, count_if(abs(a.label - b.label) = 2) AS opposed
+        FROM meeting a JOIN meeting b USING (i) WHERE a.q < b.q GROUP BY ALL""",
+    "overlap": """WITH size AS (SELECT q, count(*) AS n FROM meeting WHERE label = 2 GROUP BY q)
+        SELECT l, r, common, common / (a.n + b.n - common) AS share
+        FROM met JOIN size a ON a.q = l JOIN size b ON b.q = r WHERE common > 0""",
+}
+
+UNRELATED = """FROM draw WHERE task = 'query_query' AND mined = {mined} AND l <> r
+    AND EXISTS (FROM touched WHERE q = l) AND EXISTS (FROM touched WHERE q = r)
+    AND NOT EXISTS (FROM touched a JOIN touched b USING (t) WHERE a.q = l AND b.q = r)
+    AND NOT EXISTS (FROM touched a JOIN kin ON kin.a = a.t JOIN touched b ON b.t = kin.b WHERE a.q = l AND b.q = r)
+    AND NOT EXISTS (FROM met WHERE met.l = least(draw.l, draw.r) AND met.r = greatest(draw.l, draw.r) AND fitting > 0)"""
+
+
+def _rule(name: str, label: int, found: str, *needs: str) -> Rule:
+    return Rule(name, "query_query", f"SELECT l, r, {label} AS label, 1 AS votes {found}", ("judgements", *needs))
+
+
+RULES = (
+    _rule("same items", 2, "FROM overlap WHERE share >= $overlap AND common >= $shared"),
+    _rule("some items", 1, "FROM overlap WHERE NOT (share >= $overlap AND common >= $shared)"),
+    _rule("rejected items", 0, "FROM met WHERE fitting = 0 AND opposed >= $rejected"),
+    _rule("unrelated types", 0, UNRELATED.format(mined=False), "parents", "typed items"),
+    _rule("unrelated types, mined", 0, UNRELATED.format(mined=True), "parents", "typed items", "mined"),
+)

@@ -1,0 +1,114 @@
+"""Inputs → the tables that rules are written over.
+
+query(n, id, text, x)  item(n, id, text, x, t)  type(n, id, text, x)    n numbers them, x their folded texts; t a type
+judged(q, i, label)    each judged pair once, its label settled
+kin(a, b, up, down)    types near one another: up steps from a and down again to b; 0 and 0 where names mean the same
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from relevance.derive import items, judgements, taxonomy
+from relevance.derive.database import Database
+from relevance.derive.normal import folded, named
+from relevance.derive.options import DeriveOptions, RuleOptions, Settle
+from relevance.derive.paths import SCHEMA
+from relevance.derive.quarantine import Quarantine
+from relevance.derive.taxonomy import Types
+from relevance.derive.tree import ancestors
+
+NUMBERS = "(row_number() OVER (ORDER BY id) - 1)::INTEGER AS n, (dense_rank() OVER (ORDER BY folded) - 1)::INTEGER AS x"
+LABEL = {  # of the rows of one pair, which hold a label and its votes each
+    Settle.majority: "arg_max(label, votes * 3 + label)",
+    Settle.highest: "max(label)",
+    Settle.lowest: "min(label)",
+    Settle.drop: "min(label)",
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """What the inputs hold, and what was left out of them, in rows."""
+
+    counts: dict[str, int]
+
+    def has(self, need: str) -> bool:
+        return self.counts[need] > 0
+
+
+def load(options: DeriveOptions, quarantine: Quarantine, database: Database) -> World:
+    """Read the inputs into `database`. Raises UserError for what no quarantine mends."""
+    catalogue = items.read(options, quarantine) if options.items else items.Items(_no_items(), SCHEMA.empty_table(), 0)
+    types = taxonomy.read(options, catalogue.nodes, quarantine)
+    table, untyped = taxonomy.assigned(catalogue.table, types, quarantine)
+    judged = judgements.read(options, table["item_id"], quarantine)
+    _put_items(table, database)
+    _put_types(types, options.rules, database)
+    again = _put_judged(judged, options.rules.settle, database)
+    return World(
+        {
+            "judgements": database.count("judged"),
+            **again,
+            "queries": database.count("query"),
+            "items": database.count("item"),
+            "items said again": catalogue.alike,
+            "items without a type": untyped,
+            "typed items": database.rows("SELECT count(t) FROM item")[0][0],
+            "types": database.count("type"),
+            "parents": int((types.parents >= 0).sum()),
+        }
+    )
+
+
+def _no_items() -> pa.Table:
+    text = dict.fromkeys(("item_id", "text", "type"), pa.array([], pa.string()))
+    return pa.table(text | dict.fromkeys(("file", "row"), pa.array([], pa.int64())))
+
+
+def _put_items(table: pa.Table, database: Database) -> None:
+    database.put("arrived", table.append_column("folded", folded(table["text"])))
+    database.make("item", f"SELECT {NUMBERS}, id, text, folded, t FROM (SELECT item_id AS id, * FROM arrived)")
+
+
+def _put_types(types: Types, rules: RuleOptions, database: Database) -> None:
+    """Sorted by id as they are, their places are the numbers."""
+    table = types.table.append_column("folded", folded(types.table["name"]))
+    database.put("arrived", table.append_column("named", named(table["name"])))
+    database.make("type", f"SELECT {NUMBERS}, type AS id, name AS text, folded, named FROM (SELECT type AS id, * FROM arrived)")
+    database.put("ancestor", ancestors(types.parents, rules.far - 1))
+    database.make("broad", "SELECT ancestor FROM ancestor WHERE steps = 1 GROUP BY ALL HAVING count(*) > $n", {"n": rules.broad})
+    database.make(
+        "kin",
+        """SELECT a.node::INTEGER AS a, b.node::INTEGER AS b, min(a.steps) AS up, min(b.steps) AS down
+        FROM ancestor a JOIN ancestor b USING (ancestor)
+        WHERE a.node <> b.node AND a.steps + b.steps < $far
+            AND (a.steps = 0 OR b.steps = 0 OR ancestor NOT IN (FROM broad))
+        GROUP BY ALL
+        UNION ALL SELECT a.n, b.n, 0, 0 FROM type a JOIN type b USING (named) WHERE a.n <> b.n""",
+        {"far": rules.far},
+    )
+
+
+def _put_judged(judged: pa.Table, settle: Settle, database: Database) -> dict[str, int]:
+    database.put("judgement", judged)
+    first = "file * (1::BIGINT << 40) + row"
+    database.make(
+        "query",
+        f"""SELECT {NUMBERS}, id, text, folded FROM (
+            SELECT key AS folded, arg_min(query, {first}) AS text,
+                coalesce(arg_min(query_id, {first}), arg_min(query, {first})) AS id
+            FROM judgement GROUP BY key)""",
+    )
+    said = """SELECT q.n AS q, i.n AS i, label, count(*) AS votes FROM judgement
+        JOIN query q ON q.folded = judgement.key JOIN item i ON i.id = judgement.item_id GROUP BY ALL"""
+    database.make("said", said)
+    database.make("judged", f"SELECT q, i, {LABEL[settle]} AS label FROM said GROUP BY q, i {agreeing(settle)}")
+    pairs, several = database.rows("SELECT count(*), coalesce(sum((labels > 1)::INTEGER), 0) FROM "
+                                   "(SELECT count(*) AS labels FROM said GROUP BY q, i)")[0]  # fmt: skip
+    return {"judged again": len(judged) - pairs, "judged differently": several}
+
+
+def agreeing(settle: Settle) -> str:
+    """What leaves out groups whose rows differ in their label, where that is how they are settled."""
+    return "HAVING count(DISTINCT label) = 1" if settle is Settle.drop else ""
