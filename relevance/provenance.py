@@ -7,11 +7,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 PACKAGES = ("torch", "transformers", "peft", "lightning", "mlflow", "numpy", "pandas", "pyarrow", "scikit-learn")
+DERIVING = ("duckdb", "numpy", "pyarrow", "scikit-learn", "transformers")
 
 
-def versions() -> dict[str, str]:
+def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
     """Versions of what numbers depend on."""
-    return {"python": platform.python_version(), **{package: version(package) for package in PACKAGES}}
+    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
 
 
 @cache

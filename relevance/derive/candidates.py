@@ -36,8 +36,10 @@ def usable(options: DeriveOptions, world: World) -> tuple[list[Rule], dict[str, 
         if rule.name in options.rules.off:
             idle[rule.name] = "switched off"
         elif lacking:
-            idle[rule.name] = f"there are no {', no '.join(lacking)}"
-        elif "mined" not in rule.needs or options.similarity.mine:
+            idle[rule.name] = f"the inputs have no {' and no '.join(lacking)}"
+        elif "mined" in rule.needs and not options.similarity.mine:
+            idle[rule.name] = "similarity.mine=0"
+        else:
             rules.append(rule)
     return rules, idle
 
@@ -82,22 +84,32 @@ def _numbered(rule: Rule, number: int) -> str:
 
 def _settled(at: int, task: str, rules: list[Rule], settings: RuleOptions, database: Database) -> Made:
     """Append the task's pairs to `pair`: one row for each two texts, with the label that settles them."""
-    found = dict(database.rows("SELECT rule, count(*) FROM candidate GROUP BY rule"))
-    symmetric = TASKS[task].symmetric
-    side = "CASE WHEN lx < rx THEN {0} ELSE {1} END" if symmetric else "{0}"
-    turned = ", ".join(f"{side.format(*both)} AS {both[0]}" for both in (("l", "r"), ("r", "l"), ("lx", "rx"), ("rx", "lx")))
+    turned = "rule, label, votes, l, r, lx, rx FROM candidate"
+    if TASKS[task].symmetric:  # the lower text first, and no text beside itself
+        turned = f"rule, label, votes, {turned_sides('lx > rx')} FROM candidate WHERE lx <> rx"
     database.make(
         "vote",
-        f"""SELECT lx, rx, label, sum(votes) AS votes, {FIRST} AS first
-        FROM (SELECT rule, label, votes, {turned} FROM candidate {"WHERE lx <> rx" if symmetric else ""}) GROUP BY ALL""",
+        f"""SELECT lx, rx, label, sum(votes) AS votes, {FIRST} AS first FROM (SELECT {turned}) GROUP BY ALL""",
     )
     database.append(
         "pair",
-        f"""SELECT {at}::TINYINT AS task, (first >> 56)::TINYINT AS rule, ((first >> 28) & {ENTITIES - 1})::INTEGER AS l,
-            (first & {ENTITIES - 1})::INTEGER AS r, lx, rx, winner AS label
-        FROM (SELECT lx, rx, {LABEL[settings.settle]} AS winner FROM vote GROUP BY lx, rx {agreeing(settings.settle)})
-        JOIN vote USING (lx, rx) WHERE label = winner""",
+        f"""SELECT {at}::TINYINT AS task, (first >> 56)::TINYINT AS rule,
+            ((first >> 28) & {ENTITIES - 1})::INTEGER AS l, (first & {ENTITIES - 1})::INTEGER AS r, lx, rx, label
+        FROM (SELECT lx, rx, {LABEL[settings.settle]} AS label FROM vote GROUP BY lx, rx {agreeing(settings.settle)})
+        JOIN vote USING (lx, rx, label)""",
     )
-    alike = database.rows("SELECT count(*) FROM candidate WHERE lx = rx")[0][0] if symmetric else 0
-    differing = database.rows("SELECT count(*) FROM (SELECT 1 FROM vote GROUP BY lx, rx HAVING count(*) > 1)")[0][0]
-    return Made({rule.name: found.get(RULES.index(rule), 0) for rule in rules}, differing, alike)
+    return _made(task, rules, database)
+
+
+def turned_sides(condition: str) -> str:
+    """The columns l, r, lx and rx, left and right exchanged where `condition` holds."""
+    sides = (("l", "r"), ("r", "l"), ("lx", "rx"), ("rx", "lx"))
+    return ", ".join(f"CASE WHEN {condition} THEN {there} ELSE {here} END AS {here}" for here, there in sides)
+
+
+def _made(task: str, rules: list[Rule], database: Database) -> Made:
+    found = dict(database.rows("SELECT rule, count(*) FROM candidate GROUP BY rule"))
+    alike = "SELECT count(*) FROM candidate WHERE lx = rx" if TASKS[task].symmetric else "SELECT 0"
+    differing = "SELECT count(*) FROM (SELECT 1 FROM vote GROUP BY lx, rx HAVING count(*) > 1)"
+    counts = [database.rows(query)[0][0] for query in (differing, alike)]
+    return Made({rule.name: found.get(RULES.index(rule), 0) for rule in rules}, *counts)

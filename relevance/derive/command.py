@@ -1,22 +1,44 @@
 """The words of `derive` → the table on disk, and what a person should know of it on the screen."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from relevance.commands import aligned
-from relevance.derive.derive import derive
+from relevance.derive.derive import ASIDE, RECORD, Derived, beside, derive
 from relevance.derive.sources import options
 from relevance.tasks import LABELS
+
+LEGEND = (
+    "settled: the same two texts once more, or outvoted; apart: entities of two splits; similar: the label doubtful; "
+    "capped: an entity had enough; balanced: as tasks.* ask"
+)
 
 
 def run(words: list[str]) -> None:
     asked = options(words)
     made = derive(asked)
-    print(f"{asked.output}: {made.rows:,} pairs\n")
+    output = Path(asked.output or "")
+    print(f"{output}: {made.rows:,} pairs; how they came about is in {beside(output, RECORD)}\n")
     print(aligned([("input", "rows"), *((name, f"{rows:,}") for name, rows in made.inputs.items())], 1))
     if made.faults:
-        print()
         told = [(f["input"], f["problem"], "kept" if f["kept"] else "set aside", f"{f['rows']:,}") for f in made.faults]
-        print(aligned([("at fault", "", "", "rows"), *told], 3))
-    print("\n" + aligned(made.ledger.lines(), 2) + "\n")
-    body = [(task, split, f"{sum(n):,}", *(f"{one:,}" for one in n)) for task, split, *n in made.splits]
+        print("\n" + aligned([("at fault", "", "", "rows"), *told], 3) + f"\nlisted in {beside(output, ASIDE)}")
+    print("\n" + aligned(made.ledger.lines(), 2) + f"\n{LEGEND}")
+    print(*_notes(made), sep="\n", end="\n\n")
+    body = [
+        (task, split, f"{sum(n):,}", *(f"{one:,}" for one in n))
+        for task, splits in made.splits.items()
+        for split, n in splits.items()
+    ]
     print(aligned([("task", "split", "rows", *LABELS), *body], 2))
+
+
+def _notes(made: Derived) -> Iterator[str]:
+    for task, one in made.ledger.made.items():
+        if one.differing:
+            yield f"{task}: {one.differing:,} pairs had more than one label"
+        if one.alike:
+            yield f"{task}: {one.alike:,} rows with two equal texts left out"
+    reasons = dict.fromkeys(made.idle.values())
+    for reason in reasons:
+        yield f"not used, {reason}: {', '.join(name for name, why in made.idle.items() if why == reason)}"

@@ -45,16 +45,19 @@ class Database:
 
     def rows(self, query: str, values: Mapping[str, object] = NONE) -> list[tuple]:
         """What `query` finds: for counts and the like, not for tables."""
-        named = {name: values[name] for name in set(VALUE.findall(query))}
-        return self._connection.execute(query, named).fetchall()
+        return self._connection.execute(query, _named(query, values)).fetchall()
 
-    def table(self, query: str) -> pa.Table:
-        return self._connection.sql(query).to_arrow_table()
+    def table(self, query: str, values: Mapping[str, object] = NONE) -> pa.Table:
+        return self._connection.sql(query, params=_named(query, values)).to_arrow_table()
 
     def chunks(self, query: str, rows: int) -> Iterator[pa.Table]:
         """What `query` finds, so many rows at a time."""
         for batch in self._connection.sql(query).to_arrow_reader(rows):
             yield pa.Table.from_batches([batch])
+
+
+def _named(query: str, values: Mapping[str, object]) -> dict[str, object]:
+    return {name: values[name] for name in set(VALUE.findall(query))}
 
 
 @contextmanager

@@ -11,17 +11,26 @@ import pyarrow as pa
 
 from relevance.commands import say
 from relevance.data.writers import writable
-from relevance.derive import candidates, divide, thin, world, write
+from relevance.derive import candidates, divide, similar, thin, world, write
 from relevance.derive.database import Database, opened
 from relevance.derive.ledger import Ledger
 from relevance.derive.options import DeriveOptions
 from relevance.derive.quarantine import Quarantine
 from relevance.errors import UserError
+from relevance.provenance import DERIVING, commit, versions
 from relevance.tasks import SPLITS, TASK_NAMES
 
 EMPTY = pa.schema(
-    [("task", pa.int8()), ("rule", pa.int8()), *((name, pa.int32()) for name in ("l", "r", "lx", "rx")), ("label", pa.int8())]
+    [
+        ("task", pa.int8()),
+        ("rule", pa.int8()),
+        *((name, pa.int32()) for name in ("l", "r", "lx", "rx")),
+        ("label", pa.int8()),
+    ]
 )
+
+ASIDE, RECORD = "quarantine.csv", "derive.json"  # files beside the table
+STEPS = {"apart": divide.divide, "similar": similar.filter_pairs, "capped": thin.cap, "balanced": thin.balance}
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,7 @@ class Derived:
     faults: list[dict[str, object]]
     ledger: Ledger
     idle: dict[str, str]  # rules that were not used, and why
-    splits: list[tuple[str, str, int, int, int]]  # task, split, rows of labels 0, 1, 2
+    splits: dict[str, dict[str, list[int]]]  # task: split: rows of labels 0, 1, 2
 
 
 def derive(options: DeriveOptions) -> Derived:
@@ -46,15 +55,19 @@ def derive(options: DeriveOptions) -> Derived:
             opened(Path(folder), options.memory, options.threads) as database:  # fmt: skip
         with _told("inputs"):
             found = world.load(options, quarantine, database)
-            quarantine.close(options.on_bad_row, beside(output, "quarantine.csv"))
+            quarantine.close(options.on_bad_row, beside(output, ASIDE))
         rules, idle = candidates.usable(options, found)
         _choose(rules, options, database, ledger)
         with _told("writing"):
             rows = write.write(output, database)
         derived = Derived(rows, quarantine.read | found.counts, quarantine.counts(), ledger, idle, _splits(database))
-    if not rows:
-        output.unlink()
+    write.record(beside(output, RECORD), told(options, derived))
     return derived
+
+
+def told(options: DeriveOptions, derived: Derived) -> dict[str, object]:
+    """What a reader needs to make the table again, and to see what became of each row."""
+    return {"options": asdict(options), **commit(), "packages": versions(DERIVING), **asdict(derived)}
 
 
 def beside(output: Path, name: str) -> Path:
@@ -64,6 +77,9 @@ def beside(output: Path, name: str) -> Path:
 def _choose(rules: list, options: DeriveOptions, database: Database, ledger: Ledger) -> None:
     """Fill `pair` with the rows to write."""
     candidates.prepare(options, database)
+    if options.similarity.mine:
+        with _told("mining"):
+            similar.mine(options, database)
     database.put("pair", EMPTY.empty_table())
     with _told("rules"):
         for task, made in candidates.make(rules, options, database):
@@ -71,18 +87,21 @@ def _choose(rules: list, options: DeriveOptions, database: Database, ledger: Led
         ledger.record("settled", database)
     if not database.count("pair"):
         raise UserError(f"derive: {len(rules)} rules found no pair; check grades, ids and the tree (--help lists keys)")
-    with _told("splits and caps"):
-        for step, narrow in (("apart", divide.divide), ("capped", thin.cap), ("balanced", thin.balance)):
+    with _told("splits, filter, caps"):
+        for step, narrow in STEPS.items():
             narrow(options, database)
             ledger.record(step, database)
 
 
-def _splits(database: Database) -> list[tuple[str, str, int, int, int]]:
+def _splits(database: Database) -> dict[str, dict[str, list[int]]]:
     rows = database.rows(
-        """SELECT task, split, count_if(label = 0), count_if(label = 1), count_if(label = 2)
+        """SELECT task, split, [count_if(label = 0), count_if(label = 1), count_if(label = 2)]
         FROM pair GROUP BY ALL ORDER BY ALL"""
     )
-    return [(TASK_NAMES[task], SPLITS[split], *counts) for task, split, *counts in rows]
+    splits: dict[str, dict[str, list[int]]] = {}
+    for task, split, labels in rows:
+        splits.setdefault(TASK_NAMES[task], {})[SPLITS[split]] = labels
+    return splits
 
 
 @contextmanager

@@ -8,11 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from relevance.data import split
+from relevance.derive.candidates import turned_sides
 from relevance.derive.database import Database
 from relevance.derive.options import DeriveOptions, Split
 from relevance.tasks import SPLITS, TASK_NAMES, TASKS
-
-PLACES = {name: at for at, name in enumerate(SPLITS)}  # train 0, validation 1, test 2: "later" is more
 
 
 def divide(options: DeriveOptions, database: Database) -> None:
@@ -23,30 +22,32 @@ def divide(options: DeriveOptions, database: Database) -> None:
     whose entities lie in two splits.
     """
     _parts(options, database)
-    symmetric = [at for at, name in enumerate(TASK_NAMES) if TASKS[name].symmetric]
-    turn = f"task IN {tuple(symmetric)} AND a.part < b.part"
-    turned = ", ".join(
-        f"CASE WHEN {turn} THEN {there} ELSE {here} END AS {here}"
-        for here, there in (("l", "r"), ("r", "l"), ("lx", "rx"), ("rx", "lx"))
-    )
-    later = f"CASE WHEN {turn} THEN b.part ELSE a.part END AS split, CASE WHEN {turn} THEN a.part ELSE b.part END AS other"
+    symmetric = tuple(at for at, name in enumerate(TASK_NAMES) if TASKS[name].symmetric)
+    turn = f"task IN {symmetric} AND a.part < b.part"
     database.make(
-        "placed",
-        f"""SELECT task, rule, {turned}, label, {later}, lk, rk FROM pair JOIN kinds USING (task)
+        "pair",
+        f"""SELECT task, rule, {turned_sides(turn)}, label, lk, rk,
+            CASE WHEN {turn} THEN b.part ELSE a.part END AS split, CASE WHEN {turn} THEN a.part ELSE b.part END AS other
+        FROM pair JOIN kinds USING (task)
         JOIN part a ON a.kind = lk AND a.x = lx JOIN part b ON b.kind = rk AND b.x = rx""",
     )
     if options.split is Split.strict:
-        database.make("pair", "SELECT * FROM placed WHERE split = other")
-        return
-    for place in (PLACES["test"], PLACES["validation"]):
-        database.make("held", "SELECT DISTINCT lk AS kind, lx AS x FROM placed WHERE split = $place", {"place": place})
+        database.make("pair", "SELECT * FROM pair WHERE split = other")
+    else:
+        _left_apart(database)
+
+
+def _left_apart(database: Database) -> None:
+    """Drop what is on the right in an earlier split than on the left: first of test, then of validation."""
+    for name in ("test", "validation"):
+        place = {"place": SPLITS.index(name)}
+        database.make("held", "SELECT DISTINCT lk AS kind, lx AS x FROM pair WHERE split = $place", place)
         database.make(
-            "placed",
-            """SELECT * FROM placed WHERE NOT (split < $place AND other = $place
+            "pair",
+            """SELECT * FROM pair WHERE NOT (split < $place AND other = $place
             AND EXISTS (FROM held WHERE kind = rk AND x = rx))""",
-            {"place": place},
+            place,
         )
-    database.make("pair", "FROM placed")
 
 
 def _parts(options: DeriveOptions, database: Database) -> None:

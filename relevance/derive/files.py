@@ -24,8 +24,6 @@ from relevance.derive import records
 from relevance.derive.options import FileOptions
 from relevance.errors import UserError
 
-
-
 Reader = Callable[[Path, FileOptions, Collection[str]], Loaded]
 
 

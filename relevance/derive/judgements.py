@@ -19,8 +19,11 @@ from relevance.errors import UserError
 
 KIND = "judgements"
 SCHEMA = pa.schema(
-    [("query", pa.string()), ("query_id", pa.string()), ("key", pa.string()), ("item_id", pa.string())]
-    + [("label", pa.int8()), ("file", pa.int64()), ("row", pa.int64())]
+    [
+        *((name, pa.string()) for name in ("query", "query_id", "key", "item_id")),
+        ("label", pa.int8()),
+        *((name, pa.int64()) for name in PLACE),
+    ]
 )
 GRADES = {0: 0, 1: 1, 2: 2}  # where none are given
 
@@ -78,7 +81,10 @@ def _sound(table: pa.Table, options: DeriveOptions, known: pa.ChunkedArray, quar
     strange = ("item_id is not in the items", f"add the item to {options.items} or remove the row", "item_id")
     for bad, told in (
         (lambda t: blank(t["query"]), ("query is empty", "give the query's text or remove the row", "item_id")),
-        (lambda t: pc.greater(pc.utf8_length(t["query"]), options.read.longest), too_long(options.read.longest, "query")),
+        (
+            lambda t: pc.greater(pc.utf8_length(t["query"]), options.read.longest),
+            too_long(options.read.longest, "query"),
+        ),
         (lambda t: pc.invert(pc.is_in(t["item_id"], ids)), strange),
     ):
         table = quarantine.without(KIND, table, bad(table).to_numpy(), told)

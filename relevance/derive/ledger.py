@@ -1,16 +1,15 @@
 """What became of the rows: of each rule found, settled, kept at every step; steps add up from the first to the last.
 
-    rule           found  one label  apart  capped  kept
-    both relevant  4,112     -1,204   -310    -977  1,621
+rule           found  one label  apart  capped  kept
+both relevant  4,112     -1,204   -310    -977  1,621
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from relevance.derive.candidates import Made
 from relevance.derive.database import Database
 from relevance.derive.rules import RULES
-
-STEPS = ("found", "settled", "apart", "similar", "capped", "balanced")  # rows left after each
 
 
 @dataclass
@@ -36,6 +35,6 @@ class Ledger:
         for rule in RULES:
             if rule.name in self.steps["found"]:
                 rows = [self.steps[step][rule.name] for step in steps]
-                taken = [f"{before - after:,}" for before, after in zip(rows, rows[1:], strict=False)]
+                taken = [f"{before - after:,}" for before, after in pairwise(rows)]
                 body.append((rule.name, rule.task, f"{rows[0]:,}", *taken, f"{rows[-1]:,}"))
         return body

@@ -63,7 +63,7 @@ class RuleOptions:
     far: int = 4  # steps in the tree from which on two types have nothing in common
     broad: int = 500  # children from which on a type says nothing of what they have in common
     beside: int = 2  # siblings and parents drawn for a query, an item or a type
-    draws: int = 4  # queries or types drawn at random for each entity; those that are not far are let go
+    draws: int = 2  # queries or types drawn at random for each entity; those that are not far are let go
 
 
 @dataclass

@@ -23,7 +23,9 @@ def read(path: Path, wanted: Collection[str]) -> Loaded:
     except UnicodeDecodeError as cause:
         raise UserError(f"{path.name}: is not UTF-8 at byte {cause.start:,}; {REMEDY}") from cause
     except (ValueError, RecursionError) as cause:
-        raise UserError(f"{path.name}: cannot be read as JSON: {cause}; fetch it anew, or write it as .jsonl") from cause
+        raise UserError(
+            f"{path.name}: cannot be read as JSON: {cause}; fetch it anew, or write it as .jsonl"
+        ) from cause
     if not isinstance(entries, list):
         raise UserError(f"{path.name}: holds {shorten(entries)}, not a list of objects; write one list, or .jsonl")
     objects = [{name: entry[name] for name in wanted if name in entry} for entry in entries if isinstance(entry, dict)]

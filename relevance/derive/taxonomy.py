@@ -3,7 +3,6 @@
 type="Screens" parent="Office" → type, name="Screens", parent="Office"; a parent without a row of its own is a root
 """
 
-import difflib
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +19,7 @@ from relevance.derive.tree import in_circle
 KIND = "taxonomy"
 TWICE = ("type has two parents", "keep one of the rows: a tree has one parent for each type", "type")
 CIRCLE = ("type is its own ancestor", "give one type of the circle another parent, or none", "type")
-UNKNOWN = "type is not in the taxonomy"
+UNKNOWN = ("type is not in the taxonomy", "add it with its parent; set aside, the item stays without a type")
 
 
 @dataclass(frozen=True)
@@ -101,8 +100,5 @@ def assigned(items: pa.Table, types: Types, quarantine: Quarantine) -> tuple[pa.
     at = pc.index_in(items["type"], types.table["type"].combine_chunks())
     strange = pc.and_(pc.is_valid(items["type"]), pc.is_null(at)).to_numpy()
     if strange.any():
-        value = items["type"].filter(pa.array(strange))[0].as_py()
-        near = difflib.get_close_matches(value, types.table["type"].to_pylist(), n=1)
-        hint = f"add it with its parent{f', or write {near[0]}' if near else ''}"
-        quarantine.note("items", items, strange, (UNKNOWN, hint, "type"), kept=True)
+        quarantine.note("items", items, strange, (*UNKNOWN, "type"), kept=True)
     return items.append_column("t", at.cast(pa.int32())), items["type"].null_count

@@ -22,7 +22,9 @@ def cap(options: DeriveOptions, database: Database) -> None:
 
 def balance(options: DeriveOptions, database: Database) -> None:
     """Keep in `pair` what the settings of each task ask for."""
-    counts = {(task, label): n for task, label, n in database.rows("SELECT task, label, count(*) FROM pair GROUP BY ALL")}
+    counts = {
+        (task, label): n for task, label, n in database.rows("SELECT task, label, count(*) FROM pair GROUP BY ALL")
+    }
     limits = []
     for name, asked in options.tasks.items():
         task = TASK_NAMES.index(name)

@@ -1,4 +1,4 @@
-"""The rules of derivation as data, in the order of their tasks; VIEWS are tables several of them read, made in order."""
+"""The rules of derivation as data, in the order of their tasks; VIEWS are tables that they share, made in order."""
 
 from relevance.derive.rules import item_item, item_type, query_item, query_query, query_type, type_type
 

@@ -8,7 +8,7 @@ FAR = """FROM draw JOIN item ON n = l WHERE task = 'item_type' AND mined = {mine
 
 def _rule(name: str, label: int, found: str, *needs: str) -> Rule:
     query = f"SELECT l, r, {label} AS label, 1 AS votes {found}"
-    return Rule(name, "item_type", query, ("typed items", "parents", *needs))
+    return Rule(name, "item_type", query, ("parents", "typed items", *needs))
 
 
 RULES = (
@@ -20,5 +20,5 @@ RULES = (
         QUALIFY row_number() OVER (PARTITION BY l ORDER BY hash(l, r, $seed), r) <= $beside""",
     ),
     _rule("far from the own type", 0, FAR.format(mined=False)),
-    _rule("far from the own type, mined", 0, FAR.format(mined=True), "mined"),
+    _rule("mined far from the own type", 0, FAR.format(mined=True), "mined"),
 )

@@ -12,14 +12,13 @@ VIEWS = {
     "wanted": "FROM touched WHERE relevant > 0 QUALIFY relevant / sum(relevant) OVER (PARTITION BY q) >= $type_share",
 }
 
-FAR = """FROM draw WHERE task = 'query_type' AND mined = {mined} AND EXISTS (FROM touched WHERE q = l)
-    AND NOT EXISTS (FROM touched WHERE q = l AND t = r)
-    AND NOT EXISTS (FROM touched JOIN kin ON a = t WHERE q = l AND b = r)"""
+FAR = """FROM draw JOIN touched ON q = l LEFT JOIN kin ON a = t AND b = r
+    WHERE task = 'query_type' AND mined = {mined} GROUP BY l, r HAVING count(a) = 0 AND count_if(t = r) = 0"""
 
 
 def _rule(name: str, label: int, found: str, *needs: str) -> Rule:
     query = f"SELECT l, r, {label} AS label, 1 AS votes {found}"
-    return Rule(name, "query_type", query, ("judgements", "typed items", "parents", *needs))
+    return Rule(name, "query_type", query, ("judgements", "parents", "typed items", *needs))
 
 
 RULES = (
@@ -32,5 +31,5 @@ RULES = (
         QUALIFY row_number() OVER (PARTITION BY l ORDER BY hash(l, r, $seed), r) <= $beside""",
     ),
     _rule("far from wanted types", 0, FAR.format(mined=False)),
-    _rule("far from wanted types, mined", 0, FAR.format(mined=True), "mined"),
+    _rule("mined far from wanted types", 0, FAR.format(mined=True), "mined"),
 )

@@ -3,7 +3,9 @@
 from relevance.derive.rules.rule import Rule
 
 DRAWN = "QUALIFY row_number() OVER (PARTITION BY l ORDER BY hash(l, r, $seed), r) <= $beside"
-FAR = "FROM draw WHERE task = 'type_type' AND mined = {mined} AND l <> r AND NOT EXISTS (FROM kin WHERE a = l AND b = r)"
+FAR = (
+    "FROM draw WHERE task = 'type_type' AND mined = {mined} AND l <> r AND NOT EXISTS (FROM kin WHERE a = l AND b = r)"
+)
 
 
 def _rule(name: str, label: int, found: str, *needs: str) -> Rule:
@@ -20,5 +22,5 @@ RULES = (
     _kin("siblings", 1, "up = 1 AND down = 1", DRAWN),
     _kin("grandparent", 1, "up = 2 AND down = 0", DRAWN),
     _rule("far types", 0, FAR.format(mined=False)),
-    _rule("far types, mined", 0, FAR.format(mined=True), "mined"),
+    _rule("mined far types", 0, FAR.format(mined=True), "mined"),
 )
