@@ -3,8 +3,6 @@
 ["usb c cable", "USB-C lead"] → [2, 128] floats of a transformer, or [2, n-grams] sparse weights
 """
 
-from pathlib import Path
-
 import numpy as np
 from scipy.sparse import csr_matrix
 
@@ -57,14 +55,15 @@ def _loaded(name: str):
     from relevance.model.backbone import folder
 
     try:
-        path: Path = folder(name)
+        path = folder(name)
         tokenizer = AutoTokenizer.from_pretrained(path)
         if tokenizer.pad_token_id is None:
             tokenizer.pad_token = tokenizer.eos_token
         return tokenizer, AutoModel.from_pretrained(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, UserError) as error:
+        said = first_line(error).removeprefix(f"model.backbone={name}: ")
         raise UserError(
-            f"similarity.model={name}: AutoModel cannot load it ({first_line(error)}); give a folder or a hub id"
+            f"similarity.model={name}: AutoModel cannot load it ({said}); give a folder or a hub id"
         ) from error
 
 

@@ -48,7 +48,7 @@ def load(options: DeriveOptions, quarantine: Quarantine, database: Database) -> 
     again = _put_judged(judged, options.rules.settle, database)
     return World(
         {
-            "judgements": database.count("judged"),
+            "judged pairs": database.count("judged"),
             **again,
             "queries": database.count("query"),
             "items": database.count("item"),

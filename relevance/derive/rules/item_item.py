@@ -18,7 +18,7 @@ MINED = """SELECT l, r, 0 AS label, 1 AS votes FROM draw JOIN item a ON a.n = l 
 def _together(name: str, label: int, other: str) -> Rule:
     query = f"""SELECT least(a.i, b.i) AS l, greatest(a.i, b.i) AS r, {label} AS label, count(*) AS votes
         FROM paired a JOIN paired b USING (q) WHERE a.label = 2 AND {other} GROUP BY ALL"""
-    return Rule(name, "item_item", query, ("judgements",))
+    return Rule(name, "item_item", query, ("judged pairs",))
 
 
 RULES = (

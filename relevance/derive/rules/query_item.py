@@ -7,6 +7,6 @@ RULES = (
         "judged",
         "query_item",
         "SELECT q AS l, i AS r, label, 1 AS votes FROM judged",
-        ("judgements",),
+        ("judged pairs",),
     ),
 )

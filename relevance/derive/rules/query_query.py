@@ -26,7 +26,7 @@ UNRELATED = """FROM draw JOIN touched a ON a.q = l JOIN touched b ON b.q = r
 
 
 def _rule(name: str, label: int, found: str, *needs: str) -> Rule:
-    return Rule(name, "query_query", f"SELECT l, r, {label} AS label, 1 AS votes {found}", ("judgements", *needs))
+    return Rule(name, "query_query", f"SELECT l, r, {label} AS label, 1 AS votes {found}", ("judged pairs", *needs))
 
 
 RULES = (

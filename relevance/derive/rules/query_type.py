@@ -18,7 +18,7 @@ FAR = """FROM draw JOIN touched ON q = l LEFT JOIN kin ON a = t AND b = r
 
 def _rule(name: str, label: int, found: str, *needs: str) -> Rule:
     query = f"SELECT l, r, {label} AS label, 1 AS votes {found}"
-    return Rule(name, "query_type", query, ("judgements", "parents", "typed items", *needs))
+    return Rule(name, "query_type", query, ("judged pairs", "parents", "typed items", *needs))
 
 
 RULES = (
