@@ -50,7 +50,7 @@ def wanted(counts: list[int], asked: TaskOptions) -> list[int]:
     shares = [share / (sum(shares) or 1) for share in shares]
     total = min((n / share for n, share in zip(counts, shares, strict=True) if share), default=0)
     total = min(total, asked.rows) if asked.rows is not None else total
-    return [min(n, round(total * share)) for n, share in zip(counts, shares, strict=True)]
+    return [min(n, int(total * share + 1e-6)) for n, share in zip(counts, shares, strict=True)]
 
 
 def _limit(caps: CapOptions, side: str) -> str:
