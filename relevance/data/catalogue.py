@@ -5,6 +5,7 @@ Product(leaf=17, values=("Velmora", "grey", "velvet", "160 cm", "with storage"))
 Item(product=204, title="Velmora corner couch, gray velvet, 1.6 m - with storage")
 """
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations, product
@@ -12,6 +13,7 @@ from random import Random
 from typing import NamedTuple
 
 from relevance.data.lexicon import SLOTS, belongs, load, spellings
+from relevance.data.sizes import Sizes
 
 _ONSETS = (*"bcdfghjklmnprstvwz", "br", "dr", "fl", "gr", "kl", "pr", "qu", "st", "tr")
 _VOWELS = ["a", "e", "i", "o", "u", "ai", "ea", "io", "ou"]
@@ -52,12 +54,12 @@ class Catalogue:
     items: list[Item]
 
 
-def build(rows: int, random: Random, world: int) -> Catalogue:
-    """A catalogue fit for about `rows` pairs: a leaf type for each 80, a product for each 8."""
+def build(sizes: Sizes, random: Random, world: int) -> Catalogue:
+    """A catalogue of these sizes; of fewer leaves where the lexicon gives no more."""
     departments = load()["departments"]
     groups = [(d, group) for d, department in enumerate(departments) for group in _groups(department)]
-    leaves = _leaves(max(60, rows // 80), random, world)
-    products = _products(max(240, rows // 8), leaves, _brands(rows, random, world), random)
+    leaves = _leaves(sizes.leaves, random, world)
+    products = _products(sizes.products, leaves, _brands(sizes.brands, random, world), random)
     return Catalogue(
         world=world,
         departments=[department["names"][world] for department in departments],
@@ -67,6 +69,11 @@ def build(rows: int, random: Random, world: int) -> Catalogue:
         products=products,
         items=_items(products, leaves, random),
     )
+
+
+def most_leaves(world: int) -> int:
+    """How many leaves the lexicon gives a world, whatever the seed."""
+    return len(_leaves(sys.maxsize, Random(0), world))
 
 
 def _groups(department: dict) -> list[dict]:
@@ -108,12 +115,12 @@ def _modifier_spellings(modifier: str, synonyms: dict[str, list[str]]) -> list[s
     return [modifier, *synonyms.get(modifier, spellings(modifier)[1:])]
 
 
-def _brands(rows: int, random: Random, world: int) -> list[list[str]]:
-    """Invented names for each department; half of them sell in two departments."""
+def _brands(count: int, random: Random, world: int) -> list[list[str]]:
+    """`count` invented names for each department, or more; half of them sell in two departments."""
     departments = len(load()["departments"])
     brands: list[list[str]] = [[] for _ in range(departments)]
     taken: set[str] = set()
-    while min(len(names) for names in brands) < 8 + rows // 20_000:
+    while min(len(names) for names in brands) < count:
         syllables = (random.choice(_ONSETS) + random.choice(_VOWELS) for _ in range(random.choice((1, 2, 2))))
         name = ("".join(syllables) + random.choice(_ENDINGS)).capitalize()
         if name not in taken and belongs(name, world):

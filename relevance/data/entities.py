@@ -14,6 +14,7 @@ from relevance.data import queries as searches
 from relevance.data.catalogue import Catalogue
 from relevance.data.lexicon import SLOTS, load
 from relevance.data.queries import GROUP, LEAF, NAVIGATION, Query, Want
+from relevance.data.sizes import Sizes
 
 Keys = dict[str, np.ndarray]
 
@@ -24,6 +25,10 @@ class Entities:
 
     text: np.ndarray
     key: Keys
+
+    def at(self, where: np.ndarray) -> Keys:
+        """The keys [M] of the entities at positions [M]."""
+        return {name: column[where] for name, column in self.key.items()}
 
 
 class _Numbers(dict):
@@ -36,8 +41,13 @@ class _Numbers(dict):
 def build(rows: int, seed: int, world: int) -> dict[str, Entities]:
     """The entities "query", "item" and "type" of a world: the same for the same arguments."""
     random = Random(f"{seed}/{world}")
-    catalogue = catalogues.build(rows, random, world)
-    wants, queries = searches.build(rows, catalogue, random)
+    sizes = Sizes.of(rows)
+    catalogue = catalogues.build(sizes, random, world)
+    return of(catalogue, *searches.build(sizes, catalogue, random))
+
+
+def of(catalogue: Catalogue, wants: list[Want], queries: list[Query]) -> dict[str, Entities]:
+    """The entities "query", "item" and "type" of a catalogue, in its order."""
     words, texts = _Numbers(), _Numbers()
     raw = {
         "query": _queries(wants, queries, catalogue, words),

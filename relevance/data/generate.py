@@ -13,6 +13,7 @@ import pyarrow as pa
 from relevance.data import entities, recipes
 from relevance.data.entities import Entities
 from relevance.data.lexicon import world_index
+from relevance.data.noise import noisy
 from relevance.data.recipes import RECIPES, Recipe
 from relevance.data.rules import JUDGES
 from relevance.errors import UserError
@@ -27,8 +28,6 @@ _TWINS = (
     ("item_item", "query_item", 0.07),
     ("item_type", "query_type", 0.16),
 )
-# what takes the place of labels 0, 1, 2: mostly the neighbour
-_REPLACEMENT = np.array([[0.0, 0.8, 0.2], [0.5, 0.0, 0.5], [0.2, 0.8, 0.0]])
 
 
 class _Rows:
@@ -57,11 +56,7 @@ class _Rows:
 
     def judge(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """The rule's labels [N] of pairs at these positions [N]."""
-        sides = (
-            {name: column[where] for name, column in side.key.items()}
-            for side, where in ((self.left, left), (self.right, right))
-        )
-        return JUDGES[self.task](*sides)
+        return JUDGES[self.task](self.left.at(left), self.right.at(right))
 
     def _codes(self, pairs: np.ndarray) -> np.ndarray:
         low, high = (pairs.min(1), pairs.max(1)) if TASKS[self.task].symmetric else (pairs[:, 0], pairs[:, 1])
@@ -84,7 +79,7 @@ def generate(rows: int, seed: int, noise: float, world: str = "shop") -> pa.Tabl
     ids = {kind: _ids(kind, len(one.text), rng) for kind, one in shop.items()}
     table = pa.concat_tables([_table(one, ids) for one in tables.values()])
     table = table.take(rng.permutation(len(table)))
-    return table.set_column(3, "label", pa.array(_noisy(table["label_clean"].to_numpy(), noise, rng)))
+    return table.set_column(3, "label", pa.array(noisy(table["label_clean"].to_numpy(), noise, rng)))
 
 
 def _tables(rows: int, shop: dict[str, Entities], rng: np.random.Generator) -> dict[str, _Rows]:
@@ -156,13 +151,6 @@ def _table(rows: _Rows, ids: dict[str, np.ndarray]) -> pa.Table:
             "label_clean": pa.array(rows.labels),
         }
     )
-
-
-def _noisy(labels: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:
-    """The labels [N], each replaced with probability `noise`, whatever the row."""
-    edges = _REPLACEMENT.cumsum(axis=1)[labels]
-    other = (rng.random(len(labels))[:, None] >= edges).sum(axis=1)
-    return np.where(rng.random(len(labels)) < noise, other, labels).astype(np.int8)
 
 
 def describe(table: pa.Table) -> str:

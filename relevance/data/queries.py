@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from relevance.data.catalogue import Catalogue
 from relevance.data.lexicon import SLOTS, belongs, load, misspell, spellings
+from relevance.data.sizes import Sizes
 
 GROUP, NOUN, LEAF, NAVIGATION = range(4)
 _NOTHING = ("",) * len(SLOTS)
@@ -30,8 +31,8 @@ class Query(NamedTuple):
     want: int
 
 
-def build(rows: int, catalogue: Catalogue, random: Random) -> tuple[list[Want], list[Query]]:
-    """Wants and their queries, about one for each 7 rows; no text twice, none of another world."""
+def build(sizes: Sizes, catalogue: Catalogue, random: Random) -> tuple[list[Want], list[Query]]:
+    """Wants and their queries; no text twice, none of another world."""
     queries: dict[str, Query] = {}
     wants: dict[Want, int] = {}
 
@@ -48,7 +49,7 @@ def build(rows: int, catalogue: Catalogue, random: Random) -> tuple[list[Want], 
         values, leaf = _of(item.product, catalogue)
         noun, group = catalogue.leaves[leaf].noun, catalogue.leaves[leaf].group
         add(Want(NAVIGATION, leaf, noun, group, values, item.product), item.title)
-    for product in random.choices(range(len(catalogue.products)), k=max(120, rows // 24)):
+    for product in random.choices(range(len(catalogue.products)), k=sizes.wants):
         for want in _variations(_want(product, catalogue, random), catalogue, random):
             for _ in range(random.choice((1, 2, 3))):
                 text = _text(want, catalogue, random)
