@@ -1,7 +1,8 @@
-"""The commands of the data room: validate, generate.
+"""The commands of the data room: validate, generate, shop.
 
 python -m relevance.data validate data.path=pairs.csv
 python -m relevance.data generate output=pairs.parquet data.rows=40000
+python -m relevance.data shop output=FOLDER judgements=6000 items=2000 types=120 queries=400
 """
 
 import sys
@@ -13,6 +14,7 @@ from relevance import whole
 from relevance.checks import validate_data
 from relevance.commands import aligned, describe, main, parse
 from relevance.config import DataConfig, Source
+from relevance.data.shop_options import ShopOptions, checked, place
 from relevance.derive.options import DeriveOptions
 from relevance.errors import UserError
 
@@ -20,6 +22,7 @@ USAGE = """usage: python -m relevance.data COMMAND [key=value ...]
 
   validate  check a file of pairs and count what it holds: validate data.path=FILE
   generate  write generated pairs as parquet: generate output=FILE [data.rows=N data.seed=N data.noise=SHARE]
+  shop      write the judgements, items and taxonomy of a generated shop: shop output=FOLDER [judgements=N ...]
 
 COMMAND --help lists its keys"""
 
@@ -64,6 +67,17 @@ def generate(words: list[str]) -> None:
     print(f"{output}: {len(table):,} pairs\n\n{catalogue.describe(table)}")
 
 
+def shop(words: list[str]) -> None:
+    """Write the three files of a generated shop and print what they hold."""
+    options = checked(parse(ShopOptions, words))
+    output = place(options)
+    from relevance.data import shop as shops
+
+    built = shops.build(options)
+    shops.write(built, output)
+    print(f"{output}\n\n{shops.describe(built)}")
+
+
 def _counted(table) -> str:
     """Rows of each task and split, by label."""
     from relevance.data.notes import counts
@@ -88,6 +102,7 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], None], type]] = {
     "validate": (validate, ValidateOptions),
     "derive": (derive, DeriveOptions),
     "generate": (generate, GenerateOptions),
+    "shop": (shop, ShopOptions),
 }
 
 
