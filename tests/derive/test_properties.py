@@ -73,7 +73,7 @@ def test_what_stands_in_test_stands_in_no_training_pair(judged, items, mode, see
 @few
 @given(**worlds)
 def test_counts_add_up_from_input_to_output(judged, items, mode, seed):
-    made, rows, _ = derived(judged, items, mode, seed, "tasks.item_type.balance=[1,1,1]", "tasks.type_type.rows=5")
+    made, rows, _ = derived(judged, items, mode, seed, "tasks.item_type.rows=7", "tasks.type_type.rows=5")
     steps = list(made.ledger.steps.values())
     kept = Counter(row["source"] for row in rows)
     for name, found in steps[0].items():
