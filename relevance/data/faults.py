@@ -105,9 +105,9 @@ def listed(file: str, faults: Sequence[Fault], table: pa.Table, rows: np.ndarray
     read = np.isin(numbers, rows)
     at = pa.array(np.where(read, at, 0), mask=~read)
     columns |= {name: table[name].take(at) for name in SHOWN if name in table.column_names}
-    return pa.table({name: _guard(column) for name, column in columns.items()})
+    return pa.table({name: guard(column) for name, column in columns.items()})
 
 
-def _guard(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+def guard(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Cells a spreadsheet would run as a formula get a leading quote."""
     return pc.replace_substring_regex(column.cast(pa.string()), r"^([=+\-@\t\r])", r"'\1")

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from relevance.data import seen
 from relevance.data.keys import KINDS, LEFT_KIND, RIGHT_KIND, Keys, together
 from relevance.data.repeats import differs, repeated
 from relevance.tasks import SPLITS, TASK_NAMES
@@ -23,24 +24,38 @@ def counts(table: pa.Table) -> np.ndarray:
 def of(table: pa.Table, keys: Keys) -> tuple[str, ...]:
     """Rows per task and split, gaps, entities seen in training, equal texts and where they disagree."""
     test = pc.equal(table["split"], "test").to_numpy()
-    seen = [table[name].to_numpy() for name in ("left_seen", "right_seen")]
+    sides = [table[name].to_numpy() for name in ("left_seen", "right_seen")]
     told = []
     for task, rows in enumerate(counts(table).sum(axis=2)):
         if rows.any():
             own = test & (keys.task == task)
-            told.append(_task(TASK_NAMES[task], rows, [side[own].mean() if own.any() else None for side in seen]))
-    return (*told, *_line_breaks(table), *_ids(table), *_texts_and_ids(keys), *_across_tasks(table, keys))
+            told.append(_task(TASK_NAMES[task], rows, [side[own].mean() if own.any() else None for side in sides]))
+    told += [*_any_task(table, test, keys), *_line_breaks(table), *_ids(table)]
+    return (*told, *_texts_and_ids(keys), *_across_tasks(table, keys))
 
 
-def _task(name: str, rows: np.ndarray, seen: list[float | None]) -> str:
+def _task(name: str, rows: np.ndarray, sides: list[float | None]) -> str:
     told = f"{name}: " + ", ".join(f"{n:,} {split}" for n, split in zip(rows, SPLITS, strict=True))
     absent = [split for n, split in zip(rows, SPLITS, strict=True) if not n]
     if absent:
         told += f" (it has no {' and no '.join(absent)} rows)"
     if "test" in absent:
         return told
-    left, right = (f"{100 * share:.0f} %" for share in seen)
+    left, right = (f"{100 * share:.0f} %" for share in sides)
     return f"{told}; entities of test rows seen in training: left {left}, right {right}"
+
+
+def _any_task(table: pa.Table, test: np.ndarray, keys: Keys) -> list[str]:
+    """Split task by task, a query of one task's test rows may be trained on under another."""
+    if not test.any():
+        return []
+    training = pc.equal(table["split"], "train").to_numpy()
+    left, right = (side[test] for side in seen.in_any_task(keys, training))
+    shares = ", ".join(
+        f"{name} {100 * side.mean():.0f} %"
+        for name, side in (("left", left), ("right", right), ("either", left | right))
+    )
+    return [f"all tasks: entities of test rows seen in training of any task: {shares}"]
 
 
 def _line_breaks(table: pa.Table) -> list[str]:

@@ -51,16 +51,22 @@ def check(loaded: Loaded, name: str) -> Checked:
     Labels come out as int8, weights as float32, texts as strings, absent ids and sources as null. Raises
     UserError for a missing column; every row at fault is collected, none is changed.
     """
+    found = sound(loaded, name)
+    pair_faults = list(repeats.faults(found.table, found.rows, found.keys))
+    good = ~np.isin(found.rows, faulty(pair_faults))
+    table = _only(found.table, good)
+    return Checked(table, found.rows[good], found.keys.only(good), (*found.faults, *pair_faults))
+
+
+def sound(loaded: Loaded, name: str) -> Checked:
+    """The same for rows taken one by one: pairs that stand in several rows stay."""
     present(loaded.table.column_names, REQUIRED, name, "data.columns")
     texts = _texts(loaded.table, name)
     table = _typed(texts)
     faults = list(row_faults(texts, _rules(table), loaded.rows))
     good = ~np.isin(loaded.rows, faulty(faults))
-    table, rows = _only(table, good), loaded.rows[good]
-    keys = numbering.of(table)
-    pair_faults = list(repeats.faults(table, rows, keys))
-    good = ~np.isin(rows, faulty(pair_faults))
-    return Checked(_only(table, good), rows[good], keys.only(good), (*loaded.faults, *faults, *pair_faults))
+    table = _only(table, good)
+    return Checked(table, loaded.rows[good], numbering.of(table), (*loaded.faults, *faults))
 
 
 def present(names: Sequence[str], needed: Sequence[str], name: str, setting: str) -> None:

@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 from relevance import whole
 from relevance.config import DataConfig, OnBadRow, Source
 from relevance.data import digest as digests
-from relevance.data import faults, notes, pairs, readers, split
-from relevance.data.keys import KINDS, LEFT_KIND, RIGHT_KIND, Keys
+from relevance.data import faults, notes, pairs, readers, seen, split
+from relevance.data.keys import Keys
 from relevance.data.loaded import Loaded
 from relevance.data.pairs import Checked
 from relevance.errors import UserError
 from relevance.identity import QUARANTINE
-from relevance.tasks import SPLITS, TASK_NAMES
+from relevance.tasks import SPLITS
 
 ORDER = ("split", "task", "left", "right", "left_id", "right_id", "source", "label", "weight")
 GIVEN = f"name all of {', '.join(SPLITS)} in the split column, or drop it and let data.test_share divide the rows"
@@ -37,6 +37,7 @@ class Rows:
     digest: str  # sha256 of the checked rows, independent of file format and path
     path: Path  # <outputs>/data/<digest[:16]>/rows.parquet
     table: pa.Table
+    numbers: np.ndarray  # [N], of its rows in the file
     notes: tuple[str, ...]  # what a person should read before trusting a number
 
 
@@ -46,20 +47,21 @@ def prepare(data: DataConfig, outputs: Path) -> Rows:
     Raises one UserError with every bad row, or with data.on_bad_row=quarantine writes them to quarantine.csv
     beside rows.parquet and goes on; raises UserError where no row, or none of some split, is left.
     """
-    name, loaded = _load(data)
+    name, loaded = load(data)
     checked = pairs.check(_without_ours(loaded), name)
     if checked.faults and (data.on_bad_row is OnBadRow.error or not len(checked.table)):
         remedy = faults.SET_ASIDE if len(checked.table) else faults.NONE_LEFT
         raise faults.error(name, checked.faults, loaded.counted, remedy)
     given = "split" in checked.table.column_names
-    table = _divided(checked.table, data)
+    table = divided(checked.table, data)
     _every_split(table, name, GIVEN if given else DIVIDED)
     digest = digests.of(table)
     path = outputs / "data" / digest[:16] / "rows.parquet"
     table = _completed(table, checked.keys)
     _write_once(table, path)
     aside = _set_aside(path.with_name(QUARANTINE), name, loaded, checked)
-    return Rows(digest, path, table, (*aside, *_origin(data, loaded, given), *notes.of(table, checked.keys)))
+    told = (*aside, *_origin(data, loaded, given), *notes.of(table, checked.keys))
+    return Rows(digest, path, table, checked.rows, told)
 
 
 def digest_of(path: Path) -> str:
@@ -67,7 +69,8 @@ def digest_of(path: Path) -> str:
     return digests.of(pq.read_table(path).drop_columns(list(OURS)))
 
 
-def _load(data: DataConfig) -> tuple[str, Loaded]:
+def load(data: DataConfig) -> tuple[str, Loaded]:
+    """What the file or the generator holds, unchecked, and what an error calls it."""
     if data.kind is Source.pairs:
         if not data.path:
             raise UserError("data.path is missing; give data.path=FILE (.parquet, .csv, .tsv or .jsonl)")
@@ -84,8 +87,8 @@ def _without_ours(loaded: Loaded) -> Loaded:
     return replace(loaded, table=loaded.table.select(names))
 
 
-def _divided(table: pa.Table, data: DataConfig) -> pa.Table:
-    """The table in the order of rows.parquet, with a split."""
+def divided(table: pa.Table, data: DataConfig) -> pa.Table:
+    """The table in the order of rows.parquet, with a split: by left entity where it names none."""
     if "split" not in table.column_names:
         table = table.append_column("split", split.by_entity(table, data))
     first = [name for name in (*ORDER, "label_clean") if name in table.column_names]
@@ -102,24 +105,10 @@ def _every_split(table: pa.Table, name: str, remedy: str) -> None:
 
 def _completed(table: pa.Table, keys: Keys) -> pa.Table:
     """The table with its row ids first and what training has seen after the contract's columns."""
-    left, right = _seen(pc.equal(table["split"], "train").to_numpy(), keys)
+    left, right = seen.in_task(keys, pc.equal(table["split"], "train").to_numpy())
     at = sum(name in table.column_names for name in ORDER)
     table = table.add_column(at, "left_seen", pa.array(left)).add_column(at + 1, "right_seen", pa.array(right))
     return table.add_column(0, "row", pa.array(np.arange(len(table))))
-
-
-def _seen(training: np.ndarray, keys: Keys) -> tuple[np.ndarray, np.ndarray]:
-    """[N] and [N], whether the entity stands on either side of a training row of the same task.
-
-    A query and an item are two entities even where they share an id.
-    """
-    kinds, entities = len(KINDS), int(max(keys.left.max(), keys.right.max())) + 1
-    left = (keys.task * kinds + LEFT_KIND[keys.task]) * entities + keys.left
-    right = (keys.task * kinds + RIGHT_KIND[keys.task]) * entities + keys.right
-    seen = np.zeros(len(TASK_NAMES) * kinds * entities, bool)
-    seen[left[training]] = True
-    seen[right[training]] = True
-    return seen[left], seen[right]
 
 
 def _write_once(table: pa.Table, path: Path) -> None:
