@@ -1,6 +1,7 @@
-"""The commands of the data room: validate, generate, shop.
+"""The commands of the data room: validate, audit, sample, generate.
 
 python -m relevance.data validate data.path=pairs.csv
+python -m relevance.data audit data.path=pairs.csv
 python -m relevance.data generate output=pairs.parquet data.rows=40000
 python -m relevance.data shop output=FOLDER judgements=6000 items=2000 types=120 queries=400
 """
@@ -11,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from relevance import whole
+from relevance.audit.commands import audit
+from relevance.audit.options import AuditOptions, Limits
 from relevance.checks import validate_data
 from relevance.commands import aligned, describe, main, parse
 from relevance.config import DataConfig, Source
@@ -20,7 +23,8 @@ from relevance.errors import UserError
 
 USAGE = """usage: python -m relevance.data COMMAND [key=value ...]
 
-  validate  check a file of pairs and count what it holds: validate data.path=FILE
+  validate  check a file of pairs and count what it holds: validate data.path=FILE [limits.left=SHARE]
+  audit     what a file of pairs holds, where it leaks, how far to trust it: audit data.path=FILE [output=FOLDER]
   generate  write generated pairs as parquet: generate output=FILE [data.rows=N data.seed=N data.noise=SHARE]
   shop      write the judgements, items and taxonomy of a generated shop: shop output=FOLDER [judgements=N ...]
 
@@ -30,6 +34,7 @@ COMMAND --help lists its keys"""
 @dataclass
 class ValidateOptions:
     data: DataConfig = field(default_factory=lambda: DataConfig(kind=Source.pairs))
+    limits: Limits = field(default_factory=Limits)  # of what training may have seen of the test rows
     outputs: str = "outputs"  # rows.parquet and quarantine.csv go below it
 
 
@@ -42,12 +47,15 @@ class GenerateOptions:
 def validate(words: list[str]) -> None:
     """Print digest, counts and notes of a table of pairs; raises UserError with every bad row."""
     options = parse(ValidateOptions, words)
+    options.limits.given()
+    from relevance.audit.limits import hold
     from relevance.data.rows import prepare
 
     rows = prepare(validate_data(options.data), Path(options.outputs))
     print(f"digest {rows.digest}\nrows   {len(rows.table):,} in {rows.path}\n")
     print(_counted(rows.table))
     print("\n" + "\n".join(rows.notes))
+    hold(options.limits, rows)
 
 
 def generate(words: list[str]) -> None:
@@ -100,6 +108,7 @@ def derive(words: list[str]) -> None:
 
 COMMANDS: dict[str, tuple[Callable[[list[str]], None], type]] = {
     "validate": (validate, ValidateOptions),
+    "audit": (audit, AuditOptions),
     "derive": (derive, DeriveOptions),
     "generate": (generate, GenerateOptions),
     "shop": (shop, ShopOptions),

@@ -1,0 +1,52 @@
+"""Rows → which of them hold the same pair, in either order.
+
+query_query q1 | q2 and query_query q2 | q1 → one pair of entities; query_item "sofa" | "bed" and type_type "bed" |
+"sofa" → one pair of texts
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from relevance.data import seen
+from relevance.data.keys import Keys, together
+from relevance.data.repeats import differs
+
+
+@dataclass(frozen=True)
+class Match:
+    """Numbers [N], equal exactly where the pairs are."""
+
+    entities: np.ndarray  # of kinds too, so that pairs of two tasks never match
+    task_texts: np.ndarray  # both texts and the task
+    texts: np.ndarray  # both texts, whatever the task
+    turned: np.ndarray  # bool, whether the left entity has the higher number: mirrors of one another differ in it
+
+
+def of(keys: Keys) -> Match:
+    """The pairs of rows with these keys; in a task of two kinds no pair has a mirror."""
+    left, right = seen.entities(keys)
+    texts = _group(together(*_ordered(keys.left_text, keys.right_text)))
+    entities = _group(together(*_ordered(left, right)))
+    return Match(entities, _group(together(keys.task, texts)), texts, left > right)
+
+
+def _ordered(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.minimum(left, right), np.maximum(left, right)
+
+
+def _group(numbers: np.ndarray) -> np.ndarray:
+    """The same from 0 on without gaps."""
+    return np.unique(numbers, return_inverse=True)[1]
+
+
+def split_up(group: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """[N] bool, whether the rows of the row's group [N], numbered without gaps, hold several of the values [N]."""
+    return differs(values, group)
+
+
+def among(group: np.ndarray, training: np.ndarray) -> np.ndarray:
+    """[N] bool, whether a row of `training`, a mask [N], belongs to the row's group [N]."""
+    held = np.zeros(int(group.max(initial=0)) + 1, bool)
+    held[group[training]] = True
+    return held[group]
