@@ -1,6 +1,6 @@
 """Rows of each task by split, label and rule, and how long their texts are.
 
-query_item: train 3,044 rows, labels [966, 983, 1,095]; source "esci" [61, 42, 97]; characters of left, 95 of 100 rows: 31
+query_item: train 3,044 rows, labels [966, 983, 1,095]; source "esci" [61, 42, 97]; lengths of left
 """
 
 from collections.abc import Mapping

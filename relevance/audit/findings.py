@@ -100,7 +100,7 @@ def _shared_texts(facts: dict) -> Iterator[Finding]:
             DOUBTFUL if apart else TOLD,
             apart / facts["rows"]["sound"],
             (
-                f"The same two texts stand under two tasks {pairs:,} times, with differing labels {apart:,} times{most}; "
+                f"The same two texts stand under two tasks {pairs:,} times, with differing labels {apart:,}{most}; "
                 "only a model that is told the task can be right on both."
             ),
         )
@@ -167,8 +167,8 @@ def _clean(facts: dict) -> Iterator[Finding]:
         "no row breaks the contract": facts["rows"]["set_aside"],
         "no pair stands in two rows": copies["entities"]["pairs"],
         "no pair of texts has two labels within a task": copies["texts"]["conflicting"],
-        "no test pair stands in training": leaks["pair"]["rows"],
-        "no left entity of a test row is trained on under its task": leaks["own_left"]["rows"],
+        "no test pair stands in training": leaks["pair"]["rows"] or not leaks["n"],
+        "no left entity of a test row is trained on under its task": leaks["own_left"]["rows"] or not leaks["n"],
     }
     kept = [words for words, count in checks.items() if not count]
     if kept:

@@ -26,17 +26,21 @@ WHAT = {
 MOVE = "move these rows to train, or remove them or the training rows they meet"
 
 
-def hold(limits: Limits, rows: Rows) -> None:
-    """Raise one UserError that names every limit which the test rows cross, and the rows by id."""
+def hold(limits: Limits, rows: Rows, name: str) -> None:
+    """Raise one UserError that names every limit which the test rows cross, and the rows by id.
+
+    `name` is what it calls the file.
+    """
     given = limits.given()
     if not given:
         return
     train, test = (pc.equal(rows.table["split"], split).to_numpy() for split in ("train", "test"))
     found = leaks(keys.of(rows.table), train, test)
     shares = found.shares()
-    crossed = [name for name, most in given.items() if shares[ALL][name]["share"] > most]
+    crossed = [limit for limit, most in given.items() if shares[ALL][limit]["share"] > most]
     if crossed:
-        raise UserError("\n".join(line for name in crossed for line in _told(name, given[name], found, rows)))
+        lines = [line for limit in crossed for line in _told(limit, given[limit], found, rows)]
+        raise UserError("\n".join([f"{name}: leaks beyond a limit", *lines]))
 
 
 def _told(name: str, most: float, found: Leaks, rows: Rows) -> list[str]:
@@ -44,20 +48,20 @@ def _told(name: str, most: float, found: Leaks, rows: Rows) -> list[str]:
     share, n = shares[ALL][name]["share"], shares[ALL]["n"]
     at = np.flatnonzero(found.test & found.seen[name])
     by_task = ", ".join(f"{task} {one[name]['rows']:,} of {one['n']:,}" for task, one in shares.items() if task != ALL)
-    more = [f"    … and {len(at) - LISTED:,} more"] if len(at) > LISTED else []
+    more = [f"      … and {len(at) - LISTED:,} more"] if len(at) > LISTED else []
     return [
-        f"limits.{name}={most}: {100 * share:.1f} % of {n:,} test rows ({len(at):,}) have {WHAT[name]}",
-        f"  by task: {by_task}",
+        f"  limits.{name}={most:g}: {100 * share:.1f} % of {n:,} test rows ({len(at):,}) have {WHAT[name]}",
+        f"    by task: {by_task}",
         *_rows(rows.table.take(pa.array(at[:LISTED])), rows.numbers[at]),
         *more,
-        f"  remedy: {_remedy(name)}, or raise limits.{name}",
+        f"    remedy: {_remedy(name)}, or raise limits.{name}",
     ]
 
 
 def _rows(table: pa.Table, numbers: np.ndarray) -> list[str]:
     cells = table.select(["task", "left", "right", "left_id", "right_id"]).to_pylist()
     return [
-        f"    row {number}: {cell['task']} {_entity(cell, 'left')} | {_entity(cell, 'right')}"
+        f"      row {number}: {cell['task']} {_entity(cell, 'left')} | {_entity(cell, 'right')}"
         for cell, number in zip(cells, numbers.tolist(), strict=False)
     ]
 

@@ -13,6 +13,7 @@ from relevance.config import DataConfig
 from relevance.data import faults, pairs, rows
 from relevance.data.faults import Fault
 from relevance.data.keys import Keys
+from relevance.data.loaded import Loaded
 from relevance.tasks import SPLITS, TASK_NAMES
 
 ALL = "all"
@@ -48,7 +49,11 @@ def opened(data: DataConfig) -> Opened:
     Without a split column it is divided as `relevance.data.rows.prepare` does. Raises UserError for a file that
     cannot be read as a table of pairs, and where no row is left.
     """
-    name, loaded = rows.load(data)
+    return of(*rows.load(data), data)
+
+
+def of(name: str, loaded: Loaded, data: DataConfig) -> Opened:
+    """The same of what has been read; `name` is what an error calls it."""
     found = pairs.sound(loaded, name)
     if not len(found.table):
         raise faults.error(name, found.faults, loaded.counted, faults.NONE_LEFT)

@@ -36,11 +36,12 @@ def _overview(facts: dict, task: str) -> list[str]:
         count(copies["conflicting"]),
         *(percent(leaks[name]["share"] if leaks else None) for name in ("left", "pair")),
         *(percent(surface[name] if surface else None) for name in ("majority", "lexical")),
-        _decimal(agreed["kappa"]),
+        decimal(agreed["kappa"]),
     ]
 
 
-def _decimal(value: float | None) -> str:
+def decimal(value: float | None) -> str:
+    """A kappa, NONE where there is none."""
     return NONE if value is None else f"{value:.2f}"
 
 
@@ -147,4 +148,4 @@ def agreement_table(parts: dict[str, dict]) -> Table:
 def agreed(one: dict) -> list[str]:
     """Couples, pairs, percent that are equal, kappa and its interval."""
     span = NONE if one["low"] is None else f"{one['low']:.2f} to {one['high']:.2f}"
-    return [count(one["n"]), count(one["pairs"]), percent(one["agreement"]), _decimal(one["kappa"]), span]
+    return [count(one["n"]), count(one["pairs"]), percent(one["agreement"]), decimal(one["kappa"]), span]

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from relevance import whole
-from relevance.audit.commands import audit
-from relevance.audit.options import AuditOptions, Limits
+from relevance.audit.commands import audit, sample
+from relevance.audit.options import AuditOptions, Limits, SampleOptions
 from relevance.checks import validate_data
 from relevance.commands import aligned, describe, main, parse
 from relevance.config import DataConfig, Source
@@ -25,6 +25,8 @@ USAGE = """usage: python -m relevance.data COMMAND [key=value ...]
 
   validate  check a file of pairs and count what it holds: validate data.path=FILE [limits.left=SHARE]
   audit     what a file of pairs holds, where it leaks, how far to trust it: audit data.path=FILE [output=FOLDER]
+  sample    pairs for people to grade blindly, then what they say of each rule and label:
+            sample data.path=FILE output=FILE.csv [n=20 seed=0]; sample data.path=FILE graded=FILE.csv or [A.csv,B.csv]
   generate  write generated pairs as parquet: generate output=FILE [data.rows=N data.seed=N data.noise=SHARE]
   shop      write the judgements, items and taxonomy of a generated shop: shop output=FOLDER [judgements=N ...]
 
@@ -55,7 +57,7 @@ def validate(words: list[str]) -> None:
     print(f"digest {rows.digest}\nrows   {len(rows.table):,} in {rows.path}\n")
     print(_counted(rows.table))
     print("\n" + "\n".join(rows.notes))
-    hold(options.limits, rows)
+    hold(options.limits, rows, options.data.path or "generated pairs")
 
 
 def generate(words: list[str]) -> None:
@@ -109,6 +111,7 @@ def derive(words: list[str]) -> None:
 COMMANDS: dict[str, tuple[Callable[[list[str]], None], type]] = {
     "validate": (validate, ValidateOptions),
     "audit": (audit, AuditOptions),
+    "sample": (sample, SampleOptions),
     "derive": (derive, DeriveOptions),
     "generate": (generate, GenerateOptions),
     "shop": (shop, ShopOptions),
