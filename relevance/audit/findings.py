@@ -32,7 +32,7 @@ def _set_aside(facts: dict) -> Iterator[Finding]:
     rows = facts["rows"]
     if rows["set_aside"]:
         share = rows["set_aside"] / rows["read"]
-        why = ", ".join(f"{one['problem']} {one['rows']:,}" for one in rows["reasons"])
+        why = ", ".join(f"{one['problem']} ({one['rows']:,})" for one in rows["reasons"])
         yield (
             WRONG,
             share,
@@ -51,7 +51,7 @@ def _copies(facts: dict) -> Iterator[Finding]:
             WRONG,
             same["conflicting_rows"] / sound,
             (
-                f"{_pairs(same['conflicting'])} contradict themselves: two labels in {same['conflicting_rows']:,} rows "
+                f"The same pair with two labels: {_pairs(same['conflicting'])} in {same['conflicting_rows']:,} rows "
                 f"({_by_task(copies, lambda one: one['entities']['conflicting'])})."
             ),
         )
@@ -60,8 +60,8 @@ def _copies(facts: dict) -> Iterator[Finding]:
             DOUBTFUL,
             same["rows"] / sound,
             (
-                f"{_pairs(same['pairs'])} stand in several rows, {same['mirrored']:,} of them mirrored; "
-                f"{same['rows']:,} rows more than pairs ({_by_task(copies, lambda one: one['entities']['pairs'])})."
+                f"The same pair in several rows: {_pairs(same['pairs'])}, {same['mirrored']:,} of them mirrored, "
+                f"{same['rows']:,} rows beyond the first of each ({_by_task(copies, lambda one: one['entities']['pairs'])})."
             ),
         )
     if texts["conflicting"] > same["conflicting"]:
@@ -69,7 +69,7 @@ def _copies(facts: dict) -> Iterator[Finding]:
             DOUBTFUL,
             texts["conflicting_rows"] / sound,
             (
-                f"Taken by their texts, whatever the ids, {_pairs(texts['conflicting'])} have two labels within a task "
+                f"The same two texts of a task, whatever the ids, with two labels: {_pairs(texts['conflicting'])} "
                 f"({_by_task(copies, lambda one: one['texts']['conflicting'])})."
             ),
         )
