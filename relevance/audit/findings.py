@@ -61,7 +61,8 @@ def _copies(facts: dict) -> Iterator[Finding]:
             same["rows"] / sound,
             (
                 f"The same pair in several rows: {_pairs(same['pairs'])}, {same['mirrored']:,} of them mirrored, "
-                f"{same['rows']:,} rows beyond the first of each ({_by_task(copies, lambda one: one['entities']['pairs'])})."
+                f"{same['rows']:,} rows beyond the first of each "
+                f"({_by_task(copies, lambda one: one['entities']['pairs'])})."
             ),
         )
     if texts["conflicting"] > same["conflicting"]:
