@@ -47,33 +47,17 @@ def _copies(facts: dict) -> Iterator[Finding]:
     sound, copies = facts["rows"]["sound"], facts["copies"]
     same, texts = copies[ALL]["entities"], copies[ALL]["texts"]
     if same["conflicting"]:
-        yield (
-            WRONG,
-            same["conflicting_rows"] / sound,
-            (
-                f"The same pair with two labels: {_pairs(same['conflicting'])} in {same['conflicting_rows']:,} rows "
-                f"({_by_task(copies, lambda one: one['entities']['conflicting'])})."
-            ),
-        )
+        rows = same["conflicting_rows"]
+        told = f"The same pair with two labels: {_pairs(same['conflicting'])} in {rows:,} rows"
+        yield WRONG, rows / sound, f"{told} ({_by_task(copies, lambda one: one['entities']['conflicting'])})."
     if same["pairs"]:
-        yield (
-            DOUBTFUL,
-            same["rows"] / sound,
-            (
-                f"The same pair in several rows: {_pairs(same['pairs'])}, {same['mirrored']:,} of them mirrored, "
-                f"{same['rows']:,} rows beyond the first of each "
-                f"({_by_task(copies, lambda one: one['entities']['pairs'])})."
-            ),
-        )
+        told = f"The same pair in several rows: {_pairs(same['pairs'])}, {same['mirrored']:,} of them mirrored"
+        told += f", {same['rows']:,} rows beyond the first of each"
+        yield DOUBTFUL, same["rows"] / sound, f"{told} ({_by_task(copies, lambda one: one['entities']['pairs'])})."
     if texts["conflicting"] > same["conflicting"]:
-        yield (
-            DOUBTFUL,
-            texts["conflicting_rows"] / sound,
-            (
-                f"The same two texts of a task, whatever the ids, with two labels: {_pairs(texts['conflicting'])} "
-                f"({_by_task(copies, lambda one: one['texts']['conflicting'])})."
-            ),
-        )
+        rows = texts["conflicting_rows"]
+        told = f"The same two texts of a task, whatever the ids, with two labels: {_pairs(texts['conflicting'])}"
+        yield DOUBTFUL, rows / sound, f"{told} ({_by_task(copies, lambda one: one['texts']['conflicting'])})."
 
 
 def _leaks(facts: dict) -> Iterator[Finding]:

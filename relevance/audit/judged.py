@@ -32,7 +32,7 @@ def judged(found: Opened) -> dict[str, dict]:
 
 def ordered_by(found: Opened) -> str:
     """What puts the judgements of a pair in order."""
-    return f"column {ANNOTATOR}" if ANNOTATOR in found.table.column_names else "order of the rows in the file"
+    return f"column {ANNOTATOR}" if ANNOTATOR in found.table.column_names else "rows in the file"
 
 
 def _order(found: Opened) -> np.ndarray:

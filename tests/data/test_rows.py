@@ -191,12 +191,13 @@ def test_validate_prints_digest_counts_and_notes(tmp_path, capsys):
 
 
 def test_help_names_commands_and_keys(capsys):
-    for words in (["--help"], ["validate", "--help"], ["generate", "--help"]):
+    for words in (["--help"], ["validate", "--help"], ["audit", "--help"], ["generate", "--help"]):
         command(words)
     printed = capsys.readouterr().out
     assert "validate data.path=FILE" in printed
     assert "data.on_bad_row=error" in printed
-    with pytest.raises(UserError, match=r"unknown command 'valdate'; available: validate, generate"):
+    assert "limits.left=null" in printed
+    with pytest.raises(UserError, match=r"unknown command 'valdate'; available: validate, audit, "):
         command(["valdate"])
     with pytest.raises(UserError, match="give the file to write"):
         command(["generate", "output=x.csv"])
