@@ -134,8 +134,15 @@ def _blank_as_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Texts [N] as int8 [N], null where one is no label."""
-    fits = pc.match_substring_regex(column, LABEL)
-    return pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(pc.if_else(fits, column, None)), 0, 1).cast(pa.int8())
+    return pa.chunked_array([_labels(chunk.dictionary_encode()) for chunk in column.chunks], pa.int8())
+
+
+def _labels(column: pa.DictionaryArray) -> pa.Int8Array:
+    """There are few different ones: each is looked at once."""
+    texts = column.dictionary
+    fits = pc.match_substring_regex(texts, LABEL)
+    known = pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(pc.if_else(fits, texts, None)), 0, 1).cast(pa.int8())
+    return known.take(column.indices)
 
 
 def _weights(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -5,6 +5,7 @@ right_id="i4" source="human" label=2 left_seen=true right_seen=true, then label_
 user's own columns
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +29,8 @@ ORDER = ("split", "task", "left", "right", "left_id", "right_id", "source", "lab
 GIVEN = f"name all of {', '.join(SPLITS)} in the split column, or drop it and let data.test_share divide the rows"
 DIVIDED = "bring more left entities, raise data.validation_share and data.test_share, or try another data.seed"
 OURS = ("row", "left_seen", "right_seen")  # made here; a file that brings them gets them anew
+MANY = ("row", "left", "right", "left_id", "right_id")  # hardly a value twice: a dictionary of them saves nothing
+GROUP = 1 << 17  # rows of a row group: what who reads the file in parts holds at once
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,9 @@ def prepare(data: DataConfig, outputs: Path) -> Rows:
     digest = digests.of(table)
     path = outputs / "data" / digest[:16] / "rows.parquet"
     table = _completed(table, checked.keys)
-    _write_once(table, path)
+    told = _written(table, checked.keys, path)
     aside = _set_aside(path.with_name(QUARANTINE), name, loaded, checked)
-    told = (*aside, *_origin(data, loaded, given), *notes.of(table, checked.keys))
-    return Rows(digest, path, table, checked.rows, told)
+    return Rows(digest, path, table, checked.rows, (*aside, *_origin(data, loaded, given), *told))
 
 
 def digest_of(path: Path) -> str:
@@ -111,10 +113,20 @@ def _completed(table: pa.Table, keys: Keys) -> pa.Table:
     return table.add_column(0, "row", pa.array(np.arange(len(table))))
 
 
+def _written(table: pa.Table, keys: Keys, path: Path) -> tuple[str, ...]:
+    """Its notes, made while it is written: Arrow writes on one core, without Python's lock."""
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(_write_once, table, path)
+        told = notes.of(table, keys)
+        writing.result()
+    return told
+
+
 def _write_once(table: pa.Table, path: Path) -> None:
     if not path.is_file():
         with whole.file(path) as part:
-            pq.write_table(table, part)
+            repeated = [name for name in table.column_names if name not in MANY]
+            pq.write_table(table, part, row_group_size=GROUP, use_dictionary=repeated)
 
 
 def _set_aside(path: Path, name: str, loaded: Loaded, checked: Checked) -> tuple[str, ...]:
