@@ -20,7 +20,6 @@ from relevance.errors import UserError
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 SHUT = {errno.EROFS, errno.EACCES, errno.EPERM}
 RUST = re.compile(r"\(os error (\d+)\)")  # safetensors and tokenizers raise no OSError: the number is in the text alone
-SHORT = re.compile(r"\d+ requested and \d+ written")  # numpy, which loses the number
 HOST = os.uname().nodename[:32]
 NUMBER = count()
 
@@ -148,8 +147,6 @@ def _reason(error: Exception, part: Path) -> str:
         ours = code in FULL | {errno.EROFS} or str(part) in str(error)
     else:
         ours = code in FULL | SHUT
-    if SHORT.search(str(error)):
-        return f"only a part could be written ({error})"
     return os.strerror(code) if ours and code else ""
 
 

@@ -36,6 +36,12 @@ class Ragged:
         return Ragged(self.ids, self.starts, lengths)
 
 
+def joined(parts: list[Ragged]) -> Ragged:
+    """The rows of all parts, as `Ragged.of` gives them, one part behind the other."""
+    lengths = np.concatenate([part.lengths for part in parts])
+    return Ragged(np.concatenate([part.ids for part in parts]), np.cumsum(lengths) - lengths, lengths)
+
+
 def interleave(parts: list[Ragged]) -> np.ndarray:
     """Flat ids of rows that hold row i of every part, one behind the other."""
     lengths = np.sum([part.lengths for part in parts], axis=0)

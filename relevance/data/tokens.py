@@ -8,6 +8,8 @@ On disk: ids.npy (flat, uint16 or int32), offsets.npy [N+1] and second.npy [N], 
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,16 +17,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock
+from tqdm import tqdm
 
 from relevance import whole
+from relevance.data import encoding
+from relevance.data.ahead import ahead
+from relevance.data.distinct import Distinct
+from relevance.data.encoding import ragged
+from relevance.data.frame import Frame, frame
+from relevance.data.growing import Growing
 from relevance.data.ragged import Ragged, interleave
 from relevance.errors import UserError
 from relevance.scores import task_codes
 from relevance.tasks import TASK_NAMES, TASKS
 
 FORMAT = 2  # of the cache; raise it when the same text would get other ids
-CHUNK = 200_000  # pairs assembled at a time
+CHUNK = 200_000  # pairs of a table in memory assembled at a time
+BATCH = 1 << 16  # pairs of a file
+NARROW = {"buffer_size": 1 << 20, "pre_buffer": False}  # or parquet takes in whole row groups
 ARRAYS = ("ids", "offsets", "second")  # of Tokens, a file each
+PARTS = ("ids", "lengths", "second")  # of Piece
 
 
 @dataclass(frozen=True)
@@ -51,12 +63,30 @@ class Tokens:
 
 
 @dataclass(frozen=True)
-class Frame:
-    """The fixed tokens around a pair: before, between, after."""
+class Form:
+    """A template in the ids of one tokenizer."""
 
-    before: list[int]
-    between: list[int]
-    after: list[int]
+    frame: Frame
+    prefixes: Ragged  # [7] the words of each task, and last, at -1, none
+    max_length: int
+    kind: type  # of an id on disk
+
+    @classmethod
+    def of(cls, tokenizer, template: Template) -> "Form":
+        """Raises UserError for an unfit tokenizer."""
+        prefixes = Ragged.of([*encoding.encode(tokenizer, [f"{TASKS[name].words}:" for name in TASK_NAMES]), []])
+        kind = np.uint16 if len(tokenizer) < 2**16 else np.int32
+        return cls(frame(tokenizer, template.pair), prefixes, template.max_length, kind)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The ids of n consecutive pairs."""
+
+    ids: np.ndarray  # [sum of lengths]
+    lengths: np.ndarray  # [n]
+    second: np.ndarray  # [n]
+    cut: int  # rows that lost tokens
 
 
 def tokens(rows: Path, tokenizer, identity: str, template: Template, cache: Path) -> Tokens:
@@ -69,8 +99,7 @@ def tokens(rows: Path, tokenizer, identity: str, template: Template, cache: Path
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(str(folder) + ".lock"):
         if not folder.is_dir():
-            table = pq.read_table(rows, columns=["task", "left", "right"])
-            _write(table, tokenizer, template, folder)
+            _write(rows, tokenizer, template, folder)
     try:
         arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS]
         return Tokens(*arrays, truncated=json.loads((folder / "meta.json").read_text())["truncated"])
@@ -85,27 +114,28 @@ def encode(table: pa.Table, tokenizer, template: Template, told: np.ndarray | No
     it each row names its own task where the template says so. Raises UserError for an unfit tokenizer or length.
     """
     if told is None:
-        told = task_codes(table["task"]) if template.prefix else np.full(len(table), -1)
-    frame = _pair_frame(tokenizer) if template.pair else _line_frame(tokenizer)
-    prefixes = Ragged.of([*_encode(tokenizer, [f"{TASKS[name].words}:" for name in TASK_NAMES]), []])  # -1: the last
-    ids, lengths, second, cut = [np.empty(0, np.uint16)], [np.empty(0, np.int64)], [np.empty(0, np.int32)], 0
+        told = named(table, template)
+    form = Form.of(tokenizer, template)
+    pieces = [Piece(np.empty(0, form.kind), np.empty(0, np.int64), np.empty(0, np.int32), 0)]
     for start in range(0, len(table), CHUNK):
-        prefix = prefixes.take(told[start : start + CHUNK])
-        part = _assemble(table.slice(start, CHUNK), tokenizer, frame, prefix, template.max_length)
-        ids.append(part[0].astype(np.uint16 if len(tokenizer) < 2**16 else np.int32))
-        lengths.append(part[1])
-        second.append(part[2])
-        cut += part[3]
-    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
-    return Tokens(np.concatenate(ids), offsets, np.concatenate(second), truncated=cut / max(1, len(table)))
+        part = table.slice(start, CHUNK)
+        pieces.append(_piece(form, told[start : start + CHUNK], *_sides(part["left"], part["right"], tokenizer)))
+    ids, lengths, second = (np.concatenate([getattr(piece, name) for piece in pieces]) for name in PARTS)
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    return Tokens(ids, offsets, second, truncated=sum(piece.cut for piece in pieces) / max(1, len(table)))
+
+
+def named(table: pa.Table, template: Template) -> np.ndarray:
+    """The place in TASK_NAMES of the task each pair's text names [N]; -1: none."""
+    return task_codes(table["task"]) if template.prefix else np.full(len(table), -1)
 
 
 def recipe(tokenizer, template: Template) -> dict[str, object]:
     """How a pair becomes ids, for a reader without this code: the fixed ids of `encode` and each task's prefix."""
-    frame = _pair_frame(tokenizer) if template.pair else _line_frame(tokenizer)
     texts = [f"{TASKS[name].words}:" for name in TASK_NAMES]
-    prefixes = dict(zip(TASK_NAMES, _encode(tokenizer, texts), strict=True)) if template.prefix else {}
-    return {**asdict(frame), "prefix": prefixes, "max_length": template.max_length, "pad": tokenizer.pad_token_id}
+    prefixes = dict(zip(TASK_NAMES, encoding.encode(tokenizer, texts), strict=True)) if template.prefix else {}
+    fixed = asdict(frame(tokenizer, template.pair))
+    return {**fixed, "prefix": prefixes, "max_length": template.max_length, "pad": tokenizer.pad_token_id}
 
 
 def segments(tokenizer, template: Template) -> bool:
@@ -113,34 +143,68 @@ def segments(tokenizer, template: Template) -> bool:
     return template.pair and "token_type_ids" in tokenizer.model_input_names
 
 
-def _write(table: pa.Table, tokenizer, template: Template, folder: Path) -> None:
-    made = encode(table, tokenizer, template)
-    with whole.folder(folder) as part:
-        for name in ARRAYS:
-            np.save(part / f"{name}.npy", getattr(made, name))
-        (part / "meta.json").write_text(json.dumps({"truncated": made.truncated}))
+def _write(rows: Path, tokenizer, template: Template, folder: Path) -> None:
+    """A part of the table at a time: neither its texts nor their ids are ever in memory together."""
+    form = Form.of(tokenizer, template)
+    kinds = {"ids": form.kind, "offsets": np.int64, "second": np.int32}
+    with whole.folder(folder) as part, ExitStack() as stack, pq.ParquetFile(rows, **NARROW) as file:
+        made = {name: stack.enter_context(Growing(part / f"{name}.npy", kinds[name])) for name in ARRAYS}
+        texts = stack.enter_context(Distinct(tokenizer, part / "texts.npy", form.kind))
+        n, cut = file.metadata.num_rows, 0
+        made["offsets"].append(np.zeros(1))
+        bar = stack.enter_context(tqdm(total=n, desc="tokens", unit="pair", disable=None))
+        for piece in stack.enter_context(closing(_pieces(file, form, template, texts))):
+            made["offsets"].append(made["ids"].size + np.cumsum(piece.lengths))
+            made["ids"].append(piece.ids)
+            made["second"].append(piece.second)
+            cut += piece.cut
+            bar.update(len(piece.lengths))
+        (part / "meta.json").write_text(json.dumps({"truncated": cut / max(1, n)}))
 
 
-def _assemble(table: pa.Table, tokenizer, frame: Frame, prefix: Ragged, max_length: int) -> tuple:
-    """Flat ids, lengths [n], starts of the right text [n], how many rows were cut."""
-    left, right = (_side(table[side], tokenizer) for side in ("left", "right"))
-    room = max_length - len(frame.before) - len(frame.between) - len(frame.after) - prefix.lengths
+def _pieces(file: pq.ParquetFile, form: Form, template: Template, texts: Distinct) -> Iterator[Piece]:
+    """The pieces of a file in their order."""
+
+    def sides(batch: pa.RecordBatch) -> tuple[np.ndarray, Ragged, Ragged]:
+        table = pa.Table.from_batches([batch])
+        return named(table, template), *texts.sides(table["left"], table["right"])
+
+    batches = file.iter_batches(BATCH, columns=["task", "left", "right"])
+    with closing(ahead(sides, batches)) as found:
+        for told, left, right in found:
+            yield _piece(form, told, left, right)
+
+
+def _piece(form: Form, told: np.ndarray, left: Ragged, right: Ragged) -> Piece:
+    """Raises UserError where the fixed tokens leave no room."""
+    fixed, prefix = form.frame, form.prefixes.take(told)
+    room = form.max_length - len(fixed.before) - len(fixed.between) - len(fixed.after) - prefix.lengths
     if (room < 2).any():
-        raise UserError(f"model.max_length={max_length}: leaves no room for a pair beside the fixed tokens; raise it")
+        raise UserError(
+            f"model.max_length={form.max_length}: leaves no room for a pair beside the fixed tokens; raise it"
+        )
     n_left, n_right = fit(left.lengths, right.lengths, room)
     cut = int(((n_left < left.lengths) | (n_right < right.lengths)).sum())
-    n = len(table)
+    n = len(told)
     parts = [
-        Ragged.constant(frame.before, n),
+        Ragged.constant(fixed.before, n),
         prefix,
         left.shorten(n_left),
-        Ragged.constant(frame.between, n),
+        Ragged.constant(fixed.between, n),
         right.shorten(n_right),
-        Ragged.constant(frame.after, n),
+        Ragged.constant(fixed.after, n),
     ]
     lengths = sum(part.lengths for part in parts)
     second = sum(part.lengths for part in parts[:4])
-    return interleave(parts), lengths, second.astype(np.int32), cut
+    return Piece(interleave(parts).astype(form.kind), lengths, second.astype(np.int32), cut)
+
+
+def _sides(left: pa.ChunkedArray, right: pa.ChunkedArray, tokenizer) -> tuple[Ragged, Ragged]:
+    """The ids of each text of both columns [n]; each different text is tokenized once."""
+    both = pa.chunked_array([*left.cast(pa.string()).chunks, *right.cast(pa.string()).chunks])
+    unique = both.combine_chunks().dictionary_encode()
+    every, at = ragged(tokenizer, unique.dictionary.to_pylist()), unique.indices.to_numpy()
+    return every.take(at[: len(left)]), every.take(at[len(left) :])
 
 
 def fit(left: np.ndarray, right: np.ndarray, room: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -148,40 +212,3 @@ def fit(left: np.ndarray, right: np.ndarray, room: np.ndarray) -> tuple[np.ndarr
     half = room // 2
     short_left, short_right = np.minimum(left, half), np.minimum(right, room - half)
     return np.minimum(left, room - short_right), np.minimum(right, room - short_left)
-
-
-def _side(texts: pa.ChunkedArray, tokenizer) -> Ragged:
-    """Each different text is tokenized once."""
-    unique = texts.cast(pa.string()).combine_chunks().dictionary_encode()
-    return Ragged.of(_encode(tokenizer, unique.dictionary.to_pylist())).take(np.array(unique.indices))
-
-
-def _encode(tokenizer, texts: list[str]) -> list[list[int]]:
-    # the words "[SEP]" in a title are text, not the end of it
-    return tokenizer(
-        texts, add_special_tokens=False, return_attention_mask=False, split_special_tokens=True, verbose=False
-    )["input_ids"]
-
-
-def _pair_frame(tokenizer) -> Frame:
-    """What the tokenizer puts around a pair, read off a pair of two plain texts."""
-    a, b = _encode(tokenizer, ["red", "blue"])
-    whole = tokenizer("red", "blue")["input_ids"]
-    first = _find(whole, a, 0)
-    after = _find(whole, b, first + len(a))
-    return Frame(whole[:first], whole[first + len(a) : after], whole[after + len(b) :])
-
-
-def _line_frame(tokenizer) -> Frame:
-    """A decoder reads left, a line break, right and its end token, whose state is pooled."""
-    text = _encode(tokenizer, ["red"])[0]
-    whole = tokenizer("red")["input_ids"]
-    end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
-    return Frame(whole[: _find(whole, text, 0)], _encode(tokenizer, ["\n"])[0], end)
-
-
-def _find(whole: list[int], part: list[int], start: int) -> int:
-    for at in range(start, len(whole) - len(part) + 1):
-        if whole[at : at + len(part)] == part:
-            return at
-    raise UserError(f"tokenizer: {whole} does not hold {part}; a tokenizer that rewrites pairs cannot serve")
