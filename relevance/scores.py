@@ -5,13 +5,14 @@ label                 2            1
 predicted             2            0
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import pyarrow as pa
 
-from relevance.tasks import LABELS, TASK_INDEX, TASK_NAMES
+from relevance.tasks import LABELS, TASK_NAMES
 
 COLUMNS = (*TASK_NAMES, "micro", "macro")  # of every table of accuracies
 
@@ -132,8 +133,13 @@ def score_predictions(predictions: pa.Table) -> Scores:
 
 def task_codes(column: pa.ChunkedArray) -> np.ndarray:
     """Task names as places in TASK_NAMES [N]."""
+    return places(column, TASK_NAMES)
+
+
+def places(column: pa.ChunkedArray, names: Sequence[str]) -> np.ndarray:
+    """Texts as places in `names` [N], all of which are there."""
     encoded = column.dictionary_encode().combine_chunks()
-    codes = np.array([TASK_INDEX[name] for name in encoded.dictionary.to_pylist()], dtype=np.int64)
+    codes = np.array([names.index(name) for name in encoded.dictionary.to_pylist()], dtype=np.int64)
     return codes[encoded.indices.to_numpy()]
 
 

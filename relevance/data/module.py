@@ -5,7 +5,6 @@ from pathlib import Path
 import lightning as L
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from torch.utils.data import DataLoader
 
@@ -16,6 +15,7 @@ from relevance.data.mixing import members, portion
 from relevance.data.reading import Reading
 from relevance.data.tokens import Template, Tokens, segments, tokens
 from relevance.errors import UserError
+from relevance.scores import places, task_codes
 from relevance.tasks import SPLITS, TASK_NAMES
 
 
@@ -62,14 +62,13 @@ def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsM
         config.routing.prefix, model.family is Family.ce, _checked(model.max_length, tokenizer.model_max_length)
     )
     ids = tokens(rows, tokenizer, identity, template, Path(config.outputs) / "tokens")
-    table = pq.read_table(rows)
-    task = pc.index_in(table["task"].cast(pa.string()), pa.array(TASK_NAMES)).to_numpy()
-    split = pc.index_in(table["split"].cast(pa.string()), pa.array(SPLITS)).to_numpy()
+    table = _narrow(rows)
+    task, split = task_codes(table["task"]), places(table["split"], SPLITS)
     train = np.flatnonzero(split == SPLITS.index("train"))
     train = train[portion(task[train], config.task_mix.share, config.data.seed)]
     known = members(task, config.task_mix)
     parts = {name: known[split[known] == index] for index, name in enumerate(SPLITS)}
-    parts["train"] = np.intersect1d(known, train)
+    parts["train"] = known[np.isin(known, train, kind="table")]
     for name, part in parts.items():
         if not len(part):
             raise UserError(f"task_mix={config.task_mix.name}: no {name} rows in {rows}; choose another mix or split")
@@ -82,6 +81,12 @@ def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsM
     module = PairsModule(config, tokenizer, template, examples, parts)
     module.steps = _matched(config, len(train))
     return module
+
+
+def _narrow(rows: Path) -> pa.Table:
+    """What a step needs to know of every row beside its tokens; the texts stay on disk."""
+    wanted = [name for name in ("task", "split", "label", "weight") if name in pq.read_schema(rows).names]
+    return pq.read_table(rows, columns=wanted, read_dictionary=["task", "split"])
 
 
 def _matched(config: Config, joint: int) -> int | None:
