@@ -124,7 +124,7 @@ def test_a_single_task_cell_knows_its_task_alone(place):
 
 
 def test_fewer_than_six_tasks_are_a_valid_table(place, tmp_path):
-    from relevance.data.generate import generate
+    from relevance.shop.generate import generate
 
     table = generate(600, 1, 0.0)
     kept = table.filter(np.isin(np.array(table["task"]), ["query_item", "item_type"]))

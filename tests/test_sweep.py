@@ -13,10 +13,10 @@ from small_sweep import record, runs, sweep
 
 from relevance import attempt
 from relevance.config import DataConfig, Save, Source
-from relevance.data.generate import generate
 from relevance.errors import UserError
 from relevance.identity import Request
 from relevance.resolve import prepared, resolve
+from relevance.shop.generate import generate
 from relevance.tracking import Store
 
 ROOT = Path(__file__).parent.parent

@@ -12,11 +12,11 @@ import pytest
 
 from relevance import predictions, whole
 from relevance.config import DataConfig, OnBadRow, Source
-from relevance.data.generate import generate
 from relevance.data.rows import prepare
 from relevance.data.tokens import Template, tokens
 from relevance.data.writers import streamed
 from relevance.errors import UserError
+from relevance.shop.generate import generate
 from relevance.tasks import TASK_NAMES
 
 KEPT = "what stood there is whole; free space there, or choose another place"

@@ -1,9 +1,8 @@
-"""The commands of the data room: validate, audit, sample, generate.
+"""The commands of the data room: from what a search team has to a table of pairs, and how far to trust it.
 
-python -m relevance.data validate data.path=pairs.csv
-python -m relevance.data audit data.path=pairs.csv
-python -m relevance.data generate output=pairs.parquet data.rows=40000
-python -m relevance.data shop output=FOLDER judgements=6000 items=2000 types=120 queries=400
+python -m relevance.data derive judgements=judged.csv items=items.csv taxonomy=tree.csv output=pairs.parquet
+python -m relevance.data validate data.path=pairs.parquet
+python -m relevance.data audit data.path=pairs.parquet
 """
 
 import sys
@@ -11,18 +10,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from relevance import whole
 from relevance.audit.commands import audit, sample
 from relevance.audit.options import AuditOptions, Limits, SampleOptions
 from relevance.checks import validate_data
 from relevance.commands import aligned, describe, main, parse
 from relevance.config import DataConfig, Source
-from relevance.data.shop_options import ShopOptions, checked, place
+from relevance.derive.command import derive
 from relevance.derive.options import DeriveOptions
 from relevance.errors import UserError
+from relevance.shop.commands import GenerateOptions, generate, shop
+from relevance.shop.options import ShopOptions
 
 USAGE = """usage: python -m relevance.data COMMAND [key=value ...]
 
+  derive    judgements of query and item, a catalogue and a tree of types become pairs of up to six tasks:
+            derive judgements=FILE items=FILE [taxonomy=FILE] output=FILE [source=esci|wands|chorus|bestbuy|shop]
   validate  check a file of pairs and count what it holds: validate data.path=FILE [limits.left=SHARE]
   audit     what a file of pairs holds, where it leaks, how far to trust it: audit data.path=FILE [output=FOLDER]
   sample    pairs for people to grade blindly, then what they say of each rule and label:
@@ -40,12 +42,6 @@ class ValidateOptions:
     outputs: str = "outputs"  # rows.parquet and quarantine.csv go below it
 
 
-@dataclass
-class GenerateOptions:
-    output: str | None = None
-    data: DataConfig = field(default_factory=DataConfig)
-
-
 def validate(words: list[str]) -> None:
     """Print digest, counts and notes of a table of pairs; raises UserError with every bad row."""
     options = parse(ValidateOptions, words)
@@ -58,34 +54,6 @@ def validate(words: list[str]) -> None:
     print(_counted(rows.table))
     print("\n" + "\n".join(rows.notes))
     hold(options.limits, rows, options.data.path or "generated pairs")
-
-
-def generate(words: list[str]) -> None:
-    """Write a generated table and print what it is; raises UserError for an output that is no parquet."""
-    options = parse(GenerateOptions, words)
-    validate_data(options.data)
-    output = Path(options.output or "")
-    if output.suffix != ".parquet":
-        raise UserError(f"output={options.output}: give the file to write, output=FILE.parquet")
-    import pyarrow.parquet as pq
-
-    from relevance.data import generate as catalogue
-
-    table = catalogue.generate(options.data.rows, options.data.seed, options.data.noise)
-    with whole.file(output) as part:
-        pq.write_table(table, part)
-    print(f"{output}: {len(table):,} pairs\n\n{catalogue.describe(table)}")
-
-
-def shop(words: list[str]) -> None:
-    """Write the three files of a generated shop and print what they hold."""
-    options = checked(parse(ShopOptions, words))
-    output = place(options)
-    from relevance.data import shop as shops
-
-    built = shops.build(options)
-    shops.write(built, output)
-    print(f"{output}\n\n{shops.describe(built)}")
 
 
 def _counted(table) -> str:
@@ -101,18 +69,11 @@ def _counted(table) -> str:
     return aligned(lines, 2)
 
 
-def derive(words: list[str]) -> None:
-    """Write the pairs that judgements, items and a tree of types give, and print how they came about."""
-    from relevance.derive.command import run
-
-    run(words)
-
-
 COMMANDS: dict[str, tuple[Callable[[list[str]], None], type]] = {
+    "derive": (derive, DeriveOptions),
     "validate": (validate, ValidateOptions),
     "audit": (audit, AuditOptions),
     "sample": (sample, SampleOptions),
-    "derive": (derive, DeriveOptions),
     "generate": (generate, GenerateOptions),
     "shop": (shop, ShopOptions),
 }

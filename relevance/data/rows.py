@@ -78,7 +78,7 @@ def load(data: DataConfig) -> tuple[str, Loaded]:
             raise UserError("data.path is missing; give data.path=FILE (.parquet, .csv, .tsv or .jsonl)")
         pairs.ours(data.columns, "data.columns")
         return data.path, readers.read(Path(data.path), data.columns)
-    from relevance.data.generate import generate
+    from relevance.shop.generate import generate
 
     table = generate(data.rows, data.seed, data.noise)
     return "generated pairs", Loaded(table, np.arange(1, len(table) + 1))

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from relevance.commands import aligned
-from relevance.derive.derive import ASIDE, RECORD, Derived, beside, derive
-from relevance.derive.sources import options
 from relevance.tasks import LABELS
 
 LEGEND = (
@@ -14,9 +12,14 @@ LEGEND = (
 )
 
 
-def run(words: list[str]) -> None:
+def derive(words: list[str]) -> None:
+    """Write the pairs that judgements, items and a tree of types give, and print how they came about."""
+    from relevance.derive.derive import ASIDE, RECORD, beside
+    from relevance.derive.derive import derive as make
+    from relevance.derive.sources import options
+
     asked = options(words)
-    made = derive(asked)
+    made = make(asked)
     output = Path(asked.output or "")
     print(f"{output}: {made.rows:,} pairs; how they came about is in {beside(output, RECORD)}\n")
     print(aligned([("input", "rows"), *((name, f"{rows:,}") for name, rows in made.inputs.items())], 1))
@@ -33,7 +36,7 @@ def run(words: list[str]) -> None:
     print(aligned([("task", "split", "rows", *LABELS), *body], 2))
 
 
-def _notes(made: Derived) -> Iterator[str]:
+def _notes(made) -> Iterator[str]:
     for task, one in made.ledger.made.items():
         if one.differing:
             yield f"{task}: {one.differing:,} pairs had more than one label"

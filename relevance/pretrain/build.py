@@ -17,12 +17,12 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from relevance.config import DataConfig
-from relevance.data import entities
-from relevance.data.lexicon import world_index
 from relevance.errors import UserError
 from relevance.pretrain import corpus, train, vocabulary
 from relevance.pretrain.architectures import ARCHITECTURES
 from relevance.pretrain.options import Options
+from relevance.shop import entities
+from relevance.shop.lexicon import world_index
 from relevance.whole import folder as keep
 
 LIMIT = 8 * 2**20  # bytes of a backbone's folder

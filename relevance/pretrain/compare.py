@@ -8,10 +8,10 @@ These are facts of a catalogue. No task, no label and no grade of relevance is a
 
 import numpy as np
 
-from relevance.data import recipes
-from relevance.data.entities import Entities, Keys
-from relevance.data.lexicon import SLOTS
-from relevance.data.queries import GROUP, NAVIGATION, NOUN
+from relevance.shop import recipes
+from relevance.shop.entities import Entities, Keys
+from relevance.shop.lexicon import SLOTS
+from relevance.shop.queries import GROUP, NAVIGATION, NOUN
 from relevance.tasks import TASKS
 
 _DEPARTMENT, _GROUP, _NOUN, _LEAF = range(4)

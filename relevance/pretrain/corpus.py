@@ -13,11 +13,11 @@ from random import Random
 
 import numpy as np
 
-from relevance.data import entities
-from relevance.data.entities import Entities
-from relevance.data.lexicon import SLOTS, world_index
-from relevance.data.queries import LEAF, NAVIGATION
 from relevance.pretrain.compare import FACTS, UNKNOWN, comparisons
+from relevance.shop import entities
+from relevance.shop.entities import Entities
+from relevance.shop.lexicon import SLOTS, world_index
+from relevance.shop.queries import LEAF, NAVIGATION
 
 
 @dataclass(frozen=True)

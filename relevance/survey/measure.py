@@ -15,8 +15,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from relevance.config import Config, Family, LoraConfig, TrainConfig, TrainerConfig
-from relevance.data.generate import generate
 from relevance.model.build import build
+from relevance.shop.generate import generate
 from relevance.survey import pairs
 from relevance.survey.conf import model, routings
 from relevance.survey.fit import fit

@@ -12,10 +12,10 @@ from torch.nn import functional
 
 from relevance.config import Config, Family
 from relevance.data.batches import Examples, MicroBatch, collate, unlabelled
-from relevance.data.generate import generate
 from relevance.data.module import PairsModule
 from relevance.data.tokens import Template
 from relevance.model.network import Network
+from relevance.shop.generate import generate
 from relevance.tasks import TASK_NAMES
 
 ROWS, SEED = 160, 0

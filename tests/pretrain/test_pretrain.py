@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from relevance.data import entities
 from relevance.errors import UserError
 from relevance.pretrain import corpus, train, vocabulary
 from relevance.pretrain.architectures import ARCHITECTURES
 from relevance.pretrain.build import build
 from relevance.pretrain.compare import RELATIONS, UNKNOWN, VALUES, comparisons
 from relevance.pretrain.options import NAMES, Options
+from relevance.shop import entities
 from relevance.tasks import LABELS, TASK_NAMES
 
 

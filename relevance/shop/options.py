@@ -6,9 +6,9 @@ ShopOptions(output="shop", judgements=6000, items=2000, types=120, queries=400, 
 from dataclasses import dataclass
 from pathlib import Path
 
-from relevance.data.catalogue import most_leaves
-from relevance.data.lexicon import load
 from relevance.errors import UserError
+from relevance.shop.catalogue import most_leaves
+from relevance.shop.lexicon import load
 
 FILES = ("judgements.parquet", "items.parquet", "taxonomy.parquet")
 LEAST_LEAVES = 20

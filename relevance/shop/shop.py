@@ -5,7 +5,7 @@ items       item_id="i77", title="Velmora corner couch, gray velvet, 1.6 m", des
             brand="Velmora", product_type="corner sofa"
 taxonomy    type="corner sofa", parent="seating"
 
-The choice of the judged pairs is relevance.data.judged's, their labels are relevance.data.rules'.
+The choice of the judged pairs is relevance.shop.judged's, their labels are relevance.shop.rules'.
 """
 
 from dataclasses import dataclass, replace
@@ -18,17 +18,17 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from relevance import whole
-from relevance.data import catalogue as catalogues
-from relevance.data import entities, judged, stock
-from relevance.data import queries as searches
-from relevance.data.catalogue import Catalogue
-from relevance.data.entities import Entities
-from relevance.data.lexicon import SLOTS, world_index
-from relevance.data.noise import noisy
-from relevance.data.queries import GROUP, NAVIGATION
-from relevance.data.shop_options import FILES, ShopOptions, checked
-from relevance.data.sizes import Sizes
 from relevance.errors import UserError
+from relevance.shop import catalogue as catalogues
+from relevance.shop import entities, judged, stock
+from relevance.shop import queries as searches
+from relevance.shop.catalogue import Catalogue
+from relevance.shop.entities import Entities
+from relevance.shop.lexicon import SLOTS, world_index
+from relevance.shop.noise import noisy
+from relevance.shop.options import FILES, ShopOptions, checked
+from relevance.shop.queries import GROUP, NAVIGATION
+from relevance.shop.sizes import Sizes
 
 GRADES = ("Irrelevant", "Partial", "Exact")  # of the labels 0, 1, 2: the words of WANDS
 _WORLD = world_index("shop")

@@ -7,9 +7,9 @@ Want(scope=LEAF, leaf=17, noun="sofa", group=2, values=("", "grey", "", "", ""),
 from random import Random
 from typing import NamedTuple
 
-from relevance.data.catalogue import Catalogue
-from relevance.data.lexicon import SLOTS, belongs, load, misspell, spellings
-from relevance.data.sizes import Sizes
+from relevance.shop.catalogue import Catalogue
+from relevance.shop.lexicon import SLOTS, belongs, load, misspell, spellings
+from relevance.shop.sizes import Sizes
 
 GROUP, NOUN, LEAF, NAVIGATION = range(4)
 _NOTHING = ("",) * len(SLOTS)

@@ -3,20 +3,20 @@
 task="query_item", left="gray cornr couch", right="Velmora corner sofa, grey, 1.6 m", label=2,
 left_id="q1834", right_id="i77", source="same leaf", label_clean=2
 
-The labels come from relevance.data.rules, the choice of pairs from relevance.data.recipes; a share
+The labels come from relevance.shop.rules, the choice of pairs from relevance.shop.recipes; a share
 of the pairs stands, text for text, under a second task, often with another label.
 """
 
 import numpy as np
 import pyarrow as pa
 
-from relevance.data import entities, recipes
-from relevance.data.entities import Entities
-from relevance.data.lexicon import world_index
-from relevance.data.noise import noisy
-from relevance.data.recipes import RECIPES, Recipe
-from relevance.data.rules import JUDGES
 from relevance.errors import UserError
+from relevance.shop import entities, recipes
+from relevance.shop.entities import Entities
+from relevance.shop.lexicon import world_index
+from relevance.shop.noise import noisy
+from relevance.shop.recipes import RECIPES, Recipe
+from relevance.shop.rules import JUDGES
 from relevance.tasks import TASKS
 
 LEAST_ROWS = 100

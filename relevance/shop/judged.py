@@ -4,20 +4,20 @@ budgets(queries, items, 800_000, rng) → [211, 1, 6, ...]
 choose(queries, items, budget, rng) → (queries [0, 0, 0, ...], items [4, 17, 88, ...])
 
 A few broad queries have most of the judgements, and so have a few popular items. What label a pair was looked for
-is settled by relevance.data.rules, how it was found by relevance.data.recipes.
+is settled by relevance.shop.rules, how it was found by relevance.shop.recipes.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from relevance.data.entities import Entities
-from relevance.data.lexicon import SLOTS
-from relevance.data.queries import GROUP, LEAF, NAVIGATION, NOUN
-from relevance.data.recipes import RECIPES
-from relevance.data.rules import query_item
-from relevance.data.shelf import Shelf
-from relevance.data.shop_options import most_judged
+from relevance.shop.entities import Entities
+from relevance.shop.lexicon import SLOTS
+from relevance.shop.options import most_judged
+from relevance.shop.queries import GROUP, LEAF, NAVIGATION, NOUN
+from relevance.shop.recipes import RECIPES
+from relevance.shop.rules import query_item
+from relevance.shop.shelf import Shelf
 
 _OWN = [recipe for recipe in RECIPES if recipe.task == "query_item"]
 _LOOKED_FOR = (0.24, 0.36, 0.40)  # labels 0, 1, 2, of which the last are not always there

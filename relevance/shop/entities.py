@@ -9,12 +9,12 @@ from random import Random
 
 import numpy as np
 
-from relevance.data import catalogue as catalogues
-from relevance.data import queries as searches
-from relevance.data.catalogue import Catalogue
-from relevance.data.lexicon import SLOTS, load
-from relevance.data.queries import GROUP, LEAF, NAVIGATION, Query, Want
-from relevance.data.sizes import Sizes
+from relevance.shop import catalogue as catalogues
+from relevance.shop import queries as searches
+from relevance.shop.catalogue import Catalogue
+from relevance.shop.lexicon import SLOTS, load
+from relevance.shop.queries import GROUP, LEAF, NAVIGATION, Query, Want
+from relevance.shop.sizes import Sizes
 
 Keys = dict[str, np.ndarray]
 

@@ -6,11 +6,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from relevance.data.__main__ import command
-from relevance.data.rules import query_item
-from relevance.data.shelf import Shelf
-from relevance.data.shop import GRADES, Shop, build, describe, stocked
-from relevance.data.shop_options import FILES, ShopOptions
 from relevance.errors import UserError
+from relevance.shop.options import FILES, ShopOptions
+from relevance.shop.rules import query_item
+from relevance.shop.shelf import Shelf
+from relevance.shop.shop import GRADES, Shop, build, describe, stocked
 
 SIZES = {"judgements": 6_000, "items": 2_000, "types": 120, "queries": 400}
 SMALLEST = {"judgements": 200, "items": 100, "types": 100, "queries": 20}

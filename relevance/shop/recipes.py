@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from relevance.data.entities import Entities
+from relevance.shop.entities import Entities
 
 
 class Recipe(NamedTuple):

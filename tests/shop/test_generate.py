@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from relevance.data import entities
-from relevance.data.generate import describe, generate
-from relevance.data.lexicon import WORLDS, load, misspell
-from relevance.data.recipes import SHARES
-from relevance.data.rules import JUDGES
 from relevance.errors import UserError
+from relevance.shop import entities
+from relevance.shop.generate import describe, generate
+from relevance.shop.lexicon import WORLDS, load, misspell
+from relevance.shop.recipes import SHARES
+from relevance.shop.rules import JUDGES
 from relevance.tasks import TASK_NAMES, TASKS
 
 COLUMNS = ["task", "left", "right", "label", "left_id", "right_id", "source", "label_clean"]

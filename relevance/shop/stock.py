@@ -8,8 +8,8 @@ taxonomy  type="corner sofa", parent="seating"
 import numpy as np
 import pyarrow as pa
 
-from relevance.data.catalogue import Catalogue
-from relevance.data.lexicon import SLOTS
+from relevance.shop.catalogue import Catalogue
+from relevance.shop.lexicon import SLOTS
 
 
 def items(catalogue: Catalogue, ids: np.ndarray) -> pa.Table:

@@ -12,8 +12,8 @@ from itertools import combinations, product
 from random import Random
 from typing import NamedTuple
 
-from relevance.data.lexicon import SLOTS, belongs, load, spellings
-from relevance.data.sizes import Sizes
+from relevance.shop.lexicon import SLOTS, belongs, load, spellings
+from relevance.shop.sizes import Sizes
 
 _ONSETS = (*"bcdfghjklmnprstvwz", "br", "dr", "fl", "gr", "kl", "pr", "qu", "st", "tr")
 _VOWELS = ["a", "e", "i", "o", "u", "ai", "ea", "io", "ou"]

@@ -16,9 +16,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from relevance.data.entities import Keys
-from relevance.data.lexicon import SLOTS
-from relevance.data.queries import GROUP, NAVIGATION, NOUN
+from relevance.shop.entities import Keys
+from relevance.shop.lexicon import SLOTS
+from relevance.shop.queries import GROUP, NAVIGATION, NOUN
 
 
 def _grade(two: np.ndarray, one: np.ndarray) -> np.ndarray:
