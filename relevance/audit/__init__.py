@@ -3,5 +3,6 @@
 what is looked at  options.py · opened.py the sound rows · match.py the same pair again
 what is counted    counts.py · copies.py · leaks.py · baseline.py · judged.py, kappa.py · facts.py all of it
 how it is told     findings.py sentences · tables.py, page.py · commands.py the two commands
-what follows       limits.py refuses leaks · sheet.py pairs for people to grade · grades.py, graded.py what they said
+what follows       limits.py refuses leaks · sheet.py pairs for people to grade · grades.py, graded.py,
+                   graded_page.py what they said
 """

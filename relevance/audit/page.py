@@ -115,8 +115,8 @@ def _agreement(facts: dict) -> Section:
     if not one["tasks"][ALL]["n"]:
         return Section(title, [f"{NONE} No pair has two rows, so that nothing can be said."])
     words = (
-        f"Rows of a task with the same left and right entity are judgements of one pair, in the order of the {one['order']}: the "
-        "first beside the second, the second beside the third, and so on. Cohen's kappa with quadratic weights; the "
-        "interval is of 1,000 draws of the pairs. Mere copies of a row read as agreement."
+        "Rows of a task with the same left and right entity are judgements of one pair, in the order of the "
+        f"{one['order']}: the first beside the second, the second beside the third, and so on. Cohen's kappa with "
+        "quadratic weights; the interval is of 1,000 draws of the pairs. Mere copies of a row read as agreement."
     )
     return Section(title, [words, agreement_table(one["tasks"])])
