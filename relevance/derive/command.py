@@ -37,6 +37,11 @@ def derive(words: list[str]) -> None:
 
 
 def _notes(made) -> Iterator[str]:
+    from relevance.audit.tables import agreed
+
+    n, _, equal, kappa, interval = agreed(made.agreement)
+    if made.agreement["n"]:
+        yield f"judged again: {n} times, {equal} % alike; Cohen's kappa, quadratic weights: {kappa} ({interval})"
     for task, one in made.ledger.made.items():
         if one.differing:
             yield f"{task}: {one.differing:,} pairs had more than one label"

@@ -39,6 +39,7 @@ class Derived:
 
     rows: int
     inputs: dict[str, int]  # rows of each kind of input, and what they hold
+    agreement: dict[str, float | int | None]  # of people who judged the same pair
     faults: list[dict[str, object]]
     ledger: Ledger
     idle: dict[str, str]  # rules that were not used, and why
@@ -61,7 +62,9 @@ def derive(options: DeriveOptions) -> Derived:
         with _told("writing"):
             rows = write.write(output, database)
         read = {f"rows of {kind}": count for kind, count in quarantine.read.items()}
-        derived = Derived(rows, read | found.counts, quarantine.counts(), ledger, idle, _splits(database))
+        derived = Derived(
+            rows, read | found.counts, found.agreement, quarantine.counts(), ledger, idle, _splits(database)
+        )
     write.record(beside(output, RECORD), told(options, derived))
     return derived
 

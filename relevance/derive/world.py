@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from relevance.audit.kappa import agreement, couples
 from relevance.derive import items, judgements, taxonomy
 from relevance.derive.database import Database
 from relevance.derive.normal import folded, named
@@ -18,7 +19,8 @@ from relevance.derive.quarantine import Quarantine
 from relevance.derive.taxonomy import Types
 from relevance.derive.tree import ancestors
 
-NUMBERS = "(row_number() OVER (ORDER BY id) - 1)::INTEGER AS n, (dense_rank() OVER (ORDER BY folded) - 1)::INTEGER AS x"
+NUMBERS = """(row_number() OVER (ORDER BY id, folded) - 1)::INTEGER AS n,
+    (dense_rank() OVER (ORDER BY folded) - 1)::INTEGER AS x"""
 LABEL = {  # of the rows of one pair, which hold a label and its votes each
     Settle.majority: "arg_max(label, votes * 3 + label)",
     Settle.highest: "max(label)",
@@ -32,6 +34,7 @@ class World:
     """What the inputs hold, and what was left out of them, in rows."""
 
     counts: dict[str, int]
+    agreement: dict[str, float | int | None]  # of people who judged the same pair: see audit.kappa
 
     def has(self, need: str) -> bool:
         return self.counts[need] > 0
@@ -46,19 +49,18 @@ def load(options: DeriveOptions, quarantine: Quarantine, database: Database) -> 
     _put_items(table, database)
     _put_types(types, options.rules, database)
     again = _put_judged(judged, options.rules.settle, database)
-    return World(
-        {
-            "judged pairs": database.count("judged"),
-            **again,
-            "queries": database.count("query"),
-            "items": database.count("item"),
-            "items said again": catalogue.alike,
-            "items without a type": untyped,
-            "typed items": database.rows("SELECT count(t) FROM item")[0][0],
-            "types": database.count("type"),
-            "parents": int((types.parents >= 0).sum()),
-        }
-    )
+    counts = {
+        "judged pairs": database.count("judged"),
+        **again,
+        "queries": database.count("query"),
+        "items": database.count("item"),
+        "items said again": catalogue.alike,
+        "items without a type": untyped,
+        "typed items": database.rows("SELECT count(t) FROM item")[0][0],
+        "types": database.count("type"),
+        "parents": int((types.parents >= 0).sum()),
+    }
+    return World(counts, _agreement(database))
 
 
 def _no_items() -> pa.Table:
@@ -99,18 +101,31 @@ def _put_judged(judged: pa.Table, settle: Settle, database: Database) -> dict[st
     first = "file * (1::BIGINT << 40) + row"
     database.make(
         "query",
-        f"""SELECT {NUMBERS}, id, text, folded FROM (
-            SELECT key AS folded, arg_min(query, {first}) AS text,
-                coalesce(arg_min(query_id, {first}), arg_min(query, {first})) AS id
-            FROM judgement GROUP BY key)""",
+        f"""WITH spelled AS (SELECT key AS folded, arg_min(query, {first}) AS text, arg_min(query_id, {first}) AS given
+            FROM judgement GROUP BY key),
+        named AS (SELECT *, CASE count(*) OVER (PARTITION BY given) WHEN 1 THEN given END AS own FROM spelled)
+        SELECT {NUMBERS}, id, text, folded FROM (SELECT *, coalesce(own, text) AS id FROM named)""",
+    )  # an id that several texts have is none
+    database.make(
+        "opinion",
+        f"""SELECT q.n AS q, i.n AS i, label, {first} AS place FROM judgement
+        JOIN query q ON q.folded = judgement.key JOIN item i ON i.id = judgement.item_id""",
     )
-    said = """SELECT q.n AS q, i.n AS i, label, count(*) AS votes FROM judgement
-        JOIN query q ON q.folded = judgement.key JOIN item i ON i.id = judgement.item_id GROUP BY ALL"""
-    database.make("said", said)
+    database.make("said", "SELECT q, i, label, count(*) AS votes FROM opinion GROUP BY ALL")
     database.make("judged", f"SELECT q, i, {LABEL[settle]} AS label FROM said GROUP BY q, i {agreeing(settle)}")
     pairs, several = database.rows("SELECT count(*), coalesce(sum((labels > 1)::INTEGER), 0) FROM "
                                    "(SELECT count(*) AS labels FROM said GROUP BY q, i)")[0]  # fmt: skip
     return {"judged again": len(judged) - pairs, "judged differently": several}
+
+
+def _agreement(database: Database) -> dict[str, float | int | None]:
+    """Of the judgements of one pair, each beside the next in the order of the files and rows."""
+    beside = database.table(
+        """SELECT q * (1::BIGINT << 32) + i AS pair, label, next FROM (
+            SELECT *, lead(label) OVER (PARTITION BY q, i ORDER BY place) AS next FROM opinion)
+        WHERE next IS NOT NULL ORDER BY ALL"""
+    )
+    return agreement(couples(*(column.to_numpy() for column in beside.columns)))
 
 
 def agreeing(settle: Settle) -> str:

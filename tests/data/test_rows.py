@@ -197,7 +197,7 @@ def test_help_names_commands_and_keys(capsys):
     assert "validate data.path=FILE" in printed
     assert "data.on_bad_row=error" in printed
     assert "limits.left=null" in printed
-    with pytest.raises(UserError, match=r"unknown command 'valdate'; available: validate, audit, "):
+    with pytest.raises(UserError, match=r"unknown command 'valdate'; available: derive, validate, audit, "):
         command(["valdate"])
     with pytest.raises(UserError, match="give the file to write"):
         command(["generate", "output=x.csv"])
