@@ -56,7 +56,7 @@ class ReadOptions:
 class RuleOptions:
     off: list[str] = field(default_factory=list)  # names of rules not to use
     settle: Settle = Settle.majority
-    overlap: float = 0.5  # of two queries' relevant items, of all items relevant to either: from here on label 2
+    overlap: float = 0.5  # of the items judged for two queries and relevant to either, relevant to both: label 2
     shared: int = 2  # and so many of them at least
     rejected: int = 3  # items judged for both queries, relevant to one and irrelevant to the other: label 0
     type_share: float = 0.2  # of a query's relevant items: from here on their type is wanted

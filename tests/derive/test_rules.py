@@ -82,6 +82,14 @@ def test_one_shared_item_is_no_large_overlap(tmp_path):
     assert labels(made(tmp_path, judged, "rules.shared=1")[1], "query_query") == {("one", "two"): 2}
 
 
+def test_an_item_judged_for_one_of_two_queries_says_nothing_of_the_other(tmp_path):
+    judged = [(query, item, 2) for query in ("one", "two") for item in ("sofa", "chair")]
+    judged += [("one", item, 2) for item in ("stool", "radio", "tuner")]
+    assert labels(made(tmp_path, judged)[1], "query_query") == {("one", "two"): 2}
+    judged += [("two", item, 1) for item in ("stool", "radio", "tuner")]
+    assert labels(made(tmp_path, judged)[1], "query_query") == {("one", "two"): 1}
+
+
 def test_queries_of_unrelated_types_that_share_nothing_are_irrelevant(tmp_path):
     judged = [("seat", "sofa", 2), ("music", "radio", 2), ("rest", "chair", 2), ("void", "odd", 2)]
     _, rows = made(tmp_path, judged)
