@@ -1,25 +1,31 @@
 """The test rows scored again with one thing changed, nothing trained: does the model use what it is told?
 
 routing=prefix → {"probe/no_prefix/query_item/accuracy": 0.41, "probe/no_prefix/logit_shift": 2.3, ...}
+
+Of more than MOST test rows so many are scored, drawn once per table: "probe/rows" then says how many.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import lightning as L
 import numpy as np
-import pyarrow.parquet as pq
 
 from relevance.config import PrivateKind
+from relevance.data.batches import Examples
+from relevance.data.mixing import portion
 from relevance.data.module import PairsModule
+from relevance.data.picked import picked
 from relevance.data.tokens import encode
 from relevance.evaluation import logits
 from relevance.model.module import RelevanceModule
 from relevance.model.private.inserted import Gated, Inserted
 from relevance.scores import logged, score
 from relevance.tasks import TASK_NAMES
+
+MOST = 50_000  # test rows that a probe scores
 
 
 def probe(
@@ -29,14 +35,21 @@ def probe(
 
     Another task is the next one in TASK_NAMES that the cell was trained on; with one task there is none.
     """
-    at = data.rows["test"]
+    every = data.rows["test"]
+    drawn = sample(data.examples.task[every], data.config.data.seed)
+    at, trained = every[drawn], trained[drawn]
     task, label = data.examples.task[at], data.examples.label[at]
     found: dict[str, float] = {}
-    for kind, changed in _changed(trainer, module, data, rows):
+    for kind, changed in _changed(_Asked(trainer, module, data, rows, at)):
         scores = logged(score(task, label, changed.argmax(1)), f"probe/{kind}")
         found |= {name: value for name, value in scores.items() if name.endswith("accuracy")}
         found[f"probe/{kind}/logit_shift"] = float(np.abs(changed - trained).mean())
-    return found
+    return found | ({"probe/rows": float(len(at))} if found and len(at) < len(every) else {})
+
+
+def sample(task: np.ndarray, seed: int) -> np.ndarray:
+    """Places of at most about MOST of the rows [N], ascending, each task in its share; the same for the same seed."""
+    return portion(task, min(1, MOST / len(task)), seed)
 
 
 def next_task(tasks: np.ndarray) -> np.ndarray:
@@ -45,24 +58,50 @@ def next_task(tasks: np.ndarray) -> np.ndarray:
     return known[np.searchsorted(known, np.arange(len(TASK_NAMES)), side="right") % len(known)]
 
 
-def _changed(
-    trainer: L.Trainer, module: RelevanceModule, data: PairsModule, rows: Path
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Kind of each probe and its logits, in the order of the test rows."""
+@dataclass(frozen=True)
+class _Asked:
+    """A trained cell and the test rows, by position, that it is asked again."""
+
+    trainer: L.Trainer
+    module: RelevanceModule
+    data: PairsModule
+    rows: Path
+    at: np.ndarray  # [n] ascending
+
+    def again(self) -> np.ndarray:
+        """Logits [n, 3] in the order of the rows."""
+        return self._logits(self.data.examples, self.at)
+
+    def told(self, task: np.ndarray) -> np.ndarray:
+        """Logits [n, 3] where each row's text names the task it is told [n], as a place in TASK_NAMES; -1: none."""
+        data, at = self.data, self.at
+        tokens = encode(picked(self.rows, at, ["task", "left", "right"]), data.tokenizer, data.template, task)
+        every = data.examples
+        examples = replace(every, tokens=tokens, task=every.task[at], label=every.label[at], weight=every.weight[at])
+        return self._logits(examples, np.arange(len(at)))
+
+    def _logits(self, examples: Examples, rows: np.ndarray) -> np.ndarray:
+        found, given = logits(self.trainer, self.module, self.data.loader(examples, rows))
+        return given[np.argsort(found)]
+
+
+def _changed(asked: _Asked) -> Iterator[tuple[str, np.ndarray]]:
+    """Kind of each probe and its logits, in the order of the rows that are asked."""
+    module = asked.module
     routing, network = module.config.routing, module.network
-    other, several = _others(data)
+    other, several = _others(asked.data)
     if routing.prefix:
-        for kind, told in _told(module, data, other if several else None).items():
-            yield kind, _restated(trainer, module, data, rows, told)
+        for kind, told in _named(asked, other if several else None).items():
+            yield kind, asked.told(told)
     if routing.heads and several:
         with module.detour(heads=other):
-            yield "other_head", _again(trainer, module, data)
+            yield "other_head", asked.again()
     if routing.private.layers and routing.private.kind is not PrivateKind.shared and several:
         with module.detour(branches=other):
-            yield "other_private", _again(trainer, module, data)
+            yield "other_private", asked.again()
     if any(isinstance(part, Gated) for part in network.modules()):
         with _closed(network.private):
-            yield "closed_gate", _again(trainer, module, data)
+            yield "closed_gate", asked.again()
 
 
 def _others(data: PairsModule) -> tuple[np.ndarray, bool]:
@@ -70,34 +109,14 @@ def _others(data: PairsModule) -> tuple[np.ndarray, bool]:
     return next_task(trained), len(np.unique(trained)) > 1
 
 
-def _told(module: RelevanceModule, data: PairsModule, other: np.ndarray | None) -> dict[str, np.ndarray]:
-    """For each probe of the prefix, the task each test row names [n]: -1 none."""
-    task = data.examples.task[data.rows["test"]]
+def _named(asked: _Asked, other: np.ndarray | None) -> dict[str, np.ndarray]:
+    """For each probe of the prefix, the task each row names [n]: -1 none."""
+    task = asked.data.examples.task[asked.at]
     told = {"no_prefix": np.full(len(task), -1)}
     if other is not None:
         told["wrong_prefix"] = other[task]
-        told["shuffled_prefix"] = np.random.default_rng(module.config.seed).permutation(task)
+        told["shuffled_prefix"] = np.random.default_rng(asked.module.config.seed).permutation(task)
     return told
-
-
-def _restated(
-    trainer: L.Trainer, module: RelevanceModule, data: PairsModule, rows: Path, told: np.ndarray
-) -> np.ndarray:
-    """Logits of the test rows where each names the task it is `told`."""
-    at = data.rows["test"]
-    table = pq.read_table(rows, columns=["task", "left", "right"]).take(at)
-    tokens = encode(table, data.tokenizer, data.template, told)
-    whole = data.examples
-    examples = replace(whole, tokens=tokens, task=whole.task[at], label=whole.label[at], weight=whole.weight[at])
-    return _in_order(*logits(trainer, module, data.loader(examples, np.arange(len(at)))))
-
-
-def _again(trainer: L.Trainer, module: RelevanceModule, data: PairsModule) -> np.ndarray:
-    return _in_order(*logits(trainer, module, data.scoring("test")))
-
-
-def _in_order(rows: np.ndarray, found: np.ndarray) -> np.ndarray:
-    return found[np.argsort(rows)]
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from relevance import identity
@@ -75,9 +76,16 @@ def _refused(request: Request) -> Cell:
 
 
 def prepared(configs: list[Config]) -> dict[str, Rows]:
-    """The checked rows of each different data config."""
+    """The checked rows of each different data config; of their tables, split and task alone.
+
+    A sweep holds them for as long as it runs.
+    """
     wanted: dict[str, DataConfig] = {repr(config.data): config.data for config in configs}
-    return {key: prepare(data, Path(configs[0].outputs)) for key, data in wanted.items()}
+    return {key: _narrow(prepare(data, Path(configs[0].outputs))) for key, data in wanted.items()}
+
+
+def _narrow(rows: Rows) -> Rows:
+    return replace(rows, table=pa.table({name: rows.table[name].dictionary_encode() for name in ("split", "task")}))
 
 
 def _cell(request: Request, rows: Rows, backbone_digest: str) -> Cell:

@@ -29,6 +29,7 @@ KINDS = {
 INTRODUCTION = (
     "No training: the same test rows scored again with one thing changed; means are over the seeds that logged it."
 )
+SAMPLED = "probe/rows"  # logged where a probe scored a part of the test rows
 UNKNOWN = "a change that this report does not know"
 MEASURES = (*(f"{task}/accuracy" for task in TASK_NAMES), "accuracy", "macro_accuracy")  # in the order of COLUMNS
 LOGGED = re.compile(rf"probe/([^/]+)/({'|'.join(MEASURES)})")
@@ -53,13 +54,23 @@ def probes_section(found: list[Matrix]) -> list[Section]:
     if not shown:
         return []
     told = "; ".join(f"{kind}: {KINDS.get(kind, UNKNOWN)}" for kind in shown)
-    blocks = [f"{INTRODUCTION} {told}."]
+    blocks = [f"{INTRODUCTION} {told}.", *_sampled(found)]
     for matrix in found:
         if body := [line for row in matrix.rows for line in _lines(row, matrix)]:
             header = [*IDENTITY, "probe", "seeds", *headings(matrix)]
             blocks += [f"Data {matrix.digest[:12]}:"] if len(found) > 1 else []
             blocks.append(Table(header, body, left=len(IDENTITY) + 1))
     return [Section("Probes", blocks)]
+
+
+def _sampled(found: list[Matrix]) -> list[str]:
+    """How many test rows the probes scored, where it was not all of them."""
+    cells = [cell for matrix in found for row in matrix.rows for cell in row.cells if probed(cell)]
+    parts = sorted({int(cell.metrics[SAMPLED]) for cell in cells if SAMPLED in cell.metrics})
+    told = " or ".join(f"{n:,}" for n in parts)
+    return (
+        [f"Of a larger table {told} test rows, drawn once, were scored again; 'as trained' is of all."] if parts else []
+    )
 
 
 def _lines(row: Row, matrix: Matrix) -> list[list[str]]:
