@@ -7,7 +7,7 @@ PIP_AUDIT := 2.10.0
 TEST_WORKERS := --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help grid status report ui test test-services chaos lint audit bench-sweep bench-report backbones backbone-table real-sizes clean
+.PHONY: help grid status report ui test test-services chaos lint audit bench-sweep bench-report bench-data backbones backbone-table real-sizes clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench-sweep: $(READY)  ## what a cell costs beside its training, in the default 
 
 bench-report: $(READY)  ## how long the report over 1,000 cells of 453K predictions takes (minutes, 10 GB of disk)
 	$(BIN)/python benchmarks/report.py
+
+bench-data: $(READY)  ## what validating, tokenizing and the first batch of 2.3M pairs cost beside their peers (minutes)
+	$(BIN)/python benchmarks/data.py
 
 backbones: $(READY)  ## pretrain the three embedded backbones again (about 50 minutes on two cores)
 	$(BIN)/python -m relevance.pretrain

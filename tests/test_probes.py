@@ -8,7 +8,7 @@ from small_sweep import record, runs, sweep
 
 from relevance import predictions
 from relevance.config import Mix, MixConfig, PrivateConfig, PrivateKind, RoutingConfig, Save, TrainConfig
-from relevance.probes import next_task
+from relevance.probes import next_task, sample
 from relevance.tasks import TASK_NAMES
 
 WORDS = {
@@ -98,3 +98,24 @@ def test_a_cell_no_better_than_the_majority_is_tagged_and_says_so(place, capsys)
     assert constant
     assert constant <= set(tags["collapsed"].split(", "))
     assert f"COLLAPSED on {tags['collapsed']}" in capsys.readouterr().err
+
+
+def test_of_a_large_table_a_part_is_probed_and_it_is_said(place, monkeypatch):
+    monkeypatch.setattr("relevance.probes.MOST", 24)
+    found = metrics(replace(place("ce"), routing=routed("prefix_mh")))
+    assert 18 <= found["probe/rows"] <= 30
+    assert kinds(found) - {"rows"} == WORDS["prefix_mh"]
+    for kind in WORDS["prefix_mh"]:  # accuracies are of so many rows
+        hits = found[f"probe/{kind}/accuracy"] * found["probe/rows"]
+        assert hits == pytest.approx(round(hits), abs=1e-3)
+
+
+def test_the_rows_of_a_probe_are_the_same_each_time_and_of_each_task_its_share(monkeypatch):
+    task = np.random.default_rng(0).choice(3, 10_000, p=[0.7, 0.25, 0.05])
+    assert sample(task, 0).tolist() == list(range(10_000))
+    monkeypatch.setattr("relevance.probes.MOST", 1_000)
+    found = sample(task, 0)
+    assert np.array_equal(found, sample(task, 0))
+    assert not np.array_equal(found, sample(task, 1))
+    assert (np.diff(found) > 0).all()
+    assert np.abs(np.bincount(task[found]) - np.bincount(task) / 10).max() <= 1

@@ -21,7 +21,7 @@ def encode(tokenizer, texts: list[str]) -> list[list[int]]:
 def ragged(tokenizer, texts: list[str]) -> Ragged:
     """The ids of each text alone, one behind the other."""
     if len(texts) <= FEW or not _plain(tokenizer):
-        return Ragged.of(encode(tokenizer, texts))
+        return Ragged.of(encode(tokenizer, texts) if texts else [])  # transformers fails over none
     encode(tokenizer, texts[:1])  # sets in the backend: no padding, no truncation, special tokens are text
 
     def ids(some: list[str]) -> list:
@@ -33,9 +33,9 @@ def ragged(tokenizer, texts: list[str]) -> Ragged:
 
 def _plain(tokenizer) -> bool:
     """Whether transformers hands texts to the Rust backend as they are: then its objects around each can be spared."""
+    if not tokenizer.is_fast:
+        return False
     from transformers import PreTrainedTokenizerFast
 
-    kind = type(tokenizer)
-    return tokenizer.is_fast and all(
-        getattr(kind, name) is getattr(PreTrainedTokenizerFast, name) for name in ("__call__", "_encode_plus")
-    )
+    names, kind = ("__call__", "_encode_plus"), type(tokenizer)
+    return all(getattr(kind, name) is getattr(PreTrainedTokenizerFast, name) for name in names)

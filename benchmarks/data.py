@@ -1,0 +1,220 @@
+"""What a table of full size costs, each figure beside a named peer in the same run, the two measured in turn.
+
+python benchmarks/data.py [rows=1000000] [pairs=2300000] [plain=100000] [repeats=3]
+
+validate of `rows` rows beside a bare pyarrow read and write of the same file, as processes and as calls; token ids of
+`pairs` pairs beside transformers' own tokenizer called on batches of pairs, its ids kept; the first training batch of
+them beside a read of the same file. A peer that would take minutes does `plain` pairs, and its time is scaled by pair.
+Seconds and peak memory are medians of `repeats`; of calls, memory is what the process grew by. The pairs are generated.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from report import measured
+
+from relevance.commands import main, parse, say
+
+BATCH = 1_000  # pairs that transformers' tokenizer is given at a time
+SHARES = {"validation_share": 0.02, "test_share": 0.197}  # 453K test rows of 2.3M, as in the paper
+MAX_LENGTH = 128
+BARE = "import sys, pyarrow.parquet as pq; pq.write_table(pq.read_table(sys.argv[1]), sys.argv[2])"
+
+
+@dataclass
+class Options:
+    rows: int = 1_000_000  # validated
+    pairs: int = 2_300_000  # tokenized and trained on
+    plain: int = 100_000  # of them, that transformers' tokenizer is given
+    repeats: int = 3
+
+
+@dataclass(frozen=True)
+class Cost:
+    seconds: float
+    memory: float  # GB
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Ours and the peer's, each measured in turn with the other."""
+
+    name: str
+    peer: str
+    ours: list[Cost]
+    theirs: list[Cost]
+
+    def line(self) -> str:
+        ours, theirs = (
+            (median(one.seconds for one in costs), median(one.memory for one in costs))
+            for costs in (self.ours, self.theirs)
+        )
+        cells = f"{ours[0]:9.2f}{ours[1]:8.2f}{theirs[0]:9.2f}{theirs[1]:8.2f}{ours[0] / theirs[0]:8.2f}"
+        return f"{self.name:44}{cells}  {self.peer}"
+
+
+def run() -> None:
+    options = parse(Options, sys.argv[1:])
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        generated(folder, options)
+        print(f"{'':44}{'seconds':>9}{'GB':>8}{'peer s':>9}{'GB':>8}{'ratio':>8}  peer")
+        for figures in FIGURES:
+            for figure in figures(folder, options):
+                print(figure.line(), flush=True)
+
+
+def generated(folder: Path, options: Options) -> None:
+    """validated.parquet, and rows.parquet of all pairs as a sweep leaves it."""
+    import pyarrow.parquet as pq
+
+    from relevance.config import DataConfig
+    from relevance.data.generate import generate
+    from relevance.data.rows import prepare
+
+    started = time.perf_counter()
+    pq.write_table(generate(options.rows, 0, 0.04), folder / "validated.parquet")
+    rows = prepare(DataConfig(rows=options.pairs, **SHARES), folder)
+    rows.path.parent.rename(folder / "pairs")
+    say(f"generated {options.rows:,} and {options.pairs:,} pairs in {time.perf_counter() - started:.0f} s")
+
+
+def validating(folder: Path, options: Options) -> Iterator[Figure]:
+    source, bare = str(folder / "validated.parquet"), "bare pyarrow read and write"
+    command = [sys.executable, "-m", "relevance.data", "validate", f"data.path={source}"]
+
+    def ours(turn: int) -> Cost:
+        return Cost(*measured([*command, f"outputs={folder}/process{turn}"]))
+
+    def theirs(_: int) -> Cost:
+        return Cost(*measured([sys.executable, "-c", BARE, source, f"{folder}/bare.parquet"]))
+
+    name = f"validate {options.rows:,} rows"
+    yield _in_turn(f"{name}, process", f"{bare}, process", options, (ours, theirs))
+    calls = [lambda turn: child("prepare", source, f"{folder}/call{turn}"), lambda _: child("bare", source)]
+    yield _in_turn(f"{name}, call", f"{bare}, call", options, calls)
+
+
+def tokenizing(folder: Path, options: Options) -> Iterator[Figure]:
+    source, plain = str(folder / "pairs" / "rows.parquet"), min(options.plain, options.pairs)
+
+    def theirs(_: int) -> Cost:
+        cost = child("plain", source, str(plain))
+        return Cost(cost.seconds * options.pairs / plain, cost.memory)
+
+    peer = f"transformers on {plain:,} pairs, ids kept; time scaled by pair, memory as it was"
+    calls = (lambda turn: child("tokens", source, f"{folder}/tokens{turn}"), theirs)
+    yield _in_turn(f"token ids of {options.pairs:,} pairs", peer, options, calls)
+
+
+def beginning(folder: Path, options: Options) -> Iterator[Figure]:
+    source = str(folder / "pairs" / "rows.parquet")
+    child("tokens", source, str(folder))  # as an earlier cell left them
+    calls = (lambda _: child("first", source, str(folder)), lambda _: child("read", source))
+    yield _in_turn(f"first training batch of {options.pairs:,} rows", "pq.read_table of the file", options, calls)
+
+
+FIGURES: tuple[Callable[[Path, Options], Iterator[Figure]], ...] = (validating, tokenizing, beginning)
+
+
+def _in_turn(name: str, peer: str, options: Options, calls: tuple[Callable[[int], Cost], ...]) -> Figure:
+    pairs = [[call(turn) for call in calls] for turn in range(options.repeats)]
+    return Figure(name, peer, *map(list, zip(*pairs, strict=True)))
+
+
+def child(*words: str) -> Cost:
+    """The cost of a call in a process of its own, without its imports."""
+    done = subprocess.run([sys.executable, __file__, "call", *words], check=True, stdout=subprocess.PIPE)
+    return Cost(**json.loads(done.stdout))
+
+
+def call(name: str, *words: str) -> Cost:
+    """Seconds of the work itself; memory is what the process grew by at its peak."""
+    work = WORK[name](*words)  # imports and what is there before
+    before, started = _peak(), time.perf_counter()
+    work()
+    return Cost(time.perf_counter() - started, _peak() - before)
+
+
+def _peak() -> float:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def _prepare(source: str, outputs: str) -> Callable[[], object]:
+    from relevance.config import DataConfig, Source
+    from relevance.data.rows import prepare
+
+    return lambda: prepare(DataConfig(kind=Source.pairs, path=source), Path(outputs))
+
+
+def _bare(source: str) -> Callable[[], object]:
+    import pyarrow.parquet as pq
+
+    return lambda: pq.write_table(pq.read_table(source), Path(source).with_name("bare.parquet"))
+
+
+def _read(source: str) -> Callable[[], object]:
+    import pyarrow.parquet as pq
+
+    return lambda: pq.read_table(source)
+
+
+def _tokenizer():
+    from transformers import AutoTokenizer
+
+    from relevance.model import backbone
+
+    return AutoTokenizer.from_pretrained(backbone.folder("embedded:ce"))
+
+
+def _tokens(source: str, outputs: str) -> Callable[[], object]:
+    import pandas  # noqa: F401 a cell has it already
+
+    from relevance.data.tokens import Template, tokens
+
+    tokenizer, template = _tokenizer(), Template(prefix=False, pair=True, max_length=MAX_LENGTH)
+    return lambda: tokens(Path(source), tokenizer, "bench", template, Path(outputs) / "tokens")
+
+
+def _plain(source: str, count: str) -> Callable[[], object]:
+    import pyarrow.parquet as pq
+
+    tokenizer, kept = _tokenizer(), []
+
+    def work() -> None:
+        with pq.ParquetFile(source) as file:
+            for batch in file.iter_batches(BATCH, columns=["left", "right"]):
+                left, right = (batch[side].to_pylist() for side in ("left", "right"))
+                kept.extend(tokenizer(left, right, truncation=True, max_length=MAX_LENGTH)["input_ids"])
+                if len(kept) >= int(count):
+                    return
+
+    return work
+
+
+def _first(source: str, outputs: str) -> Callable[[], object]:
+    from relevance.config import Config, ModelConfig, RoutingConfig
+    from relevance.data.module import pairs_module
+
+    model = ModelConfig(backbone="embedded:ce", max_length=MAX_LENGTH)
+    config, tokenizer = Config(model=model, routing=RoutingConfig("mh", heads=True), outputs=outputs), _tokenizer()
+    return lambda: next(iter(pairs_module(config, Path(source), tokenizer, "bench").train_dataloader()))
+
+
+WORK = {"prepare": _prepare, "bare": _bare, "tokens": _tokens, "plain": _plain, "first": _first, "read": _read}
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["call"]:
+        print(json.dumps(vars(call(*sys.argv[2:]))))
+    else:
+        main(run)

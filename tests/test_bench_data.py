@@ -1,0 +1,41 @@
+"""The benchmark of the data at the size of a test: every figure stands beside its peer, with a ratio."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    """The benchmark, its calls made in this process instead of one each."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    monkeypatch.delitem(sys.modules, "report", raising=False)
+    spec = importlib.util.spec_from_file_location("bench_data", BENCHMARKS / "data.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "bench_data", module)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "child", module.call)
+    return module
+
+
+def test_every_figure_has_a_peer_and_a_ratio(bench, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["data.py", "rows=2000", "pairs=2000", "plain=500", "repeats=1"])
+    bench.run()
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line[:44].strip() for line in lines] == [
+        "validate 2,000 rows, process",
+        "validate 2,000 rows, call",
+        "token ids of 2,000 pairs",
+        "first training batch of 2,000 rows",
+    ]
+    assert all(float(line[44:].split()[4]) > 0 and line.split()[-1] for line in lines)
+
+
+def test_a_line_holds_medians_and_their_ratio(bench):
+    costs = [bench.Cost(seconds, memory) for seconds, memory in ((1.0, 0.1), (9.0, 0.3), (2.0, 0.2))]
+    figure = bench.Figure("ours", "theirs", costs, [bench.Cost(4.0, 0.5)] * 3)
+    assert figure.line().split() == ["ours", "2.00", "0.20", "4.00", "0.50", "0.50", "theirs"]
