@@ -1,8 +1,9 @@
 """What a table of full size costs, each figure beside a named peer in the same run, the two measured in turn.
 
-python benchmarks/data.py [rows=1000000] [pairs=2300000] [plain=100000] [repeats=3]
+python benchmarks/data.py [judgements=800000 items=200000 types=5000] [rows=1000000] [pairs=2300000] [repeats=3]
 
-validate of `rows` rows beside a bare pyarrow read and write of the same file, as processes and as calls; token ids of
+derive of a generated shop of `judgements` beside a bare pyarrow read of its files and write of the pairs made of them;
+validate of `rows` rows beside a bare read and write of the same file, as processes and as calls; token ids of
 `pairs` pairs beside transformers' own tokenizer called on batches of pairs, its ids kept; the first training batch of
 them beside a read of the same file. A peer that would take minutes does `plain` pairs, and its time is scaled by pair.
 Seconds and peak memory are medians of `repeats`; of calls, memory is what the process grew by. The pairs are generated.
@@ -22,14 +23,23 @@ from report import measured
 
 from relevance.commands import main, parse, say
 
+DATA = (sys.executable, "-m", "relevance.data")
 BATCH = 1_000  # pairs that transformers' tokenizer is given at a time
 SHARES = {"validation_share": 0.02, "test_share": 0.197}  # 453K test rows of 2.3M, as in the paper
 MAX_LENGTH = 128
+SHOP = ("judgements", "items", "taxonomy")  # files of a generated shop
+ENDS = """import sys, pyarrow.parquet as pq
+for file in sys.argv[3:]: pq.read_table(file)
+pq.write_table(pq.read_table(sys.argv[1]), sys.argv[2])"""
 BARE = "import sys, pyarrow.parquet as pq; pq.write_table(pq.read_table(sys.argv[1]), sys.argv[2])"
 
 
 @dataclass
 class Options:
+    judgements: int = 800_000  # of a generated shop of `items` and `types`, from which pairs are derived
+    items: int = 200_000
+    types: int = 5_000
+    queries: int = 40_000
     rows: int = 1_000_000  # validated
     pairs: int = 2_300_000  # tokenized and trained on
     plain: int = 100_000  # of them, that transformers' tokenizer is given
@@ -76,8 +86,8 @@ def generated(folder: Path, options: Options) -> None:
     import pyarrow.parquet as pq
 
     from relevance.config import DataConfig
-    from relevance.data.generate import generate
     from relevance.data.rows import prepare
+    from relevance.shop.generate import generate
 
     started = time.perf_counter()
     pq.write_table(generate(options.rows, 0, 0.04), folder / "validated.parquet")
@@ -86,9 +96,21 @@ def generated(folder: Path, options: Options) -> None:
     say(f"generated {options.rows:,} and {options.pairs:,} pairs in {time.perf_counter() - started:.0f} s")
 
 
+def deriving(folder: Path, options: Options) -> Iterator[Figure]:
+    shop, pairs = folder / "shop", folder / "derived.parquet"
+    sizes = [f"{name}={getattr(options, name)}" for name in ("judgements", "items", "types", "queries")]
+    subprocess.run([*DATA, "shop", f"output={shop}", *sizes], check=True, stdout=subprocess.DEVNULL)
+    files = {name: str(shop / f"{name}.parquet") for name in SHOP}
+    command = [*DATA, "derive", "source=shop", *(f"{name}={path}" for name, path in files.items())]
+    ends = [sys.executable, "-c", ENDS, str(pairs), str(folder / "bare.parquet"), *files.values()]
+    calls = (lambda _: Cost(*measured([*command, f"output={pairs}"])), lambda _: Cost(*measured(ends)))
+    peer = "bare pyarrow read of the files and of the pairs, write of the pairs"
+    yield _in_turn(f"derive from {options.judgements:,} judgements", peer, options, calls)
+
+
 def validating(folder: Path, options: Options) -> Iterator[Figure]:
     source, bare = str(folder / "validated.parquet"), "bare pyarrow read and write"
-    command = [sys.executable, "-m", "relevance.data", "validate", f"data.path={source}"]
+    command = [*DATA, "validate", f"data.path={source}"]
 
     def ours(turn: int) -> Cost:
         return Cost(*measured([*command, f"outputs={folder}/process{turn}"]))
@@ -121,7 +143,7 @@ def beginning(folder: Path, options: Options) -> Iterator[Figure]:
     yield _in_turn(f"first training batch of {options.pairs:,} rows", "pq.read_table of the file", options, calls)
 
 
-FIGURES: tuple[Callable[[Path, Options], Iterator[Figure]], ...] = (validating, tokenizing, beginning)
+FIGURES: tuple[Callable[[Path, Options], Iterator[Figure]], ...] = (deriving, validating, tokenizing, beginning)
 
 
 def _in_turn(name: str, peer: str, options: Options, calls: tuple[Callable[[int], Cost], ...]) -> Figure:

@@ -8,6 +8,8 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
+SIZES = "judgements=900 items=300 types=110 queries=60 rows=2000 pairs=2000 plain=500".split()
+
 
 @pytest.fixture
 def bench(monkeypatch):
@@ -23,10 +25,11 @@ def bench(monkeypatch):
 
 
 def test_every_figure_has_a_peer_and_a_ratio(bench, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["data.py", "rows=2000", "pairs=2000", "plain=500", "repeats=1"])
+    monkeypatch.setattr(sys, "argv", ["data.py", *SIZES, "repeats=1"])
     bench.run()
     lines = capsys.readouterr().out.splitlines()[1:]
     assert [line[:44].strip() for line in lines] == [
+        "derive from 900 judgements",
         "validate 2,000 rows, process",
         "validate 2,000 rows, call",
         "token ids of 2,000 pairs",
