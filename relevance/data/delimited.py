@@ -4,7 +4,7 @@
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +17,17 @@ from relevance.data.loaded import BLOCK, Loaded, joined, unique
 from relevance.errors import UserError
 
 
-def read(path: Path, delimiter: str) -> Loaded:
-    """Every cell as text. Raises UserError for a header that is absent or no UTF-8, and for an open quote."""
-    return joined(list(stream(path, delimiter)))
+def read(path: Path, delimiter: str, quotes: bool = True) -> Loaded:
+    """Every cell as text. Raises UserError for a header that is absent or no UTF-8, and for an open quote.
+
+    Without `quotes` a quote is a character like any other.
+    """
+    return joined(list(stream(path, delimiter, quotes)))
 
 
-def stream(path: Path, delimiter: str) -> Iterator[Loaded]:
+def stream(path: Path, delimiter: str, quotes: bool = True) -> Iterator[Loaded]:
     """The same, a block of the file at a time; the last one holds what is torn at the end, and may hold no rows."""
-    names = _header(path, delimiter)
+    names = _header(path, delimiter, quotes)
     torn: list[pa.csv.InvalidRow] = []  # the parser runs ahead: those up to the block at hand, and some of the next
 
     def set_aside(row: pa.csv.InvalidRow) -> str:
@@ -34,7 +37,7 @@ def stream(path: Path, delimiter: str) -> Iterator[Loaded]:
     with pa.csv.open_csv(
         path,
         pa.csv.ReadOptions(use_threads=False, block_size=BLOCK),  # one thread: only so are torn rows numbered
-        pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=set_aside),
+        _parsing(delimiter, quotes, set_aside),
         pa.csv.ConvertOptions(check_utf8=False, column_types=dict.fromkeys(names, pa.string())),
     ) as blocks:
         table, last = blocks.schema.empty_table(), 0
@@ -45,9 +48,18 @@ def stream(path: Path, delimiter: str) -> Iterator[Loaded]:
             ours = [row for row in torn if _number(row) < last]
             del torn[: len(ours)]
             yield _loaded(path, table, rows, ours)
-    if len(table) and not torn:
+    if quotes and len(table) and not torn:
         _closed(path, table, last)
     yield _loaded(path, table[:0], np.empty(0, np.int64), torn)
+
+
+def _parsing(delimiter: str, quotes: bool, set_aside: Callable[[pa.csv.InvalidRow], str]) -> pa.csv.ParseOptions:
+    return pa.csv.ParseOptions(
+        delimiter=delimiter,
+        quote_char='"' if quotes else False,
+        newlines_in_values=quotes,
+        invalid_row_handler=set_aside,
+    )
 
 
 def _number(row: pa.csv.InvalidRow) -> int:
@@ -70,10 +82,11 @@ def _loaded(path: Path, table: pa.Table, rows: np.ndarray, torn: list[pa.csv.Inv
     return Loaded(table, rows, faults, "rows are counted from 1 after the header, blank lines left out")
 
 
-def _header(path: Path, delimiter: str) -> list[str]:
+def _header(path: Path, delimiter: str, quotes: bool) -> list[str]:
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-            names = next((row for row in csv.reader(file, delimiter=delimiter) if row), [])
+            quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
+            names = next((row for row in csv.reader(file, delimiter=delimiter, quoting=quoting) if row), [])
         "".join(names).encode()
     except UnicodeEncodeError:
         raise UserError(f"{path}: the header (from byte 0) is not UTF-8; {utf8.REMEDY}") from None

@@ -5,7 +5,7 @@
 
 import json
 from codecs import BOM_UTF8
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -21,10 +21,13 @@ from relevance.data.loaded import BLOCK, Loaded
 LINES = "rows are the lines of the file, counted from 1"
 
 
-def read(path: Path) -> Loaded:
-    """Arrow's parser where each line is one object of steady types, else line by line."""
+def read(path: Path, wanted: Collection[str] | None = None) -> Loaded:
+    """Arrow's parser where each line is one object of steady types, else line by line.
+
+    A value that is no text is a fault in the columns `wanted`, those that somebody will read; None: in all.
+    """
     with path.open("rb") as file:
-        return _parsed(file, 1)
+        return _parsed(file, 1, wanted)
 
 
 def stream(path: Path, rows: int) -> Iterator[Loaded]:
@@ -36,7 +39,7 @@ def stream(path: Path, rows: int) -> Iterator[Loaded]:
             number += len(lines)
 
 
-def _parsed(file: BinaryIO, number: int) -> Loaded:
+def _parsed(file: BinaryIO, number: int, wanted: Collection[str] | None = None) -> Loaded:
     """The lines of `file`, of which the first has this number."""
     first, lines = _first_line_and_count(file)
     try:
@@ -46,9 +49,9 @@ def _parsed(file: BinaryIO, number: int) -> Loaded:
             file, pa.json.ReadOptions(block_size=BLOCK), pa.json.ParseOptions(explicit_schema=schema)
         )
     except ValueError:  # pa.ArrowInvalid is one
-        return _by_line(file, number)
+        return _by_line(file, number, wanted)
     if any(_guessed(field, keys.get(field.name)) for field in table.schema) or len(table) != lines:
-        return _by_line(file, number)
+        return _by_line(file, number, wanted)
     return Loaded(table.select(_ordered(keys, table.column_names)), np.arange(number, number + lines), counted=LINES)
 
 
@@ -71,7 +74,7 @@ def _ordered(first: Sequence[str], names: list[str]) -> list[str]:
     return [*first, *(name for name in names if name not in first)]
 
 
-def _by_line(file: BinaryIO, number: int) -> Loaded:
+def _by_line(file: BinaryIO, number: int, wanted: Collection[str] | None) -> Loaded:
     records: list[dict] = []
     rows: list[int] = []
     torn: list[tuple[int, str]] = []
@@ -86,7 +89,8 @@ def _by_line(file: BinaryIO, number: int) -> Loaded:
             torn.append((row, f"{cause}: {shorten(line)}"))
     table = columns(records)
     found = np.array(rows, np.int64)
-    faults = [_fault("torn line", "write one JSON object a line, in UTF-8", torn), *_no_texts(records, found)]
+    read = table.column_names if wanted is None else wanted
+    faults = [_fault("torn line", "write one JSON object a line, in UTF-8", torn), *no_texts(records, found, read)]
     return Loaded(table, found, tuple(fault for fault in faults if len(fault.rows)), LINES)
 
 
@@ -100,9 +104,9 @@ def columns(records: list[dict]) -> pa.Table:
     return pa.table({name: _column([record.get(name) for record in records]) for name in names})
 
 
-def _no_texts(records: list[dict], rows: np.ndarray) -> Iterator[Fault]:
+def no_texts(records: list[dict], rows: np.ndarray, names: Collection[str]) -> Iterator[Fault]:
     """Lists, objects, true and false in a column that holds texts elsewhere: they would read as texts themselves."""
-    for name in dict.fromkeys(name for record in records for name in record):
+    for name in names:
         kinds = {type(record.get(name)) for record in records}
         if str in kinds and kinds & {dict, list, bool}:
             odd = [

@@ -5,43 +5,44 @@ item_id="1229111" title="Targus ..." category="Office / Screens" → item_id, te
 
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relevance.data.pairs import as_text, blank, present
+from relevance.data.pairs import blank
 from relevance.derive import files, paths, template
 from relevance.derive.normal import spaced
 from relevance.derive.options import DeriveOptions
 from relevance.derive.quarantine import PLACE, Quarantine
+from relevance.derive.repeats import repeats
 from relevance.errors import UserError
 
 KIND = "items"
+NAMES = ("item_id", "title", "product_type", "category")  # and what read.text names
 EMPTY = ("text is empty", "give the item a title or remove the row")
 REPEATED = ("item_id is given twice, with another text or type", "keep one of the rows")
+PATHLESS = (paths.BAD[0], f"{paths.BAD[1]}; set aside, the item stays without a type", "category")
+LONG = ("product_type is longer than read.longest", "shorten it; set aside, the item stays without a type", "item_id")
 
 
 @dataclass(frozen=True)
 class Items:
     table: pa.Table  # item_id, text, type (null where unknown), file, row
-    nodes: pa.Table  # paths.SCHEMA: the types that the items' own columns tell of
-    alike: int  # rows left out because an earlier one says the same
+    nodes: pa.Table  # paths.SCHEMA, file, row: the types that the items' own columns tell of, and where first
 
 
 def read(options: DeriveOptions, quarantine: Quarantine) -> Items:
     """Raises UserError for a file or a column that is not there; rows at fault go to `quarantine`."""
-    own = options.read.items
-    wanted = dict.fromkeys(["item_id", "product_type", "category", *template.fields(options.read.text)])
-    raw = quarantine.take(KIND, files.read(options.items, KIND, own, wanted))
-    present(raw.column_names, ["item_id"], str(options.items), "read.items.columns")
-    kind, nodes = _types(raw, options)
+    fields = template.fields(options.read.text)
+    wanted = {name: name == "item_id" or name in fields for name in [*NAMES[:1], *NAMES[2:], *fields]}
+    raw = quarantine.take(KIND, files.read(options.items, KIND, options.read.items, wanted))
+    kind, nodes = _types(raw, options, quarantine)
     text = template.filled(options.read.text, raw, str(options.items))
-    columns = {"item_id": spaced(as_text(raw, "item_id", options.items)), "text": text, "type": kind}
+    columns = {"item_id": spaced(raw["item_id"]), "text": text, "type": kind}
     table = pa.table(columns | {name: raw[name] for name in PLACE})
-    return _sound(table, nodes, options.read.longest, quarantine)
+    return Items(_sound(table, options.read.longest, quarantine), nodes)
 
 
-def _types(raw: pa.Table, options: DeriveOptions) -> tuple[pa.Array | pa.ChunkedArray, pa.Table]:
+def _types(raw: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> tuple[pa.Array, pa.Table]:
     """The type of each item [N] and the types told of."""
     if {"product_type", "category"} <= set(raw.column_names):
         raise UserError(
@@ -49,40 +50,38 @@ def _types(raw: pa.Table, options: DeriveOptions) -> tuple[pa.Array | pa.Chunked
             "or name another column of the file by it"
         )
     if "category" in raw.column_names:
-        return paths.read(raw["category"], options.read.separator, f"items={options.items}: category")
+        told = paths.read(raw["category"], options.read, f"items={options.items}: category")
+        quarantine.note(KIND, raw, told.bad, PATHLESS, kept=True)
+        return told.ends, paths.placed(told.nodes, raw)
     if "product_type" not in raw.column_names:
-        return pa.nulls(len(raw), pa.string()), paths.SCHEMA.empty_table()
-    kind = spaced(as_text(raw, "product_type", options.items))
-    kind = pc.if_else(blank(kind), None, kind)
+        return pa.nulls(len(raw), pa.string()), paths.placed(_alone(pa.array([], pa.string())), raw)
+    kind = spaced(raw["product_type"])
+    long = pc.fill_null(pc.greater(pc.utf8_length(kind), options.read.longest), False)
+    quarantine.note(KIND, raw, long.to_numpy(), LONG, kept=True)
+    kind = pc.if_else(pc.or_(blank(kind), long), None, kind).combine_chunks()
+    return kind, paths.placed(_alone(kind), raw)
+
+
+def _alone(kind: pa.Array) -> pa.Table:
+    """Types that nothing but an item tells of."""
     known = pc.drop_null(pc.unique(kind))
-    return kind, pa.table([known, known, pa.nulls(len(known), pa.string())], schema=paths.SCHEMA)
+    columns = [known, known, pa.nulls(len(known), pa.string()), pc.index_in(known, kind).cast(pa.int64())]
+    return pa.table(columns, [*paths.SCHEMA.names, "at"])
 
 
-def _sound(table: pa.Table, nodes: pa.Table, longest: int, quarantine: Quarantine) -> Items:
+def _sound(table: pa.Table, longest: int, quarantine: Quarantine) -> pa.Table:
     for bad, told in (
         (lambda t: blank(t["item_id"]), ("item_id is empty", "give the item an id", "text")),
         (lambda t: blank(t["text"]), (*EMPTY, "item_id")),
         (lambda t: pc.greater(pc.utf8_length(t["text"]), longest), too_long(longest, "item_id")),
     ):
         table = quarantine.without(KIND, table, bad(table).to_numpy(), told)
-    first, again, other = _repeats(table)
+    first, again, other = repeats(table, "item_id", ("text", "type"))
     quarantine.note(KIND, table, again & other, (*REPEATED, "item_id"))
-    return Items(table.filter(pa.array(first)), nodes, int((again & ~other).sum()))
+    quarantine.alike(KIND, int((again & ~other).sum()))
+    return table.filter(pa.array(first))
 
 
 def too_long(longest: int, shown: str) -> tuple[str, str, str]:
     """What is wrong with a text of more than `longest` characters."""
     return f"text is longer than {longest:,} characters", "shorten it, or raise read.longest", shown
-
-
-def _repeats(table: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """[N] whether a row is the first of its id, [N] whether it is not, [N] whether it differs from the first."""
-    codes = [
-        table[name].combine_chunks().dictionary_encode("encode").indices.to_numpy()
-        for name in ("item_id", "text", "type")
-    ]
-    _, first, place = np.unique(codes[0], return_index=True, return_inverse=True)
-    lead = first[place]
-    other = (codes[1] != codes[1][lead]) | (codes[2] != codes[2][lead])
-    again = lead != np.arange(len(lead))
-    return ~again, again, other

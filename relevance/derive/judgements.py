@@ -4,17 +4,19 @@ query="usb c cable" item_id="1229111" label="Exact" with grades={Exact: 2} → k
 """
 
 import difflib
+import re
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relevance.data.pairs import as_text, blank, present
+from relevance.data.pairs import blank
 from relevance.derive import files
+from relevance.derive.columns import Part
 from relevance.derive.items import too_long
 from relevance.derive.normal import folded, spaced
 from relevance.derive.options import DeriveOptions
 from relevance.derive.quarantine import PLACE, Quarantine
+from relevance.derive.repeats import repeats
 from relevance.errors import UserError
 
 KIND = "judgements"
@@ -28,6 +30,15 @@ SCHEMA = pa.schema(
 GRADES = {0: 0, 1: 1, 2: 2}  # where none are given
 
 
+NAMES = ("query", "query_id", "item_id", "label")
+WORDS = ("query_id", "query")
+NUMBER = r"^([+-]?[0-9]+)\.0+$"  # a whole number as a float has it
+NO_ID = ("query_id is empty", "give the query its id or remove the row", "query")
+NO_TEXT = ("query is empty", "give the query's text or remove the row", "query_id")
+TWO_TEXTS = ("query_id is given twice, with another text", "keep one of the rows", "query_id")
+TWO_QUERIES = ("query_id is that of another query", "give each query an id of its own", "query_id")
+
+
 def read(options: DeriveOptions, known: pa.ChunkedArray, quarantine: Quarantine) -> pa.Table:
     """The judgements (SCHEMA) of the items `known`; without a file of them, none.
 
@@ -36,71 +47,97 @@ def read(options: DeriveOptions, known: pa.ChunkedArray, quarantine: Quarantine)
     """
     if options.judgements is None:
         return SCHEMA.empty_table()
-    wanted = ("query", "query_id", "item_id", "label")
-    raw = quarantine.take(KIND, files.read(options.judgements, KIND, options.read.judgements, wanted))
-    name = options.judgements
-    present(raw.column_names, ["query_id" if options.queries else "query", "item_id", "label"], name, SETTING)
-    texts = {column: spaced(as_text(raw, column, name)) for column in wanted if column in raw.column_names}
-    table = pa.table({column: texts.get(column, pa.nulls(len(raw), pa.string())) for column in wanted})
-    for column in PLACE:
-        table = table.append_column(column, raw[column])
+    by_id = bool(options.queries)
+    wanted = {"query": not by_id, "query_id": by_id, "item_id": True, "label": True}
+    raw = quarantine.take(KIND, _files(options, wanted))
+    texts = {name: spaced(raw[name]) for name in wanted if name in raw.column_names}
+    table = pa.table({name: texts.get(name, pa.nulls(len(raw), pa.string())) for name in wanted})
+    for name in PLACE:
+        table = table.append_column(name, raw[name])
     if options.queries:
         table = _with_queries(table, options, quarantine)
-    return _sound(table, options, known, quarantine)
+    return _of_one_text(_sound(table, options, known, quarantine), quarantine)
 
 
-SETTING = "read.judgements.columns"
+def _files(options: DeriveOptions, wanted: dict[str, bool]) -> dict[str, Part]:
+    try:
+        return files.read(options.judgements, KIND, options.read.judgements, wanted)
+    except UserError as error:
+        if options.queries is None and "has no column query;" in str(error):
+            raise UserError(f"{error}, or give queries=FILE where the judgements name queries by query_id") from error
+        raise
 
 
 def _with_queries(table: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> pa.Table:
     """The table with the texts of its queries, which stand in a file of their own."""
-    raw = quarantine.take("queries", files.read(options.queries, "queries", options.read.queries, WORDS))
-    present(raw.column_names, WORDS, str(options.queries), "read.queries.columns")
-    ids, texts = (spaced(as_text(raw, column, options.queries)) for column in WORDS)
-    codes = ids.combine_chunks().dictionary_encode("encode").indices.to_numpy()
-    _, first, place = np.unique(codes, return_index=True, return_inverse=True)
-    again = first[place] != np.arange(len(place))
-    quarantine.note("queries", raw, again, ("query_id is given twice", "keep one of the rows", "query_id"))
-    at = pc.index_in(table["query_id"], ids.take(pa.array(first)).combine_chunks())
-    told = ("query_id is not in the queries", f"add it to {options.queries} or remove the row", "query_id")
+    raw = quarantine.take(
+        "queries", files.read(options.queries, "queries", options.read.queries, dict.fromkeys(WORDS, True))
+    )
+    own = pa.table({name: spaced(raw[name]) for name in WORDS} | {name: raw[name] for name in PLACE})
+    for name, told in zip(WORDS, (NO_ID, NO_TEXT), strict=True):
+        own = quarantine.without("queries", own, blank(own[name]).to_numpy(), told)
+    first, again, other = repeats(own, "query_id", ("query",))
+    quarantine.note("queries", own, other, TWO_TEXTS)
+    quarantine.alike("queries", int((again & ~other).sum()))
+    own = own.filter(pa.array(first))
+    at = pc.index_in(table["query_id"], own["query_id"].combine_chunks())
+    remedy = f"add it to {options.queries}, mend it where it is at fault there, or remove the row"
+    told = ("query_id is not in the queries", remedy, "query_id")
     table = quarantine.without(KIND, table, pc.is_null(at).to_numpy(), told)
-    at = pc.drop_null(at)
-    return table.set_column(0, "query", texts.take(pa.array(first)).take(at))
-
-
-WORDS = ("query_id", "query")
+    return table.set_column(0, "query", own["query"].take(pc.drop_null(at)))
 
 
 def _sound(table: pa.Table, options: DeriveOptions, known: pa.ChunkedArray, quarantine: Quarantine) -> pa.Table:
     label = _labels(table["label"], options)
-    allowed = ", ".join(map(str, options.grades or GRADES))
+    allowed = ", ".join(grades(options))
     unmapped = (f"grade is none of {allowed}", "mend it, or give it a label with grades={grade: 0|1|2}", "label")
     table = quarantine.without(KIND, table, pc.is_null(label).to_numpy(), unmapped)
-    table = table.set_column(3, "label", pc.drop_null(label).cast(pa.int8()))
-    ids = known.combine_chunks()
-    strange = ("item_id is not in the items", f"add the item to {options.items} or remove the row", "item_id")
+    table = table.set_column(table.column_names.index("label"), "label", pc.drop_null(label).cast(pa.int8()))
+    ids, longest = known.combine_chunks(), options.read.longest
+    remedy = f"add the item to {options.items}, mend it where it is at fault there, or remove the row"
     for bad, told in (
-        (lambda t: blank(t["query"]), ("query is empty", "give the query's text or remove the row", "item_id")),
-        (
-            lambda t: pc.greater(pc.utf8_length(t["query"]), options.read.longest),
-            too_long(options.read.longest, "query"),
-        ),
-        (lambda t: pc.invert(pc.is_in(t["item_id"], ids)), strange),
+        (lambda t: blank(t["query"]), (*NO_TEXT[:2], "item_id")),
+        (lambda t: pc.greater(pc.utf8_length(t["query"]), longest), too_long(longest, "query")),
+        (lambda t: blank(t["item_id"]), ("item_id is empty", "give the item's id or remove the row", "query")),
+        (lambda t: pc.invert(pc.is_in(t["item_id"], ids)), ("item_id is not in the items", remedy, "item_id")),
     ):
         table = quarantine.without(KIND, table, bad(table).to_numpy(), told)
-    return table.append_column("key", folded(table["query"])).select(SCHEMA.names).cast(SCHEMA)
+    return table.append_column("key", folded(table["query"]))
+
+
+def _of_one_text(table: pa.Table, quarantine: Quarantine) -> pa.Table:
+    """The table (SCHEMA) without rows whose query_id is that of another text in an earlier row."""
+    table = table.set_column(
+        table.column_names.index("query_id"), "query_id", pc.if_else(blank(table["query_id"]), None, table["query_id"])
+    )
+    if table["query_id"].null_count < len(table):
+        _, _, other = repeats(table, "query_id", ("key",))
+        other &= pc.is_valid(table["query_id"]).to_numpy()
+        table = quarantine.without(KIND, table, other, TWO_QUERIES)
+    return table.select(SCHEMA.names).cast(SCHEMA)
+
+
+def grades(options: DeriveOptions) -> dict[str, int]:
+    """The label of each grade, by the grade's text: 1, 1.0 and "1" are one grade, and so are true and "true"."""
+    return {grade_text(grade): label for grade, label in (options.grades or GRADES).items()}
+
+
+def grade_text(grade: object) -> str:
+    text = str(grade).lower() if isinstance(grade, bool) else " ".join(str(grade).split())
+    return re.sub(NUMBER, r"\1", text)
 
 
 def _labels(column: pa.ChunkedArray, options: DeriveOptions) -> pa.ChunkedArray:
     """The label [N] of each grade, null where the map knows none; UserError where it knows none at all."""
-    grades = {str(grade): label for grade, label in (options.grades or GRADES).items()}
-    at = pc.index_in(column, pa.array(list(grades)))
+    known = grades(options)
+    at = pc.index_in(pc.replace_substring_regex(column, NUMBER, r"\1"), pa.array(list(known)))
     if len(column) and at.null_count == len(column):
-        found = [str(value) for value in pc.unique(column).to_pylist()[:10]]
-        near = difflib.get_close_matches(found[0], list(grades), n=1)
+        found = [str(value) if value is not None else "null" for value in pc.unique(column).to_pylist()[:10]]
+        near = difflib.get_close_matches(found[0], list(known), n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
+        told = ", ".join(f"{grade}: {label}" for grade, label in known.items())
         raise UserError(
-            f"judgements={options.judgements}: none of its grades ({', '.join(found)}) is in grades={grades}{hint} "
-            "Give each a label: grades={Exact: 2, Partial: 1, Irrelevant: 0}"
+            f"judgements={options.judgements}: none of its grades ({', '.join(found)}) is in grades={{{told}}}{hint}; "
+            "give each a label: grades={Exact: 2, Partial: 1, Irrelevant: 0}"
         )
-    return pa.chunked_array([pa.array(list(grades.values()), pa.int8()).take(chunk) for chunk in at.chunks], pa.int8())
+    return pa.chunked_array([pa.array(known.values(), pa.int8()).take(chunk) for chunk in at.chunks], pa.int8())

@@ -39,6 +39,7 @@ class FileOptions:
     columns: dict[str, str] = field(default_factory=dict)  # ours: theirs
     where: dict[str, str] = field(default_factory=dict)  # their column: the value of the rows that are read
     delimiter: str | None = None  # of .csv files; null: a comma
+    quotes: bool = True  # whether a cell in quotes may hold the delimiter and line breaks
 
 
 @dataclass

@@ -4,15 +4,23 @@
 [{"id": "abcat02", "name": "Audio"}, {"id": "abcat0208", "name": "Radios"}] → ends in "abcat0208", parent "abcat02"
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
+from relevance.derive.options import ReadOptions
 from relevance.errors import UserError
 
 SCHEMA = pa.schema([("type", pa.string()), ("name", pa.string()), ("parent", pa.string())])
 JOINT = " > "  # of the names that make the id of a type without one
+PLACE = ("file", "row")  # columns that say where a row stands
+BAD = (
+    "category is no path",
+    "write names with read.separator between them, a list of names, or of objects with id and name",
+    "category",
+)
 
 
 class Node(NamedTuple):
@@ -21,45 +29,91 @@ class Node(NamedTuple):
     parent: str | None
 
 
-def read(column: pa.ChunkedArray, separator: str, where: str) -> tuple[pa.Array, pa.Table]:
-    """The type [N] in which each path ends, null where it is empty, and all types (SCHEMA), each once.
+class Paths(NamedTuple):
+    ends: pa.Array  # [N], the type in which each path ends, null where it is empty or no path
+    nodes: pa.Table  # SCHEMA and `at`, the first row whose path passes through it; the same type once for each parent
+    bad: np.ndarray  # [N], whether what stands there is no path
 
-    A path is a text with `separator`, a list of names, or a list of objects with id and name. Raises UserError, which
-    calls the column `where`, for anything else.
+
+def read(column: pa.ChunkedArray, options: ReadOptions, where: str) -> Paths:
+    """A path is a text with options.separator, a list of names, or a list of objects with id and name.
+
+    No name is longer than options.longest. Raises UserError, which calls the column `where`, for a column of anything
+    else.
     """
-    different = column.combine_chunks().dictionary_encode() if pa.types.is_string(column.type) else column
-    listed = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
+    if pa.types.is_null(column.type):
+        column = column.cast(pa.string())
     if pa.types.is_string(column.type):
-        paths = [_of_text(value, separator) for value in different.dictionary.to_pylist()]
-    elif listed:
-        paths = [_of_list(value or [], where) for value in column.to_pylist()]
-    elif pa.types.is_null(column.type):
-        paths = [[]] * len(column)
-    else:
-        raise UserError(f"{where} has type {column.type}; write a path as text, such as A {separator} B, or as a list")
+        encoded = column.combine_chunks().dictionary_encode("encode")
+        codes = encoded.indices.to_numpy()
+        present, first = np.unique(codes, return_index=True)
+        values = encoded.dictionary.to_pylist()
+        paths = [_short(_of_text(values[code] or "", options.separator), options.longest) for code in present]
+        return _paths(paths, first, np.searchsorted(present, codes))
+    if not _listed(column.type):
+        raise UserError(
+            f"{where} has type {column.type}; write a path as text, such as A {options.separator} B, or as a list "
+            "of names or of objects with id and name"
+        )
+    paths = [_short(_of_list(value), options.longest) for value in column]
+    return _paths(paths, np.arange(len(paths)), np.arange(len(paths)))
+
+
+def placed(nodes: pa.Table, raw: pa.Table) -> pa.Table:
+    """`nodes` with the file and the row that stand at `at` in `raw`."""
+    place = raw.select(PLACE).take(nodes["at"])
+    return pa.table([*nodes.select(SCHEMA.names).columns, *place.columns], [*SCHEMA.names, *PLACE])
+
+
+def _listed(kind: pa.DataType) -> bool:
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+        return False
+    inner = kind.value_type
+    named = pa.types.is_struct(inner) and inner.get_field_index("id") >= 0
+    return named or pa.types.is_string(inner) or pa.types.is_large_string(inner) or pa.types.is_null(inner)
+
+
+def _paths(paths: Sequence[list[Node] | None], first: np.ndarray, codes: np.ndarray) -> Paths:
+    """`paths` are the different ones, None for what is none, `first` their first rows; `codes` [N] pick one."""
     ends = pa.array([path[-1].type if path else None for path in paths], pa.string())
-    return (ends.take(different.indices) if pa.types.is_string(column.type) else ends), _table(paths)
+    bad = np.array([path is None for path in paths], bool)
+    nodes: dict[Node, int] = {}
+    for at in np.argsort(first, kind="stable"):
+        for node in paths[at] or ():
+            nodes.setdefault(node, int(first[at]))
+    return Paths(ends.take(pa.array(codes)), _table(nodes), bad[codes])
 
 
-def _of_text(value: str, separator: str) -> list[Node]:
-    return _named([part.strip() for part in value.split(separator) if part.strip()])
+def _table(nodes: dict[Node, int]) -> pa.Table:
+    table = pa.Table.from_pylist([node._asdict() for node in nodes], SCHEMA)
+    return table.append_column("at", pa.array(nodes.values(), pa.int64()))
 
 
-def _named(names: list[str]) -> list[Node]:
+def _short(path: list[Node] | None, longest: int) -> list[Node] | None:
+    return path if path is not None and all(len(node.name) <= longest for node in path) else None
+
+
+def _of_text(value: str, separator: str) -> list[Node] | None:
+    if value.lstrip().startswith(("[", "{")):  # JSON in a cell: its signs would become names
+        return None
+    return _named(value.split(separator))
+
+
+def _named(names: Iterable[str]) -> list[Node]:
+    names = [spaced for name in names if (spaced := " ".join(name.split()))]
     ids = [JOINT.join(names[: at + 1]) for at in range(len(names))]
     return [Node(*one) for one in zip(ids, names, [None, *ids], strict=False)]
 
 
-def _of_list(entries: list, where: str) -> list[Node]:
+def _of_list(value: pa.ListScalar) -> list[Node] | None:
+    try:
+        entries = value.as_py() or []
+    except UnicodeDecodeError:
+        return None
     if all(isinstance(entry, str) for entry in entries):
-        return _named([entry.strip() for entry in entries if entry.strip()])
-    if not all(isinstance(entry, dict) and entry.get("id") for entry in entries):
-        raise UserError(f"{where}: {str(entries)[:100]} is no path; its entries are names, or objects with id and name")
+        return _named(entries)
+    if not all(isinstance(entry, dict) and entry["id"] not in (None, "") for entry in entries):
+        return None
     ids = [str(entry["id"]) for entry in entries]
     names = [str(entry.get("name") or entry["id"]) for entry in entries]
     return [Node(*one) for one in zip(ids, names, [None, *ids], strict=False)]
-
-
-def _table(paths: Iterable[list[Node]]) -> pa.Table:
-    nodes = dict.fromkeys(node for path in paths for node in path)
-    return pa.Table.from_pylist([node._asdict() for node in nodes], SCHEMA)

@@ -3,7 +3,7 @@
 judgements raw.csv row 17, "grade is none of the map": 'Exactt' → set aside, counted, listed in pairs.quarantine.csv
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +14,11 @@ import pyarrow.csv
 from relevance import whole
 from relevance.config import OnBadRow
 from relevance.data.faults import Fault, error, faulty, listed, shorten
-from relevance.data.loaded import Loaded
-from relevance.errors import UserError
+from relevance.derive.columns import Part
+from relevance.derive.paths import PLACE
+from relevance.errors import UserError, first_line
 
 SET_ASIDE = "or set on_bad_row=quarantine to set these rows aside and go on without them"
-PLACE = ("file", "row")  # columns that say where a row stands
 
 
 @dataclass(frozen=True)
@@ -36,19 +36,43 @@ class Quarantine:
 
     def __init__(self) -> None:
         self.found: list[Found] = []
-        self.read: dict[str, int] = {}  # rows of each kind, those that cannot be read among them
+        self._rows: dict[str, int] = {}  # of each kind, those that cannot be read among them
+        self._left: dict[str, int] = {}  # left out by where
+        self._alike: dict[str, int] = {}
         self._files: list[tuple[str, str]] = []  # name, how its rows are counted
 
-    def take(self, kind: str, parts: dict[str, Loaded]) -> pa.Table:
+    @property
+    def read(self) -> dict[str, int]:
+        """What became of the rows of each kind, where there are such: all less the others are those in use."""
+        told = {}
+        for kind, rows in self._rows.items():
+            told[f"{kind}: rows of the files"] = rows
+            told[f"{kind}: left out by read.{kind}.where"] = self._left[kind]
+            told[f"{kind}: set aside"] = self._aside(kind)
+            told[f"{kind}: said again"] = self._alike.get(kind, 0)
+        return {name: rows for name, rows in told.items() if rows}
+
+    def used(self, kind: str) -> int:
+        """Rows of a kind that are in use so far."""
+        return self._rows[kind] - self._left[kind] - self._aside(kind) - self._alike.get(kind, 0)
+
+    def take(self, kind: str, parts: dict[str, Part]) -> pa.Table:
         """The rows of all files as one table, with the columns `file` and `row`."""
-        tables = []
+        tables, names = [], dict.fromkeys(name for part in parts.values() for name in part.loaded.table.column_names)
         for name, part in parts.items():
-            self.found += [Found(kind, name, fault, kept=False) for fault in part.faults]
-            place = {"file": np.full(len(part.rows), len(self._files)), "row": part.rows}
-            tables.append(pa.table({name: part.table[name] for name in part.table.column_names} | place))
-            self._files.append((name, part.counted))
-        self.read[kind] = sum(len(part.rows) + len(faulty(part.faults)) for part in parts.values())
-        return pa.concat_tables(tables, promote_options="permissive")
+            own = part.loaded
+            self.found += [Found(kind, name, fault, kept=False) for fault in own.faults]
+            place = {"file": np.full(len(own.rows), len(self._files)), "row": own.rows}
+            tables.append(pa.table({name: own.table[name] for name in own.table.column_names} | place))
+            self._files.append((name, own.counted))
+        self._left[kind] = sum(part.left for part in parts.values())
+        at_fault = sum(len(np.union1d(part.loaded.rows, faulty(part.loaded.faults))) for part in parts.values())
+        self._rows[kind] = self._left[kind] + at_fault
+        return _joined(tables, names)
+
+    def alike(self, kind: str, rows: int) -> None:
+        """So many rows say what an earlier one says, and are not used."""
+        self._alike[kind] = self._alike.get(kind, 0) + rows
 
     def without(self, kind: str, table: pa.Table, bad: np.ndarray, told: tuple[str, str, str]) -> pa.Table:
         """`table` less its rows `bad` [N]; `told` is the problem, the remedy and the column whose value is shown."""
@@ -57,6 +81,8 @@ class Quarantine:
 
     def note(self, kind: str, table: pa.Table, bad: np.ndarray, told: tuple[str, str, str], kept: bool = False) -> None:
         """The same, and the rows stay where they are."""
+        if not bad.any():
+            return
         problem, remedy, shown = told
         own = table.filter(pa.array(bad))
         files, rows = (own[name].to_numpy() for name in PLACE)
@@ -66,7 +92,10 @@ class Quarantine:
             self.found.append(Found(kind, self._files[file][0], Fault(problem, remedy, rows[at], values), kept))
 
     def close(self, policy: OnBadRow, path: Path) -> None:
-        """Raise UserError over all faults, or write them to `path`; an earlier file makes way."""
+        """Raise UserError over all faults, or write them to `path`; an earlier file makes way.
+
+        Raises UserError too where a kind of input has no row left.
+        """
         if self.found and policy is OnBadRow.error:
             raise UserError("\n".join([*self._told(), f"  {SET_ASIDE}"]))
         if not self.found:
@@ -76,6 +105,8 @@ class Quarantine:
         tables = [listed(name, faults, empty, np.empty(0, np.int64)) for name, _, faults in self._by_file()]
         with whole.file(path) as part:
             pa.csv.write_csv(pa.concat_tables(tables), part)
+        if empty_kinds := [kind for kind in self._rows if not self.used(kind)]:
+            raise UserError(f"{' and '.join(empty_kinds)}: no row is left; why each is set aside is listed in {path}")
 
     def counts(self) -> list[dict[str, object]]:
         """Kind, problem, rows and whether these were kept, of each kind of fault."""
@@ -88,6 +119,14 @@ class Quarantine:
             for (kind, problem, kept), rows in totals.items()
         ]
 
+    def _aside(self, kind: str) -> int:
+        """Rows of a kind that are at fault and not kept, each once."""
+        faults: dict[str, list[Fault]] = {}
+        for one in self.found:
+            if one.kind == kind and not one.kept:
+                faults.setdefault(one.file, []).append(one.fault)
+        return sum(len(faulty(own)) for own in faults.values())
+
     def _told(self) -> list[str]:
         return [str(error(name, faults, counted, "")).rstrip() for name, counted, faults in self._by_file()]
 
@@ -97,3 +136,13 @@ class Quarantine:
             for name, counted in dict.fromkeys(self._files)
             if (found := [one.fault for one in self.found if one.file == name])
         ]
+
+
+def _joined(tables: list[pa.Table], names: Iterable[str]) -> pa.Table:
+    """One table of all; a column that a file lacks is null there."""
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException as cause:  # a category that is a text here and a list there: all else is text
+        raise UserError(
+            f"{', '.join(names)}: the files write a column in different ways ({first_line(cause)}); write it in one"
+        ) from cause

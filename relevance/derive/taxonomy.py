@@ -9,16 +9,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relevance.data.pairs import as_text, blank, present
+from relevance.data.pairs import blank
 from relevance.derive import files, paths
+from relevance.derive.columns import there
+from relevance.derive.items import Items, too_long
 from relevance.derive.normal import spaced
 from relevance.derive.options import DeriveOptions
 from relevance.derive.quarantine import PLACE, Quarantine
+from relevance.derive.repeats import repeats
 from relevance.derive.tree import in_circle
 
 KIND = "taxonomy"
+NAMES = ("type", "parent", "name", "category")
 TWICE = ("type has two parents", "keep one of the rows: a tree has one parent for each type", "type")
+RENAMED = ("type has two names", "keep one of the rows, or give each type an id of its own", "type")
 CIRCLE = ("type is its own ancestor", "give one type of the circle another parent, or none", "type")
+NAMELESS = ("type is empty", "name the type or remove the row", "parent")
+PATHLESS = ("category is empty", "write the path of the type or remove the row", "category")
 UNKNOWN = ("type is not in the taxonomy", "add it with its parent; set aside, the item stays without a type")
 
 
@@ -26,65 +33,82 @@ UNKNOWN = ("type is not in the taxonomy", "add it with its parent; set aside, th
 class Types:
     table: pa.Table  # paths.SCHEMA, sorted by type
     parents: np.ndarray  # [T], place of the parent in the table, -1 for none
+    added: int  # of them, known as a parent alone
 
 
-def read(options: DeriveOptions, nodes: pa.Table, quarantine: Quarantine) -> Types:
-    """The tree of the taxonomy file, or without one that of `nodes`, which the items tell of."""
-    if options.taxonomy is None:
-        place = {name: np.zeros(len(nodes), np.int64) for name in PLACE}
-        table = nodes
-        for name, column in place.items():
-            table = table.append_column(name, pa.array(column))
-    else:
-        table = _file(options, quarantine)
-    table = _once(table, quarantine)
-    table = _whole(table)
-    parents = places(table)
-    bad = in_circle(parents)
-    if bad.any():
-        table = _whole(quarantine.without(KIND, table, bad, CIRCLE))
-        parents = places(table)
-    return Types(table.select(paths.SCHEMA.names), parents)
+@dataclass(frozen=True)
+class _Told:
+    """Types as an input tells of them: once or more, with or without a row for each parent."""
+
+    table: pa.Table  # paths.SCHEMA, file, row
+    kind: str  # of input
+    rows: bool  # whether each type is a row of a file, which is not used where it is at fault
 
 
-def _file(options: DeriveOptions, quarantine: Quarantine) -> pa.Table:
-    wanted = ("type", "parent", "name", "category")
-    raw = quarantine.take(KIND, files.read(options.taxonomy, KIND, options.read.taxonomy, wanted))
+def read(options: DeriveOptions, items: Items, quarantine: Quarantine) -> Types:
+    """The tree of the taxonomy file, or without one that of the types which the items tell of."""
+    told = _file(options, quarantine) if options.taxonomy else _Told(items.nodes, "items", rows=False)
+    table, added = _whole(_once(told, quarantine))
+    bad = in_circle(places(table))
+    if bad.any():  # paths make none
+        table, more = _whole(quarantine.without(KIND, table, bad, CIRCLE))
+        added += more
+    return Types(table.select(paths.SCHEMA.names), places(table), added)
+
+
+def _file(options: DeriveOptions, quarantine: Quarantine) -> _Told:
+    parts = files.read(options.taxonomy, KIND, options.read.taxonomy, dict.fromkeys(NAMES, False))
+    for name, part in parts.items():
+        if "category" not in part.loaded.table.column_names:
+            needed = {column: options.read.taxonomy.columns.get(column, column) for column in ("type", "parent")}
+            there(name, part.names, needed, f"read.{KIND}.columns")
+    raw = quarantine.take(KIND, parts)
     if "category" in raw.column_names:
-        where = f"taxonomy={options.taxonomy}: category"
-        ends, nodes = paths.read(raw["category"], options.read.separator, where)
-        first = pc.index_in(nodes["type"], ends)  # the row that ends in it; -1 for a type that is only passed through
-        at = pc.fill_null(first, 0)
-        return pa.table([*nodes.columns, *(raw[name].take(at) for name in PLACE)], [*nodes.column_names, *PLACE])
-    present(raw.column_names, ["type", "parent"], str(options.taxonomy), "read.taxonomy.columns")
-    kind, parent = (spaced(as_text(raw, name, options.taxonomy)) for name in ("type", "parent"))
-    name = spaced(as_text(raw, "name", options.taxonomy)) if "name" in raw.column_names else kind
+        return _of_paths(raw, options, quarantine)
+    return _Told(_of_rows(raw, options.read.longest, quarantine), KIND, rows=True)
+
+
+def _of_paths(raw: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> _Told:
+    told = paths.read(raw["category"], options.read, f"taxonomy={options.taxonomy}: category")
+    quarantine.note(KIND, raw, told.bad, paths.BAD)
+    empty = pc.is_null(told.ends).to_numpy(zero_copy_only=False) & ~told.bad
+    quarantine.note(KIND, raw, empty, PATHLESS)
+    used = len(told.ends) - told.ends.null_count
+    quarantine.alike(KIND, used - len(pc.unique(told.ends.drop_null())))
+    return _Told(paths.placed(told.nodes, raw), KIND, rows=False)
+
+
+def _of_rows(raw: pa.Table, longest: int, quarantine: Quarantine) -> pa.Table:
+    kind, parent = spaced(raw["type"]), spaced(raw["parent"])
+    name = spaced(raw["name"]) if "name" in raw.column_names else kind
     parent = pc.if_else(blank(parent), None, parent)
     table = pa.table([kind, pc.if_else(blank(name), kind, name), parent], schema=paths.SCHEMA)
     for column in PLACE:
         table = table.append_column(column, raw[column])
-    return quarantine.without(
-        KIND, table, blank(kind).to_numpy(), ("type is empty", "name the type or remove the row", "parent")
-    )
+    table = quarantine.without(KIND, table, blank(table["type"]).to_numpy(), NAMELESS)
+    lengths = (pc.fill_null(pc.utf8_length(table[name]), 0).to_numpy() for name in paths.SCHEMA.names)
+    return quarantine.without(KIND, table, np.maximum.reduce(list(lengths)) > longest, too_long(longest, "type"))
 
 
-def _once(table: pa.Table, quarantine: Quarantine) -> pa.Table:
-    """The first row of each type; a later one of another parent is at fault."""
-    codes = [table[name].combine_chunks().dictionary_encode("encode").indices.to_numpy() for name in ("type", "parent")]
-    _, first, place = np.unique(codes[0], return_index=True, return_inverse=True)
-    lead = first[place] if len(first) else place
-    quarantine.note(KIND, table, codes[1] != codes[1][lead], TWICE)
-    return table.filter(pa.array(lead == np.arange(len(lead))))
+def _once(told: _Told, quarantine: Quarantine) -> pa.Table:
+    """The first row of each type; a later one of another parent or name is at fault."""
+    first, again, moved = repeats(told.table, "type", ("parent",))
+    _, _, renamed = repeats(told.table, "type", ("name",))
+    quarantine.note(told.kind, told.table, moved, TWICE, kept=not told.rows)
+    quarantine.note(told.kind, told.table, renamed & ~moved, RENAMED, kept=not told.rows)
+    if told.rows:
+        quarantine.alike(told.kind, int((again & ~moved & ~renamed).sum()))
+    return told.table.filter(pa.array(first))
 
 
-def _whole(table: pa.Table) -> pa.Table:
-    """With a row for each parent that has none, sorted by type."""
+def _whole(table: pa.Table) -> tuple[pa.Table, int]:
+    """With a row for each parent that has none, sorted by type; and how many have none."""
     known = table["type"].combine_chunks()
     missing = pc.drop_null(pc.unique(table["parent"]))
     missing = missing.filter(pc.invert(pc.is_in(missing, known)))
     zero = pa.array(np.zeros(len(missing), np.int64))
     roots = pa.table([missing, missing, pa.nulls(len(missing), pa.string()), zero, zero], schema=table.schema)
-    return pa.concat_tables([table, roots]).sort_by("type")
+    return pa.concat_tables([table, roots]).sort_by("type"), len(missing)
 
 
 def places(table: pa.Table) -> np.ndarray:
@@ -92,13 +116,12 @@ def places(table: pa.Table) -> np.ndarray:
     return pc.fill_null(pc.index_in(table["parent"], table["type"].combine_chunks()), -1).to_numpy()
 
 
-def assigned(items: pa.Table, types: Types, quarantine: Quarantine) -> tuple[pa.Table, int]:
-    """`items` with the place `t` of their type, null where they have none; and how many have none.
+def assigned(items: pa.Table, types: Types, quarantine: Quarantine) -> pa.Table:
+    """`items` with the place `t` of their type, null where they have none.
 
     A type that the taxonomy does not know is at fault; the item stays, without a type.
     """
     at = pc.index_in(items["type"], types.table["type"].combine_chunks())
     strange = pc.and_(pc.is_valid(items["type"]), pc.is_null(at)).to_numpy()
-    if strange.any():
-        quarantine.note("items", items, strange, (*UNKNOWN, "type"), kept=True)
-    return items.append_column("t", at.cast(pa.int32())), items["type"].null_count
+    quarantine.note("items", items, strange, (*UNKNOWN, "type"), kept=True)
+    return items.append_column("t", at.cast(pa.int32()))

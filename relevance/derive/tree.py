@@ -24,5 +24,7 @@ def ancestors(parents: np.ndarray, steps: int) -> pa.Table:
         rows.append((node, above, np.full(len(node), step)))
         above = parents[above]
         node, above = node[above >= 0], above[above >= 0]
+        if not len(node):
+            break
     columns = [np.concatenate(column) for column in zip(*rows, strict=True)]
     return pa.table(columns, ["node", "ancestor", "steps"])

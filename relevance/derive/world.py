@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from relevance.audit.kappa import agreement, couples
-from relevance.derive import items, judgements, taxonomy
+from relevance.derive import files, items, judgements, taxonomy
 from relevance.derive.database import Database
 from relevance.derive.normal import folded, named
 from relevance.derive.options import DeriveOptions, RuleOptions, Settle
-from relevance.derive.paths import SCHEMA
+from relevance.derive.paths import PLACE, SCHEMA
 from relevance.derive.quarantine import Quarantine
 from relevance.derive.taxonomy import Types
 from relevance.derive.tree import ancestors
@@ -42,30 +42,37 @@ class World:
 
 def load(options: DeriveOptions, quarantine: Quarantine, database: Database) -> World:
     """Read the inputs into `database`. Raises UserError for what no quarantine mends."""
-    catalogue = items.read(options, quarantine) if options.items else items.Items(_no_items(), SCHEMA.empty_table(), 0)
-    types = taxonomy.read(options, catalogue.nodes, quarantine)
-    table, untyped = taxonomy.assigned(catalogue.table, types, quarantine)
+    files.check(options)
+    catalogue = items.read(options, quarantine) if options.items else _no_items()
+    types = taxonomy.read(options, catalogue, quarantine)
+    table = taxonomy.assigned(catalogue.table, types, quarantine)
     judged = judgements.read(options, table["item_id"], quarantine)
     _put_items(table, database)
     _put_types(types, options.rules, database)
-    again = _put_judged(judged, options.rules.settle, database)
+    told = _put_judged(judged, options.rules.settle, database)
+    if options.judgements:
+        quarantine.alike(judgements.KIND, told.pop("again"))
+    typed = database.rows("SELECT count(t) FROM item")[0][0]
     counts = {
         "judged pairs": database.count("judged"),
-        **again,
+        **told,
         "queries": database.count("query"),
         "items": database.count("item"),
-        "items said again": catalogue.alike,
-        "items without a type": untyped,
-        "typed items": database.rows("SELECT count(t) FROM item")[0][0],
+        "typed items": typed,
+        "items without a type": database.count("item") - typed,
         "types": database.count("type"),
+        "types known as a parent alone": types.added,
         "parents": int((types.parents >= 0).sum()),
     }
     return World(counts, _agreement(database))
 
 
-def _no_items() -> pa.Table:
-    text = dict.fromkeys(("item_id", "text", "type"), pa.array([], pa.string()))
-    return pa.table(text | dict.fromkeys(("file", "row"), pa.array([], pa.int64())))
+def _no_items() -> items.Items:
+    place = dict.fromkeys(PLACE, pa.array([], pa.int64()))
+    text, node = (
+        dict.fromkeys(names, pa.array([], pa.string())) for names in (("item_id", "text", "type"), SCHEMA.names)
+    )
+    return items.Items(pa.table(text | place), pa.table(node | place))
 
 
 def _put_items(table: pa.Table, database: Database) -> None:
@@ -115,7 +122,13 @@ def _put_judged(judged: pa.Table, settle: Settle, database: Database) -> dict[st
     database.make("judged", f"SELECT q, i, {LABEL[settle]} AS label FROM said GROUP BY q, i {agreeing(settle)}")
     pairs, several = database.rows("SELECT count(*), coalesce(sum((labels > 1)::INTEGER), 0) FROM "
                                    "(SELECT count(*) AS labels FROM said GROUP BY q, i)")[0]  # fmt: skip
-    return {"judged again": len(judged) - pairs, "judged differently": several}
+    ids = "SELECT count(DISTINCT query_id) AS ids FROM judgement GROUP BY key HAVING ids > 1"
+    return {
+        "again": len(judged) - pairs,
+        "judged differently": several,
+        "of them left out by rules.settle": pairs - database.count("judged"),
+        "queries with several ids": database.rows(f"SELECT count(*) FROM ({ids})")[0][0],
+    }
 
 
 def _agreement(database: Database) -> dict[str, float | int | None]:
