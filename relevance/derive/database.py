@@ -12,6 +12,8 @@ from types import MappingProxyType
 import duckdb
 import pyarrow as pa
 
+from relevance.errors import UserError, first_line
+
 NONE: Mapping[str, object] = MappingProxyType({})
 VALUE = re.compile(r"\$([a-z_]+)")
 
@@ -45,15 +47,40 @@ class Database:
 
     def rows(self, query: str, values: Mapping[str, object] = NONE) -> list[tuple]:
         """What `query` finds: for counts and the like, not for tables."""
-        return self._connection.execute(query, _named(query, values)).fetchall()
+        with _explained():
+            return self._connection.execute(query, _named(query, values)).fetchall()
 
     def table(self, query: str, values: Mapping[str, object] = NONE) -> pa.Table:
-        return self._connection.sql(query, params=_named(query, values)).to_arrow_table()
+        with _explained():
+            return self._connection.sql(query, params=_named(query, values)).to_arrow_table()
 
     def chunks(self, query: str, rows: int) -> Iterator[pa.Table]:
         """What `query` finds, so many rows at a time."""
-        for batch in self._connection.sql(query).to_arrow_reader(rows):
+        with _explained():
+            reader = self._connection.sql(query).to_arrow_reader(rows)
+        while (batch := _next(reader)) is not None:
             yield pa.Table.from_batches([batch])
+
+
+def _next(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
+    with _explained():
+        return next(reader, None)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Too little memory or disk as a UserError; Ctrl-C while a query runs as what it is."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as cause:
+        raise UserError(f"memory: too little for the database ({first_line(cause)}); raise memory=2GB") from cause
+    except duckdb.IOException as cause:
+        remedy = "free space beside the output, where it works beyond its memory, or raise memory=2GB"
+        raise UserError(f"memory: the database could not use the disk ({first_line(cause)}); {remedy}") from cause
+    except RuntimeError as cause:
+        if "interrupted" not in str(cause).lower():
+            raise
+        raise KeyboardInterrupt from cause
 
 
 def _named(query: str, values: Mapping[str, object]) -> dict[str, object]:
@@ -64,7 +91,8 @@ def _named(query: str, values: Mapping[str, object]) -> dict[str, object]:
 def opened(folder: Path, memory: str, threads: int | None) -> Iterator[Database]:
     """An empty database that spills to `folder`."""
     settings = {"memory_limit": memory, "temp_directory": str(folder), "preserve_insertion_order": False}
-    connection = duckdb.connect(config=settings | ({"threads": threads} if threads else {}))
+    with _explained():
+        connection = duckdb.connect(config=settings | ({"threads": threads} if threads else {}))
     try:
         yield Database(connection)
     finally:

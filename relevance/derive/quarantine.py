@@ -66,8 +66,9 @@ class Quarantine:
             tables.append(pa.table({name: own.table[name] for name in own.table.column_names} | place))
             self._files.append((name, own.counted))
         self._left[kind] = sum(part.left for part in parts.values())
-        at_fault = sum(len(np.union1d(part.loaded.rows, faulty(part.loaded.faults))) for part in parts.values())
-        self._rows[kind] = self._left[kind] + at_fault
+        self._rows[kind] = self._left[kind] + sum(
+            len(part.loaded.rows) + len(faulty(part.loaded.faults)) for part in parts.values()
+        )
         return _joined(tables, names)
 
     def alike(self, kind: str, rows: int) -> None:

@@ -38,10 +38,10 @@ def read(path: Path, wanted: Collection[str]) -> Loaded:
     objects = [{name: entries[at][name] for name in wanted if name in entries[at]} for at in good]
     rows = good + 1
     faults += [fault for fault in no_texts(objects, rows, wanted) if len(fault.rows)]
-    table = columns(objects)
-    for name in dict.fromkeys(name for at in good for name in entries[at]):
-        if name not in table.column_names:
-            table = table.append_column(name, pa.nulls(len(good)))
+    read = columns(objects)
+    named = set(read.column_names).union(*(entries[at] for at in good))
+    unread = dict.fromkeys(sorted(named.difference(read.column_names)), pa.nulls(len(good)))
+    table = pa.table({name: read[name] for name in read.column_names} | unread)
     return Loaded(table, rows, tuple(faults), COUNTED)
 
 

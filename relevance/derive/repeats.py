@@ -13,10 +13,12 @@ def repeats(table: pa.Table, key: str, others: tuple[str, ...]) -> tuple[np.ndar
         table[name].combine_chunks().dictionary_encode("encode").indices.to_numpy(zero_copy_only=False)
         for name in (key, *others)
     ]
-    _, first, place = np.unique(codes[0], return_index=True, return_inverse=True)
-    lead = first[place]
+    rows = np.arange(len(table))
+    first = np.zeros(int(codes[0].max(initial=-1)) + 1, np.int64)
+    first[codes[0][::-1]] = rows[::-1]  # the last one written is the first of the table
+    lead = first[codes[0]]
     other = np.zeros(len(lead), bool)
     for code in codes[1:]:
         other |= code != code[lead]
-    again = lead != np.arange(len(lead))
+    again = lead != rows
     return ~again, again, other

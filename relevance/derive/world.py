@@ -50,8 +50,7 @@ def load(options: DeriveOptions, quarantine: Quarantine, database: Database) -> 
     _put_items(table, database)
     _put_types(types, options.rules, database)
     told = _put_judged(judged, options.rules.settle, database)
-    if options.judgements:
-        quarantine.alike(judgements.KIND, told.pop("again"))
+    quarantine.alike(judgements.KIND, told.pop("again"))
     typed = database.rows("SELECT count(t) FROM item")[0][0]
     counts = {
         "judged pairs": database.count("judged"),
@@ -122,7 +121,7 @@ def _put_judged(judged: pa.Table, settle: Settle, database: Database) -> dict[st
     database.make("judged", f"SELECT q, i, {LABEL[settle]} AS label FROM said GROUP BY q, i {agreeing(settle)}")
     pairs, several = database.rows("SELECT count(*), coalesce(sum((labels > 1)::INTEGER), 0) FROM "
                                    "(SELECT count(*) AS labels FROM said GROUP BY q, i)")[0]  # fmt: skip
-    ids = "SELECT count(DISTINCT query_id) AS ids FROM judgement GROUP BY key HAVING ids > 1"
+    ids = "SELECT key FROM judgement GROUP BY key HAVING min(query_id) <> max(query_id)"
     return {
         "again": len(judged) - pairs,
         "judged differently": several,
