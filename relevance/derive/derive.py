@@ -61,9 +61,8 @@ def derive(options: DeriveOptions) -> Derived:
         _choose(rules, options, database, ledger)
         with _told("writing"):
             rows = write.write(output, database)
-        read = {f"rows of {kind}": count for kind, count in quarantine.read.items()}
         derived = Derived(
-            rows, read | found.counts, found.agreement, quarantine.counts(), ledger, idle, _splits(database)
+            rows, quarantine.read | found.counts, found.agreement, quarantine.counts(), ledger, idle, _splits(database)
         )
     write.record(beside(output, RECORD), told(options, derived))
     return derived

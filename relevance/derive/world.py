@@ -107,11 +107,10 @@ def _put_judged(judged: pa.Table, settle: Settle, database: Database) -> dict[st
     first = "file * (1::BIGINT << 40) + row"
     database.make(
         "query",
-        f"""WITH spelled AS (SELECT key AS folded, arg_min(query, {first}) AS text, arg_min(query_id, {first}) AS given
-            FROM judgement GROUP BY key),
-        named AS (SELECT *, CASE count(*) OVER (PARTITION BY given) WHEN 1 THEN given END AS own FROM spelled)
-        SELECT {NUMBERS}, id, text, folded FROM (SELECT *, coalesce(own, text) AS id FROM named)""",
-    )  # an id that several texts have is none
+        f"""SELECT {NUMBERS}, id, text, folded FROM (
+            SELECT key AS folded, arg_min(query, {first}) AS text, coalesce(arg_min(query_id, {first}), text) AS id
+            FROM judgement GROUP BY key)""",
+    )
     database.make(
         "opinion",
         f"""SELECT q.n AS q, i.n AS i, label, {first} AS place FROM judgement

@@ -79,8 +79,8 @@ def test_counts_add_up_from_input_to_output(judged, items, mode, seed):
     for name, found in steps[0].items():
         assert found >= steps[1][name] >= steps[-1][name] == kept[name]
     assert all(before[name] >= after[name] for before, after in pairwise(steps) for name in after if name in before)
-    assert made.inputs.get("rows of judgements", 0) == len(judged)
-    assert made.inputs["judged pairs"] + made.inputs["judged again"] == len(judged)
+    assert made.inputs.get("judgements: rows of the files", 0) == len(judged)
+    assert made.inputs["judged pairs"] + made.inputs.get("judgements: said again", 0) == len(judged)
     assert steps[0].get("judged", 0) == made.inputs["judged pairs"]
     assert sum(sum(labels) for splits in made.splits.values() for labels in splits.values()) == len(rows) == made.rows
     assert sum(row["task"] == "type_type" for row in rows) <= 5

@@ -65,7 +65,7 @@ def test_judgements_of_one_pair_are_settled_and_counted(tmp_path):
     judged = [("q", "sofa", 2), ("Q ", "sofa", 2), ("q", "sofa", 0), ("q", "chair", 1), ("q", "chair", 1)]
     told, rows = made(tmp_path, judged)
     assert labels(rows, "query_item") == {("q", "sofa"): 2, ("q", "chair"): 1}
-    assert told.inputs["judged again"] == 3
+    assert told.inputs["judgements: said again"] == 3
     assert told.inputs["judged differently"] == 1
 
 

@@ -34,7 +34,7 @@ def test_the_most_alike_far_type_is_mined(tmp_path):
 def test_doubtful_labels_are_dropped_and_counted_but_never_what_people_judged(tmp_path):
     files = written(tmp_path, JUDGED, ITEMS, TREE)
     plain, _ = run(tmp_path, files)
-    made, rows = run(tmp_path, files, "similarity.kind=lexical", "similarity.above=0.01", "similarity.below=1.01")
+    made, rows = run(tmp_path, files, "similarity.kind=lexical", "similarity.above=0.01", "similarity.below=1.0")
     assert not [row for row in rows if row["label"] == 2 and row["task"] != "query_item"]
     assert sum(row["task"] == "query_item" for row in rows) == plain.ledger.steps["similar"]["judged"]
     assert made.ledger.steps["similar"]["own type"] == 0 < made.ledger.steps["apart"]["own type"]
