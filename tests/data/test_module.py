@@ -13,13 +13,18 @@ def first(config, rows, tokenizer):
     return next(iter(pairs_module(config, rows, tokenizer, "id").train_dataloader()))[0]
 
 
-def test_once_there_are_tokens_training_begins_without_the_texts(tmp_path, backbones):
+def test_once_there_are_tokens_training_begins_without_the_texts(tmp_path, backbones, monkeypatch):
     config = Config(outputs=str(tmp_path), model=ModelConfig(max_length=64), routing=RoutingConfig("mh", heads=True))
     rows = prepare(DataConfig(rows=300), tmp_path).path
     tokenizer = AutoTokenizer.from_pretrained(backbones["ce"])
     before = first(config, rows, tokenizer)
     table = pq.read_table(rows)
     pq.write_table(table.drop_columns(["left", "right", "left_id", "right_id"]), rows)
+    read, given = [], pq.read_table
+    monkeypatch.setattr(
+        pq, "read_table", lambda *_, columns, **told: read.extend(columns) or given(*_, columns=columns, **told)
+    )
     after = first(config, rows, tokenizer)
+    assert set(read) == {"task", "split", "label"}
     assert torch.equal(before.inputs["input_ids"], after.inputs["input_ids"])
     assert torch.equal(before.labels, after.labels)

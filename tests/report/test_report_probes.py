@@ -51,6 +51,15 @@ def test_an_unknown_kind_follows_the_known_and_is_escaped(probed):
     assert page.index("| closed_gate") < page.index(r"| a\|b")
 
 
+def test_that_a_part_of_the_rows_was_scored_is_said(probed):
+    assert "scored again; 'as trained'" not in section(probed)
+    probed.cell("llm-mh-joint-s0")
+    probed.log(logged("no_prefix", 0.4) | {"probe/rows": 50_001.0})
+    assert "Of a larger table 50,001 test rows, drawn once, were scored again; 'as trained' is of all." in section(
+        probed
+    )
+
+
 def test_what_a_probe_did_not_log_is_a_dash(probed):
     probed.cell("llm-mh-joint-s0", 9)
     probed.log({"probe/no_prefix/accuracy": 0.25, "probe/no_prefix/item_type/accuracy": float("nan")})
