@@ -34,10 +34,11 @@ def _add(total: "hashlib._Hash", column: pa.ChunkedArray) -> None:
     for chunk in column.chunks:
         total.update(pc.binary_length(chunk).to_numpy())
     for chunk in column.chunks:
-        total.update(_bytes(chunk))
+        total.update(held(chunk))
 
 
-def _bytes(chunk: pa.StringArray) -> memoryview:
+def held(chunk: pa.StringArray) -> memoryview:
+    """The UTF-8 bytes of all texts, one behind the other."""
     _, offsets, values = chunk.buffers()
     if values is None:
         return memoryview(b"")

@@ -3,11 +3,14 @@
 "query_item: 3,044 train, 422 validation, 402 test; entities of test rows seen in training: left 0 %, ..."
 """
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from relevance.data import seen
+from relevance.data.digest import held
 from relevance.data.keys import KINDS, LEFT_KIND, RIGHT_KIND, Keys, together
 from relevance.data.repeats import differs, repeated
 from relevance.tasks import SPLITS, TASK_NAMES
@@ -60,8 +63,14 @@ def _any_task(table: pa.Table, test: np.ndarray, keys: Keys) -> list[str]:
 
 def _line_breaks(table: pa.Table) -> list[str]:
     """Stray quotes in a csv make one text of many rows: nothing but its line breaks shows it."""
-    broken = [pc.sum(pc.match_substring(table[side], "\n")).as_py() or 0 for side in ("left", "right")]
+    broken = [_broken(table[side]) for side in ("left", "right")]
     return [f"texts with line breaks: left {broken[0]:,}, right {broken[1]:,}"] if any(broken) else []
+
+
+def _broken(texts: pa.ChunkedArray) -> int:
+    if not any(re.search(b"\n", held(chunk)) for chunk in texts.chunks):  # the common case, at a tenth of the price
+        return 0
+    return pc.sum(pc.match_substring(texts, "\n")).as_py()
 
 
 def _ids(table: pa.Table) -> list[str]:
@@ -110,7 +119,7 @@ def _across_tasks(table: pa.Table, keys: Keys) -> list[str]:
         return []
     tasks = differs(keys.task[at], group)
     labels = differs(table["label"].to_numpy()[at], group)
-    several, conflicting = (len(np.unique(group[rows])) for rows in (tasks, tasks & labels))
+    several, conflicting = (np.count_nonzero(np.bincount(group[rows])) for rows in (tasks, tasks & labels))
     if not several:
         return []
     return [f"equal pairs of texts under several tasks: {several:,}, with different labels: {conflicting:,}"]

@@ -42,10 +42,14 @@ def repeated(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     ordered = np.sort(pair)
     if not (ordered[1:] == ordered[:-1]).any():  # the common case, at a quarter of the price
         return np.empty(0, np.int64), np.empty(0, np.int64)
-    order = np.argsort(pair, kind="stable")
+    order = np.argsort(pair)
     equal = pair[order][1:] == pair[order][:-1]
-    at = np.unique(np.concatenate([order[1:][equal], order[:-1][equal]]))
-    return at, np.unique(pair[at], return_inverse=True)[1]
+    again = np.concatenate([[False], equal])
+    several = again | np.concatenate([equal, [False]])
+    number = np.cumsum(several & ~again)[several] - 1
+    rows = order[several]
+    ascending = np.argsort(rows)
+    return rows[ascending], number[ascending]
 
 
 def _splits(again: pa.Table) -> np.ndarray:

@@ -58,12 +58,13 @@ def prepare(data: DataConfig, outputs: Path) -> Rows:
     given = "split" in checked.table.column_names
     table = divided(checked.table, data)
     _every_split(table, name, GIVEN if given else DIVIDED)
-    digest = digests.of(table)
-    path = outputs / "data" / digest[:16] / "rows.parquet"
-    table = _completed(table, checked.keys)
-    told = _written(table, checked.keys, path)
+    completed = _completed(table, checked.keys)
+    with ThreadPoolExecutor(1) as pool:  # hashing and Arrow's writing take one core, without Python's lock
+        kept = pool.submit(_kept, table, completed, outputs)
+        told = notes.of(completed, checked.keys)
+        digest, path = kept.result()
     aside = _set_aside(path.with_name(QUARANTINE), name, loaded, checked)
-    return Rows(digest, path, table, checked.rows, (*aside, *_origin(data, loaded, given), *told))
+    return Rows(digest, path, completed, checked.rows, (*aside, *_origin(data, loaded, given), *told))
 
 
 def digest_of(path: Path) -> str:
@@ -116,20 +117,20 @@ def _completed(table: pa.Table, keys: Keys) -> pa.Table:
     return table.add_column(0, "row", pa.array(np.arange(len(table))))
 
 
-def _written(table: pa.Table, keys: Keys, path: Path) -> tuple[str, ...]:
-    """Its notes, made while it is written: Arrow writes on one core, without Python's lock."""
-    with ThreadPoolExecutor(1) as pool:
-        writing = pool.submit(_write_once, table, path)
-        told = notes.of(table, keys)
-        writing.result()
-    return told
+def _kept(table: pa.Table, completed: pa.Table, outputs: Path) -> tuple[str, Path]:
+    """The digest of a table, and where it lies under it, written unless it was there."""
+    digest = digests.of(table)
+    path = outputs / "data" / digest[:16] / "rows.parquet"
+    _write_once(completed, path)
+    return digest, path
 
 
 def _write_once(table: pa.Table, path: Path) -> None:
     if not path.is_file():
         with whole.file(path) as part:
             repeated = [name for name in table.column_names if name not in MANY]
-            pq.write_table(table, part, row_group_size=GROUP, use_dictionary=repeated)
+            kept = {"use_dictionary": repeated, "write_statistics": ["row"]}  # by which parts are passed over
+            pq.write_table(table, part, row_group_size=GROUP, **kept)
 
 
 def _set_aside(path: Path, name: str, loaded: Loaded, checked: Checked) -> tuple[str, ...]:

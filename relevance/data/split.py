@@ -18,7 +18,9 @@ TRAIN, VALIDATION, TEST = range(3)  # places in SPLITS
 
 def by_entity(table: pa.Table, data: DataConfig) -> pa.Array:
     """The split [N] of each row, by its left_id, or its left text where it has none."""
-    entity = pc.coalesce(table["left_id"], table["left"]).combine_chunks().dictionary_encode()
+    named = table["left_id"]
+    named = pc.coalesce(named, table["left"]) if named.null_count else named
+    entity = named.combine_chunks().dictionary_encode()
     place = parts(entity.dictionary, data.seed, data.validation_share, data.test_share)
     return pa.array(SPLITS).take(pa.array(place)).take(entity.indices)
 
