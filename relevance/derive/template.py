@@ -51,13 +51,18 @@ def filled(template: str, table: pa.Table, name: str) -> pa.ChunkedArray:
 
 def _pieces(template: str) -> Iterator[tuple[str, str | None, str]]:
     """Each field with the words before it and the bracket after it that closes one before it; words at the end."""
-    parts = list(Formatter().parse(template))
-    taken = ""
-    for (before, field, _, _), (following, *_) in zip(parts, [*parts[1:], ("", None, None, None)], strict=True):
-        before = before[len(taken) :]
-        taken = BRACKETS.get(before[-1:], "\0")
-        taken = taken if following.startswith(taken) else ""
-        yield before, field, taken
+    words, names = [""], []
+    for literal, name, _, _ in Formatter().parse(template):
+        words[-1] += literal  # a doubled brace is a literal of its own
+        if name is not None:
+            names.append(name)
+            words.append("")
+    for at, name in enumerate(names):
+        bracket = BRACKETS.get(words[at][-1:])
+        after = bracket if bracket and words[at + 1].startswith(bracket) else ""
+        words[at + 1] = words[at + 1].removeprefix(after)
+        yield words[at], name, after
+    yield words[-1], None, ""
 
 
 def _joined(*texts: pa.ChunkedArray | str) -> pa.ChunkedArray:
