@@ -84,7 +84,7 @@ def _read_checks(o: DeriveOptions) -> Checks:
         told.append((bool(nested), f"read.{kind}={nested}: give one text for each column"))
         odd = own.delimiter is not None and (len(own.delimiter) != 1 or own.delimiter in '\r\n"')
         remedy = f"must be one character; a tab is 'read.{kind}.delimiter=\"\\t\"'"
-        told.append((odd, f"read.{kind}.delimiter={own.delimiter}: {remedy}"))
+        told.append((odd, f"read.{kind}.delimiter={own.delimiter!r}: {remedy}"))
     return told
 
 

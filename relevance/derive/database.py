@@ -77,8 +77,8 @@ def _explained() -> Iterator[None]:
     except duckdb.IOException as cause:
         remedy = "free space beside the output, where it works beyond its memory, or raise memory=2GB"
         raise UserError(f"memory: the database could not use the disk ({first_line(cause)}); {remedy}") from cause
-    except RuntimeError as cause:
-        if "interrupted" not in str(cause).lower():
+    except (duckdb.InterruptException, RuntimeError) as cause:
+        if "interrupt" not in str(cause).lower():
             raise
         raise KeyboardInterrupt from cause
 
