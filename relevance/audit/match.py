@@ -11,6 +11,9 @@ import numpy as np
 from relevance.data import seen
 from relevance.data.keys import Keys, together
 from relevance.data.repeats import differs
+from relevance.tasks import TASKS
+
+SYMMETRIC = np.array([task.symmetric for task in TASKS.values()])
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Match:
     """Numbers [N], equal exactly where the pairs are."""
 
     entities: np.ndarray  # of kinds too, so that pairs of two tasks never match
-    task_texts: np.ndarray  # both texts and the task
+    task_texts: np.ndarray  # both texts and the task; in either order where its sides are of one kind
     texts: np.ndarray  # both texts, whatever the task
     turned: np.ndarray  # bool, whether the left entity has the higher number: mirrors of one another differ in it
 
@@ -26,9 +29,10 @@ class Match:
 def of(keys: Keys) -> Match:
     """The pairs of rows with these keys; in a task of two kinds no pair has a mirror."""
     left, right = seen.entities(keys)
-    texts = _group(together(*_ordered(keys.left_text, keys.right_text)))
+    low, high = _ordered(keys.left_text, keys.right_text)
+    own = (np.where(SYMMETRIC[keys.task], *sides) for sides in ((low, keys.left_text), (high, keys.right_text)))
     entities = _group(together(*_ordered(left, right)))
-    return Match(entities, _group(together(keys.task, texts)), texts, left > right)
+    return Match(entities, _group(together(keys.task, *own)), _group(together(low, high)), left > right)
 
 
 def _ordered(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

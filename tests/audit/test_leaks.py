@@ -29,6 +29,10 @@ def counted_by_hand(rows, task):
     def texts(one):
         return sorted([one["left"], one["right"]])
 
+    def task_texts(one):
+        sides = [one["left"], one["right"]]
+        return one["task"], sorted(sides) if TASKS[one["task"]].symmetric else sides
+
     def pair(one):
         return one["task"], sorted([entity(one, "left"), entity(one, "right")])
 
@@ -39,9 +43,7 @@ def counted_by_hand(rows, task):
         "either": count(lambda one, other: sides(one) & sides(other)),
         "own_left": count(lambda one, other: one["task"] == other["task"] and entity(one, "left") in sides(other)),
         "own_right": count(lambda one, other: one["task"] == other["task"] and entity(one, "right") in sides(other)),
-        "pair": count(
-            lambda one, other: pair(one) == pair(other) or (one["task"] == other["task"] and texts(one) == texts(other))
-        ),
+        "pair": count(lambda one, other: pair(one) == pair(other) or task_texts(one) == task_texts(other)),
         "texts": count(lambda one, other: texts(one) == texts(other)),
     }
 

@@ -139,7 +139,7 @@ def test_texts_of_queries_may_stand_in_a_file_of_their_own(tmp_path):
         ("judgements", "query_id is not in the queries"): 3,
     }
     assert unaccounted(found.counts, "queries", 3) == 0
-    assert unaccounted(found.counts, "judgements", found.counts["judgements"]) == 0
+    assert unaccounted(found.counts, "judgements", found.counts["judged pairs"]) == 0
     with pytest.raises(UserError, match=r"has no column query;.*or give queries=FILE"):
         read([word for word in words if not word.startswith("queries=")])
 
@@ -172,7 +172,7 @@ def test_numbers_that_a_null_made_floats_are_the_same_ids(tmp_path):
         {"item_id": [17, 18], "title": pa.array(["x", "y"]).dictionary_encode(), "product_type": pa.nulls(2)}
     )
     found = read(shop(tmp_path, judgements=("parquet", judged), items=("parquet", items), taxonomy=None), aside=True)
-    assert found.counts["judgements"] == 2
+    assert found.counts["judged pairs"] == 2
     assert found.aside[0]["problem"] == "grade is none of 0, 1, 2"
 
 
@@ -189,7 +189,7 @@ def test_rows_of_the_files_are_used_left_out_set_aside_or_said_again(tmp_path, n
     words = shop(tmp_path, **texts) + ([f"read.items.where={{product_type: {where}}}"] if where else [])
     found = read(words, aside=True)
     assert unaccounted(found.counts, "items", found.counts["items"]) == 0
-    assert unaccounted(found.counts, "judgements", found.counts["judgements"]) == 0
+    assert unaccounted(found.counts, "judgements", found.counts["judged pairs"]) == 0
     of_rows = found.counts["types"] - found.counts["types known as a parent alone"]
     assert unaccounted(found.counts, "taxonomy", of_rows) == 0
     assert len(found.aside) == sum(one["rows"] for one in found.faults)
