@@ -37,9 +37,10 @@ class HeldOut:
     @classmethod
     def of(cls, path: Path) -> "HeldOut":
         """The test rows of the rows.parquet at `path`."""
-        names = ["row", "split", "task", "label", "left", "right", "left_id", "right_id"]
-        table = pq.read_table(path, columns=[name for name in names if name in pq.read_schema(path).names])
-        table = table.filter(pc.equal(table["split"], "test"))
+        names = ["row", "task", "label", *(f"{side}_id" for side in SIDES)]
+        table = _tested(path, names)
+        if any(f"{side}_id" not in table.column_names or table[f"{side}_id"].null_count for side in SIDES):
+            table = _tested(path, [*names, *SIDES])  # texts are most of the file: read where they stand for ids
         task = task_codes(table["task"]).astype(np.int8)
         return cls(path, table["row"].to_numpy(), task, table["label"].to_numpy(), *_entities(table, task))
 
@@ -88,6 +89,13 @@ class HeldOut:
         if not np.array_equal(self.row[np.minimum(at, len(self.row) - 1)], row):
             raise UserError(f"predictions {path}: rows that are no test rows of {self.path}; run the cell again")
         return at
+
+
+def _tested(path: Path, names: list[str]) -> pa.Table:
+    """Those of the columns that are there, of the test rows."""
+    known = [name for name in names if name in pq.read_schema(path).names]
+    table = pq.read_table(path, columns=[*known, "split"])
+    return table.filter(pc.equal(table["split"], "test")).select(known)
 
 
 def _entities(table: pa.Table, task: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
