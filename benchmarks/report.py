@@ -150,7 +150,9 @@ def _store(folder: Path, outputs: Path, cells: int, dealt: list[tuple[Path, dict
         listed.append({"cell": name, **told, "fingerprint": fingerprint, "data_digest": DIGEST})
         run = store.start(name, {"kind": "cell", "fingerprint": fingerprint, "git_commit": "0" * 40})
         run.params({"family": MODELS[model]})
-        run.log({**metrics, "seconds": 60.0 + number, "params/trainable": 1e6, "train/rows_per_second": 500.0})
+        run.log(
+            {**metrics, "seconds": 60.0 + number, "params/trainable": 1e6, "train/rows_per_second": 500.0}, 0, number
+        )
         run.end("FINISHED")
     parent = store.start("bench", {"kind": "sweep", "fingerprint": DIGEST, "command": "python benchmarks/report.py"})
     parent.text(json.dumps(listed), CELLS)
