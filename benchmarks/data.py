@@ -13,20 +13,18 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import calls
+from calls import Cost
 from report import measured
 
 from relevance.commands import main, parse, say
 
 DATA = (sys.executable, "-m", "relevance.data")
-BATCH = 1_000  # pairs that transformers' tokenizer is given at a time
-SHARES = {"validation_share": 0.02, "test_share": 0.197}  # 453K test rows of 2.3M, as in the paper
-MAX_LENGTH = 128
 SHOP = ("judgements", "items", "taxonomy")  # files of a generated shop
 ENDS = """import sys, pyarrow.parquet as pq
 for file in sys.argv[3:]: pq.read_table(file)
@@ -44,12 +42,6 @@ class Options:
     pairs: int = 2_300_000  # tokenized and trained on
     plain: int = 100_000  # of them, that transformers' tokenizer is given
     repeats: int = 3
-
-
-@dataclass(frozen=True)
-class Cost:
-    seconds: float
-    memory: float  # GB
 
 
 @dataclass(frozen=True)
@@ -93,9 +85,9 @@ def deriving(folder: Path, options: Options) -> Iterator[Figure]:
     files = {name: str(shop / f"{name}.parquet") for name in SHOP}
     command = [*DATA, "derive", "source=shop", *(f"{name}={path}" for name, path in files.items())]
     ends = [sys.executable, "-c", ENDS, str(pairs), str(folder / "bare.parquet"), *files.values()]
-    calls = (lambda _: Cost(*measured([*command, f"output={pairs}"])), lambda _: Cost(*measured(ends)))
+    ways = (lambda _: Cost(*measured([*command, f"output={pairs}"])), lambda _: Cost(*measured(ends)))
     peer = "bare pyarrow read of the files and of the pairs, write of the pairs"
-    yield _in_turn(f"derive from {options.judgements:,} judgements", peer, options, calls)
+    yield _in_turn(f"derive from {options.judgements:,} judgements", peer, options, ways)
 
 
 def validating(folder: Path, options: Options) -> Iterator[Figure]:
@@ -110,8 +102,8 @@ def validating(folder: Path, options: Options) -> Iterator[Figure]:
 
     name = f"validate {options.rows:,} rows"
     yield _in_turn(f"{name}, process", f"{bare}, process", options, (ours, theirs))
-    calls = [lambda turn: child("prepare", source, f"{folder}/call{turn}"), lambda _: child("bare", source)]
-    yield _in_turn(f"{name}, call", f"{bare}, call", options, calls)
+    ways = [lambda turn: child("prepare", source, f"{folder}/call{turn}"), lambda _: child("bare", source)]
+    yield _in_turn(f"{name}, call", f"{bare}, call", options, ways)
 
 
 def tokenizing(folder: Path, options: Options) -> Iterator[Figure]:
@@ -122,138 +114,30 @@ def tokenizing(folder: Path, options: Options) -> Iterator[Figure]:
         return Cost(cost.seconds * options.pairs / plain, cost.memory)
 
     peer = f"transformers on {plain:,} pairs, ids kept; time scaled by pair, memory as it was"
-    calls = (lambda turn: child("tokens", source, f"{folder}/tokens{turn}"), theirs)
-    yield _in_turn(f"token ids of {options.pairs:,} pairs", peer, options, calls)
+    ways = (lambda turn: child("tokens", source, f"{folder}/tokens{turn}"), theirs)
+    yield _in_turn(f"token ids of {options.pairs:,} pairs", peer, options, ways)
 
 
 def beginning(folder: Path, options: Options) -> Iterator[Figure]:
     source = str(folder / "pairs" / "rows.parquet")
     child("tokens", source, str(folder))  # as an earlier cell left them
-    calls = (lambda _: child("first", source, str(folder)), lambda _: child("read", source))
-    yield _in_turn(f"first training batch of {options.pairs:,} rows", "pq.read_table of the file", options, calls)
+    ways = (lambda _: child("first", source, str(folder)), lambda _: child("read", source))
+    yield _in_turn(f"first training batch of {options.pairs:,} rows", "pq.read_table of the file", options, ways)
 
 
 FIGURES: tuple[Callable[[Path, Options], Iterator[Figure]], ...] = (deriving, validating, tokenizing, beginning)
 
 
-def _in_turn(name: str, peer: str, options: Options, calls: tuple[Callable[[int], Cost], ...]) -> Figure:
-    pairs = [[call(turn) for call in calls] for turn in range(options.repeats)]
+def _in_turn(name: str, peer: str, options: Options, ways: tuple[Callable[[int], Cost], ...]) -> Figure:
+    pairs = [[way(turn) for way in ways] for turn in range(options.repeats)]
     return Figure(name, peer, *map(list, zip(*pairs, strict=True)))
 
 
 def child(*words: str) -> Cost:
     """The cost of a call in a process of its own, without its imports."""
-    done = subprocess.run([sys.executable, __file__, "call", *words], check=True, stdout=subprocess.PIPE)
+    done = subprocess.run([sys.executable, calls.__file__, *words], check=True, stdout=subprocess.PIPE)
     return Cost(**json.loads(done.stdout))
 
 
-def call(name: str, *words: str) -> Cost:
-    """Seconds of the work itself; memory is what the process grew by at its peak."""
-    work = WORK[name](*words)  # imports and what is there before
-    before, started = _peak(), time.perf_counter()
-    work()
-    return Cost(time.perf_counter() - started, _peak() - before)
-
-
-def _peak() -> float:
-    """GB this process held at its peak; of the program alone, where resource.getrusage begins with its parent's."""
-    told = Path("/proc/self/status").read_text().split("VmHWM:")[1]
-    return int(told.split()[0]) * 1024 / 1e9
-
-
-def _generate(folder: str, rows: str, pairs: str) -> Callable[[], object]:
-    """validated.parquet, and pairs/rows.parquet as a sweep leaves it."""
-    import pyarrow.parquet as pq
-
-    from relevance.config import DataConfig
-    from relevance.data.rows import prepare
-    from relevance.shop.generate import generate
-
-    def work() -> None:
-        pq.write_table(generate(int(rows), 0, 0.04), f"{folder}/validated.parquet")
-        prepare(DataConfig(rows=int(pairs), **SHARES), Path(folder)).path.parent.rename(f"{folder}/pairs")
-
-    return work
-
-
-def _prepare(source: str, outputs: str) -> Callable[[], object]:
-    import pandas  # noqa: F401 the split by entity asks it for a hash
-
-    from relevance.config import DataConfig, Source
-    from relevance.data.rows import prepare
-
-    return lambda: prepare(DataConfig(kind=Source.pairs, path=source), Path(outputs))
-
-
-def _bare(source: str) -> Callable[[], object]:
-    import pyarrow.dataset  # noqa: F401 read_table asks it
-    import pyarrow.parquet as pq
-
-    return lambda: pq.write_table(pq.read_table(source), Path(source).with_name("bare.parquet"))
-
-
-def _read(source: str) -> Callable[[], object]:
-    import pyarrow.dataset  # noqa: F401 read_table asks it
-    import pyarrow.parquet as pq
-
-    return lambda: pq.read_table(source)
-
-
-def _tokenizer():
-    from transformers import AutoTokenizer
-
-    from relevance.model import backbone
-
-    return AutoTokenizer.from_pretrained(backbone.folder("embedded:ce"))
-
-
-def _tokens(source: str, outputs: str) -> Callable[[], object]:
-    import pandas  # noqa: F401 a cell has it
-
-    from relevance.data.tokens import Template, tokens
-
-    tokenizer, template = _tokenizer(), Template(prefix=False, pair=True, max_length=MAX_LENGTH)
-    return lambda: tokens(Path(source), tokenizer, "bench", template, Path(outputs) / "tokens")
-
-
-def _plain(source: str, count: str) -> Callable[[], object]:
-    import pyarrow.parquet as pq
-
-    tokenizer, kept = _tokenizer(), []
-
-    def work() -> None:
-        with pq.ParquetFile(source) as file:
-            for batch in file.iter_batches(BATCH, columns=["left", "right"]):
-                left, right = (batch[side].to_pylist() for side in ("left", "right"))
-                kept.extend(tokenizer(left, right, truncation=True, max_length=MAX_LENGTH)["input_ids"])
-                if len(kept) >= int(count):
-                    return
-
-    return work
-
-
-def _first(source: str, outputs: str) -> Callable[[], object]:
-    from relevance.config import Config, ModelConfig, RoutingConfig
-    from relevance.data.module import pairs_module
-
-    model = ModelConfig(backbone="embedded:ce", max_length=MAX_LENGTH)
-    config, tokenizer = Config(model=model, routing=RoutingConfig("mh", heads=True), outputs=outputs), _tokenizer()
-    return lambda: next(iter(pairs_module(config, Path(source), tokenizer, "bench").train_dataloader()))
-
-
-WORK = {
-    "generate": _generate,
-    "prepare": _prepare,
-    "bare": _bare,
-    "tokens": _tokens,
-    "plain": _plain,
-    "first": _first,
-    "read": _read,
-}
-
-
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["call"]:
-        print(json.dumps(vars(call(*sys.argv[2:]))))
-    else:
-        main(run)
+    main(run)

@@ -15,12 +15,13 @@ SIZES = "judgements=900 items=300 types=110 queries=60 rows=2000 pairs=2000 plai
 def bench(monkeypatch):
     """The benchmark, its calls made in this process instead of one each."""
     monkeypatch.syspath_prepend(BENCHMARKS)
-    monkeypatch.delitem(sys.modules, "report", raising=False)
+    for name in ("report", "calls"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     spec = importlib.util.spec_from_file_location("bench_data", BENCHMARKS / "data.py")
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "bench_data", module)
     spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "child", module.call)
+    monkeypatch.setattr(module, "child", module.calls.call)
     return module
 
 
