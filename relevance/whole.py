@@ -49,6 +49,14 @@ def folder(path: Path) -> Iterator[Path]:
         _flush(path.parent)
 
 
+@contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """A folder beside `path` for what is needed meanwhile; what a killed process left of one is cleared away."""
+    with _beside(path) as part:
+        part.mkdir()
+        yield part
+
+
 def text(path: Path, said: str) -> None:
     """Write a text, its lines ending as they do on every system."""
     with file(path) as part:

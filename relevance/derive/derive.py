@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import pyarrow as pa
 
+from relevance import whole
 from relevance.commands import say
 from relevance.data.writers import writable
 from relevance.derive import candidates, divide, similar, thin, world, write
@@ -51,9 +51,7 @@ def derive(options: DeriveOptions) -> Derived:
     output = Path(options.output or "")
     writable(output)
     quarantine, ledger = Quarantine(), Ledger()
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=output.parent, prefix=".derive-") as folder, \
-            opened(Path(folder), options.memory, options.threads) as database:  # fmt: skip
+    with whole.scratch(beside(output, "work")) as folder, opened(folder, options.memory, options.threads) as database:
         with _told("inputs"):
             found = world.load(options, quarantine, database)
             quarantine.close(options.on_bad_row, beside(output, ASIDE))
@@ -94,6 +92,8 @@ def _choose(rules: list, options: DeriveOptions, database: Database, ledger: Led
         for step, narrow in STEPS.items():
             narrow(options, database)
             ledger.record(step, database)
+    if not database.count("pair"):
+        raise UserError(f"derive: no pair is left; rows after each step: {ledger.totals()}; widen splits and caps")
 
 
 def _splits(database: Database) -> dict[str, dict[str, list[int]]]:

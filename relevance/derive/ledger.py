@@ -28,6 +28,10 @@ class Ledger:
         rows = dict(database.rows("SELECT rule, count(*) FROM pair GROUP BY rule"))
         self.steps[step] = {name: rows.get(at, 0) for at, name in enumerate(rule.name for rule in RULES)}
 
+    def totals(self) -> str:
+        """Rows after each step, in words."""
+        return ", ".join(f"{step} {sum(rows.values()):,}" for step, rows in self.steps.items())
+
     def lines(self) -> list[tuple[str, ...]]:
         """A table in words: what each rule found, what each step took away, what is kept."""
         steps = list(self.steps)
