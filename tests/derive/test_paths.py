@@ -79,16 +79,20 @@ def test_bytes_in_a_list_that_are_no_utf8_are_no_path():
 
 def test_a_type_that_paths_place_twice_is_told_with_its_row_and_stays(tmp_path):
     def path(*ids):
-        return [{"id": one, "name": one.upper()} for one in ids]
+        return [{"id": one, "name": "x"} for one in ids]
 
     items = [{"item_id": str(at), "title": "x", "category": one} for at, one in enumerate(
-        [path("a", "b", "c"), path("a", "c"), [], path("a", "b"), None])]  # fmt: skip
+        [path("a", "b", "c"), path("a", "c"), [], path("a", "b"), None, path(None)])]  # fmt: skip
     words = shop(tmp_path, judgements=None, taxonomy=None, items=("json", items))
     found = read(words, "SELECT item.id, type.id FROM item JOIN type ON t = type.n ORDER BY ALL", aside=True)
-    assert found.faults == [{"input": "items", "problem": "type has two parents", "rows": 1, "kept": True}]
-    assert found.aside[0]["row"] == "2"
+    assert found.faults == [
+        {"input": "items", "problem": "category is no path", "rows": 1, "kept": True},
+        {"input": "items", "problem": "type has two parents", "rows": 1, "kept": True},
+    ]
+    assert [one["row"] for one in found.aside] == ["6", "2"]
     assert found.rows[0] == [("0", "c"), ("1", "c"), ("3", "b")]
-    assert found.counts["items without a type"] == 2
+    assert found.counts["items without a type"] == 3
+    assert unaccounted(found.counts, "items", 6) == 0
 
 
 def test_paths_of_a_taxonomy_are_told_by_their_row(tmp_path):

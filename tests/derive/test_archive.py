@@ -1,0 +1,57 @@
+"""Archives → the tables in them, or what is wrong with one."""
+
+import zipfile
+
+import pytest
+from little import put, zipped
+
+from relevance.derive import files
+from relevance.derive.options import FileOptions
+from relevance.errors import UserError
+
+CSV = "item_id,title,note\ni1,A,x\ni2,B,\n"
+
+
+def taken(path):
+    return files.read(str(path), "items", FileOptions(), {"item_id": True, "title": True})
+
+
+def test_hidden_files_and_folders_of_an_archive_are_no_tables(tmp_path):
+    junk = {
+        "__MACOSX/._a.csv": b"\0\5",
+        "__MACOSX/e.csv": b"\0",
+        ".b.csv": b"\0",
+        "x/._c.csv": b"\0",
+        "x/": "",
+        "d.csv/": "",
+        "readme.txt": "-",
+    }
+    parts = taken(put(tmp_path / "i.zip", zipped({"x/a.csv": CSV} | junk)))
+    assert list(parts) == [f"{tmp_path}/i.zip/x/a.csv"]
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_archive_that_cannot_be_read_says_so(tmp_path):
+    whole = zipped({"a.csv": CSV * 50})
+    bent = bytearray(whole)
+    bent[40] ^= 0xFF
+    with zipfile.ZipFile(tmp_path / "twice.zip", "w") as archive:
+        for _ in range(2):
+            archive.writestr("a.csv", CSV)
+    locked = bytearray(whole)
+    for at in (6, whole.index(b"PK\1\2") + 8):
+        locked[at] |= 1
+    for name, content, said in (
+        ("no.zip", b"hello", "cannot be read as .zip"),
+        ("cut.zip", whole[:-30], "cannot be read as .zip"),
+        ("bent.zip", bytes(bent), "cannot be read as .zip"),
+        ("locked.zip", bytes(locked), "cannot be unpacked: .*password"),
+        ("none.zip", zipped({"a.txt": CSV}), r"holds no \.parquet, "),
+        ("empty.zip", zipped({"a.csv": ""}), r"empty\.zip/a\.csv: the file is empty"),
+        ("twice.zip", (tmp_path / "twice.zip").read_bytes(), r"holds a\.csv twice"),
+        ("quote.zip", zipped({"a.csv": CSV + 'i3,"C\ni4,D,\n'}), r"quote\.zip/a\.csv: row 3 opens a quote"),
+        ("latin.zip", zipped({"a.json": b'[{"item_id": "caf\xe9"}]'}), r"latin\.zip/a\.json: is not UTF-8 at byte 17"),
+    ):
+        with pytest.raises(UserError, match=said) as caught:
+            taken(put(tmp_path / name, content))
+        assert str(caught.value).startswith(str(tmp_path / name))
