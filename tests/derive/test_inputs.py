@@ -1,6 +1,7 @@
 """Faults of judgements, items and trees: one error over all files, or a quarantine whose counts add up."""
 
 from collections import Counter
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -12,12 +13,12 @@ from relevance.errors import UserError
 
 FAULTS = {  # what is added to one of the files, the problem told of, and whether the row stays in use
     "no type": ("items", "i5,Stool,\n", None, True),
-    "type not in the tree": ("items", "i5,Stool,Stools\n", "type is not in the taxonomy", True),
+    "type not in the tree": ("items", "i6,Stool,Stools\n", "type is not in the taxonomy", True),
     "no id": ("items", ",Stool,Chairs\n", "item_id is empty", False),
-    "no title": ("items", "i5,  ,Chairs\n", "text is empty", False),
-    "long title": ("items", f"i5,{'x' * 1_000_000},Chairs\n", "text is longer than 20,000 characters", False),
+    "no title": ("items", "i7,  ,Chairs\n", "text is empty", False),
+    "long title": ("items", f"i8,{'x' * 1_000_000},Chairs\n", "text is longer than 20,000 characters", False),
     "differing id": ("items", "i1,Red sofa,Chairs\n", "item_id is given twice, with another text or type", False),
-    "torn item": ("items", "i5,Stool", "torn row", False),
+    "torn item": ("items", "i9,Stool\n", "torn row", False),
     "circle of one": ("taxonomy", "Self,Self\n", "type is its own ancestor", False),
     "two parents": ("taxonomy", "Chairs,Lighting\n", "type has two parents", False),
     "a root with a parent": ("taxonomy", "Chairs,\n", "type has two parents", False),
@@ -34,30 +35,43 @@ FAULTS = {  # what is added to one of the files, the problem told of, and whethe
 PLAIN = {"judgements": JUDGEMENTS, "items": ITEMS, "taxonomy": TREE}
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_is_an_error_that_names_its_row_or_a_counted_quarantine(tmp_path, name):
-    kind, added, problem, kept = FAULTS[name]
-    words = shop(tmp_path, **{kind: PLAIN[kind] + added})
-    row = PLAIN[kind].count("\n")
-    if problem is None:
-        assert not read(words).faults
-        return
-    with pytest.raises(UserError, match=rf"(?s){kind}\.csv: 1 row at fault.*{problem}: 1 row; remedy: ") as caught:
-        read(words)
-    assert f"{kind}.csv row {row}: " in str(caught.value)
-    assert "on_bad_row=quarantine" in str(caught.value)
-    found = read(words, aside=True)
-    assert found.faults == [{"input": kind, "problem": problem, "rows": 1, "kept": kept}]
-    assert [(one["row"], one["problem"]) for one in found.aside] == [(str(row), problem)]
-    assert all(found.aside[0].values())
-    assert found.counts.get(f"{kind}: set aside", 0) == (not kept)
+@pytest.fixture
+def faulty(tmp_path):
+    """The words of a shop with every fault, and of each its file's kind, its row, its problem, and if it is kept."""
+    texts, told = dict(PLAIN), []
+    for kind, added, problem, kept in FAULTS.values():
+        if problem:
+            told.append((kind, texts[kind].count("\n"), problem, kept))
+            texts[kind] += added
+    return shop(tmp_path, **texts), told
 
 
-def test_the_faults_of_all_files_are_one_error(tmp_path):
-    added = {"items": "i5,,Chairs\n", "taxonomy": "Self,Self\n", "judgements": "lamp,i1,9\n"}
+def test_the_faults_of_all_files_are_one_error_that_names_their_rows(faulty):
+    words, told = faulty
     with pytest.raises(UserError) as caught:
-        read(shop(tmp_path, **{kind: PLAIN[kind] + text for kind, text in added.items()}))
-    assert str(caught.value).count("1 row at fault") == 3
+        read(words)
+    said = str(caught.value)
+    for kind, row, problem, _ in told:
+        rows = sum((kind, problem) == (other, same) for other, _, same, _ in told)
+        assert f"  {problem}: {rows} row{'s' * (rows > 1)}; remedy: " in said
+        assert f"{kind}.csv row {row}: " in said
+    for kind in PLAIN:
+        assert f"{kind}.csv: {sum(kind == other for other, *_ in told)} rows at fault" in said
+    assert said.endswith("or set on_bad_row=quarantine to set these rows aside and go on without them")
+
+
+def test_rows_at_fault_are_set_aside_listed_and_counted(faulty):
+    words, told = faulty
+    found = read(words, aside=True)
+    listed = {(Path(one["file"]).stem, int(one["row"]), one["problem"]) for one in found.aside}
+    assert listed == {(kind, row, problem) for kind, row, problem, _ in told}
+    assert len(found.aside) == len(told)
+    assert all(one["remedy"] and one["value"] for one in found.aside)
+    wanted = Counter((kind, problem, kept) for kind, _, problem, kept in told)
+    assert {(one["input"], one["problem"], one["kept"]): one["rows"] for one in found.faults} == wanted
+    for kind in PLAIN:
+        gone = sum(other == kind and not kept for other, _, _, kept in told)
+        assert found.counts[f"{kind}: set aside"] == gone
 
 
 def test_items_without_a_type_are_counted(tmp_path):
@@ -180,7 +194,7 @@ def test_numbers_that_a_null_made_floats_are_the_same_ids(tmp_path):
     st.lists(st.sampled_from([name for name in FAULTS if not name.startswith(("torn", "long"))]), max_size=12),
     st.sampled_from([None, "Chairs", "Tables"]),
 )
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rows_of_the_files_are_used_left_out_set_aside_or_said_again(tmp_path, names, where):
     texts = dict(PLAIN)
     for name in names:
