@@ -13,6 +13,7 @@ from relevance.commands import say
 from relevance.data.writers import writable
 from relevance.derive import candidates, divide, similar, thin, world, write
 from relevance.derive.database import Database, opened
+from relevance.derive.files import BESIDE, INPUTS
 from relevance.derive.ledger import Ledger
 from relevance.derive.options import DeriveOptions
 from relevance.derive.quarantine import Quarantine
@@ -29,7 +30,7 @@ EMPTY = pa.schema(
     ]
 )
 
-ASIDE, RECORD = "quarantine.csv", "derive.json"  # files beside the table
+ASIDE, RECORD = BESIDE
 STEPS = {"apart": divide.divide, "similar": similar.filter_pairs, "capped": thin.cap, "balanced": thin.balance}
 
 
@@ -87,7 +88,11 @@ def _choose(rules: list, options: DeriveOptions, database: Database, ledger: Led
             ledger.found(task, made)
         ledger.record("settled", database)
     if not database.count("pair"):
-        raise UserError(f"derive: {len(rules)} rules found no pair; check grades, ids and the tree (--help lists keys)")
+        given = [name for name in INPUTS if getattr(options, name)]
+        raise UserError(
+            f"derive: {len(rules)} rules found no pair in {' and '.join(given)}; items alone make none: add "
+            "judgements=FILE, or a tree of types by taxonomy=FILE; with these, look at their grades, ids and parents"
+        )
     with _told("splits, filter, caps"):
         for step, narrow in STEPS.items():
             narrow(options, database)
