@@ -26,6 +26,7 @@ def graded(found: Opened, files: Sequence[Path]) -> dict:
         "file": found.name,
         "graders": [{"file": one.name, "graded": len(one.at), "ungraded": len(one.ungraded)} for one in people],
         "rules": rules,
+        "tasks": [_task(found, task, people) for task in dict.fromkeys(rule["task"] for rule in rules)],
         "all": _said(found, people, np.ones(len(found.rows), bool)),
         "confusion": _confusion(found, people).tolist(),
         "between": [_between(*two) for two in combinations(people, 2)],
@@ -47,6 +48,11 @@ def _rule(found: Opened, places: np.ndarray, task: str, source: str | None, peop
     told = _said(found, people, rows)
     held = np.bincount(found.label[places][rows[places]], minlength=len(LABELS))
     return {"task": task, "source": source} | told | {"weighted": _weighted(held, _confusion(found, people, rows))}
+
+
+def _task(found: Opened, task: str, people: Sequence[Grades]) -> dict:
+    """All rules of a task together: most of them have one label, and so no kappa of their own."""
+    return {"task": task} | _said(found, people, found.keys.task == TASK_NAMES.index(task))
 
 
 def _said(found: Opened, people: Sequence[Grades], rows: np.ndarray) -> dict:

@@ -29,17 +29,18 @@ def _opening(facts: dict) -> str:
         f"{one['graded']:,} grades, {one['ungraded']:,} left empty: {percent(one['agreement'])} % equal the label, "
         f"kappa {decimal(one['kappa'])} ({_span(one)})."
     )
-    known = [rule for rule in facts["rules"] if rule["kappa"] is not None]
+    known = [rule for rule in facts["rules"] if rule["agreement"] is not None]
     if len(known) < 2:
         return told
-    low = min(known, key=lambda rule: rule["kappa"])
+    low = min(known, key=lambda rule: rule["agreement"])
     rule = f"{low['task']} {low['source'] or NONE}"
-    return f"{told} Least to be trusted: {rule}, kappa {decimal(low['kappa'])} ({_span(low)})."
+    return f"{told} Least to be trusted: {rule}, {percent(low['agreement'])} % of {low['graded']:,} equal."
 
 
 def _words() -> str:
     return (
-        "kappa: Cohen's, quadratic weights, between label and grade; its interval is of 1,000 draws of the pairs. Each "
+        "kappa: Cohen's, quadratic weights, between label and grade; its interval is of 1,000 draws of the pairs. A "
+        "rule that gives one label has none: its grades count in its task's (all rules). Each "
         "label of a rule is shown alike often; in the table %: equal grades with each label weighed by its pairs in "
         "the table. Where a pair stands in several rows, the first stands for it."
     )
@@ -50,7 +51,8 @@ def _span(one: dict) -> str:
 
 
 def _rules(facts: dict) -> Table:
-    lines = [*facts["rules"], {"task": "all", "source": "", "weighted": None} | facts["all"]]
+    tasks = [{"source": "all rules", "weighted": None} | one for one in facts["tasks"]]
+    lines = [*facts["rules"], *tasks, {"task": "all", "source": "", "weighted": None} | facts["all"]]
     body = [
         [
             line["task"],

@@ -26,13 +26,14 @@ def agreement(counts: np.ndarray) -> dict[str, float | int | None]:
     (Cohen 1968) and its 95 % interval, of counts [G, 3, 3] by pair.
 
     The interval is the middle of 1,000 draws of the pairs with replacement, always the same draws. None where there
-    is nothing to say: no couple, or one label throughout.
+    is nothing to say: no couple, or one side with one label throughout, whose kappa is 0 whatever the other says.
     """
     whole = counts.sum(axis=0)
     n = int(whole.sum())
+    several = min((whole.sum(axis=axis) > 0).sum() for axis in (0, 1)) > 1
     told: dict[str, float | int | None] = {"n": n, "pairs": len(counts)}
     told["agreement"] = float(np.trace(whole) / n) if n else None
-    kappas = _kappas(np.concatenate([whole[None], _drawn(counts)])) if n else np.full(1, np.nan)
+    kappas = _kappas(np.concatenate([whole[None], _drawn(counts)])) if several else np.full(1, np.nan)
     known = kappas[1:][~np.isnan(kappas[1:])]
     low, high = np.percentile(known, LEVEL).tolist() if len(known) and not np.isnan(kappas[0]) else (None, None)
     return told | {"kappa": None if np.isnan(kappas[0]) else float(kappas[0]), "low": low, "high": high}

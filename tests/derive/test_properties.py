@@ -18,7 +18,7 @@ ITEMS = [f"item {number}" for number in range(12)]
 QUERIES = [f"query {number}" for number in range(8)]
 SHARES = ("validation_share=0.25", "test_share=0.35")
 few = settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
