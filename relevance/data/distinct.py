@@ -53,9 +53,8 @@ class Distinct:
         known[known] = (self.hashes[at[known]] == hashes[known]) & (self.second[at[known]] == second[known])
         numbers = np.empty(len(values), np.int64)
         numbers[known] = self.number[at[known]]
-        new = np.flatnonzero(
-            ~known
-        )  # two texts with one hash among them: the later one is tokenized each time it is met
+        # of two new texts with one hash, the later one is tokenized each time it is met
+        new = np.flatnonzero(~known)
         numbers[new] = len(self.lengths) + np.arange(len(new))
         self._remember(hashes[new], second[new], numbers[new])
         self._tokenize(values[new].tolist())
