@@ -64,24 +64,23 @@ class _Texts:
     def __init__(self, left: pa.ChunkedArray, right: pa.ChunkedArray) -> None:
         from sklearn.feature_extraction.text import CountVectorizer
 
-        both = pa.chunked_array([*left.chunks, *right.chunks]).combine_chunks().dictionary_encode()
-        self.left, self.right = np.split(both.indices.to_numpy(), 2)
-        texts = both.dictionary.to_pylist()
+        self.left, self.right, different = numbered(left, right)
+        texts = different.to_pylist()
         grams = CountVectorizer(analyzer="char_wb", ngram_range=(3, 4), dtype=np.float32)
         words = CountVectorizer(binary=True, token_pattern=r"\w+|[^\w\s]", dtype=np.float32)
         self.grams, self.words = grams.fit_transform(texts), words.fit_transform(texts)
-        chars = pc.utf8_length(both.dictionary).to_numpy()
+        chars = pc.utf8_length(different).to_numpy()
         self.lengths = np.column_stack([chars, self.words.getnnz(axis=1)]).astype(np.float32)
 
     def features(self, fit: np.ndarray, ask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Features [N, 10] of the training rows `fit` and of the rows `ask` of one task."""
         rows = np.concatenate([fit, ask])
         left, right = self.left[rows], self.right[rows]
-        both = _row_dot(self.words, left, right)[:, None]
+        both = row_dot(self.words, left, right)[:, None]
         n = self.lengths[left, 1:], self.lengths[right, 1:]
         overlap = [both / (n[0] + n[1] - both), both / n[0], both / n[1]]
         a, b = self.lengths[left], self.lengths[right]
-        cosine = _row_dot(self._tfidf(fit), left, right)[:, None]
+        cosine = row_dot(self._tfidf(fit), left, right)[:, None]
         columns = np.hstack([cosine, *overlap, a, b, np.minimum(a, b) / np.maximum(a, b)])
         return columns[: len(fit)], columns[len(fit) :]
 
@@ -94,7 +93,13 @@ class _Texts:
         return TfidfTransformer().fit(seen[:, known]).transform(self.grams[:, known])
 
 
-def _row_dot(matrix, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+def numbered(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, pa.Array]:
+    """The places [N] and [N] of both columns' texts among the different ones [U], which come last."""
+    both = pa.chunked_array([*left.chunks, *right.chunks]).combine_chunks().dictionary_encode()
+    return *np.split(both.indices.to_numpy(), 2), both.dictionary
+
+
+def row_dot(matrix, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Dot product of the sparse rows left[i] and right[i], [N]."""
     return np.asarray(matrix[left].multiply(matrix[right]).sum(axis=1)).ravel()
 

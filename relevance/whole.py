@@ -57,6 +57,11 @@ def scratch(path: Path) -> Iterator[Path]:
         yield part
 
 
+def sibling(path: Path, name: str) -> Path:
+    """Where what belongs to a file lies: pairs.parquet, "audit" → pairs.audit beside it."""
+    return path.with_name(f"{path.stem}.{name}")
+
+
 def text(path: Path, said: str) -> None:
     """Write a text, its lines ending as they do on every system."""
     with file(path) as part:

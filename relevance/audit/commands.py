@@ -26,14 +26,10 @@ def audit(words: list[str]) -> None:
     from relevance.report.form.markdown import markdown
 
     found = facts(opened(data))
-    folder = Path(options.output) if options.output else _beside(data.path or "generated", "audit")
+    folder = Path(options.output) if options.output else whole.sibling(Path(data.path or "generated"), "audit")
     text = markdown(f"Audit of {found['file']}", sections(found))
     print(text.partition(END)[0])
     _write(folder, "audit", text, found)
-
-
-def _beside(path: str, kind: str) -> Path:
-    return Path(path).with_name(f"{Path(path).stem}.{kind}")
 
 
 def _write(folder: Path, name: str, text: str, found: dict) -> None:
@@ -76,7 +72,7 @@ def _read_back(options: SampleOptions) -> None:
     from relevance.report.form.markdown import markdown
 
     found = graded(opened(options.data), files)
-    folder = Path(options.output) if options.output else _beside(str(files[0]), "graded")
+    folder = Path(options.output) if options.output else whole.sibling(files[0], "graded")
     text = markdown(f"Grades of {found['file']}", sections(found))
     print(text)
     _write(folder, "graded", text, found)

@@ -39,12 +39,12 @@ def hold(limits: Limits, rows: Rows, name: str) -> None:
     shares = found.shares()
     crossed = [limit for limit, most in given.items() if shares[ALL][limit]["share"] > most]
     if crossed:
-        lines = [line for limit in crossed for line in _told(limit, given[limit], found, rows)]
+        lines = [line for limit in crossed for line in _told(limit, given[limit], (found, shares), rows)]
         raise UserError("\n".join([f"{name}: leaks beyond a limit", *lines]))
 
 
-def _told(name: str, most: float, found: Leaks, rows: Rows) -> list[str]:
-    shares = found.shares()
+def _told(name: str, most: float, leaked: tuple[Leaks, dict], rows: Rows) -> list[str]:
+    found, shares = leaked
     share, n = shares[ALL][name]["share"], shares[ALL]["n"]
     at = np.flatnonzero(found.test & found.seen[name])
     by_task = ", ".join(f"{task} {one[name]['rows']:,} of {one['n']:,}" for task, one in shares.items() if task != ALL)

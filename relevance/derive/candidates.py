@@ -6,6 +6,8 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+import pyarrow as pa
+
 from relevance.commands import say
 from relevance.derive.database import Database
 from relevance.derive.options import DeriveOptions, RuleOptions
@@ -14,7 +16,14 @@ from relevance.derive.rules.rule import Rule
 from relevance.derive.world import LABEL, World, agreeing
 from relevance.tasks import TASK_NAMES, TASKS
 
-PAIR = "task, rule, l, r, lx, rx, label"
+PAIR = pa.schema(
+    [
+        ("task", pa.int8()),
+        ("rule", pa.int8()),
+        *((name, pa.int32()) for name in ("l", "r", "lx", "rx")),
+        ("label", pa.int8()),
+    ]
+)
 FIRST = "min((rule::BIGINT << 56) | (l::BIGINT << 28) | r)"  # of several that say the same: by rule, then by numbers
 ENTITIES = 1 << 28  # of a kind, so that two of them and a rule are one number
 
@@ -54,14 +63,13 @@ def prepare(options: DeriveOptions, database: Database) -> None:
 
 def make(rules: list[Rule], options: DeriveOptions, database: Database) -> Iterator[tuple[str, Made]]:
     """Fill the table `pair` (PAIR) with what `rules` find, task by task."""
-    number = {rule.name: at for at, rule in enumerate(RULES)}
+    database.put("pair", PAIR.empty_table())
     for at, task in enumerate(TASK_NAMES):
         own = [rule for rule in rules if rule.task == task]
-        queries = [_numbered(rule, number[rule.name]) for rule in own]
         if not own:
             continue
         say(f"{task}: {', '.join(rule.name for rule in own)}")
-        database.make("candidate", " UNION ALL ".join(queries), _settings(options))
+        database.make("candidate", " UNION ALL ".join(map(_numbered, own)), _settings(options))
         yield task, _settled(at, task, own, options.rules, database)
 
 
@@ -77,8 +85,8 @@ def _draws(task: str) -> str:
         FROM {left}, range($draws) d(k), (SELECT count(*) AS size FROM {right}) WHERE size > 0"""
 
 
-def _numbered(rule: Rule, number: int) -> str:
-    return f"""SELECT {number} AS rule, l, r, a.x AS lx, b.x AS rx, label::TINYINT AS label, votes
+def _numbered(rule: Rule) -> str:
+    return f"""SELECT {RULES.index(rule)} AS rule, l, r, a.x AS lx, b.x AS rx, label::TINYINT AS label, votes
         FROM ({rule.query}) JOIN {rule.kinds.left} a ON a.n = l JOIN {rule.kinds.right} b ON b.n = r"""
 
 

@@ -7,7 +7,6 @@ import math
 import re
 from collections import Counter
 
-from relevance.config import OnBadRow
 from relevance.derive.options import DeriveOptions, Similarity
 from relevance.errors import UserError
 from relevance.tasks import TASK_NAMES
@@ -40,7 +39,6 @@ def _checks(o: DeriveOptions) -> Checks:
             f"threads={o.threads}: must be from 1 to {THREADS}, or null for all cores",
         ),
         (not MEMORY.fullmatch(o.memory), f"memory={o.memory}: give a number and a unit, such as 500MB or 2GB"),
-        (o.on_bad_row not in OnBadRow, f"on_bad_row={o.on_bad_row}: available: error, quarantine"),
         *_grade_checks(o),
         *_read_checks(o),
         *_rule_checks(o),

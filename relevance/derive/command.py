@@ -5,6 +5,7 @@ from pathlib import Path
 
 from relevance.commands import aligned
 from relevance.tasks import LABELS
+from relevance.whole import sibling
 
 LEGEND = (
     "settled: the same two texts once more, or outvoted; apart: entities of two splits; similar: the label doubtful; "
@@ -14,18 +15,18 @@ LEGEND = (
 
 def derive(words: list[str]) -> None:
     """Write the pairs that judgements, items and a tree of types give, and print how they came about."""
-    from relevance.derive.derive import ASIDE, RECORD, beside
+    from relevance.derive.derive import ASIDE, RECORD
     from relevance.derive.derive import derive as make
     from relevance.derive.sources import options
 
     asked = options(words)
     made = make(asked)
     output = Path(asked.output or "")
-    print(f"{output}: {made.rows:,} pairs; how they came about is in {beside(output, RECORD)}\n")
+    print(f"{output}: {made.rows:,} pairs; how they came about is in {sibling(output, RECORD)}\n")
     print(aligned([("input", "rows"), *((name, f"{rows:,}") for name, rows in made.inputs.items())], 1))
     if made.faults:
         told = [(f["input"], f["problem"], "kept" if f["kept"] else "set aside", f"{f['rows']:,}") for f in made.faults]
-        print("\n" + aligned([("at fault", "", "", "rows"), *told], 3) + f"\nlisted in {beside(output, ASIDE)}")
+        print("\n" + aligned([("at fault", "", "", "rows"), *told], 3) + f"\nlisted in {sibling(output, ASIDE)}")
     print("\n" + aligned(made.ledger.lines(), 2) + f"\n{LEGEND}")
     print(*_notes(made), sep="\n", end="\n\n")
     body = [

@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 
-import pyarrow as pa
-
 from relevance import whole
 from relevance.commands import say
 from relevance.data.writers import writable
@@ -20,15 +18,6 @@ from relevance.derive.quarantine import Quarantine
 from relevance.errors import UserError
 from relevance.provenance import DERIVING, commit, versions
 from relevance.tasks import SPLITS, TASK_NAMES
-
-EMPTY = pa.schema(
-    [
-        ("task", pa.int8()),
-        ("rule", pa.int8()),
-        *((name, pa.int32()) for name in ("l", "r", "lx", "rx")),
-        ("label", pa.int8()),
-    ]
-)
 
 ASIDE, RECORD = BESIDE
 STEPS = {"apart": divide.divide, "similar": similar.filter_pairs, "capped": thin.cap, "balanced": thin.balance}
@@ -52,10 +41,13 @@ def derive(options: DeriveOptions) -> Derived:
     output = Path(options.output or "")
     writable(output)
     quarantine, ledger = Quarantine(), Ledger()
-    with whole.scratch(beside(output, "work")) as folder, opened(folder, options.memory, options.threads) as database:
+    with (
+        whole.scratch(whole.sibling(output, "work")) as folder,
+        opened(folder, options.memory, options.threads) as database,
+    ):
         with _told("inputs"):
             found = world.load(options, quarantine, database)
-            quarantine.close(options.on_bad_row, beside(output, ASIDE))
+            quarantine.close(options.on_bad_row, whole.sibling(output, ASIDE))
         rules, idle = candidates.usable(options, found)
         _choose(rules, options, database, ledger)
         with _told("writing"):
@@ -63,7 +55,7 @@ def derive(options: DeriveOptions) -> Derived:
         derived = Derived(
             rows, quarantine.read | found.counts, found.agreement, quarantine.counts(), ledger, idle, _splits(database)
         )
-    write.record(beside(output, RECORD), told(options, derived))
+    write.record(whole.sibling(output, RECORD), told(options, derived))
     return derived
 
 
@@ -72,17 +64,12 @@ def told(options: DeriveOptions, derived: Derived) -> dict[str, object]:
     return {"options": asdict(options), **commit(), "packages": versions(DERIVING), **asdict(derived)}
 
 
-def beside(output: Path, name: str) -> Path:
-    return output.with_name(f"{output.stem}.{name}")
-
-
 def _choose(rules: list, options: DeriveOptions, database: Database, ledger: Ledger) -> None:
     """Fill `pair` with the rows to write."""
     candidates.prepare(options, database)
     if options.similarity.mine:
         with _told("mining"):
             similar.mine(options, database)
-    database.put("pair", EMPTY.empty_table())
     with _told("rules"):
         for task, made in candidates.make(rules, options, database):
             ledger.found(task, made)

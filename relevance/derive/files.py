@@ -19,6 +19,7 @@ from relevance.derive.archive import ZIP, members
 from relevance.derive.columns import Part
 from relevance.derive.options import DeriveOptions, FileOptions
 from relevance.errors import UserError
+from relevance.whole import sibling
 
 Reader = Callable[[Path, FileOptions, Collection[str]], Loaded]
 BESIDE = ("quarantine.csv", "derive.json")  # what derive writes beside its output
@@ -28,7 +29,7 @@ INPUTS = ("judgements", "queries", "items", "taxonomy")
 def check(options: DeriveOptions) -> None:
     """UserError over all inputs that are not there, are no file we read, or would be written over."""
     output = Path(options.output or "")
-    outputs = [output, *(output.with_name(f"{output.stem}.{name}") for name in BESIDE)]
+    outputs = [output, *(sibling(output, name) for name in BESIDE)]
     problems = []
     for setting in INPUTS:
         if given := getattr(options, setting):

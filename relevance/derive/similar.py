@@ -11,6 +11,7 @@ from relevance.commands import say
 from relevance.derive import vectors
 from relevance.derive.database import Database
 from relevance.derive.options import DeriveOptions
+from relevance.lexical import numbered
 from relevance.tasks import TASK_NAMES, TASKS
 
 BLOCK = 100_000  # pairs compared at a time
@@ -66,9 +67,8 @@ def filter_pairs(options: DeriveOptions, database: Database) -> None:
 
 
 def _cosines(table: pa.Table, options: DeriveOptions) -> np.ndarray:
-    both = pa.chunked_array([*table["left"].chunks, *table["right"].chunks]).combine_chunks().dictionary_encode()
-    left, right = np.split(both.indices.to_numpy(), 2)
-    say(f"filter: {options.similarity.kind} vectors of {len(both.dictionary):,} texts, {len(table):,} pairs")
-    made = vectors.vectors(both.dictionary.to_pylist(), options.similarity)
+    left, right, texts = numbered(table["left"], table["right"])
+    say(f"filter: {options.similarity.kind} vectors of {len(texts):,} texts, {len(table):,} pairs")
+    made = vectors.vectors(texts.to_pylist(), options.similarity)
     starts = range(0, len(table), BLOCK)
     return np.concatenate([vectors.alike(made, left[at : at + BLOCK], right[at : at + BLOCK]) for at in starts])

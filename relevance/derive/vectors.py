@@ -8,6 +8,7 @@ from scipy.sparse import csr_matrix
 
 from relevance.derive.options import Similarity, SimilarityOptions
 from relevance.errors import UserError, first_line
+from relevance.lexical import row_dot
 
 EMBEDDED = "embedded:ce"
 BATCH = 256  # texts
@@ -71,7 +72,7 @@ def alike(vectors: Vectors, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Cosine [M] of the rows `left` [M] and `right` [M]."""
     if isinstance(vectors, np.ndarray):
         return np.einsum("nd,nd->n", vectors[left], vectors[right])
-    return np.asarray(vectors[left].multiply(vectors[right]).sum(axis=1)).ravel()
+    return row_dot(vectors, left, right)
 
 
 def nearest(left: Vectors, right: Vectors, most: int) -> np.ndarray:

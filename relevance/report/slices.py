@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from relevance.lexical import numbered, row_dot
 from relevance.report.document import Table
 from relevance.report.evidence.held_out import HeldOut
 from relevance.report.tables import NONE, count, percent
@@ -111,14 +112,12 @@ def jaccard(left: pa.ChunkedArray, right: pa.ChunkedArray) -> np.ndarray:
     r"""Words both texts have over words either has, 0 to 1 [N]; words are lower-cased runs of \w; 0 without words."""
     from sklearn.feature_extraction.text import CountVectorizer
 
-    both = pa.chunked_array([*left.chunks, *right.chunks]).combine_chunks().dictionary_encode()
-    a, b = np.split(both.indices.to_numpy(), 2)
-    texts = both.dictionary.to_pylist()
+    a, b, texts = numbered(left, right)
     words = CountVectorizer(binary=True, token_pattern=r"\w+", dtype=np.int32)
     try:
-        found = words.fit_transform(texts)
+        found = words.fit_transform(texts.to_pylist())
     except ValueError:  # no text has a word
         return np.zeros(len(a))
-    shared = np.asarray(found[a].multiply(found[b]).sum(axis=1)).ravel()
+    shared = row_dot(found, a, b)
     n = found.getnnz(axis=1)
     return shared / np.maximum(n[a] + n[b] - shared, 1)
