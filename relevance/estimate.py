@@ -52,7 +52,7 @@ def _rows(cell: Cell) -> int:
 def _flops(cell: Cell) -> float:
     """Of training one short row: two per weight and token forward, four backward (two where weights are frozen)."""
     factor = 6 if cell.config.model.family is Family.ce else 4
-    return factor * TOKENS * backbone.body_parameters(backbone.folder(cell.config.model.backbone))
+    return factor * TOKENS * backbone.body_parameters(backbone.of(cell.config))
 
 
 def _matmul_rate() -> float:

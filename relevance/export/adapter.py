@@ -77,7 +77,7 @@ def _head_parts(head: nn.Module) -> list[str]:
 def _base(config: Config, head: nn.Module):
     """The classifier as a reader will load it: the backbone's weights and a head that the adapter replaces."""
     return AutoModelForSequenceClassification.from_pretrained(
-        backbone.folder(config.model.backbone), config=head.config, dtype="float32", use_safetensors=True
+        backbone.of(config), config=head.config, dtype="float32", use_safetensors=True
     )
 
 

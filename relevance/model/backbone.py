@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from relevance.config import Config
 from relevance.errors import UserError, first_line
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "backbones"
@@ -21,8 +22,16 @@ WEIGHTS = (  # what a backbone's numbers depend on; code is run with model.trust
 )
 
 
-def folder(backbone: str) -> Path:
-    """The local folder of `embedded:<name>`, of a path, or of a hub id (fetched); UserError where there is none."""
+def of(config: Config) -> Path:
+    """The local folder of a cell's backbone; UserError where there is none."""
+    return folder(config.model.backbone, config.model.revision, Path(config.outputs))
+
+
+def folder(backbone: str, revision: str | None = None, outputs: Path = Path("outputs")) -> Path:
+    """The local folder of `embedded:<name>`, of a path, or of a hub id (fetched); UserError where there is none.
+
+    `revision` is a branch, tag or commit of a hub id; what has to be converted is kept below `outputs`.
+    """
     if backbone.startswith("embedded:"):
         return _embedded(backbone.removeprefix("embedded:"))
     path = Path(backbone).expanduser()

@@ -25,7 +25,7 @@ def build(config: Config, saved: Path | None = None) -> tuple[Network, object]:
     """
     model = config.model
     whole = saved is not None and not model.lora.r
-    path = saved / "trunk" if whole else backbone.folder(model.backbone)
+    path = saved / "trunk" if whole else backbone.of(config)
     tokenizer = pretrained.tokenizer(saved / "tokenizer" if saved else path, model)
     classifier = classifier_of(path, model, tokenizer.pad_token_id, weights=not whole)
     trunk, heads = detach(classifier, len(TASK_NAMES) if config.routing.heads else 1)

@@ -34,7 +34,7 @@ def save(network: Network, tokenizer, kept: Kept, template: dict, folder: Path) 
         if kept.config.model.lora.r:
             _keep_adapter(network, kept, part / "trunk")
             kept = replace(kept, config=_with_whole_path(kept.config))
-            (part / DIGEST).write_text(backbone.digest(backbone.folder(kept.config.model.backbone)))
+            (part / DIGEST).write_text(backbone.digest(backbone.of(kept.config)))
         else:  # not as a backbone of its own: kind=top leaves it without its upper blocks
             network.trunk.config.save_pretrained(part / "trunk")
             save_file(_tensors(network.trunk), part / "trunk" / WEIGHTS)
@@ -86,7 +86,7 @@ def _keep_adapter(network: Network, kept: Kept, trunk: Path) -> None:
 def _keep_code(config: Config, trunk: Path) -> None:
     """Code of the backbone's own lies beside the weights that only it can use."""
     if config.model.trust_remote_code:
-        for file in backbone.folder(config.model.backbone).glob("*.py"):
+        for file in backbone.of(config).glob("*.py"):
             shutil.copy(file, trunk)
 
 
@@ -106,7 +106,7 @@ def _with_whole_path(config: Config) -> Config:
 
 
 def _same_backbone(config: Config, folder: Path) -> None:
-    found = backbone.digest(backbone.folder(config.model.backbone))
+    found = backbone.digest(backbone.of(config))
     if found != (folder / DIGEST).read_text():
         raise UserError(
             f"{folder}: was trained on another model.backbone={config.model.backbone} than lies there now "
