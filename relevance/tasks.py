@@ -22,9 +22,12 @@ class Task:
         return self.left == self.right
 
     @property
-    def words(self) -> str:
-        """How a text prefix names the task: "query item"."""
-        return f"{self.left} {self.right}"
+    def prefix(self) -> str:
+        """The line that names the task in front of a text, "query item:".
+
+        It ends in a line break: a word behind one has the ids it has at the start of a text, under every tokenizer.
+        """
+        return f"{self.left} {self.right}:\n"
 
 
 TASKS = {

@@ -1,7 +1,7 @@
 """Token ids of every pair, made once per (rows, tokenizer, template, max length) and memory-mapped ever after.
 
     pair ("usb c cable", "Volt USB-C cable")  →  [CLS] usb c cable [SEP] volt usb - c cable [SEP]
-    with the task named in the text           →  [CLS] query item: usb c cable [SEP] volt …
+    with the task named in the text           →  [CLS] query item:⏎ usb c cable [SEP] volt …
 
 On disk: ids.npy (flat, uint16 or int32), offsets.npy [N+1] and second.npy [N], where the right text starts.
 """
@@ -31,7 +31,7 @@ from relevance.errors import UserError
 from relevance.scores import task_codes
 from relevance.tasks import TASK_NAMES, TASKS
 
-FORMAT = 2  # of the cache; raise it when the same text would get other ids
+FORMAT = 3  # of the cache; raise it when the same text would get other ids
 CHUNK = 200_000  # pairs of a table in memory assembled at a time
 BATCH = 1 << 16  # pairs of a file
 NARROW = {"buffer_size": 1 << 20, "pre_buffer": False}  # or parquet takes in whole row groups
@@ -74,7 +74,7 @@ class Form:
     @classmethod
     def of(cls, tokenizer, template: Template) -> "Form":
         """Raises UserError for an unfit tokenizer."""
-        prefixes = Ragged.of([*encoding.encode(tokenizer, [f"{TASKS[name].words}:" for name in TASK_NAMES]), []])
+        prefixes = Ragged.of([*encoding.encode(tokenizer, [TASKS[name].prefix for name in TASK_NAMES]), []])
         kind = np.uint16 if len(tokenizer) < 2**16 else np.int32
         return cls(frame(tokenizer, template.pair), prefixes, template.max_length, kind)
 
@@ -132,7 +132,7 @@ def named(table: pa.Table, template: Template) -> np.ndarray:
 
 def recipe(tokenizer, template: Template) -> dict[str, object]:
     """How a pair becomes ids, for a reader without this code: the fixed ids of `encode` and each task's prefix."""
-    texts = [f"{TASKS[name].words}:" for name in TASK_NAMES]
+    texts = [TASKS[name].prefix for name in TASK_NAMES]
     prefixes = dict(zip(TASK_NAMES, encoding.encode(tokenizer, texts), strict=True)) if template.prefix else {}
     fixed = asdict(frame(tokenizer, template.pair))
     return {**fixed, "prefix": prefixes, "max_length": template.max_length, "pad": tokenizer.pad_token_id}

@@ -109,7 +109,7 @@ def test_a_text_names_the_task_it_is_told_or_none(rows, backbones):
     told = np.arange(40) % 7 - 1
     found = encode(table, tokenizer, Template(prefix=False, pair=False, max_length=64), told)
     for row, pair in enumerate(table.to_pylist()):
-        words = f"{TASK_NAMES[told[row]].replace('_', ' ')}:" if told[row] >= 0 else ""
+        words = f"{TASK_NAMES[told[row]].replace('_', ' ')}:\n" if told[row] >= 0 else ""
         assert tokenizer.decode(row_ids(found, row)) == f"{words}{pair['left']}\n{pair['right']}<eos>"
 
 
