@@ -14,7 +14,7 @@ from relevance.cell import settings, settle, train_cell
 from relevance.commands import say
 from relevance.errors import Stopped, UserError, first_line
 from relevance.estimate import spoken
-from relevance.identity import Cell
+from relevance.identity import NUMERICS, Cell, whole_name
 from relevance.job import Job, Outcome
 from relevance.launch.nodes import follows
 from relevance.launch.ranks import LAST, sign, train_in_ranks
@@ -181,6 +181,8 @@ def _tags(cell: Cell) -> dict[str, str]:
         "task_mix": config.task_mix.name,
         "seed": str(config.seed),
         "variant": cell.variant,
+        "cell": whole_name(config, cell.variant),
+        "numerics": str(NUMERICS),
         "fingerprint": cell.fingerprint,
         "data_digest": cell.data_digest,
         "versions": json.dumps(versions()),

@@ -15,14 +15,11 @@ from relevance.config import Config, Source
 
 # Of the trainer: where and how fast a cell runs, not what it computes.
 PLACE = frozenset("accelerator devices num_nodes strategy log_every_n_steps enable_progress_bar benchmark".split())
-QUESTION = (
-    "model",
-    "routing",
-    "task_mix",
-    "train",
-    "trainer",
-    "match",
-)  # with data and seed: all that can change numbers
+QUESTION = ("model", "routing", "task_mix", "train", "trainer", "match")  # with data and seed: what can change numbers
+LONGEST = 80  # characters of a cell's name; the whole one is a tag of its run
+# Of the code: raise it with every change after which the same settings give other numbers, a schema's default changed
+# among them. 2: heads start at zero, a line break behind the prefix, ten steps of warm-up at least.
+NUMERICS = 2
 
 
 @dataclass(frozen=True)
@@ -50,6 +47,7 @@ class Cell:
     unresolved: dict[str, str] = field(default_factory=dict)  # as in Request
     refusal: str = ""
     asked: int = 1  # times, by one command; it runs once
+    doubts: tuple[str, ...] = ()  # why it can hardly learn
 
     @property
     def folder(self) -> Path:
@@ -73,10 +71,14 @@ def data_folder(outputs: Path, digest: str) -> Path:
 
 
 def fingerprint(config: Config, data_digest: str, backbone_digest: str) -> str:
-    """sha256 (hex) of what can change the cell's numbers; paths, devices, threads, sweep and code do not count."""
-    question = {**_question(config), "seed": config.seed, "data": data_digest}
-    question["model"] = {**question["model"], "backbone": backbone_digest}
-    return hashlib.sha256(json.dumps(question, sort_keys=True, default=str).encode()).hexdigest()
+    """sha256 (hex) of what can change the cell's numbers; paths, devices, threads and sweep do not count.
+
+    Of the settings those count that differ from the schema's defaults, so that a new field changes no fingerprint.
+    """
+    ours, defaults = flat(question(config)), flat(question(Config()))
+    asked = {key: value for key, value in ours.items() if key not in defaults or value != defaults[key]}
+    asked |= {"model.backbone": backbone_digest, "data": data_digest, "seed": config.seed, "numerics": NUMERICS}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def variant(config: Config, defaults: Config, data_digest: str, backbone_digest: str) -> str:
@@ -84,7 +86,7 @@ def variant(config: Config, defaults: Config, data_digest: str, backbone_digest:
     parts = [*_data_parts(config, defaults, data_digest)]
     if config.model.backbone != defaults.model.backbone:
         parts.append(f"backbone={Path(config.model.backbone or '').name}@{backbone_digest[:8]}")
-    ours, theirs = _flat(_question(config)), _flat(_question(defaults))
+    ours, theirs = flat(question(config)), flat(question(defaults))
     skipped = {"model.backbone", *(f"{group}.name" for group in QUESTION)}
     differing = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
     return ",".join([*parts, *(f"{_short(key)}={_show(ours.get(key))}" for key in differing if key not in skipped)])
@@ -92,19 +94,31 @@ def variant(config: Config, defaults: Config, data_digest: str, backbone_digest:
 
 def beside(config: Config, other: Config) -> str:
     """Settings of `other` that differ and are no part of the question, "save=all,threads=2"; "" where none do."""
-    ours, theirs = _flat(asdict(config)), _flat(asdict(other))
+    ours, theirs = flat(asdict(config)), flat(asdict(other))
     return ",".join(f"{key}={_show(theirs.get(key))}" for key in sorted(theirs) if ours.get(key) != theirs[key])
 
 
-def name(config: Config, variant: str) -> str:
+def whole_name(config: Config, variant: str) -> str:
     """llm-mhp[variant]-joint-s0"""
     middle = f"[{variant}]" if variant else ""
     return f"{config.model.name}-{config.routing.name}{middle}-{config.task_mix.name}-s{config.seed}"
 
 
-def _question(config: Config) -> dict[str, Any]:
+def name(config: Config, variant: str) -> str:
+    """The whole name; of one over LONGEST characters a digest stands for the end of the variant."""
+    whole = whole_name(config, variant)
+    if len(whole) <= LONGEST or not variant:
+        return whole
+    mark = "…" + hashlib.sha256(whole.encode()).hexdigest()[:8]
+    room = max(0, LONGEST - len(whole_name(config, mark)))
+    return whole_name(config, variant[:room] + mark)
+
+
+def question(config: Config) -> dict[str, Any]:
+    """The settings that can change a cell's numbers, by group."""
     whole = asdict(config)
     whole["trainer"] = {key: value for key, value in whole["trainer"].items() if key not in PLACE}
+    del whole["model"]["revision"]  # the digest of what it names counts
     return {key: whole[key] for key in QUESTION}
 
 
@@ -115,11 +129,12 @@ def _data_parts(config: Config, defaults: Config, digest: str) -> list[str]:
     return [f"data.{key}={ours[key]}" for key in ours if ours[key] != theirs[key]]
 
 
-def _flat(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as {"model.lora.r": 16, ...}."""
     leaves: dict[str, Any] = {}
     for key, value in node.items():
         if isinstance(value, dict):
-            leaves |= _flat(value, f"{prefix}{key}.")
+            leaves |= flat(value, f"{prefix}{key}.")
         else:
             leaves[prefix + key] = value
     return leaves

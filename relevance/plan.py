@@ -9,7 +9,7 @@ from typing import Any
 
 from relevance.cell import threads
 from relevance.errors import UserError
-from relevance.identity import Cell
+from relevance.identity import NUMERICS, Cell, whole_name
 from relevance.provenance import commit
 from relevance.tracking import TEST, Record, Store
 
@@ -70,14 +70,22 @@ def _changed(cell: Cell, runs: list[Any]) -> str:
         return f"finished before, but {gone}; trained again"
     if same:
         return f"{same[0].info.status.lower()} before, of which nothing is left; trained again"
-    asked = DIGEST.sub("", cell.name)
-    namesake = next((run.data for run in runs if DIGEST.sub("", run.info.run_name) == asked), None)
+    namesake = _namesake(cell, runs)
     if namesake is None:
         return "new"
+    if (numerics := namesake.tags.get("numerics", "1")) != str(NUMERICS):
+        return f"new: numerics {NUMERICS}, was {numerics}"
     now = {"data digest": cell.data_digest[:16], "backbone digest": cell.backbone_digest[:16]}
     then = {key: namesake.params.get(key.replace(" ", "_"), "") for key in now}
     changed = [f"{key} changed ({then[key][:8]} then, {now[key][:8]} now)" for key in now if then[key] != now[key]]
     return f"new: {', '.join(changed) or 'settings that are no part of its name changed'}"
+
+
+def _namesake(cell: Cell, runs: list[Any]) -> Any:
+    """What is known of the newest run of a cell that is called the same but for digests; None where there is none."""
+    asked = DIGEST.sub("", whole_name(cell.config, cell.variant))
+    names = (DIGEST.sub("", run.data.tags.get("cell", run.info.run_name)) for run in runs)
+    return next((run.data for run, name in zip(runs, names, strict=True) if name == asked), None)
 
 
 def _since(cell: Cell, run: Any) -> str:

@@ -1,10 +1,20 @@
 """What makes two cells the same question, and what each is called."""
 
-from dataclasses import replace
+from dataclasses import field, make_dataclass, replace
 
 import pytest
 
-from relevance.config import Config, DataConfig, MixConfig, ModelConfig, PrivateConfig, RoutingConfig, Source
+from relevance import identity
+from relevance.config import (
+    Config,
+    DataConfig,
+    MixConfig,
+    ModelConfig,
+    PrivateConfig,
+    RoutingConfig,
+    Source,
+    TrainConfig,
+)
 from relevance.identity import fingerprint, name, variant
 
 DATA, BACKBONE = "d" * 64, "b" * 64
@@ -90,3 +100,74 @@ def test_a_text_that_reads_as_a_number_or_a_list_is_told_from_one():
 
 def test_the_precision_of_another_machine_is_in_the_name():
     assert called(changed("trainer", precision="bf16-mixed")) == "llm-mhp[precision=bf16-mixed]-joint-s0"
+
+
+def test_a_setting_at_its_default_is_no_part_of_the_question_so_that_a_new_one_changes_no_fingerprint(monkeypatch):
+    before = fingerprint(BASE, DATA, BACKBONE)
+    fields = {"new_setting": (float, field(default=0.5))}
+    grown = make_dataclass("TrainConfig", [(name, *rest) for name, rest in fields.items()], bases=(TrainConfig,))
+    monkeypatch.setattr(identity, "Config", lambda: Config(train=grown()))
+    assert fingerprint(replace(BASE, train=grown()), DATA, BACKBONE) == before
+    assert fingerprint(replace(BASE, train=grown(new_setting=0.6)), DATA, BACKBONE) != before
+
+
+def test_code_that_changes_numbers_asks_anew(monkeypatch):
+    before = fingerprint(BASE, DATA, BACKBONE)
+    monkeypatch.setattr(identity, "NUMERICS", identity.NUMERICS + 1)
+    assert fingerprint(BASE, DATA, BACKBONE) != before
+
+
+def test_the_schemas_defaults_are_those_of_this_version_of_the_numerics():
+    """A changed default is another question under the same fingerprint: raise NUMERICS, then write it down here."""
+    assert identity.NUMERICS == 2
+    now = identity.flat(identity.question(Config()))
+    for key, value in DEFAULTS.items():
+        assert now[key] == value, f"{key}: raise identity.NUMERICS"
+
+
+def test_a_long_name_is_cut_in_the_middle_and_stays_one_of_its_own():
+    long = [
+        changed("model", lr=0.125, head_lr=0.25, private_lr=0.5, gate_lr=rate, gradient_checkpointing=True)
+        for rate in (1, 2)
+    ]
+    names = [called(config) for config in long]
+    assert [len(text) for text in names] == [identity.LONGEST] * 2
+    assert len(set(names)) == 2
+    for text, config in zip(names, long, strict=True):
+        assert text.startswith("llm-mhp[gate_lr=")
+        assert text.endswith("]-joint-s0")
+        assert "private_lr=0.5" in identity.whole_name(config, variant(config, BASE, DATA, BACKBONE))
+
+
+DEFAULTS = {
+    "model.max_length": 128,
+    "model.lora.r": 0,
+    "model.lora.alpha": 16.0,
+    "model.lora.dropout": 0.0,
+    "model.lora.targets": "all-linear",
+    "model.lr": 5e-4,
+    "model.head_lr": 1e-3,
+    "model.head_step": None,
+    "model.private_lr": 1e-3,
+    "model.gate_lr": 1e-2,
+    "model.attn_implementation": None,
+    "routing.prefix": False,
+    "routing.heads": False,
+    "routing.private.kind": "inserted",
+    "routing.private.layers": 0,
+    "routing.private.lr_factor": 1.0,
+    "task_mix.temperature": 1.0,
+    "task_mix.share": 1.0,
+    "train.step_rows": 128,
+    "train.token_budget": 1536,
+    "train.score_token_budget": 8192,
+    "train.weight_decay": 0.01,
+    "train.warmup": 0.06,
+    "train.schedule": "linear",
+    "train.clip": 1.0,
+    "train.patience": 2,
+    "trainer.precision": None,
+    "trainer.max_epochs": 1,
+    "trainer.max_steps": -1,
+    "match": "none",
+}
