@@ -22,6 +22,7 @@ from relevance.launch import Launch
 from relevance.launch.here import Here
 from relevance.launch.in_turn import InTurn
 from relevance.launch.stopping import stoppable
+from relevance.rates import filled
 from relevance.secrets import words
 
 OPEN = ("data.columns", "train.task_weights", "backbones")  # Hydra closes every node that does not say otherwise
@@ -90,8 +91,9 @@ def _ours(composed: DictConfig) -> DictConfig:
 
 def _request(composed: DictConfig, choices: DictConfig) -> Request:
     groups = [f"{group}={choices[group]}" for group in NAMED]
-    defaults = typed(hydra.compose("config", overrides=groups))
-    request = Request(typed(composed), defaults, from_environment(_ours(composed)))
+    config = typed(composed)
+    defaults = filled(typed(hydra.compose("config", overrides=groups)), like=config)
+    request = Request(filled(config), defaults, from_environment(_ours(composed)))
     try:
         validate(request.config)
     except UserError as error:

@@ -71,7 +71,7 @@ class LoraConfig:
     r: int = 0  # 0: no adapter
     alpha: float = 16.0
     dropout: float = 0.0
-    targets: Any = "all-linear"  # attention | all-linear | a list of module names
+    targets: Any = "all-linear"  # null in conf/model, see rates.yaml; attention | all-linear | a list of module names
     use_dora: bool = False  # weights split into magnitude and direction (arXiv 2402.09353)
     use_rslora: bool = False  # scaled by alpha / sqrt(r) instead of alpha / r (arXiv 2312.03732)
 
@@ -81,17 +81,36 @@ class ModelConfig:
     name: str = "ce"
     family: Family = Family.ce
     backbone: str | None = None  # embedded:<name>, a hub id or a local folder
-    revision: str | None = None  # of a hub id: branch, tag or commit
     lora: LoraConfig = field(default_factory=LoraConfig)
     max_length: int = 128  # tokens of a pair, longest side cut first
+    revision: str | None = None  # of a hub id: branch, tag or commit
     trust_remote_code: bool = False
     attn_implementation: str | None = None  # eager | sdpa; null: what computes the architecture's own attention
     gradient_checkpointing: bool = False  # compute blocks again in the backward pass: less memory, more time
     load_in_4bit: bool = False  # QLoRA: the frozen trunk in 4 bits (arXiv 2305.14314); CUDA and bitsandbytes only
-    lr: float = 5e-4  # of the body: adapters (llm) or every backbone weight (ce)
-    head_lr: float = 1e-3
-    private_lr: float = 1e-3  # of private blocks; adapters of routing.private.kind=lora learn at lr
-    gate_lr: float = 1e-2  # of the gates of post-norm private layers
+    # Null in conf/model: rates.yaml says what the backbone takes.
+    lr: float | None = 5e-4  # of the body: adapters (llm) or every backbone weight (ce)
+    head_lr: float | None = 1e-3  # of the heads; null where head_step is given
+    head_step: float | None = (
+        None  # points one step at the full rate moves a logit by: head_lr = this / (mean |h|₁ + 1)
+    )
+    private_lr: float | None = 1e-3  # of private blocks; adapters of routing.private.kind=lora learn at lr
+    gate_lr: float | None = 1e-2  # of the gates of post-norm private layers
+
+
+@dataclass
+class RatesConfig:
+    """What a kind of backbone learns at where model, train and trainer leave it null (conf/rates.yaml)."""
+
+    lr: float | None = None
+    head_lr: float | None = None
+    head_step: float | None = None
+    private_lr: float | None = None
+    gate_lr: float | None = None
+    targets: Any = None  # of LoRA
+    step_rows: int | None = None
+    max_epochs: int | None = None
+    warmup: float | None = None
 
 
 @dataclass
@@ -122,11 +141,11 @@ class MixConfig:
 
 @dataclass
 class TrainConfig:
-    step_rows: int = 128  # rows an optimiser step sees
+    step_rows: int | None = 128  # rows an optimiser step sees; null in conf/config.yaml, see rates.yaml
     token_budget: int = 1536  # padded tokens a micro-batch may hold
     score_token_budget: int = 8192  # the same where no gradient is kept
     weight_decay: float = 0.01
-    warmup: float = 0.06  # share of all steps
+    warmup: float | None = 0.06  # share of all steps, ten at least (0: none); null in conf/config.yaml, see rates.yaml
     schedule: Schedule = Schedule.linear
     clip: float = 1.0  # norm of the gradient; 0: off
     patience: int = 2  # validations without a better macro accuracy before the cell stops; 0: never
@@ -147,7 +166,7 @@ class TrainerConfig:
     num_nodes: int = 1  # machines of one cell, under Slurm
     strategy: str | None = None  # of several devices: ddp | fsdp (the trunk's blocks cut over them); null: ddp
     precision: str | None = None  # null: bf16-mixed on CUDA, 32-true on the CPU
-    max_epochs: int = 1
+    max_epochs: int | None = 1  # null in conf/config.yaml, see rates.yaml
     min_epochs: int | None = None
     max_steps: int = -1
     min_steps: int | None = None
@@ -157,7 +176,7 @@ class TrainerConfig:
     val_check_interval: Any = None
     check_val_every_n_epoch: int = 1
     num_sanity_val_steps: int = 0
-    log_every_n_steps: int = 20
+    log_every_n_steps: int = 5
     enable_progress_bar: bool | None = None  # null: where a terminal shows it
     deterministic: bool | None = None
     benchmark: bool | None = None
@@ -172,6 +191,7 @@ class Config:
 
     data: DataConfig = field(default_factory=DataConfig)
     backbones: dict[str, str | None] = field(default_factory=dict)
+    rates: dict[str, RatesConfig] = field(default_factory=dict)
     model: ModelConfig = field(default_factory=ModelConfig)
     routing: RoutingConfig = field(default_factory=RoutingConfig)
     task_mix: MixConfig = field(default_factory=MixConfig)

@@ -14,6 +14,7 @@ from relevance.data.rows import Rows, prepare
 from relevance.errors import UserError
 from relevance.identity import Cell, Request
 from relevance.model import backbone
+from relevance.rates import doubts
 
 
 def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Cell], list[str]]:
@@ -89,7 +90,7 @@ def _narrow(rows: Rows) -> Rows:
 
 
 def _cell(request: Request, rows: Rows, backbone_digest: str) -> Cell:
-    config = request.config
+    config, train_rows = request.config, _train_rows(request.config, rows)
     variant = identity.variant(config, request.defaults, rows.digest, backbone_digest)
     return Cell(
         config,
@@ -99,8 +100,9 @@ def _cell(request: Request, rows: Rows, backbone_digest: str) -> Cell:
         rows.digest,
         backbone_digest,
         rows.path,
-        _train_rows(config, rows),
+        train_rows,
         request.unresolved,
+        doubts=doubts(config, request.defaults, train_rows),
     )
 
 

@@ -96,6 +96,10 @@ def _announce(name: str, steps: list[Step], store: Store) -> None:
         seconds, source = duration(waiting, store.runs("tags.kind = 'cell' and attributes.status = 'FINISHED'"))
         line += f", about {spoken(seconds)} one after another ({source})"
     say(line, *(f"[{number}/{len(steps)}] {step.cell.name}: {step.why}" for number, step in enumerate(steps, 1)))
+    doubted = [(doubt, cell.name) for cell in waiting for doubt in cell.doubts]
+    for doubt in dict.fromkeys(doubt for doubt, _ in doubted):
+        first, *others = [name for said, name in doubted if said == doubt]
+        say(f"{first}{f' and {len(others)} more' if others else ''}: {doubt}")
 
 
 def _end(name: str, store: Store, parent: Run, status: str) -> None:

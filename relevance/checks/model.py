@@ -7,6 +7,7 @@ from relevance.config import Config, LoraConfig, ModelConfig, PrivateConfig, Pri
 
 def model_checks(c: Config) -> list[tuple[bool, str]]:
     model = c.model
+    rates = {key: getattr(model, key) for key in ("lr", "head_lr", "head_step", "private_lr", "gate_lr")}
     has = sorted(name for name, value in c.backbones.items() if value)
     return [
         (
@@ -16,9 +17,12 @@ def model_checks(c: Config) -> list[tuple[bool, str]]:
         ),
         (model.max_length < 8, f"model.max_length={model.max_length}: a pair needs at least 8 tokens"),
         (
-            any(not 0 < rate < float("inf") for rate in (model.lr, model.head_lr, model.private_lr, model.gate_lr)),
-            f"model.lr={model.lr} head_lr={model.head_lr} private_lr={model.private_lr} gate_lr={model.gate_lr}: "
-            "each must be above 0",
+            any(not 0 < rate < float("inf") for rate in rates.values() if rate is not None),
+            f"model.{' '.join(f'{key}={rate}' for key, rate in rates.items())}: each must be above 0",
+        ),
+        (
+            None not in (model.head_lr, model.head_step),
+            f"model.head_lr={model.head_lr} model.head_step={model.head_step}: two ways to say one rate; give one",
         ),
         (
             model.attn_implementation not in (None, "eager", "sdpa"),

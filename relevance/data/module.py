@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from relevance import group
 from relevance.config import Config, Family, Match, Mix
-from relevance.data.batches import Examples, ScoreDataset, StepDataset, Steps
+from relevance.data.batches import Examples, MicroBatch, ScoreDataset, StepDataset, Steps, collate
 from relevance.data.mixing import members, portion
 from relevance.data.reading import Reading
 from relevance.data.tokens import Template, Tokens, segments, tokens
@@ -44,6 +44,11 @@ class PairsModule(L.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader:
         return self.scoring("validation")
+
+    def sample(self, size: int) -> MicroBatch:
+        """Training rows at even distances, `size` at most."""
+        rows = self.rows["train"]
+        return collate(self.examples, rows[:: -(-len(rows) // size)])
 
     def scoring(self, split: str) -> DataLoader:
         """Every row of the split once over all ranks, longest first."""

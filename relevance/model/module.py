@@ -18,6 +18,7 @@ from relevance.config import Config, PrivateKind, Schedule
 from relevance.model.network import Network
 from relevance.tasks import TASK_NAMES
 
+WARMUP = 10  # steps at least: AdamW's first ones are as large as its rate, whatever the gradient
 TINY = torch.finfo(torch.float32).tiny  # a step whose rows all weigh nothing teaches nothing
 
 
@@ -76,7 +77,8 @@ class RelevanceModule(L.LightningModule):
     def configure_optimizers(self) -> dict[str, Any]:
         optimizer = torch.optim.AdamW(self.groups(), fused=True)
         steps = max(1, int(self.trainer.estimated_stepping_batches))
-        warmup = max(1, int(steps * self.config.train.warmup))
+        share = self.config.train.warmup
+        warmup = max(WARMUP, int(steps * share)) if share else 1
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate(steps, warmup))
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 

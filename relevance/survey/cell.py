@@ -13,7 +13,12 @@ from relevance.survey.small import ENCODERS
 KINDS_UNDER = "mhp"  # the routing that the kinds of private layers are compared under
 STEP_ROWS = 40
 LORA = LoraConfig(r=4, alpha=8.0, targets="attention")
-RATES = {"lr": 1e-3, "head_lr": 1e-2, "private_lr": 1e-3}  # of weights that nothing has trained before
+RATES = {
+    "lr": 1e-3,
+    "head_lr": 1e-2,
+    "head_step": None,
+    "private_lr": 1e-3,
+}  # of weights that nothing has trained before
 
 
 @dataclass(frozen=True)

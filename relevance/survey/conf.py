@@ -7,7 +7,8 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from relevance.config import ModelConfig, RoutingConfig
+from relevance.config import Config, ModelConfig, RoutingConfig
+from relevance.rates import filled
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
@@ -21,7 +22,8 @@ def routings() -> dict[str, RoutingConfig]:
 
 
 def model(name: str, backbone: Path) -> ModelConfig:
-    """The model of conf/model/<name>.yaml with the backbone in this folder."""
+    """The model of conf/model/<name>.yaml with the backbone in this folder, at the rates of conf/rates.yaml."""
     node = OmegaConf.load(CONF / "model" / f"{name}.yaml")
     node.backbone = str(backbone)  # the file leaves it to a group of Hydra's
-    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(ModelConfig), node))
+    whole = {"model": node, "rates": OmegaConf.load(CONF / "rates.yaml")}
+    return filled(OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), whole))).model

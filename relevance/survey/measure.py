@@ -26,7 +26,7 @@ from relevance.training import Pace
 from relevance.weights import peak_memory
 
 LORA = LoraConfig(r=16, alpha=32.0, targets="attention")
-RATES = {"lr": 1e-4, "head_lr": 1e-3, "private_lr": 1e-4}
+RATES = {"lr": 1e-4, "head_lr": 1e-3, "head_step": None, "private_lr": 1e-4}
 STEP_ROWS, TOKENS = 128, 16_384  # rows of a step, padded tokens of a micro-batch
 SIDE, TIMES = 8192, 20  # of the product that gives the device's rate
 

@@ -1,0 +1,88 @@
+"""Which rates a cell learns at: its own, its family's by hand, its kind of backbone's; and what is said of odd ones."""
+
+import hydra
+import pytest
+from hydra import compose, initialize_config_dir
+from test_run import ROOT
+
+from relevance.compose import register, typed
+from relevance.config import Config
+from relevance.identity import fingerprint, variant
+from relevance.rates import doubts, filled
+
+
+@pytest.fixture
+def composed():
+    """A cell as the command line composes it, its rates filled in, and its groups' defaults beside it."""
+    register()
+    with initialize_config_dir(str(ROOT / "conf"), version_base=None):
+
+        def made(*words: str) -> tuple[Config, Config]:
+            config = typed(compose("config", overrides=list(words)))
+            groups = [word for word in words if word.split("=")[0] in ("model", "routing", "task_mix")]
+            return filled(config), filled(typed(compose("config", overrides=groups)), like=config)
+
+        yield made
+    hydra.core.global_hydra.GlobalHydra.instance().clear()
+
+
+def rates(config: Config) -> tuple:
+    model = config.model
+    return model.lr, model.head_lr, model.head_step, model.lora.targets, config.train.step_rows
+
+
+def test_embedded_backbones_keep_theirs_and_every_other_gets_those_of_its_family_and_tuning(composed):
+    assert rates(composed("model=llm")[0]) == (3e-3, 5e-3, None, "attention", 128)
+    assert rates(composed("model=ce")[0])[:3] == (1e-3, 3e-3, None)
+    encoder, decoder = (composed(f"model={name}", "model.backbone=org/any")[0] for name in ("ce", "llm"))
+    assert (encoder.train.step_rows, encoder.trainer.max_epochs) == (32, 2)
+    assert encoder.model.head_lr is decoder.model.head_lr is None
+    assert decoder.model.lora.targets == "all-linear"
+    assert encoder.model.lr < 1e-3
+    adapted = composed("model=ce", "model.backbone=org/any", "model.lora.r=8")[0]
+    assert adapted.model.lr > encoder.model.lr
+
+
+def test_what_is_set_by_hand_wins_for_every_cell_or_for_a_family(composed):
+    by_hand = composed("model=llm", "model.backbone=org/any", "model.lr=7e-5", "rates.llm.lr=9e-5")[0]
+    assert by_hand.model.lr == 7e-5
+    words = ("rates.llm.lr=9e-5", "rates.ce.step_rows=8")
+    assert composed("model=llm", *words)[0].model.lr == 9e-5
+    encoder = composed("model=ce", *words)[0]
+    assert (encoder.model.lr, encoder.train.step_rows) == (1e-3, 8)
+
+
+def test_a_rate_of_the_heads_given_by_hand_takes_the_place_of_the_one_that_follows_the_states(composed):
+    for word in ("model.head_lr=1e-3", "rates.ce.head_lr=1e-3"):
+        config = composed("model=ce", "model.backbone=org/any", word)[0]
+        assert (config.model.head_lr, config.model.head_step) == (1e-3, None)
+    other = composed("model=ce", "model.head_step=0.3")[0]
+    assert (other.model.head_lr, other.model.head_step) == (None, 0.3)
+
+
+def test_what_a_backbone_brings_with_it_is_no_variant_and_a_rate_by_hand_is_one(composed):
+    def named(*words: str) -> str:
+        return variant(*composed("model=ce", *words), "d" * 64, "b" * 64)
+
+    assert named() == ""
+    assert named("model.backbone=org/any") == "backbone=any@bbbbbbbb"
+    assert named("model.backbone=org/any", "rates.ce.lr=5e-5") == "backbone=any@bbbbbbbb,lr=5e-05"
+
+
+def test_rates_given_by_hand_as_they_are_anyway_are_the_same_question(composed):
+    same = composed("model=ce", "model.lr=1e-3", "train.step_rows=128")[0]
+    assert fingerprint(same, "d", "b") == fingerprint(composed("model=ce")[0], "d", "b")
+
+
+def test_too_few_steps_and_a_rate_far_from_the_usual_are_said_with_what_to_set(composed):
+    cell, usual = composed("model=ce", "model.backbone=org/any", "model.lr=1e-2")
+    few, far = doubts(cell, usual, rows=1000)
+    assert few.startswith("64 optimiser steps are few")
+    assert "trainer.max_epochs=8" in few
+    assert far.startswith("model.lr=0.01 is far from the")
+    assert doubts(usual, usual, rows=10_000) == ()
+
+
+def test_a_limit_of_steps_counts_them(composed):
+    cell, usual = composed("model=ce", "trainer.max_steps=30")
+    assert doubts(cell, usual, rows=100_000)[0].startswith("30 optimiser steps are few")
