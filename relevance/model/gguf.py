@@ -24,6 +24,8 @@ WEIGHTS = ("*.safetensors", "pytorch_model*.bin")  # a folder that holds these i
 DIGITS = frozenset({"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"})
 AS_GPT2 = frozenset({None, "default", "gpt-2", "phi-2", "olmo", "mpt", "jais", "roberta-bpe"})
 
+ORIGIN = "give the folder or hub id that the file was made from"
+
 
 def file_of(path: Path) -> Path | None:
     """The GGUF file a path names, or a folder without other weights holds; UserError where it holds several."""
@@ -122,12 +124,18 @@ def _model(source: Path, file: Path):
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     how = {"quantization_config": GgufConfig(dequantize=True), "dtype": torch.bfloat16, "output_loading_info": True}
-    model, loading = AutoModelForCausalLM.from_pretrained(source, gguf_file="model.gguf", **how)
-    missing = sorted({*loading["missing_keys"], *(name for name, *_ in loading["mismatched_keys"])})
-    if missing:
+    model, loading = AutoModelForCausalLM.from_pretrained(
+        source, gguf_file="model.gguf", ignore_mismatched_sizes=True, **how
+    )
+    if unfit := sorted(name for name, *_ in loading["mismatched_keys"]):
         raise UserError(
-            f"model.backbone={file}: its weights lack {missing[:3]} ({len(missing)} in all); "
-            "a file in parts is joined with llama-gguf-split --merge"
+            f"model.backbone={file}: transformers takes {unfit[:3]} ({len(unfit)} in all) for other shapes than they "
+            f"have; {ORIGIN}"
+        )
+    if missing := sorted(loading["missing_keys"]):
+        raise UserError(
+            f"model.backbone={file}: its weights lack {missing[:3]} ({len(missing)} in all); a file in parts is joined "
+            "with llama-gguf-split --merge"
         )
     return model
 
@@ -162,7 +170,4 @@ def _reason(file: Path, error: Exception) -> str:
         kind = GGUFReader(file).fields["general.architecture"].contents()
     except Exception as torn:  # as above
         return f"is no whole GGUF file ({first_line(torn)}); fetch it again"
-    return (
-        f"transformers reads no {kind} as a decoder from GGUF ({first_line(error)}); give the folder or hub id that "
-        "the file was made from"
-    )
+    return f"transformers reads no {kind} as a decoder from GGUF ({first_line(error)}); {ORIGIN}"
