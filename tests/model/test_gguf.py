@@ -104,6 +104,10 @@ def file(llama, tmp_path) -> Path:
     return tmp_path / "tiny.Q8_0.gguf"
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 def test_it_gives_the_states_and_ids_of_what_it_was_made_from(llama, tmp_path):
     plain, file = tmp_path / "plain", tmp_path / "tiny.gguf"
     packed(llama, file).to(torch.bfloat16).save_pretrained(plain)
@@ -123,13 +127,13 @@ def test_a_file_is_converted_once_and_its_digest_is_its_own(file, tmp_path, caps
     assert folder == tmp_path / "backbones" / digest[:16]
     said = capsys.readouterr().err
     assert f"model.backbone=tiny.Q8_0.gguf: converted to {folder}, " in said
-    written = {path.name: path.read_bytes() for path in folder.iterdir()}
+    written = contents(folder)
     assert backbone.folder(str(tmp_path), outputs=tmp_path) == folder  # which holds that file alone
     assert capsys.readouterr().err == ""
     assert backbone.digest(folder) == digest
     shutil.rmtree(folder)
     assert backbone.folder(str(file), outputs=tmp_path) == folder
-    assert written == {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert contents(folder) == written
     assert backbone.body_parameters(folder) == 2 * (16 * 16 + 2 * 16 * 8 + 16 * 16 + 3 * 16 * 32)
 
 
@@ -141,15 +145,20 @@ def test_what_was_changed_after_it_was_copied_has_a_digest_of_its_own(file, tmp_
     assert len({before, backbone.digest(copy), backbone.digest(folder)}) == 3
 
 
-def test_a_trained_adapter_finds_its_file_converted_anew(file, tmp_path):
-    config = cell(file, tmp_path / "outputs")
+def test_a_trained_adapter_finds_its_file_converted_anew(file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = cell(file.name, Path("outputs"))
     network, tokenizer = build(config)
     save(awake(network), tokenizer, Kept(config), {}, tmp_path / "model")
     write_adapter(network, config, "query_item", tmp_path / "adapter")
     for trunk in ("model/trunk", "adapter"):
         base = json.loads((tmp_path / trunk / "adapter_config.json").read_text())["base_model_name_or_path"]
-        assert base == str(backbone.of(config))  # which peft can load, and a path to a GGUF file it could not
-    shutil.rmtree(tmp_path / "outputs")
+        assert base == str(
+            tmp_path / backbone.of(config)
+        )  # which peft can load, and a path to a GGUF file it could not
+    shutil.rmtree("outputs")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
     again, read = load(tmp_path / "model")
     assert read.model.backbone == str(file)
     assert torch.equal(states(again, tokenizer), states(network, tokenizer))
@@ -181,12 +190,12 @@ def test_which_file_is_meant_is_never_guessed(llama, file, tmp_path):
     assert backbone.folder(str(beside)) == beside  # its own weights come first
 
 
-def test_what_lies_beside_a_file_changes_nothing_of_it(file, tmp_path):
+def test_what_lies_beside_a_file_changes_nothing_of_it(file, backbones, tmp_path):
+    alone = backbone.folder(str(tmp_path), outputs=tmp_path / "a")
+    shutil.copy(backbones["ce"] / "tokenizer.json", tmp_path)  # as repositories of GGUF files have it
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
-    (tmp_path / "tokenizer_config.json").write_text('{"pad_token": "red"}')
-    folder = backbone.folder(str(tmp_path), outputs=tmp_path / "outputs")
-    assert json.loads((folder / "config.json").read_text())["model_type"] == "llama"
-    assert AutoTokenizer.from_pretrained(folder).pad_token == "<pad>"
+    folder = backbone.folder(str(tmp_path), outputs=tmp_path / "b")
+    assert contents(folder) == contents(alone)
 
 
 @pytest.mark.parametrize("cut", [-3000, 3000, 0])
