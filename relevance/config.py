@@ -80,7 +80,7 @@ class LoraConfig:
 class ModelConfig:
     name: str = "ce"
     family: Family = Family.ce
-    backbone: str | None = None  # embedded:<name>, a hub id or a local folder
+    backbone: str | None = None  # embedded:<name>, packaged:<name>, a hub id, a local folder, a GGUF file
     lora: LoraConfig = field(default_factory=LoraConfig)
     max_length: int = 128  # tokens of a pair, longest side cut first
     revision: str | None = None  # of a hub id: branch, tag or commit

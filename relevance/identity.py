@@ -85,7 +85,8 @@ def variant(config: Config, defaults: Config, data_digest: str, backbone_digest:
     """What differs from the groups' defaults, "private.layers=3,lora.r=8"; "" where nothing does."""
     parts = [*_data_parts(config, defaults, data_digest)]
     if config.model.backbone != defaults.model.backbone:
-        parts.append(f"backbone={Path(config.model.backbone or '').name}@{backbone_digest[:8]}")
+        name = Path(config.model.backbone or "").name.removeprefix("packaged:")
+        parts.append(f"backbone={name}@{backbone_digest[:8]}")
     ours, theirs = flat(question(config)), flat(question(defaults))
     skipped = {"model.backbone", *(f"{group}.name" for group in QUESTION)}
     differing = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]

@@ -22,7 +22,7 @@ def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Ce
 
     A cell that cannot be carries the reason; UserError where none can.
     """
-    digest_of = cache(lambda name: backbone.digest(backbone.folder(name)))
+    digest_of = cache(lambda *where: backbone.digest(backbone.folder(*where)))
     cells: dict[str, Cell] = {}
     notes = [f"pairs {rows.digest[:12]}: " + "\n  ".join([str(rows.path), *rows.notes]) for rows in datasets.values()]
     for request in _admitted(requests):
@@ -42,9 +42,9 @@ def _admitted(requests: list[Request]) -> list[Request]:
 
     @cache
     def refusal(index: int) -> str:
-        model = requests[index].config.model
+        config = requests[index].config
         try:
-            pretrained.admit(backbone.folder(model.backbone), model)
+            pretrained.admit(backbone.of(config), config.model)
         except UserError as error:
             return str(error)
         return ""
@@ -56,13 +56,14 @@ def _admitted(requests: list[Request]) -> list[Request]:
     ]
 
 
-def _full(request: Request, datasets: dict[str, Rows], digest_of: Callable[[str], str]) -> Cell:
+def _full(request: Request, datasets: dict[str, Rows], digest_of: Callable[..., str]) -> Cell:
     from relevance.cell import resolved  # takes torch along; bad data is told before it is loaded
 
     config, defaults = request.config, request.defaults
     plain = replace(defaults, trainer=replace(defaults.trainer, precision="32-true"))  # on every machine
     full = replace(request, config=resolved(budgeted(config)), defaults=plain)
-    return _cell(full, datasets[repr(config.data)], digest_of(config.model.backbone))
+    digest = digest_of(config.model.backbone, config.model.revision, Path(config.outputs))
+    return _cell(full, datasets[repr(config.data)], digest)
 
 
 def _refused(request: Request) -> Cell:

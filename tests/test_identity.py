@@ -83,6 +83,8 @@ def test_two_files_or_two_backbones_of_one_name_get_two_names_without_their_path
     assert called(pairs, "2" * 64) != called(pairs, "1" * 64)
     other = changed("model", backbone="/a/secret/place/tiny")
     assert called(other, DATA, "3" * 64) == "llm-mhp[backbone=tiny@33333333]-joint-s0"
+    other = changed("model", backbone="packaged:smollm2")
+    assert called(other, DATA, "3" * 64) == "llm-mhp[backbone=smollm2@33333333]-joint-s0"
 
 
 def test_cells_that_differ_never_share_a_name():

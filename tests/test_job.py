@@ -59,6 +59,9 @@ def test_a_job_for_another_machine_has_paths_from_the_root_and_is_the_same_quest
     assert moved.config.tracking_uri == f"sqlite:///{tmp_path}/mlflow.db"
     assert (moved.config.model.backbone, moved.rows) == (str(tmp_path / "model"), tmp_path / "rows.parquet")
     assert moved.fingerprint == job.cell.fingerprint
+    (tmp_path / "tiny.gguf").touch()
+    file = Job(cell(Config(model=ModelConfig(backbone="tiny.gguf")), {}), "", "")
+    assert anchored(file).cell.config.model.backbone == str(tmp_path / "tiny.gguf")
     hub = Job(cell(Config(model=ModelConfig(backbone="embedded:ce"), tracking_uri="http://host:5000"), {}), "", "")
     assert anchored(hub).cell.config.model.backbone == "embedded:ce"
     assert anchored(hub).cell.config.tracking_uri == "http://host:5000"

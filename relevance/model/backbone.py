@@ -1,4 +1,4 @@
-"""Where a backbone lies: embedded:<name>, a local folder or a hub id → its folder and the digest of what it holds."""
+"""Where a backbone lies: embedded:<name>, packaged:<name>, a folder, a GGUF file, a hub id → its folder and digest."""
 
 import hashlib
 import json
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from relevance.config import Config
 from relevance.errors import UserError, first_line
+from relevance.model import gguf, packaged
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "backbones"
 WEIGHTS = (  # what a backbone's numbers depend on; code is run with model.trust_remote_code alone
@@ -28,13 +29,17 @@ def of(config: Config) -> Path:
 
 
 def folder(backbone: str, revision: str | None = None, outputs: Path = Path("outputs")) -> Path:
-    """The local folder of `embedded:<name>`, of a path, or of a hub id (fetched); UserError where there is none.
+    """The local folder of `embedded:<name>`, `packaged:<name>`, a path, or a hub id (fetched); UserError where none is.
 
     `revision` is a branch, tag or commit of a hub id; what has to be converted is kept below `outputs`.
     """
     if backbone.startswith("embedded:"):
         return _embedded(backbone.removeprefix("embedded:"))
+    if backbone.startswith("packaged:"):
+        return packaged.folder(backbone.removeprefix("packaged:"), outputs)
     path = Path(backbone).expanduser()
+    if file := gguf.file_of(path):
+        return gguf.folder(file, outputs)
     if path.is_dir():
         return path
     if backbone.startswith((".", "/", "~")):
@@ -43,7 +48,9 @@ def folder(backbone: str, revision: str | None = None, outputs: Path = Path("out
 
 
 def digest(path: Path) -> str:
-    """sha256 of what a backbone's folder says: config, tokenizer and weights (hex)."""
+    """sha256 (hex) of what a backbone's folder says: config, tokenizer, weights; of the GGUF file it was made from."""
+    if source := gguf.digest_of(path):
+        return source
     found = sorted({file for pattern in WEIGHTS for file in path.glob(pattern)})
     if not any(file.suffix == ".safetensors" for file in found):
         raise UserError(f"backbone {path.name}: no .safetensors weights; convert it (pickled weights are not read)")

@@ -100,9 +100,9 @@ def _settings(folder: Path) -> Config:
 
 
 def _with_whole_path(config: Config) -> Config:
-    """The config with a backbone that is a local folder named from the root, to be found from anywhere."""
+    """The config with a backbone that is a local folder or file named from the root, to be found from anywhere."""
     path = Path(config.model.backbone).expanduser()
-    return replace(config, model=replace(config.model, backbone=str(path.resolve()))) if path.is_dir() else config
+    return replace(config, model=replace(config.model, backbone=str(path.resolve()))) if path.exists() else config
 
 
 def _same_backbone(config: Config, folder: Path) -> None:
