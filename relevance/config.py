@@ -81,7 +81,7 @@ class ModelConfig:
     name: str = "ce"
     family: Family = Family.ce
     backbone: str | None = None  # embedded:<name>, a hub id or a local folder
-    revision: str | None = None  # of a hub id: branch, tag or commit
+    revision: str | None = None  # of a hub id: branch, tag or commit; null: its main branch
     lora: LoraConfig = field(default_factory=LoraConfig)
     max_length: int = 128  # tokens of a pair, longest side cut first
     trust_remote_code: bool = False

@@ -104,6 +104,7 @@ def name(config: Config, variant: str) -> str:
 
 def _question(config: Config) -> dict[str, Any]:
     whole = asdict(config)
+    whole["model"].pop("revision")  # the backbone's digest says more
     whole["trainer"] = {key: value for key, value in whole["trainer"].items() if key not in PLACE}
     return {key: whole[key] for key in QUESTION}
 
