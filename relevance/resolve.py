@@ -73,10 +73,11 @@ def _at(request: Request, name: str, revision: str | None, refusal: str) -> Requ
 def _commits(asked: list[Request], pinned: list[Request]) -> list[str]:
     """A line for each branch or tag that was looked up."""
     pairs = [(before.config.model, after.config.model) for before, after in zip(asked, pinned, strict=True)]
+    found = [(after, backbone.parted(before)[1]) for before, after in pairs if after.revision != before.revision]
     lines = [
-        f"model.backbone={before.backbone}: {before.revision or 'its revision'} is commit {after.revision}"
-        for before, after in pairs
-        if after.revision and len(after.revision) == COMMIT and before.revision != after.revision
+        f"model.backbone={model.backbone}: {named or 'main'} is commit {model.revision}"
+        for model, named in found
+        if named != model.revision and len(model.revision) == COMMIT
     ]
     return list(dict.fromkeys(lines))
 

@@ -111,10 +111,10 @@ def _parts(backbone: str, revision: str | None) -> tuple[str, str | None]:
 
 
 def _on_hub(name: str, revision: str | None) -> bool:
-    """Whether it is a hub id: a folder of the same name is meant where no revision is given."""
+    """Whether it is a hub id: a folder or file of the same name is meant where no revision is given."""
     if name.startswith(("embedded:", ".", "/", "~")):
         return False
-    return revision is not None or not Path(name).is_dir()
+    return revision is not None or not Path(name).exists()
 
 
 def _fetched(name: str, revision: str | None, code: bool) -> Path:
@@ -142,7 +142,7 @@ def _readable(path: Path, outputs: Path, code: bool) -> Path:
 
 
 def _needed(path: Path, code: bool) -> list[str]:
-    return files.needed((file.name for file in path.iterdir()), code, path.joinpath)
+    return files.needed((file.name for file in path.iterdir()), code, path.joinpath, str(path))
 
 
 @cache

@@ -32,15 +32,15 @@ ADAPTER, MODULES = "adapter_config.json", "modules.json"
 POINTER = b"version https://git-lfs"  # how a file begins that Git LFS did not fetch
 
 
-def needed(names: Iterable[str], code: bool, read: Callable[[str], Path]) -> list[str]:
+def needed(names: Iterable[str], code: bool, read: Callable[[str], Path], here: str = "FOLDER") -> list[str]:
     """The files at the root that a backbone is read from, weights last; the `code` of its own where it may run.
 
-    `read` gives a file to look into. Raises UserError, which says what is there instead, where there is no backbone.
+    `read` gives a file to look into, `here` is what a person calls the folder. Raises UserError, which says what is
+    there instead, where there is no backbone.
     """
-    every = list(names)
-    root = sorted(name for name in every if "/" not in name)
+    root = sorted(name for name in names if "/" not in name)
     if CONFIG not in root:
-        raise UserError(_instead(root, read))
+        raise UserError(_instead(root, read, here))
     tokenizer = [name for name in root if any(fnmatch(name, pattern) for pattern in TOKENIZER)]
     own = [name for name in root if fnmatch(name, CODE)] if code else []
     described = [name for name in tokenizer if not fnmatch(name, CODE)]
@@ -87,14 +87,16 @@ def _parts(index: str, root: list[str], read: Callable[[str], Path]) -> list[str
     return parts
 
 
-def _instead(root: list[str], read: Callable[[str], Path]) -> str:
+def _instead(root: list[str], read: Callable[[str], Path], here: str) -> str:
     """Why there is no config.json, as far as other files tell."""
     if ADAPTER in root:
         base = _json(read(ADAPTER))["base_model_name_or_path"]
         return f"is an adapter of {base} and no backbone; give model.backbone={base}"
-    inner = _json(read(MODULES))[0]["path"] if MODULES in root else ""
+    if quantized := [name for name in root if fnmatch(name, "*.gguf")]:
+        return f"holds GGUF files alone; fetch one and give model.backbone=FILE, as {quantized[0]}"
+    inner = _json(read(MODULES))[0]["path"].strip("/") if MODULES in root else ""
     if inner:
-        return f"is of sentence-transformers, which keeps the backbone in {inner}; give model.backbone=FOLDER/{inner}"
+        return f"is of sentence-transformers, which keeps the backbone in {inner}; give model.backbone={here}/{inner}"
     return f"holds no {CONFIG}; give the folder or the hub id of a model of transformers"
 
 

@@ -3,6 +3,7 @@
 "Qwen/Qwen3-0.6B", "main" → "c1899de289a0…" → ~/.cache/huggingface/hub/models--Qwen--Qwen3-0.6B/snapshots/c1899de289a0…
 """
 
+import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -87,10 +88,9 @@ def _asked(call: Callable[[], T], name: str, revision: str | None) -> T:
         except BusyError as error:
             wait = 2.0**number if error.wait is None else error.wait
             if number == TRIES or time.monotonic() + wait > ends:
-                raise UserError(
-                    f"the hub {error}, asked {number} {'time' if number == 1 else 'times'}, and wants to be left alone "
-                    f"for {wait:.0f} s; give the same command again then"
-                ) from error
+                later = f" in {wait:.0f} s" if wait else ""
+                said = f"the hub {error} at try {number} of {TRIES}; give the same command again{later}"
+                raise UserError(said) from error
         except (HfHubHTTPError, httpx2.TransportError, RevisionResolutionError, OSError, ValueError) as error:
             raise UserError(_reason(error, name, revision)) from error
         time.sleep(wait)
@@ -114,19 +114,20 @@ def _reason(error: Exception, name: str, revision: str | None) -> str:
     """What went wrong and what to do about it, on one line."""
     if isinstance(error, LocalEntryNotFoundError | RevisionResolutionError) and error.__cause__:
         error = error.__cause__
-    at, pages = revision or constants.DEFAULT_REVISION, f"{SITE}/{name}"
-    login = "hf auth login"
+    at, pages, login = revision or constants.DEFAULT_REVISION, f"{SITE}/{name}", "hf auth login"
+    no_hub = f"{constants.ENDPOINT} does not answer as a hub; look at HF_ENDPOINT and at proxies"
     reasons = {
         GatedRepoError: f"is gated; accept its licence at {pages}, then {login}",
         RepositoryNotFoundError: f"neither a local folder nor a repository the hub shows; is it misspelt? If it is "
         f"private, {login}",
         RevisionNotFoundError: f"has no branch, tag or commit {at}; choose one of {pages}/tree/main",
         DisabledRepoError: f"is disabled on the hub ({pages}); give another",
-        OfflineModeIsEnabled: f"neither a local folder nor, at {at}, whole in the cache, and HF_HUB_OFFLINE=1; fetch it "
-        "once with a network",
-        FileMetadataError: f"{constants.ENDPOINT} does not answer as a hub; look at HF_ENDPOINT and at proxies",
-        httpx2.ConnectError: f"neither a local folder nor to be had from {constants.ENDPOINT}, which cannot be reached; "
-        "look at the network, or give a local folder",
+        OfflineModeIsEnabled: f"neither a local folder nor, at {at}, whole in the cache, and HF_HUB_OFFLINE=1; fetch "
+        "it once with a network",
+        FileMetadataError: no_hub,
+        json.JSONDecodeError: no_hub,
+        httpx2.ConnectError: f"neither a local folder nor to be had from {constants.ENDPOINT}, which cannot be "
+        "reached; look at the network, or give a local folder",
         httpx2.TransportError: f"the connection to the hub was cut ({first_line(error)}); give the same command again",
         HFValidationError: "neither a local folder nor a hub id (org/name)",
         HfHubHTTPError: f"the hub answers {_answer(error)}; {login} with a token that may read it",

@@ -23,7 +23,7 @@ def converted(source: Path, names: list[str], digest: str, outputs: Path) -> Pat
     `digest` is that of `source`. Of two processes one makes it. Raises UserError for weights that are torn, or that
     hold more than tensors.
     """
-    folder = outputs / "backbones" / digest[:16]
+    folder = (outputs / "backbones" / digest[:16]).absolute()  # an adapter on it names it from anywhere
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):
