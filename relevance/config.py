@@ -83,7 +83,7 @@ class ModelConfig:
     backbone: str | None = None  # embedded:<name>, packaged:<name>, a hub id, a local folder, a GGUF file
     lora: LoraConfig = field(default_factory=LoraConfig)
     max_length: int = 128  # tokens of a pair, longest side cut first
-    revision: str | None = None  # of a hub id: branch, tag or commit
+    revision: str | None = None  # of a hub id: branch, tag or commit; null: its main branch
     trust_remote_code: bool = False
     attn_implementation: str | None = None  # eager | sdpa; null: what computes the architecture's own attention
     gradient_checkpointing: bool = False  # compute blocks again in the backward pass: less memory, more time

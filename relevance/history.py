@@ -116,6 +116,8 @@ def cell_record(listed: dict[str, Any], run: Any, outputs: Path) -> CellRecord:
         folder=folder,
         metrics=dict(run.data.metrics) if run else {},
         versions=json.loads(tags.get("versions", "{}")),
+        backbone=run.data.params.get("backbone", "") if run else "",
+        revision=run.data.params.get("revision", "") if run else "",
     )
 
 

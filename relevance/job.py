@@ -57,7 +57,8 @@ def anchored(job: Job) -> Job:
     """The job as another machine, which works in another folder, has to read it: its paths start at the root."""
     config, cell = job.cell.config, job.cell
     backbone = Path(config.model.backbone)
-    model = replace(config.model, backbone=str(backbone.absolute())) if backbone.exists() else config.model
+    local = backbone.exists() and not config.model.revision
+    model = replace(config.model, backbone=str(backbone.absolute())) if local else config.model
     places = {"outputs": str(Path(config.outputs).absolute()), "tracking_uri": anchored_uri(config.tracking_uri)}
     unresolved = {key: text for key, text in cell.unresolved.items() if key not in ("outputs", "model.backbone")}
     anchored_cell = replace(cell, config=replace(config, model=model, **places), rows=cell.rows.absolute())

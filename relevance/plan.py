@@ -78,6 +78,9 @@ def _changed(cell: Cell, runs: list[Any]) -> str:
     now = {"data digest": cell.data_digest[:16], "backbone digest": cell.backbone_digest[:16]}
     then = {key: namesake.params.get(key.replace(" ", "_"), "") for key in now}
     changed = [f"{key} changed ({then[key][:8]} then, {now[key][:8]} now)" for key in now if then[key] != now[key]]
+    revision = namesake.params.get("revision")
+    if revision and then["backbone digest"] != now["backbone digest"]:
+        changed.append(f"model.revision={revision} is what it was at then")
     return f"new: {', '.join(changed) or 'settings that are no part of its name changed'}"
 
 

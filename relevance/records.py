@@ -30,6 +30,8 @@ class CellRecord:
     metrics: dict[str, float]  # test/accuracy, seconds, params/trainable, train/rows_per_second, ...
     versions: dict[str, str]  # package versions the cell logged
     asked: int = 1  # times, by one command; it ran once
+    backbone: str = ""  # its name, and the commit where it is of the hub
+    revision: str = ""
 
 
 @dataclass(frozen=True)

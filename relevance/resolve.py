@@ -1,6 +1,5 @@
-"""Requests → cells: data prepared, backbones hashed, each question asked once."""
+"""Requests → cells: data prepared, hub ids pinned to commits, backbones hashed, each question asked once."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -9,12 +8,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relevance import identity
-from relevance.config import Config, DataConfig, Match, Mix
+from relevance.config import Config, DataConfig, Match, Mix, ModelConfig
 from relevance.data.rows import Rows, prepare
 from relevance.errors import UserError
 from relevance.identity import Cell, Request
 from relevance.model import backbone
 from relevance.rates import doubts
+
+COMMIT = 40  # hex digits
 
 
 def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Cell], list[str]]:
@@ -22,11 +23,12 @@ def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Ce
 
     A cell that cannot be carries the reason; UserError where none can.
     """
-    digest_of = cache(lambda *where: backbone.digest(backbone.folder(*where)))
     cells: dict[str, Cell] = {}
     notes = [f"pairs {rows.digest[:12]}: " + "\n  ".join([str(rows.path), *rows.notes]) for rows in datasets.values()]
-    for request in _admitted(requests):
-        cell = _refused(request) if request.refusal else _full(request, datasets, digest_of)
+    admitted = _admitted(_pinned(requests))
+    notes += _commits(requests, admitted)
+    for request in admitted:
+        cell = _refused(request) if request.refusal else _full(request, datasets)
         earlier = cells.get(cell.fingerprint)
         if earlier and (other := identity.beside(earlier.config, cell.config)):
             notes.append(f"{cell.name}: is one question however it runs, and runs once; left out: {other}")
@@ -34,6 +36,51 @@ def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Ce
     if all(cell.refusal for cell in cells.values()):
         raise UserError("\n".join(dict.fromkeys(cell.refusal for cell in cells.values())))
     return list(cells.values()), notes
+
+
+def _pinned(requests: list[Request]) -> list[Request]:
+    """The requests, with the commits their hub ids are at now, and the reason in those whose backbone is not here.
+
+    Each is asked for once: cells of one command read the same commit, though a branch should move meanwhile.
+    """
+    from relevance.model import hub  # takes its library along
+
+    commit, outputs = cache(hub.commit), requests[0].config.outputs
+
+    @cache
+    def located(name: str, revision: str | None, code: bool) -> tuple[str, str | None, str]:
+        config = Config(model=ModelConfig(backbone=name, revision=revision, trust_remote_code=code), outputs=outputs)
+        try:
+            name, revision = backbone.parted(config.model)
+            config.model = backbone.pinned(config.model, commit)
+            backbone.digest_of(config)
+        except UserError as error:
+            return name, revision, str(error)
+        return config.model.backbone, config.model.revision, ""
+
+    return [request if request.refusal else _at(request, *located(*_place(request))) for request in requests]
+
+
+def _place(request: Request) -> tuple[str, str | None, bool]:
+    model = request.config.model
+    return model.backbone, model.revision, model.trust_remote_code
+
+
+def _at(request: Request, name: str, revision: str | None, refusal: str) -> Request:
+    model = replace(request.config.model, backbone=name, revision=revision)
+    return replace(request, config=replace(request.config, model=model), refusal=refusal)
+
+
+def _commits(asked: list[Request], pinned: list[Request]) -> list[str]:
+    """A line for each branch or tag that was looked up."""
+    pairs = [(before.config.model, after.config.model) for before, after in zip(asked, pinned, strict=True)]
+    found = [(after, backbone.parted(before)[1]) for before, after in pairs if after.revision != before.revision]
+    lines = [
+        f"model.backbone={model.backbone}: {named or 'main'} is commit {model.revision}"
+        for model, named in found
+        if named != model.revision and len(model.revision) == COMMIT
+    ]
+    return list(dict.fromkeys(lines))
 
 
 def _admitted(requests: list[Request]) -> list[Request]:
@@ -56,22 +103,22 @@ def _admitted(requests: list[Request]) -> list[Request]:
     ]
 
 
-def _full(request: Request, datasets: dict[str, Rows], digest_of: Callable[..., str]) -> Cell:
+def _full(request: Request, datasets: dict[str, Rows]) -> Cell:
     from relevance.cell import resolved  # takes torch along; bad data is told before it is loaded
 
     config, defaults = request.config, request.defaults
     plain = replace(defaults, trainer=replace(defaults.trainer, precision="32-true"))  # on every machine
     full = replace(request, config=resolved(budgeted(config)), defaults=plain)
-    digest = digest_of(config.model.backbone, config.model.revision, Path(config.outputs))
-    return _cell(full, datasets[repr(config.data)], digest)
+    return _cell(full, datasets[repr(config.data)], backbone.digest_of(config))
 
 
 def _refused(request: Request) -> Cell:
     """A cell that is only named."""
     config = request.config
-    variant = identity.variant(config, request.defaults, "", "")
+    model = config.model
+    variant = identity.variant(config, request.defaults, "", model.revision or "")
     reason = "; ".join(line.strip() for line in request.refusal.removeprefix("config:\n").splitlines())
-    question = identity.fingerprint(config, repr(config.data), config.model.backbone or "")  # neither was read
+    question = identity.fingerprint(config, repr(config.data), f"{model.backbone}@{model.revision}")  # neither was read
     return Cell(
         config, question, identity.name(config, variant), variant, "", "", Path(), 0, request.unresolved, reason
     )

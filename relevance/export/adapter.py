@@ -12,6 +12,7 @@ from relevance.config import HALF, Config, PrivateKind
 from relevance.errors import UserError
 from relevance.export.plain import head_of
 from relevance.model import backbone
+from relevance.model.base import name_base
 from relevance.model.network import Network
 from relevance.model.private.attach import own_targets
 from relevance.tasks import TASK_INDEX
@@ -52,6 +53,8 @@ def write_adapter(network: Network, config: Config, task: str, folder: Path) -> 
     if lost:
         raise UserError(f"form=adapter: peft finds no place for {lost[:3]}; use form=merged")
     model.save_pretrained(folder)
+    if config.model.revision:
+        name_base(folder, config.model.backbone, config.model.revision)
 
 
 def _admit(config: Config) -> None:

@@ -35,7 +35,7 @@ def on_gpu(trainer: TrainerConfig) -> bool:
 
 def agree(cell: Cell) -> None:
     """UserError on every rank where one reads another config, other pairs or another backbone than the rest."""
-    own = fingerprint(cell.config, digest_of(cell.rows), backbone.digest(backbone.of(cell.config)))
+    own = fingerprint(cell.config, digest_of(cell.rows), backbone.digest_of(cell.config))
     seen = group.gathered(torch.tensor([list(bytes.fromhex(own))], dtype=torch.uint8))
     found = [bytes(row).hex() for row in seen.tolist()]
     if set(found) != {cell.fingerprint}:

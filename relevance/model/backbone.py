@@ -1,71 +1,99 @@
-"""Where a backbone lies: embedded:<name>, packaged:<name>, a folder, a GGUF file, a hub id → its folder and digest."""
+"""Where a backbone lies: embedded:<name>, a local folder or a hub id → its folder and the digest of what it holds."""
 
 import hashlib
 import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
-from relevance.config import Config
-from relevance.errors import UserError, first_line
-from relevance.model import gguf, packaged
+from relevance.config import Config, ModelConfig
+from relevance.errors import UserError
+from relevance.model import files, gguf, packaged
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "backbones"
-WEIGHTS = (  # what a backbone's numbers depend on; code is run with model.trust_remote_code alone
-    "*.safetensors",
-    "*.safetensors.index.json",  # of large ones, which come in parts
-    "config.json",
-    "tokenizer*",
-    "vocab*",
-    "merges.txt",
-    "*.model",  # sentencepiece, under several names
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "*.py",
-)
+SOURCE = "source.txt"  # in a converted folder: the digest of what it was made of
 
 
 def of(config: Config) -> Path:
     """The local folder of a cell's backbone; UserError where there is none."""
-    return folder(config.model.backbone, config.model.revision, Path(config.outputs))
+    model = config.model
+    return folder(model.backbone, model.revision, Path(config.outputs), model.trust_remote_code)
 
 
-def folder(backbone: str, revision: str | None = None, outputs: Path = Path("outputs")) -> Path:
-    """The local folder of `embedded:<name>`, `packaged:<name>`, a path, or a hub id (fetched); UserError where none is.
+def digest_of(config: Config) -> str:
+    """The digest of a cell's backbone."""
+    return digest(of(config), config.model.trust_remote_code)
 
-    `revision` is a branch, tag or commit of a hub id; what has to be converted is kept below `outputs`.
+
+def pinned(model: ModelConfig, commit: Callable[[str, str | None], str]) -> ModelConfig:
+    """The model whose hub id names its commit in `revision`, as `commit` (hub.commit) has it; any other as it is.
+
+    Raises UserError where there is no such commit, or `revision` is given of what has none.
+    """
+    name, revision = parted(model)
+    if not _on_hub(name, revision):
+        return model
+    try:
+        return replace(model, backbone=name, revision=commit(name, revision))
+    except UserError as error:
+        raise UserError(f"model.backbone={name}: {error}") from error
+
+
+def parted(model: ModelConfig) -> tuple[str, str | None]:
+    """Backbone and revision of `model.backbone=org/name@revision` or `model.revision=`; UserError for two of them."""
+    name, revision = _parts(model.backbone, model.revision)
+    given = f"model.backbone={model.backbone} model.revision={model.revision}"
+    if model.revision and name != model.backbone:
+        raise UserError(f"{given}: names two revisions; leave one out")
+    if model.revision and not _on_hub(name, revision):
+        raise UserError(f"{given}: only a hub id has revisions; leave model.revision out")
+    return name, revision
+
+
+def folder(backbone: str, revision: str | None = None, outputs: Path = Path("outputs"), code: bool = False) -> Path:
+    """The local folder of `embedded:<name>`, `packaged:<name>`, a path or a hub id (fetched); UserError where none is.
+
+    `revision` is a branch, tag or commit of a hub id; `code`: that of its own is needed too. GGUF files and pickled
+    weights are converted, and kept below `outputs`.
     """
     if backbone.startswith("embedded:"):
         return _embedded(backbone.removeprefix("embedded:"))
     if backbone.startswith("packaged:"):
         return packaged.folder(backbone.removeprefix("packaged:"), outputs)
-    path = Path(backbone).expanduser()
-    if file := gguf.file_of(path):
+    if not _on_hub(backbone, revision) and (file := gguf.file_of(Path(backbone).expanduser())):
         return gguf.folder(file, outputs)
-    if path.is_dir():
-        return path
-    if backbone.startswith((".", "/", "~")):
-        raise UserError(f"model.backbone={backbone}: no such folder")
-    return _from_hub(backbone)
+    name, revision = _parts(backbone, revision)
+    try:
+        path = _fetched(name, revision, code) if _on_hub(name, revision) else _local(name)
+        return _readable(path, outputs, code)
+    except UserError as error:
+        raise UserError(f"model.backbone={name}: {error}") from error
 
 
-def digest(path: Path) -> str:
-    """sha256 (hex) of what a backbone's folder says: config, tokenizer, weights; of the GGUF file it was made from."""
+def digest(path: Path, code: bool = False) -> str:
+    """sha256 (hex) of what a backbone's folder says: config, tokenizer and weights, and `code` of its own that runs.
+
+    Wherever these files lie it is the same; of a converted folder it is that of what was converted.
+    """
     if source := gguf.digest_of(path):
         return source
-    found = sorted({file for pattern in WEIGHTS for file in path.glob(pattern)})
-    if not any(file.suffix == ".safetensors" for file in found):
-        raise UserError(f"backbone {path.name}: no .safetensors weights; convert it (pickled weights are not read)")
+    if (path / SOURCE).is_file():
+        return (path / SOURCE).read_text()
     total = hashlib.sha256()
-    for file in found:
-        with file.open("rb") as stream:
-            total.update(file.name.encode() + hashlib.file_digest(stream, "sha256").digest())
+    for name in sorted(_needed(path, code)):
+        about = (path / name).stat()
+        total.update(name.encode() + _sha256((path / name).resolve(), about.st_size, about.st_mtime_ns))
     return total.hexdigest()
 
 
 def body_parameters(path: Path) -> int:
     """How many weights a row's tokens are multiplied with (embeddings left out), from the safetensors headers."""
     total = 0
-    for file in path.glob("*.safetensors"):
-        with file.open("rb") as stream:
+    for name in _needed(path, code=False):
+        if not name.endswith(".safetensors"):
+            continue
+        with (path / name).open("rb") as stream:
             header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
         shapes = [entry["shape"] for name, entry in header.items() if name != "__metadata__" and "embed" not in name]
         total += sum(shape[0] * shape[1] for shape in shapes if len(shape) == 2)
@@ -80,14 +108,51 @@ def _embedded(name: str) -> Path:
     return path
 
 
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+def _parts(backbone: str, revision: str | None) -> tuple[str, str | None]:
+    """org/name@revision in two; a revision given beside it goes first."""
+    if not _on_hub(backbone, revision):
+        return backbone, revision
+    name, _, at = backbone.partition("@")
+    return name, revision or at or None
 
-    try:
-        return Path(snapshot_download(name, allow_patterns=list(WEIGHTS)))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        raise UserError(
-            f"model.backbone={name}: neither a local folder nor to be had from the hub ({type(error).__name__}: "
-            f"{first_line(error)}); give a local folder, or backbones=embedded"
-        ) from error
+
+def _on_hub(name: str, revision: str | None) -> bool:
+    """Whether it is a hub id: a folder or file of the same name is meant where no revision is given."""
+    if name.startswith(("embedded:", "packaged:", ".", "/", "~")):
+        return False
+    return revision is not None or not Path(name).exists()
+
+
+def _fetched(name: str, revision: str | None, code: bool) -> Path:
+    from relevance.model import hub  # takes its library along
+
+    return hub.fetched(name, hub.commit(name, revision), code)
+
+
+def _local(name: str) -> Path:
+    path = Path(name).expanduser()
+    if not path.is_dir():
+        raise UserError("no such folder")
+    return path
+
+
+def _readable(path: Path, outputs: Path, code: bool) -> Path:
+    """The folder itself, or what its pickled weights were converted to; UserError where weights are torn."""
+    names = _needed(path, code)
+    files.check(path, names)
+    if not files.pickled(names):
+        return path
+    from relevance.model.pickled import converted  # takes torch along
+
+    return converted(path, names, digest(path, code), outputs)
+
+
+def _needed(path: Path, code: bool) -> list[str]:
+    return files.needed((file.name for file in path.iterdir()), code, path.joinpath, str(path))
+
+
+@cache
+def _sha256(file: Path, size: int, changed: int) -> bytes:
+    """Of a file of `size` bytes, changed then: read once by a process, however many cells ask."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()

@@ -18,6 +18,7 @@ CAUSAL = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 MASKED = modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
 CLASSIFIERS = modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
 CAUSAL_LM, MASKED_LM = "AutoModelForCausalLM", "AutoModelForMaskedLM"
+WORDS = "red blue lamp table usb cable women shoes case for phone 10 20".split()  # a shop's; every tokenizer has some
 REMEDY = "choose an encoder (model=ce) or a decoder (model=llm)"
 
 
@@ -38,6 +39,7 @@ def admit(path: Path, model: ModelConfig) -> None:
         ) from error
     blocks(laid_out)
     _check_vocabulary(laid_out.get_input_embeddings().weight.shape[0], found, model)
+    _check_words(found, model)
 
 
 def settings(path: Path, model: ModelConfig) -> PretrainedConfig:
@@ -82,9 +84,26 @@ def _check_vocabulary(size: int, found, model: ModelConfig) -> None:
         )
 
 
+def _check_words(found, model: ModelConfig) -> None:
+    """transformers makes an empty tokenizer where a folder holds none: every word is unknown, or nothing at all."""
+    read = found(WORDS, add_special_tokens=False)["input_ids"]
+    known = sum(any(at != found.unk_token_id for at in ids) for ids in read)
+    if known < len(WORDS) / 4:
+        raise UserError(
+            f"model.backbone={model.backbone}: its tokenizer knows {known} of {len(WORDS)} common words; put the files "
+            "of the tokenizer it was trained with into its folder (tokenizer.json, vocab.txt or a .model file)"
+        )
+
+
 def tokenizer(path: Path, model: ModelConfig):
     """The backbone's tokenizer, with a pad token; UserError where it has none and none can be found."""
-    found = AutoTokenizer.from_pretrained(path, trust_remote_code=model.trust_remote_code)
+    try:
+        found = AutoTokenizer.from_pretrained(path, trust_remote_code=model.trust_remote_code)
+    except Exception as error:  # whatever a tokenizer's own code raises
+        raise UserError(
+            f"model.backbone={model.backbone}: no tokenizer that transformers reads ({first_line(error)}); put the "
+            "files of the one it was trained with into its folder"
+        ) from error
     if found.pad_token_id is None:
         if found.eos_token_id is None:
             raise UserError(

@@ -17,6 +17,7 @@ from relevance.config import Config
 from relevance.errors import UserError
 from relevance.kept import Kept, read, unset
 from relevance.model import backbone, quantized
+from relevance.model.base import name_base
 from relevance.model.build import build
 from relevance.model.network import Network
 
@@ -34,7 +35,7 @@ def save(network: Network, tokenizer, kept: Kept, template: dict, folder: Path) 
         if kept.config.model.lora.r:
             _keep_adapter(network, kept, part / "trunk")
             kept = replace(kept, config=_with_whole_path(kept.config))
-            (part / DIGEST).write_text(backbone.digest(backbone.of(kept.config)))
+            (part / DIGEST).write_text(backbone.digest_of(kept.config))
         else:  # not as a backbone of its own: kind=top leaves it without its upper blocks
             network.trunk.config.save_pretrained(part / "trunk")
             save_file(_tensors(network.trunk), part / "trunk" / WEIGHTS)
@@ -75,12 +76,11 @@ def load(folder: Path, trust_remote_code: bool = False) -> tuple[Network, Config
 
 
 def _keep_adapter(network: Network, kept: Kept, trunk: Path) -> None:
-    """As peft keeps it; a backbone that the environment named is named so in its texts too."""
+    """As peft keeps it; a backbone of the hub, or one that the environment named, is named so in its texts too."""
     network.trunk.save_pretrained(trunk)
-    if named := kept.unresolved.get("model.backbone"):
-        found = network.trunk.peft_config["default"].base_model_name_or_path
-        for file in (*trunk.glob("*.json"), *trunk.glob("*.md")):
-            file.write_text(file.read_text(encoding="utf-8").replace(found, named), encoding="utf-8")
+    model = kept.config.model
+    if named := kept.unresolved.get("model.backbone") or (model.revision and model.backbone):
+        name_base(trunk, named, model.revision)
 
 
 def _keep_code(config: Config, trunk: Path) -> None:
@@ -102,11 +102,12 @@ def _settings(folder: Path) -> Config:
 def _with_whole_path(config: Config) -> Config:
     """The config with a backbone that is a local folder or file named from the root, to be found from anywhere."""
     path = Path(config.model.backbone).expanduser()
-    return replace(config, model=replace(config.model, backbone=str(path.resolve()))) if path.exists() else config
+    local = path.exists() and not config.model.revision
+    return replace(config, model=replace(config.model, backbone=str(path.resolve()))) if local else config
 
 
 def _same_backbone(config: Config, folder: Path) -> None:
-    found = backbone.digest(backbone.of(config))
+    found = backbone.digest_of(config)
     if found != (folder / DIGEST).read_text():
         raise UserError(
             f"{folder}: was trained on another model.backbone={config.model.backbone} than lies there now "

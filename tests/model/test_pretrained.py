@@ -102,6 +102,29 @@ def test_a_tokenizer_with_nothing_to_pad_with_is_refused_and_one_with_an_end_tok
         admit(tmp_path / "gpt2", model(tmp_path / "gpt2", "llm"))
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"tokenizer.json": "{"},
+            "no tokenizer that transformers reads .*; put the files of the one it was trained with",
+        ),
+        (
+            {"tokenizer.json": None, "tokenizer_config.json": None},
+            r"knows 0 of 13 common words; put the files of the tok",
+        ),
+    ],
+)
+def test_a_tokenizer_that_cannot_be_read_or_knows_no_word_is_refused(tmp_path, backbones, changes, said):
+    """transformers makes an empty one of no files, and every text is the same to it."""
+    folder = shutil.copytree(backbones["bert"], tmp_path / "bert")
+    for name, text in changes.items():
+        (folder / name).unlink() if text is None else (folder / name).write_text(text)
+    with pytest.raises(UserError, match=f"model.backbone={folder}: .*{said}") as error:
+        admit(folder, model(folder))
+    assert "\n" not in str(error.value)
+
+
 def test_layers_that_share_one_block_are_refused_with_what_was_asked(tmp_path):
     """ALBERT runs one block many times and pools by a bare linear layer."""
     from transformers import AutoConfig, AutoModel, AutoTokenizer

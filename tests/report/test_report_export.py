@@ -100,11 +100,13 @@ def test_provenance_walks_back_to_runs_code_and_data(study):
     found = json.loads(provenance_json(sweep, matrices(sweep)))
     assert found["sweeps"][0]["command"] == sweep.runs[0].command
     assert found["cells"][0] == {
+        "backbone": "",
         "cell": "ce-mh-joint-s0",
         "data_digest": "d1" * 32,
         "dirty": True,
         "fingerprint": "0" * 64,
         "git_sha": "9d" * 20,
+        "revision": "",
         "run_id": "run0",
         "status": "FINISHED",
         "versions": {"torch": "2.13.0"},

@@ -33,6 +33,8 @@ def _origin(cell: CellRecord) -> dict[str, object]:
         "status": cell.status,
         "fingerprint": cell.fingerprint,
         "data_digest": cell.data_digest,
+        "backbone": cell.backbone,
+        "revision": cell.revision,
         "git_sha": cell.git_sha,
         "dirty": cell.dirty,
         "versions": cell.versions,

@@ -1,0 +1,140 @@
+"""A hub id → the commit it means now, and the folder of the files that are needed of it. The hub's one door.
+
+"Qwen/Qwen3-0.6B", "main" → "c1899de289a0…" → ~/.cache/huggingface/hub/models--Qwen--Qwen3-0.6B/snapshots/c1899de289a0…
+"""
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+import httpx2
+from huggingface_hub import HfApi, constants, get_cached_repo_tree, get_session, hf_hub_download, snapshot_download
+from huggingface_hub.errors import (
+    CachedRepoTreeNotFoundError,
+    DisabledRepoError,
+    FileMetadataError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+    RevisionResolutionError,
+)
+from huggingface_hub.utils import parse_ratelimit_headers
+
+from relevance.errors import UserError, first_line
+from relevance.model import files
+
+TRIES = 5  # at a hub that is busy
+PATIENCE = 60.0  # seconds they may take together
+BUSY = (429, 500, 502, 503, 504)
+SITE = "https://huggingface.co"  # where licences are accepted, whatever mirror files come from
+
+T = TypeVar("T")
+
+
+class BusyError(Exception):
+    """The hub put us off; `wait` is how many seconds it asked for, null where it did not say."""
+
+    def __init__(self, response: httpx2.Response):
+        super().__init__(f"answers {response.status_code} ({response.reason_phrase})")
+        after, limit = response.headers.get("Retry-After", ""), parse_ratelimit_headers(response.headers)
+        self.wait = float(after) if after.isdecimal() else limit and float(limit.reset_in_seconds)
+
+
+def commit(name: str, revision: str | None) -> str:
+    """The commit (40 hex digits) that a branch, tag or commit of the repository `name` is; null: of its main branch.
+
+    Without a network that of the last time it was asked for. Raises UserError where it cannot be known.
+    """
+    return _asked(lambda: HfApi().resolve_revision(name, revision=revision).resolved, name, revision)
+
+
+def fetched(name: str, sha: str, code: bool) -> Path:
+    """The folder in the cache with the files that are needed of a commit, fetched where they were not.
+
+    Asks nobody where all are there. Raises UserError where the repository holds no backbone, or it is not to be had.
+    """
+
+    def read(file: str) -> Path:
+        return Path(_asked(lambda: hf_hub_download(name, file, revision=sha), name, sha))
+
+    names = files.needed(_asked(lambda: _listing(name, sha), name, sha), code, read)
+    return [read(file) for file in names][-1].parent
+
+
+def _listing(name: str, sha: str) -> list[str]:
+    """All files of a commit; of a cache that an older library filled, where nobody can be asked, what is there."""
+    with suppress(CachedRepoTreeNotFoundError):
+        return [file.path for file in get_cached_repo_tree(name, revision=sha)]
+    folder = snapshot_download(name, revision=sha, allow_patterns=[files.CONFIG, files.ADAPTER])
+    with suppress(CachedRepoTreeNotFoundError):
+        return [file.path for file in get_cached_repo_tree(name, revision=sha)]
+    return [file.name for file in Path(folder).iterdir()]
+
+
+def _asked(call: Callable[[], T], name: str, revision: str | None) -> T:
+    """What `call` gives; a hub that is busy is asked again, when it asks for that and within PATIENCE seconds."""
+    ends, number = time.monotonic() + PATIENCE, 1
+    while True:
+        _listen()
+        try:
+            return call()
+        except BusyError as error:
+            wait = 2.0**number if error.wait is None else error.wait
+            if number == TRIES or time.monotonic() + wait > ends:
+                later = f" in {wait:.0f} s" if wait else ""
+                said = f"the hub {error} at try {number} of {TRIES}; give the same command again{later}"
+                raise UserError(said) from error
+        except (HfHubHTTPError, httpx2.TransportError, RevisionResolutionError, OSError, ValueError) as error:
+            raise UserError(_reason(error, name, revision)) from error
+        time.sleep(wait)
+        number += 1
+
+
+def _listen() -> None:
+    """Hear at once when the hub puts us off: its library would wait as long as it says, an hour too."""
+    session = get_session()
+    hooks = session.event_hooks
+    if _put_off not in hooks["response"]:
+        session.event_hooks = {**hooks, "response": [*hooks["response"], _put_off]}
+
+
+def _put_off(response: httpx2.Response) -> None:
+    if response.status_code in BUSY:
+        raise BusyError(response)
+
+
+def _reason(error: Exception, name: str, revision: str | None) -> str:
+    """What went wrong and what to do about it, on one line."""
+    if isinstance(error, LocalEntryNotFoundError | RevisionResolutionError) and error.__cause__:
+        error = error.__cause__
+    at, pages, login = revision or constants.DEFAULT_REVISION, f"{SITE}/{name}", "hf auth login"
+    no_hub = f"{constants.ENDPOINT} does not answer as a hub; look at HF_ENDPOINT and at proxies"
+    reasons = {
+        GatedRepoError: f"is gated; accept its licence at {pages}, then {login}",
+        RepositoryNotFoundError: f"neither a local folder nor a repository the hub shows; is it misspelt? If it is "
+        f"private, {login}",
+        RevisionNotFoundError: f"has no branch, tag or commit {at}; choose one of {pages}/tree/main",
+        DisabledRepoError: f"is disabled on the hub ({pages}); give another",
+        OfflineModeIsEnabled: f"neither a local folder nor, at {at}, whole in the cache, and HF_HUB_OFFLINE=1; fetch "
+        "it once with a network",
+        FileMetadataError: no_hub,
+        json.JSONDecodeError: no_hub,
+        httpx2.ConnectError: f"neither a local folder nor to be had from {constants.ENDPOINT}, which cannot be "
+        "reached; look at the network, or give a local folder",
+        httpx2.TransportError: f"the connection to the hub was cut ({first_line(error)}); give the same command again",
+        HFValidationError: "neither a local folder nor a hub id (org/name)",
+        HfHubHTTPError: f"the hub answers {_answer(error)}; {login} with a token that may read it",
+        Exception: f"cannot be had from the hub ({type(error).__name__}: {first_line(error)}); give a local folder",
+    }
+    return next(said for kind, said in reasons.items() if isinstance(error, kind))
+
+
+def _answer(error: Exception) -> str:
+    return f"{error.response.status_code} ({error.server_message})" if isinstance(error, HfHubHTTPError) else ""
