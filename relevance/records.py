@@ -30,6 +30,7 @@ class CellRecord:
     metrics: dict[str, float]  # test/accuracy, seconds, params/trainable, train/rows_per_second, ...
     versions: dict[str, str]  # package versions the cell logged
     asked: int = 1  # times, by one command; it ran once
+    precision: str = ""  # trainer.precision; "" where no run says
 
 
 @dataclass(frozen=True)
