@@ -154,7 +154,8 @@ class TrainConfig:
 
 
 ALL = ("auto", "-1")  # of trainer.devices: as many as there are
-HALF = "bf16-true"  # of trainer.precision: trunk and private layers in bfloat16, heads in float32
+HALF = "bf16-true"  # of trainer.precision: trunk and private layers in bfloat16, adapters and heads in float32
+MIXED = "bf16-mixed"  # weights in float32, products of trunk and private layers in bfloat16
 
 
 @dataclass

@@ -109,6 +109,7 @@ def cell_record(listed: dict[str, Any], run: Any, outputs: Path) -> CellRecord:
     return CellRecord(
         **{**found, **listed},  # a refused cell is listed with its status and reason
         family=run.data.params.get("family", "") if run else "",
+        precision=run.data.params.get("precision", "") if run else "",
         run_id=run.info.run_id if run else "",
         experiment=run.info.experiment_id if run else "",
         git_sha=tags.get("git_commit", ""),

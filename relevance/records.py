@@ -32,6 +32,7 @@ class CellRecord:
     asked: int = 1  # times, by one command; it ran once
     backbone: str = ""  # its name, and the commit where it is of the hub
     revision: str = ""
+    precision: str = ""  # trainer.precision; "" where no run says
 
 
 @dataclass(frozen=True)

@@ -110,9 +110,12 @@ def trained_cell(tmp_path_factory, backbones):
     """A maker of cells of defaults, trained once a session for all who only read what they left: their configs."""
     from small_sweep import small_cell, sweep
 
+    from relevance.config import TrainerConfig
+
     @cache
-    def make(model: str, routing: str):
-        config = small_cell(tmp_path_factory.mktemp(f"{model}-{routing}"), backbones, model, routing)
+    def make(model: str, routing: str, precision: str | None = None):
+        trainer = TrainerConfig(max_epochs=1, accelerator="cpu", precision=precision)
+        config = small_cell(tmp_path_factory.mktemp(f"{model}-{routing}"), backbones, model, routing, trainer=trainer)
         assert sweep(config) == 0
         return config
 

@@ -2,14 +2,18 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
+from peft import AutoPeftModelForSequenceClassification
 from small_sweep import ROUTINGS
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
 from relevance.commands import parse
 from relevance.config import Family, PrivateConfig, PrivateKind, RoutingConfig
@@ -75,8 +79,6 @@ def test_a_folder_gives_the_logits_of_the_cell(place, model_of, tmp_path, model,
 
 def _read_as_a_stranger(exported: Path, cell: Path) -> None:
     """With transformers and template.json alone, against the cell's own scorer on a pair of no export's examples."""
-    import pyarrow as pa
-
     how = json.loads((exported / "template.json").read_text())
     tokenizer = AutoTokenizer.from_pretrained(exported)
 
@@ -89,6 +91,82 @@ def _read_as_a_stranger(exported: Path, cell: Path) -> None:
         logits = AutoModelForSequenceClassification.from_pretrained(exported)(torch.tensor([whole])).logits
     table = pa.table({"task": ["item_type"], "left": ["red lamp usb"], "right": ["lamp"]})
     assert np.allclose(logits.softmax(-1).numpy(), Scorer(cell).probabilities(table), atol=1e-5)
+
+
+READERS = {"merged": AutoModelForSequenceClassification, "adapter": AutoPeftModelForSequenceClassification}
+READ = """
+import json, sys
+import torch
+from peft import AutoPeftModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification
+
+for folder in sys.argv[1:]:
+    how = json.load(open(f"{folder}/template.json"))
+    model = eval(how["load"]).eval()
+    with torch.no_grad():
+        answers = [model(torch.tensor([one["input_ids"]])).logits[0] for one in how["examples"]]
+    print(max(float((a - torch.tensor(one["logits"])).abs().max()) for a, one in zip(answers, how["examples"])))
+"""
+
+
+def test_the_load_line_gives_the_examples_whatever_the_backbones_weights_are_kept_in(
+    place, model_of, tmp_path, backbones
+):
+    """Left to itself, transformers takes the dtype of the checkpoint, and small decoders come in bfloat16."""
+    base = AutoModel.from_pretrained(shutil.copytree(backbones["llm"], tmp_path / "rounded"))
+    base.to(torch.bfloat16).save_pretrained(tmp_path / "rounded")
+    config = place("llm", "mh")
+    folder = model_of(replace(config, model=replace(config.model, backbone=str(tmp_path / "rounded"))))
+    forms = [str(tmp_path / form) for form in ("adapter", "merged")]
+    for form in forms:
+        export(folder, "item_type", Path(form).name, Path(form))
+    done = subprocess.run([sys.executable, "-c", READ, *forms], capture_output=True, text=True, check=True)
+    assert [float(line) < 1e-5 for line in done.stdout.split()] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("model", "form", "precision", "how"),
+    [
+        ("llm", "adapter", "bf16-mixed", "under torch.autocast(model.device.type, torch.bfloat16)"),
+        ("ce", "merged", "bf16-mixed", "under torch.autocast(model.device.type, torch.bfloat16)"),
+        ("ce", "merged", "bf16-true", "loaded with dtype=torch.bfloat16"),
+    ],
+)
+def test_the_template_says_how_to_get_the_hidden_states_of_a_cell_in_bfloat16(
+    place, model_of, tmp_path, model, form, precision, how
+):
+    config = place(model, "mh")
+    cell = model_of(replace(config, trainer=replace(config.trainer, precision=precision)))
+    export(cell, "item_type", form, tmp_path / "out")
+    told = json.loads((tmp_path / "out" / "template.json").read_text())
+    assert told["precision"] == (
+        f"the cell scored in {precision}, the trunk {how}, the head in float32; the logits here are float32 throughout"
+    )
+    mixed, reader = precision == "bf16-mixed", READERS[form]
+    read = reader.from_pretrained(tmp_path / "out", dtype=torch.float32 if mixed else torch.bfloat16, num_labels=3)
+    trunk = read.eval().base_model.model.model if form == "adapter" else read.eval().base_model
+    scorer = Scorer(cell)
+    for example in told["examples"]:
+        inputs = {"input_ids": torch.tensor([example["input_ids"]])}
+        inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            assert torch.equal(trunk(**inputs).last_hidden_state, scorer.network.states(inputs, [(4, 0, 1)]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"), [({"use_dora": True}, "mh"), ({"use_rslora": True}, "mh"), ({}, "lora"), ({}, "inserted")]
+)
+def test_what_adapts_a_rounded_backbone_is_merged_in_float32(place, model_of, tmp_path, changes, kind):
+    config = place("llm")
+    half = replace(
+        config,
+        routing=ROUTINGS[kind] if kind in ROUTINGS else routing(kind),
+        model=replace(config.model, lora=replace(config.model.lora, **changes)),
+        trainer=replace(config.trainer, precision="bf16-true"),
+    )
+    assert export(model_of(half), "item_type", "merged", tmp_path / "out").difference <= 1e-4
+    said = json.loads((tmp_path / "out" / "template.json").read_text())["precision"]
+    assert said.startswith("the cell scored in bf16-true, adapters not merged; the logits here are float32")
 
 
 @pytest.mark.parametrize("kind", ["none", "inserted", "top", "lora"])

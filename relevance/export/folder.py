@@ -19,7 +19,7 @@ from relevance.data.tokens import Template, recipe
 from relevance.errors import UserError
 from relevance.export.adapter import pad_beside_end, write_adapter
 from relevance.export.plain import plain
-from relevance.export.template import Example, write_template
+from relevance.export.template import Example, loading, write_template
 from relevance.model import pretrained
 from relevance.model.network import Network
 from relevance.model.store import load
@@ -75,7 +75,8 @@ def _write(model: Path, task: str, form: str, output: Path, trust_remote_code: b
             f"{form} of {task}: read back, its logits differ by {difference:.1e} (allowed {LIMIT:.0e}); "
             f"{config.model.backbone} does not allow this form; use relevance.predict or the served model"
         )
-    write_template(output, recipe(tokenizer, reading.template), task, form, _examples(inputs, expected))
+    load_line = loading(config, form, tokenizer.pad_token_id)
+    write_template(output, task, load_line, recipe(tokenizer, reading.template), _examples(inputs, expected))
     return difference
 
 

@@ -7,13 +7,19 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from relevance.config import HALF, MIXED, Config
 from relevance.tasks import LABELS
 
 IDS = "tokenizer(text, add_special_tokens=False, split_special_tokens=True)"
 SEGMENTS = "0 up to and with between, 1 from right on"
-LOADED = {
-    "merged": "AutoModelForSequenceClassification.from_pretrained(folder)",
-    "adapter": "AutoPeftModelForSequenceClassification.from_pretrained(folder, num_labels=3, pad_token_id={pad})",
+LOADED = {  # in float32, whatever the backbone's own weights are kept in: bfloat16 moves a logit by some 0.03
+    "merged": "AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)",
+    "adapter": "AutoPeftModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32, num_labels=3, "
+    "pad_token_id={pad})",
+}
+AS_TRAINED = {  # how a reader gets the hidden states of a cell in bfloat16
+    MIXED: "under torch.autocast(model.device.type, torch.bfloat16)",
+    HALF: "loaded with dtype=torch.bfloat16",
 }
 
 
@@ -31,13 +37,26 @@ class Example:
         return {"left": self.left, "right": self.right, **self.inputs, "logits": logits}
 
 
-def write_template(folder: Path, how: dict, task: str, form: str, examples: list[Example]) -> None:
-    """Write template.json: a line for each thing to know, `how` as `tokens.recipe` gives it."""
+def loading(config: Config, form: str, pad: int) -> dict[str, str]:
+    """The line that loads a folder to give the logits of its examples; then, of a cell that scored otherwise, how.
+
+    A reader's head runs in the dtype of its trunk, and merged adapters are rounded with the weights they are added to.
+    """
+    line, precision = {"load": LOADED[form].format(pad=pad)}, config.trainer.precision
+    if precision not in AS_TRAINED:
+        return line
+    merged = form == "merged" and config.model.lora.r
+    how = "adapters not merged" if merged else f"the trunk {AS_TRAINED[precision]}, the head in float32"
+    return {**line, "precision": f"the cell scored in {precision}, {how}; the logits here are float32 throughout"}
+
+
+def write_template(folder: Path, task: str, load: dict[str, str], how: dict, examples: list[Example]) -> None:
+    """Write template.json: a line for each thing to know, `load` from `loading`, `how` from `tokens.recipe`."""
     segments = {"token_type_ids": SEGMENTS} if "token_type_ids" in examples[0].inputs else {}
     said = {
         "task": task,
         "labels": list(LABELS),
-        "load": LOADED[form].format(pad=how["pad"]),
+        **load,
         "input_ids": "before + prefix + ids(left) + between + ids(right) + after",
         "ids(text)": IDS,
         **segments,

@@ -11,7 +11,9 @@ them give, a tie goes to the higher label, and the p_* are the means of their pr
 cells       outputs/cells/<fingerprint>, its model folder, or the id of the cell's MLflow run
 columns     our name: the file's name, as data.columns in training
 on_bad_row  error: name every bad row and write nothing; quarantine: list them in <output>.quarantine.csv instead
-chunk       rows held in memory at a time
+chunk       rows held in memory at a time; a cell scores in the precision it was trained in (trainer.precision), and its
+            own test rows get the very numbers of its test.parquet where one chunk holds them all, on the same machine
+            with as many threads; in bf16 other chunks move a probability by about 0.01
 device      cpu, cuda; null: CUDA where there is one
 trust_remote_code  run code that came with a cell's backbone, where it was trained with model.trust_remote_code=true
 """

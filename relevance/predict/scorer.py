@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from relevance.config import MIXED
 from relevance.data.batches import ScoreDataset, unlabelled
 from relevance.data.reading import Reading
 from relevance.errors import UserError, first_line
@@ -39,7 +40,7 @@ class Scorer:
         self.tokenizer = pretrained.tokenizer(folder / "tokenizer", self.config.model)
         self.reading = Reading.of(folder)
         self.alone = Lock()  # the network holds the slices of the batch in it, and tokenizers are not for two threads
-        self.half = self.device.type == "cuda" and self.config.trainer.precision == "bf16-mixed"
+        self.half = self.config.trainer.precision == MIXED  # under bf16-true the network itself is halved
 
     @torch.inference_mode()
     def probabilities(self, table: pa.Table, tell: Callable[[int], None] = _unheard) -> np.ndarray:

@@ -11,6 +11,7 @@ from rich.live import Live
 from relevance.commands import INTERRUPTED
 from relevance.errors import UserError
 from relevance.records import Standing
+from relevance.status.processor import hint
 from relevance.status.rows import Row, State, row
 from relevance.status.summary import moving, summary, title
 from relevance.status.table import fitted, page, text
@@ -35,7 +36,7 @@ class View:
     def told(self) -> tuple[list[Row], str, str]:
         """Rows, the line above and the line below them."""
         rows = self.rows()
-        last = summary(rows, self._standing, self.now) + self._trouble
+        last = summary(rows, self._standing, self.now) + hint(self._standing) + self._trouble
         return rows, title(self._standing, self.now), last
 
     def rows(self) -> list[Row]:

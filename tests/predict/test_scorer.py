@@ -5,6 +5,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -61,6 +62,30 @@ def test_a_cell_scores_its_own_test_rows_as_it_did(trained, tmp_path, monkeypatc
         (micro,) = [line.split() for line in printed.out.splitlines() if line.startswith("micro")]
         assert micro == ["micro", f"{len(left)}", f"{100 * cell.metrics['test/accuracy']:.1f}"]
         assert printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "bf16-true"])
+@pytest.mark.parametrize(("model", "routing"), [("llm", "mhp"), ("ce", "mh")])
+def test_a_cell_is_scored_in_its_own_precision(trained, model, routing, precision):
+    """To the bit in the same batches; in others sums have another order, which bfloat16 rounds to other numbers."""
+    _, cell, rows = trained(model, routing, precision)
+    assert cell.precision == precision
+    left, scorer = probabilities(predictions.read(cell.folder / "test.parquet")), Scorer(cell.folder / "model")
+    assert np.array_equal(scorer.probabilities(rows), left)
+    alone = np.concatenate([scorer.probabilities(rows.slice(at, 1)) for at in range(len(rows))])
+    assert np.abs(alone - left).max() < (1e-5 if precision == "32-true" else 0.02)
+
+
+def test_a_served_cell_answers_in_its_own_precision(trained):
+    from relevance.served import ServedCell  # mlflow.pyfunc warns where it is imported first
+
+    _, cell, rows = trained("llm", "mhp", "bf16-mixed")
+    served = ServedCell()
+    served.load_context(SimpleNamespace(artifacts={"model": str(cell.folder / "model")}))
+    found = served.predict(None, rows.select(["task", "left", "right"]).to_pandas())
+    left = predictions.read(cell.folder / "test.parquet")
+    assert np.array_equal(found[list(predictions.PROBABILITIES)].to_numpy(np.float32), probabilities(left))
+    assert found["label"].tolist() == left["predicted"].to_pylist()
 
 
 def test_the_scorer_keeps_the_order_of_rows_and_says_nothing(trained, capfd):

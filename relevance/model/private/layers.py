@@ -12,6 +12,8 @@ class PrivateLayers(nn.Module):
     it has to follow its own forward pass.
     """
 
+    halves = True  # whether their weights are kept in bfloat16 under trainer.precision=bf16-true
+
     def __init__(self, branches: nn.ModuleList):
         super().__init__()
         self.branches = branches

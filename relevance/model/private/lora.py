@@ -35,6 +35,8 @@ class Adapter(nn.Module):
 class TaskLora(PrivateLayers):
     """Branches of adapters: `branches[task][i]` stands beside `targets[i]`."""
 
+    halves = False
+
     def __init__(self, targets: list[nn.Module], branches: int, lora: LoraConfig):
         super().__init__(
             nn.ModuleList(nn.ModuleList(Adapter(linear, lora) for linear in targets) for _ in range(branches))
