@@ -6,4 +6,5 @@ what follows    main_rows.py what claims are about · claims.py · factors.py ·
                 consistency.py · calibration.py · mistakes.py, slices.py · findings.py all of it, each computed once
 how it is told  opening.py three sentences · outline.py the sections in their order · pictures.py, figures/ · form/
                 markdown, html, tex · files/ csv and json · render.py the files · compare.py two sweeps
+what is kept    archive.py runs.zip, from which all of it is made again
 """

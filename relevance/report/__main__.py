@@ -3,28 +3,36 @@
 python -m relevance.report [sweep=NAME] [tracking_uri=URI] [experiment=NAME] [outputs=FOLDER] [reports=FOLDER]
 python -m relevance.report sweep=[factorial,ensemble,baselines] name=study
 python -m relevance.report compare=[A,B]
+python -m relevance.report archive=multirun_reports/study/runs.zip reports=elsewhere
 
 Reads finished runs, predictions and rows.parquet; trains nothing and scores nothing. A report is also kept with its
-sweeps' runs in MLflow, a comparison is not.
+sweeps' runs in MLflow, a comparison is not. With runs=true it carries what it is made of, from which archive= makes
+it again on any machine, without a store or outputs: the same bytes, but for the texts of pairs, which are not in it.
 
 sweep         null: the newest; a list is read as one
 name          of the report; null: that of the sweep
-compare       two sweeps side by side, A minus B, instead of one report
+archive       the runs.zip of a report, to be read instead of a store and outputs; texts=false
+compare       two sweeps side by side, A minus B, instead of one report; a name that ends in .zip is an archive
 ties          of votes: higher | lower | median | best_validation | mean_probability | abstain
 figures       whether they are drawn; false is quicker, for the tables alone
-texts         whether the texts of pairs stand among the mistakes; false: row ids alone
+texts         whether the texts of pairs stand among the mistakes and the rows set aside; false: row ids alone
+runs          whether to write runs.zip beside the report: config, record and predictions of every cell, no texts
 ui            where MLflow's pages are, for the links to runs
 """
 
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from relevance.commands import describe, listed, main, parse
 from relevance.errors import UserError
+from relevance.records import SweepRecord
 from relevance.vote import DEFAULT, Ties
 
+ZIP = ".zip"
 END = "\n### Notes"  # of what is printed of matrix.md: the answer and the table
 
 
@@ -34,10 +42,12 @@ class Options:
 
     sweep: Any = None
     name: str | None = None
+    archive: str | None = None
     compare: Any = None
     ties: Ties = DEFAULT
     figures: bool = True
     texts: bool = True
+    runs: bool = False
     ui: str = "http://127.0.0.1:5000"
     tracking_uri: str = "sqlite:///mlflow.db"
     experiment: str = "relevance"
@@ -58,30 +68,52 @@ def report() -> None:
 
 
 def _reported(options: Options) -> Path:
-    from relevance.history import keep, sweep_record
+    if options.archive is not None and options.sweep is not None:
+        raise UserError(f"archive={options.archive}: holds one report; give it without sweep={options.sweep}")
     from relevance.report.outline import Form
     from relevance.report.render import write_report
 
-    place = options.tracking_uri, options.experiment, Path(options.outputs)
-    sweep = sweep_record(*place, listed("sweep", options.sweep), options.name)
-    folder = write_report(sweep, Path(options.reports), Form(options.ties, options.figures, options.texts, options.ui))
-    keep(*place, sweep, folder)
+    texts = options.texts and options.archive is None
+    form = Form(options.ties, options.figures, texts, options.ui, options.runs)
+    with _sweep(options, listed("sweep", options.sweep), options.archive) as sweep:
+        folder = write_report(sweep, Path(options.reports), form)
+    if options.archive is None:
+        from relevance.history import keep
+
+        keep(*_place(options), sweep, folder)
     print((folder / "matrix.md").read_text(encoding="utf-8").partition(END)[0])
     return folder
 
 
 def _compared(options: Options) -> Path:
     names = listed("compare", options.compare)
-    if len(names) != 2 or options.sweep is not None or options.name is not None:
-        raise UserError(f"compare={options.compare}: give two sweeps, compare=[A,B], and neither sweep nor name")
-    from relevance.history import sweep_record
+    if len(names) != 2 or any(word is not None for word in (options.sweep, options.name, options.archive)):
+        raise UserError(f"compare={options.compare}: give two sweeps, compare=[A,B], and no sweep, name or archive")
     from relevance.report.compare import write_comparison
 
-    place = options.tracking_uri, options.experiment, Path(options.outputs)
-    one, other = (sweep_record(*place, [name]) for name in names)
-    folder = write_comparison(one, other, Path(options.reports))
+    with ExitStack() as stack:
+        sweeps = [_sweep(options, [name], name if name.endswith(ZIP) else None) for name in names]
+        folder = write_comparison(*map(stack.enter_context, sweeps), Path(options.reports))
     print((folder / "compare.md").read_text(encoding="utf-8"))
     return folder
+
+
+@contextmanager
+def _sweep(options: Options, names: list[str], archive: str | None) -> Iterator[SweepRecord]:
+    """The sweep of an archive or, without one, of these names in the store."""
+    if archive is not None:
+        from relevance.report.archive import opened
+
+        with opened(Path(archive), options.name) as sweep:
+            yield sweep
+    else:
+        from relevance.history import sweep_record
+
+        yield sweep_record(*_place(options), names, options.name)
+
+
+def _place(options: Options) -> tuple[str, str, Path]:
+    return options.tracking_uri, options.experiment, Path(options.outputs)
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ class Form:
     figures: bool = True
     texts: bool = True  # whether pairs are shown among the mistakes; else their row ids alone
     ui: str = "http://127.0.0.1:5000"  # where run ids link to
+    runs: bool = False  # whether what it is made of lies beside it, see archive.py
 
 
 PLAIN = Form()

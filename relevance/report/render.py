@@ -8,8 +8,10 @@ from pathlib import Path
 
 from relevance import whole
 from relevance.records import SweepRecord
+from relevance.report import archive
 from relevance.report.accuracy import accuracy_table
 from relevance.report.comparisons import near
+from relevance.report.files.aside import textless
 from relevance.report.files.cells import cells_csv
 from relevance.report.files.compared import comparisons_csv
 from relevance.report.files.provenance import provenance_json
@@ -29,6 +31,8 @@ OURS = re.compile(
 
 def write_report(sweep: SweepRecord, reports: Path, form: Form = PLAIN) -> Path:
     """Write the report of a sweep; returns its folder. The same runs give the same bytes.
+
+    A runs.zip of an earlier report is written anew: what it holds and what stands beside it are of one sweep.
 
     Raises UserError where a table of pairs or predictions is absent or does not match its run.
     """
@@ -50,7 +54,9 @@ def write_report(sweep: SweepRecord, reports: Path, form: Form = PLAIN) -> Path:
     aside = {one.matrix.aside_name: one.matrix.aside for one in found if one.matrix.aside}
     for name, rows in aside.items():
         with whole.file(folder / name) as part:
-            part.write_bytes(rows)
+            part.write_bytes(rows if form.texts else textless(rows))
+    if form.runs or (folder / archive.NAME).exists():
+        archive.write_archive(sweep, [one.matrix for one in found], folder / archive.NAME)
     _prune(folder, {*aside, *(f"{name}.{form}" for name in captions for form in ("png", "svg"))})
     return folder
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from relevance.lexical import numbered, row_dot
 from relevance.report.document import Table
@@ -20,6 +19,8 @@ from relevance.report.tables import NONE, count, percent
 FEWEST = 20  # rows of a slice that has an accuracy
 MOST = 12  # values of `source` with a line of their own
 OVERLAPS = {"0": 0.0, "(0, 0.25]": 0.25, "(0.25, 0.5]": 0.5, "(0.5, 1]": 1.0}  # each with its upper end
+TEXTS = ("left", "right")
+MEASURED = ("characters", "overlap")  # of both texts, in a table that lacks the texts themselves
 SEEN = {"left_seen": "left seen in training", "right_seen": "right seen in training"}
 HEADER = ["slice", "value", "n", "accuracy", "95 % interval", "difference"]
 
@@ -35,14 +36,21 @@ class Slice:
 
 def slices(tested: HeldOut) -> list[Slice]:
     """By rule, length, overlap of words and what training has seen; a column that is absent or empty has none."""
-    known = pq.read_schema(tested.path).names
-    table = pq.read_table(
-        tested.path, columns=[name for name in ("split", "left", "right", "source", *SEEN) if name in known]
-    )
-    table = table.filter(pc.equal(table["split"], "test"))
+    table = tested.columns(("source", *SEEN))
+    known = table.column_names
     found = [_sources(table["source"])] if "source" in known and table["source"].null_count < len(table) else []
-    found += [_lengths(table), _overlaps(table)]
+    characters, overlap = measured(tested)
+    found += [_lengths(characters), _overlaps(overlap)]
     return found + [_seen(table[name], told) for name, told in SEEN.items() if name in known]
+
+
+def measured(tested: HeldOut) -> tuple[np.ndarray, np.ndarray]:
+    """Of both texts of each row the characters [N] and the share of words in common [N], see `jaccard`."""
+    table = tested.columns((*TEXTS, *MEASURED))
+    if TEXTS[0] not in table.column_names:
+        return tuple(table[name].to_numpy() for name in MEASURED)
+    left, right = (table[name] for name in TEXTS)
+    return pc.add(pc.utf8_length(left), pc.utf8_length(right)).to_numpy(), jaccard(left, right)
 
 
 def slices_table(found: list[Slice], hit: np.ndarray, asked: np.ndarray) -> Table:
@@ -86,9 +94,8 @@ def _sources(column: pa.ChunkedArray) -> Slice:
     return Slice("source", [*(names[code] for code in order[:MOST]), *others], place[codes])
 
 
-def _lengths(table: pa.Table) -> Slice:
+def _lengths(length: np.ndarray) -> Slice:
     """Quarters of the rows by the characters of both texts; equal lengths stay together."""
-    length = pc.add(pc.utf8_length(table["left"]), pc.utf8_length(table["right"])).to_numpy()
     codes = np.searchsorted(np.quantile(length, [0.25, 0.5, 0.75]), length)
     parts = [length[codes == code] for code in range(4)]
     values = [_span(part.min(), part.max()) if len(part) else NONE for part in parts]
@@ -99,8 +106,8 @@ def _span(low: int, high: int) -> str:
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
 
-def _overlaps(table: pa.Table) -> Slice:
-    codes = np.searchsorted(list(OVERLAPS.values()), jaccard(table["left"], table["right"]))
+def _overlaps(share: np.ndarray) -> Slice:
+    codes = np.searchsorted(list(OVERLAPS.values()), share)
     return Slice("overlap of words", list(OVERLAPS), codes)
 
 

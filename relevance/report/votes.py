@@ -89,7 +89,9 @@ def _apart(one: Voted, matrix: Matrix) -> Series:
     """Mean disagreement of pairs of members, by seed."""
     groups = [found.group for found in one.ballots]
     shares = [disagreement(np.stack(group.answers)) for group in groups]
-    draws = matrix.resample.means(shares, matrix.tested.asked([group.answers[0] for group in groups]))
+    pairs = len(groups[0].members) * (len(groups[0].members) - 1) / 2
+    counts = [np.rint(pairs * share) for share in shares]  # sums of whole numbers are the same on every processor
+    draws = matrix.resample.means(counts, matrix.tested.asked([group.answers[0] for group in groups])) / pairs
     tasks = np.array([np.bincount(matrix.tested.task, share, 6) for share in shares]) / np.maximum(matrix.n, 1)
     tasks[:, matrix.n == 0] = np.nan
     values = np.column_stack([tasks, [share.mean() for share in shares], np.nanmean(tasks, axis=1)])

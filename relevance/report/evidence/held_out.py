@@ -44,6 +44,10 @@ class HeldOut:
         task = task_codes(table["task"]).astype(np.int8)
         return cls(path, table["row"].to_numpy(), task, table["label"].to_numpy(), *_entities(table, task))
 
+    def columns(self, names: Sequence[str]) -> pa.Table:
+        """Those of the table's columns that are there [N]."""
+        return _tested(self.path, names)
+
     @cached_property
     def n(self) -> np.ndarray:
         """Rows of each task [6]."""
@@ -91,7 +95,7 @@ class HeldOut:
         return at
 
 
-def _tested(path: Path, names: list[str]) -> pa.Table:
+def _tested(path: Path, names: Sequence[str]) -> pa.Table:
     """Those of the columns that are there, of the test rows."""
     known = [name for name in names if name in pq.read_schema(path).names]
     table = pq.read_table(path, columns=[*known, "split"])

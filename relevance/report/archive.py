@@ -1,0 +1,166 @@
+"""A sweep's record and the files its report reads ↔ runs.zip, from which any machine makes the same report.
+
+sweep.json                     cells in their order, runs, commands, metrics, commits, versions
+cells/4f0c…/config.yaml        and test.parquet, validation.parquet, consistency.parquet, as the cell left them
+data/3f55…/rows.parquet        without texts: entities are numbers, of two texts their length and overlap stand
+data/3f55…/floor-lexical.parquet, floor-majority.parquet, implied-….parquet, quarantine.csv
+
+It is a folder of outputs, and is read as one. The same runs give the same bytes.
+"""
+
+import io
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from relevance import whole
+from relevance.errors import UserError
+from relevance.identity import QUARANTINE, cell_folder, data_folder
+from relevance.records import CellRecord, SweepRecord, SweepRun
+from relevance.report import floors
+from relevance.report.files.aside import textless
+from relevance.report.matrix import Matrix
+from relevance.report.slices import MEASURED, SEEN, measured
+
+NAME = "runs.zip"
+RECORD = "sweep.json"
+FORMAT = 1  # raised where what is written could not be read by what was
+CELL = ("config.yaml", "consistency.parquet", "test.parquet", "validation.parquet")
+ROWS = "rows.parquet"
+FLOORS = tuple(f"floor-{name}.parquet" for name in floors.FLOORS)
+PAIRS = "implied-pairs.parquet"
+IMPLIED = (PAIRS, "implied-mirrors.parquet", "implied-triangles.parquet")
+COLUMNS = ("row", "split", "task", "label", "label_clean", "source", *SEEN)  # of rows.parquet, those that are there
+EPOCH = (1980, 1, 1, 0, 0, 0)  # of every member: the earliest a zip can say
+DIGEST = re.compile(r"[0-9a-f]*")  # what names a folder
+BROKEN = (BadZipFile, zlib.error, KeyError, ValueError, TypeError, AttributeError, RuntimeError, NotImplementedError)
+
+
+def write_archive(sweep: SweepRecord, found: list[Matrix], path: Path) -> None:
+    """Write runs.zip of a sweep and its matrices to `path`: no text of a pair is in it."""
+    with whole.file(path) as part, ZipFile(part, "w") as file:
+        for name, content in _members(sweep, found):
+            member = ZipInfo(name, EPOCH)
+            member.create_system, member.external_attr = 3, 0o644 << 16  # on every system
+            file.writestr(member, content, ZIP_DEFLATED, 9)
+
+
+@contextmanager
+def opened(path: Path, name: str | None = None) -> Iterator[SweepRecord]:
+    """The sweep of a runs.zip, under its own name or `name`; its files lie in a folder that goes at the end.
+
+    Raises UserError for a file that is no whole runs.zip.
+    """
+    with TemporaryDirectory(prefix="relevance-") as folder:
+        try:
+            with ZipFile(path) as file:
+                sweep = _unpacked(file, Path(folder), name)
+        except BROKEN as error:
+            raise UserError(
+                f"archive {path}: no {NAME} of a report, or a damaged one ({error}); make it again with python -m "
+                "relevance.report sweep=NAME runs=true"
+            ) from error
+        yield sweep
+
+
+def _members(sweep: SweepRecord, found: list[Matrix]) -> Iterator[tuple[str, bytes]]:
+    """Names and contents, in an order of their own."""
+    yield RECORD, _told(sweep).encode()
+    for matrix in found:
+        folder = data_folder(Path(), matrix.digest)
+        for name, content in _data(matrix):
+            yield (folder / name).as_posix(), content
+    for cell in sweep.cells:
+        for path in (cell.folder / name for name in CELL):
+            if path.is_file():
+                yield (cell_folder(Path(), cell.fingerprint) / path.name).as_posix(), path.read_bytes()
+
+
+def _told(sweep: SweepRecord) -> str:
+    cells = [{key: value for key, value in asdict(cell).items() if key != "folder"} for cell in sweep.cells]
+    told = {"format": FORMAT, "name": sweep.name, "runs": [asdict(run) for run in sweep.runs], "cells": cells}
+    return json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _data(matrix: Matrix) -> Iterator[tuple[str, bytes]]:
+    path = matrix.tested.path
+    yield ROWS, _parquet(_rows(matrix))
+    for name in FLOORS:
+        yield name, path.with_name(name).read_bytes()
+    for name in IMPLIED:
+        if path.with_name(name).is_file():  # where no cell was asked what is implied, nobody made them
+            table = pq.read_table(path.with_name(name))
+            yield name, _parquet(table.select(["row", "task"]) if name == PAIRS else table)
+    if matrix.aside:
+        yield QUARANTINE, textless(matrix.aside)
+
+
+def _rows(matrix: Matrix) -> pa.Table:
+    """The table of pairs with numbers for its entities, and for its texts what slices are made of; of test rows."""
+    path, tested = matrix.tested.path, matrix.tested
+    known = pq.read_schema(path).names
+    table = pq.read_table(path, columns=[name for name in COLUMNS if name in known])
+    test = pc.equal(table["split"], "test").to_numpy()
+    texts = dict(zip(MEASURED, measured(tested), strict=True))
+    columns = {"left_id": tested.left, "right_id": tested.right, **texts}
+    return pa.table(
+        {name: table[name] for name in table.column_names}
+        | {name: _spread(values, test) for name, values in columns.items()}
+    )
+
+
+def _spread(values: np.ndarray, test: np.ndarray) -> pa.Array:
+    """A column of all rows [N] from the values of the test rows [T]; null elsewhere."""
+    column = np.zeros(len(test), values.dtype)
+    column[test] = values
+    return pa.array(column, mask=~test)
+
+
+def _parquet(table: pa.Table) -> bytes:
+    written = io.BytesIO()
+    pq.write_table(table.combine_chunks(), written, compression="zstd")  # in chunks or not, the same bytes
+    return written.getvalue()
+
+
+def _unpacked(file: ZipFile, outputs: Path, name: str | None) -> SweepRecord:
+    told = json.loads(file.read(RECORD))
+    if told["format"] != FORMAT:
+        raise ValueError(f"its format is {told['format']}, this version reads {FORMAT}")
+    cells = tuple(
+        CellRecord(**cell, folder=cell_folder(outputs, _digest(cell["fingerprint"]))) for cell in told["cells"]
+    )
+    there = set(file.namelist())
+    for path, needed in _files(cells, outputs):
+        member = path.relative_to(outputs).as_posix()
+        if needed or member in there:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(file.read(member))
+    return SweepRecord(name or told["name"], outputs, cells, tuple(SweepRun(**run) for run in told["runs"]))
+
+
+def _files(cells: tuple[CellRecord, ...], outputs: Path) -> Iterator[tuple[Path, bool]]:
+    """Where the files of these cells and of their data lie, and whether one must be there."""
+    for digest in dict.fromkeys(cell.data_digest for cell in cells):
+        folder = data_folder(outputs, _digest(digest))
+        yield from ((folder / name, True) for name in (ROWS, *FLOORS))
+        yield from ((folder / name, False) for name in (*IMPLIED, QUARANTINE))
+    for cell in cells:
+        yield from ((cell.folder / name, False) for name in CELL)
+
+
+def _digest(text: str) -> str:
+    """A digest, which alone may name a folder: no name of a stranger's leads out of the one that is read."""
+    if not DIGEST.fullmatch(text):
+        raise ValueError(f"{text!r} is no digest")
+    return text
