@@ -63,7 +63,8 @@ def own(tmp_path, backbones):
 
 
 def config(folder: Path, family: str) -> Config:
-    model = ModelConfig(family, Family(family), str(folder), LoraConfig(r=4 if family == "llm" else 0), max_length=32)
+    lora = LoraConfig(r=4 if family == "llm" else 0)
+    model = ModelConfig(family, Family(family), str(folder), lora=lora, max_length=32)
     routing = RoutingConfig("mhp", heads=True, private=PrivateConfig(layers=1))
     return Config(model=replace(model, trust_remote_code=True), routing=routing)
 
