@@ -76,7 +76,8 @@ def thaw(text: str) -> Job:
     told = json.loads(text)
     config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), told.pop("config")))
     parent, place, rows = told.pop("parent"), told.pop("place"), Path(told.pop("rows"))
-    return Job(Cell(config=config, rows=rows, **told), parent, place)
+    doubts = tuple(told.pop("doubts"))  # JSON knows lists alone
+    return Job(Cell(config=config, rows=rows, doubts=doubts, **told), parent, place)
 
 
 def from_environment(composed: DictConfig) -> dict[str, str]:

@@ -61,7 +61,7 @@ def folder(backbone: str, revision: str | None = None, outputs: Path = Path("out
         return _embedded(backbone.removeprefix("embedded:"))
     if backbone.startswith("packaged:"):
         return packaged.folder(backbone.removeprefix("packaged:"), outputs)
-    if not _on_hub(backbone, revision) and (file := gguf.file_of(Path(backbone).expanduser())):
+    if revision is None and (file := gguf.file_of(Path(backbone).expanduser())):
         return gguf.folder(file, outputs)
     name, revision = _parts(backbone, revision)
     try:
