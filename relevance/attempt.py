@@ -142,8 +142,9 @@ def _finished(job: Job, run: CellRun) -> Outcome:
     accuracy = f"test micro {found['test/accuracy']:.1%}, macro {found['test/macro_accuracy']:.1%}"
     collapsed = tags.get("collapsed")
     fallen = f"; COLLAPSED on {collapsed}: no better than the majority" if collapsed else ""
+    nothing = "; LEARNT NOTHING: lower model.lr or train longer" if tags.get("learnt") == "nothing" else ""
     pace = f"{found['train/rows_per_second']:.0f} rows/s, {spoken(found['seconds'])}"
-    return Outcome(f"{job.place}: {accuracy}, {pace}{fallen}")
+    return Outcome(f"{job.place}: {accuracy}, {pace}{nothing}{fallen}")
 
 
 def _failed(job: Job, run: CellRun, error: BaseException) -> Outcome:

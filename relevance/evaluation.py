@@ -11,7 +11,7 @@ from relevance import group, predictions
 from relevance.data.module import PairsModule
 from relevance.model.module import RelevanceModule
 from relevance.report.floors import ensure_floors
-from relevance.scores import Scores, collapsed, confusion_text, logged, score_predictions
+from relevance.scores import Scores, collapsed, confusion_text, learnt_nothing, logged, score_predictions
 from relevance.tasks import TASK_NAMES
 from relevance.tracking import CellRun
 
@@ -37,10 +37,12 @@ def evaluate(
 
 
 def tag_collapsed(scores: Scores, rows: Path, run: CellRun) -> None:
-    """Tag the run with the tasks on which it says no more than the majority row."""
-    found = ", ".join(collapsed(scores, score_predictions(ensure_floors(rows)["majority"])))
-    if found:
+    """Tag the run with the tasks on which it says no more than the majority row, and where it learnt nothing at all."""
+    majority = score_predictions(ensure_floors(rows)["majority"])
+    if found := ", ".join(collapsed(scores, majority)):
         run.tag("collapsed", found)
+    if learnt_nothing(scores, majority):
+        run.tag("learnt", "nothing")
 
 
 def logits(trainer: L.Trainer, module: RelevanceModule, loader) -> tuple[np.ndarray, np.ndarray]:

@@ -106,6 +106,17 @@ def collapsed(scores: Scores, majority: Scores) -> tuple[str, ...]:
     return tuple(TASK_NAMES[task] for task in flat)
 
 
+def learnt_nothing(scores: Scores, majority: Scores) -> bool:
+    """Whether a cell is no better than the most frequent label, which no table may call best.
+
+    So it is where its macro accuracy is not above that of the majority floor over the tasks it was tested on, or where
+    it `collapsed` on every one of them; `majority` is the floor's scores on the same rows.
+    """
+    tested = scores.n > 0
+    floor = Scores(majority.confusion * tested[:, None, None])
+    return scores.macro <= floor.macro or len(collapsed(scores, majority)) == int(tested.sum())
+
+
 def confusion_text(scores: Scores) -> str:
     """A confusion matrix per task: a row per label, a column per predicted label."""
     lines = []

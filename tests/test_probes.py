@@ -98,7 +98,10 @@ def test_a_cell_no_better_than_the_majority_is_tagged_and_says_so(place, capsys)
     }
     assert constant
     assert constant <= set(tags["collapsed"].split(", "))
-    assert f"COLLAPSED on {tags['collapsed']}" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"COLLAPSED on {tags['collapsed']}" in told
+    assert tags["learnt"] == "nothing"
+    assert "; LEARNT NOTHING: lower model.lr or train longer; COLLAPSED on" in told
 
 
 def test_of_a_large_table_a_part_is_probed_and_it_is_said(place, monkeypatch):

@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from relevance.scores import Scores, collapsed, score, task_codes
+from relevance.scores import Scores, collapsed, learnt_nothing, score, task_codes
 from relevance.tasks import TASK_NAMES
 
 
@@ -74,6 +74,37 @@ def test_collapsed_names_only_tasks_tested_in_their_order(answers):
     assert collapsed(random, random) == tuple(TASK_NAMES[code] for code in (0, 1, 2, 4))
     assert collapsed(score(task, label, label), random) == ()
     assert collapsed(score(*(part[:0] for part in answers)), random) == ()
+
+
+def two_tasks(first: int, second: int) -> Scores:
+    """Scores with so many of 20 rows right on each of two tasks; answering label 0 to all is right on 7."""
+    label = np.array(([0] * 7 + [1] * 7 + [2] * 6) * 2)
+    right = np.concatenate([np.arange(20) < first, np.arange(20) < second])
+    return score(np.repeat([2, 4], 20), label, np.where(right, label, (label + 1) % 3))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "nothing"),
+    [
+        (12, 12, False),
+        (12, 3, False),  # above on one task, and 37.5 % on the mean of both
+        (12, 2, True),  # no more than the majority's 35 %
+        (11, 11, True),  # 55 %, and collapsed on both
+        (0, 0, True),
+    ],
+)
+def test_nothing_was_learnt_below_the_floor_or_where_every_task_collapsed(first, second, nothing):
+    constant = score(np.repeat([2, 4], 20), np.array(([0] * 7 + [1] * 7 + [2] * 6) * 2), np.zeros(40, int))
+    assert learnt_nothing(two_tasks(first, second), constant) is nothing
+
+
+def test_the_floor_is_that_of_the_tasks_a_cell_was_tested_on():
+    label = np.array([0] * 18 + [1] * 2 + [0] * 10 + [1] * 10)
+    task = np.repeat([2, 4], 20)
+    majority = score(task, label, np.zeros(40, int))  # 90 and 50 %
+    second = task == 4
+    wrong = np.where(np.arange(20) < 3, 1 - label[second], label[second])
+    assert learnt_nothing(score(task[second], label[second], wrong), majority) is False  # 85 %
 
 
 def test_task_codes_read_plain_and_dictionary_columns():

@@ -56,7 +56,7 @@ def values(row: Row, n: np.ndarray, best: np.ndarray, near: frozenset[int] = fro
     """The eight values of a row as text: a percentage, "—" for an absent task, or what became of the row.
 
     `n` counts the test rows of each task [6]; `best` says which values are bold [8], `near` the columns in which the
-    row is not told apart from the best.
+    row is not told apart from the best. Macro accuracy says where cells learnt nothing.
     """
     if not row.finished:
         present = [*(n > 0), True, True]
@@ -64,4 +64,5 @@ def values(row: Row, n: np.ndarray, best: np.ndarray, near: frozenset[int] = fro
     texts = [percent(mean, sd) for mean, sd in zip(row.mean, row.sd, strict=True)]
     texts = [f"{text} {MARK}" if marked else text for text, marked in zip(texts, row.marked, strict=True)]
     texts = [f"{text} {NEAR}" if at in near else text for at, text in enumerate(texts)]
+    texts[-1] = " ".join(filter(None, (texts[-1], row.idle)))
     return [Bold(text) if bold else text for text, bold in zip(texts, best, strict=True)]

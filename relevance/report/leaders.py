@@ -19,9 +19,12 @@ def highest(rows: list[Row], most: int) -> list[Row]:
 
 
 def leaders(matrix: Matrix) -> list[Row]:
-    """Of each model family the whole row of the highest mean macro accuracy, in table order."""
+    """Of each model family the whole row of the highest mean macro accuracy, in table order.
+
+    One that learnt nothing stands for its family only where all its rows did.
+    """
     families: dict[str, list[Row]] = {}
     for row in whole(matrix):
         families.setdefault(row.family, []).append(row)
-    best = [highest(rows, 1)[0] for rows in families.values()]
+    best = [highest([row for row in rows if row.learnt] or rows, 1)[0] for rows in families.values()]
     return [row for row in matrix.rows if row in best]

@@ -54,11 +54,12 @@ class Matrix:
     def best(self) -> np.ndarray:
         """True where a row has the highest mean of its column, exactly; all rows that tie [rows, 8].
 
-        Micro and macro compare only rows that were tested on every task of the data.
+        Micro and macro compare only rows that were tested on every task of the data; no column one that learnt nothing.
         """
         means = np.array([row.mean for row in self.rows]).reshape(-1, len(COLUMNS))
         tasks = len(TASK_NAMES)
         means[[self.partial(row) for row in self.rows], tasks:] = np.nan
+        means[[not row.learnt for row in self.rows]] = np.nan
         highest = np.max(means, axis=0, initial=-np.inf, where=~np.isnan(means))
         return means == highest
 

@@ -25,7 +25,10 @@ from relevance.tasks import LABELS, TASK_NAMES
 
 SUREST = 50  # mistakes that are listed
 CUT = 120  # characters of a text
-INTRODUCTION = "Of each model family the row of the highest mean macro accuracy, its lowest finished seed."
+INTRODUCTION = (
+    "Of each model family the row of the highest mean macro accuracy, its lowest finished seed; one that learnt "
+    "nothing only where all rows of the family did."
+)
 SLICES = (
     "Slices of the test rows: accuracy in percent with its 95 % Wilson interval (1927), and the difference to all rows "
     f"in percentage points; below {FEWEST} rows there is none. Overlap of words: those both texts have over those "

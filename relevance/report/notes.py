@@ -10,7 +10,7 @@ import numpy as np
 from relevance.report.accuracy import NEAR
 from relevance.report.evidence.resample import FEWEST
 from relevance.report.matrix import CEILING, MARK, Matrix
-from relevance.report.row import Row
+from relevance.report.row import NOTHING, Row
 from relevance.tasks import TASK_NAMES
 
 BOLD = "Bold: the highest mean of its column before rounding; rows that tie are all bold."
@@ -25,6 +25,11 @@ NOISE = (
 COLLAPSE = (
     f"{MARK} collapsed on the task: some seed predicted one class only, or its accuracy is not above the upper end of "
     "the 95 % Wilson interval of the majority floor's. Floors, ceiling and probes are not tested for it."
+)
+IDLE = (
+    f"{NOTHING}: the cell's macro accuracy is not above that of the majority floor on the same rows, or it collapsed "
+    "on every task it was tested on. A row of such cells alone is neither bold nor called highest; lower its rate "
+    "(model.lr) or train longer."
 )
 PARTIAL = (
     "Micro and macro are over the tasks a row was tested on; rows not tested on every task of the data show theirs and"
@@ -46,6 +51,7 @@ def notes(found: list[Matrix], near: bool) -> list[str]:
     rows = [row for matrix in found for row in matrix.rows]
     cells = [cell for row in rows for cell in row.cells]
     dirty = sum(cell.dirty for cell in cells)
+    idle, finished = sum(sum(row.nothing) for row in rows), sum(row.finished for row in rows)
     alike = {task: None for matrix in found for task in matrix.unlearnable}
     thin = {TASK_NAMES[at]: None for matrix in found for at in np.flatnonzero(matrix.resample.thin)}
     lines = {
@@ -56,6 +62,7 @@ def notes(found: list[Matrix], near: bool) -> list[str]:
         THIN.format(tasks=", ".join(thin), fewest=FEWEST): thin,
         NOISE: any(CEILING in matrix.references for matrix in found),
         f"{COLLAPSE} {_collapses(rows)}": any(row.marked.any() for row in rows),
+        f"{IDLE} {idle} of {finished} finished cells.": idle,
         PARTIAL: any(matrix.partial(row) for matrix in found for row in matrix.rows),
         SEEDS: any(0 < row.finished < len(row.cells) for row in rows),
         f"{dirty} of {len(cells)} cells ran from a working tree with uncommitted changes.": dirty,

@@ -1,4 +1,4 @@
-"""The evidence → three sentences: which routing for which family, by how much, how sure.
+"""The evidence → three sentences: which routing for which family, by how much, how sure; first, who learnt nothing.
 
 "Which: for llm mhp is highest (84.9 % macro accuracy), undecided against mh; ..." made by rule, from numbers alone;
 decided is what the rule of the claims calls supported
@@ -18,6 +18,9 @@ from relevance.report.tables import effect, percent
 from relevance.scores import COLUMNS
 
 MACRO = COLUMNS.index("macro")
+NAMED = 3  # cells that the first sentence names
+BETTER = "better than the most frequent label"
+REMEDY = "lower the rate (model.lr) or train longer"
 REFERENCE = "prefix"  # the plain way, which the others are measured by
 
 
@@ -30,21 +33,27 @@ class Best:
     routing: str
     macro: float
     others: dict[str, Effect | None]  # the best minus each other routing
+    idle: list[str]  # the routings of which no cell learnt anything, which are not among the others
 
 
 def bests(main: MainRows) -> list[Best]:
-    """One for each family, in the order of the table."""
-    found = []
-    for family, models in main.families.items():
-        most = max(len(main.routings(model)) for model in models)
-        full = [model for model in models if len(main.routings(model)) == most]
-        routings = [one for one in main.routings(full[0]) if set(full) <= set(main.having(family, one))]
-        seeds = set.intersection(*(set(main.joint[model, one].seeds) for model in full for one in routings))
-        means = {one: np.mean([_mean_over(main.joint[model, one], seeds) for model in full]) for one in routings}
-        best = max(means, key=means.__getitem__)
-        others = {one: contrast(mean(main, full, best, one), main.matrix.n) for one in routings if one != best}
-        found.append(Best(family, full, best, float(means[best]), others))
-    return found
+    """One for each family in which cells learnt anything, in the order of the table."""
+    return [best for family, models in main.families.items() if (best := _best(main, family, models))]
+
+
+def _best(main: MainRows, family: str, models: list[str]) -> Best | None:
+    models = [model for model in models if any(main.joint[model, one].learnt for one in main.routings(model))]
+    most = max((len(main.routings(model)) for model in models), default=0)
+    full = [model for model in models if len(main.routings(model)) == most]
+    every = [one for one in main.routings(full[0]) if set(full) <= set(main.having(family, one))] if full else []
+    routings = [one for one in every if any(main.joint[model, one].learnt for model in full)]
+    if not routings:
+        return None
+    seeds = set.intersection(*(set(main.joint[model, one].seeds) for model in full for one in routings))
+    means = {one: np.mean([_mean_over(main.joint[model, one], seeds) for model in full]) for one in routings}
+    best = max(means, key=means.__getitem__)
+    others = {one: contrast(mean(main, full, best, one), main.matrix.n) for one in routings if one != best}
+    return Best(family, full, best, float(means[best]), others, [one for one in every if one not in routings])
 
 
 def _mean_over(row: Row, seeds: set[int]) -> float:
@@ -54,22 +63,38 @@ def _mean_over(row: Row, seeds: set[int]) -> float:
 
 
 def opening(main: MainRows, found: list[Claim]) -> list[str]:
-    """Three sentences; one that says so where no joint cell finished."""
-    families = bests(main)
-    if not families:
-        return ["No cell of all tasks finished: nothing can be said yet."]
-    return [
-        f"Which: {'; '.join(map(_which, families))}.",
-        f"By how much: {'; '.join(map(_how_much, families))}.",
-        f"How sure: {_how_sure(main, found)}.",
+    """Three sentences, before them which cells learnt nothing; fewer, and no best, where no joint cell learnt any."""
+    rows = [row for row in main.matrix.rows if row.finished]
+    if rows and not any(row.learnt for row in rows):
+        none = f"No cell learnt anything: none of {sum(row.finished for row in rows)} is {BETTER}; {REMEDY}."
+        return [none, f"How sure: {_how_sure(main, found)}."] if main.joint else [none]
+    first = _nothing(rows)
+    if not main.joint:
+        return [f"{first}No cell of all tasks finished: nothing can be said yet."]
+    families = {best.family: best for best in bests(main)}
+    which = [
+        _which(families[one]) if one in families else f"for {one} no routing learnt anything" for one in main.families
     ]
+    much = [f"By how much: {'; '.join(map(_how_much, families.values()))}."] if families else []
+    return [f"{first}Which: {'; '.join(which)}.", *much, f"How sure: {_how_sure(main, found)}."]
+
+
+def _nothing(rows: list[Row]) -> str:
+    """The sentence on cells that learnt nothing, a space after it; "" without any."""
+    cells = [cell.cell for row in rows for cell, nothing in zip(row.cells, row.nothing, strict=True) if nothing]
+    if not cells:
+        return ""
+    named = ", ".join([*cells[:NAMED], *(["…"] if len(cells) > NAMED else [])])
+    total = sum(row.finished for row in rows)
+    return f"Learnt nothing: {len(cells)} of {total} cells ({named}), not {BETTER}; {REMEDY}. "
 
 
 def _which(best: Best) -> str:
     near = [routing for routing, value in best.others.items() if not _decided(value)]
     score = f"{percent(best.macro)} % macro accuracy"
     if not best.others:
-        return f"for {best.family} only {best.routing} finished ({score})"
+        only = "learnt anything" if best.idle else "finished"
+        return f"for {best.family} only {best.routing} {only} ({score})"
     if not near:
         return f"for {best.family} it is {best.routing} ({score}), decided against all {len(best.others)} others"
     if len(near) == len(best.others):

@@ -25,7 +25,7 @@ from relevance.report.opening import opening
 from relevance.report.origin import origin_section
 from relevance.report.pictures import FOREST, HEAT, PARETO, RELIABILITY, SLOPE, VOLUME, suffix
 from relevance.report.probes import probes_section
-from relevance.report.row import FINISHED, Row
+from relevance.report.row import FINISHED, NOTHING, Row
 from relevance.report.variants import written
 from relevance.vote import DEFAULT, Ties
 
@@ -111,8 +111,9 @@ def _decided(found: Findings, shown: Shown) -> list[Section]:
     """What rests on one table of pairs."""
     matrix = found.matrix
     drawn = INTERVALS.format(draws=matrix.resample.draws) + (POOLED if matrix.resample.pooled else "")
-    sure = [drawn, interval_table(matrix), APART, told(found.comparisons)]
-    sure += [BESIDE, beside_table(found.comparisons, matrix)] if found.comparisons else []
+    sure = [drawn, interval_table(matrix)]
+    if found.comparisons:  # none of a single row, nor where no row learnt anything
+        sure += [APART, told(found.comparisons), BESIDE, beside_table(found.comparisons, matrix)]
     claimed = claims_section(found.claims, found.mcnemar)
     return [
         Section(claimed.title, [*claimed.blocks, *shown(FOREST)]),
@@ -152,11 +153,13 @@ def data_line(matrix: Matrix) -> str:
 def counts(sweep: SweepRecord, rows: list[Row]) -> list[Block]:
     """How many cells ended how, and each unfinished one with its reason."""
     flat = sum(bool(tasks) for row in rows for tasks in row.collapsed)
+    idle = sum(sum(row.nothing) for row in rows)
+    fallen = [f"{flat} collapsed on some task"] * bool(flat) + [f"{idle} {NOTHING}"] * bool(idle)
     finished = sum(cell.status == FINISHED for cell in sweep.cells)
     others = [cell for cell in sweep.cells if cell.status != FINISHED]
     ends = Counter(cell.status.lower() for cell in others)
     words = [
-        f"{finished} finished" + (f" ({flat} collapsed on some task)" if flat else ""),
+        f"{finished} finished" + (f" ({', '.join(fallen)})" if fallen else ""),
         *(f"{n} {end}" for end, n in ends.items()),
     ]
     total = len(sweep.cells)

@@ -13,9 +13,10 @@ from relevance.records import CellRecord
 from relevance.report.evidence.contrast import Series
 from relevance.report.evidence.resample import Resample, interval
 from relevance.report.variants import without
-from relevance.scores import COLUMNS, Scores, collapsed
+from relevance.scores import COLUMNS, Scores, collapsed, learnt_nothing
 
 FINISHED = "FINISHED"
+NOTHING = "learnt nothing"
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,7 @@ class Row:
     answers: tuple[np.ndarray | None, ...]  # of each cell a label per test row [N], -1 where it was not asked
     scores: tuple[Scores | None, ...]
     collapsed: tuple[tuple[str, ...], ...]  # of each cell the tasks it collapsed on, see scores.collapsed
+    nothing: tuple[bool, ...]  # of each cell whether it learnt nothing, see scores.learnt_nothing
     draws: np.ndarray  # accuracies of resampled rows [finished seeds, draws, 8]
     variant: str  # without what all cells of the matrix have alike
 
@@ -93,6 +95,18 @@ class Row:
         return np.array([any(name in tasks for tasks in self.collapsed) for name in COLUMNS])
 
     @property
+    def learnt(self) -> bool:
+        """Whether any finished cell learnt something; a row of which none did is never the highest."""
+        return self.finished > sum(self.nothing)
+
+    @property
+    def idle(self) -> str:
+        """What is said of its macro accuracy: "learnt nothing", of some cells "learnt nothing: 1 of 3", of none ""."""
+        if not any(self.nothing):
+            return ""
+        return f"{NOTHING}: {sum(self.nothing)} of {self.finished}" if self.learnt else NOTHING
+
+    @property
     def unfinished(self) -> str:
         """What became of the others: "failed", "failed, missing" or ""."""
         return ", ".join(dict.fromkeys(c.status.lower() for c in self.cells if c.status != FINISHED))
@@ -128,7 +142,8 @@ def fold(
         cells, found = zip(*group, strict=True)
         scores = tuple(next(scored) if one is not None else None for one in found)
         flat = tuple(collapsed(one, majority) if one else () for one in scores)
+        nothing = tuple(one is not None and learnt_nothing(one, majority) for one in scores)
         drawn = [next(draws) for one in found if one is not None]
         draw = np.array(drawn).reshape(-1, resample.draws, len(COLUMNS))
-        rows.append(Row(cells, found, scores, flat, draw, without(cells[0].variant, *alike)))
+        rows.append(Row(cells, found, scores, flat, nothing, draw, without(cells[0].variant, *alike)))
     return tuple(rows)

@@ -81,17 +81,23 @@ def test_a_collapse_is_marked_explained_and_counted(grid):
     grid.cell("llm-mh-joint-s2", 13)
     grid.cell("llm-mh-single_item_type-s0", 10)
     page = text(grid)
-    assert line(page, "llm", "mh", "joint")[5:] == [*["50.0 ± 21.2 †"] * 6, *["50.0 ± 21.2"] * 2]
-    assert line(page, "llm", "mh", "single_item_type")[9:] == ["50.0 †", "—", "50.0", "50.0"]
+    assert line(page, "llm", "mh", "joint")[5:] == [
+        *["50.0 ± 21.2 †"] * 6,
+        "50.0 ± 21.2",
+        "50.0 ± 21.2 learnt nothing: 1 of 2",
+    ]
+    assert line(page, "llm", "mh", "single_item_type")[9:] == ["50.0 †", "—", "50.0", "50.0 learnt nothing"]
     assert line(page, "floor", "majority")[5:] == ["35.0"] * 8
-    assert "10 cells: 7 finished (2 collapsed on some task), 1 failed, 1 missing, 1 running." in page
+    assert "10 cells: 7 finished (2 collapsed on some task, 2 learnt nothing), 1 failed, 1 missing, 1 running." in page
     assert "- † collapsed on the task: " in page
     assert " 2 of 7 finished cells collapsed: 1 on 1 task, 1 on 6 tasks.\n" in page
 
 
 def test_the_best_of_a_column_may_be_collapsed(study):
-    study.cell("ce-mh-joint-s0", 9)
-    assert line(text(study), "ce", "mh")[5:] == [*["**55.0 †**"] * 6, *["**55.0**"] * 2]
+    study.cell("ce-mh-joint-s0", 8)
+    study.cell("ce-mh-joint-s1", 9)
+    shown = ["**57.5 ± 3.5**", "**57.5 ± 3.5 learnt nothing: 1 of 2**"]
+    assert line(text(study), "ce", "mh")[5:] == [*["**57.5 ± 3.5 †**"] * 6, *shown]
 
 
 def test_no_mark_and_no_word_of_it_without_a_collapse(grid):

@@ -39,12 +39,16 @@ class Field:
     ends: np.ndarray  # low and high of its interval [2, N]
     costs: dict[str, np.ndarray]  # by metric [N]
 
+    def front(self, cost: np.ndarray) -> list[int]:
+        """Places on the front, as `front` has it, of the rows that learnt something."""
+        return front(np.where([row.learnt for row in self.rows], cost, np.nan), self.accuracy)
+
     @property
     def numbered(self) -> list[int]:
         """Places of the rows that bear a number: all of a few, else those on a front."""
         if len(self.rows) <= MOST:
             return list(range(len(self.rows)))
-        return sorted({int(i) for cost in self.costs.values() for i in front(cost, self.accuracy)})
+        return sorted({int(i) for cost in self.costs.values() for i in self.front(cost)})
 
 
 def write_pareto(matrix: Matrix, folder: Path, name: str = "pareto") -> str:
@@ -115,7 +119,7 @@ def _point(style: Look) -> dict:
 
 
 def _panel(axes: "Axes", field: Field, cost: np.ndarray, looks: list[Look]) -> None:
-    best = front(cost, field.accuracy)
+    best = field.front(cost)
     axes.plot(cost[best], field.accuracy[best], color="0.45", linewidth=1.1, drawstyle="steps-post", zorder=1.2)
     for i in np.flatnonzero(~np.isnan(cost)):
         axes.vlines(cost[i], *field.ends[:, i], color=looks[i].colour, linewidth=0.8, alpha=0.5, zorder=1)
@@ -145,7 +149,7 @@ def _legends(figure: "Figure", field: Field, looks: list[Look], key: list[str]) 
 def _numbers(axes: "Axes", field: Field, cost: np.ndarray) -> None:
     drawn = np.flatnonzero(~np.isnan(cost))
     at = {int(i): place for place, i in enumerate(drawn)}
-    own = drawn if len(field.rows) <= MOST else front(cost, field.accuracy)
+    own = drawn if len(field.rows) <= MOST else field.front(cost)
     texts = {at[i]: str(number) for number, i in enumerate(field.numbered, 1) if i in own}
     place(axes, np.stack([cost, field.accuracy], axis=1)[drawn], texts)
 
