@@ -1,6 +1,6 @@
 """How a trained cell reads pairs: the form of its text, and which tasks it was trained on.
 
-template.json {"prefix": false, "pair": true, "max_length": 128, "tasks": ["query_item", ...]} → Reading
+template.json {"prefix": false, "pair": true, "max_length": 128, "line": true, "tasks": ["query_item", ...]} → Reading
 """
 
 import json
@@ -21,10 +21,13 @@ class Reading:
 
     @classmethod
     def of(cls, folder: Path) -> "Reading":
-        """What `written` left in template.json; a file that names no tasks is of a cell that knows all."""
+        """What `written` left in template.json; a file that names no tasks is of a cell that knows all.
+
+        One without `line` is of a cell that read the task's name without a line break behind it.
+        """
         told = json.loads((folder / "template.json").read_text())
         tasks = tuple(told.pop("tasks", TASK_NAMES))
-        return cls(Template(**told), tasks)
+        return cls(Template(**{"line": False, **told}), tasks)
 
     def written(self) -> dict[str, object]:
         return {**asdict(self.template), "tasks": list(self.tasks)}

@@ -46,6 +46,7 @@ class Template:
     prefix: bool  # name the task in front of the left text
     pair: bool  # encoder: the tokenizer's own form of a pair; decoder: left, line break, right, end
     max_length: int
+    line: bool = True  # the task is named on a line of its own; cells before numerics 2 had no line break behind it
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Form:
     @classmethod
     def of(cls, tokenizer, template: Template) -> "Form":
         """Raises UserError for an unfit tokenizer."""
-        prefixes = Ragged.of([*encoding.encode(tokenizer, [TASKS[name].prefix for name in TASK_NAMES]), []])
+        prefixes = Ragged.of([*encoding.encode(tokenizer, _lines(template)), []])
         kind = np.uint16 if len(tokenizer) < 2**16 else np.int32
         return cls(frame(tokenizer, template.pair), prefixes, template.max_length, kind)
 
@@ -130,10 +131,16 @@ def named(table: pa.Table, template: Template) -> np.ndarray:
     return task_codes(table["task"]) if template.prefix else np.full(len(table), -1)
 
 
+def _lines(template: Template) -> list[str]:
+    """What names each task in front of a text."""
+    lines = [TASKS[name].prefix for name in TASK_NAMES]
+    return lines if template.line else [line.rstrip() for line in lines]
+
+
 def recipe(tokenizer, template: Template) -> dict[str, object]:
     """How a pair becomes ids, for a reader without this code: the fixed ids of `encode` and each task's prefix."""
-    texts = [TASKS[name].prefix for name in TASK_NAMES]
-    prefixes = dict(zip(TASK_NAMES, encoding.encode(tokenizer, texts), strict=True)) if template.prefix else {}
+    lines = encoding.encode(tokenizer, _lines(template))
+    prefixes = dict(zip(TASK_NAMES, lines, strict=True)) if template.prefix else {}
     fixed = asdict(frame(tokenizer, template.pair))
     return {**fixed, "prefix": prefixes, "max_length": template.max_length, "pad": tokenizer.pad_token_id}
 

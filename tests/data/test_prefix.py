@@ -1,5 +1,7 @@
 """The line that names the task leaves the text behind it as it is, under the three kinds of tokenizer."""
 
+import json
+
 import pyarrow as pa
 import pytest
 from conftest import WORDS
@@ -7,6 +9,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from relevance.data import encoding
+from relevance.data.reading import Reading
 from relevance.data.tokens import Template, encode
 from relevance.tasks import TASK_NAMES, TASKS
 
@@ -72,3 +75,14 @@ def test_the_ids_are_those_of_the_text_as_a_person_would_write_it(backbones, kin
         apart = [ids for text in (task.prefix, left) for ids in encoding.encode(tokenizer, [text])[0]]
         assert encoding.encode(tokenizer, [task.prefix + left])[0] == apart
         assert encoding.encode(tokenizer, [task.prefix.rstrip() + " " + left])[0] != apart or kind is word_piece
+
+
+def test_a_cell_that_was_trained_without_the_line_break_is_read_without_it(backbones, tmp_path):
+    tokenizer = byte_level(backbones)
+    (tmp_path / "template.json").write_text(json.dumps({"prefix": True, "pair": False, "max_length": 64}))
+    table = pa.table({"task": ["query_item"], "left": ["red lamp"], "right": ["lamp"]})
+    before, now = (encode(table, tokenizer, one) for one in (Reading.of(tmp_path).template, Template(True, False, 64)))
+    glued, line = (encoding.encode(tokenizer, [text])[0] for text in ("query item:", "query item:\n"))
+    assert before.ids[: len(glued)].tolist() == glued
+    assert now.ids[: len(line)].tolist() == line
+    assert len(now.ids) == len(before.ids) + len(line) - len(glued)
