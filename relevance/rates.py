@@ -6,7 +6,8 @@ model.lr=null of model.backbone=embedded:llm → rates.embedded_llm_lora.lr
 from dataclasses import asdict, replace
 from typing import Any
 
-from relevance.config import Config, ModelConfig
+from relevance.config import Config, LoraConfig, ModelConfig
+from relevance.errors import UserError
 
 HEAD = {"head_lr", "head_step"}  # two ways to say one thing: whichever is said nearer to the cell counts
 FEW_STEPS = 200  # of the optimiser: in fewer a new head rarely learns six tasks
@@ -16,7 +17,7 @@ FAR = 10.0  # times the rate of its kind
 def filled(config: Config, like: Config | None = None) -> Config:
     """The config with every rate given: its own, else that of `rates.<family>`, else that of its kind of backbone.
 
-    `like` is the config whose backbone and tuning decide, null: this one.
+    `like` is the config whose backbone and tuning decide, null: this one. Raises UserError where one is null in all.
     """
     model, train, trainer = config.model, config.train, config.trainer
     deciding = (like or config).model
@@ -25,7 +26,8 @@ def filled(config: Config, like: Config | None = None) -> Config:
     own |= {"max_epochs": trainer.max_epochs}
     family = asdict(config.rates[deciding.family.value])
     rates = _over(own, _over(family, asdict(config.rates[kind(deciding)])))
-    lora = replace(model.lora, targets=rates.pop("targets"))
+    _complete(rates, kind(deciding))
+    lora = replace(model.lora, targets=rates.pop("targets") or LoraConfig.targets)  # of no adapter none are named
     train = replace(train, step_rows=rates.pop("step_rows"), warmup=rates.pop("warmup"))
     trainer = replace(trainer, max_epochs=rates.pop("max_epochs"))
     return replace(config, model=replace(model, lora=lora, **rates), train=train, trainer=trainer, rates={})
@@ -41,22 +43,28 @@ def doubts(config: Config, usual: Config, rows: int) -> tuple[str, ...]:
     """Why a cell of `rows` training rows can hardly learn, each with what to set; `usual` has the rates of its kind."""
     lines = []
     epochs, most = config.trainer.max_epochs, config.trainer.max_steps
-    steps = epochs * -(-rows // config.train.step_rows) if epochs > 0 else most
-    steps = min(steps, most) if most > 0 else steps
+    whole = epochs * -(-rows // config.train.step_rows) if epochs > 0 else most
+    steps = min(whole, most) if most > 0 else whole
     if steps < FEW_STEPS:
-        more = -(-FEW_STEPS // max(1, steps)) * max(1, epochs)
-        lines.append(
-            f"{steps} optimiser steps are few (new heads take about {FEW_STEPS}): give trainer.max_epochs={more}, or a "
-            f"smaller train.step_rows than {config.train.step_rows}"
-        )
-    for key in ("lr", "private_lr"):
+        more = f"trainer.max_epochs={-(-FEW_STEPS // max(1, whole)) * max(1, epochs)}"
+        smaller = f"{more}, or a smaller train.step_rows than {config.train.step_rows}"
+        remedy = f"trainer.max_steps={FEW_STEPS} or more" if steps == most else smaller
+        lines.append(f"{steps} optimiser steps are few (new heads take about {FEW_STEPS}): give {remedy}")
+    for key in ("lr", "head_lr", "head_step", "private_lr"):
         rate, other = getattr(config.model, key), getattr(usual.model, key)
-        if not other / FAR < rate < other * FAR:
+        if None not in (rate, other) and not other / FAR < rate < other * FAR:
             lines.append(
                 f"model.{key}={rate:g} is far from the {other:g} that {kind(config.model)} takes (conf/rates.yaml): "
                 "expect no learning, or leave it out"
             )
     return tuple(lines)
+
+
+def _complete(rates: dict[str, Any], name: str) -> None:
+    lacking = [key for key, value in rates.items() if value is None and key not in {"targets", *HEAD}]
+    lacking += ["head_step"] if all(rates[key] is None for key in HEAD) else []
+    if lacking:
+        raise UserError(f"rates.{name}.{lacking[0]}=null: nothing else says it; give a number, or leave it out")
 
 
 def _over(upper: dict[str, Any], lower: dict[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from test_run import ROOT
 
+from relevance.checks import validate
 from relevance.compose import register, typed
 from relevance.config import Config
+from relevance.errors import UserError
 from relevance.identity import fingerprint, variant
 from relevance.rates import doubts, filled
 
@@ -85,4 +87,31 @@ def test_too_few_steps_and_a_rate_far_from_the_usual_are_said_with_what_to_set(c
 
 def test_a_limit_of_steps_counts_them(composed):
     cell, usual = composed("model=ce", "trainer.max_steps=30")
-    assert doubts(cell, usual, rows=100_000)[0].startswith("30 optimiser steps are few")
+    (few,) = doubts(cell, usual, rows=100_000)
+    assert few.startswith("30 optimiser steps are few")
+    assert few.endswith("give trainer.max_steps=200 or more")
+
+
+def test_a_rate_of_the_heads_far_from_the_usual_is_said(composed):
+    for words in (("model.head_lr=1",), ("model.backbone=org/any", "model.head_step=9")):
+        cell, usual = composed("model=ce", *words)
+        assert doubts(cell, usual, rows=100_000)[0].startswith(words[-1].partition("=")[0])
+
+
+def test_targets_of_adapters_on_an_encoder_are_those_of_its_kind_or_of_its_family_by_hand(composed):
+    assert composed("model=ce", "model.lora.r=8")[0].model.lora.targets == "attention"
+    real = ("model=ce", "model.backbone=org/any", "model.lora.r=8")
+    assert composed(*real)[0].model.lora.targets == "all-linear"
+    assert composed(*real, "rates.ce.targets=attention")[0].model.lora.targets == "attention"
+
+
+def test_a_decoder_of_which_every_weight_is_trained_needs_no_targets(composed):
+    cell = composed("model=llm", "model.backbone=org/any", "model.lora.r=0", "model.lora.alpha=16")[0]
+    assert cell.model.lr == 2e-5
+    assert validate(cell) == cell
+
+
+@pytest.mark.parametrize("key", ["lr", "head_step", "step_rows"])
+def test_a_rate_that_nothing_says_is_named(composed, key):
+    with pytest.raises(UserError, match=f"rates.llm_lora.{key}=null: .* give a number"):
+        composed("model=llm", "model.backbone=org/any", f"rates.llm_lora.{key}=null")
