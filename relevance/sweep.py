@@ -68,7 +68,7 @@ def _tidy(store: Store, parent: Run, cells: list[Cell]) -> None:
 
 
 def _run_all(steps: list[Step], parent: Run, launch: Launch) -> dict[str, str]:
-    """The reason of each cell that failed, by its name."""
+    """The reason of each cell that failed, by its fingerprint: cells that cannot be may share a name."""
     for rows in dict.fromkeys(step.cell.rows for step in steps if not step.cell.refusal):
         ensure_floors(rows)
         ensure_implied(rows)
@@ -77,13 +77,13 @@ def _run_all(steps: list[Step], parent: Run, launch: Launch) -> dict[str, str]:
         for number, step in enumerate(steps, 1)
         if not step.skip
     ]
-    failed = {step.cell.name: step.cell.refusal for step in steps if step.cell.refusal}
+    failed = {step.cell.fingerprint: step.cell.refusal for step in steps if step.cell.refusal}
     with closing(launch(jobs)) as outcomes:
         for job, outcome in outcomes:
             if outcome.said:
                 say(outcome.said)
             if outcome.reason:
-                failed[job.cell.name] = outcome.reason
+                failed[job.cell.fingerprint] = outcome.reason
             if outcome.died:
                 lost(job, outcome.reason)
     return failed
@@ -124,9 +124,9 @@ def _close(name: str, cells: list[Cell], failed: dict[str, str]) -> int:
     say(
         f"sweep {name}: {len(cells) - len(failed)} of {len(cells)} cells finished",
         *(
-            f"{'refused' if cell.refusal else 'failed'}: {cell.name}: {failed[cell.name]}"
+            f"{'refused' if cell.refusal else 'failed'}: {cell.name}: {failed[cell.fingerprint]}"
             for cell in cells
-            if cell.name in failed
+            if cell.fingerprint in failed
         ),
     )
     say(f"its table: python -m relevance.report sweep={name}")

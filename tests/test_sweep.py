@@ -164,6 +164,15 @@ def test_a_cell_asked_for_twice_runs_once_and_one_that_cannot_be_is_refused_by_i
         sweep(bad)
 
 
+def test_cells_that_cannot_be_and_share_a_name_are_counted_and_told_each(place, capsys):
+    good = place(save=Save.none)
+    bad = [replace(good, model=replace(good.model, backbone=f"/nowhere/{name}/x")) for name in "ab"]
+    assert sweep(good, *bad) == 1
+    said = capsys.readouterr().err
+    assert "1 of 3 cells finished" in said
+    assert said.count("/nowhere/a/x") == said.count("/nowhere/b/x")
+
+
 def test_of_one_question_asked_in_two_ways_it_is_said_which_way_it_runs(place, capsys):
     assert sweep(place(threads=1, save=Save.none), place(threads=2)) == 0
     assert "is one question however it runs, and runs once; left out: save=all,threads=2" in capsys.readouterr().err
