@@ -54,6 +54,11 @@ class SweepRecord:
     cells: tuple[CellRecord, ...]
     runs: tuple[SweepRun, ...]
 
+    @property
+    def tables(self) -> list[str]:
+        """Digests of the tables of pairs its cells were tested on, in their order; of a refused cell none was read."""
+        return list(dict.fromkeys(cell.data_digest for cell in self.cells if cell.data_digest))
+
 
 @dataclass(frozen=True)
 class RunRecord:

@@ -140,22 +140,23 @@ def _unpacked(file: ZipFile, outputs: Path, name: str | None) -> SweepRecord:
     cells = tuple(
         CellRecord(**cell, folder=cell_folder(outputs, _digest(cell["fingerprint"]))) for cell in told["cells"]
     )
+    sweep = SweepRecord(name or told["name"], outputs, cells, tuple(SweepRun(**run) for run in told["runs"]))
     there = set(file.namelist())
-    for path, needed in _files(cells, outputs):
+    for path, needed in _files(sweep):
         member = path.relative_to(outputs).as_posix()
         if needed or member in there:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file.read(member))
-    return SweepRecord(name or told["name"], outputs, cells, tuple(SweepRun(**run) for run in told["runs"]))
+    return sweep
 
 
-def _files(cells: tuple[CellRecord, ...], outputs: Path) -> Iterator[tuple[Path, bool]]:
+def _files(sweep: SweepRecord) -> Iterator[tuple[Path, bool]]:
     """Where the files of these cells and of their data lie, and whether one must be there."""
-    for digest in dict.fromkeys(cell.data_digest for cell in cells):
-        folder = data_folder(outputs, _digest(digest))
+    for digest in sweep.tables:
+        folder = data_folder(sweep.outputs, _digest(digest))
         yield from ((folder / name, True) for name in (ROWS, *FLOORS))
         yield from ((folder / name, False) for name in (*IMPLIED, QUARANTINE))
-    for cell in cells:
+    for cell in sweep.cells:
         yield from ((cell.folder / name, False) for name in CELL)
 
 

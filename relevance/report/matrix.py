@@ -80,14 +80,13 @@ class Matrix:
 
 
 def matrices(sweep: SweepRecord) -> list[Matrix]:
-    """One matrix per data digest, in the order of the sweep.
+    """One matrix per data digest, in the order of the sweep; cells that were refused are in none.
 
     Raises UserError where a table of pairs or a predictions file is absent or does not match its run.
     """
-    if not sweep.cells:
+    if not sweep.tables:
         raise UserError(f"sweep {sweep.name}: holds no cells; choose another with sweep=NAME")
-    digests = list(dict.fromkeys(cell.data_digest for cell in sweep.cells))
-    return [_matrix(sweep, digest) for digest in digests]
+    return [_matrix(sweep, digest) for digest in sweep.tables]
 
 
 def _matrix(sweep: SweepRecord, digest: str) -> Matrix:

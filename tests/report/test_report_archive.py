@@ -52,6 +52,8 @@ def grid(study):
                 study.log({"probe/wrong_prefix/accuracy": 0.5, "loss": float("nan")})
     study.cell("llm-mh-joint-s0", None)
     study.cell("llm-mh-joint-s1", None, status="MISSING", run_id="", versions={})
+    refused = {"status": "REFUSED", "reason": "is gated", "data_digest": "", "run_id": "", "family": ""}
+    study.cell("llm_b-mh-joint-s0", None, **refused)
     for cell in study.cells:
         cell.folder.mkdir(exist_ok=True)
         (cell.folder / "config.yaml").write_text(f"cell: {cell.cell}\n")

@@ -5,6 +5,8 @@ import pytest
 
 from relevance.errors import UserError
 from relevance.report.matrix import CEILING, matrices
+from relevance.report.outline import Form
+from relevance.report.render import write_report
 from relevance.scores import COLUMNS
 from relevance.tasks import TASK_NAMES
 
@@ -134,6 +136,15 @@ def test_absent_predictions_and_rows_name_the_cell_and_the_file(study):
     study.cells[0] = replace(cell, data_digest="ab" * 32)
     with pytest.raises(UserError, match=r"rows\.parquet: no such file; give outputs="):
         matrices(study.sweep())
+
+
+def test_a_cell_that_was_refused_takes_no_report_along_and_is_told_with_its_reason(study):
+    study.cell("llm-mhp-joint-s0")
+    study.cell("llm_b-mhp-joint-s0", None, status="REFUSED", reason="is gated", data_digest="", family="")
+    (matrix,) = matrices(study.sweep())
+    assert [row.cells[0].cell for row in matrix.rows] == ["llm-mhp-joint-s0"]
+    page = (write_report(study.sweep(), study.reports, Form(figures=False)) / "matrix.md").read_text()
+    assert "llm_b-mhp-joint-s0 refused: is gated" in page
 
 
 def test_a_sweep_without_cells_is_refused(study):
