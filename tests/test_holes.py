@@ -34,7 +34,8 @@ def _of(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Import):
         return [one.name for one in node.names if one.name.split(".")[0] in PICKLED]
     if isinstance(node, ast.ImportFrom):
-        return [node.module] if (node.module or "").split(".")[0] in PICKLED else []
+        reads = any(not one.name.endswith("Error") for one in node.names)
+        return [node.module] if reads and (node.module or "").split(".")[0] in PICKLED else []
     if not isinstance(node, ast.Call):
         return []
     called, given = ast.unparse(node.func), {one.arg: ast.unparse(one.value) for one in node.keywords}
@@ -52,6 +53,7 @@ def test_what_reads_a_pickle_would_be_found():
     lines = (
         "import pickle",
         "from joblib import load",
+        "from pickle import UnpicklingError, loads",
         "torch.load(f)",
         "torch.load(f, weights_only=False)",
         "torch.load(f, weights_only=safe)",
@@ -66,6 +68,7 @@ def test_what_reads_a_pickle_would_be_found():
         "torch.load(f, weights_only=True)",
         "np.load(f)",
         "json.load(f)",
+        "from pickle import UnpicklingError",
         "t.save(f, weights_only=False)",
     )
     assert [line for line in safe if unpickling(line)] == []

@@ -11,6 +11,7 @@ import relevance
 from relevance.checks import validate
 from relevance.compose import register, typed
 from relevance.config import Config, Match
+from relevance.rates import filled
 from relevance.tasks import TASK_NAMES
 
 CONF = Path(relevance.__file__).parents[1] / "conf"
@@ -34,7 +35,7 @@ def cells(name: str) -> list[Config]:
     register()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         return [
-            validate(typed(hydra.compose("config", overrides=[f"+sweep={name}", *words])))
+            validate(filled(typed(hydra.compose("config", overrides=[f"+sweep={name}", *words]))))
             for words in zip(*columns, strict=True)
         ]
 

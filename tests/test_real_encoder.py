@@ -51,7 +51,7 @@ def test_it_knows_the_kinds_of_words_that_training_never_showed(place, tmp_path)
         routing=RoutingConfig("mhp", heads=True, private=PrivateConfig(layers=1)),
         data=DataConfig(kind=Source.pairs, path=str(pairs(tmp_path / "words.parquet"))),
         train=TrainConfig(step_rows=16, patience=0),
-        trainer=TrainerConfig(max_epochs=2, accelerator="cpu"),
+        trainer=TrainerConfig(max_epochs=4, accelerator="cpu"),
     )
     assert sweep(config) == 0
     metrics = record(config).cells[0].metrics

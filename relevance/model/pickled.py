@@ -4,9 +4,9 @@ google/electra-base-discriminator: pytorch_model.bin → outputs/backbones/4f0c8
 """
 
 import json
-import pickle
 import shutil
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from filelock import FileLock
@@ -49,7 +49,7 @@ def _tensors(file: Path) -> dict[str, torch.Tensor]:
     """Each with memory of its own: safetensors takes none that share it, as tied embeddings do."""
     try:
         held = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except UnpicklingError as error:
         raise UserError(
             f"{file.name} holds more than tensors and is not read, for it could run anything; where you trust it, "
             "convert it to safetensors yourself"
