@@ -18,8 +18,8 @@ PLACE = frozenset("accelerator devices num_nodes strategy log_every_n_steps enab
 QUESTION = ("model", "routing", "task_mix", "train", "trainer", "match")  # with data and seed: what can change numbers
 LONGEST = 80  # characters of a cell's name; the whole one is a tag of its run
 # Of the code: raise it with every change after which the same settings give other numbers, a schema's default changed
-# among them. 2: heads start near zero, a line break behind the prefix, ten steps of warm-up at least, adapters in float32
-# under bf16-true.
+# among them. 2: heads start near zero, a line break behind the prefix, ten steps of warm-up at least, adapters in
+# float32 under bf16-true.
 NUMERICS = 2
 
 
