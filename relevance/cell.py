@@ -28,7 +28,7 @@ from relevance.strategy import admit, processes
 from relevance.tracking import CellRun
 from relevance.training import Pace, Progress, quiet, restore_best, trainer_of
 
-SAMPLE = 32  # training rows whose states say how fast heads learn
+SAMPLE = 16  # training rows whose states say how new heads start
 DEFAULT_THREADS = torch.get_num_threads()  # before any cell asked for another number
 
 
@@ -43,10 +43,10 @@ def train_cell(cell: Cell, run: CellRun) -> None:
     kept = checkpoint.newest(work, cell.fingerprint)
     network, tokenizer = build(config)
     data = pairs_module(config, cell.rows, tokenizer, cell.backbone_digest)
-    config = replace(config, model=start_heads(network, config.model, data.sample(SAMPLE)))
-    run.params({"head_lr": config.model.head_lr})
-    say(f"  {weights.spoken(network)}; {_rates(config)}")
-    module = RelevanceModule(network, config)
+    learning = replace(config, model=start_heads(network, config.model, data.sample(SAMPLE)))
+    run.params({"head_lr": learning.model.head_lr})
+    say(f"  {weights.spoken(network)}; {_rates(learning)}")
+    module = RelevanceModule(network, learning)
     trainer = trainer_of(config, work, run, [Keeper(cell, run), pace, Progress(run, pace)], data.steps)
     _fit(trainer, module, data, kept)
     network = trained_whole(module)

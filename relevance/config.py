@@ -76,6 +76,9 @@ class LoraConfig:
     use_rslora: bool = False  # scaled by alpha / sqrt(r) instead of alpha / r (arXiv 2312.03732)
 
 
+HEAD = frozenset({"head_lr", "head_step"})  # two ways to say one rate: the one said nearer to the cell counts
+
+
 @dataclass
 class ModelConfig:
     name: str = "ce"

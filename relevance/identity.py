@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from relevance.config import Config, Source
+from relevance.config import HEAD, Config, Source
 
 # Of the trainer: where and how fast a cell runs, not what it computes.
 PLACE = frozenset("accelerator devices num_nodes strategy log_every_n_steps enable_progress_bar benchmark".split())
@@ -90,6 +90,7 @@ def variant(config: Config, defaults: Config, data_digest: str, backbone_digest:
         parts.append(f"backbone={name}@{backbone_digest[:8]}")
     ours, theirs = flat(question(config)), flat(question(defaults))
     skipped = {"model.backbone", *(f"{group}.name" for group in QUESTION)}
+    skipped |= {f"model.{key}" for key in HEAD if getattr(config.model, key) is None}  # the other one is said
     differing = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
     return ",".join([*parts, *(f"{_short(key)}={_show(ours.get(key))}" for key in differing if key not in skipped)])
 

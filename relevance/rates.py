@@ -6,10 +6,9 @@ model.lr=null of model.backbone=embedded:llm → rates.embedded_llm_lora.lr
 from dataclasses import asdict, replace
 from typing import Any
 
-from relevance.config import Config, LoraConfig, ModelConfig
+from relevance.config import HEAD, Config, LoraConfig, ModelConfig
 from relevance.errors import UserError
 
-HEAD = {"head_lr", "head_step"}  # two ways to say one thing: whichever is said nearer to the cell counts
 FEW_STEPS = 200  # of the optimiser: in fewer a new head rarely learns six tasks
 FAR = 10.0  # times the rate of its kind
 

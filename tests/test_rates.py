@@ -69,6 +69,7 @@ def test_what_a_backbone_brings_with_it_is_no_variant_and_a_rate_by_hand_is_one(
     assert named() == ""
     assert named("model.backbone=org/any") == "backbone=any@bbbbbbbb"
     assert named("model.backbone=org/any", "rates.ce.lr=5e-5") == "backbone=any@bbbbbbbb,lr=5e-05"
+    assert named("model.backbone=org/any", "model.head_lr=1e-3") == "backbone=any@bbbbbbbb,head_lr=0.001"
 
 
 def test_rates_given_by_hand_as_they_are_anyway_are_the_same_question(composed):

@@ -65,8 +65,15 @@ def alone(place: Path, lock: str = "lock") -> Iterator[bool]:
     if place.is_dir():
         yield False
         return
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{place}.{lock}"):
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        held = FileLock(f"{place}.{lock}").acquire()
+    except OSError as error:
+        raise UserError(
+            f"{place.parent}: a backbone is to be converted there ({error.strerror}); let it be written to, or give "
+            "outputs=FOLDER"
+        ) from error
+    with held:
         yield not place.is_dir()
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
-from filelock import FileLock
 from safetensors.torch import save_file
 
 from relevance import whole
 from relevance.errors import UserError, first_line
 from relevance.model.backbone import SOURCE
+from relevance.model.gguf import alone
 
 
 def converted(source: Path, names: list[str], digest: str, outputs: Path) -> Path:
@@ -24,11 +24,9 @@ def converted(source: Path, names: list[str], digest: str, outputs: Path) -> Pat
     hold more than tensors.
     """
     folder = (outputs / "backbones" / digest[:16]).absolute()  # an adapter on it names it from anywhere
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{folder}.lock"):
-            if not folder.is_dir():
-                _convert(source, names, digest, folder)
+    with alone(folder) as first:
+        if first:
+            _convert(source, names, digest, folder)
     return folder
 
 

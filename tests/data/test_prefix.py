@@ -41,6 +41,15 @@ def sentence_piece(_) -> PreTrainedTokenizerFast:
     return _fast(tokenizer)
 
 
+def with_a_space(_) -> PreTrainedTokenizerFast:
+    """Llama 2's kind: a text at its start has a space in front of it that nobody wrote."""
+    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
+    trainer = trainers.BpeTrainer(vocab_size=200, special_tokens=SPECIAL, show_progress=False)
+    tokenizer.train_from_iterator([" ".join(WORDS), "\n"] * 4, trainer)
+    return _fast(tokenizer)
+
+
 def _fast(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
     ids = [(name, tokenizer.token_to_id(name)) for name in SPECIAL[2:]]
     tokenizer.post_processor = processors.TemplateProcessing(
@@ -50,7 +59,7 @@ def _fast(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=64, **names)
 
 
-@pytest.mark.parametrize("kind", [byte_level, word_piece, sentence_piece])
+@pytest.mark.parametrize("kind", [byte_level, word_piece, sentence_piece, with_a_space])
 @pytest.mark.parametrize("pair", [False, True])
 def test_what_follows_the_prefix_has_the_ids_it_has_without_it(backbones, kind, pair):
     tokenizer = kind(backbones)

@@ -227,3 +227,8 @@ def test_without_its_reader_it_says_what_to_install(file, tmp_path, monkeypatch)
     monkeypatch.setattr(gguf, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"GGUF files are read with the package gguf; pip install gguf$"):
         backbone.folder(str(file), outputs=tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_named(file):
+    with pytest.raises(UserError, match=r"^/proc/nowhere/backbones: a backbone is to be converted there \(.*\); let"):
+        backbone.folder(str(file), outputs=Path("/proc/nowhere"))
