@@ -149,11 +149,11 @@ def test_checkpoints_of_another_network_are_refused(small, monkeypatch):
 
     def other(config):
         network, tokenizer = build(config)
-        network.heads.requires_grad_(False)
+        network.private.requires_grad_(False)
         return network, tokenizer
 
     monkeypatch.setattr(cells, "build", other)
-    with pytest.raises(UserError, match=r"hold other weights than this cell trains, \['network.heads.*rerun=true"):
+    with pytest.raises(UserError, match=r"hold other weights than this cell trains, \['network.private.*rerun=true"):
         train(cell)
 
 
