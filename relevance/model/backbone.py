@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 from relevance.config import Config, ModelConfig
@@ -82,8 +81,7 @@ def digest(path: Path, code: bool = False) -> str:
         return (path / SOURCE).read_text()
     total = hashlib.sha256()
     for name in sorted(_needed(path, code)):
-        about = (path / name).stat()
-        total.update(name.encode() + _sha256((path / name).resolve(), about.st_size, about.st_mtime_ns))
+        total.update(name.encode() + bytes.fromhex(gguf.sha256((path / name).resolve())))
     return total.hexdigest()
 
 
@@ -149,10 +147,3 @@ def _readable(path: Path, outputs: Path, code: bool) -> Path:
 
 def _needed(path: Path, code: bool) -> list[str]:
     return files.needed((file.name for file in path.iterdir()), code, path.joinpath, str(path))
-
-
-@cache
-def _sha256(file: Path, size: int, changed: int) -> bytes:
-    """Of a file of `size` bytes, changed then: read once by a process, however many cells ask."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").digest()
