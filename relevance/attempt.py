@@ -11,9 +11,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from relevance.cell import settings, settle, train_cell
-from relevance.commands import say
+from relevance.commands import duration_text, say
 from relevance.errors import Stopped, UserError, first_line
-from relevance.estimate import spoken
 from relevance.identity import NUMERICS, Cell, whole_name
 from relevance.job import Job, Outcome
 from relevance.launch.nodes import follows
@@ -143,7 +142,7 @@ def _finished(job: Job, run: CellRun) -> Outcome:
     collapsed = tags.get("collapsed")
     fallen = f"; COLLAPSED on {collapsed}: no better than the majority" if collapsed else ""
     nothing = "; LEARNT NOTHING: lower model.lr or train longer" if tags.get("learnt") == "nothing" else ""
-    pace = f"{found['train/rows_per_second']:.0f} rows/s, {spoken(found['seconds'])}"
+    pace = f"{found['train/rows_per_second']:.0f} rows/s, {duration_text(found['seconds'])}"
     return Outcome(f"{job.place}: {accuracy}, {pace}{nothing}{fallen}")
 
 

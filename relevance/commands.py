@@ -76,6 +76,13 @@ def say(*lines: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # or Python complains again as it ends
 
 
+def duration_text(seconds: float) -> str:
+    """90 → "2 min", 7000 → "1.9 h"."""
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def main(run: Callable[[], None]) -> None:
     """Run a command. A UserError is one message on stderr and exit code 2, Ctrl-C code 130; a closed pipe is quiet."""
     try:

@@ -26,13 +26,6 @@ def duration(cells: list[Cell], finished: list[Any]) -> tuple[float, str]:
     return sum(guessed), "guessed from the backbones' sizes and this machine's speed"
 
 
-def spoken(seconds: float) -> str:
-    """90 → "2 min", 7000 → "1.9 h"."""
-    if seconds < 60:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
 def _remembered(cell: Cell, finished: list[Any]) -> float | None:
     """Seconds a trained row took in the newest cell of this model, on this routing where there is one."""
     same = [run for run in finished if run.data.tags["model"] == cell.config.model.name]

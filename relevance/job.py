@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from relevance.config import Config
 from relevance.identity import Cell
-from relevance.kept import frozen_config
+from relevance.kept import anchored_uri, frozen_config
 
 ENVIRONMENT = re.compile(r"\$\{\s*oc\.env\s*:\s*([^{}]*)\}")
 MARK = ("\ue000", "\ue001")  # of a private plane: no setting holds them
@@ -63,12 +63,6 @@ def anchored(job: Job) -> Job:
     unresolved = {key: text for key, text in cell.unresolved.items() if key not in ("outputs", "model.backbone")}
     anchored_cell = replace(cell, config=replace(config, model=model, **places), rows=cell.rows.absolute())
     return replace(job, cell=replace(anchored_cell, unresolved=unresolved))
-
-
-def anchored_uri(uri: str) -> str:
-    """A URI whose file, where it names one, starts at the root."""
-    file = uri.removeprefix("sqlite:///")
-    return uri if file == uri else f"sqlite:///{Path(file).absolute()}"
 
 
 def thaw(text: str) -> Job:

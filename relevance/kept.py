@@ -49,6 +49,12 @@ def unset(text: str) -> list[str]:
     return [name for name in ENVIRONMENT.findall(text) if name not in os.environ]
 
 
+def anchored_uri(uri: str) -> str:
+    """A URI whose file, where it names one, starts at the root."""
+    file = uri.removeprefix("sqlite:///")
+    return uri if file == uri else f"sqlite:///{Path(file).absolute()}"
+
+
 def frozen_config(config: Config, unresolved: dict[str, str]) -> dict[str, Any]:
     """The config as plain values; what came from the environment is named (`unresolved`: path → text), not told."""
     return _frozen(asdict(config), unresolved, "")

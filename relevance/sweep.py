@@ -7,11 +7,11 @@ from contextlib import closing
 from pathlib import Path
 
 from relevance.attempt import HASTE, lost
-from relevance.commands import INTERRUPTED, say
+from relevance.commands import INTERRUPTED, duration_text, say
 from relevance.data.implied import ensure_implied
 from relevance.data.rows import Rows
 from relevance.errors import Stopped, first_line
-from relevance.estimate import duration, spoken
+from relevance.estimate import duration
 from relevance.identity import Cell, Request
 from relevance.job import Job
 from relevance.launch import Launch
@@ -94,7 +94,7 @@ def _announce(name: str, steps: list[Step], store: Store) -> None:
     line = f"sweep {name}: {len(steps)} {'cell' if len(steps) == 1 else 'cells'}, {len(waiting)} to train"
     if waiting:
         seconds, source = duration(waiting, store.runs("tags.kind = 'cell' and attributes.status = 'FINISHED'"))
-        line += f", about {spoken(seconds)} one after another ({source})"
+        line += f", about {duration_text(seconds)} one after another ({source})"
     say(line, *(f"[{number}/{len(steps)}] {step.cell.name}: {step.why}" for number, step in enumerate(steps, 1)))
     doubted = [(doubt, cell.name) for cell in waiting for doubt in cell.doubts]
     for doubt in dict.fromkeys(doubt for doubt, _ in doubted):

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from relevance.commands import duration_text
 from relevance.config import Config, ModelConfig, RoutingConfig, TrainerConfig
-from relevance.estimate import duration, spoken
+from relevance.estimate import duration
 from relevance.identity import Cell
 
 
@@ -45,5 +46,5 @@ def test_without_history_it_is_a_guess_that_grows_with_the_work(cell):
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.2, "1 s"), (59, "59 s"), (90, "2 min"), (7200, "2.0 h")])
-def test_spoken(seconds, words):
-    assert spoken(seconds) == words
+def test_duration_text(seconds, words):
+    assert duration_text(seconds) == words

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from relevance.report.document import Block, Section, Table
-from relevance.report.evidence.contrast import Effect, Verdict, contrast, versus
+from relevance.report.evidence.contrast import Effect, Verdict, contrast, effect_text, versus
 from relevance.report.evidence.resample import interval
 from relevance.report.main_rows import MainRows
 from relevance.report.matrix import SINGLE, Matrix
 from relevance.report.row import Row
-from relevance.report.tables import NONE, effect, signed
+from relevance.report.tables import NONE, signed
 from relevance.report.variants import SHARE, parts
 from relevance.tasks import TASK_NAMES
 
@@ -106,7 +106,7 @@ def _table(matrix: Matrix, found: list[Gain]) -> Table:
 
 
 def _text(gain: Gain | None) -> str:
-    return f"{effect(gain.effect)} ({signed(gain.relative)} %)" if gain else NONE
+    return f"{effect_text(gain.effect)} ({signed(gain.relative)} %)" if gain else NONE
 
 
 def _negative(found: list[Gain]) -> list[Block]:
@@ -114,7 +114,7 @@ def _negative(found: list[Gain]) -> list[Block]:
     worse = [gain for gain in found if gain.effect.verdict is Verdict.contradicted]
     if not worse:
         return [f"Negative transfer: none of {len(found)} gains lies below zero by the rule of the claims."]
-    lines = [f"{one.task}: {one.row.name} {effect(one.effect)} points, n={one.effect.n:,}" for one in worse]
+    lines = [f"{one.task}: {one.row.name} {effect_text(one.effect)} points, n={one.effect.n:,}" for one in worse]
     return [f"Negative transfer, {len(worse)} of {len(found)} gains:", lines]
 
 

@@ -2,8 +2,8 @@
 
 from relevance.report.claims import Claim
 from relevance.report.document import Bold, Section, Table
-from relevance.report.evidence.contrast import SEEDS
-from relevance.report.tables import NONE, effect, signed
+from relevance.report.evidence.contrast import SEEDS, effect_text
+from relevance.report.tables import NONE, signed
 
 RULE = (
     "Rule: supported where the 95 % interval of the difference of seed means (entities resampled, the same draws for "
@@ -22,7 +22,7 @@ def claims_section(found: list[Claim], beside: dict[str, str]) -> Section:
     body = [
         [
             claim.letter, claim.text, Bold(claim.verdict),
-            effect(claim.effect) if claim.effect else NONE,
+            effect_text(claim.effect) if claim.effect else NONE,
             " ".join(map(signed, claim.effect.seeds)) if claim.effect else NONE,
             f"{claim.effect.n:,}" if claim.effect else NONE,
             beside.get(claim.letter, NONE),

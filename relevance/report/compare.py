@@ -14,13 +14,13 @@ from relevance import whole
 from relevance.errors import UserError
 from relevance.records import SweepRecord
 from relevance.report.document import Block, Bold, Code, Section, Table
-from relevance.report.evidence.contrast import Effect, contrast, versus
+from relevance.report.evidence.contrast import Effect, contrast, effect_text, versus
 from relevance.report.files.guard import guard
 from relevance.report.form.html import html
 from relevance.report.form.markdown import markdown
 from relevance.report.matrix import Matrix, matrices
 from relevance.report.row import Row
-from relevance.report.tables import IDENTITY, NONE, effect, percent
+from relevance.report.tables import IDENTITY, NONE, percent
 from relevance.scores import COLUMNS
 from relevance.slug import slug
 
@@ -105,7 +105,7 @@ def _labels(row: Row) -> list[str]:
 def _change(found: Effect | None) -> str:
     if found is None:
         return NONE
-    return Bold(effect(found)) if found.low > 0 or found.high < 0 else effect(found)
+    return Bold(effect_text(found)) if found.low > 0 or found.high < 0 else effect_text(found)
 
 
 def _csv(pairs: list[Pair]) -> str:

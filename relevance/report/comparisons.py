@@ -9,11 +9,11 @@ from itertools import groupby
 import numpy as np
 
 from relevance.report.document import Table
-from relevance.report.evidence.contrast import Effect, contrast, versus
+from relevance.report.evidence.contrast import Effect, contrast, effect_text, versus
 from relevance.report.evidence.mcnemar import Right, holm, mcnemar
 from relevance.report.matrix import Matrix
 from relevance.report.row import Row
-from relevance.report.tables import IDENTITY, NONE, effect, signed
+from relevance.report.tables import IDENTITY, NONE, signed
 from relevance.scores import COLUMNS
 
 MICRO, MACRO = COLUMNS.index("micro"), COLUMNS.index("macro")
@@ -117,13 +117,13 @@ def beside_table(found: list[Comparison], matrix: Matrix) -> Table:
 def _macro(one: Comparison | None) -> list[str]:
     if one is None or one.effect is None:
         return [NONE, NONE]
-    return [effect(one.effect), " ".join(map(signed, one.effect.seeds))]
+    return [effect_text(one.effect), " ".join(map(signed, one.effect.seeds))]
 
 
 def _micro(one: Comparison | None) -> list[str]:
     if one is None or one.effect is None:
         return [NONE, NONE]
-    return [effect(one.effect), " ".join(f"{test.holm:.2g}" for test in one.tests)]
+    return [effect_text(one.effect), " ".join(f"{test.holm:.2g}" for test in one.tests)]
 
 
 def told(found: list[Comparison]) -> list[str]:

@@ -4,9 +4,9 @@ llm  heads  +3.1 [+2.2, +4.0]  = mean of (none → mh) and (prefix → prefix_mh
 """
 
 from relevance.report.document import Section, Table
-from relevance.report.evidence.contrast import Effect, contrast, on
+from relevance.report.evidence.contrast import Effect, contrast, effect_text, on
 from relevance.report.main_rows import SHARED, MainRows
-from relevance.report.tables import NONE, effect, signed
+from relevance.report.tables import NONE, signed
 
 Steps = list[tuple[str, str]]  # from one routing to another
 EFFECTS: dict[str, Steps] = {
@@ -71,4 +71,4 @@ def _told(steps: Steps, weights: list[float]) -> str:
 def _texts(value: Effect | None) -> list[str]:
     if value is None:
         return [NONE] * 3
-    return [effect(value), " ".join(map(signed, value.seeds)), value.verdict.value]
+    return [effect_text(value), " ".join(map(signed, value.seeds)), value.verdict.value]

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from relevance.report.claims import Claim, mean
-from relevance.report.evidence.contrast import Effect, Verdict, contrast
+from relevance.report.evidence.contrast import Effect, Verdict, contrast, effect_text
 from relevance.report.main_rows import MainRows
 from relevance.report.matrix import Matrix
 from relevance.report.row import Row
-from relevance.report.tables import effect, percent
+from relevance.report.tables import percent
 from relevance.scores import COLUMNS
 
 MACRO = COLUMNS.index("macro")
@@ -108,9 +108,9 @@ def _how_much(best: Best) -> str:
         return f"for {best.family} there is nothing to compare {best.routing} with"
     against = best.others.get(REFERENCE)
     if against:
-        return f"for {best.family} {best.routing} gains {effect(against)} points over the text prefix"
+        return f"for {best.family} {best.routing} gains {effect_text(against)} points over the text prefix"
     name, value = min(gaps, key=lambda pair: pair[1].value)
-    return f"for {best.family} {best.routing} gains {effect(value)} points over {name}, the next"
+    return f"for {best.family} {best.routing} gains {effect_text(value)} points over {name}, the next"
 
 
 def _how_sure(main: MainRows, found: list[Claim]) -> str:

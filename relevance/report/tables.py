@@ -5,8 +5,6 @@ percent(0.8712, 0.004) → "87.1 ± 0.4"    count(1234567.0) → "1,234,567"    
 
 import math
 
-from relevance.report.evidence.contrast import Effect
-
 NONE = "—"
 IDENTITY = ["model", "routing", "task mix", "variant"]  # the first columns of every table: the labels of a row
 
@@ -26,8 +24,3 @@ def count(value: float, digits: int = 0) -> str:
 def signed(value: float) -> str:
     """A share as points with its sign."""
     return NONE if math.isnan(value) else f"{round(100 * value, 1) + 0.0:+.1f}"  # no "-0.0"
-
-
-def effect(found: Effect) -> str:
-    """An effect in points with its interval: "+1.2 [-0.3, +2.7]"."""
-    return f"{signed(found.value)} [{signed(found.low)}, {signed(found.high)}]"

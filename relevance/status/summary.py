@@ -5,7 +5,7 @@
 
 from collections import Counter
 
-from relevance.estimate import spoken
+from relevance.commands import duration_text
 from relevance.records import Standing
 from relevance.status.rows import Row, State, driven
 
@@ -35,7 +35,7 @@ def summary(rows: list[Row], standing: Standing, now: float) -> str:
     line = counted(rows)
     if moving(rows, standing, now):
         ahead = time_left(rows)
-        return f"{line}; about {spoken(ahead[0])} left ({ahead[1]})" if ahead else line
+        return f"{line}; about {duration_text(ahead[0])} left ({ahead[1]})" if ahead else line
     left = [row for row in rows if row.state not in (State.finished, State.refused)]
     commands = dict.fromkeys(sweep.tags.get("command", "") for sweep in standing.sweeps)
     told = "; ".join(command for command in commands if command)

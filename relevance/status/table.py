@@ -9,7 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from relevance.estimate import spoken
+from relevance.commands import duration_text
 from relevance.status.rows import Row, State
 from relevance.status.summary import counted
 
@@ -88,7 +88,7 @@ def _table(rows: list[Row], width: int, notes: Sequence[str] = ()) -> Table:
         "pid": [plain(row.pid) for row in rows],
         "epoch": [row.epoch for row in rows],
         "rows/s": ["" if row.rate is None else f"{row.rate:.0f}" for row in rows],
-        "left": ["" if row.left is None else spoken(row.left) for row in rows],
+        "left": ["" if row.left is None else duration_text(row.left) for row in rows],
         "macro": ["" if row.macro is None else f"{row.macro:.1%}" for row in rows],
         "note": list(notes),
     }

@@ -18,7 +18,7 @@ from filelock import FileLock
 from relevance import secrets
 from relevance.commands import say
 from relevance.errors import UserError, first_line
-from relevance.job import anchored_uri
+from relevance.kept import anchored_uri
 
 EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # the UI then opens its page of training runs
 SETTINGS = {

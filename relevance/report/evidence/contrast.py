@@ -10,6 +10,7 @@ from enum import StrEnum
 import numpy as np
 
 from relevance.report.evidence.resample import interval
+from relevance.report.tables import signed
 from relevance.scores import COLUMNS
 
 ROUNDING = 1e-6
@@ -95,3 +96,8 @@ def _tasks(series: Series, weights: np.ndarray, tasks: int) -> np.ndarray:
 def _exact(number: float) -> float:
     """A difference that is zero but for rounding (draws are single precision) is zero, and decides nothing."""
     return 0.0 if abs(number) < ROUNDING else float(number)
+
+
+def effect_text(effect: Effect) -> str:
+    """An effect in points with its interval: "+1.2 [-0.3, +2.7]"."""
+    return f"{signed(effect.value)} [{signed(effect.low)}, {signed(effect.high)}]"
