@@ -19,14 +19,14 @@ from relevance.identity import Cell
 from relevance.keeper import Keeper
 from relevance.kept import Kept
 from relevance.model.build import build
-from relevance.model.module import RelevanceModule
+from relevance.model.module import RelevanceModule, quiet
 from relevance.model.start import start_heads
 from relevance.model.store import save
 from relevance.probes import probe
 from relevance.sharded import trained_whole
 from relevance.strategy import admit, processes
 from relevance.tracking import CellRun
-from relevance.training import Pace, Progress, quiet, restore_best, trainer_of
+from relevance.training import Pace, Progress, restore_best, trainer_of
 
 SAMPLE = 16  # training rows whose states say how new heads start
 DEFAULT_THREADS = torch.get_num_threads()  # before any cell asked for another number

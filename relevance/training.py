@@ -1,9 +1,7 @@
 """Lightning's Trainer as a cell wants it: its curves go to the cell's run, its best epoch is kept."""
 
-import logging
 import sys
 import time
-import warnings
 from dataclasses import asdict
 from pathlib import Path
 
@@ -150,19 +148,3 @@ def restore_best(trainer: L.Trainer, module: RelevanceModule) -> None:
     unknown = module.load_state_dict(weights, strict=False).unexpected_keys  # frozen weights are not in it
     if unknown or not weights:
         raise RuntimeError(f"checkpoint {best}: {len(weights)} weights, of which the model knows not {unknown[:3]}")
-
-
-def quiet() -> None:
-    """Silence advice of libraries to each other, each for the reason given; all else is shown."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # which devices there are, at every Trainer
-    for message in (
-        ".*does not have many workers.*",  # batches are cut from memory maps: workers would only copy
-        ".*LeafSpec.* is deprecated",  # lightning asks torch by an old name
-        ".*is_gradient_checkpointing.* is deprecated",  # peft asks transformers by an old name
-        ".*smaller than the logging interval.*",  # a tiny table has no curve worth drawing
-        ".*sync_dist=True.*",  # validation is of every rank's rows already
-        ".*exists and is not empty.*",  # a cell's own folder, with checkpoints to go on from
-        ".*your dataloader is not resumable.*",  # data.batches.Steps yields only the steps that are left
-    ):
-        warnings.filterwarnings("ignore", message)

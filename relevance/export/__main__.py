@@ -45,7 +45,7 @@ def export() -> None:
 
     model = model_folder(options.cell, options.tracking_uri, options.experiment, Path(options.outputs))
     from relevance.export.folder import export as write
-    from relevance.training import quiet
+    from relevance.model.module import quiet
 
     quiet()
     for task, folder in _folders(options, model).items():

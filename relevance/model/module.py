@@ -4,6 +4,8 @@ A step is a list of micro-batches; together, over all ranks, they hold the rows 
 were cut. Loss, gradient and accuracy are of all those rows, the same on every rank.
 """
 
+import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -144,3 +146,19 @@ class RelevanceModule(L.LightningModule):
 
 def _trained(optimizer: Any) -> list[torch.nn.Parameter]:
     return [parameter for part in optimizer.param_groups for parameter in part["params"]]
+
+
+def quiet() -> None:
+    """Silence advice of libraries to each other, each for the reason given; all else is shown."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # which devices there are, at every Trainer
+    for message in (
+        ".*does not have many workers.*",  # batches are cut from memory maps: workers would only copy
+        ".*LeafSpec.* is deprecated",  # lightning asks torch by an old name
+        ".*is_gradient_checkpointing.* is deprecated",  # peft asks transformers by an old name
+        ".*smaller than the logging interval.*",  # a tiny table has no curve worth drawing
+        ".*sync_dist=True.*",  # validation is of every rank's rows already
+        ".*exists and is not empty.*",  # a cell's own folder, with checkpoints to go on from
+        ".*your dataloader is not resumable.*",  # data.batches.Steps yields only the steps that are left
+    ):
+        warnings.filterwarnings("ignore", message)

@@ -10,9 +10,8 @@ from lightning.pytorch.callbacks import Callback
 
 from relevance.config import Config
 from relevance.data.module import PairsModule
-from relevance.model.module import RelevanceModule
+from relevance.model.module import RelevanceModule, quiet
 from relevance.model.network import Network
-from relevance.training import quiet
 
 
 def fit(network: Network, config: Config, data: PairsModule, *callbacks: Callback) -> None:
