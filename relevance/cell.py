@@ -23,7 +23,6 @@ from relevance.model.module import RelevanceModule
 from relevance.model.start import start_heads
 from relevance.model.store import save
 from relevance.probes import probe
-from relevance.sharded import trained_whole
 from relevance.strategy import admit, processes
 from relevance.tracking import CellRun
 from relevance.training import Pace, Progress, quiet, restore_best, trainer_of
@@ -49,7 +48,6 @@ def train_cell(cell: Cell, run: CellRun) -> None:
     module = RelevanceModule(network, learning)
     trainer = trainer_of(config, work, run, [Keeper(cell, run), pace, Progress(run, pace)], data.steps)
     _fit(trainer, module, data, kept)
-    network = trained_whole(module)
     restore_best(trainer, module)
     found, scores, logits = evaluate(work, trainer, module, data, run)
     tag_collapsed(scores, cell.rows, run)

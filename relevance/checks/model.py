@@ -28,10 +28,6 @@ def model_checks(c: Config) -> list[tuple[bool, str]]:
             model.attn_implementation not in (None, "eager", "sdpa"),
             f"model.attn_implementation={model.attn_implementation}: use eager, sdpa or null",
         ),
-        (
-            model.load_in_4bit and c.trainer.strategy == "fsdp",
-            "model.load_in_4bit=true trainer.strategy=fsdp: 4-bit weights are not cut over devices; use ddp",
-        ),
         *_lora_checks(model),
         *_private_checks(c.routing, model),
     ]
