@@ -13,7 +13,6 @@ from relevance.commands import say
 from relevance.config import Config, Save
 from relevance.consistency import score_implied
 from relevance.data.module import PairsModule, pairs_module
-from relevance.errors import UserError
 from relevance.evaluation import evaluate, tag_collapsed
 from relevance.identity import Cell
 from relevance.keeper import Keeper
@@ -90,9 +89,6 @@ def _begin(cell: Cell, run: CellRun) -> Path:
 
 def _fit(trainer: L.Trainer, module: RelevanceModule, data: PairsModule, kept: tuple[Path, Note] | None) -> None:
     """Train, from the start or from the checkpoint that was kept."""
-    found = group.gathered(torch.tensor([kept[1].step if kept else 0])).tolist()
-    if len(set(found)) > 1:
-        raise UserError(f"ranks found checkpoints of different steps, {found}: outputs must be one folder for all")
     if not kept:
         trainer.fit(module, datamodule=data)
         return

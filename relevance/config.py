@@ -167,7 +167,6 @@ class TrainerConfig:
 
     accelerator: str = "auto"
     devices: Any = 1  # of one cell: how many, auto (all there are) or a list of GPU numbers
-    num_nodes: int = 1  # machines of one cell, under Slurm
     precision: str | None = None  # null: bf16-mixed on CUDA, 32-true on the CPU
     max_epochs: int | None = 1  # null in conf/config.yaml, see rates.yaml
     min_epochs: int | None = None

@@ -46,7 +46,8 @@ def read(path: Path) -> Config:
 
 def _current(stored: dict[str, Any]) -> dict[str, Any]:
     """Without the settings that cells trained before 2026-11-27 have stored and that are no more."""
-    stored["trainer"].pop("strategy", None)
+    for name in ("num_nodes", "strategy"):
+        stored["trainer"].pop(name, None)
     return stored
 
 

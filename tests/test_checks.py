@@ -53,7 +53,6 @@ def test_the_defaults_are_valid():
         ("trainer", TrainerConfig(max_time="an hour"), "max_time=an hour: give days, hours"),
         ("train", TrainConfig(patience=-1), "train.patience=-1: must be 0 or more"),
         ("train", TrainConfig(score_token_budget=0), "train.score_token_budget=0: must be 1 or more"),
-        ("trainer", TrainerConfig(num_nodes=0), "num_nodes=0: must be 1 or more"),
         ("trainer", TrainerConfig(max_epochs=-1, max_time="00:00:01:00"), "falls towards an end; give one of them"),
         ("trainer", TrainerConfig(precision="16-mixed"), "use 32-true, bf16-mixed"),
         ("threads", 0, "must be 1 or more"),

@@ -28,7 +28,7 @@ def test_a_config_comes_back_and_reads_as_omegaconf_writes_it(tmp_path):
 def test_a_config_of_a_cell_trained_before_settings_were_removed_is_read(tmp_path):
     config = Config(model=ModelConfig(backbone="org/name"))
     text = Kept(config).text()
-    (tmp_path / "config.yaml").write_text(text.replace("trainer:\n", "trainer:\n  strategy: ddp\n"))
+    (tmp_path / "config.yaml").write_text(text.replace("trainer:\n", "trainer:\n  num_nodes: 2\n  strategy: ddp\n"))
     assert read(tmp_path / "config.yaml") == config
 
 

@@ -21,7 +21,6 @@ def device_checks(trainer: TrainerConfig) -> list[tuple[bool, str]]:
             trainer.accelerator not in ACCELERATORS,
             f"trainer.accelerator={trainer.accelerator}: use {', '.join(ACCELERATORS)}",
         ),
-        (trainer.num_nodes < 1, f"trainer.num_nodes={trainer.num_nodes}: must be 1 or more"),
     ]
 
 
