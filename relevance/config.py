@@ -120,7 +120,6 @@ class RatesConfig:
 class PrivateConfig:
     kind: PrivateKind = PrivateKind.inserted  # new | top blocks copied | LoRA on the top | one set for all
     layers: int = 0  # private layers per task; 0: none
-    width: int | None = None  # of new blocks; null: the backbone's own
     lr_factor: float = 1.0  # times model.private_lr, of kind=lora times model.lr
 
 

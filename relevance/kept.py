@@ -48,6 +48,9 @@ def _current(stored: dict[str, Any]) -> dict[str, Any]:
     """Without the settings that cells trained before 2026-11-27 have stored and that are no more."""
     for name in ("num_nodes", "strategy"):
         stored["trainer"].pop(name, None)
+    private = stored["routing"]["private"]
+    if private.get("width") is None:  # narrow blocks cannot be built any more: their config is refused
+        private.pop("width", None)
     return stored
 
 

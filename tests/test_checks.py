@@ -93,11 +93,6 @@ LLM = ModelConfig(name="llm", backbone="embedded:llm", lora=LoraConfig(r=8))
     [
         (LLM, PrivateConfig(PrivateKind.top), "routing=mhp has no private layers; use routing=mhp"),
         (LLM, PrivateConfig(layers=-1), "layers=-1: must be 0 or more"),
-        (
-            LLM,
-            PrivateConfig(PrivateKind.top, 2, width=64),
-            "only new blocks can be narrow; use kind=inserted",
-        ),
         (LLM, PrivateConfig(layers=2, lr_factor=0), "lr_factor=0: must be above 0"),
         (replace(LLM, lora=LoraConfig()), PrivateConfig(PrivateKind.lora, 2), "kind=lora: needs plain LoRA"),
         (replace(LLM, lora=LoraConfig(8, use_dora=True)), PrivateConfig(PrivateKind.lora, 2), "use_dora=True"),
