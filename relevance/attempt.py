@@ -15,7 +15,6 @@ from relevance.commands import duration_text, say
 from relevance.errors import Stopped, UserError, first_line
 from relevance.identity import NUMERICS, Cell, whole_name
 from relevance.job import Job, Outcome
-from relevance.launch.nodes import follows
 from relevance.launch.ranks import LAST, sign, train_in_ranks
 from relevance.launch.signs import gone
 from relevance.launch.stopping import ASKED
@@ -33,7 +32,7 @@ def attempt(job: Job) -> Outcome:
     cell that another process trains is waited for.
     """
     try:
-        return _follow(job) if follows(job.cell.config.trainer) else _attempt(job)
+        return _attempt(job)
     except Stopped as stop:  # as it waited for another process, or told how it ended
         raise KeyboardInterrupt from stop
     except Exception as error:  # its record could not be opened, or its folder not take its place
@@ -155,15 +154,6 @@ def _failed(job: Job, run: CellRun, error: BaseException) -> Outcome:
 def _reason(error: BaseException) -> str:
     first = first_line(error)
     return first if isinstance(error, UserError) else f"{type(error).__name__}: {first}"
-
-
-def _follow(job: Job) -> Outcome:
-    """Add this machine's ranks to a cell that the first machine locks, logs and writes."""
-    try:
-        train_in_ranks(job)
-    except UserError as error:
-        return Outcome(reason=first_line(error))
-    return Outcome()
 
 
 def _interrupted(error: BaseException) -> bool:

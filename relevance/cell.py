@@ -13,7 +13,6 @@ from relevance.commands import say
 from relevance.config import Config, Save
 from relevance.consistency import score_implied
 from relevance.data.module import PairsModule, pairs_module
-from relevance.errors import UserError
 from relevance.evaluation import evaluate, tag_collapsed
 from relevance.identity import Cell
 from relevance.keeper import Keeper
@@ -23,7 +22,6 @@ from relevance.model.module import RelevanceModule, quiet
 from relevance.model.start import start_heads
 from relevance.model.store import save
 from relevance.probes import probe
-from relevance.sharded import trained_whole
 from relevance.strategy import admit, processes
 from relevance.tracking import CellRun
 from relevance.training import Pace, Progress, restore_best, trainer_of
@@ -49,7 +47,6 @@ def train_cell(cell: Cell, run: CellRun) -> None:
     module = RelevanceModule(network, learning)
     trainer = trainer_of(config, work, run, [Keeper(cell, run), pace, Progress(run, pace)], data.steps)
     _fit(trainer, module, data, kept)
-    network = trained_whole(module)
     restore_best(trainer, module)
     found, scores, logits = evaluate(work, trainer, module, data, run)
     tag_collapsed(scores, cell.rows, run)
@@ -92,9 +89,6 @@ def _begin(cell: Cell, run: CellRun) -> Path:
 
 def _fit(trainer: L.Trainer, module: RelevanceModule, data: PairsModule, kept: tuple[Path, Note] | None) -> None:
     """Train, from the start or from the checkpoint that was kept."""
-    found = group.gathered(torch.tensor([kept[1].step if kept else 0])).tolist()
-    if len(set(found)) > 1:
-        raise UserError(f"ranks found checkpoints of different steps, {found}: outputs must be one folder for all")
     if not kept:
         trainer.fit(module, datamodule=data)
         return

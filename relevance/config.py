@@ -120,7 +120,6 @@ class RatesConfig:
 class PrivateConfig:
     kind: PrivateKind = PrivateKind.inserted  # new | top blocks copied | LoRA on the top | one set for all
     layers: int = 0  # private layers per task; 0: none
-    width: int | None = None  # of new blocks; null: the backbone's own
     lr_factor: float = 1.0  # times model.private_lr, of kind=lora times model.lr
 
 
@@ -163,12 +162,10 @@ MIXED = "bf16-mixed"  # weights in float32, products of trunk and private layers
 
 @dataclass
 class TrainerConfig:
-    """Arguments of lightning.Trainer, passed on as they are, but for devices and strategy: see relevance.placement."""
+    """Arguments of lightning.Trainer, passed on as they are, but for devices: see relevance.placement."""
 
     accelerator: str = "auto"
     devices: Any = 1  # of one cell: how many, auto (all there are) or a list of GPU numbers
-    num_nodes: int = 1  # machines of one cell, under Slurm
-    strategy: str | None = None  # of several devices: ddp | fsdp (the trunk's blocks cut over them); null: ddp
     precision: str | None = None  # null: bf16-mixed on CUDA, 32-true on the CPU
     max_epochs: int | None = 1  # null in conf/config.yaml, see rates.yaml
     min_epochs: int | None = None

@@ -3,7 +3,7 @@
 python -m relevance.ensemble [sweep=NAME] [cells=[CELL,CELL,...]] [ties=higher]
 
 Votes of the mhp cells of a seed, of its prefix cells, of all its cells, and over the seeds of one cell: hard vote, mean
-probability, weights fitted on validation; the rate of ties, accuracy under every policy for them; how members differ.
+probability; the rate of ties, accuracy under every policy for them; how members differ.
 Reads predictions only. The report has the same section.
 
 sweep    null: the newest; a list is read as one

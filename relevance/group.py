@@ -3,11 +3,10 @@
 rank 0 holds [2.0], rank 1 holds [3.0] → summed: both hold [5.0]; gathered: both hold [2.0, 3.0]
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import torch
 import torch.distributed as dist
-from torch.distributed.tensor import DTensor
 
 BUCKET = 2**24  # weights whose gradients are summed in one call: few calls, and little memory beside the gradients
 
@@ -49,15 +48,14 @@ def gathered(part: torch.Tensor) -> torch.Tensor:
     return torch.cat([rows[:count] for rows, count in zip(found, counts, strict=True)])
 
 
-def sum_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
-    """Every parameter's gradient becomes its sum over ranks; of those that are cut over ranks it is so already.
+def sum_gradients(parameters: list[torch.nn.Parameter]) -> None:
+    """Every parameter's gradient becomes its sum over ranks.
 
     One that has none on some rank, because no row of its task went there, counts as zero; one that has none anywhere
     keeps none, so that the optimiser leaves it alone as it would on one device.
     """
     if size() == 1:
         return
-    parameters = [parameter for parameter in parameters if not isinstance(parameter, DTensor)]
     used = torch.tensor([p.grad is not None for p in parameters], dtype=torch.int32, device=parameters[0].device)
     dist.all_reduce(used)
     for parameter, anywhere in zip(parameters, used.tolist(), strict=True):
@@ -68,25 +66,6 @@ def sum_gradients(parameters: Iterable[torch.nn.Parameter]) -> None:
         dist.all_reduce(flat)
         for gradient, total in zip(bucket, flat.split([one.numel() for one in bucket]), strict=True):
             gradient.copy_(total.view_as(gradient))
-
-
-def apart(parameters: list[torch.nn.Parameter]) -> list[list[torch.nn.Parameter]]:
-    """Those that are whole and those that are cut over ranks, which no one call of an optimiser takes together."""
-    cut = [parameter for parameter in parameters if isinstance(parameter, DTensor)]
-    return [[parameter for parameter in parameters if not isinstance(parameter, DTensor)], cut]
-
-
-def clip_gradients(parameters: list[torch.nn.Parameter], limit: float) -> torch.Tensor:
-    """The norm of all gradients together, which are scaled down where it is above `limit`."""
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    if not any(isinstance(gradient, DTensor) for gradient in gradients):
-        return torch.nn.utils.clip_grad_norm_(parameters, limit)
-    cut = [gradient.to_local() for gradient in gradients if isinstance(gradient, DTensor)]
-    rest = [gradient for gradient in gradients if not isinstance(gradient, DTensor)]
-    squares = summed(torch.nn.utils.get_total_norm(cut) ** 2) + torch.nn.utils.get_total_norm(rest) ** 2
-    for gradient in (*cut, *rest):
-        gradient.mul_((limit / (squares.sqrt() + 1e-6)).clamp(max=1.0))  # as torch's clip_grad_norm_ does
-    return squares.sqrt()
 
 
 def _buckets(gradients: list[torch.Tensor]) -> Iterator[list[torch.Tensor]]:

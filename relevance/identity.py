@@ -14,7 +14,7 @@ import yaml
 from relevance.config import HEAD, Config, Source
 
 # Of the trainer: where and how fast a cell runs, not what it computes.
-PLACE = frozenset("accelerator devices num_nodes strategy log_every_n_steps enable_progress_bar benchmark".split())
+PLACE = frozenset("accelerator devices log_every_n_steps enable_progress_bar benchmark".split())
 QUESTION = ("model", "routing", "task_mix", "train", "trainer", "match")  # with data and seed: what can change numbers
 LONGEST = 80  # characters of a cell's name; the whole one is a tag of its run
 # Of the code: raise it with every change after which the same settings give other numbers, a schema's default changed

@@ -39,7 +39,7 @@ class Job:
 class Outcome:
     """How an attempt at a cell ended: the line for the terminal, and the reason where it failed."""
 
-    said: str = ""
+    said: str
     reason: str = ""  # "" where it finished
     died: bool = False  # its process did, so that nobody wrote the end of its run
     last: bool = False  # the process that says so ends, and takes no other job

@@ -35,13 +35,23 @@ def read(path: Path) -> Config:
 
     Raises UserError where what names one is no text.
     """
-    told = _named(OmegaConf.to_container(OmegaConf.load(path)))
+    told = _named(_current(OmegaConf.to_container(OmegaConf.load(path))))
     try:
         return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), told))
     except OmegaConfBaseException as error:
         raise UserError(
             f"{path}: {error.full_key}: {first_line(error)}; set the environment variable it names"
         ) from error
+
+
+def _current(stored: dict[str, Any]) -> dict[str, Any]:
+    """Without the settings that cells trained before 2026-11-27 have stored and that are no more."""
+    for name in ("num_nodes", "strategy"):
+        stored["trainer"].pop(name, None)
+    private = stored["routing"]["private"]
+    if private.get("width") is None:  # narrow blocks cannot be built any more: their config is refused
+        private.pop("width", None)
+    return stored
 
 
 def unset(text: str) -> list[str]:

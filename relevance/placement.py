@@ -11,7 +11,6 @@ from lightning.pytorch.callbacks import Callback
 
 from relevance import group
 from relevance.config import TrainerConfig
-from relevance.sharded import Sharded
 from relevance.strategy import Replicas, processes
 
 
@@ -19,8 +18,7 @@ def placed(trainer: TrainerConfig) -> dict[str, Any]:
     """Arguments of lightning.Trainer that say where it runs; a rank's are read from what started it."""
     if group.size() == 1:
         return {"strategy": "auto", "devices": trainer.devices}
-    strategy = Sharded() if trainer.strategy == "fsdp" else Replicas()
-    return {"strategy": strategy, "devices": _devices(trainer), "use_distributed_sampler": False}
+    return {"strategy": Replicas(), "devices": _devices(trainer), "use_distributed_sampler": False}
 
 
 def environment() -> ClusterEnvironment:

@@ -13,7 +13,7 @@ from relevance.errors import UserError
 
 
 def processes(trainer: TrainerConfig) -> int:
-    """How many processes a machine runs for the cell: one for each device."""
+    """How many processes a cell has: one for each device."""
     if isinstance(trainer.devices, list):
         return len(trainer.devices)
     if str(trainer.devices) in ALL:
@@ -23,7 +23,7 @@ def processes(trainer: TrainerConfig) -> int:
 
 def several(trainer: TrainerConfig) -> bool:
     """Whether the cell takes more than one process."""
-    return processes(trainer) * trainer.num_nodes > 1
+    return processes(trainer) > 1
 
 
 def admit(trainer: TrainerConfig) -> None:

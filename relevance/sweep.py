@@ -80,8 +80,7 @@ def _run_all(steps: list[Step], parent: Run, launch: Launch) -> dict[str, str]:
     failed = {step.cell.fingerprint: step.cell.refusal for step in steps if step.cell.refusal}
     with closing(launch(jobs)) as outcomes:
         for job, outcome in outcomes:
-            if outcome.said:
-                say(outcome.said)
+            say(outcome.said)
             if outcome.reason:
                 failed[job.cell.fingerprint] = outcome.reason
             if outcome.died:

@@ -51,11 +51,8 @@ def test_the_defaults_are_valid():
         ("trainer", TrainerConfig(limit_val_batches=-1), "limit_val_batches=-1: give a number, or a share"),
         ("trainer", TrainerConfig(limit_train_batches=1.5), "limit_train_batches=1.5: give a number, or a share"),
         ("trainer", TrainerConfig(max_time="an hour"), "max_time=an hour: give days, hours"),
-        ("trainer", TrainerConfig(strategy="fsdp"), "strategy=fsdp: cuts weights over several devices"),
         ("train", TrainConfig(patience=-1), "train.patience=-1: must be 0 or more"),
         ("train", TrainConfig(score_token_budget=0), "train.score_token_budget=0: must be 1 or more"),
-        ("trainer", TrainerConfig(num_nodes=0), "num_nodes=0: must be 1 or more"),
-        ("trainer", TrainerConfig(devices=2, strategy="deepspeed"), "strategy=deepspeed: use ddp, or fsdp for"),
         ("trainer", TrainerConfig(max_epochs=-1, max_time="00:00:01:00"), "falls towards an end; give one of them"),
         ("trainer", TrainerConfig(precision="16-mixed"), "use 32-true, bf16-mixed"),
         ("threads", 0, "must be 1 or more"),
@@ -74,12 +71,6 @@ def test_the_defaults_are_valid():
 def test_a_setting_that_cannot_be_is_named_with_its_remedy(group, value, said):
     with pytest.raises(UserError, match=said):
         validate(replace(GOOD, **{group: value}))
-
-
-def test_four_bit_weights_are_not_cut_over_devices():
-    llm = replace(LLM, load_in_4bit=True)
-    with pytest.raises(UserError, match="strategy=fsdp: 4-bit weights are not cut over devices; use ddp"):
-        validate(replace(GOOD, model=llm, trainer=TrainerConfig(devices=2, strategy="fsdp")))
 
 
 @pytest.mark.parametrize("devices", [4, "4", "auto", -1, [0, 2]])
@@ -102,11 +93,6 @@ LLM = ModelConfig(name="llm", backbone="embedded:llm", lora=LoraConfig(r=8))
     [
         (LLM, PrivateConfig(PrivateKind.top), "routing=mhp has no private layers; use routing=mhp"),
         (LLM, PrivateConfig(layers=-1), "layers=-1: must be 0 or more"),
-        (
-            LLM,
-            PrivateConfig(PrivateKind.top, 2, width=64),
-            "only new blocks can be narrow; use kind=inserted",
-        ),
         (LLM, PrivateConfig(layers=2, lr_factor=0), "lr_factor=0: must be above 0"),
         (replace(LLM, lora=LoraConfig()), PrivateConfig(PrivateKind.lora, 2), "kind=lora: needs plain LoRA"),
         (replace(LLM, lora=LoraConfig(8, use_dora=True)), PrivateConfig(PrivateKind.lora, 2), "use_dora=True"),

@@ -54,7 +54,7 @@ def test_other_data_or_other_weights_are_another_question():
     [
         changed("model", backbone="/elsewhere/the/same/weights"),
         changed("data", path="/elsewhere/the/same/rows.csv"),
-        changed("trainer", accelerator="cpu", devices=4, num_nodes=2, strategy="ddp", enable_progress_bar=False),
+        changed("trainer", accelerator="cpu", devices=4, enable_progress_bar=False),
         replace(BASE, threads=7, outputs="elsewhere", name="nightly", tracking_uri="sqlite:///x.db", rerun=True),
     ],
 )

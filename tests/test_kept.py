@@ -25,6 +25,16 @@ def test_a_config_comes_back_and_reads_as_omegaconf_writes_it(tmp_path):
     assert back(Kept(odd), tmp_path) == odd
 
 
+def test_a_config_of_a_cell_trained_before_settings_were_removed_is_read(tmp_path):
+    config = Config(model=ModelConfig(backbone="org/name"))
+    text = Kept(config).text().replace("trainer:\n", "trainer:\n  num_nodes: 2\n  strategy: ddp\n")
+    (tmp_path / "config.yaml").write_text(text.replace("  private:\n", "  private:\n    width: null\n"))
+    assert read(tmp_path / "config.yaml") == config
+    (tmp_path / "config.yaml").write_text(text.replace("  private:\n", "  private:\n    width: 64\n"))
+    with pytest.raises(UserError, match=r"routing\.private\.width: Key 'width' not in 'PrivateConfig'"):
+        read(tmp_path / "config.yaml")
+
+
 def test_a_password_is_not_told_whether_typed_or_taken_from_the_environment(tmp_path, monkeypatch):
     config = Config(tracking_uri="postgresql://ana:hunter2@db/runs", experiment="hunter2", backbones={"api_key": "abc"})
     typed = Kept(config, {"experiment": PASSWORD}).text()

@@ -6,8 +6,7 @@ ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")  # those of Lightning's tha
 
 
 def device_checks(trainer: TrainerConfig) -> list[tuple[bool, str]]:
-    """What is wrong with devices, num_nodes or strategy, and what to give instead."""
-    alone = str(trainer.devices) == "1" and trainer.num_nodes == 1
+    """What is wrong with accelerator or devices, and what to give instead."""
     return [
         (
             not _countable(trainer.devices),
@@ -21,16 +20,6 @@ def device_checks(trainer: TrainerConfig) -> list[tuple[bool, str]]:
         (
             trainer.accelerator not in ACCELERATORS,
             f"trainer.accelerator={trainer.accelerator}: use {', '.join(ACCELERATORS)}",
-        ),
-        (trainer.num_nodes < 1, f"trainer.num_nodes={trainer.num_nodes}: must be 1 or more"),
-        (
-            trainer.strategy not in (None, "ddp", "fsdp"),
-            f"trainer.strategy={trainer.strategy}: use ddp, or fsdp for a trunk whose training needs more memory than "
-            "one device has; null is ddp where a cell has several devices",
-        ),
-        (
-            trainer.strategy == "fsdp" and alone,
-            f"trainer.devices={trainer.devices} trainer.strategy=fsdp: cuts weights over several devices; give more",
         ),
     ]
 

@@ -28,10 +28,6 @@ def model_checks(c: Config) -> list[tuple[bool, str]]:
             model.attn_implementation not in (None, "eager", "sdpa"),
             f"model.attn_implementation={model.attn_implementation}: use eager, sdpa or null",
         ),
-        (
-            model.load_in_4bit and c.trainer.strategy == "fsdp",
-            "model.load_in_4bit=true trainer.strategy=fsdp: 4-bit weights are not cut over devices; use ddp",
-        ),
         *_lora_checks(model),
         *_private_checks(c.routing, model),
     ]
@@ -64,14 +60,9 @@ def _private_checks(routing: RoutingConfig, model: ModelConfig) -> list[tuple[bo
         (own.layers < 0, f"routing.private.layers={own.layers}: must be 0 or more"),
         (
             not own.layers and changed,
-            f"{kind} width={own.width} lr_factor={own.lr_factor}: routing={routing.name} has no private layers; "
-            "use routing=mhp",
+            f"{kind} lr_factor={own.lr_factor}: routing={routing.name} has no private layers; use routing=mhp",
         ),
         (not 0 < own.lr_factor < float("inf"), f"routing.private.lr_factor={own.lr_factor}: must be above 0"),
-        (
-            own.width is not None and own.kind in (PrivateKind.top, PrivateKind.lora),
-            f"routing.private.width={own.width}: only new blocks can be narrow; use kind=inserted or shared",
-        ),
         (
             own.kind is PrivateKind.lora and (not model.lora.r or model.lora.use_dora),
             f"{kind}: needs plain LoRA (model.lora.r={model.lora.r} use_dora={model.lora.use_dora}); use model=llm "

@@ -93,7 +93,7 @@ def _slices(task: np.ndarray) -> list[tuple[int, int, int]]:
 def stand_in(examples: Examples, row: np.ndarray) -> MicroBatch:
     """What a rank passes forward where the others still have rows: one row [1] that weighs and counts nothing.
 
-    Every rank then makes as many passes, as collectives within a pass need it.
+    Every rank then makes as many passes, and none is without any.
     """
     micro = collate(examples, row)
     return replace(micro, rows=micro.rows[:0], weights=torch.zeros_like(micro.weights))

@@ -17,7 +17,6 @@ from relevance.model.heads import Plain
 from relevance.model.network import Network
 from relevance.model.private.attach import own_targets
 from relevance.model.private.inserted import Gated
-from relevance.model.private.narrow import Narrow
 from relevance.tasks import LABELS, TASK_INDEX
 
 
@@ -64,10 +63,6 @@ def admit(network: Network, config: Config) -> None:
         raise UserError(
             f"{kind}: the gate h + g (block(h) - h) of post-norm blocks is no ordinary block; "
             "use relevance.predict or the served model, or train kind=top"
-        )
-    if any(isinstance(part, Narrow) for part in network.modules()):
-        raise UserError(
-            f"{kind} width={config.routing.private.width}: narrow blocks are no ordinary ones; use width=null"
         )
 
 

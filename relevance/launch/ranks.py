@@ -22,7 +22,6 @@ from relevance.identity import Cell
 from relevance.job import Job
 from relevance.launch.ending import ending
 from relevance.launch.meeting import on_gpu
-from relevance.launch.nodes import rendezvous
 from relevance.launch.signs import SIGN, gone
 from relevance.strategy import admit, processes
 
@@ -38,12 +37,12 @@ def train_in_ranks(job: Job) -> None:
     config = job.cell.config
     _enough(config.trainer)
     frozen = replace(job.cell, config=replace(config, threads=threads(config)))
-    words = [*rendezvous(config.trainer), *_torchrun(config.trainer)]
     with TemporaryDirectory(prefix="relevance-ranks-") as name:
         folder = Path(name)
         (folder / SIGN).symlink_to(sign(job.cell).resolve())
         (folder / "job.json").write_text(replace(job, cell=frozen).text())
-        (folder / "torchrun.json").write_text(json.dumps([*words, "-m", "relevance.launch.rank", name]))
+        words = [*_torchrun(config.trainer), "-m", "relevance.launch.rank", name]
+        (folder / "torchrun.json").write_text(json.dumps(words))
         if code := _run(folder):
             raise _failure(folder, code)
 
@@ -54,8 +53,8 @@ def sign(cell: Cell) -> Path:
 
 
 def _torchrun(trainer: TrainerConfig) -> list[str]:
-    """One attempt, and one rank that speaks: another's words would be its own words again."""
-    return [f"--nproc-per-node={processes(trainer)}", "--max-restarts=0", "--local-ranks-filter=0"]
+    """On this machine; one attempt, and one rank that speaks: another's words would be its own words again."""
+    return ["--standalone", f"--nproc-per-node={processes(trainer)}", "--max-restarts=0", "--local-ranks-filter=0"]
 
 
 def _enough(trainer: TrainerConfig) -> None:

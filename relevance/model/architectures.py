@@ -24,12 +24,8 @@ PER_ROW = {
     **dict.fromkeys("hidden_states attention_mask position_ids position_embeddings alibi padding_mask".split(), 2),
     "position_bias": 4,
 }
-# How a config calls the width inside an MLP.
-INNER = tuple("intermediate_size ffn_dim ffn_hidden_size hidden_dim n_inner".split())
 # Lists of a config with one entry per block.
 PER_BLOCK = ("layer_types", "mlp_layer_types", "no_rope_layers", "attention_layers")
-# How a block's constructor calls its place in the list.
-PLACE = ("layer_idx", "layer_id", "layer_number")
 
 
 def blocks(backbone: nn.Module) -> nn.ModuleList:
@@ -116,24 +112,3 @@ def adapter_targets(backbone: nn.Module, wanted: str | list[str]) -> str | list[
 def attention_of(config: PretrainedConfig) -> str | None:
     """The attention that computes what the config says: gemma2 caps its scores, which sdpa would leave out."""
     return "eager" if getattr(config.get_text_config(), "attn_logit_softcapping", None) else None
-
-
-def narrowed(config: PretrainedConfig, width: int) -> PretrainedConfig:
-    """The config of a block of `width`, its heads as wide as they were, so that position embeddings still fit.
-
-    Raises UserError where `width` is no multiple of a head, or of what its key-value heads can be shared among.
-    """
-    narrow = type(config).from_dict(config.to_dict())
-    narrow._attn_implementation = config._attn_implementation
-    heads, hidden = config.num_attention_heads, config.hidden_size
-    head, shared = getattr(config, "head_dim", None) or hidden // heads, getattr(config, "num_key_value_heads", None)
-    fitting = [n * head for n in range(1, -(-hidden // head)) if not shared or n % min(shared, n) == 0]
-    if width not in fitting:
-        raise UserError(f"routing.private.width={width}: give one of {fitting}, whole heads of {head} below {hidden}")
-    narrow.hidden_size, narrow.num_attention_heads = width, width // head
-    if shared:
-        narrow.num_key_value_heads = min(shared, width // head)
-    for name in INNER:
-        if getattr(config, name, None):
-            setattr(narrow, name, max(1, getattr(config, name) * width // hidden))
-    return narrow

@@ -89,6 +89,5 @@ def _with_lora(trunk: nn.Module, config: Config) -> nn.Module:
 
 def _words(config: Config) -> str:
     own = config.routing.private
-    width = f" width={own.width}" if own.width is not None else ""
-    private = f" with routing.private.kind={own.kind} layers={own.layers}{width}" if own.layers else ""
+    private = f" with routing.private.kind={own.kind} layers={own.layers}" if own.layers else ""
     return f"routing={config.routing.name}{private}"

@@ -112,10 +112,10 @@ class RelevanceModule(L.LightningModule):
 
     def _clip(self, optimizer: Any) -> torch.Tensor:
         limit = self.config.train.clip or float("inf")
-        return group.clip_gradients(_trained(optimizer), limit)
+        return torch.nn.utils.clip_grad_norm_(_trained(optimizer), limit)
 
-    def groups(self, together: bool = False) -> list[dict[str, Any]]:
-        """What the optimiser is given; `together`, as it would be where no weight is cut over ranks."""
+    def groups(self) -> list[dict[str, Any]]:
+        """What the optimiser is given."""
         model, decay = self.config.model, self.config.train.weight_decay
         own = self.config.routing.private
         private = (model.lr if own.kind is PrivateKind.lora else model.private_lr) * own.lr_factor
@@ -124,10 +124,9 @@ class RelevanceModule(L.LightningModule):
         for part, parameters in self.network.parts().items():
             trained = [p for p in parameters if p.requires_grad]
             rate = rates.get(part, model.head_lr)
-            for alike in [trained] if together else group.apart(trained):
-                matrices, vectors = [p for p in alike if p.dim() > 1], [p for p in alike if p.dim() <= 1]
-                groups += [{"params": matrices, "lr": rate, "weight_decay": decay}] if matrices else []
-                groups += [{"params": vectors, "lr": rate, "weight_decay": 0.0}] if vectors else []
+            matrices, vectors = [p for p in trained if p.dim() > 1], [p for p in trained if p.dim() <= 1]
+            groups += [{"params": matrices, "lr": rate, "weight_decay": decay}] if matrices else []
+            groups += [{"params": vectors, "lr": rate, "weight_decay": 0.0}] if vectors else []
         return groups
 
     def _rate(self, steps: int, warmup: int):

@@ -23,7 +23,7 @@ from relevance.report.mistakes import mistakes_sections
 from relevance.report.notes import notes
 from relevance.report.opening import opening
 from relevance.report.origin import origin_section
-from relevance.report.pictures import FOREST, HEAT, PARETO, RELIABILITY, SLOPE, VOLUME, suffix
+from relevance.report.pictures import FOREST, HEAT, RELIABILITY, SLOPE, VOLUME, suffix
 from relevance.report.probes import probes_section
 from relevance.report.row import FINISHED, NOTHING, Row
 from relevance.report.variants import written
@@ -69,16 +69,13 @@ def sections(sweep: SweepRecord, found: list[Findings], captions: dict[str, str]
         Section("Notes", [notes(matrices, any(near(one.comparisons) for one in found))], deep=True),
     ]
     each = [_named(section, one, found) for one in found for section in _decided(one, _shown(one, found, captions))]
-
-    def drawn(name: str) -> list[Block]:
-        return [figure for one in found for figure in _shown(one, found, captions)(name)]
-
+    curves = [figure for one in found for figure in _shown(one, found, captions)(RELIABILITY)]
     return [
         *first,
         *each,
         *probes_section(matrices),
-        *calibration_section(matrices, [one.calibration for one in found], drawn(RELIABILITY)),
-        *_cost(rows, drawn(PARETO)),
+        *calibration_section(matrices, [one.calibration for one in found], curves),
+        *_cost(rows),
         *mistakes_sections(matrices, form.texts),
         origin_section(sweep, form.ui),
     ]
@@ -131,10 +128,10 @@ def _named(section: Section, one: Findings, found: list[Findings]) -> Section:
     return section if len(found) == 1 else replace(section, title=f"{section.title} (data {one.matrix.digest[:12]})")
 
 
-def _cost(rows: list[Row], figures: list[Block]) -> list[Section]:
+def _cost(rows: list[Row]) -> list[Section]:
     told = "Weights, trainable / total; private layers with their gates."
     return [
-        Section("Cost", ["Means over seeds that finished.", cost_table(rows), *figures]),
+        Section("Cost", ["Means over seeds that finished.", cost_table(rows)]),
         Section("Parameters", [told, parameters_table(rows)], deep=True),
     ]
 

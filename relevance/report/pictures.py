@@ -6,7 +6,6 @@ from relevance.report.baselines import Gain
 from relevance.report.evidence.contrast import contrast, versus
 from relevance.report.figures.forest import Line, write_forest
 from relevance.report.figures.heatmap import write_heat_map
-from relevance.report.figures.pareto import write_pareto
 from relevance.report.figures.reliability import write_reliability
 from relevance.report.figures.slope import write_slope
 from relevance.report.figures.volume import Point, write_volume
@@ -14,7 +13,7 @@ from relevance.report.findings import Findings
 from relevance.report.variants import MATCH, SHARE, without
 
 HEAT = "heatmap"
-FOREST, SLOPE, VOLUME, PARETO, RELIABILITY = "forest", "slope", "volume", "pareto", "reliability"
+FOREST, SLOPE, VOLUME, RELIABILITY = "forest", "slope", "volume", "reliability"
 REFERENCE = "prefix"  # the routing that others are drawn against
 
 
@@ -27,7 +26,6 @@ def write_figures(found: list[Findings], folder: Path) -> dict[str, str]:
             FOREST + mark: write_forest(lines(one), folder, "Differences in macro accuracy", FOREST + mark),
             SLOPE + mark: write_slope(one.matrix, folder, SLOPE + mark),
             VOLUME + mark: write_volume(points(one), folder, VOLUME + mark),
-            PARETO + mark: write_pareto(one.matrix, folder, PARETO + mark),
             RELIABILITY + mark: write_reliability(one.calibration.curves, folder, RELIABILITY + mark),
         }
     return {name: caption for name, caption in captions.items() if caption}

@@ -24,7 +24,7 @@ from relevance.report.outline import FOLDED, PLAIN, Form, sections
 from relevance.report.pictures import write_figures
 from relevance.slug import slug
 
-OURS = re.compile(
+OURS = re.compile(  # pareto: no longer drawn; an earlier report in the folder may have it
     r"(heatmap|forest|slope|volume|pareto|reliability)(-[0-9a-f]{8})?\.(png|svg)|quarantine-[0-9a-f]{12}\.csv"
 )
 

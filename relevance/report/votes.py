@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from relevance.report.ensemble.ballot import METHODS, SUBSET, Ballot, as_cell, ballot
+from relevance.report.ensemble.ballot import METHODS, Ballot, as_cell, ballot
 from relevance.report.ensemble.diversity import disagreement
 from relevance.report.ensemble.members import VOTED, Group, folded, groups
 from relevance.report.evidence.contrast import Series
@@ -50,11 +50,8 @@ def _main(group: Group, main: MainRows) -> bool:
 
 def rows_of(ballots: list[list[Ballot]], matrix: Matrix) -> list[Voted]:
     """Ballots that differ in the seed alone together, with their rows."""
-    ways = (*METHODS, SUBSET)
-    lines = [(at, way) for at, same in enumerate(ballots) for way in ways if any(way in one.answers for one in same)]
-    cells = [
-        [(as_cell(one.group, way), one.answers[way]) for one in ballots[at] if way in one.answers] for at, way in lines
-    ]
+    lines = [(at, way) for at in range(len(ballots)) for way in METHODS]
+    cells = [[(as_cell(one.group, way), one.answers[way]) for one in ballots[at]] for at, way in lines]
     rows = fold(cells, matrix.references[MAJORITY], matrix.resample)
     found: list[dict[str, Row]] = [{} for _ in ballots]
     for (at, way), row in zip(lines, rows, strict=True):

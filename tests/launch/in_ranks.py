@@ -7,12 +7,9 @@ import json
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback
-from torch.distributed.tensor import DTensor
 
 from relevance import group
 from relevance.config import Config
@@ -23,26 +20,7 @@ from relevance.job import Job, thaw
 from relevance.launch.meeting import agree, join, leave
 from relevance.model.build import build
 from relevance.model.module import RelevanceModule
-from relevance.sharded import trained_whole
 from relevance.training import Pace, quiet, trainer_of
-
-
-class Kept(Callback):
-    """At the end of training: weights that are cut over ranks, what the optimiser keeps, and if it takes that back."""
-
-    def __init__(self) -> None:
-        self.found: dict[str, Any] = {}
-
-    def on_train_end(self, trainer, module) -> None:
-        strategy, optimizer = trainer.strategy, trainer.optimizers[0]
-        given = strategy.optimizer_state(optimizer)
-        strategy.load_optimizer_state_dict({"optimizer_states": [given]})
-        again = strategy.optimizer_state(optimizer)
-        moments = [(kept, again["state"][at]) for at, kept in given["state"].items()]
-        self.found["taken_back"] = all(torch.equal(a[name], b[name]) for a, b in moments for name in a)
-        self.found["moments"] = {at: float(kept["exp_avg_sq"].sum()) for at, kept in given["state"].items()}
-        self.found["settings"] = given["param_groups"]
-        self.found["cut"] = sum(isinstance(one, DTensor) for one in module.parameters())
 
 
 class Curves:
@@ -66,14 +44,12 @@ def trained(job: Job, config: Config, folder: Path) -> dict[str, list]:
     network, tokenizer = build(config)
     data = pairs_module(config, job.cell.rows, tokenizer, job.cell.backbone_digest)
     module = RelevanceModule(network, config)
-    kept = Kept()
-    trainer = trainer_of(config, folder / job.cell.name, run, [pace, kept], None)
+    trainer = trainer_of(config, folder / job.cell.name, run, [pace], None)
     trainer.fit(module, datamodule=data)
-    trained_whole(module)
     rows, found = logits(trainer, module, data.scoring("test"))
     count = pace.metrics()["train/rows"]
     scored = {"scored": rows.tolist(), "logits": found[rows.argsort()].tolist()}
-    return {**run.found, **kept.found, **scored, "rows": [count]}
+    return {**run.found, **scored, "rows": [count]}
 
 
 def refused(job: Job, folder: Path) -> dict[str, str]:

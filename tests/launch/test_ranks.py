@@ -30,7 +30,6 @@ from relevance.launch.signs import SIGN, gone
 from relevance.resolve import prepared, resolve
 
 CELLS = [f"{model}-{routing}-joint-s0" for model in ("llm", "ce") for routing in ROUTINGS]
-SHARDED = ["llm-mhp-joint-s0 fsdp", "ce-mhp-joint-s0 fsdp"]
 slow = pytest.mark.skipif(
     not os.environ.get("RELEVANCE_SERVICES"), reason="starts whole cells in ranks; make test-services"
 )
@@ -48,17 +47,15 @@ def both(tmp_path_factory, backbones) -> tuple[dict, dict, dict]:
         for routing in ROUTINGS
     ]
     cells, _ = resolve([Request(config, config) for config in configs], prepared(configs))
-    pair = [_on_two(cell, "ddp") for cell in cells] + [_on_two(cell, "fsdp") for cell in cells if "mhp" in cell.name]
+    pair = [_on_two(cell) for cell in cells]
     (folder / "jobs").write_text("\n".join(Job(cell, "", "").text() for cell in pair))
     _in_ranks(folder)
     in_ranks.main(_alone(folder, cells))
     return tuple(json.loads((folder / name).read_text()) for name in ("alone/1-0.json", "2-0.json", "2-1.json"))
 
 
-def _on_two(cell: Cell, strategy: str) -> Cell:
-    trainer = replace(cell.config.trainer, devices=2, strategy=strategy)
-    name = f"{cell.name} fsdp" if strategy == "fsdp" else cell.name
-    return replace(cell, name=name, config=replace(cell.config, trainer=trainer))
+def _on_two(cell: Cell) -> Cell:
+    return replace(cell, config=replace(cell.config, trainer=replace(cell.config.trainer, devices=2)))
 
 
 def _in_ranks(folder: Path) -> None:
@@ -86,9 +83,9 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
 
 
-@pytest.mark.parametrize("cell", CELLS + SHARDED)
+@pytest.mark.parametrize("cell", CELLS)
 def test_two_ranks_have_the_losses_of_one_process(both, cell):
-    alone, first, second = both[0][cell.removesuffix(" fsdp")], both[1][cell], both[2][cell]
+    alone, first, second = (found[cell] for found in both)
     for name in ("train/loss", "train/gradient_norm"):
         assert len(alone[name]) == 20
         assert np.allclose(alone[name], first[name], rtol=0, atol=1e-5)
@@ -96,24 +93,15 @@ def test_two_ranks_have_the_losses_of_one_process(both, cell):
     assert alone["rows"] == first["rows"] == second["rows"] == [236]
 
 
-@pytest.mark.parametrize("cell", CELLS + SHARDED)
+@pytest.mark.parametrize("cell", CELLS)
 def test_two_ranks_score_each_row_once_and_know_what_the_other_found(both, cell):
-    alone, first, second = both[0][cell.removesuffix(" fsdp")], both[1][cell], both[2][cell]
+    alone, first, second = (found[cell] for found in both)
     assert sorted(first["scored"]) == sorted(alone["scored"])
     assert first["scored"] == second["scored"]
     assert np.allclose(alone["logits"], first["logits"], atol=1e-5)
     curves = [name for name in alone if name.startswith("validation/")]
     assert len(curves) > 1
     assert all(alone[name] == first[name] == second[name] for name in curves)
-
-
-@pytest.mark.parametrize("cell", SHARDED)
-def test_fsdp_cuts_the_blocks_and_its_optimiser_gives_and_takes_what_one_of_one_device_would(both, cell):
-    first, plain = both[1][cell], both[0][cell.removesuffix(" fsdp")]
-    assert (first["cut"] > 10, plain["cut"]) == (True, 0)
-    assert first["settings"] == plain["settings"]
-    assert first["moments"] == pytest.approx(plain["moments"], rel=1e-3)
-    assert first["taken_back"]
 
 
 def test_a_gradient_that_one_rank_lacks_counts_as_zero_and_one_that_all_lack_stays_away(both):
@@ -218,13 +206,13 @@ def _predictions(folder: Path) -> dict[str, pa.Table]:
 
 
 @slow
-@pytest.mark.parametrize(("model", "routing", "strategy"), [("ce", "mhp", "ddp"), ("llm", "mhp", "fsdp")])
-def test_a_cell_of_two_devices_leaves_what_a_cell_of_one_leaves(place, model, routing, strategy):
+@pytest.mark.parametrize(("model", "routing"), [("ce", "mhp"), ("llm", "mhp")])
+def test_a_cell_of_two_devices_leaves_what_a_cell_of_one_leaves(place, model, routing):
     one = place(model, routing)
     assert sweep(one) == 0
     alone = record(one).cells[0]
     before = _predictions(alone.folder)
-    two = replace(one, trainer=replace(one.trainer, devices=2, strategy=strategy), rerun=True)
+    two = replace(one, trainer=replace(one.trainer, devices=2), rerun=True)
     assert sweep(two) == 0
     both = record(two).cells[0]
     assert (both.folder, both.run_id != alone.run_id) == (alone.folder, True)

@@ -147,26 +147,6 @@ def test_more_private_layers_than_the_backbone_has_blocks_are_refused(name, kind
         build(Config(model=model(EMBEDDED / name, name), routing=routing))
 
 
-@pytest.mark.parametrize(("width", "fits"), [(16, True), (12, False), (24, False), (32, False)])
-def test_narrow_blocks_start_at_the_identity_and_are_as_wide_as_heads_allow(tmp_path, width, fits):
-    folder = small("qwen3", tmp_path / "qwen3")
-    own = PrivateConfig(layers=2, width=width)
-    config = Config(model=model(folder, "llm"), routing=RoutingConfig("mhp", heads=True, private=own))
-    if not fits:
-        with pytest.raises(UserError, match=rf"width={width}: give one of \[8, 16\], whole heads of 8 below 32"):
-            build(config)
-        return
-    ids = torch.arange(5, 15)[None]
-    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    torch.manual_seed(0)
-    narrow = build(config)[0].eval()
-    wide = replace(config, routing=RoutingConfig("mhp", heads=True, private=PrivateConfig(layers=2)))
-    plain = build(replace(config, routing=RoutingConfig("mh", heads=True)))[0].eval()
-    narrow.heads.load_state_dict(plain.heads.state_dict())
-    assert torch.equal(narrow(inputs, [(0, 0, 1)]), plain(inputs, [(0, 0, 1)]))
-    assert narrow.sizes()["private"][1] < 0.6 * build(wide)[0].sizes()["private"][1]
-
-
 def test_four_bits_are_refused_where_they_cannot_be_had(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(UserError, match=r"load_in_4bit=true: needs .*a CUDA device; leave it out"):

@@ -11,7 +11,6 @@ from relevance.report.figures.canvas import COLOURS, look
 from relevance.report.figures.forest import Line, write_forest
 from relevance.report.figures.heatmap import write_heat_map
 from relevance.report.figures.labels import counted, points, short, spread, wrap
-from relevance.report.figures.pareto import front, write_pareto
 from relevance.report.figures.reliability import Curve, write_reliability
 from relevance.report.figures.slope import write_slope
 from relevance.report.figures.volume import Point, write_volume
@@ -54,8 +53,6 @@ def draw(figure: str, routed, value: int, folder) -> str:
             return write_heat_map([routed(value)], folder)
         case "slope":
             return write_slope(routed(value), folder)
-        case "pareto":
-            return write_pareto(routed(value), folder)
         case "forest":
             return write_forest([Line(ODD, "llm", effect)], folder, "What mhp adds")
         case "volume":
@@ -64,7 +61,7 @@ def draw(figure: str, routed, value: int, folder) -> str:
             return write_reliability([bins(value)], folder)
 
 
-FIGURES = ("heatmap", "slope", "pareto", "forest", "volume", "reliability")
+FIGURES = ("heatmap", "slope", "forest", "volume", "reliability")
 
 
 @pytest.mark.parametrize("figure", FIGURES)
@@ -103,7 +100,6 @@ def test_without_anything_to_draw_an_earlier_picture_goes(figure, study, routed,
     empty = {
         "heatmap": lambda: write_heat_map([], tmp_path),
         "slope": lambda: write_slope(only(study), tmp_path),
-        "pareto": lambda: write_pareto(only(study), tmp_path),
         "forest": lambda: write_forest([Line("a", "b", nothing)], tmp_path, "title"),
         "volume": lambda: write_volume([Point("llm", "item_item", 5, nothing)], tmp_path),
         "reliability": lambda: write_reliability([replace(bins(1), count=np.zeros(3, int))], tmp_path),
@@ -160,29 +156,6 @@ def test_a_slope_is_of_one_variant_and_needs_two_routings(study, tmp_path):
     assert "of variant lora.r=8;" in write_slope(only(study), tmp_path)
 
 
-def test_pareto_leaves_out_rows_tested_on_some_tasks_or_without_a_cost(study, tmp_path):
-    study.cell("llm-mh-joint-s0", 5)
-    study.cell("llm-none-single_item_item-s0", 0)
-    study.cell("llm-mhp-joint-s0", 5, metrics={})
-    assert "of 1 row of the table" in write_pareto(only(study), tmp_path)
-    assert "single_item_item" not in (tmp_path / "pareto.svg").read_text()
-
-
-def test_of_many_rows_pareto_numbers_the_front(study, tmp_path):
-    for at in range(15):
-        study.cell("llm-mh-joint-s0", 5, variant=f"lora.r={at}")
-        study.log({"seconds": 60.0 + at, "params/trainable": 1000.0 + at})
-    assert write_pareto(only(study), tmp_path).endswith("only those on a front are numbered.")
-    svg = (tmp_path / "pareto.svg").read_text()
-    assert "lora.r=0" in svg
-    assert "lora.r=1" not in svg
-
-
-def test_the_front_is_what_nothing_beats():
-    cost, accuracy = np.array([60.0, 90.0, 300.0, 60.0, np.nan, 300.0]), np.array([81.0, 80, 84, 79, 99, 84])
-    assert [int(i) for i in front(cost, accuracy)] == [0, 2]
-
-
 def test_reliability_counts_the_models_beyond_eight(tmp_path):
     curves = [replace(bins(3), label=f"llm {i}") for i in range(9)]
     assert write_reliability(curves, tmp_path).endswith("8 of 9 models are drawn.")
@@ -204,10 +177,3 @@ def test_words_fit():
     assert [counted(n, "seed") for n in ([1], [3, 3], [3, 1])] == ["1 seed", "3 seeds", "1 to 3 seeds"]
     assert spread([1, 5, 1.2], 1) == pytest.approx([0.6, 5, 1.6])
     assert spread([1, 5, 1.2], 1, low=1, high=4) == pytest.approx([1, 4, 2])
-
-
-def test_a_key_of_very_many_models_leaves_room_for_the_points(study, tmp_path):
-    for number in range(60):
-        study.cell(f"m{number}-mh-joint-s0", number % 7)
-    (matrix,) = matrices(study.sweep())
-    assert "The key names 18 of 60 models." in write_pareto(matrix, tmp_path)

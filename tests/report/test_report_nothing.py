@@ -5,7 +5,6 @@ import pytest
 from page import line, text
 
 from relevance import predictions
-from relevance.report.figures.pareto import _field
 from relevance.report.findings import Findings
 from relevance.report.leaders import leaders
 from relevance.report.matrix import matrices
@@ -24,7 +23,7 @@ def opening(study) -> list[str]:
 
 def high_on_one_task(study, name: str, others: int) -> None:
     """A cell right on every row of query_item, and on `others` of 20 of each other task, 7 of which are the floor."""
-    cell = study.cell(name, 0, metrics={"seconds": 1.0})
+    cell = study.cell(name, 0, metrics={})
     (pairs,) = study.tables.values()
     rows = pairs.query("split == 'test'")
     row, task, label = (rows[name].to_numpy() for name in ("row", "task", "label"))
@@ -106,15 +105,12 @@ def test_where_no_cell_learnt_anything_there_is_no_best(study):
 def test_the_highest_of_a_column_that_learnt_nothing_is_called_best_nowhere(study):
     high_on_one_task(study, "ce-mh-joint-s0", others=0)
     study.cell("ce-prefix-joint-s0", 4)
-    study.log({"seconds": 50.0})
     found = findings(study)
     prefix, mh = found.matrix.rows
     assert mh.mean[0] == 1.0 > prefix.mean[0]
     assert found.matrix.best.tolist() == [[True] * 8, [False] * 8]
     assert {one.best for one in found.comparisons} == {prefix}
     assert {one.column for one in found.comparisons} == {*COLUMNS}
-    field = _field(found.matrix)
-    assert field.front(field.costs["seconds"]) == [0]  # though the other took a second
 
 
 def test_what_collapsed_on_every_task_does_not_lead_though_its_mean_is_higher(study):

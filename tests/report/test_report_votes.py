@@ -1,4 +1,4 @@
-"""Votes: ties under every policy, members apart, what validation may choose, and rows of the table."""
+"""Votes: ties under every policy, members apart, and rows of the table."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,8 @@ from sklearn.metrics import cohen_kappa_score
 
 from relevance.errors import UserError
 from relevance.report.ensemble.asked import told
-from relevance.report.ensemble.ballot import METHODS, SUBSET
+from relevance.report.ensemble.ballot import METHODS, best_first
 from relevance.report.ensemble.diversity import disagreement, diversity
-from relevance.report.ensemble.fitted import Validation
 from relevance.report.findings import Findings
 from relevance.report.matrix import matrices
 from relevance.vote import ABSTAINED, Poll, Ties
@@ -105,22 +104,12 @@ def test_abstaining_counts_as_wrong(study):
     assert ballot.policies[Ties.higher].micro + ballot.policies[Ties.lower].micro == pytest.approx(2 * 12 / 20 + 8 / 20)
 
 
-def test_weights_and_the_subset_are_chosen_on_validation(study):
-    good = study.cell("ce-mh-joint-s0", 0)
-    bad = study.cell("llm-mh-joint-s0", 4)  # wrong on every validation row, on four of twenty test rows
+def test_the_member_best_on_validation_settles_ties(study):
+    bad = study.cell("ce-mh-joint-s0", 4)  # wrong on every validation row, on four of twenty test rows
+    good = study.cell("llm-mh-joint-s0", 0)
+    assert votes(study)["all"].ballots[0].policies[Ties.best_validation].micro == 1
     worse = study.cell("llm_b-mh-joint-s0", 4)
-    validation = Validation.of((bad, good, worse))
-    assert validation.weights()[1] > 0.99
-    assert validation.order[0] == 1
-    assert validation.subset() == [1]
-    assert votes(study)["all"].rows[SUBSET].mean == pytest.approx(np.ones(8))
-
-
-def test_many_members_are_added_one_by_one(study):
-    for at in range(9):
-        study.cell(f"m{at}-mh-joint-s0", 1, start=at % 4)
-    ballot = votes(study)["all"].ballots[0]
-    assert 1 <= len(ballot.subset) <= 4
+    assert best_first((bad, good, worse))[0] == 1
 
 
 def test_single_task_cells_do_not_vote(study):
@@ -175,9 +164,8 @@ def test_votes_of_variants_have_names_of_their_own(three):
     assert len(set(names)) == len(names)
 
 
-def test_without_common_validation_rows_votes_are_not_fitted(three):
+def test_without_common_validation_rows_none_is_the_best_on_validation(three):
     (three.cells[0].folder / "validation.parquet").unlink()
     page = text(three).split("## Ensembles")[1]
-    assert "lack what is fitted on validation" in page
+    assert "votes lack the policy best_validation" in page
     assert line(page, "mhp", "ce, llm, llm_b", "joint", "", "hard vote")[5] == "2"
-    assert line(page, "mhp", "ce, llm, llm_b", "joint", "", "fitted weights")[5] == "1"

@@ -12,7 +12,6 @@ from relevance.model.architectures import ATTENTION, blocks, linears
 from relevance.model.private.inserted import Inserted, copied, gated, starts_at_identity
 from relevance.model.private.layers import PrivateLayers
 from relevance.model.private.lora import TaskLora
-from relevance.model.private.narrow import Narrow
 from relevance.model.private.top import Top
 from relevance.tasks import TASK_NAMES
 
@@ -37,7 +36,7 @@ def attach(
         case PrivateKind.lora:
             return TaskLora(list(own_targets(trunk, config).values()), tasks, config.model.lora)
     branches = tasks if private.kind is PrivateKind.inserted else 1
-    return Inserted(stack[-1], _new_block(trunk, private.width, inputs, gates), branches, private.layers)
+    return Inserted(stack[-1], _new_block(trunk, inputs, gates), branches, private.layers)
 
 
 def _admit(private: PrivateConfig, adapters: int, depth: int) -> None:
@@ -65,10 +64,8 @@ def own_targets(trunk: PreTrainedModel, config: Config) -> dict[str, nn.Module]:
     return chosen
 
 
-def _new_block(trunk: PreTrainedModel, width: int | None, inputs: dict[str, torch.Tensor], gates: bool | None):
+def _new_block(trunk: PreTrainedModel, inputs: dict[str, torch.Tensor], gates: bool | None):
     """A maker of blocks that start at the identity."""
-    if width is not None:
-        return partial(Narrow, trunk, width)
     last = blocks(trunk)[-1]
     behind_gates = not starts_at_identity(last, trunk, inputs) if gates is None else gates
     return partial(gated if behind_gates else copied, last)

@@ -1,6 +1,6 @@
-"""A group of cells → its votes: hard, by mean probability, by weights fitted on validation; ties under every policy.
+"""A group of cells → its votes: hard and by mean probability; ties under every policy.
 
-mhp, joint, seed 0: ties on 1.2 % of 1,212 rows; hard 85.1, mean probability 85.4, weighted 85.3
+mhp, joint, seed 0: ties on 1.2 % of 1,212 rows; hard 85.1, mean probability 85.4
 """
 
 from dataclasses import dataclass, replace
@@ -10,14 +10,12 @@ import numpy as np
 from relevance import predictions
 from relevance.records import CellRecord
 from relevance.report.ensemble.diversity import Diversity, diversity
-from relevance.report.ensemble.fitted import Validation
-from relevance.report.ensemble.members import ALL, SEEDS, Group
+from relevance.report.ensemble.members import SEEDS, Group
 from relevance.report.evidence.held_out import HeldOut
-from relevance.scores import Scores
+from relevance.scores import Scores, task_codes
 from relevance.vote import ABSTAINED, DEFAULT, Poll, Ties
 
-METHODS = ("hard vote", "mean probability", "fitted weights")
-SUBSET = "best subset"  # of ALL: chosen on validation, then its hard vote
+METHODS = ("hard vote", "mean probability")
 
 
 @dataclass(frozen=True)
@@ -25,54 +23,59 @@ class Ballot:
     """What a group answered to the test rows."""
 
     group: Group
-    answers: dict[str, np.ndarray]  # by method, and by SUBSET: a label per row [N]; where it abstains, a wrong one
+    answers: dict[str, np.ndarray]  # by method: a label per row [N]; where it abstains, a wrong one
     ties: float  # share of rows
     policies: dict[Ties, Scores]  # of the hard vote
     diversity: Diversity
-    subset: tuple[str, ...]  # names of the members of SUBSET
 
 
 def ballot(group: Group, tested: HeldOut, ties: Ties) -> Ballot:
     """The votes of one group; UserError where a member's test predictions are absent or of other rows.
 
-    What is fitted on validation is left out where the members' validation rows are absent or differ.
+    The policy best_validation is left out where the members' validation rows are absent or differ.
     """
-    labels, validation = np.stack(group.answers), Validation.of(group.members)
-    mean, mixed = _mixed(group, tested, validation.weights() if validation else np.zeros(len(labels)))
-    poll, order = Poll(labels), validation.order if validation else []
-    policies = [policy for policy in Ties if validation or policy is not Ties.best_validation]
+    labels, mean, order = np.stack(group.answers), _mean(group, tested), best_first(group.members)
+    poll = Poll(labels)
+    policies = [policy for policy in Ties if order or policy is not Ties.best_validation]
     by_policy = {policy: _whole(poll.settled(policy, mean.T, order), tested) for policy in policies}
     answers = {METHODS[0]: by_policy.get(ties, by_policy[DEFAULT]), METHODS[1]: _highest(mean)}
-    chosen = validation.subset() if validation and group.kind == ALL else []
-    if validation:
-        answers[METHODS[2]] = _highest(mixed)
-    if chosen:
-        answers[SUBSET] = _whole(Poll(labels[chosen]).settled(DEFAULT, mean.T, order), tested)
     return Ballot(
         group,
         answers,
         len(poll.tied) / labels.shape[1],
         {policy: tested.scores(found) for policy, found in by_policy.items()},
         diversity(labels, tested.label),
-        tuple(group.members[at].cell for at in chosen),
     )
 
 
 def mean_probabilities(group: Group, tested: HeldOut) -> np.ndarray:
     """The mean of the members' probabilities [N, 3]."""
-    return _mixed(group, tested, np.ones(len(group.members)))[0].T
+    return _mean(group, tested).T
 
 
-def _mixed(group: Group, tested: HeldOut, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean probabilities and weighed ones [3, N], added up member by member: all at once would not fit in memory."""
-    mean, mixed = (np.zeros((3, len(tested.row)), np.float32) for _ in range(2))
-    for cell, weight in zip(group.members, weights, strict=True):
+def _mean(group: Group, tested: HeldOut) -> np.ndarray:
+    """Mean probabilities [3, N], added up member by member: all at once would not fit in memory."""
+    mean = np.zeros((3, len(tested.row)), np.float32)
+    for cell in group.members:
         table = predictions.read(cell.folder / "test.parquet", list(predictions.PROBABILITIES))
         for label, name in enumerate(predictions.PROBABILITIES):
-            p = table[name].to_numpy()
-            mean[label] += p
-            mixed[label] += p * np.float32(weight)
-    return mean / np.float32(len(group.members)), mixed
+            mean[label] += table[name].to_numpy()
+    return mean / np.float32(len(group.members))
+
+
+def best_first(members: tuple[CellRecord, ...]) -> list[int]:
+    """Places of the members by macro accuracy on validation; none where a file is absent, empty or of other rows."""
+    paths = [cell.folder / "validation.parquet" for cell in members]
+    if not all(path.is_file() for path in paths):
+        return []
+    tables = [predictions.read(path, ["row", "task", "label", "predicted"]) for path in paths]
+    first = tables[0]
+    if not len(first) or not all(table["row"].equals(first["row"]) for table in tables):
+        return []
+    right = np.stack([table["predicted"].to_numpy() for table in tables]) == first["label"].to_numpy()
+    task = task_codes(first["task"])
+    macro = np.mean([right[:, task == one].mean(axis=1) for one in np.unique(task)], axis=0)
+    return np.argsort(-macro, kind="stable").tolist()
 
 
 def _highest(p: np.ndarray) -> np.ndarray:

@@ -1,10 +1,10 @@
-"""Votes → the section on ensembles: their accuracies, ties under every policy, how members differ, the best subset."""
+"""Votes → the section on ensembles: their accuracies, ties under every policy, how members differ."""
 
 import numpy as np
 
 from relevance.report.accuracy import headings, seeds, values
-from relevance.report.document import Block, Section, Table
-from relevance.report.ensemble.ballot import METHODS, SUBSET, Ballot
+from relevance.report.document import Section, Table
+from relevance.report.ensemble.ballot import Ballot
 from relevance.report.ensemble.members import ASKED, SEEDS, groups
 from relevance.report.matrix import Matrix
 from relevance.report.row import spread
@@ -16,8 +16,7 @@ from relevance.vote import DEFAULT, Ties
 INTRODUCTION = (
     "Cells vote on the test rows; nothing is trained. Votes of the cells of one routing and seed (the paper's ensemble"
     " is that of three mhp cells of different backbones), of all cells of a seed, and over the seeds of one cell. Hard"
-    " vote: the label most members give, ties by the policy {ties}. Fitted weights: of the mean of probabilities, the "
-    "lowest log loss on validation."
+    " vote: the label most members give, ties by the policy {ties}."
 )
 CONVENTION = "The default, higher, is the convention of the sister paper of the same team."
 TWO = (
@@ -32,8 +31,7 @@ DIFFER = (
     "right (0: independent). Oracle: any member is right."
 )
 MORE = "{n:,} more votes are not shown; python -m relevance.ensemble shows them all."
-BARE = "{n:,} votes lack what is fitted on validation: their members' validation rows are absent, or differ."
-CHOSEN = "Best subset of all cells of a seed, chosen on validation alone:"
+BARE = "{n:,} votes lack the policy best_validation: their members' validation rows are absent, or differ."
 
 
 def ensembles_section(matrix: Matrix, found: list[Voted], ties: Ties) -> list[Section]:
@@ -42,13 +40,11 @@ def ensembles_section(matrix: Matrix, found: list[Voted], ties: Ties) -> list[Se
         return []
     told = INTRODUCTION.format(ties=ties) + (f" {CONVENTION}" if ties is DEFAULT else "")
     few = [TWO] if any(len(one.ballots[0].group.members) < LEAST for one in found) else []
-    subsets = [line for one in found for line in _subsets(one)]
-    chosen: list[Block] = [CHOSEN, subsets] if subsets else []
     left = len(groups(matrix)) - sum(len(one.ballots) for one in found)
-    bare = sum(METHODS[2] not in ballot.answers for one in found for ballot in one.ballots)
+    bare = sum(Ties.best_validation not in ballot.policies for one in found for ballot in one.ballots)
     few += [BARE.format(n=bare)] if bare else []
     few += [MORE.format(n=left)] if left > 0 and found[0].ballots[0].group.kind != ASKED else []
-    blocks = [told, *few, _accuracies(matrix, found), TIES, _ties(matrix, found), DIFFER, _diversity(found), *chosen]
+    blocks = [told, *few, _accuracies(matrix, found), TIES, _ties(matrix, found), DIFFER, _diversity(found)]
     return [Section("Ensembles", blocks)]
 
 
@@ -102,9 +98,3 @@ def _named(one: Voted) -> list[str]:
     many = len(group.members) > len(group.models)
     who = str(len(group.members)) if many else ", ".join(group.models)
     return [group.kind, who, group.task_mix, group.variant]
-
-
-def _subsets(one: Voted) -> list[str]:
-    return [
-        f"seed {ballot.group.seed}: {', '.join(ballot.subset)}" for ballot in one.ballots if SUBSET in ballot.answers
-    ]

@@ -2,5 +2,5 @@
 
 canvas.py the style and the files · labels.py words that fit and do not overlap
 heatmap.py rows × tasks · forest.py effects with intervals · slope.py prefix → mh → mhp
-volume.py gain by training rows · pareto.py accuracy by cost · reliability.py accuracy by confidence
+volume.py gain by training rows · reliability.py accuracy by confidence
 """

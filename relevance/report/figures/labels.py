@@ -1,4 +1,4 @@
-"""Words of a figure → words that fit: wrapped, apart from each other, numbers as a span.
+"""Words of a figure → words that fit: wrapped, numbers as a span.
 
 title(("llm", "mhp", "joint", "match=steps"), 30) → "llm · mhp · joint" / "match=steps"
 spread([1, 1.2], gap=1) → [0.6, 1.6]; counted([3, 1], "seed") → "1 to 3 seeds"
@@ -6,18 +6,10 @@ spread([1, 1.2], gap=1) → [0.6, 1.6]; counted([3, 1], "seed") → "1 to 3 seed
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
 INTERVALS = "95 % intervals, entities of the test rows resampled"
-# points from a marker, aslant before above or beside it: intervals stand upright, and a front steps from the left
-AROUND = [(dx * far, dy * far) for far in (7, 13, 19) for dx, dy in
-          ((-1, 1), (1, 1), (1, -1), (-1, -1), (0, 1.4), (0, -1.4), (1.4, 0), (-1.4, 0))]  # fmt: skip
-TOUCH = 10  # points; texts and markers nearer than this touch
 
 
 def title(labels: Sequence[str], width: int) -> str:
@@ -72,21 +64,3 @@ def spread(wanted: Sequence[float], gap: float, low: float = -np.inf, high: floa
     nearest = isotonic_regression(wanted[order] - steps).x
     found[order] = np.clip(nearest, low, max(low, high - gap * (len(wanted) - 1))) + steps
     return found
-
-
-def place(axes: "Axes", xy: np.ndarray, texts: dict[int, str]) -> None:
-    """Write each short text beside its point of `xy` [N, 2], where it touches no other text and few points.
-
-    The layout has to be final: what is drawn later may move the points.
-    """
-    scale = 72 / axes.figure.dpi
-    taken = scale * axes.transData.transform(xy)
-    for index, text in texts.items():
-        tried = taken[index] + AROUND
-        near = np.linalg.norm(tried[:, None] - taken, axis=2) < TOUCH
-        near[:, index] = False
-        best = int(near.sum(axis=1).argmin())
-        taken = np.concatenate([taken, tried[[best]]])
-        axes.annotate(
-            text, xy[index], AROUND[best], textcoords="offset points", ha="center", va="center", fontsize=8
-        ).set_in_layout(False)
