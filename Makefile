@@ -7,7 +7,7 @@ PIP_AUDIT := 2.10.0
 TEST_WORKERS := --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help grid status report ui test test-services chaos lint audit bench-sweep bench-report bench-data backbones packaged backbone-table hub-table real-sizes clean
+.PHONY: help grid status report ui test test-services test-wheel wheel chaos lint audit bench-sweep bench-report bench-data backbones packaged backbone-table hub-table real-sizes clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,13 @@ test-services: $(READY)  ## the tests that need Ray, submitit, Postgres, Chromiu
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,ray,slurm,postgres]"
 	@{ ls -d /usr/lib/postgresql/*/bin && command -v chromium; } > /dev/null || apt-get install --yes --no-install-recommends postgresql chromium
 	RELEVANCE_SERVICES=1 $(BIN)/python -m pytest tests/services tests/launch/test_ranks.py tests/report/test_report_browser.py tests/test_whole.py tests/test_attempt.py
+
+wheel: $(READY)  ## build the package: dist/
+	rm -rf dist
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+test-wheel: wheel  ## run the wheel from another folder, beside the packages of .venv
+	RELEVANCE_WHEEL=dist $(BIN)/python -m pytest tests/test_wheel.py
 
 chaos: $(READY)  ## disturb sweeps in every way they should survive, and check what is left (at most 15 minutes)
 	$(BIN)/python -m chaos
@@ -80,5 +87,5 @@ real-sizes: $(READY)  ## two backbones of real size on a CUDA device, into the s
 	$(BIN)/python -m relevance.survey.speed
 
 clean:  ## remove runs, caches and new reports; keep .venv
-	rm -rf outputs mlflow.db multirun .pytest_cache .ruff_cache
+	rm -rf outputs mlflow.db multirun dist .pytest_cache .ruff_cache
 	git clean -qfdX multirun_reports

@@ -2,9 +2,17 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 NAMES = 250  # characters of a run's name that MLflow's databases hold
+
+
+def conf_folder() -> Path:
+    """The folder conf/: within the package where a wheel put it, beside the package in a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "conf"
+    return installed if installed.is_dir() else package.parent / "conf"
 
 
 class Source(StrEnum):

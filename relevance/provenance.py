@@ -17,13 +17,14 @@ def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
 
 @cache
 def commit() -> dict[str, str]:
-    """The code's commit, and whether files differ from it; empty outside a git checkout."""
+    """The code's commit, and whether files differ from it; empty outside a checkout of this code."""
 
     def git(*words: str) -> str:
         here = Path(__file__).parent
         return subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
+        git("ls-files", "--error-unmatch", Path(__file__).name)  # an installed package may lie in a user's repository
         return {
             "git_commit": git("rev-parse", "HEAD"),
             "git_dirty": str(bool(git("status", "--porcelain"))).lower(),

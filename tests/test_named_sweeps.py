@@ -1,20 +1,18 @@
 """conf/sweep: each named sweep composes into cells that can be, under one name and one budget."""
 
 from itertools import cycle, islice, product
-from pathlib import Path
 
 import hydra
 import pytest
 from omegaconf import OmegaConf
 
-import relevance
 from relevance.checks import validate
 from relevance.compose import register, typed
-from relevance.config import Config, Match
+from relevance.config import Config, Match, conf_folder
 from relevance.rates import filled
 from relevance.tasks import TASK_NAMES
 
-CONF = Path(relevance.__file__).parents[1] / "conf"
+CONF = conf_folder()
 NAMES = sorted(path.stem for path in (CONF / "sweep").glob("*.yaml"))
 SINGLES = {f"single_{task}" for task in TASK_NAMES}
 MODELS, SHORT = {"llm", "ce"}, {"prefix", "mh", "mhp"}

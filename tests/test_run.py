@@ -18,6 +18,8 @@ def command(*words: str) -> subprocess.CompletedProcess:
 @pytest.mark.parametrize(
     "words",
     [
+        ("relevance",),
+        ("relevance", "run", "--help"),
         ("relevance.run", "--help"),
         ("relevance.run", "--cfg", "job"),
         ("relevance.report", "--help"),

@@ -10,11 +10,12 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from relevance.commands import parse
+from relevance.config import conf_folder
 from relevance.derive.checks import problems
 from relevance.derive.options import DeriveOptions
 from relevance.errors import UserError
 
-FOLDER = Path(__file__).parents[2] / "conf" / "source"
+FOLDER = conf_folder() / "source"
 SOURCE = "source"
 TEXTS = (SOURCE, "judgements", "queries", "items", "taxonomy", "output", "read.text", "read.separator")
 

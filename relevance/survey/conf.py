@@ -7,15 +7,13 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from relevance.config import Config, ModelConfig, RoutingConfig
+from relevance.config import Config, ModelConfig, RoutingConfig, conf_folder
 from relevance.rates import filled
-
-CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
 def routings() -> dict[str, RoutingConfig]:
     """Every routing of conf/routing by name, what gives a task less of its own first."""
-    nodes = [OmegaConf.load(path) for path in (CONF / "routing").glob("*.yaml")]
+    nodes = [OmegaConf.load(path) for path in (conf_folder() / "routing").glob("*.yaml")]
     found = [OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(RoutingConfig), node)) for node in nodes]
     found.sort(key=lambda one: (one.private.layers, one.heads, one.prefix))
     return {one.name: one for one in found}
@@ -23,7 +21,7 @@ def routings() -> dict[str, RoutingConfig]:
 
 def model(name: str, backbone: Path) -> ModelConfig:
     """The model of conf/model/<name>.yaml with the backbone in this folder, at the rates of conf/rates.yaml."""
-    node = OmegaConf.load(CONF / "model" / f"{name}.yaml")
+    node = OmegaConf.load(conf_folder() / "model" / f"{name}.yaml")
     node.backbone = str(backbone)  # the file leaves it to a group of Hydra's
-    whole = {"model": node, "rates": OmegaConf.load(CONF / "rates.yaml")}
+    whole = {"model": node, "rates": OmegaConf.load(conf_folder() / "rates.yaml")}
     return filled(OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), whole))).model

@@ -1,11 +1,8 @@
-import tomllib
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
 from relevance.report.document import Bold, Code, Figure, Link, Section, Table
-from relevance.report.form import html as form
 from relevance.report.form.html import html
 from relevance.report.form.latex import latex
 from relevance.report.form.markdown import block, markdown
@@ -174,8 +171,3 @@ def test_long_tables_are_folded_and_say_how_long(draw):
 def test_a_picture_that_is_absent_is_an_error(draw):
     with pytest.raises(FileNotFoundError, match=r"absent\.svg"):
         draw(Section("", [Figure("absent", "")]))
-
-
-def test_the_template_is_installed_with_the_package():
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
-    assert form.PAGE in project["tool"]["setuptools"]["package-data"]["relevance.report.form"]
