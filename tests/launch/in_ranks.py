@@ -19,8 +19,8 @@ from relevance.evaluation import logits
 from relevance.job import Job, thaw
 from relevance.launch.meeting import agree, join, leave
 from relevance.model.build import build
-from relevance.model.module import RelevanceModule
-from relevance.training import Pace, quiet, trainer_of
+from relevance.model.module import RelevanceModule, quiet
+from relevance.training import Pace, trainer_of
 
 
 class Curves:

@@ -20,8 +20,7 @@ from relevance.config import (
 from relevance.data.batches import Examples, StepDataset
 from relevance.data.tokens import Tokens
 from relevance.model.build import build
-from relevance.model.module import RelevanceModule
-from relevance.training import quiet
+from relevance.model.module import RelevanceModule, quiet
 
 LENGTHS = np.array([4, 9, 6, 12, 5, 7, 11, 3])
 
