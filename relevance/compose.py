@@ -12,18 +12,17 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from relevance.cell_id import Request
 from relevance.checks import validate
-from relevance.commands import main as command
+from relevance.cli import run_command as command
 from relevance.config import Config
+from relevance.config_io import mask_words
 from relevance.errors import UserError
-from relevance.identity import Request
-from relevance.job import from_environment
-from relevance.launch import Launch
-from relevance.launch.here import Here
-from relevance.launch.in_turn import InTurn
-from relevance.launch.stopping import stoppable
 from relevance.rates import filled
-from relevance.secrets import words
+from relevance.sweep.launchers import Launch
+from relevance.sweep.launchers.sequential import InProcess, Sequential
+from relevance.train.job import from_environment
+from relevance.train.processes import stoppable
 
 OPEN = ("data.columns", "train.task_weights", "backbones")  # Hydra closes every node that does not say otherwise
 NAMED = ("model", "routing", "task_mix")  # groups whose option is a part of the cell's name
@@ -55,12 +54,12 @@ def launch(composed: list[tuple[DictConfig, DictConfig]], way: Callable[[], Laun
         forget(composed[0][0])
         requests = [_request(*cell) for cell in composed]
         _admit_some(requests)
-        from relevance.resolve import prepared
+        from relevance.sweep.resolve import prepared
 
         datasets = prepared([request.config for request in requests if not request.refusal])
-        line = shlex.join(words(["python", "-m", "relevance.run", *sys.argv[1:]]))
+        line = shlex.join(mask_words(["python", "-m", "relevance.run", *sys.argv[1:]]))
         with stoppable(), closing((way or _way(requests[0].config))()) as chosen:
-            from relevance.sweep import run_sweep  # only now: it takes torch along
+            from relevance.sweep.sweep import run_sweep  # only now: it takes torch along
 
             code = run_sweep(requests, datasets, line, chosen)
         sys.exit(code)
@@ -69,7 +68,7 @@ def launch(composed: list[tuple[DictConfig, DictConfig]], way: Callable[[], Laun
 
 
 def _way(config: Config) -> Callable[[], Launch]:
-    return InTurn if config.isolate else Here
+    return Sequential if config.isolate else InProcess
 
 
 def _admit_some(requests: list[Request]) -> None:

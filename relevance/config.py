@@ -170,7 +170,7 @@ MIXED = "bf16-mixed"  # weights in float32, products of trunk and private layers
 
 @dataclass
 class TrainerConfig:
-    """Arguments of lightning.Trainer, passed on as they are, but for devices: see relevance.placement."""
+    """Arguments of lightning.Trainer, passed on as they are, but for devices: see relevance.train.trainer."""
 
     accelerator: str = "auto"
     devices: Any = 1  # of one cell: how many, auto (all there are) or a list of GPU numbers

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from relevance import whole
+from relevance.atomic_io import atomic_file
 from relevance.errors import UserError
 
 PROBABILITIES = ("p_irrelevant", "p_partial", "p_relevant")
@@ -51,7 +51,7 @@ def table(row: np.ndarray, task: np.ndarray, label: np.ndarray, probabilities: n
 
 def write(predictions: pa.Table, path: Path) -> None:
     """Write whole or not at all: a reader never sees half a file."""
-    with whole.file(path) as part:
+    with atomic_file(path) as part:
         pq.write_table(predictions, part, **ENCODED)
 
 

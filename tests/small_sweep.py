@@ -9,6 +9,7 @@ from tempfile import mkdtemp
 
 from mlflow import MlflowClient
 
+from relevance.cell_id import Request
 from relevance.config import (
     Config,
     DataConfig,
@@ -20,16 +21,15 @@ from relevance.config import (
     TrainConfig,
     TrainerConfig,
 )
+from relevance.data.floors import ensure_floors
 from relevance.data.implied import ensure_implied
-from relevance.data.rows import prepare
-from relevance.history import sweep_record
-from relevance.identity import Request
-from relevance.launch.here import Here
-from relevance.records import SweepRecord
-from relevance.report.floors import ensure_floors
-from relevance.resolve import prepared
-from relevance.sweep import run_sweep
+from relevance.data.table import prepare_rows
+from relevance.sweep.launchers.sequential import InProcess
+from relevance.sweep.resolve import prepared
+from relevance.sweep.sweep import run_sweep
 from relevance.tracking import Store
+from relevance.tracking.history import sweep_record
+from relevance.tracking.records import SweepRecord
 
 ROUTINGS = {
     "prefix": RoutingConfig("prefix", prefix=True),
@@ -46,7 +46,7 @@ def _furniture(rows: int) -> Path:
     folder = Path(mkdtemp(prefix="relevance-furniture-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     MlflowClient(f"sqlite:///{folder / STORE}")
-    path = prepare(DataConfig(rows=rows), folder / "outputs").path
+    path = prepare_rows(DataConfig(rows=rows), folder / "outputs").path
     ensure_floors(path)
     ensure_implied(path)
     return folder
@@ -81,7 +81,7 @@ def small_cell(folder: Path, backbones: dict[str, Path], model: str = "ce", rout
 
 def sweep(*configs: Config) -> int:
     datasets = prepared(list(configs))
-    return run_sweep([Request(config, config) for config in configs], datasets, "python -m relevance.run", Here())
+    return run_sweep([Request(config, config) for config in configs], datasets, "python -m relevance.run", InProcess())
 
 
 def record(config: Config) -> SweepRecord:

@@ -9,7 +9,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from relevance.config import Config
-from relevance.data.reading import Reading
+from relevance.data.module import Reading
 from relevance.data.tokens import Template
 from relevance.tasks import TASK_NAMES
 

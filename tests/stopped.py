@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 import torch
 
-from relevance import cell as cells
+from relevance.cell_id import Cell, Request
 from relevance.config import Config
 from relevance.errors import Stopped
-from relevance.identity import Cell, Request
 from relevance.model.module import RelevanceModule
-from relevance.resolve import prepared, resolve
+from relevance.sweep.resolve import prepared, resolve
 from relevance.tracking import CellRun, Record
+from relevance.train import cell as cells
 
 CURVES = ("train/loss", "train/gradient_norm", "validation/macro_accuracy")
 
@@ -37,7 +37,7 @@ def cell_of(config: Config) -> Cell:
 
 
 def train(cell: Cell) -> CellRun:
-    """An attempt at the cell, as relevance.attempt makes it, without a store."""
+    """An attempt at the cell, as relevance.sweep.attempt makes it, without a store."""
     run = CellRun(None, cell.work)
     cell.work.mkdir(parents=True, exist_ok=True)
     if run.record.exists():

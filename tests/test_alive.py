@@ -8,8 +8,7 @@ import sys
 import psutil
 import pytest
 
-from relevance.alive import SILENCE, Life, last_sign, life
-from relevance.pulse import Pulse, pulse
+from relevance.tracking.liveness import SILENCE, Life, Pulse, last_sign, life, pulse
 
 NOW = 1_764_000_000.0
 

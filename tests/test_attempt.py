@@ -8,12 +8,12 @@ import threading
 import pytest
 from small_sweep import runs, sweep
 
-from relevance.attempt import attempt, lost
-from relevance.identity import Cell, Request
-from relevance.job import Job
-from relevance.launch.stopping import ASKED, stoppable
-from relevance.resolve import prepared, resolve
+from relevance.cell_id import Cell, Request
+from relevance.sweep.attempt import attempt, lost
+from relevance.sweep.resolve import prepared, resolve
 from relevance.tracking import Record
+from relevance.train.job import Job
+from relevance.train.processes import ASKED, stoppable
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[1] / "tools" / "benchmarks"
 
 SIZES = "judgements=900 items=300 types=110 queries=60 rows=2000 pairs=2000 plain=500".split()
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from small_sweep import record, runs, sweep
 
-from relevance import attempt
 from relevance.errors import UserError
-from relevance.tracking import CellRun, Record, Store, cellrun, deliver_all
+from relevance.sweep.sweep import attempt
+from relevance.tracking import CellRun, Record, Store, cell_run, deliver_all
 
 MAKERS = 8
 
@@ -49,7 +49,7 @@ def test_a_store_that_is_locked_stops_no_cell_and_hears_it_later(place, monkeypa
     held: list[sqlite3.Connection] = []
 
     def locked(cell, run):
-        monkeypatch.setattr(cellrun, "PATIENCE", 0.5)
+        monkeypatch.setattr(cell_run, "PATIENCE", 0.5)
         held.append(sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=30))
         held[0].execute("BEGIN EXCLUSIVE")
         train(cell, run)
@@ -126,7 +126,7 @@ def test_how_far_ranks_of_an_earlier_attempt_were_is_not_told_of_this_one(place)
     config = place()
     folder = Path(config.outputs) / "cells" / "a.part"
     folder.mkdir(parents=True)
-    (folder / cellrun.PROGRESS).write_text('{"step": 70}')
+    (folder / cell_run.PROGRESS).write_text('{"step": 70}')
     run = CellRun(Store(config.tracking_uri, config.experiment, Path(config.outputs)), folder).open("a", {})
     assert run._courier._progress() == {"step": 0}
     run.end("KILLED")
@@ -154,7 +154,7 @@ def test_a_stop_takes_no_longer_than_its_haste(place, monkeypatch):
     monkeypatch.setattr(attempt, "HASTE", 0.3)
 
     def interrupted(cell, run):
-        monkeypatch.setattr(cellrun, "deliver", lambda *_, **__: time.sleep(3))
+        monkeypatch.setattr(cell_run, "deliver", lambda *_, **__: time.sleep(3))
         raise KeyboardInterrupt
 
     monkeypatch.setattr(attempt, "train_cell", interrupted)

@@ -9,22 +9,13 @@ import pytest
 from small_sweep import ROUTINGS, record, runs, sweep
 
 from relevance import predictions
-from relevance.config import (
-    Config,
-    DataConfig,
-    Mix,
-    MixConfig,
-    Save,
-    Source,
-    TrainConfig,
-    TrainerConfig,
-)
-from relevance.identity import Request
-from relevance.launch.here import Here
+from relevance.cell_id import Request
+from relevance.config import Config, DataConfig, Mix, MixConfig, Save, Source, TrainConfig, TrainerConfig
+from relevance.metrics import logged, score_predictions
 from relevance.model.module import RelevanceModule
-from relevance.resolve import prepared
-from relevance.scores import logged, score_predictions
-from relevance.sweep import run_sweep
+from relevance.sweep.launchers.sequential import InProcess
+from relevance.sweep.resolve import prepared
+from relevance.sweep.sweep import run_sweep
 from relevance.tracking import Store
 
 
@@ -124,9 +115,9 @@ def test_a_single_task_cell_knows_its_task_alone(place):
 
 
 def test_fewer_than_six_tasks_are_a_valid_table(place, tmp_path):
-    from relevance.shop.generate import generate
+    from relevance.shop.generate import generate_pairs
 
-    table = generate(600, 1, 0.0)
+    table = generate_pairs(600, 1, 0.0)
     kept = table.filter(np.isin(np.array(table["task"]), ["query_item", "item_type"]))
     pq.write_table(kept, tmp_path / "two.parquet")
     config = place(routing="mhp", data=DataConfig(kind=Source.pairs, path=str(tmp_path / "two.parquet")))
@@ -156,7 +147,7 @@ def test_a_cell_of_one_task_carries_an_example_it_can_score(place, capfd):
 def test_what_came_from_the_environment_is_named_in_every_file_of_a_cell(place):
     config = place(reports="/mnt/hunter2", probes=False, consistency=False)
     request = Request(config, config, {"reports": "/mnt/${oc.env:SPACE}"})
-    assert run_sweep([request], prepared([config]), "python -m relevance.run", Here()) == 0
+    assert run_sweep([request], prepared([config]), "python -m relevance.run", InProcess()) == 0
     files = {path: path.read_bytes() for path in Path(config.outputs).rglob("*") if path.is_file()}
     assert not [path for path, held in files.items() if b"hunter2" in held]
     named = [path for path, held in files.items() if b"reports: /mnt/${oc.env:SPACE}\n" in held]

@@ -2,10 +2,10 @@
 
 from random import Random
 
-from chaos.ground import Ground
-from chaos.invariants import broken, repeated
-from chaos.trials import torn_checkpoint
 from relevance.tracking import Store
+from tools.chaos.ground import Ground
+from tools.chaos.invariants import broken, repeated
+from tools.chaos.trials import torn_checkpoint
 
 ONE = ("model=llm", "routing=mh")
 

@@ -9,10 +9,10 @@ import resource
 import pytest
 import torch
 
-from relevance import checkpoint
-from relevance.checkpoint import Note, newest, write
 from relevance.errors import UserError
-from relevance.keeper import Files
+from relevance.train import checkpoint
+from relevance.train.checkpoint import Note, newest, write
+from relevance.train.resume import Files
 
 CELL = "a1" * 32
 

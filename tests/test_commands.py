@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-TALKS = "from relevance.commands import say\nfor _ in range(9): say('x' * 9999)\nraise SystemExit(7)"
+TALKS = "from relevance.cli import echo\nfor _ in range(9): echo('x' * 9999)\nraise SystemExit(7)"
 
 
 @pytest.mark.parametrize("place", ["a closed pipe", "a full disk"])

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from relevance.commands import duration_text
+from relevance.cell_id import Cell
+from relevance.cli import duration_text
 from relevance.config import Config, ModelConfig, RoutingConfig, TrainerConfig
-from relevance.estimate import duration
-from relevance.identity import Cell
+from relevance.sweep.plan import duration
 
 
 @pytest.fixture

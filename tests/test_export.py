@@ -15,19 +15,19 @@ from peft import AutoPeftModelForSequenceClassification
 from small_sweep import ROUTINGS
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
-from relevance.commands import parse
+from relevance.cli import parse
 from relevance.config import Family, PrivateConfig, PrivateKind, RoutingConfig
-from relevance.data.reading import Reading
+from relevance.config_io import ConfigFile
+from relevance.data.module import Reading
 from relevance.data.tokens import Template
 from relevance.errors import UserError
 from relevance.export.__main__ import Options, _checked, _folders
 from relevance.export.folder import export
-from relevance.kept import Kept
-from relevance.model.build import build
-from relevance.model.store import save
+from relevance.model.build import build_network
+from relevance.model.store import save_network
 from relevance.predict.scorer import Scorer
-from relevance.survey.small import ARCHITECTURES, SIZE, made
 from relevance.tasks import TASK_NAMES
+from tools.survey.architectures import ARCHITECTURES, SIZE, made
 
 
 @pytest.fixture
@@ -36,13 +36,15 @@ def model_of(tmp_path):
 
     def make(config) -> Path:
         torch.manual_seed(0)
-        network, tokenizer = build(config)
+        network, tokenizer = build_network(config)
         with torch.no_grad():
             for parameter in network.parameters():
                 if parameter.requires_grad:
                     parameter.add_(0.2 * torch.randn_like(parameter))
         template = Template(config.routing.prefix, config.model.family is Family.ce, config.model.max_length)
-        save(network, tokenizer, Kept(config), Reading(template, TASK_NAMES).written(), tmp_path / "model")
+        save_network(
+            network, tokenizer, ConfigFile(config), Reading(template, TASK_NAMES).written(), tmp_path / "model"
+        )
         return tmp_path / "model"
 
     return make

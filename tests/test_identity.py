@@ -4,7 +4,8 @@ from dataclasses import field, make_dataclass, replace
 
 import pytest
 
-from relevance import identity
+from relevance import cell_id
+from relevance.cell_id import cell_name, fingerprint, variant_of
 from relevance.config import (
     Config,
     DataConfig,
@@ -15,7 +16,6 @@ from relevance.config import (
     Source,
     TrainConfig,
 )
-from relevance.identity import fingerprint, name, variant
 
 DATA, BACKBONE = "d" * 64, "b" * 64
 BASE = Config(
@@ -63,7 +63,7 @@ def test_where_and_how_fast_a_cell_runs_does_not(other):
 
 
 def called(config: Config, data: str = DATA, weights: str = BACKBONE) -> str:
-    return name(config, variant(config, BASE, data, weights))
+    return cell_name(config, variant_of(config, BASE, data, weights))
 
 
 def test_a_cell_of_defaults_has_a_plain_name():
@@ -108,21 +108,21 @@ def test_a_setting_at_its_default_is_no_part_of_the_question_so_that_a_new_one_c
     before = fingerprint(BASE, DATA, BACKBONE)
     fields = {"new_setting": (float, field(default=0.5))}
     grown = make_dataclass("TrainConfig", [(name, *rest) for name, rest in fields.items()], bases=(TrainConfig,))
-    monkeypatch.setattr(identity, "Config", lambda: Config(train=grown()))
+    monkeypatch.setattr(cell_id, "Config", lambda: Config(train=grown()))
     assert fingerprint(replace(BASE, train=grown()), DATA, BACKBONE) == before
     assert fingerprint(replace(BASE, train=grown(new_setting=0.6)), DATA, BACKBONE) != before
 
 
 def test_code_that_changes_numbers_asks_anew(monkeypatch):
     before = fingerprint(BASE, DATA, BACKBONE)
-    monkeypatch.setattr(identity, "NUMERICS", identity.NUMERICS + 1)
+    monkeypatch.setattr(cell_id, "NUMERICS", cell_id.NUMERICS + 1)
     assert fingerprint(BASE, DATA, BACKBONE) != before
 
 
 def test_the_schemas_defaults_are_those_of_this_version_of_the_numerics():
     """A changed default is another question under the same fingerprint: raise NUMERICS, then write it down here."""
-    assert identity.NUMERICS == 2
-    now = identity.flat(identity.question(Config()))
+    assert cell_id.NUMERICS == 2
+    now = cell_id.flat(cell_id.question(Config()))
     for key, value in DEFAULTS.items():
         assert now[key] == value, f"{key}: raise identity.NUMERICS"
 
@@ -133,12 +133,12 @@ def test_a_long_name_is_cut_in_the_middle_and_stays_one_of_its_own():
         for rate in (1, 2)
     ]
     names = [called(config) for config in long]
-    assert [len(text) for text in names] == [identity.LONGEST] * 2
+    assert [len(text) for text in names] == [cell_id.LONGEST] * 2
     assert len(set(names)) == 2
     for text, config in zip(names, long, strict=True):
         assert text.startswith("llm-mhp[gate_lr=")
         assert text.endswith("]-joint-s0")
-        assert "private_lr=0.5" in identity.whole_name(config, variant(config, BASE, DATA, BACKBONE))
+        assert "private_lr=0.5" in cell_id.full_name(config, variant_of(config, BASE, DATA, BACKBONE))
 
 
 DEFAULTS = {

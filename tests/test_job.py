@@ -5,10 +5,10 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from relevance.cell_id import Cell
 from relevance.compose import typed
 from relevance.config import Config, ModelConfig, PrivateKind, TrainerConfig
-from relevance.identity import Cell
-from relevance.job import Job, anchored, from_environment, frozen_config, thaw
+from relevance.train.job import Job, anchored, from_environment, frozen_config, thaw
 
 
 def cell(config: Config, unresolved: dict[str, str]) -> Cell:

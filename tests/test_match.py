@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from small_sweep import record, small_cell, sweep
 
+from relevance.cell_id import Request
 from relevance.config import Match, Mix, MixConfig, TrainerConfig
-from relevance.data.mixing import portion
-from relevance.identity import Request
-from relevance.resolve import prepared, resolve
+from relevance.data.batches import portion
+from relevance.sweep.resolve import prepared, resolve
 
 SINGLE = MixConfig("single_query_query", Mix.single, "query_query")
 

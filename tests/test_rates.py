@@ -5,11 +5,11 @@ import pytest
 from hydra import compose, initialize_config_dir
 from test_run import ROOT
 
+from relevance.cell_id import fingerprint, variant_of
 from relevance.checks import validate
 from relevance.compose import register, typed
 from relevance.config import Config
 from relevance.errors import UserError
-from relevance.identity import fingerprint, variant
 from relevance.rates import doubts, filled
 
 
@@ -64,7 +64,7 @@ def test_a_rate_of_the_heads_given_by_hand_takes_the_place_of_the_one_that_follo
 
 def test_what_a_backbone_brings_with_it_is_no_variant_and_a_rate_by_hand_is_one(composed):
     def named(*words: str) -> str:
-        return variant(*composed("model=ce", *words), "d" * 64, "b" * 64)
+        return variant_of(*composed("model=ce", *words), "d" * 64, "b" * 64)
 
     assert named() == ""
     assert named("model.backbone=org/any") == "backbone=any@bbbbbbbb"

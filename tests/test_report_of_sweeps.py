@@ -7,8 +7,8 @@ import pytest
 from small_sweep import small_cell, sweep
 
 from relevance.errors import UserError
-from relevance.history import keep, sweep_record
 from relevance.report.render import write_report
+from relevance.tracking.history import keep, sweep_record
 
 
 @pytest.fixture

@@ -25,11 +25,11 @@ def command(*words: str) -> subprocess.CompletedProcess:
         ("relevance.report", "--help"),
         ("relevance.status", "--help"),
         ("relevance.data", "--help"),
-        ("relevance.pretrain", "--help"),
+        ("tools.backbones", "--help"),
         ("relevance.predict", "--help"),
         ("relevance.export", "--help"),
-        ("relevance.survey", "--help"),
-        ("relevance.survey.speed", "--help"),
+        ("tools.survey", "--help"),
+        ("tools.survey.speed", "--help"),
     ],
 )
 def test_help_is_fast_because_it_imports_nothing_heavy(words):

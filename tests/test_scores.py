@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from relevance.scores import Scores, collapsed, learnt_nothing, score, task_codes
+from relevance.metrics import Scores, collapsed, learnt_nothing, score, task_codes
 from relevance.tasks import TASK_NAMES
 
 

@@ -135,7 +135,7 @@ def test_the_model_is_code_and_safetensors_with_pinned_requirements_and_a_signat
 
 
 def test_rows_for_a_head_that_was_never_trained_are_bad_rows(cell, tmp_path):
-    from relevance.served import ServedCell  # mlflow.pyfunc warns where it is imported first
+    from relevance.predict.served import ServedCell  # mlflow.pyfunc warns where it is imported first
 
     model = shutil.copytree(cell["record"].folder / "model", tmp_path / "model")
     told = json.loads((model / "template.json").read_text())

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from relevance.slug import slug
+from relevance.cell_id import slug
 
 NAMES = [
     "..",

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from small_sweep import record, runs, sweep
 
-from relevance import attempt
+from relevance.cell_id import Request
 from relevance.config import DataConfig, Save, Source
 from relevance.errors import UserError
-from relevance.identity import Request
-from relevance.resolve import prepared, resolve
-from relevance.shop.generate import generate
+from relevance.shop.generate import generate_pairs
+from relevance.sweep.resolve import prepared, resolve
+from relevance.sweep.sweep import attempt
 from relevance.tracking import Store
 
 ROOT = Path(__file__).parent.parent
@@ -190,6 +190,6 @@ def test_cells_that_cannot_be_are_told_apart_by_what_they_ask_for(place):
 def test_another_table_of_pairs_is_named_as_what_changed(place, capsys):
     generate_to = Path(place().outputs).parent / "pairs.parquet"
     for noise in (0.0, 0.2):
-        pq.write_table(generate(300, 0, noise), generate_to)
+        pq.write_table(generate_pairs(300, 0, noise), generate_to)
         sweep(place(data=DataConfig(kind=Source.pairs, path=str(generate_to)), rerun=False))
     assert "new: data digest changed" in capsys.readouterr().err

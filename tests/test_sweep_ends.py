@@ -9,11 +9,11 @@ from pathlib import Path
 
 from small_sweep import record, runs, sweep
 
-from relevance import attempt
-from relevance import sweep as sweeps
-from relevance.alive import SILENCE, Life, life
 from relevance.errors import Stopped
+from relevance.sweep.sweep import attempt
+from relevance.sweep.sweep import sweep as sweeps
 from relevance.tracking import Store
+from relevance.tracking.liveness import SILENCE, Life, life
 
 ROOT = Path(__file__).parent.parent
 

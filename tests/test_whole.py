@@ -10,13 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from relevance import predictions, whole
+from relevance import predictions
+from relevance.atomic_io import atomic_file, atomic_folder, write_text
 from relevance.config import DataConfig, OnBadRow, Source
-from relevance.data.rows import prepare
-from relevance.data.tokens import Template, tokens
+from relevance.data.table import prepare_rows
+from relevance.data.tokens import Template, load_tokens
 from relevance.data.writers import streamed
 from relevance.errors import UserError
-from relevance.shop.generate import generate
+from relevance.shop.generate import generate_pairs
 from relevance.tasks import TASK_NAMES
 
 KEPT = "what stood there is whole; free space there, or choose another place"
@@ -44,7 +45,7 @@ def fail(context) -> None:
         raise RuntimeError("half way")
 
 
-@pytest.mark.parametrize("kind", [whole.file, whole.folder])
+@pytest.mark.parametrize("kind", [atomic_file, atomic_folder])
 def test_an_error_leaves_what_stood_there_and_nothing_beside_it(tmp_path, kind):
     with kind(tmp_path / "new/a") as part:
         (part / "b" if part.is_dir() else part).write_text("first")
@@ -57,7 +58,7 @@ def test_an_error_leaves_what_stood_there_and_nothing_beside_it(tmp_path, kind):
 
 def test_a_folder_takes_the_place_of_another_with_nothing_of_it_left(tmp_path):
     for name in ("one", "two"):
-        with whole.folder(tmp_path / "a") as part:
+        with atomic_folder(tmp_path / "a") as part:
             (part / name).write_text(name)
     assert names(tmp_path) == {"a"}
     assert names(tmp_path / "a") == {"two"}
@@ -69,35 +70,35 @@ def test_all_is_on_the_disk_before_the_name_changes(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda at: (done.append(os.readlink(f"/proc/self/fd/{at}")), flush(at)))
     monkeypatch.setattr(Path, "rename", lambda *two: (done.append("renamed"), rename(*two)))
     monkeypatch.setattr(Path, "replace", lambda *two: (done.append("renamed"), replace(*two)))
-    with whole.folder(tmp_path / "a") as folder:
+    with atomic_folder(tmp_path / "a") as folder:
         (folder / "inner").write_text("x")
-    with whole.file(tmp_path / "b") as part:
+    with atomic_file(tmp_path / "b") as part:
         part.write_text("x")
     above = str(tmp_path)
     assert done == [str(folder / "inner"), str(folder), "renamed", above, str(part), "renamed", above]
 
 
 def test_two_that_write_the_same_file_share_no_part(tmp_path):
-    with whole.file(tmp_path / "a") as one:
+    with atomic_file(tmp_path / "a") as one:
         one.write_text("one")
-        whole.text(tmp_path / "a", "other")
+        write_text(tmp_path / "a", "other")
     assert (tmp_path / "a").read_text() == "one"
     assert names(tmp_path) == {"a"}
 
 
 def test_a_long_name_is_no_reason_to_fail(tmp_path):
-    whole.text(tmp_path / ("é" * 127), "x")
+    write_text(tmp_path / ("é" * 127), "x")
     assert names(tmp_path) == {"é" * 127}
 
 
 def test_what_a_killed_process_had_begun_goes_and_that_of_a_living_one_stays(tmp_path):
-    code = "import os, sys, pathlib; from relevance import whole\n"
-    code += "with whole.file(pathlib.Path(sys.argv[1])) as part: part.write_text('half'); os.kill(os.getpid(), 9)"
+    code = "import os, sys, pathlib; from relevance.atomic_io import atomic_file\n"
+    code += "with atomic_file(pathlib.Path(sys.argv[1])) as part: part.write_text('half'); os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "a[1].csv")], check=False)
     (half,) = names(tmp_path)
     ours = tmp_path / half.replace(half.split("-")[-2], str(os.getpid()))
     ours.write_text("of another thread")
-    whole.text(tmp_path / "a[1].csv", "whole")
+    write_text(tmp_path / "a[1].csv", "whole")
     assert names(tmp_path) == {"a[1].csv", ours.name}
 
 
@@ -116,13 +117,13 @@ def test_predictions_on_a_full_disk(disk):
 def test_rows_and_their_tokens_on_a_full_disk(disk, tmp_path, backbones):
     from transformers import AutoTokenizer
 
-    rows = prepare(DataConfig(rows=2000), tmp_path).path
+    rows = prepare_rows(DataConfig(rows=2000), tmp_path).path
     tokenizer = AutoTokenizer.from_pretrained(backbones["ce"])
     fill(disk)
     with pytest.raises(UserError, match=r"rows\.parquet: No space left on device; nothing was written; free space"):
-        prepare(DataConfig(rows=2000), disk)
+        prepare_rows(DataConfig(rows=2000), disk)
     with pytest.raises(UserError, match=rf"{disk}/tokens/\w+: No space left on device; nothing was written"):
-        tokens(rows, tokenizer, "digest", Template(prefix=False, pair=True, max_length=64), disk / "tokens")
+        load_tokens(rows, tokenizer, "digest", Template(prefix=False, pair=True, max_length=64), disk / "tokens")
     assert not list(disk.rglob("*.part"))
     assert not list(disk.rglob("*.npy"))
 
@@ -132,9 +133,9 @@ def test_rows_set_aside_on_a_full_disk_leave_the_list_of_before(disk, tmp_path):
         table = pa.concat_tables([good, good.slice(0, 1).set_column(1, "left", pa.array([""])).take([0] * bad)])
         pq.write_table(table, tmp_path / "pairs.parquet")
         data = DataConfig(Source.pairs, str(tmp_path / "pairs.parquet"), on_bad_row=OnBadRow.quarantine)
-        return prepare(data, disk).path.with_name("quarantine.csv")
+        return prepare_rows(data, disk).path.with_name("quarantine.csv")
 
-    good = generate(300, 0, 0.0).select(["task", "left", "right", "label"])
+    good = generate_pairs(300, 0, 0.0).select(["task", "left", "right", "label"])
     path = aside(1)
     before = path.read_bytes()
     fill(disk)
@@ -178,13 +179,13 @@ def test_a_read_only_folder(disk):
 
 def test_errors_that_speak_of_other_files_are_left_as_they_are(tmp_path):
     def read(path: str) -> None:
-        with whole.file(tmp_path / "a") as part:
+        with atomic_file(tmp_path / "a") as part:
             part.write_text("x")
             pq.read_table(path)
 
     with pytest.raises(FileNotFoundError):
         read(str(tmp_path / "absent.parquet"))
-    with pytest.raises(PermissionError), whole.file(tmp_path / "a"):
+    with pytest.raises(PermissionError), atomic_file(tmp_path / "a"):
         raise PermissionError(13, "Permission denied", str(tmp_path / "input.csv"))
-    with pytest.raises(PermissionError), whole.file(tmp_path / "a"):
+    with pytest.raises(PermissionError), atomic_file(tmp_path / "a"):
         raise PermissionError(13, f"Failed to open local file '{tmp_path}/input.csv'")

@@ -1,6 +1,10 @@
 """Grades of people beside the labels of rules → how far each rule can be trusted, as plain data.
 
 query_item "chorus": 57 graded, 3 not, 82.5 % equal, kappa 0.74 (0.58 to 0.86); ann and bob: kappa 0.81
+
+What people's grades say of the rules → its page.
+
+{"rules": [{"task": "query_item", "source": "chorus", "graded": 57, ...}], ...} → [Section("Rules", ...), ...]
 """
 
 from collections.abc import Sequence
@@ -10,17 +14,20 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 
-from relevance.audit import grades, kappa, sheet
-from relevance.audit.grades import Grades
+from relevance.audit import sheet
+from relevance.audit.agreement import agreement, couples
 from relevance.audit.opened import Opened
+from relevance.audit.page import agreed, decimal, percent
+from relevance.audit.sheet import Grades, first_of_each, pair_digests
+from relevance.pages.blocks import NONE, Section, Table, count
 from relevance.tasks import LABELS, TASK_NAMES
 
 
 def graded(found: Opened, files: Sequence[Path]) -> dict:
     """Every number of it, with stable keys; raises UserError for a file that cannot be read, with its rows."""
-    digest = sheet.digests(found.table)
-    places = sheet.first_of_each(digest)
-    people = [grades.read(path, digest[places], places) for path in files]
+    digest = pair_digests(found.table)
+    places = first_of_each(digest)
+    people = [sheet.read_grades(path, digest[places], places) for path in files]
     rules = [_rule(found, places, task, source, people) for task, source in _rules(found, people)]
     return {
         "file": found.name,
@@ -60,7 +67,7 @@ def _said(found: Opened, people: Sequence[Grades], rows: np.ndarray) -> dict:
     graded = sum(int(rows[one.at].sum()) for one in people)
     ungraded = sum(int(rows[one.ungraded].sum()) for one in people)
     at, grade = _joined(people, rows)
-    return {"graded": graded, "ungraded": ungraded} | kappa.agreement(kappa.couples(at, found.label[at], grade))
+    return {"graded": graded, "ungraded": ungraded} | agreement(couples(at, found.label[at], grade))
 
 
 def _joined(people: Sequence[Grades], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -85,4 +92,78 @@ def _weighted(held: np.ndarray, confusion: np.ndarray) -> float | None:
 def _between(one: Grades, other: Grades) -> dict:
     """Two people on the pairs both graded."""
     both, a, b = np.intersect1d(one.at, other.at, return_indices=True)
-    return {"graders": [one.name, other.name]} | kappa.agreement(kappa.couples(both, one.grade[a], other.grade[b]))
+    return {"graders": [one.name, other.name]} | agreement(couples(both, one.grade[a], other.grade[b]))
+
+
+AGREED = ["equal %", "kappa", "95 % interval"]
+
+
+def graded_sections(facts: dict) -> list[Section]:
+    """The answer, the rules, the people and where labels and grades part."""
+    return [
+        Section("", [_opening(facts)]),
+        Section("Rules", [_rules_table(facts), _words()]),
+        Section("Graders", [_graders(facts["graders"]), *_between_graders(facts["between"])]),
+        Section("Labels (rows) and grades (columns)", [_confusion_table(facts["confusion"])]),
+    ]
+
+
+def _opening(facts: dict) -> str:
+    one = facts["all"]
+    if one["kappa"] is None:
+        return f"{one['graded']:,} grades, {one['ungraded']:,} left empty: too few, or all alike, for a kappa."
+    told = (
+        f"{one['graded']:,} grades, {one['ungraded']:,} left empty: {percent(one['agreement'])} % equal the label, "
+        f"kappa {decimal(one['kappa'])} ({_span(one)})."
+    )
+    known = [rule for rule in facts["rules"] if rule["agreement"] is not None]
+    if len(known) < 2:
+        return told
+    low = min(known, key=lambda rule: rule["agreement"])
+    rule = f"{low['task']} {low['source'] or NONE}"
+    return f"{told} Least to be trusted: {rule}, {percent(low['agreement'])} % of {low['graded']:,} equal."
+
+
+def _words() -> str:
+    return (
+        "kappa: Cohen's, quadratic weights, between label and grade; its interval is of 1,000 draws of the pairs. A "
+        "rule that gives one label has none: its grades count in its task's (all rules). Each "
+        "label of a rule is shown alike often; in the table %: equal grades with each label weighed by its pairs in "
+        "the table. Where a pair stands in several rows, the first stands for it."
+    )
+
+
+def _span(one: dict) -> str:
+    return agreed(one)[-1]
+
+
+def _rules_table(facts: dict) -> Table:
+    tasks = [{"source": "all rules", "weighted": None} | one for one in facts["tasks"]]
+    lines = [*facts["rules"], *tasks, {"task": "all", "source": "", "weighted": None} | facts["all"]]
+    body = [
+        [
+            line["task"],
+            NONE if line["source"] is None else line["source"],
+            count(line["graded"]),
+            count(line["ungraded"]),
+            percent(line["weighted"]),
+            *agreed(line)[2:],
+        ]
+        for line in lines
+    ]
+    return Table(["task", "rule", "graded", "ungraded", "in the table %", *AGREED], body, left=2)
+
+
+def _graders(people: list[dict]) -> Table:
+    body = [[one["file"], count(one["graded"]), count(one["ungraded"])] for one in people]
+    return Table(["file", "graded", "ungraded"], body, left=1)
+
+
+def _between_graders(between: list[dict]) -> list[Table]:
+    body = [[*one["graders"], count(one["n"]), *agreed(one)[2:]] for one in between]
+    return [Table(["grader", "other grader", "pairs", *AGREED], body, left=2)] if body else []
+
+
+def _confusion_table(cells: list[list[int]]) -> Table:
+    body = [[name, *map(count, line)] for name, line in zip(LABELS, cells, strict=True)]
+    return Table(["label", *LABELS], body, left=1)

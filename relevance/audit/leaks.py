@@ -1,17 +1,24 @@
 """Test rows → what of them stands in training.
 
 query_item q7 | i4 (test), query_query q7 | q9 (train) → left: seen in training of any task, not of its own
+
+Limits on leaks and a checked table → nothing, or one error with the rows that cross them.
+
+limits.left=0, 107 of 3,331 test rows with a left entity of training → UserError with rows 17, 44, ...
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from relevance.audit import match as matching
-from relevance.audit.match import Match, among
-from relevance.audit.opened import ALL
-from relevance.data import seen
-from relevance.data.keys import Keys
+from relevance.audit.opened import ALL, Match, among, match_pairs
+from relevance.audit.options import Limits
+from relevance.data.entities import Keys, entity_keys, seen_in_any_task, seen_in_task
+from relevance.data.faults import LISTED, shorten
+from relevance.data.table import Rows
+from relevance.errors import UserError
 from relevance.tasks import TASK_NAMES
 
 ENTITIES = ("left", "right", "either", "both")
@@ -48,8 +55,8 @@ def leaks(keys: Keys, train: np.ndarray, test: np.ndarray, match: Match | None =
     training row. A pair is seen where its entities, or its texts, stand in a training row of its task, mirrored or
     not; its texts are where they do so under any task.
     """
-    match = match or matching.of(keys)
-    found = _entities("", *seen.in_any_task(keys, train)) | _entities(OWN, *seen.in_task(keys, train))
+    match = match or match_pairs(keys)
+    found = _entities("", *seen_in_any_task(keys, train)) | _entities(OWN, *seen_in_task(keys, train))
     found["pair"] = among(match.entities, train) | among(match.task_texts, train)
     found["texts"] = among(match.texts, train)
     return Leaks(test, keys.task, found)
@@ -58,3 +65,64 @@ def leaks(keys: Keys, train: np.ndarray, test: np.ndarray, match: Match | None =
 def _entities(prefix: str, left: np.ndarray, right: np.ndarray) -> dict[str, np.ndarray]:
     sides = (left, right, left | right, left & right)
     return {prefix + name: side for name, side in zip(ENTITIES, sides, strict=True)}
+
+
+WHAT = {
+    "left": "a left entity seen in training (any task, either side)",
+    "right": "a right entity seen in training (any task, either side)",
+    "either": "an entity seen in training (any task, either side)",
+    "pair": "a pair seen in training (same task, by entities or texts, mirrored ones too)",
+    "texts": "two texts seen in training (any task, either order)",
+}
+
+MOVE = "move these rows to train, or remove them or the training rows they meet"
+
+
+def hold_limits(limits: Limits, rows: Rows, name: str) -> None:
+    """Raise one UserError that names every limit which the test rows cross, and the rows by id.
+
+    `name` is what it calls the file.
+    """
+    given = limits.given()
+    if not given:
+        return
+    train, test = (pc.equal(rows.table["split"], split).to_numpy() for split in ("train", "test"))
+    found = leaks(entity_keys(rows.table), train, test)
+    shares = found.shares()
+    crossed = [limit for limit, most in given.items() if shares[ALL][limit]["share"] > most]
+    if crossed:
+        lines = [line for limit in crossed for line in _told(limit, given[limit], (found, shares), rows)]
+        raise UserError("\n".join([f"{name}: leaks beyond a limit", *lines]))
+
+
+def _told(name: str, most: float, leaked: tuple[Leaks, dict], rows: Rows) -> list[str]:
+    found, shares = leaked
+    share, n = shares[ALL][name]["share"], shares[ALL]["n"]
+    at = np.flatnonzero(found.test & found.seen[name])
+    by_task = ", ".join(f"{task} {one[name]['rows']:,} of {one['n']:,}" for task, one in shares.items() if task != ALL)
+    more = [f"      … and {len(at) - LISTED:,} more"] if len(at) > LISTED else []
+    return [
+        f"  limits.{name}={most:g}: {100 * share:.1f} % of {n:,} test rows ({len(at):,}) have {WHAT[name]}",
+        f"    by task: {by_task}",
+        *_rows(rows.table.take(pa.array(at[:LISTED])), rows.numbers[at]),
+        *more,
+        f"    remedy: {_remedy(name)}, or raise limits.{name}",
+    ]
+
+
+def _rows(table: pa.Table, numbers: np.ndarray) -> list[str]:
+    cells = table.select(["task", "left", "right", "left_id", "right_id"]).to_pylist()
+    return [
+        f"      row {number}: {cell['task']} {_entity(cell, 'left')} | {_entity(cell, 'right')}"
+        for cell, number in zip(cells, numbers.tolist(), strict=False)
+    ]
+
+
+def _entity(cell: dict, side: str) -> str:
+    return shorten(cell[f"{side}_id"] or cell[side])
+
+
+def _remedy(name: str) -> str:
+    if name == "left":
+        return f"{MOVE}, or drop the split column, so that left entities are divided anew"
+    return MOVE

@@ -1,28 +1,161 @@
-"""The numbers of an audit → its page: findings, an overview, then the tables.
+"""Parts of an audit's numbers → the tables of its page.
+
+{"query_item": {"n": 402, "left": {"rows": 0, "share": 0.0}, ...}} → query_item | 402 | 0.0 | ...
+
+The numbers of an audit → its page: findings, an overview, then the tables.
 
 {"labels": {"query_item": {...}}, ...} → [Section("Findings", [["26.2 % of ...", ...]]), Section("Overview", ...), ...]
 """
 
+import math
+
 from relevance.audit.findings import findings
+from relevance.audit.leaks import ENTITIES, OWN, PAIRS
 from relevance.audit.opened import ALL
-from relevance.audit.tables import (
-    agreement_table,
-    aside_table,
-    baseline_table,
-    copies_table,
-    elsewhere_table,
-    labels_table,
-    leaks_table,
-    lengths_table,
-    overview_table,
-    shared_table,
-    sources_table,
-)
-from relevance.report.document import Section
-from relevance.report.tables import NONE
+from relevance.pages.blocks import NONE, Section, Table, count, signed
+from relevance.pages.blocks import percent as points
+from relevance.tasks import LABELS, SPLITS
 
 
-def sections(facts: dict) -> list[Section]:
+def percent(share: float | None) -> str:
+    """A share in percent, "<0.1" where it is not nothing, NONE where there is none."""
+    if share is None:
+        return NONE
+    return "<0.1" if 0 < share < 0.0005 else points(share)
+
+
+def overview_table(facts: dict) -> Table:
+    """A line for each task: the numbers that decide whether to go on."""
+    header = ["task", *SPLITS, "repeated pairs", "two labels", "left seen", "pair seen", "majority", "lexical", "kappa"]
+    return Table(header, [_overview(facts, task) for task in facts["labels"]], left=1)
+
+
+def _overview(facts: dict, task: str) -> list[str]:
+    copies, leaks = facts["copies"][task]["entities"], facts["leaks"].get(task)
+    surface, agreed = facts["baseline"]["tasks"].get(task), facts["agreement"]["tasks"][task]
+    return [
+        task,
+        *(count(facts["labels"][task][split]["rows"]) for split in SPLITS),
+        count(copies["pairs"]),
+        count(copies["conflicting"]),
+        *(percent(leaks[name]["share"] if leaks else None) for name in ("left", "pair")),
+        *(percent(surface[name] if surface else None) for name in ("majority", "lexical")),
+        decimal(agreed["kappa"]),
+    ]
+
+
+def decimal(value: float | None) -> str:
+    """A kappa, NONE where there is none."""
+    return NONE if value is None else f"{value:.2f}"
+
+
+def labels_table(labels: dict) -> Table:
+    """A line for each task and split that has rows, and the shares of the labels."""
+    body = []
+    for task, splits in labels.items():
+        for split, one in splits.items():
+            if one["rows"]:
+                body.append([task, split, count(one["rows"]), *map(count, one["labels"]), *map(points, one["shares"])])
+    return Table(["task", "split", "rows", *LABELS, *(f"{name} %" for name in LABELS)], body, left=2)
+
+
+def aside_table(reasons: list[dict]) -> Table:
+    """A line for each rule that rows break, with the numbers of the first of them."""
+    body = [
+        [one["problem"], _first(one["first"][:5], one["rows"]), one["remedy"], count(one["rows"])] for one in reasons
+    ]
+    return Table(["problem", "rows such as", "remedy", "rows"], body, left=3)
+
+
+def _first(rows: list[int], n: int) -> str:
+    return ", ".join(map(str, rows)) + (", …" if n > len(rows) else "")
+
+
+def sources_table(sources: dict) -> Table:
+    """A line for each task and rule."""
+    body = [
+        [task, _source(rule), count(sum(rule["labels"])), *map(count, rule["labels"])]
+        for task, rules in sources.items()
+        for rule in rules
+    ]
+    return Table(["task", "source", "rows", *LABELS], body, left=2)
+
+
+def _source(rule: dict) -> str:
+    if "others" in rule:
+        return f"{rule['others']:,} others"
+    return NONE if rule["source"] is None else rule["source"]
+
+
+def leaks_table(leaks: dict, own: bool) -> Table:
+    """A line for each task that has test rows: percent of them."""
+    names = [OWN + name for name in ENTITIES] if own else [*ENTITIES, *PAIRS]
+    header = ["task", "test rows", *ENTITIES, *(() if own else ("pair", "two texts"))]
+    body = [[task, count(one["n"]), *(percent(one[name]["share"]) for name in names)] for task, one in leaks.items()]
+    return Table(header, body, left=1)
+
+
+def copies_table(copies: dict) -> Table:
+    """A line for each task by entities, one by texts; none where there is nothing to count."""
+    header = ["task", "by", "pairs", "more", "mirrored", "of two labels", "rows of two labels"]
+    body = [
+        [task, way, *map(count, one.values())]
+        for task, ways in copies.items()
+        for way, one in ways.items()
+        if one["pairs"] or task == ALL
+    ]
+    return Table(header, body, left=2)
+
+
+def elsewhere_table(elsewhere: dict) -> Table:
+    """A line for each task."""
+    header = ["task", "in another split, by entities", "by texts", "its texts under another task"]
+    return Table(header, [[task, *map(count, one.values())] for task, one in elsewhere.items()], left=1)
+
+
+def shared_table(lines: list[dict]) -> Table:
+    """A line for each two tasks."""
+    body = [[*line["tasks"], count(line["pairs"]), count(line["differing"]), percent(line["share"])] for line in lines]
+    return Table(["task", "other task", "pairs of texts", "differing labels", "percent"], body, left=2)
+
+
+def lengths_table(lengths: dict, unit: str) -> Table:
+    """A line for each task and side, in characters or words."""
+    header = ["task", "side", *("max" if one == 100 else f"{one} %" for one in lengths["percentiles"])]
+    body = [
+        [task, side, *map(count, units[unit])]
+        for task, sides in lengths["tasks"].items()
+        for side, units in sides.items()
+    ]
+    return Table(header, body, left=2)
+
+
+def baseline_table(tasks: dict) -> Table:
+    """A line for each task that has test rows."""
+    body = [
+        [task, count(one["train"]), count(one["test"]), percent(one["majority"]), percent(one["lexical"]), _gain(one)]
+        for task, one in tasks.items()
+    ]
+    return Table(["task", "training rows", "test rows", "majority", "lexical", "gain"], body, left=1)
+
+
+def _gain(one: dict) -> str:
+    return signed(math.nan if one["gain"] is None else one["gain"])
+
+
+def agreement_table(parts: dict[str, dict]) -> Table:
+    """A line for each part that has judgements."""
+    body = [[name, *agreed(one)] for name, one in parts.items() if one["n"] or name == ALL]
+    return Table(["task", "couples", "pairs", "equal %", "kappa", "95 % interval"], body, left=1)
+
+
+def agreed(one: dict) -> list[str]:
+    """Couples, pairs, percent that are equal, kappa and its interval."""
+    span = NONE if one["low"] is None else f"{one['low']:.2f} to {one['high']:.2f}"
+    return [count(one["n"]), count(one["pairs"]), percent(one["agreement"]), decimal(one["kappa"]), span]
+
+
+def audit_sections(facts: dict) -> list[Section]:
     """Every number of them that a person looks for; a part with nothing in it says so."""
     return [
         _opening(facts),

@@ -13,12 +13,12 @@ from pathlib import Path
 from relevance.audit.commands import audit, sample
 from relevance.audit.options import AuditOptions, Limits, SampleOptions
 from relevance.checks import validate_data
-from relevance.commands import aligned, describe, main, parse
+from relevance.cli import aligned, help_text, parse, run_command
 from relevance.config import DataConfig, Source
-from relevance.derive.command import derive
 from relevance.derive.options import DeriveOptions
+from relevance.derive.sources import derive
 from relevance.errors import UserError
-from relevance.shop.commands import GenerateOptions, generate, shop
+from relevance.shop.files import GenerateOptions, generate, shop
 from relevance.shop.options import ShopOptions
 
 USAGE = """usage: python -m relevance.data COMMAND [key=value ...]
@@ -46,23 +46,23 @@ def validate(words: list[str]) -> None:
     """Print digest, counts and notes of a table of pairs; raises UserError with every bad row."""
     options = parse(ValidateOptions, words)
     options.limits.given()
-    from relevance.audit.limits import hold
-    from relevance.data.rows import prepare
+    from relevance.audit.leaks import hold_limits
+    from relevance.data.table import prepare_rows
 
-    rows = prepare(validate_data(options.data), Path(options.outputs))
+    rows = prepare_rows(validate_data(options.data), Path(options.outputs))
     print(f"digest {rows.digest}\nrows   {len(rows.table):,} in {rows.path}\n")
     print(_counted(rows.table))
     print("\n" + "\n".join(rows.notes))
-    hold(options.limits, rows, options.data.path or "generated pairs")
+    hold_limits(options.limits, rows, options.data.path or "generated pairs")
 
 
 def _counted(table) -> str:
     """Rows of each task and split, by label."""
-    from relevance.data.notes import counts
+    from relevance.data.notes import task_counts
     from relevance.tasks import LABELS, SPLITS, TASK_NAMES
 
     lines = [("task", "split", "rows", *LABELS)]
-    for task, splits in zip(TASK_NAMES, counts(table), strict=True):
+    for task, splits in zip(TASK_NAMES, task_counts(table), strict=True):
         for split, labels in zip(SPLITS, splits, strict=True):
             if splits.any():
                 lines.append((task, split, f"{labels.sum():,}", *(f"{n:,}" for n in labels)))
@@ -86,10 +86,10 @@ def command(words: list[str]) -> None:
     elif words[0] not in COMMANDS:
         raise UserError(f"unknown command {words[0]!r}; available: {', '.join(COMMANDS)}")
     elif {"--help", "-h"} & set(words[1:]):
-        print(describe(f"usage: python -m relevance.data {words[0]} [key=value ...]", COMMANDS[words[0]][1]))
+        print(help_text(f"usage: python -m relevance.data {words[0]} [key=value ...]", COMMANDS[words[0]][1]))
     else:
         COMMANDS[words[0]][0](words[1:])
 
 
 if __name__ == "__main__":
-    main(lambda: command(sys.argv[1:]))
+    run_command(lambda: command(sys.argv[1:]))

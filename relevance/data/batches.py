@@ -1,4 +1,9 @@
-"""Rows cut by length under a token budget: row positions → micro-batches of tensors.
+"""Which rows an epoch holds, in which order: task index of each training row [N] → row positions of the epoch.
+
+joint: each row once.  temperature, equal: N draws, a task of n rows in proportion to n^(1/T); T → ∞ is equal.
+single: the rows of one task, each once.
+
+Rows cut by length under a token budget: row positions → micro-batches of tensors.
 
 a step of 64 rows under a budget of 1,024 tokens → e.g. [21 rows × 48 tokens, 43 rows × 23 tokens]
 """
@@ -12,10 +17,63 @@ import pyarrow as pa
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from relevance.config import MixConfig
-from relevance.data.mixing import epoch
-from relevance.data.tokens import Template, Tokens, encode, segments
-from relevance.scores import task_codes
+from relevance.config import Mix, MixConfig
+from relevance.data.tokens import Template, Tokens, encode_pairs, segments
+from relevance.metrics import task_codes
+from relevance.tasks import TASK_INDEX
+
+
+def members(task: np.ndarray, mix: MixConfig) -> np.ndarray:
+    """Positions of the rows the mix knows at all."""
+    return np.flatnonzero(task == TASK_INDEX[mix.task]) if mix.kind is Mix.single else np.arange(len(task))
+
+
+def portion(task: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Positions of `share` of the rows of each task [N], ascending; a smaller share is a part of every larger one.
+
+    A task that is there keeps a row at least. The same for the same seed, whatever else an experiment changes.
+    """
+    if share == 1:
+        return np.arange(len(task))
+    order = np.random.default_rng(seed).permutation(len(task))
+    parts = [order[task[order] == k] for k in np.unique(task)]
+    return np.sort(np.concatenate([part[: max(1, round(share * len(part)))] for part in parts]))
+
+
+def draw_shares(counts: np.ndarray, mix: MixConfig) -> np.ndarray:
+    """Share of an epoch's draws for each task [K], from its number of rows [K]; sums to 1."""
+    power = 0.0 if mix.kind is Mix.equal else 1.0 / mix.temperature
+    raised = np.where(counts > 0, (counts / max(1, counts.max())) ** power, 0.0)  # scaled: no power overflows
+    return raised / raised.sum()
+
+
+def epoch_rows(task: np.ndarray, mix: MixConfig, seed: int, number: int) -> np.ndarray:
+    """Row positions of epoch `number` in their order; the same for the same (seed, number), whatever came before."""
+    random = np.random.default_rng([seed, number])
+    rows = members(task, mix)
+    if mix.kind in (Mix.joint, Mix.single):
+        return random.permutation(rows)
+    counts = np.bincount(task)
+    draws = _whole(draw_shares(counts, mix) * (mix.draws or len(task)))
+    return random.permutation(
+        np.concatenate([_cycle(np.flatnonzero(task == k), n, random) for k, n in enumerate(draws)])
+    )
+
+
+def _cycle(rows: np.ndarray, draws: int, random: np.random.Generator) -> np.ndarray:
+    """`draws` of `rows`: all of them before any of them again."""
+    if not draws:
+        return rows[:0]
+    turns = -(-draws // len(rows))
+    return np.concatenate([random.permutation(rows) for _ in range(turns)])[:draws]
+
+
+def _whole(shares: np.ndarray) -> np.ndarray:
+    """Whole numbers with the same sum: what is left over goes to the largest remainders."""
+    down = np.floor(shares).astype(int)
+    left = round(shares.sum()) - down.sum()
+    down[np.argsort(down - shares, kind="stable")[:left]] += 1
+    return down
 
 
 @dataclass(frozen=True)
@@ -46,11 +104,11 @@ def unlabelled(table: pa.Table, tokenizer, template: Template) -> Examples:
     none = np.zeros(len(table), np.int8)
     shown = segments(tokenizer, template)
     return Examples(
-        encode(table, tokenizer, template), task_codes(table["task"]), none, none, tokenizer.pad_token_id, shown
+        encode_pairs(table, tokenizer, template), task_codes(table["task"]), none, none, tokenizer.pad_token_id, shown
     )
 
 
-def cut(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
+def cut_batches(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
     """Positions sorted by length and cut so that rows × longest ≤ budget (a longer row goes alone)."""
     order = np.argsort(-lengths, kind="stable")
     pieces, start = [], 0
@@ -99,14 +157,14 @@ def stand_in(examples: Examples, row: np.ndarray) -> MicroBatch:
     return replace(micro, rows=micro.rows[:0], weights=torch.zeros_like(micro.weights))
 
 
-def dealt(lengths: np.ndarray, budget: int, rank: int, ranks: int) -> tuple[list[np.ndarray], int]:
+def deal_batches(lengths: np.ndarray, budget: int, rank: int, ranks: int) -> tuple[list[np.ndarray], int]:
     """The pieces of `cut` of one rank's share, and how many more passes than that the busiest rank makes.
 
     Shares are dealt by length, so that each is as long as the others; one rank has the pieces of `cut` itself.
     """
     order = np.argsort(-lengths, kind="stable")
     shares = [order[start::ranks] for start in range(ranks)]
-    pieces = [[share[piece] for piece in cut(lengths[share], budget)] for share in shares]
+    pieces = [[share[piece] for piece in cut_batches(lengths[share], budget)] for share in shares]
     return pieces[rank], max(map(len, pieces)) - len(pieces[rank])
 
 
@@ -117,7 +175,7 @@ class Steps(Sampler[np.ndarray]):
         self.rows, self.task, self.mix = rows, task[rows], mix
         self.step_rows, self.seed, self.number = step_rows, seed, 0
         self.begun = (0, 0)  # the epoch that training goes on in, the steps done of it
-        self.count = -(-len(epoch(self.task, mix, seed, 0)) // step_rows)
+        self.count = -(-len(epoch_rows(self.task, mix, seed, 0)) // step_rows)
 
     def set_epoch(self, number: int) -> None:
         """Lightning calls this before each epoch."""
@@ -127,7 +185,7 @@ class Steps(Sampler[np.ndarray]):
         return self.count
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        order = self.rows[epoch(self.task, self.mix, self.seed, self.number)]
+        order = self.rows[epoch_rows(self.task, self.mix, self.seed, self.number)]
         epoch_begun, done = self.begun
         first = done * self.step_rows if self.number == epoch_begun else 0
         for start in range(first, len(order), self.step_rows):
@@ -142,7 +200,7 @@ class StepDataset(Dataset):
 
     def __getitem__(self, rows: np.ndarray) -> list[MicroBatch]:
         lengths = self.examples.tokens.offsets[rows + 1] - self.examples.tokens.offsets[rows]
-        pieces, missing = dealt(lengths, self.budget, self.rank, self.ranks)
+        pieces, missing = deal_batches(lengths, self.budget, self.rank, self.ranks)
         own = [collate(self.examples, rows[piece]) for piece in pieces]
         return own + [stand_in(self.examples, rows[:1])] * missing
 
@@ -152,7 +210,7 @@ class ScoreDataset(Dataset):
 
     def __init__(self, examples: Examples, rows: np.ndarray, budget: int, rank: int = 0, ranks: int = 1):
         self.examples, self.rows = examples, rows
-        pieces = [rows[piece] for piece in cut(examples.tokens.lengths[rows], budget)]
+        pieces = [rows[piece] for piece in cut_batches(examples.tokens.lengths[rows], budget)]
         most = -(-len(pieces) // ranks)
         self.pieces = [*pieces, *[rows[:0]] * (most * ranks - len(pieces))][rank::ranks]
 

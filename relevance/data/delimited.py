@@ -11,21 +11,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from relevance.data import utf8
 from relevance.data.faults import Fault, shorten
-from relevance.data.loaded import BLOCK, Loaded, joined, unique
+from relevance.data.loaded import BLOCK, UTF8_REMEDY, Loaded, joined, unique
 from relevance.errors import UserError
 
 
-def read(path: Path, delimiter: str, quotes: bool = True) -> Loaded:
+def read_delimited(path: Path, delimiter: str, quotes: bool = True) -> Loaded:
     """Every cell as text. Raises UserError for a header that is absent or no UTF-8, and for an open quote.
 
     Without `quotes` a quote is a character like any other.
     """
-    return joined(list(stream(path, delimiter, quotes)))
+    return joined(list(stream_delimited(path, delimiter, quotes)))
 
 
-def stream(path: Path, delimiter: str, quotes: bool = True) -> Iterator[Loaded]:
+def stream_delimited(path: Path, delimiter: str, quotes: bool = True) -> Iterator[Loaded]:
     """The same, a block of the file at a time; the last one holds what is torn at the end, and may hold no rows."""
     names = _header(path, delimiter, quotes)
     torn: list[pa.csv.InvalidRow] = []  # the parser runs ahead: those up to the block at hand, and some of the next
@@ -89,7 +88,7 @@ def _header(path: Path, delimiter: str, quotes: bool) -> list[str]:
             names = next((row for row in csv.reader(file, delimiter=delimiter, quoting=quoting) if row), [])
         "".join(names).encode()
     except UnicodeEncodeError:
-        raise UserError(f"{path}: the header (from byte 0) is not UTF-8; {utf8.REMEDY}") from None
+        raise UserError(f"{path}: the header (from byte 0) is not UTF-8; {UTF8_REMEDY}") from None
     if not names:
         raise UserError(f"{path}: the file has no header; its first line names the columns")
     unique(path, names)

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 
-def of(table: pa.Table) -> str:
+def table_digest(table: pa.Table) -> str:
     """The digest, in hex. Columns outside the contract are taken by their text."""
-    return of_columns(len(table), zip(table.column_names, table.columns, strict=True))
+    return columns_digest(len(table), zip(table.column_names, table.columns, strict=True))
 
 
-def of_columns(rows: int, columns: Iterable[tuple[str, pa.ChunkedArray]]) -> str:
+def columns_digest(rows: int, columns: Iterable[tuple[str, pa.ChunkedArray]]) -> str:
     """The digest of a table of so many rows whose named columns come one after another."""
     total = hashlib.sha256(str(rows).encode())
     for name, column in columns:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from relevance import whole
+from relevance.atomic_io import atomic_file
 from relevance.errors import UserError
 
 SET_ASIDE = "or set data.on_bad_row=quarantine to set these rows aside and go on without them"
@@ -33,12 +33,12 @@ class Fault:
     values: Sequence[str]  # [k], what stands there
 
 
-def faulty(faults: Sequence[Fault]) -> np.ndarray:
+def faulty_rows(faults: Sequence[Fault]) -> np.ndarray:
     """The numbers of all rows named by `faults`, each once, ascending."""
     return np.unique(np.concatenate([np.empty(0, np.int64), *(fault.rows for fault in faults)]))
 
 
-def merged(faults: Sequence[Fault]) -> tuple[Fault, ...]:
+def merge_faults(faults: Sequence[Fault]) -> tuple[Fault, ...]:
     """One fault for each rule, in the order they were met first."""
     rules: dict[str, list[Fault]] = {}
     for fault in faults:
@@ -59,9 +59,9 @@ def shorten(value: object) -> str:
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
 
 
-def error(file: str, faults: Sequence[Fault], counted: str, remedy: str) -> UserError:
+def faults_error(file: str, faults: Sequence[Fault], counted: str, remedy: str) -> UserError:
     """One error over every fault; `counted` says how rows are numbered, `remedy` what else helps."""
-    lines = [f"{file}: {_rows(len(faulty(faults)))} at fault ({counted})"]
+    lines = [f"{file}: {_rows(len(faulty_rows(faults)))} at fault ({counted})"]
     for fault in faults:
         lines.append(f"  {fault.problem}: {_rows(len(fault.rows))}; remedy: {fault.remedy}")
         shown = zip(fault.rows[:LISTED], fault.values[:LISTED], strict=True)
@@ -75,18 +75,18 @@ def _rows(count: int) -> str:
     return f"{count:,} row{'s' * (count != 1)}"
 
 
-def quarantine(path: Path, file: str, faults: Sequence[Fault], table: pa.Table, rows: np.ndarray) -> None:
+def write_quarantine(path: Path, file: str, faults: Sequence[Fault], table: pa.Table, rows: np.ndarray) -> None:
     """Write every fault as `listed` has it to the csv at `path`, whole or not at all."""
-    with whole.file(path) as part:
-        pa.csv.write_csv(listed(file, faults, table, rows), part)
+    with atomic_file(path) as part:
+        pa.csv.write_csv(list_faults(file, faults, table, rows), part)
 
 
-def listing(cells: Sequence[str]) -> pa.Schema:
+def listing_schema(cells: Sequence[str]) -> pa.Schema:
     """The schema of `listed` for a table of these columns."""
     return pa.schema([(name, pa.string()) for name in (*LISTING, *cells)])
 
 
-def listed(file: str, faults: Sequence[Fault], table: pa.Table, rows: np.ndarray) -> pa.Table:
+def list_faults(file: str, faults: Sequence[Fault], table: pa.Table, rows: np.ndarray) -> pa.Table:
     """A row of texts for each fault: file, row, problem, value, remedy, then the row's cells.
 
     `table` holds the rows that could be read, `rows` their numbers; other rows get empty cells.
@@ -105,9 +105,9 @@ def listed(file: str, faults: Sequence[Fault], table: pa.Table, rows: np.ndarray
     read = np.isin(numbers, rows)
     at = pa.array(np.where(read, at, 0), mask=~read)
     columns |= {name: table[name].take(at) for name in SHOWN if name in table.column_names}
-    return pa.table({name: guard(column) for name, column in columns.items()})
+    return pa.table({name: guard_formulas(column) for name, column in columns.items()})
 
 
-def guard(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+def guard_formulas(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Cells a spreadsheet would run as a formula get a leading quote."""
     return pc.replace_substring_regex(column.cast(pa.string()), r"^([=+\-@\t\r])", r"'\1")

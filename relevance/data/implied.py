@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from relevance import whole
-from relevance.data.keys import KINDS
+from relevance.atomic_io import atomic_file
+from relevance.data.entities import KINDS
 from relevance.tasks import TASK_INDEX, TASK_NAMES, TASKS
 
 MOST = 1_000  # mirrors of a task, triangles of a kind; chosen by a fixed seed where there are more
@@ -46,7 +46,7 @@ def ensure_implied(rows: Path) -> Implied:
     if not all(path.is_file() for path in paths.values()):
         found = implied(pq.read_table(rows, columns=["row", "split", "task", "left", "right", "label"]))
         for name, path in paths.items():
-            with whole.file(path) as part:
+            with atomic_file(path) as part:
                 pq.write_table(getattr(found, name), part)
     return Implied(**{name: pq.read_table(path) for name, path in paths.items()})
 

@@ -1,4 +1,9 @@
-"""A file of one JSON object a line → its rows, each numbered by its line; what is no such line is a fault.
+"""Columns → the JSON of their values, without a Python loop over rows.
+
+left=["usb", null], score=[0.5, NaN] → {"left": "usb", "score": 0.5} and {"left": null, "score": null}: JSON has no word
+for NaN and the infinite
+
+A file of one JSON object a line → its rows, each numbered by its line; what is no such line is a fault.
 
 {"task": "query_item", "left": "NA", "label": 2} → task="query_item" left="NA" label=2
 """
@@ -13,15 +18,54 @@ from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.json
 
 from relevance.data.faults import Fault, shorten
 from relevance.data.loaded import BLOCK, Loaded
 
+CONTROL = {chr(code): json.dumps(chr(code))[1:-1] for code in range(32)}
+
+
+def json_lines(table: pa.Table) -> pa.Array:
+    """[N], an object for each row, with its line break."""
+    parts: list[pa.Array | str] = []
+    for name in table.column_names:
+        parts += [f"{', ' if parts else '{'}{json.dumps(name, ensure_ascii=False)}: "]
+        parts += [pc.fill_null(json_values(table[name]), "null").combine_chunks()]
+    return pc.binary_join_element_wise(*parts, "}\n", "")
+
+
+def json_values(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """[N], the JSON of each value; null stays null. Dates, times and decimals are texts, as JSON knows neither."""
+    kind = column.type
+    if pa.types.is_string(kind):
+        return _quoted(column)
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind):
+        return column.cast(pa.string())
+    if pa.types.is_floating(kind):
+        return pc.if_else(pc.is_finite(column), column, None).cast(pa.string())
+    if pa.types.is_nested(kind):  # rare, and Arrow has no way: value by value
+        values = [
+            None if value is None else json.dumps(value, ensure_ascii=False, default=str)
+            for value in column.to_pylist()
+        ]
+        return pa.chunked_array([values], pa.string())
+    return _quoted(column.cast(pa.string()))
+
+
+def _quoted(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    text = pc.replace_substring(pc.replace_substring(text, "\\", "\\\\"), '"', '\\"')
+    if pc.any(pc.match_substring_regex(text, r"[\x00-\x1f]")).as_py():
+        for character, escape in CONTROL.items():
+            text = pc.replace_substring(text, character, escape)
+    return pc.binary_join_element_wise('"', text, '"', "")
+
+
 LINES = "rows are the lines of the file, counted from 1"
 
 
-def read(path: Path, wanted: Collection[str] | None = None) -> Loaded:
+def read_jsonl(path: Path, wanted: Collection[str] | None = None) -> Loaded:
     """Arrow's parser where each line is one object of steady types, else line by line.
 
     A value that is no text is a fault in the columns `wanted`, those that somebody will read; None: in all.
@@ -30,7 +74,7 @@ def read(path: Path, wanted: Collection[str] | None = None) -> Loaded:
         return _parsed(file, 1, wanted)
 
 
-def stream(path: Path, rows: int) -> Iterator[Loaded]:
+def stream_jsonl(path: Path, rows: int) -> Iterator[Loaded]:
     """The same, `rows` lines of the file at a time: names and types of columns are those of the lines at hand."""
     with path.open("rb") as file:
         number = 1

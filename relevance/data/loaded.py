@@ -1,17 +1,22 @@
 """What a reader makes of a file: the rows that could be read, numbered as a person finds them, and the others.
 
 Loaded(table=3 rows, rows=[1, 2, 4], faults=[torn row 3])
+
+Text columns as a file holds them → plain strings, and the rows whose bytes are no UTF-8.
+
+the bytes 63 61 66 e9 ("café" in Latin-1) in row 3 → Fault("left is not UTF-8", remedy, rows=[3], ...)
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from relevance.data.faults import Fault, merged
+from relevance.data.faults import Fault, merge_faults, shorten
 from relevance.errors import UserError
 
 BLOCK = 1 << 25  # bytes the csv and jsonl parsers hold at once: the longest possible row
@@ -31,7 +36,7 @@ def joined(parts: Sequence[Loaded]) -> Loaded:
     """Consecutive parts of one file as one."""
     table = pa.concat_tables([part.table for part in parts])
     rows = np.concatenate([part.rows for part in parts])
-    faults = merged([fault for part in parts for fault in part.faults])
+    faults = merge_faults([fault for part in parts for fault in part.faults])
     return replace(parts[-1], table=table, rows=rows, faults=faults)
 
 
@@ -40,3 +45,37 @@ def unique(path: Path, names: Sequence[str]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise UserError(f"{path}: column {', '.join(twice)} is given twice; rename or remove one")
+
+
+UTF8_REMEDY = "save the file as UTF-8 (iconv -f LATIN1 -t UTF-8 does it for Latin-1)"
+WELL_FORMED = (  # over bytes: table 3-7 of the Unicode standard
+    r"^(?:[\x00-\x7F]|[\xC2-\xDF][\x80-\xBF]|\xE0[\xA0-\xBF][\x80-\xBF]|[\xE1-\xEC\xEE\xEF][\x80-\xBF]{2}"
+    r"|\xED[\x80-\x9F][\x80-\xBF]|\xF0[\x90-\xBF][\x80-\xBF]{2}|[\xF1-\xF3][\x80-\xBF]{3}"
+    r"|\xF4[\x80-\x8F][\x80-\xBF]{2})*$"
+)
+
+
+def plain_strings(table: pa.Table) -> pa.Table:
+    """The same table, dictionaries decoded and every kind of string as Arrow's `string`."""
+    return pa.table({name: _plain(table[name]) for name in table.column_names})
+
+
+def undecodable(table: pa.Table, rows: np.ndarray) -> Iterator[Fault]:
+    """A fault for each column with text that is not UTF-8; `rows` [N] are the numbers of the table's rows."""
+    for name in table.column_names:
+        if not pa.types.is_string(table.schema.field(name).type):
+            continue
+        try:
+            table[name].validate(full=True)
+        except pa.ArrowInvalid:  # rare: only now pay for finding which
+            raw = table[name].cast(pa.binary())
+            at = np.flatnonzero(pc.equal(pc.match_substring_regex(raw, WELL_FORMED), False).to_numpy())
+            values = [shorten(value) for value in raw.take(pa.array(at)).to_pylist()]
+            yield Fault(f"{name} is not UTF-8", UTF8_REMEDY, rows[at], values)
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    text = pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type)
+    return column.cast(pa.string()) if text else column

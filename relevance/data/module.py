@@ -1,5 +1,13 @@
-"""The LightningDataModule of a cell: rows.parquet and token ids → steps to train on, batches to score."""
+"""How a trained cell reads pairs: the form of its text, and which tasks it was trained on.
 
+template.json {"prefix": false, "pair": true, "max_length": 128, "line": true, "tasks": ["query_item", ...]} → Reading
+
+The LightningDataModule of a cell: rows.parquet and token ids → steps to train on, batches to score.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import lightning as L
@@ -8,15 +16,39 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from torch.utils.data import DataLoader
 
-from relevance import group
+from relevance import distributed
 from relevance.config import Config, Family, Match, Mix
-from relevance.data.batches import Examples, MicroBatch, ScoreDataset, StepDataset, Steps, collate
-from relevance.data.mixing import members, portion
-from relevance.data.reading import Reading
-from relevance.data.tokens import Template, Tokens, segments, tokens
+from relevance.data.batches import Examples, MicroBatch, ScoreDataset, StepDataset, Steps, collate, members, portion
+from relevance.data.tokens import Template, Tokens, load_tokens, segments
 from relevance.errors import UserError
-from relevance.scores import places, task_codes
+from relevance.metrics import places, task_codes
 from relevance.tasks import SPLITS, TASK_NAMES
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Of a model folder."""
+
+    template: Template
+    tasks: tuple[str, ...]  # trained on, in the order of TASK_NAMES
+
+    @classmethod
+    def of(cls, folder: Path) -> "Reading":
+        """What `written` left in template.json; a file that names no tasks is of a cell that knows all.
+
+        One without `line` is of a cell that read the task's name without a line break behind it.
+        """
+        told = json.loads((folder / "template.json").read_text())
+        tasks = tuple(told.pop("tasks", TASK_NAMES))
+        return cls(Template(**{"line": False, **told}), tasks)
+
+    def written(self) -> dict[str, object]:
+        return {**asdict(self.template), "tasks": list(self.tasks)}
+
+    def unknown(self, tasks: Iterable[str]) -> list[str]:
+        """Those of `tasks` that it was not trained on, in the order of TASK_NAMES."""
+        asked = set(tasks)
+        return [name for name in TASK_NAMES if name in asked and name not in self.tasks]
 
 
 class PairsModule(L.LightningDataModule):
@@ -40,7 +72,7 @@ class PairsModule(L.LightningDataModule):
         train, seed = self.config.train, self.config.seed
         steps = Steps(self.rows["train"], self.examples.task, self.config.task_mix, train.step_rows, seed)
         steps.begun = self.begun
-        return _loader(StepDataset(self.examples, train.token_budget, group.rank(), group.size()), steps)
+        return _loader(StepDataset(self.examples, train.token_budget, distributed.rank(), distributed.size()), steps)
 
     def val_dataloader(self) -> DataLoader:
         return self.scoring("validation")
@@ -57,7 +89,7 @@ class PairsModule(L.LightningDataModule):
     def loader(self, examples: Examples, rows: np.ndarray) -> DataLoader:
         """The given rows of `examples` once over all ranks, longest first."""
         budget = self.config.train.score_token_budget
-        return _loader(ScoreDataset(examples, rows, budget, group.rank(), group.size()), None)
+        return _loader(ScoreDataset(examples, rows, budget, distributed.rank(), distributed.size()), None)
 
 
 def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsModule:
@@ -66,7 +98,7 @@ def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsM
     template = Template(
         config.routing.prefix, model.family is Family.ce, _checked(model.max_length, tokenizer.model_max_length)
     )
-    ids = tokens(rows, tokenizer, identity, template, Path(config.outputs) / "tokens")
+    ids = load_tokens(rows, tokenizer, identity, template, Path(config.outputs) / "tokens")
     table = _narrow(rows)
     task, split = task_codes(table["task"]), places(table["split"], SPLITS)
     train = np.flatnonzero(split == SPLITS.index("train"))

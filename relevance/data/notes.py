@@ -9,14 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relevance.data import seen
+from relevance.data.contract import differs, repeated
 from relevance.data.digest import held
-from relevance.data.keys import KINDS, LEFT_KIND, RIGHT_KIND, Keys, together
-from relevance.data.repeats import differs, repeated
+from relevance.data.entities import KINDS, LEFT_KIND, RIGHT_KIND, Keys, combined, seen_in_any_task
 from relevance.tasks import SPLITS, TASK_NAMES
 
 
-def counts(table: pa.Table) -> np.ndarray:
+def task_counts(table: pa.Table) -> np.ndarray:
     """Rows [6, 3, 3]: of each task, split and label."""
     task = pc.index_in(table["task"], pa.array(TASK_NAMES)).to_numpy()
     split = pc.index_in(table["split"], pa.array(SPLITS)).to_numpy()
@@ -24,12 +23,12 @@ def counts(table: pa.Table) -> np.ndarray:
     return np.bincount(cell, minlength=len(TASK_NAMES) * 9).reshape(len(TASK_NAMES), 3, 3)
 
 
-def of(table: pa.Table, keys: Keys) -> tuple[str, ...]:
+def notes_of(table: pa.Table, keys: Keys) -> tuple[str, ...]:
     """Rows per task and split, gaps, entities seen in training, equal texts and where they disagree."""
     test = pc.equal(table["split"], "test").to_numpy()
     sides = [table[name].to_numpy() for name in ("left_seen", "right_seen")]
     told = []
-    for task, rows in enumerate(counts(table).sum(axis=2)):
+    for task, rows in enumerate(task_counts(table).sum(axis=2)):
         if rows.any():
             own = test & (keys.task == task)
             told.append(_task(TASK_NAMES[task], rows, [side[own].mean() if own.any() else None for side in sides]))
@@ -53,7 +52,7 @@ def _any_task(table: pa.Table, test: np.ndarray, keys: Keys) -> list[str]:
     if not test.any():
         return []
     training = pc.equal(table["split"], "train").to_numpy()
-    left, right = (side[test] for side in seen.in_any_task(keys, training))
+    left, right = (side[test] for side in seen_in_any_task(keys, training))
     shares = ", ".join(
         f"{name} {100 * side.mean():.0f} %"
         for name, side in (("left", left), ("right", right), ("either", left | right))
@@ -109,7 +108,7 @@ def _ambiguous(one: np.ndarray, many: np.ndarray) -> tuple[int, int]:
     several = np.zeros(len(last), bool)
     several[one[last[one] != many]] = True
     rows = several[one]
-    return int(several.sum()), len(np.unique(together(one[rows], many[rows])))
+    return int(several.sum()), len(np.unique(combined(one[rows], many[rows])))
 
 
 def _across_tasks(table: pa.Table, keys: Keys) -> list[str]:

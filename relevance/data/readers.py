@@ -2,6 +2,10 @@
 
 pairs.csv "query,item,label / NA,,2" with columns={left: query, right: item} → left="NA" right="" label="2":
 in csv and tsv every cell is text, an empty cell is empty text and no word means "missing".
+
+A file of pairs → consecutive parts of at most so many rows, each as `readers.read` would give it.
+
+pairs.csv of 45,000 rows, 20,000 at a time → Loaded(rows 1 to 20,000), Loaded(20,001 to 40,000), Loaded(to 45,000)
 """
 
 import csv
@@ -15,25 +19,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from relevance.data import delimited, jsonl, utf8
-from relevance.data.faults import NONE_LEFT, error, faulty
-from relevance.data.loaded import Loaded, unique
+from relevance.data.delimited import read_delimited, stream_delimited
+from relevance.data.faults import NONE_LEFT, faults_error, faulty_rows
+from relevance.data.jsonl import read_jsonl, stream_jsonl
+from relevance.data.loaded import Loaded, plain_strings, undecodable, unique
 from relevance.errors import UserError
 
 
-def read(path: Path, columns: dict[str, str]) -> Loaded:
+def read_table(path: Path, columns: dict[str, str]) -> Loaded:
     """The file at `path`, `columns` (ours: theirs) renamed; text is valid UTF-8 and of Arrow type string.
 
     Raises UserError for a file that is absent, empty, unreadable or of an unknown kind, and for a column
     that is missing or given twice. Rows that cannot be read come back as faults.
     """
     readable(path, "data.path")
-    with explained(path):
+    with parse_errors(path):
         loaded = READERS[path.suffix.lower()](path)
     if not len(loaded.table):
         raise no_rows(path, loaded)
-    names = renamed(path, loaded.table.column_names, columns, "data.columns")
-    return decoded(replace(loaded, table=loaded.table.rename_columns(names)))
+    names = rename_columns(path, loaded.table.column_names, columns, "data.columns")
+    return decode_table(replace(loaded, table=loaded.table.rename_columns(names)))
 
 
 def readable(path: Path, setting: str) -> None:
@@ -47,7 +52,7 @@ def readable(path: Path, setting: str) -> None:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def parse_errors(path: Path) -> Iterator[None]:
     """What a parser says of a file it cannot read, as a UserError."""
     try:
         yield
@@ -58,7 +63,7 @@ def explained(path: Path) -> Iterator[None]:
 def no_rows(path: Path, loaded: Loaded) -> UserError:
     """The error of a file none of whose rows could be read."""
     if loaded.faults:
-        return error(str(path), loaded.faults, loaded.counted, NONE_LEFT)
+        return faults_error(str(path), loaded.faults, loaded.counted, NONE_LEFT)
     return UserError(f"{path}: the file holds no rows")
 
 
@@ -70,13 +75,13 @@ def _parquet(path: Path) -> Loaded:
 
 READERS: dict[str, Callable[[Path], Loaded]] = {
     ".parquet": _parquet,
-    ".csv": lambda path: delimited.read(path, ","),
-    ".tsv": lambda path: delimited.read(path, "\t"),
-    ".jsonl": jsonl.read,
+    ".csv": lambda path: read_delimited(path, ","),
+    ".tsv": lambda path: read_delimited(path, "\t"),
+    ".jsonl": read_jsonl,
 }
 
 
-def renamed(path: Path, present: list[str], columns: dict[str, str], setting: str) -> list[str]:
+def rename_columns(path: Path, present: list[str], columns: dict[str, str], setting: str) -> list[str]:
     """The names `present` under our names; raises UserError where `columns`, given as `setting`, does not fit them."""
     for ours, theirs in columns.items():
         if theirs not in present:
@@ -93,11 +98,57 @@ def renamed(path: Path, present: list[str], columns: dict[str, str], setting: st
     return names
 
 
-def decoded(loaded: Loaded) -> Loaded:
+def decode_table(loaded: Loaded) -> Loaded:
     """Text columns as plain strings; rows with bytes that are not UTF-8 become faults."""
-    table = utf8.plain(loaded.table)
-    faults = tuple(utf8.undecodable(table, loaded.rows))
-    good = ~np.isin(loaded.rows, faulty(faults))
+    table = plain_strings(loaded.table)
+    faults = tuple(undecodable(table, loaded.rows))
+    good = ~np.isin(loaded.rows, faulty_rows(faults))
     if faults:
         table = table.filter(pa.array(good))
     return replace(loaded, table=table, rows=loaded.rows[good], faults=(*loaded.faults, *faults))
+
+
+BUFFER = 1 << 18  # bytes of a parquet column read at once
+
+
+def stream_table(path: Path, columns: dict[str, str], rows: int) -> Iterator[Loaded]:
+    """The parts of the file at `path` in order, `columns` (ours: theirs) renamed; memory does not grow with the file.
+
+    A jsonl part has the columns and types of its own lines. Raises UserError as `readers.read` does, for a column
+    to be renamed once the first part with columns lacks it. Parts hold rows, faults, or both.
+    """
+    readable(path, "input")
+    met = False
+    with parse_errors(path):
+        for part in STREAMS[path.suffix.lower()](path, rows):
+            for piece in _pieces(part, rows):
+                names = piece.table.column_names
+                asked = {ours: theirs for ours, theirs in columns.items() if theirs in names} if met else columns
+                met = met or bool(names)
+                table = piece.table.rename_columns(rename_columns(path, names, asked, "columns") if met else names)
+                yield decode_table(replace(piece, table=table))
+
+
+def _pieces(part: Loaded, rows: int) -> Iterator[Loaded]:
+    """A part cut to at most `rows` rows; what could not be read goes with the first piece."""
+    faults = part.faults
+    for start in range(0, max(len(part.rows), len(faults)), rows):
+        yield replace(part, table=part.table[start : start + rows], rows=part.rows[start : start + rows], faults=faults)
+        faults = ()
+
+
+def _stream_parquet(path: Path, rows: int) -> Iterator[Loaded]:
+    unique(path, pq.read_schema(path).names)
+    last = 0
+    with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:  # or it takes in whole row groups
+        for batch in file.iter_batches(rows):
+            yield Loaded(pa.Table.from_batches([batch]), np.arange(last + 1, last + 1 + len(batch)))
+            last += len(batch)
+
+
+STREAMS: dict[str, Callable[[Path, int], Iterator[Loaded]]] = {
+    ".parquet": _stream_parquet,
+    ".csv": lambda path, rows: stream_delimited(path, ","),
+    ".tsv": lambda path, rows: stream_delimited(path, "\t"),
+    ".jsonl": stream_jsonl,
+}

@@ -1,4 +1,9 @@
-"""Token ids of every pair, made once per (rows, tokenizer, template, max length) and memory-mapped ever after.
+"""The fixed tokens around the two texts of a pair, read off the tokenizer itself.
+
+an encoder  [CLS] left [SEP] right [SEP]  →  Frame(before=[CLS], between=[SEP], after=[SEP])
+a decoder   left, a line break, right, its end token
+
+Token ids of every pair, made once per (rows, tokenizer, template, max length) and memory-mapped ever after.
 
     pair ("usb c cable", "Volt USB-C cable")  →  [CLS] usb c cable [SEP] volt usb - c cable [SEP]
     with the task named in the text           →  [CLS] query item:⏎ usb c cable [SEP] volt …
@@ -19,17 +24,50 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 from tqdm import tqdm
 
-from relevance import whole
-from relevance.data import encoding
-from relevance.data.ahead import ahead
-from relevance.data.distinct import Distinct
-from relevance.data.encoding import ragged
-from relevance.data.frame import Frame, frame
-from relevance.data.growing import Growing
-from relevance.data.ragged import Ragged, interleave
+from relevance.atomic_io import atomic_folder
+from relevance.data.token_ids import Distinct, Growing, Ragged, ahead, encode_texts, interleave, ragged
 from relevance.errors import UserError
-from relevance.scores import task_codes
+from relevance.metrics import task_codes
 from relevance.tasks import TASK_NAMES, TASKS
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Token ids before, between and after the texts."""
+
+    before: list[int]
+    between: list[int]
+    after: list[int]
+
+
+def pair_frame(tokenizer, pair: bool) -> Frame:
+    """The tokenizer's own form of a `pair`, or a decoder's; raises UserError for one that rewrites pairs."""
+    return _pair(tokenizer) if pair else _lines(tokenizer)
+
+
+def _pair(tokenizer) -> Frame:
+    """What the tokenizer puts around a pair of two plain texts."""
+    a, b = encode_texts(tokenizer, ["red", "blue"])
+    whole = tokenizer("red", "blue")["input_ids"]
+    first = _find(whole, a, 0)
+    after = _find(whole, b, first + len(a))
+    return Frame(whole[:first], whole[first + len(a) : after], whole[after + len(b) :])
+
+
+def _lines(tokenizer) -> Frame:
+    """A decoder reads left, a line break, right and its end token, whose state is pooled."""
+    text = encode_texts(tokenizer, ["red"])[0]
+    whole = tokenizer("red")["input_ids"]
+    end = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    return Frame(whole[: _find(whole, text, 0)], encode_texts(tokenizer, ["\n"])[0], end)
+
+
+def _find(whole: list[int], part: list[int], start: int) -> int:
+    for at in range(start, len(whole) - len(part) + 1):
+        if whole[at : at + len(part)] == part:
+            return at
+    raise UserError(f"tokenizer: {whole} does not hold {part}; a tokenizer that rewrites pairs cannot serve")
+
 
 FORMAT = 3  # of the cache; raise it when the same text would get other ids
 CHUNK = 200_000  # pairs of a table in memory assembled at a time
@@ -75,9 +113,9 @@ class Form:
     @classmethod
     def of(cls, tokenizer, template: Template) -> "Form":
         """Raises UserError for an unfit tokenizer."""
-        prefixes = Ragged.of([*encoding.encode(tokenizer, _lines(template)), []])
+        prefixes = Ragged.of([*encode_texts(tokenizer, _prefix_lines(template)), []])
         kind = np.uint16 if len(tokenizer) < 2**16 else np.int32
-        return cls(frame(tokenizer, template.pair), prefixes, template.max_length, kind)
+        return cls(pair_frame(tokenizer, template.pair), prefixes, template.max_length, kind)
 
 
 @dataclass(frozen=True)
@@ -90,7 +128,7 @@ class Piece:
     cut: int  # rows that lost tokens
 
 
-def tokens(rows: Path, tokenizer, identity: str, template: Template, cache: Path) -> Tokens:
+def load_tokens(rows: Path, tokenizer, identity: str, template: Template, cache: Path) -> Tokens:
     """The token ids of the pairs in `rows`; made on the first call, opened on every later one.
 
     `identity` is the backbone's digest: it stands for the tokenizer. Two processes make them once.
@@ -108,14 +146,14 @@ def tokens(rows: Path, tokenizer, identity: str, template: Template, cache: Path
         raise UserError(f"token cache {folder}: {error}; remove the folder, and it is made again") from error
 
 
-def encode(table: pa.Table, tokenizer, template: Template, told: np.ndarray | None = None) -> Tokens:
+def encode_pairs(table: pa.Table, tokenizer, template: Template, told: np.ndarray | None = None) -> Tokens:
     """The token ids of the pairs in `table` (columns task, left, right), in memory.
 
     `told` [N] is for each row the place in TASK_NAMES of the task its text names, -1 where it names none; without
     it each row names its own task where the template says so. Raises UserError for an unfit tokenizer or length.
     """
     if told is None:
-        told = named(table, template)
+        told = named_tasks(table, template)
     form = Form.of(tokenizer, template)
     pieces = [Piece(np.empty(0, form.kind), np.empty(0, np.int64), np.empty(0, np.int32), 0)]
     for start in range(0, len(table), CHUNK):
@@ -126,12 +164,12 @@ def encode(table: pa.Table, tokenizer, template: Template, told: np.ndarray | No
     return Tokens(ids, offsets, second, truncated=sum(piece.cut for piece in pieces) / max(1, len(table)))
 
 
-def named(table: pa.Table, template: Template) -> np.ndarray:
+def named_tasks(table: pa.Table, template: Template) -> np.ndarray:
     """The place in TASK_NAMES of the task each pair's text names [N]; -1: none."""
     return task_codes(table["task"]) if template.prefix else np.full(len(table), -1)
 
 
-def _lines(template: Template) -> list[str]:
+def _prefix_lines(template: Template) -> list[str]:
     """What names each task in front of a text."""
     lines = [TASKS[name].prefix for name in TASK_NAMES]
     return lines if template.line else [line.rstrip() for line in lines]
@@ -139,9 +177,9 @@ def _lines(template: Template) -> list[str]:
 
 def recipe(tokenizer, template: Template) -> dict[str, object]:
     """How a pair becomes ids, for a reader without this code: the fixed ids of `encode` and each task's prefix."""
-    lines = encoding.encode(tokenizer, _lines(template))
+    lines = encode_texts(tokenizer, _prefix_lines(template))
     prefixes = dict(zip(TASK_NAMES, lines, strict=True)) if template.prefix else {}
-    fixed = asdict(frame(tokenizer, template.pair))
+    fixed = asdict(pair_frame(tokenizer, template.pair))
     return {**fixed, "prefix": prefixes, "max_length": template.max_length, "pad": tokenizer.pad_token_id}
 
 
@@ -154,7 +192,7 @@ def _write(rows: Path, tokenizer, template: Template, folder: Path) -> None:
     """A part of the table at a time: neither its texts nor their ids are ever in memory together."""
     form = Form.of(tokenizer, template)
     kinds = {"ids": form.kind, "offsets": np.int64, "second": np.int32}
-    with whole.folder(folder) as part, ExitStack() as stack, pq.ParquetFile(rows, **NARROW) as file:
+    with atomic_folder(folder) as part, ExitStack() as stack, pq.ParquetFile(rows, **NARROW) as file:
         made = {name: stack.enter_context(Growing(part / f"{name}.npy", kinds[name])) for name in ARRAYS}
         texts = stack.enter_context(Distinct(tokenizer, part / "texts.npy", form.kind))
         n, cut = file.metadata.num_rows, 0
@@ -174,7 +212,7 @@ def _pieces(file: pq.ParquetFile, form: Form, template: Template, texts: Distinc
 
     def sides(batch: pa.RecordBatch) -> tuple[np.ndarray, Ragged, Ragged]:
         table = pa.Table.from_batches([batch])
-        return named(table, template), *texts.sides(table["left"], table["right"])
+        return named_tasks(table, template), *texts.sides(table["left"], table["right"])
 
     batches = file.iter_batches(BATCH, columns=["task", "left", "right"])
     with closing(ahead(sides, batches)) as found:

@@ -1,9 +1,13 @@
-"""Tables of one schema → a file, chunk by chunk, whole or not at all.
+"""Chunks of one file under one schema: jsonl lines further down may bring other columns and other types.
+
+{left: string, price: int64} and {left: string, note: bool, price: double} → {left: string, price: double, note: bool}
+
+Tables of one schema → a file, chunk by chunk, whole or not at all.
 
 with streamed(Path("scored.csv"), schema) as writer: writer.write_table(chunk)  →  scored.csv, at the end
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -12,9 +16,47 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from relevance import whole
-from relevance.data import jsontext
+from relevance.atomic_io import atomic_file, with_filename
+from relevance.data.jsonl import json_lines, json_values
 from relevance.errors import UserError
+
+
+def having(table: pa.Table, names: Sequence[str], rows: int) -> pa.Table:
+    """`table` of so many rows with a column of nulls for each of `names` it lacks."""
+    absent = [name for name in names if name not in table.column_names]
+    if not absent:
+        return table
+    return pa.table({name: table[name] for name in table.column_names} | {name: pa.nulls(rows) for name in absent})
+
+
+def union(one: pa.Schema, other: pa.Schema) -> pa.Schema:
+    """Every column of both, in the order they were met; types that nothing else can join are joined as text."""
+    if one.equals(other):
+        return one
+    names = [*one.names, *(name for name in other.names if name not in one.names)]
+    return pa.schema([_field(name, one, other) for name in names])
+
+
+def fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """`table` under a schema that is the union of its own and others."""
+    if table.schema.equals(schema):
+        return table
+    whole = having(table, schema.names, len(table))
+    return pa.table({field.name: _column(whole[field.name], field.type) for field in schema}, schema)
+
+
+def _field(name: str, one: pa.Schema, other: pa.Schema) -> pa.Field:
+    found = [pa.schema([schema.field(name)]) for schema in (one, other) if name in schema.names]
+    try:
+        return pa.field(name, pa.unify_schemas(found, promote_options="permissive").field(name).type)
+    except pa.ArrowTypeError:
+        return pa.field(name, pa.string())
+
+
+def _column(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    if pa.types.is_string(kind) and not pa.types.is_string(column.type):
+        return json_values(column)
+    return column.cast(kind)
 
 
 class Writer(Protocol):
@@ -32,7 +74,7 @@ def streamed(path: Path, schema: pa.Schema) -> Iterator[Writer]:
     """
     writable(path)
     _holds(path, schema)
-    with whole.file(path) as part:
+    with atomic_file(path) as part:
         file = part.open("wb")
         with closing(_Named(file, part)), closing(_Named(WRITERS[path.suffix.lower()](file, schema), part)) as writer:
             yield writer
@@ -59,11 +101,11 @@ class _Named:
         self.inner, self.part = inner, part
 
     def write_table(self, table: pa.Table) -> None:
-        with whole.named(self.part):
+        with with_filename(self.part):
             self.inner.write_table(table)
 
     def close(self) -> None:
-        with whole.named(self.part):
+        with with_filename(self.part):
             self.inner.close()
 
 
@@ -88,7 +130,7 @@ class _Jsonl:
         self.file = file
 
     def write_table(self, table: pa.Table) -> None:
-        self.file.write("".join(jsontext.lines(table).to_pylist()).encode())
+        self.file.write("".join(json_lines(table).to_pylist()).encode())
 
     def close(self) -> None:
         """The file is closed by whoever opened it."""
@@ -96,7 +138,7 @@ class _Jsonl:
 
 def _flat(table: pa.Table) -> pa.Table:
     columns = zip(table.column_names, table.columns, strict=True)
-    return pa.table({name: jsontext.encoded(one) if pa.types.is_nested(one.type) else one for name, one in columns})
+    return pa.table({name: json_values(one) if pa.types.is_nested(one.type) else one for name, one in columns})
 
 
 WRITERS: dict[str, Callable[[BinaryIO, pa.Schema], Writer]] = {

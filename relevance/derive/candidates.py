@@ -1,14 +1,20 @@
 """Rules over the world → pairs with one label each, and how many each rule had made.
 
 "both relevant" finds (item 3, item 17) with 4 votes, "relevant and irrelevant" with 1 → (3, 17) label 2, by the former
+
+What became of the rows: of each rule found, settled, kept at every step; steps add up from the first to the last.
+
+rule           found  one label  apart  capped  kept
+both relevant  4,112     -1,204   -310    -977  1,621
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 
 import pyarrow as pa
 
-from relevance.commands import say
+from relevance.cli import echo
 from relevance.derive.database import Database
 from relevance.derive.options import DeriveOptions, RuleOptions
 from relevance.derive.rules import RULES, VIEWS
@@ -37,7 +43,7 @@ class Made:
     alike: int  # rows whose two texts are the same, where both are of one kind
 
 
-def usable(options: DeriveOptions, world: World) -> tuple[list[Rule], dict[str, str]]:
+def usable_rules(options: DeriveOptions, world: World) -> tuple[list[Rule], dict[str, str]]:
     """The rules to use, and for each of the others why not."""
     rules, idle = [], {}
     for rule in RULES:
@@ -53,7 +59,7 @@ def usable(options: DeriveOptions, world: World) -> tuple[list[Rule], dict[str, 
     return rules, idle
 
 
-def prepare(options: DeriveOptions, database: Database) -> None:
+def prepare_rules(options: DeriveOptions, database: Database) -> None:
     """Make the views that rules share, and the table of draws."""
     for name, view in VIEWS.items():
         database.make(name, view, _settings(options))
@@ -61,14 +67,14 @@ def prepare(options: DeriveOptions, database: Database) -> None:
     database.make("draw", " UNION ALL ".join(drawn), _settings(options))
 
 
-def make(rules: list[Rule], options: DeriveOptions, database: Database) -> Iterator[tuple[str, Made]]:
+def make_pairs(rules: list[Rule], options: DeriveOptions, database: Database) -> Iterator[tuple[str, Made]]:
     """Fill the table `pair` (PAIR) with what `rules` find, task by task."""
     database.put("pair", PAIR.empty_table())
     for at, task in enumerate(TASK_NAMES):
         own = [rule for rule in rules if rule.task == task]
         if not own:
             continue
-        say(f"{task}: {', '.join(rule.name for rule in own)}")
+        echo(f"{task}: {', '.join(rule.name for rule in own)}")
         database.make("candidate", " UNION ALL ".join(map(_numbered, own)), _settings(options))
         yield task, _settled(at, task, own, options.rules, database)
 
@@ -121,3 +127,35 @@ def _made(task: str, rules: list[Rule], database: Database) -> Made:
     differing = "SELECT count(*) FROM (SELECT 1 FROM vote GROUP BY lx, rx HAVING count(*) > 1)"
     counts = [database.rows(query)[0][0] for query in (differing, alike)]
     return Made({rule.name: found.get(RULES.index(rule), 0) for rule in rules}, *counts)
+
+
+@dataclass
+class Ledger:
+    """Rows of each rule after each step, in the order of the steps."""
+
+    steps: dict[str, dict[str, int]] = field(default_factory=dict)
+    made: dict[str, Made] = field(default_factory=dict)
+
+    def found(self, task: str, made: Made) -> None:
+        self.made[task] = made
+        self.steps.setdefault("found", {}).update(made.found)
+
+    def record(self, step: str, database: Database) -> None:
+        """Count what is left in `pair`."""
+        rows = dict(database.rows("SELECT rule, count(*) FROM pair GROUP BY rule"))
+        self.steps[step] = {name: rows.get(at, 0) for at, name in enumerate(rule.name for rule in RULES)}
+
+    def totals(self) -> str:
+        """Rows after each step, in words."""
+        return ", ".join(f"{step} {sum(rows.values()):,}" for step, rows in self.steps.items())
+
+    def lines(self) -> list[tuple[str, ...]]:
+        """A table in words: what each rule found, what each step took away, what is kept."""
+        steps = list(self.steps)
+        body = [("rule", "task", "found", *(f"- {step}" for step in steps[1:]), "kept")]
+        for rule in RULES:
+            if rule.name in self.steps["found"]:
+                rows = [self.steps[step][rule.name] for step in steps]
+                taken = [f"{before - after:,}" for before, after in pairwise(rows)]
+                body.append((rule.name, rule.task, f"{rows[0]:,}", *taken, f"{rows[-1]:,}"))
+        return body

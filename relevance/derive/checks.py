@@ -60,21 +60,24 @@ def _grade_checks(o: DeriveOptions) -> Checks:
 
 
 def _read_checks(o: DeriveOptions) -> Checks:
-    from relevance.derive import items, judgements, taxonomy, template
+    from relevance.derive.items import ITEM_NAMES, PLACE
+    from relevance.derive.judgements import JUDGEMENT_NAMES, WORDS
+    from relevance.derive.taxonomy import TYPE_NAMES
+    from relevance.derive.texts import template_fields
 
     try:
-        fields, told = template.fields(o.read.text), []
+        fields, told = template_fields(o.read.text), []
     except UserError as error:
         fields, told = [], [(True, str(error))]
-    ours = [name for name in fields if name in items.PLACE]
+    ours = [name for name in fields if name in PLACE]
     renamed = f"{ours} are names of ours; name the columns by others, read.items.columns={{other: {''.join(ours[:1])}}}"
     told += [
         (bool(ours), f"read.text={o.read.text}: {renamed}"),
         (not o.read.separator, "read.separator=: is empty; give what stands between the types of a path, such as >"),
         (o.read.longest < 1, f"read.longest={o.read.longest}: must be 1 or more"),
     ]
-    known = {"judgements": judgements.NAMES, "queries": judgements.WORDS, "taxonomy": taxonomy.NAMES}
-    for kind, names in (known | {"items": (*items.NAMES, *fields)}).items():
+    known = {"judgements": JUDGEMENT_NAMES, "queries": WORDS, "taxonomy": TYPE_NAMES}
+    for kind, names in (known | {"items": (*ITEM_NAMES, *fields)}).items():
         own = getattr(o.read, kind)
         unknown = [name for name in own.columns if name not in names]
         told.append((bool(unknown), f"read.{kind}.columns={unknown}: our names are {', '.join(dict.fromkeys(names))}"))

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relevance.data import readers, utf8
-from relevance.data.faults import faulty
-from relevance.data.loaded import Loaded
-from relevance.data.pairs import as_text
+from relevance.data.contract import as_text
+from relevance.data.faults import faulty_rows
+from relevance.data.loaded import Loaded, plain_strings
+from relevance.data.readers import decode_table
 from relevance.derive.options import FileOptions
 from relevance.errors import UserError
 
@@ -33,7 +33,7 @@ class Part:
     names: list[str]  # of all its columns, as the file has them
 
 
-def chosen(name: str, loaded: Loaded, setting: str, options: FileOptions, wanted: Mapping[str, bool]) -> Part:
+def choose_columns(name: str, loaded: Loaded, setting: str, options: FileOptions, wanted: Mapping[str, bool]) -> Part:
     """The columns `wanted` (ours: whether a file must have it) of the file that a person calls `name`.
 
     Raises UserError for a column that is not there or is neither text nor number.
@@ -42,19 +42,19 @@ def chosen(name: str, loaded: Loaded, setting: str, options: FileOptions, wanted
     names = loaded.table.column_names
     if len(loaded.table):
         must = {ours: theirs[ours] for ours in wanted if wanted[ours] or ours in options.columns}
-        there(name, names, must, f"read.{setting}.columns")
-        there(name, names, {column: column for column in options.where}, f"read.{setting}.where")
+        check_columns(name, names, must, f"read.{setting}.columns")
+        check_columns(name, names, {column: column for column in options.where}, f"read.{setting}.where")
     here = {ours: column for ours, column in theirs.items() if column in names or wanted[ours]}
     table = _plain(loaded.table, [*here.values(), *options.where])
-    good = ~np.isin(loaded.rows, faulty(loaded.faults))  # the jsonl reader leaves some at fault in the table
+    good = ~np.isin(loaded.rows, faulty_rows(loaded.faults))  # the jsonl reader leaves some at fault in the table
     fits, held = _fitting(table, options.where, name)
     own = pa.table({ours: table[column] for ours, column in here.items()}).filter(pa.array(good & fits))
-    kept = readers.decoded(replace(loaded, table=own, rows=loaded.rows[good & fits]))
+    kept = decode_table(replace(loaded, table=own, rows=loaded.rows[good & fits]))
     texts = {ours: kept.table[ours] if ours in AS_IT_IS else as_text(kept.table, ours, name) for ours in here}
     return Part(replace(kept, table=pa.table(texts)), int((good & ~fits).sum()), held, names)
 
 
-def there(name: str, present: Collection[str], asked: Mapping[str, str], setting: str) -> None:
+def check_columns(name: str, present: Collection[str], asked: Mapping[str, str], setting: str) -> None:
     """UserError where columns `asked` for (ours: theirs) are not among those `present` in the file `name`."""
     lacking = {ours: theirs for ours, theirs in asked.items() if theirs not in present}
     if not lacking:
@@ -72,7 +72,7 @@ def there(name: str, present: Collection[str], asked: Mapping[str, str], setting
 def _plain(table: pa.Table, names: Collection[str]) -> pa.Table:
     """The columns `names`, null where the table has none; bytes count as text, not-a-number as missing."""
     absent = pa.nulls(len(table), pa.string())
-    table = utf8.plain(pa.table({name: table[name] if name in table.column_names else absent for name in names}))
+    table = plain_strings(pa.table({name: table[name] if name in table.column_names else absent for name in names}))
     return pa.table({name: _known(table[name]) for name in table.column_names})
 
 
@@ -97,6 +97,6 @@ def _fitting(table: pa.Table, where: Mapping[str, str], name: str) -> tuple[np.n
     return fits, "; ".join(held)
 
 
-def named(path: Path, cause: UserError, name: str) -> UserError:
+def rename_file(path: Path, cause: UserError, name: str) -> UserError:
     """`cause`, which speaks of `path`, speaking of `name`: what a person calls a file that lies unpacked elsewhere."""
     return UserError(str(cause).replace(str(path), name))

@@ -1,26 +1,69 @@
-"""Options → a table of pairs on disk, its record and its quarantine: the steps in their order."""
+"""The chosen pairs, by number → the table of pairs, and a record of how it came about beside it.
 
+pairs.parquet: task, left, right, label, split, left_id, right_id, source (the rule), sorted by task, split and texts
+
+Options → a table of pairs on disk, its record and its quarantine: the steps in their order.
+"""
+
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
 
-from relevance import whole
-from relevance.commands import say
-from relevance.data.writers import writable
-from relevance.derive import candidates, divide, similar, thin, world, write
+import pyarrow as pa
+
+from relevance.atomic_io import scratch_folder, sibling, write_text
+from relevance.cell_id import DERIVING, git_commit, package_versions
+from relevance.cli import echo
+from relevance.data.writers import streamed, writable
+from relevance.derive.candidates import Ledger, make_pairs, prepare_rules, usable_rules
 from relevance.derive.database import Database, opened
 from relevance.derive.files import BESIDE, INPUTS
-from relevance.derive.ledger import Ledger
 from relevance.derive.options import DeriveOptions
 from relevance.derive.quarantine import Quarantine
+from relevance.derive.rules import RULES
+from relevance.derive.selection import balance_tasks, cap_entities, divide_entities
+from relevance.derive.similarity import filter_pairs, mine_negatives
+from relevance.derive.world import load_world
 from relevance.errors import UserError
-from relevance.provenance import DERIVING, commit, versions
-from relevance.tasks import SPLITS, TASK_NAMES
+from relevance.tasks import SPLITS, TASK_NAMES, TASKS
+
+ROWS = 200_000  # written at a time
+TEXT = ("task", "left", "right", "label", "split", "left_id", "right_id", "source")
+SCHEMA = pa.schema([(name, pa.int8() if name == "label" else pa.string()) for name in TEXT])
+
+
+def write_pairs(path: Path, database: Database) -> int:
+    """Write `pair` to `path`, whole or not at all; how many rows."""
+    database.put("named", pa.table({"rule": range(len(RULES)), "source": [rule.name for rule in RULES]}))
+    database.put("splits", pa.table({"split": range(len(SPLITS)), "part": list(SPLITS)}))
+    rows = 0
+    with streamed(path, SCHEMA) as writer:
+        for at, name in enumerate(TASK_NAMES):
+            for chunk in database.chunks(_query(at, name), ROWS):
+                writer.write_table(chunk.cast(SCHEMA))
+                rows += len(chunk)
+    return rows
+
+
+def write_record(path: Path, told: dict[str, object]) -> None:
+    """Write what a reader needs to make the table again."""
+    write_text(path, json.dumps(told, indent=1, ensure_ascii=False, default=str) + "\n")
+
+
+def _query(at: int, name: str) -> str:
+    task = TASKS[name]
+    return f"""SELECT '{name}' AS task, a.text AS left, b.text AS right, label, part AS split,
+            a.id AS left_id, b.id AS right_id, source
+        FROM pair JOIN {task.left} a ON a.n = l JOIN {task.right} b ON b.n = r
+        JOIN named USING (rule) JOIN splits USING (split)
+        WHERE task = {at} ORDER BY split, lx, rx"""
+
 
 ASIDE, RECORD = BESIDE
-STEPS = {"apart": divide.divide, "similar": similar.filter_pairs, "capped": thin.cap, "balanced": thin.balance}
+STEPS = {"apart": divide_entities, "similar": filter_pairs, "capped": cap_entities, "balanced": balance_tasks}
 
 
 @dataclass(frozen=True)
@@ -42,36 +85,36 @@ def derive(options: DeriveOptions) -> Derived:
     writable(output)
     quarantine, ledger = Quarantine(), Ledger()
     with (
-        whole.scratch(whole.sibling(output, "work")) as folder,
+        scratch_folder(sibling(output, "work")) as folder,
         opened(folder, options.memory, options.threads) as database,
     ):
         with _told("inputs"):
-            found = world.load(options, quarantine, database)
-            quarantine.close(options.on_bad_row, whole.sibling(output, ASIDE))
-        rules, idle = candidates.usable(options, found)
+            found = load_world(options, quarantine, database)
+            quarantine.close(options.on_bad_row, sibling(output, ASIDE))
+        rules, idle = usable_rules(options, found)
         _choose(rules, options, database, ledger)
         with _told("writing"):
-            rows = write.write(output, database)
+            rows = write_pairs(output, database)
         derived = Derived(
             rows, quarantine.read | found.counts, found.agreement, quarantine.counts(), ledger, idle, _splits(database)
         )
-    write.record(whole.sibling(output, RECORD), told(options, derived))
+    write_record(sibling(output, RECORD), told(options, derived))
     return derived
 
 
 def told(options: DeriveOptions, derived: Derived) -> dict[str, object]:
     """What a reader needs to make the table again, and to see what became of each row."""
-    return {"options": asdict(options), **commit(), "packages": versions(DERIVING), **asdict(derived)}
+    return {"options": asdict(options), **git_commit(), "packages": package_versions(DERIVING), **asdict(derived)}
 
 
 def _choose(rules: list, options: DeriveOptions, database: Database, ledger: Ledger) -> None:
     """Fill `pair` with the rows to write."""
-    candidates.prepare(options, database)
+    prepare_rules(options, database)
     if options.similarity.mine:
         with _told("mining"):
-            similar.mine(options, database)
+            mine_negatives(options, database)
     with _told("rules"):
-        for task, made in candidates.make(rules, options, database):
+        for task, made in make_pairs(rules, options, database):
             ledger.found(task, made)
         ledger.record("settled", database)
     if not database.count("pair"):
@@ -103,4 +146,4 @@ def _splits(database: Database) -> dict[str, dict[str, list[int]]]:
 def _told(what: str) -> Iterator[None]:
     started = perf_counter()
     yield
-    say(f"{what}: {perf_counter() - started:.1f} s")
+    echo(f"{what}: {perf_counter() - started:.1f} s")

@@ -8,19 +8,19 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relevance.data.pairs import blank
-from relevance.derive import files, paths, template
-from relevance.derive.normal import spaced
+from relevance.data.contract import blank
+from relevance.derive.files import read_inputs
 from relevance.derive.options import DeriveOptions
+from relevance.derive.paths import BAD, SCHEMA, place_paths, read_paths
 from relevance.derive.quarantine import PLACE, Quarantine
-from relevance.derive.repeats import repeats
+from relevance.derive.texts import fill_template, repeats, spaced, template_fields
 from relevance.errors import UserError
 
 KIND = "items"
-NAMES = ("item_id", "title", "product_type", "category")  # and what read.text names
+ITEM_NAMES = ("item_id", "title", "product_type", "category")  # and what read.text names
 EMPTY = ("text is empty", "give the item a title or remove the row")
 REPEATED = ("item_id is given twice, with another text or type", "keep one of the rows")
-PATHLESS = (paths.BAD[0], f"{paths.BAD[1]}; set aside, the item stays without a type", "category")
+PATHLESS = (BAD[0], f"{BAD[1]}; set aside, the item stays without a type", "category")
 LONG = ("product_type is longer than read.longest", "shorten it; set aside, the item stays without a type", "item_id")
 
 
@@ -30,13 +30,13 @@ class Items:
     nodes: pa.Table  # paths.SCHEMA, file, row: the types that the items' own columns tell of, and where first
 
 
-def read(options: DeriveOptions, quarantine: Quarantine) -> Items:
+def read_items(options: DeriveOptions, quarantine: Quarantine) -> Items:
     """Raises UserError for a file or a column that is not there; rows at fault go to `quarantine`."""
-    fields = template.fields(options.read.text)
-    wanted = {name: name == "item_id" or name in fields for name in [*NAMES[:1], *NAMES[2:], *fields]}
-    raw = quarantine.take(KIND, files.read(options.items, KIND, options.read.items, wanted))
+    fields = template_fields(options.read.text)
+    wanted = {name: name == "item_id" or name in fields for name in [*ITEM_NAMES[:1], *ITEM_NAMES[2:], *fields]}
+    raw = quarantine.take(KIND, read_inputs(options.items, KIND, options.read.items, wanted))
     kind, nodes = _types(raw, options, quarantine)
-    text = template.filled(options.read.text, raw, str(options.items))
+    text = fill_template(options.read.text, raw, str(options.items))
     columns = {"item_id": spaced(raw["item_id"]), "text": text, "type": kind}
     table = pa.table(columns | {name: raw[name] for name in PLACE})
     return Items(_sound(table, options.read.longest, quarantine), nodes)
@@ -50,23 +50,23 @@ def _types(raw: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> tup
             "or name another column of the file by it"
         )
     if "category" in raw.column_names:
-        told = paths.read(raw["category"], options.read, f"items={options.items}: category")
+        told = read_paths(raw["category"], options.read, f"items={options.items}: category")
         quarantine.note(KIND, raw, told.bad, PATHLESS, kept=True)
-        return told.ends, paths.placed(told.nodes, raw)
+        return told.ends, place_paths(told.nodes, raw)
     if "product_type" not in raw.column_names:
-        return pa.nulls(len(raw), pa.string()), paths.placed(_alone(pa.array([], pa.string())), raw)
+        return pa.nulls(len(raw), pa.string()), place_paths(_alone(pa.array([], pa.string())), raw)
     kind = spaced(raw["product_type"])
     long = pc.fill_null(pc.greater(pc.utf8_length(kind), options.read.longest), False)
     quarantine.note(KIND, raw, long.to_numpy(), LONG, kept=True)
     kind = pc.if_else(pc.or_(blank(kind), long), None, kind).combine_chunks()
-    return kind, paths.placed(_alone(kind), raw)
+    return kind, place_paths(_alone(kind), raw)
 
 
 def _alone(kind: pa.Array) -> pa.Table:
     """Types that nothing but an item tells of."""
     known = pc.drop_null(pc.unique(kind))
     columns = [known, known, pa.nulls(len(known), pa.string()), pc.index_in(known, kind).cast(pa.int64())]
-    return pa.table(columns, [*paths.SCHEMA.names, "at"])
+    return pa.table(columns, [*SCHEMA.names, "at"])
 
 
 def _sound(table: pa.Table, longest: int, quarantine: Quarantine) -> pa.Table:

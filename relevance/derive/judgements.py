@@ -9,14 +9,13 @@ import re
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relevance.data.pairs import blank
-from relevance.derive import files
+from relevance.data.contract import blank
 from relevance.derive.columns import Part
+from relevance.derive.files import read_inputs
 from relevance.derive.items import too_long
-from relevance.derive.normal import folded, spaced
 from relevance.derive.options import DeriveOptions
 from relevance.derive.quarantine import PLACE, Quarantine
-from relevance.derive.repeats import repeats
+from relevance.derive.texts import folded, repeats, spaced
 from relevance.errors import UserError
 
 KIND = "judgements"
@@ -30,7 +29,7 @@ SCHEMA = pa.schema(
 GRADES = {0: 0, 1: 1, 2: 2}  # where none are given
 
 
-NAMES = ("query", "query_id", "item_id", "label")
+JUDGEMENT_NAMES = ("query", "query_id", "item_id", "label")
 WORDS = ("query_id", "query")
 NUMBER = r"^([+-]?[0-9]+)\.0+$"  # a whole number as a float has it
 NO_ID = ("query_id is empty", "give the query its id or remove the row", "query")
@@ -39,7 +38,7 @@ TWO_TEXTS = ("query_id is given twice, with another text", "keep one of the rows
 TWO_QUERIES = ("query_id is that of another query", "give each query an id of its own", "query_id")
 
 
-def read(options: DeriveOptions, known: pa.ChunkedArray, quarantine: Quarantine) -> pa.Table:
+def read_judgements(options: DeriveOptions, known: pa.ChunkedArray, quarantine: Quarantine) -> pa.Table:
     """The judgements (SCHEMA) of the items `known`; without a file of them, none.
 
     `key` is the query's text without differences of case. Raises UserError for a file or a column that is not there,
@@ -61,7 +60,7 @@ def read(options: DeriveOptions, known: pa.ChunkedArray, quarantine: Quarantine)
 
 def _files(options: DeriveOptions, wanted: dict[str, bool]) -> dict[str, Part]:
     try:
-        return files.read(options.judgements, KIND, options.read.judgements, wanted)
+        return read_inputs(options.judgements, KIND, options.read.judgements, wanted)
     except UserError as error:
         if options.queries is None and "has no column query;" in str(error):
             raise UserError(f"{error}, or give queries=FILE where the judgements name queries by query_id") from error
@@ -71,7 +70,7 @@ def _files(options: DeriveOptions, wanted: dict[str, bool]) -> dict[str, Part]:
 def _with_queries(table: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> pa.Table:
     """The table with the texts of its queries, which stand in a file of their own."""
     raw = quarantine.take(
-        "queries", files.read(options.queries, "queries", options.read.queries, dict.fromkeys(WORDS, True))
+        "queries", read_inputs(options.queries, "queries", options.read.queries, dict.fromkeys(WORDS, True))
     )
     own = pa.table({name: spaced(raw[name]) for name in WORDS} | {name: raw[name] for name in PLACE})
     for name, told in zip(WORDS, (NO_ID, NO_TEXT), strict=True):

@@ -35,7 +35,7 @@ class Paths(NamedTuple):
     bad: np.ndarray  # [N], whether what stands there is no path
 
 
-def read(column: pa.ChunkedArray, options: ReadOptions, where: str) -> Paths:
+def read_paths(column: pa.ChunkedArray, options: ReadOptions, where: str) -> Paths:
     """A path is a text with options.separator, a list of names, or a list of objects with id and name.
 
     No name is longer than options.longest. Raises UserError, which calls the column `where`, for a column of anything
@@ -59,7 +59,7 @@ def read(column: pa.ChunkedArray, options: ReadOptions, where: str) -> Paths:
     return _paths(paths, np.arange(len(paths)), np.arange(len(paths)))
 
 
-def placed(nodes: pa.Table, raw: pa.Table) -> pa.Table:
+def place_paths(nodes: pa.Table, raw: pa.Table) -> pa.Table:
     """`nodes` with the file and the row that stand at `at` in `raw`."""
     place = raw.select(PLACE).take(nodes["at"])
     return pa.table([*nodes.select(SCHEMA.names).columns, *place.columns], [*SCHEMA.names, *PLACE])

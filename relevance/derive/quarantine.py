@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from relevance import whole
+from relevance.atomic_io import atomic_file
 from relevance.config import OnBadRow
-from relevance.data.faults import Fault, error, faulty, listed, shorten
+from relevance.data.faults import Fault, faults_error, faulty_rows, list_faults, shorten
 from relevance.derive.columns import Part
 from relevance.derive.paths import PLACE
 from relevance.errors import UserError, first_line
@@ -67,7 +67,7 @@ class Quarantine:
             self._files.append((name, own.counted))
         self._left[kind] = sum(part.left for part in parts.values())
         self._rows[kind] = self._left[kind] + sum(
-            len(part.loaded.rows) + len(faulty(part.loaded.faults)) for part in parts.values()
+            len(part.loaded.rows) + len(faulty_rows(part.loaded.faults)) for part in parts.values()
         )
         return _joined(tables, names)
 
@@ -103,8 +103,8 @@ class Quarantine:
             path.unlink(missing_ok=True)
             return
         empty = pa.table({})
-        tables = [listed(name, faults, empty, np.empty(0, np.int64)) for name, _, faults in self._by_file()]
-        with whole.file(path) as part:
+        tables = [list_faults(name, faults, empty, np.empty(0, np.int64)) for name, _, faults in self._by_file()]
+        with atomic_file(path) as part:
             pa.csv.write_csv(pa.concat_tables(tables), part)
         if empty_kinds := [kind for kind in self._rows if not self.used(kind)]:
             raise UserError(f"{' and '.join(empty_kinds)}: no row is left; why each is set aside is listed in {path}")
@@ -126,10 +126,10 @@ class Quarantine:
         for one in self.found:
             if one.kind == kind and not one.kept:
                 faults.setdefault(one.file, []).append(one.fault)
-        return sum(len(faulty(own)) for own in faults.values())
+        return sum(len(faulty_rows(own)) for own in faults.values())
 
     def _told(self) -> list[str]:
-        return [str(error(name, faults, counted, "")).rstrip() for name, counted, faults in self._by_file()]
+        return [str(faults_error(name, faults, counted, "")).rstrip() for name, counted, faults in self._by_file()]
 
     def _by_file(self) -> list[tuple[str, str, Sequence[Fault]]]:
         return [

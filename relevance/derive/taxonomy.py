@@ -1,4 +1,8 @@
-"""Types and their parents → each type once, in a tree.
+"""Parents → circles, ancestors.
+
+parents=[-1, 0, 0, 1] → ancestors (node, ancestor, steps): (3, 3, 0), (3, 1, 1), (3, 0, 2), ...
+
+Types and their parents → each type once, in a tree.
 
 type="Screens" parent="Office" → type, name="Screens", parent="Office"; a parent without a row of its own is a root
 """
@@ -9,18 +13,41 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relevance.data.pairs import blank
-from relevance.derive import files, paths
-from relevance.derive.columns import there
+from relevance.data.contract import blank
+from relevance.derive.columns import check_columns
+from relevance.derive.files import read_inputs
 from relevance.derive.items import Items, too_long
-from relevance.derive.normal import spaced
 from relevance.derive.options import DeriveOptions
+from relevance.derive.paths import BAD, SCHEMA, place_paths, read_paths
 from relevance.derive.quarantine import PLACE, Quarantine
-from relevance.derive.repeats import repeats
-from relevance.derive.tree import in_circle
+from relevance.derive.texts import repeats, spaced
+
+
+def in_circle(parents: np.ndarray) -> np.ndarray:
+    """[T] bool, whether a type is its own ancestor; `parents` [T] are places, -1 for none."""
+    jumps = np.append(parents, -1)  # -1 leads to itself
+    for _ in range(max(1, len(parents)).bit_length()):
+        jumps = jumps[jumps]  # 2, 4, 8 ... steps up
+    circle = np.zeros(len(parents) + 1, bool)
+    circle[jumps] = True  # after more steps than there are types, all who still go on are spread over the circles
+    return circle[:-1]
+
+
+def ancestors(parents: np.ndarray, steps: int) -> pa.Table:
+    """node, ancestor, steps: each type with itself and its ancestors up to `steps` steps above it."""
+    node, above, rows = np.arange(len(parents)), np.arange(len(parents)), []
+    for step in range(steps + 1):
+        rows.append((node, above, np.full(len(node), step)))
+        above = parents[above]
+        node, above = node[above >= 0], above[above >= 0]
+        if not len(node):
+            break
+    columns = [np.concatenate(column) for column in zip(*rows, strict=True)]
+    return pa.table(columns, ["node", "ancestor", "steps"])
+
 
 KIND = "taxonomy"
-NAMES = ("type", "parent", "name", "category")
+TYPE_NAMES = ("type", "parent", "name", "category")
 TWICE = ("type has two parents", "keep one of the rows: a tree has one parent for each type", "type")
 RENAMED = ("type has two names", "keep one of the rows, or give each type an id of its own", "type")
 CIRCLE = ("type is its own ancestor", "give one type of the circle another parent, or none", "type")
@@ -45,7 +72,7 @@ class _Told:
     rows: bool  # whether each type is a row of a file, which is not used where it is at fault
 
 
-def read(options: DeriveOptions, items: Items, quarantine: Quarantine) -> Types:
+def read_taxonomy(options: DeriveOptions, items: Items, quarantine: Quarantine) -> Types:
     """The tree of the taxonomy file, or without one that of the types which the items tell of."""
     told = _file(options, quarantine) if options.taxonomy else _Told(items.nodes, "items", rows=False)
     table, added = _whole(_once(told, quarantine))
@@ -53,15 +80,15 @@ def read(options: DeriveOptions, items: Items, quarantine: Quarantine) -> Types:
     if bad.any():  # paths make none
         table, more = _whole(quarantine.without(KIND, table, bad, CIRCLE))
         added += more
-    return Types(table.select(paths.SCHEMA.names), places(table), added)
+    return Types(table.select(SCHEMA.names), places(table), added)
 
 
 def _file(options: DeriveOptions, quarantine: Quarantine) -> _Told:
-    parts = files.read(options.taxonomy, KIND, options.read.taxonomy, dict.fromkeys(NAMES, False))
+    parts = read_inputs(options.taxonomy, KIND, options.read.taxonomy, dict.fromkeys(TYPE_NAMES, False))
     for name, part in parts.items():
         if "category" not in part.loaded.table.column_names:
             needed = {column: options.read.taxonomy.columns.get(column, column) for column in ("type", "parent")}
-            there(name, part.names, needed, f"read.{KIND}.columns")
+            check_columns(name, part.names, needed, f"read.{KIND}.columns")
     raw = quarantine.take(KIND, parts)
     if "category" in raw.column_names:
         return _of_paths(raw, options, quarantine)
@@ -69,24 +96,24 @@ def _file(options: DeriveOptions, quarantine: Quarantine) -> _Told:
 
 
 def _of_paths(raw: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> _Told:
-    told = paths.read(raw["category"], options.read, f"taxonomy={options.taxonomy}: category")
-    quarantine.note(KIND, raw, told.bad, paths.BAD)
+    told = read_paths(raw["category"], options.read, f"taxonomy={options.taxonomy}: category")
+    quarantine.note(KIND, raw, told.bad, BAD)
     empty = pc.is_null(told.ends).to_numpy(zero_copy_only=False) & ~told.bad
     quarantine.note(KIND, raw, empty, PATHLESS)
     used = len(told.ends) - told.ends.null_count
     quarantine.alike(KIND, used - len(pc.unique(told.ends.drop_null())))
-    return _Told(paths.placed(told.nodes, raw), KIND, rows=False)
+    return _Told(place_paths(told.nodes, raw), KIND, rows=False)
 
 
 def _of_rows(raw: pa.Table, longest: int, quarantine: Quarantine) -> pa.Table:
     kind, parent = spaced(raw["type"]), spaced(raw["parent"])
     name = spaced(raw["name"]) if "name" in raw.column_names else kind
     parent = pc.if_else(blank(parent), None, parent)
-    table = pa.table([kind, pc.if_else(blank(name), kind, name), parent], schema=paths.SCHEMA)
+    table = pa.table([kind, pc.if_else(blank(name), kind, name), parent], schema=SCHEMA)
     for column in PLACE:
         table = table.append_column(column, raw[column])
     table = quarantine.without(KIND, table, blank(table["type"]).to_numpy(), NAMELESS)
-    lengths = (pc.fill_null(pc.utf8_length(table[name]), 0).to_numpy() for name in paths.SCHEMA.names)
+    lengths = (pc.fill_null(pc.utf8_length(table[name]), 0).to_numpy() for name in SCHEMA.names)
     return quarantine.without(KIND, table, np.maximum.reduce(list(lengths)) > longest, too_long(longest, "type"))
 
 

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from relevance.audit.kappa import agreement, couples
-from relevance.derive import files, items, judgements, taxonomy
+from relevance.audit.agreement import agreement, couples
 from relevance.derive.database import Database
-from relevance.derive.normal import folded, named
+from relevance.derive.files import check_inputs
+from relevance.derive.items import Items, read_items
+from relevance.derive.judgements import KIND, read_judgements
 from relevance.derive.options import DeriveOptions, RuleOptions, Settle
 from relevance.derive.paths import PLACE, SCHEMA
 from relevance.derive.quarantine import Quarantine
-from relevance.derive.taxonomy import Types
-from relevance.derive.tree import ancestors
+from relevance.derive.taxonomy import Types, ancestors, assigned, read_taxonomy
+from relevance.derive.texts import folded, type_name
 
 NUMBERS = """(row_number() OVER (ORDER BY id, folded) - 1)::INTEGER AS n,
     (dense_rank() OVER (ORDER BY folded) - 1)::INTEGER AS x"""
@@ -40,17 +41,17 @@ class World:
         return self.counts[need] > 0
 
 
-def load(options: DeriveOptions, quarantine: Quarantine, database: Database) -> World:
+def load_world(options: DeriveOptions, quarantine: Quarantine, database: Database) -> World:
     """Read the inputs into `database`. Raises UserError for what no quarantine mends."""
-    files.check(options)
-    catalogue = items.read(options, quarantine) if options.items else _no_items()
-    types = taxonomy.read(options, catalogue, quarantine)
-    table = taxonomy.assigned(catalogue.table, types, quarantine)
-    judged = judgements.read(options, table["item_id"], quarantine)
+    check_inputs(options)
+    catalogue = read_items(options, quarantine) if options.items else _no_items()
+    types = read_taxonomy(options, catalogue, quarantine)
+    table = assigned(catalogue.table, types, quarantine)
+    judged = read_judgements(options, table["item_id"], quarantine)
     _put_items(table, database)
     _put_types(types, options.rules, database)
     told = _put_judged(judged, options.rules.settle, database)
-    quarantine.alike(judgements.KIND, told.pop("again"))
+    quarantine.alike(KIND, told.pop("again"))
     typed = database.rows("SELECT count(t) FROM item")[0][0]
     counts = {
         "judged pairs": database.count("judged"),
@@ -66,12 +67,12 @@ def load(options: DeriveOptions, quarantine: Quarantine, database: Database) -> 
     return World(counts, _agreement(database))
 
 
-def _no_items() -> items.Items:
+def _no_items() -> Items:
     place = dict.fromkeys(PLACE, pa.array([], pa.int64()))
     text, node = (
         dict.fromkeys(names, pa.array([], pa.string())) for names in (("item_id", "text", "type"), SCHEMA.names)
     )
-    return items.Items(pa.table(text | place), pa.table(node | place))
+    return Items(pa.table(text | place), pa.table(node | place))
 
 
 def _put_items(table: pa.Table, database: Database) -> None:
@@ -82,7 +83,7 @@ def _put_items(table: pa.Table, database: Database) -> None:
 def _put_types(types: Types, rules: RuleOptions, database: Database) -> None:
     """Sorted by id as they are, their places are the numbers."""
     table = types.table.append_column("folded", folded(types.table["name"]))
-    database.put("arrived", table.append_column("named", named(table["name"])))
+    database.put("arrived", table.append_column("named", type_name(table["name"])))
     database.make(
         "type", f"SELECT {NUMBERS}, type AS id, name AS text, folded, named FROM (SELECT type AS id, * FROM arrived)"
     )

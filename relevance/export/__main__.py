@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from relevance.commands import describe, main, parse, say
+from relevance.cli import echo, help_text, parse, run_command
 from relevance.errors import UserError
 from relevance.tasks import TASK_NAMES
 
@@ -38,10 +38,10 @@ class Options:
 def export() -> None:
     words = sys.argv[1:]
     if {"-h", "--help"} & set(words):
-        print(describe(__doc__.strip(), Options))
+        print(help_text(__doc__.strip(), Options))
         return
     options = _checked(parse(Options, words))
-    from relevance.trained import model_folder
+    from relevance.tracking.history import model_folder
 
     model = model_folder(options.cell, options.tracking_uri, options.experiment, Path(options.outputs))
     from relevance.export.folder import export as write
@@ -50,18 +50,20 @@ def export() -> None:
     quiet()
     for task, folder in _folders(options, model).items():
         done = write(model, task, options.form, folder, options.trust_remote_code)
-        say(f"{done.folder}: {options.form}, logits differ by at most {done.difference:.1e} from the cell's in float32")
+        echo(
+            f"{done.folder}: {options.form}, logits differ by at most {done.difference:.1e} from the cell's in float32"
+        )
 
 
 def _folders(options: Options, model: Path) -> dict[str, Path]:
     """Where each task asked for goes."""
-    from relevance.data.reading import Reading
+    from relevance.data.module import Reading
 
     reading, output = Reading.of(model), Path(options.output)
     if options.task != "all":
         return {options.task: output}
     if others := reading.unknown(TASK_NAMES):
-        say(f"{model}: was trained on {', '.join(reading.tasks)}; not exported: {', '.join(others)}")
+        echo(f"{model}: was trained on {', '.join(reading.tasks)}; not exported: {', '.join(others)}")
     return {task: output / task for task in reading.tasks}
 
 
@@ -80,4 +82,4 @@ def _checked(options: Options) -> Options:
 
 
 if __name__ == "__main__":
-    main(export)
+    run_command(export)

@@ -10,9 +10,8 @@ from transformers import AutoModelForSequenceClassification
 
 from relevance.config import HALF, Config, PrivateKind
 from relevance.errors import UserError
-from relevance.export.plain import head_of
-from relevance.model import backbone
-from relevance.model.base import name_base
+from relevance.export.classifier import head_of
+from relevance.model.backbone import backbone_folder, name_base
 from relevance.model.network import Network
 from relevance.model.private.attach import own_targets
 from relevance.tasks import TASK_INDEX
@@ -80,7 +79,7 @@ def _head_parts(head: nn.Module) -> list[str]:
 def _base(config: Config, head: nn.Module):
     """The classifier as a reader will load it: the backbone's weights and a head that the adapter replaces."""
     return AutoModelForSequenceClassification.from_pretrained(
-        backbone.of(config), config=head.config, dtype="float32", use_safetensors=True
+        backbone_folder(config), config=head.config, dtype="float32", use_safetensors=True
     )
 
 

@@ -1,4 +1,9 @@
-"""Where a backbone lies: embedded:<name>, a local folder or a hub id → its folder and the digest of what it holds."""
+"""What an adapter says of the backbone it stands on, so that its reader finds it: a hub id and its commit, no path.
+
+adapter_config.json: {"base_model_name_or_path": "Qwen/Qwen3-0.6B", "revision": "c1899de289a0…", …}
+
+Where a backbone lies: embedded:<name>, a local folder or a hub id → its folder and the digest of what it holds.
+"""
 
 import hashlib
 import json
@@ -8,29 +13,44 @@ from pathlib import Path
 
 from relevance.config import Config, ModelConfig
 from relevance.errors import UserError
-from relevance.model import files, gguf, packaged
+from relevance.model.gguf import converted_folder, file_sha256, gguf_file, source_digest
+from relevance.model.packaged import packaged_folder
+from relevance.model.weight_files import check_complete, has_pickled, needed_files
+
+CONFIG = "adapter_config.json"
+
+
+def name_base(folder: Path, name: str, revision: str | None) -> None:
+    """Name the backbone so in all texts of an adapter that peft wrote to `folder`, instead of where it lay here."""
+    settings = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    lay = settings["base_model_name_or_path"]
+    for file in (*folder.glob("*.json"), *folder.glob("*.md")):
+        file.write_text(file.read_text(encoding="utf-8").replace(lay, name), encoding="utf-8")
+    settings |= {"base_model_name_or_path": name, "revision": revision}
+    (folder / CONFIG).write_text(json.dumps(settings, indent=2, sort_keys=True), encoding="utf-8")
+
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "backbones"
 SOURCE = "source.txt"  # in a converted folder: the digest of what it was made of
 
 
-def of(config: Config) -> Path:
+def backbone_folder(config: Config) -> Path:
     """The local folder of a cell's backbone; UserError where there is none."""
     model = config.model
-    return folder(model.backbone, model.revision, Path(config.outputs), model.trust_remote_code)
+    return resolve_folder(model.backbone, model.revision, Path(config.outputs), model.trust_remote_code)
 
 
-def digest_of(config: Config) -> str:
+def backbone_digest(config: Config) -> str:
     """The digest of a cell's backbone."""
-    return digest(of(config), config.model.trust_remote_code)
+    return folder_digest(backbone_folder(config), config.model.trust_remote_code)
 
 
-def pinned(model: ModelConfig, commit: Callable[[str, str | None], str]) -> ModelConfig:
+def pin_revision(model: ModelConfig, commit: Callable[[str, str | None], str]) -> ModelConfig:
     """The model whose hub id names its commit in `revision`, as `commit` (hub.commit) has it; any other as it is.
 
     Raises UserError where there is no such commit, or `revision` is given of what has none.
     """
-    name, revision = parted(model)
+    name, revision = split_revision(model)
     if not _on_hub(name, revision):
         return model
     try:
@@ -39,7 +59,7 @@ def pinned(model: ModelConfig, commit: Callable[[str, str | None], str]) -> Mode
         raise UserError(f"model.backbone={name}: {error}") from error
 
 
-def parted(model: ModelConfig) -> tuple[str, str | None]:
+def split_revision(model: ModelConfig) -> tuple[str, str | None]:
     """Backbone and revision of `model.backbone=org/name@revision` or `model.revision=`; UserError for two of them."""
     name, revision = _parts(model.backbone, model.revision)
     given = f"model.backbone={model.backbone} model.revision={model.revision}"
@@ -50,7 +70,9 @@ def parted(model: ModelConfig) -> tuple[str, str | None]:
     return name, revision
 
 
-def folder(backbone: str, revision: str | None = None, outputs: Path = Path("outputs"), code: bool = False) -> Path:
+def resolve_folder(
+    backbone: str, revision: str | None = None, outputs: Path = Path("outputs"), code: bool = False
+) -> Path:
     """The local folder of `embedded:<name>`, `packaged:<name>`, a path or a hub id (fetched); UserError where none is.
 
     `revision` is a branch, tag or commit of a hub id; `code`: that of its own is needed too. GGUF files and pickled
@@ -59,9 +81,9 @@ def folder(backbone: str, revision: str | None = None, outputs: Path = Path("out
     if backbone.startswith("embedded:"):
         return _embedded(backbone.removeprefix("embedded:"))
     if backbone.startswith("packaged:"):
-        return packaged.folder(backbone.removeprefix("packaged:"), outputs)
-    if revision is None and (file := gguf.file_of(Path(backbone).expanduser())):
-        return gguf.folder(file, outputs)
+        return packaged_folder(backbone.removeprefix("packaged:"), outputs)
+    if revision is None and (file := gguf_file(Path(backbone).expanduser())):
+        return converted_folder(file, outputs)
     name, revision = _parts(backbone, revision)
     try:
         path = _fetched(name, revision, code) if _on_hub(name, revision) else _local(name)
@@ -70,18 +92,18 @@ def folder(backbone: str, revision: str | None = None, outputs: Path = Path("out
         raise UserError(f"model.backbone={name}: {error}") from error
 
 
-def digest(path: Path, code: bool = False) -> str:
+def folder_digest(path: Path, code: bool = False) -> str:
     """sha256 (hex) of what a backbone's folder says: config, tokenizer and weights, and `code` of its own that runs.
 
     Wherever these files lie it is the same; of a converted folder it is that of what was converted.
     """
-    if source := gguf.digest_of(path):
+    if source := source_digest(path):
         return source
     if (path / SOURCE).is_file():
         return (path / SOURCE).read_text()
     total = hashlib.sha256()
     for name in sorted(_needed(path, code)):
-        total.update(name.encode() + bytes.fromhex(gguf.sha256((path / name).resolve())))
+        total.update(name.encode() + bytes.fromhex(file_sha256((path / name).resolve())))
     return total.hexdigest()
 
 
@@ -122,9 +144,9 @@ def _on_hub(name: str, revision: str | None) -> bool:
 
 
 def _fetched(name: str, revision: str | None, code: bool) -> Path:
-    from relevance.model import hub  # takes its library along
+    from relevance.model.hub import fetch_snapshot, resolve_commit  # takes its library along
 
-    return hub.fetched(name, hub.commit(name, revision), code)
+    return fetch_snapshot(name, resolve_commit(name, revision), code)
 
 
 def _local(name: str) -> Path:
@@ -137,13 +159,13 @@ def _local(name: str) -> Path:
 def _readable(path: Path, outputs: Path, code: bool) -> Path:
     """The folder itself, or what its pickled weights were converted to; UserError where weights are torn."""
     names = _needed(path, code)
-    files.check(path, names)
-    if not files.pickled(names):
+    check_complete(path, names)
+    if not has_pickled(names):
         return path
-    from relevance.model.pickled import converted  # takes torch along
+    from relevance.model.pickled import unpickled_folder  # takes torch along
 
-    return converted(path, names, digest(path, code), outputs)
+    return unpickled_folder(path, names, folder_digest(path, code), outputs)
 
 
 def _needed(path: Path, code: bool) -> list[str]:
-    return files.needed((file.name for file in path.iterdir()), code, path.joinpath, str(path))
+    return needed_files((file.name for file in path.iterdir()), code, path.joinpath, str(path))

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from relevance import whole
-from relevance.commands import say
+from relevance.atomic_io import atomic_folder
+from relevance.cli import echo
 from relevance.errors import UserError, first_line
 
 DIGEST = "gguf.sha256"  # in a converted folder: of the file it was made from
@@ -27,7 +27,7 @@ AS_GPT2 = frozenset({None, "default", "gpt-2", "phi-2", "olmo", "mpt", "jais", "
 ORIGIN = "give the folder or hub id that the file was made from"
 
 
-def file_of(path: Path) -> Path | None:
+def gguf_file(path: Path) -> Path | None:
     """The GGUF file a path names, or a folder without other weights holds; UserError where it holds several."""
     if path.suffix == ".gguf" and not path.is_dir():
         if not path.is_file():
@@ -42,25 +42,25 @@ def file_of(path: Path) -> Path | None:
     return files[0]
 
 
-def folder(file: Path, outputs: Path) -> Path:
+def converted_folder(file: Path, outputs: Path) -> Path:
     """The folder (absolute) that `file` was converted to; converted on the first call, by one process.
 
     Raises UserError where the file cannot be read as a decoder.
     """
-    digest = sha256(file)
-    place = place_of(digest, outputs)
-    with alone(place) as first:
+    digest = file_sha256(file)
+    place = converted_place(digest, outputs)
+    with only_gguf(place) as first:
         if first:
             started = time.monotonic()
-            with whole.folder(place) as part:
+            with atomic_folder(place) as part:
                 _convert(file, part)
                 (part / DIGEST).write_text(digest)
-            say(f"model.backbone={file.name}: converted to {place}, {time.monotonic() - started:.0f} s")
+            echo(f"model.backbone={file.name}: converted to {place}, {time.monotonic() - started:.0f} s")
     return place
 
 
 @contextmanager
-def alone(place: Path, lock: str = "lock") -> Iterator[bool]:
+def only_gguf(place: Path, lock: str = "lock") -> Iterator[bool]:
     """Whether `place` is still to be made, by nobody else meanwhile; what is there needs no right to write."""
     if place.is_dir():
         yield False
@@ -77,12 +77,12 @@ def alone(place: Path, lock: str = "lock") -> Iterator[bool]:
         yield not place.is_dir()
 
 
-def place_of(digest: str, outputs: Path) -> Path:
+def converted_place(digest: str, outputs: Path) -> Path:
     """Where the GGUF file of a sha256 is converted to."""
     return outputs.absolute() / "backbones" / digest[:16]
 
 
-def sha256(file: Path) -> str:
+def file_sha256(file: Path) -> str:
     """Of a file (hex), read once in a process."""
     state = file.stat()
     return _sha256(file.absolute(), state.st_size, state.st_mtime_ns)
@@ -94,7 +94,7 @@ def _sha256(file: Path, size: int, modified: int) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def digest_of(path: Path) -> str | None:
+def source_digest(path: Path) -> str | None:
     """sha256 of the GGUF file that `path` was converted from; None where it is no such folder, or a copy of one.
 
     Whatever version of transformers converted it: it writes its own number into config.json.
@@ -162,7 +162,7 @@ def _tokenizer(source: Path, file: Path):
         digits = pre_tokenizers.Digits(individual_digits=True)
         tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, plain])
     elif settings["tokenizer_type"] == "gpt2" and split not in {*AS_GPT2, *GGUF_PRE_TOKENIZER_SPLITS}:
-        say(
+        echo(
             f"model.backbone={file.name}: its tokenizer splits text by {split!r}, which transformers does not know; "
             "it is split as GPT-2's is, and some ids may differ from those the model was trained on"
         )

@@ -28,7 +28,7 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import parse_ratelimit_headers
 
 from relevance.errors import UserError, first_line
-from relevance.model import files
+from relevance.model.weight_files import ADAPTER, CONFIG, needed_files
 
 TRIES = 5  # at a hub that is busy
 PATIENCE = 60.0  # seconds they may take together
@@ -47,7 +47,7 @@ class BusyError(Exception):
         self.wait = float(after) if after.isdecimal() else limit and float(limit.reset_in_seconds)
 
 
-def commit(name: str, revision: str | None) -> str:
+def resolve_commit(name: str, revision: str | None) -> str:
     """The commit (40 hex digits) that a branch, tag or commit of the repository `name` is; null: of its main branch.
 
     Without a network that of the last time it was asked for. Raises UserError where it cannot be known.
@@ -55,7 +55,7 @@ def commit(name: str, revision: str | None) -> str:
     return _asked(lambda: HfApi().resolve_revision(name, revision=revision).resolved, name, revision)
 
 
-def fetched(name: str, sha: str, code: bool) -> Path:
+def fetch_snapshot(name: str, sha: str, code: bool) -> Path:
     """The folder in the cache with the files that are needed of a commit, fetched where they were not.
 
     Asks nobody where all are there. Raises UserError where the repository holds no backbone, or it is not to be had.
@@ -64,7 +64,7 @@ def fetched(name: str, sha: str, code: bool) -> Path:
     def read(file: str) -> Path:
         return Path(_asked(lambda: hf_hub_download(name, file, revision=sha), name, sha))
 
-    names = files.needed(_asked(lambda: _listing(name, sha), name, sha), code, read)
+    names = needed_files(_asked(lambda: _listing(name, sha), name, sha), code, read)
     return [read(file) for file in names][-1].parent
 
 
@@ -72,7 +72,7 @@ def _listing(name: str, sha: str) -> list[str]:
     """All files of a commit; of a cache that an older library filled, where nobody can be asked, what is there."""
     with suppress(CachedRepoTreeNotFoundError):
         return [file.path for file in get_cached_repo_tree(name, revision=sha)]
-    folder = snapshot_download(name, revision=sha, allow_patterns=[files.CONFIG, files.ADAPTER])
+    folder = snapshot_download(name, revision=sha, allow_patterns=[CONFIG, ADAPTER])
     with suppress(CachedRepoTreeNotFoundError):
         return [file.path for file in get_cached_repo_tree(name, revision=sha)]
     return [file.name for file in Path(folder).iterdir()]

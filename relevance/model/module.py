@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from relevance import group
+from relevance import distributed
 from relevance.config import Config, PrivateKind, Schedule
 from relevance.model.network import Network
 from relevance.tasks import TASK_NAMES
@@ -38,14 +38,14 @@ class RelevanceModule(L.LightningModule):
     def training_step(self, step: list, index: int) -> None:
         optimizer, scheduler = self.optimizers(), self.lr_schedulers()
         optimizer.zero_grad()
-        total = group.summed(torch.stack([micro.weights.sum() for micro in step]).sum()).clamp(min=TINY)
+        total = distributed.summed(torch.stack([micro.weights.sum() for micro in step]).sum()).clamp(min=TINY)
         losses = []
         for micro in step:
             loss = self._loss(micro) / total
             self.manual_backward(loss)
             losses.append(loss.detach())
-        group.sum_gradients(_trained(optimizer))
-        found = {"loss": group.summed(torch.stack(losses).sum()), "gradient_norm": self._clip(optimizer)}
+        distributed.sum_gradients(_trained(optimizer))
+        found = {"loss": distributed.summed(torch.stack(losses).sum()), "gradient_norm": self._clip(optimizer)}
         self._check(found, step)
         optimizer.step()
         scheduler.step()
@@ -57,7 +57,7 @@ class RelevanceModule(L.LightningModule):
         self.seen.append(torch.stack([tasks, right.long()], dim=1)[: len(micro.rows)])
 
     def on_validation_epoch_end(self) -> None:
-        tasks, right = group.gathered(torch.cat(self.seen)).T
+        tasks, right = distributed.gathered(torch.cat(self.seen)).T
         self.seen.clear()
         scores = {name: right[tasks == k].float().mean() for k, name in enumerate(TASK_NAMES) if (tasks == k).any()}
         self.log_dict({f"validation/{name}/accuracy": score for name, score in scores.items()})
@@ -102,7 +102,7 @@ class RelevanceModule(L.LightningModule):
     def _check(self, found: dict[str, torch.Tensor], step: list) -> None:
         wrong = [f"{name} is {value.item()}" for name, value in found.items() if not torch.isfinite(value)]
         if wrong:
-            rows = group.gathered(torch.cat([micro.rows for micro in step])).tolist()
+            rows = distributed.gathered(torch.cat([micro.rows for micro in step])).tolist()
             error = FloatingPointError(
                 f"{', '.join(wrong)} at step {self.global_step}, rows {rows[:8]} and {max(0, len(rows) - 8)} more; "
                 "lower model.lr, lengthen train.warmup, or set trainer.precision=32-true"

@@ -1,13 +1,18 @@
 """Trunk, private layers and heads as one network: a batch of mixed tasks → logits [B, 3].
 
 input_ids [B, T], attention_mask [B, T], rows grouped by task, slices [(task, start, stop), …]
+
+Where a network's weights lie, and what they took: network → metrics, and a line for the terminal.
+
+{"params/adapters/trainable": 55808, "params/trunk/total": 1280256, "gate/query_item": 0.12, ...}
 """
 
 import torch
 from torch import nn
 
-from relevance.model.private.layers import PrivateLayers
-from relevance.model.private.slices import Slices
+from relevance.model.private.inserted import Gated
+from relevance.model.private.layers import PrivateLayers, Slices
+from relevance.tasks import TASK_NAMES
 
 PARTS = ("trunk", "adapters", "private", "gates", "heads")
 
@@ -79,3 +84,40 @@ def _part(name: str) -> str:
     if first in ("private", "heads"):
         return first
     return "adapters" if "lora_" in name else "trunk"
+
+
+KINDS = ("trainable", "total")
+
+
+def weight_counts(network: Network) -> dict[str, float]:
+    """Weights trained and in all, of each part and of the whole."""
+    parts = network.sizes()
+    found = {f"params/{part}/{kind}": n for part, two in parts.items() for kind, n in zip(KINDS, two, strict=True)}
+    both = [sum(n) for n in zip(*parts.values(), strict=True)]
+    return {**found, **{f"params/{kind}": n for kind, n in zip(KINDS, both, strict=True)}}
+
+
+def weights_line(network: Network) -> str:
+    """ "trains 59,648 of 1,339,904 weights: adapters 55,808, heads 3,840"."""
+    parts = network.sizes()
+    trained, total = (sum(n) for n in zip(*parts.values(), strict=True))
+    where = ", ".join(f"{part} {n:,}" for part, (n, _) in parts.items() if n)
+    return f"trains {trained:,} of {total:,} weights: {where}"
+
+
+def gate_values(network: Network) -> dict[str, float]:
+    """Mean |g| of the gates of each task's private layers: 0 is closed, as all start."""
+    if network.private is None:
+        return {}
+    branches = network.private.branches
+    names = TASK_NAMES if len(branches) > 1 else ("all",)
+    return {
+        f"gate/{name}": float(torch.stack([block.gate.detach().abs() for block in branch]).mean())
+        for name, branch in zip(names, branches, strict=True)
+        if isinstance(branch[0], Gated)
+    }
+
+
+def peak_memory() -> dict[str, float]:
+    """What tensors took at most on the GPU, in bytes; main memory is the process's, not the cell's."""
+    return {"peak_memory_bytes": torch.cuda.max_memory_allocated()} if torch.cuda.is_available() else {}

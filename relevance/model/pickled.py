@@ -11,27 +11,27 @@ from pickle import UnpicklingError
 import torch
 from safetensors.torch import save_file
 
-from relevance import whole
+from relevance.atomic_io import atomic_folder
 from relevance.errors import UserError, first_line
 from relevance.model.backbone import SOURCE
-from relevance.model.gguf import alone
+from relevance.model.gguf import only_gguf
 
 
-def converted(source: Path, names: list[str], digest: str, outputs: Path) -> Path:
+def unpickled_folder(source: Path, names: list[str], digest: str, outputs: Path) -> Path:
     """The folder below `outputs` with the files `names` of `source`, their weights as safetensors.
 
     `digest` is that of `source`. Of two processes one makes it. Raises UserError for weights that are torn, or that
     hold more than tensors.
     """
     folder = (outputs / "backbones" / digest[:16]).absolute()  # an adapter on it names it from anywhere
-    with alone(folder) as first:
+    with only_gguf(folder) as first:
         if first:
             _convert(source, names, digest, folder)
     return folder
 
 
 def _convert(source: Path, names: list[str], digest: str, folder: Path) -> None:
-    with whole.folder(folder) as part:
+    with atomic_folder(folder) as part:
         for name in names:
             safe = part / name.replace("pytorch_model", "model").replace(".bin", ".safetensors")
             if name.endswith(".bin"):

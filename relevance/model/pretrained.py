@@ -1,9 +1,15 @@
-"""A backbone's folder → its config and tokenizer, or the reason why it cannot serve.
+"""QLoRA (arXiv 2305.14314): the frozen trunk in 4 bits, adapters, private adapters and heads in float32.
+
+Needs CUDA and the optional extra: pip install "relevance[qlora]"
+
+A backbone's folder → its config and tokenizer, or the reason why it cannot serve.
 
 Family is read from the config: {"model_type": "qwen3"} is a decoder, {"model_type": "modernbert"} an encoder.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig
@@ -11,8 +17,36 @@ from transformers.models.auto import modeling_auto
 
 from relevance.config import Family, ModelConfig
 from relevance.errors import UserError, first_line
-from relevance.model import quantized
 from relevance.model.architectures import blocks
+
+
+def check_quantized(model: ModelConfig) -> None:
+    """UserError where 4 bits are asked for and cannot be had here."""
+    if not model.load_in_4bit:
+        return
+    lacking = ["the package bitsandbytes (pip install 'relevance[qlora]')"] if find_spec("bitsandbytes") is None else []
+    if not torch.cuda.is_available():
+        lacking.append("a CUDA device")
+    if lacking:
+        raise UserError(
+            f"model.load_in_4bit=true: needs {' and '.join(lacking)}; leave it out to train in full precision"
+        )
+
+
+def quantized_arguments(model: ModelConfig) -> dict[str, Any]:
+    """Further arguments of from_pretrained: NF4 with double quantization, as in the paper's section 3."""
+    if not model.load_in_4bit:
+        return {}
+    from transformers import BitsAndBytesConfig
+
+    settings = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+    return {"quantization_config": settings, "device_map": {"": torch.cuda.current_device()}}
+
 
 CAUSAL = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 MASKED = modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
@@ -22,13 +56,13 @@ WORDS = "red blue lamp table usb cable women shoes case for phone 10 20".split()
 REMEDY = "choose an encoder (model=ce) or a decoder (model=llm)"
 
 
-def admit(path: Path, model: ModelConfig) -> None:
+def check_backbone(path: Path, model: ModelConfig) -> None:
     """Refuse, before anything trains, a backbone that cannot serve: UserError with the reason and the remedy.
 
     The model is laid out without memory for its weights, so that its size does not matter.
     """
-    config, found = settings(path, model), tokenizer(path, model)
-    quantized.admit(model)
+    config, found = load_config(path, model), load_tokenizer(path, model)
+    check_quantized(model)
     try:
         with torch.device("meta"):
             laid_out = AutoModel.from_config(config, trust_remote_code=model.trust_remote_code)
@@ -42,7 +76,7 @@ def admit(path: Path, model: ModelConfig) -> None:
     _check_words(found, model)
 
 
-def settings(path: Path, model: ModelConfig) -> PretrainedConfig:
+def load_config(path: Path, model: ModelConfig) -> PretrainedConfig:
     """The backbone's own config; UserError where transformers does not know it or the family is another."""
     try:
         config = AutoConfig.from_pretrained(path, trust_remote_code=model.trust_remote_code)
@@ -95,7 +129,7 @@ def _check_words(found, model: ModelConfig) -> None:
         )
 
 
-def tokenizer(path: Path, model: ModelConfig):
+def load_tokenizer(path: Path, model: ModelConfig):
     """The backbone's tokenizer, with a pad token; UserError where it has none and none can be found."""
     try:
         found = AutoTokenizer.from_pretrained(path, trust_remote_code=model.trust_remote_code)

@@ -12,30 +12,30 @@ from pathlib import Path
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from relevance import whole
+from relevance.atomic_io import atomic_folder
 from relevance.config import Config
+from relevance.config_io import ConfigFile, read_config, unset_variables
 from relevance.errors import UserError
-from relevance.kept import Kept, read, unset
-from relevance.model import backbone, quantized
-from relevance.model.base import name_base
-from relevance.model.build import build
+from relevance.model.backbone import backbone_digest, backbone_folder, name_base
+from relevance.model.build import build_network
 from relevance.model.network import Network
+from relevance.model.pretrained import check_quantized
 
 OWN_PARTS = ("heads", "private")  # beside the trunk
 WEIGHTS = "model.safetensors"
 DIGEST = "trunk/backbone.txt"  # sha256 of the frozen backbone an adapter was trained on
 
 
-def save(network: Network, tokenizer, kept: Kept, template: dict, folder: Path) -> None:
+def save_network(network: Network, tokenizer, kept: ConfigFile, template: dict, folder: Path) -> None:
     """Everything needed to score pairs again, whole or not at all; an adapter leaves its frozen backbone where it is.
 
     Whatever stood in `folder` makes way.
     """
-    with whole.folder(folder) as part:
+    with atomic_folder(folder) as part:
         if kept.config.model.lora.r:
             _keep_adapter(network, kept, part / "trunk")
             kept = replace(kept, config=_with_whole_path(kept.config))
-            (part / DIGEST).write_text(backbone.digest_of(kept.config))
+            (part / DIGEST).write_text(backbone_digest(kept.config))
         else:  # not as a backbone of its own: kind=top leaves it without its upper blocks
             network.trunk.config.save_pretrained(part / "trunk")
             save_file(_tensors(network.trunk), part / "trunk" / WEIGHTS)
@@ -49,7 +49,7 @@ def save(network: Network, tokenizer, kept: Kept, template: dict, folder: Path) 
         (part / "config.yaml").write_text(kept.text(), encoding="utf-8")
 
 
-def load(folder: Path, trust_remote_code: bool = False) -> tuple[Network, Config]:
+def load_network(folder: Path, trust_remote_code: bool = False) -> tuple[Network, Config]:
     """The network `save` wrote, its logits equal; UserError where the folder holds no model that can be had here.
 
     A folder may come from anywhere: code of its backbone's own is run where the caller says so, whatever it says.
@@ -60,10 +60,10 @@ def load(folder: Path, trust_remote_code: bool = False) -> tuple[Network, Config
             f"{folder}: was trained with model.trust_remote_code=true, so that loading it may run code that came with "
             "its backbone; give trust_remote_code=true if you trust where it is from"
         )
-    quantized.admit(config.model)
+    check_quantized(config.model)
     if config.model.lora.r:
         _same_backbone(config, folder)
-    network, _ = build(config, folder)
+    network, _ = build_network(config, folder)
     if config.model.lora.r:
         _load_adapter(network, folder / "trunk")
     else:
@@ -75,7 +75,7 @@ def load(folder: Path, trust_remote_code: bool = False) -> tuple[Network, Config
     return network.eval(), config
 
 
-def _keep_adapter(network: Network, kept: Kept, trunk: Path) -> None:
+def _keep_adapter(network: Network, kept: ConfigFile, trunk: Path) -> None:
     """As peft keeps it; a backbone of the hub, or one that the environment named, is named so in its texts too."""
     network.trunk.save_pretrained(trunk)
     model = kept.config.model
@@ -86,15 +86,15 @@ def _keep_adapter(network: Network, kept: Kept, trunk: Path) -> None:
 def _keep_code(config: Config, trunk: Path) -> None:
     """Code of the backbone's own lies beside the weights that only it can use."""
     if config.model.trust_remote_code:
-        for file in backbone.of(config).glob("*.py"):
+        for file in backbone_folder(config).glob("*.py"):
             shutil.copy(file, trunk)
 
 
 def _settings(folder: Path) -> Config:
     if not (folder / "config.yaml").is_file():
         raise UserError(f"{folder}: holds no model; train the cell with save=all rerun=true")
-    config = read(folder / "config.yaml")
-    if config.model.lora.r and (absent := unset(config.model.backbone)):
+    config = read_config(folder / "config.yaml")
+    if config.model.lora.r and (absent := unset_variables(config.model.backbone)):
         raise UserError(f"{folder}: stands on model.backbone={config.model.backbone}; set {' and '.join(absent)}")
     return config
 
@@ -107,7 +107,7 @@ def _with_whole_path(config: Config) -> Config:
 
 
 def _same_backbone(config: Config, folder: Path) -> None:
-    found = backbone.digest_of(config)
+    found = backbone_digest(config)
     if found != (folder / DIGEST).read_text():
         raise UserError(
             f"{folder}: was trained on another model.backbone={config.model.backbone} than lies there now "

@@ -23,10 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from relevance.commands import describe, main, parse
+from relevance.cli import help_text, parse, run_command
 from relevance.config import OnBadRow
 from relevance.errors import UserError
-from relevance.trained import model_folder
+from relevance.tracking.history import model_folder
 
 
 @dataclass
@@ -49,12 +49,11 @@ class Options:
 def predict() -> None:
     words = sys.argv[1:]
     if {"-h", "--help"} & set(words):
-        print(describe(__doc__.strip(), Options))
+        print(help_text(__doc__.strip(), Options))
         return
     options = _checked(parse(Options, words))
     folders = _folders(options)
-    from relevance.predict.job import Job
-    from relevance.predict.scoring import score_file
+    from relevance.predict.scoring import Job, score_file
 
     quarantine = options.on_bad_row is OnBadRow.quarantine
     job = Job(Path(options.input), Path(options.output), options.columns, quarantine, options.chunk)
@@ -85,4 +84,4 @@ def _folders(options: Options) -> list[Path]:
 
 
 if __name__ == "__main__":
-    main(predict)
+    run_command(predict)

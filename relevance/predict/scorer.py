@@ -14,10 +14,10 @@ import torch
 
 from relevance.config import MIXED
 from relevance.data.batches import ScoreDataset, unlabelled
-from relevance.data.reading import Reading
+from relevance.data.module import Reading
 from relevance.errors import UserError, first_line
-from relevance.model import pretrained
-from relevance.model.store import load
+from relevance.model.pretrained import load_tokenizer
+from relevance.model.store import load_network
 
 
 def _unheard(_rows: int) -> None:
@@ -35,9 +35,9 @@ class Scorer:
         self.device = _device(device)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*is_gradient_checkpointing.*")  # peft asks transformers by an old name
-            network, self.config = load(folder, trust_remote_code)
+            network, self.config = load_network(folder, trust_remote_code)
         self.network = network.to(self.device)
-        self.tokenizer = pretrained.tokenizer(folder / "tokenizer", self.config.model)
+        self.tokenizer = load_tokenizer(folder / "tokenizer", self.config.model)
         self.reading = Reading.of(folder)
         self.alone = Lock()  # the network holds the slices of the batch in it, and tokenizers are not for two threads
         self.half = self.config.trainer.precision == MIXED  # under bf16-true the network itself is halved

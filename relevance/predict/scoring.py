@@ -1,4 +1,14 @@
-"""A file of pairs, scored chunk by chunk: read → probabilities of each cell → vote → written.
+"""Labels and predictions, chunk by chunk → a table of scores for a person.
+
+task          n   accuracy %  macro-F1 %
+query_item  812         81.4        80.2
+micro       812         81.4
+
+What a person wants scored, and what a first look at it says.
+
+Job(input=pairs.csv, output=scored.parquet, columns={left: query}, quarantine=False, rows=20,000)
+
+A file of pairs, scored chunk by chunk: read → probabilities of each cell → vote → written.
 
 The file is read twice: once for its rows, columns and faults, before a model is loaded; once to score it.
 """
@@ -6,6 +16,7 @@ The file is read twice: once for its rows, columns and faults, before a model is
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,16 +24,96 @@ import numpy as np
 import pyarrow as pa
 from tqdm import tqdm
 
-from relevance.commands import say
-from relevance.data import faults
-from relevance.data.scan import Scan
-from relevance.data.schema import fitted
-from relevance.data.writers import Writer, streamed
+from relevance.cli import echo
+from relevance.data.contract import check_names
+from relevance.data.faults import NONE_LEFT, faults_error, faulty_rows, list_faults, listing_schema
+from relevance.data.writers import Writer, fitted, having, streamed, writable
 from relevance.errors import UserError
-from relevance.predict.job import ADDED, SHOWN, Job
-from relevance.predict.tally import Tally
-from relevance.tasks import TASK_NAMES
+from relevance.metrics import Scores, score, task_codes
+from relevance.predict.input import LABEL, NEEDED, Chunk, Scan, read_chunks, scan_file
+from relevance.predictions import PROBABILITIES, SCHEMA
+from relevance.tasks import LABELS, TASK_NAMES
 from relevance.vote import TIE, vote
+
+
+class Tally:
+    """Counts of all chunks; rows without a label are left out."""
+
+    def __init__(self) -> None:
+        self.confusion = np.zeros((len(TASK_NAMES), len(LABELS), len(LABELS)), np.int64)
+
+    def add(self, table: pa.Table, predicted: np.ndarray) -> None:
+        """Count a chunk: `table` [N] has a column task, and label where any row has one; `predicted` is [N]."""
+        if "label" not in table.column_names:
+            return
+        label = table["label"].fill_null(-1).to_numpy()
+        known = label >= 0
+        self.confusion += score(task_codes(table["task"])[known], label[known], predicted[known]).confusion
+
+    def __bool__(self) -> bool:
+        """Whether any row had a label."""
+        return bool(self.confusion.any())
+
+    def text(self) -> str:
+        """An aligned table in percent: each task present, then micro and macro."""
+        scores = Scores(self.confusion)
+        accuracy, f1 = 100 * scores.accuracy, 100 * scores.macro_f1
+        rows = [(TASK_NAMES[k], scores.n[k], accuracy[k], f1[k]) for k in np.flatnonzero(scores.n)]
+        lines = [f"{'task':<12}{'n':>10}{'accuracy %':>12}{'macro-F1 %':>12}"]
+        lines += [f"{name:<12}{n:>10,}{share:>12.1f}{mean:>12.1f}" for name, n, share, mean in rows]
+        for name, share in (("micro", scores.micro), ("macro", scores.macro)):
+            lines.append(f"{name:<12}{scores.n.sum():>10,}{100 * share:>12.1f}")
+        return "\n".join(lines)
+
+
+ADDED = pa.schema([SCHEMA.field(name) for name in (*PROBABILITIES, "predicted")])
+SHOWN = (*NEEDED, LABEL)  # cells of a row that is set aside
+SET_ASIDE = "or set on_bad_row=quarantine to leave these rows out of the output and list them beside it"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A file to read and one to write."""
+
+    input: Path
+    output: Path
+    columns: dict[str, str]  # ours: theirs
+    quarantine: bool  # bad rows are set aside; else they are an error
+    rows: int  # held at a time
+
+    @property
+    def aside(self) -> Path:
+        """Where bad rows are listed."""
+        return self.output.with_name(f"{self.output.name}.quarantine.csv")
+
+    def chunks(self) -> Iterator[Chunk]:
+        return read_chunks(self.input, self.columns, self.rows)
+
+    def bad(self, chunk: Chunk) -> pa.Table:
+        """The chunk's rows at fault as they are listed; texts of schema `faults.listing(SHOWN)`."""
+        read = chunk.loaded
+        cells = having(read.table, SHOWN, len(read.rows)).select(SHOWN)
+        return list_faults(str(self.input), chunk.faults, cells, read.rows)
+
+    def scan(self) -> Scan:
+        """The first look; raises UserError for what cannot be scored or written."""
+        check_names(self.columns, "columns")
+        writable(self.output)
+        if self.output.resolve() == self.input.resolve():
+            raise UserError(f"output={self.output}: is the input; name another file")
+        found = scan_file(self.chunks())
+        taken = [name for name in ADDED.names if name in found.schema.names]
+        if taken:
+            raise UserError(
+                f"{self.input}: column {', '.join(taken)} is the output's own; rename or drop it in the file"
+            )
+        if found.faults and not (self.quarantine and found.rows):
+            remedy = SET_ASIDE if found.rows else NONE_LEFT
+            raise faults_error(str(self.input), found.faults, found.counted, remedy)
+        if not found.rows:
+            raise UserError(f"{self.input}: the file holds no rows")
+        return found
+
 
 if TYPE_CHECKING:
     from relevance.predict.scorer import Scorer
@@ -37,17 +128,17 @@ def score_file(job: Job, folders: list[Path], device: str | None, trusted: bool)
     """
     found = job.scan()
     for note in _notes(job, found, len(folders)):
-        say(note)
+        echo(note)
     with ExitStack() as files:
         output = files.enter_context(streamed(job.output, pa.schema([*found.schema, *ADDED])))
-        aside = files.enter_context(streamed(job.aside, faults.listing(SHOWN))) if found.faults else None
+        aside = files.enter_context(streamed(job.aside, listing_schema(SHOWN))) if found.faults else None
         scorers = _opened(folders, device, trusted, found)
         started = time.perf_counter()
         tally = _scored(job, found, scorers, output, aside)
     if not found.faults:
         job.aside.unlink(missing_ok=True)  # of an earlier file
     seconds = time.perf_counter() - started
-    say(f"{found.rows:,} rows in {seconds:.1f} s, {found.rows / seconds:,.0f} rows/s → {job.output}")
+    echo(f"{found.rows:,} rows in {seconds:.1f} s, {found.rows / seconds:,.0f} rows/s → {job.output}")
     return tally
 
 
@@ -84,13 +175,13 @@ def _opened(folders: list[Path], device: str | None, trusted: bool, found: Scan)
         if others and scorer.config.routing.heads:
             raise UserError(f"{told}; its heads of {others} never were; leave rows of these tasks out")
         if others:
-            say(f"{told} alone; scored all the same: {others}")
+            echo(f"{told} alone; scored all the same: {others}")
     return scorers
 
 
 def _notes(job: Job, found: Scan, cells: int) -> Iterator[str]:
     if found.faults:
-        bad = len(faults.faulty(found.faults))
+        bad = len(faulty_rows(found.faults))
         kinds = ", ".join(f"{fault.problem} {len(fault.rows):,}" for fault in found.faults)
         yield f"quarantined: {bad:,} of {bad + found.rows:,} rows ({kinds}) → {job.aside}"
     if 0 < found.labelled < found.rows:

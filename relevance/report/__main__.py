@@ -27,9 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from relevance.commands import describe, listed, main, parse
+from relevance.cli import help_text, listed, parse, run_command
 from relevance.errors import UserError
-from relevance.records import SweepRecord
+from relevance.tracking.records import SweepRecord
 from relevance.vote import DEFAULT, Ties
 
 ZIP = ".zip"
@@ -58,7 +58,7 @@ class Options:
 def report() -> None:
     words = sys.argv[1:]
     if {"-h", "--help"} & set(words):
-        print(describe(__doc__.strip(), Options))
+        print(help_text(__doc__.strip(), Options))
         return
     options = parse(Options, words)
     folder = _compared(options) if options.compare is not None else _reported(options)
@@ -78,7 +78,7 @@ def _reported(options: Options) -> Path:
     with _sweep(options, listed("sweep", options.sweep), options.archive) as sweep:
         folder = write_report(sweep, Path(options.reports), form)
     if options.archive is None:
-        from relevance.history import keep
+        from relevance.tracking.history import keep
 
         keep(*_place(options), sweep, folder)
     print((folder / "matrix.md").read_text(encoding="utf-8").partition(END)[0])
@@ -107,7 +107,7 @@ def _sweep(options: Options, names: list[str], archive: str | None) -> Iterator[
         with opened(Path(archive), options.name) as sweep:
             yield sweep
     else:
-        from relevance.history import sweep_record
+        from relevance.tracking.history import sweep_record
 
         yield sweep_record(*_place(options), names, options.name)
 
@@ -117,4 +117,4 @@ def _place(options: Options) -> tuple[str, str, Path]:
 
 
 if __name__ == "__main__":
-    main(report)
+    run_command(report)

@@ -24,21 +24,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from relevance import whole
+from relevance.atomic_io import atomic_file
+from relevance.cell_id import QUARANTINE, cell_folder, data_folder
+from relevance.data.floors import FLOORS
 from relevance.errors import UserError
-from relevance.identity import QUARANTINE, cell_folder, data_folder
-from relevance.records import CellRecord, SweepRecord, SweepRun
-from relevance.report import floors
-from relevance.report.files.aside import textless
+from relevance.report.files import textless
 from relevance.report.matrix import Matrix
-from relevance.report.slices import MEASURED, SEEN, measured
+from relevance.report.sections.mistakes import MEASURED, SEEN, measured
+from relevance.tracking.records import CellRecord, SweepRecord, SweepRun
 
 NAME = "runs.zip"
 RECORD = "sweep.json"
 FORMAT = 1  # raised where what is written could not be read by what was
 CELL = ("config.yaml", "consistency.parquet", "test.parquet", "validation.parquet")
 ROWS = "rows.parquet"
-FLOORS = tuple(f"floor-{name}.parquet" for name in floors.FLOORS)
+FLOORS = tuple(f"floor-{name}.parquet" for name in FLOORS)
 PAIRS = "implied-pairs.parquet"
 IMPLIED = (PAIRS, "implied-mirrors.parquet", "implied-triangles.parquet")
 COLUMNS = ("row", "split", "task", "label", "label_clean", "source", *SEEN)  # of rows.parquet, those that are there
@@ -49,7 +49,7 @@ BROKEN = (BadZipFile, zlib.error, KeyError, ValueError, TypeError, AttributeErro
 
 def write_archive(sweep: SweepRecord, found: list[Matrix], path: Path) -> None:
     """Write runs.zip of a sweep and its matrices to `path`: no text of a pair is in it."""
-    with whole.file(path) as part, ZipFile(part, "w") as file:
+    with atomic_file(path) as part, ZipFile(part, "w") as file:
         for name, content in _members(sweep, found):
             member = ZipInfo(name, EPOCH)
             member.create_system, member.external_attr = 3, 0o644 << 16  # on every system

@@ -10,19 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from relevance import whole
+from relevance.atomic_io import write_text
+from relevance.cell_id import slug
 from relevance.errors import UserError
-from relevance.records import SweepRecord
-from relevance.report.document import Block, Bold, Code, Section, Table
-from relevance.report.evidence.contrast import Effect, contrast, effect_text, versus
-from relevance.report.files.guard import guard
-from relevance.report.form.html import html
-from relevance.report.form.markdown import markdown
+from relevance.metrics import COLUMNS
+from relevance.pages.blocks import IDENTITY, NONE, Block, Bold, Code, Section, Table, percent
+from relevance.pages.html import html
+from relevance.pages.text import markdown
+from relevance.report.files import guard
 from relevance.report.matrix import Matrix, matrices
-from relevance.report.row import Row
-from relevance.report.tables import IDENTITY, NONE, percent
-from relevance.scores import COLUMNS
-from relevance.slug import slug
+from relevance.report.rows import Row
+from relevance.report.stats.contrast import Effect, contrast, effect_text, versus
+from relevance.tracking.records import SweepRecord
 
 TOLD = (
     "Rows that both sweeps have, by model, routing, task mix and variant; a change is A minus B in points with its 95 "
@@ -54,7 +53,7 @@ def write_comparison(one: SweepRecord, other: SweepRecord, reports: Path) -> Pat
     title = f"A: {one.name}, B: {other.name}"
     files = {"compare.md": markdown(title, page), "index.html": html(title, page, folder), "compare.csv": _csv(pairs)}
     for name, text in files.items():
-        whole.text(folder / name, text)
+        write_text(folder / name, text)
     return folder
 
 

@@ -5,17 +5,16 @@ from functools import cached_property
 
 import numpy as np
 
-from relevance.report.baselines import Gain, gains
-from relevance.report.calibration import Calibration, calibration
-from relevance.report.claims import Claim, claims
-from relevance.report.comparisons import Comparison, comparisons, seedwise
-from relevance.report.ensemble.ballot import METHODS
-from relevance.report.evidence.mcnemar import Right, mcnemar
-from relevance.report.main_rows import MainRows
-from relevance.report.matrix import Matrix
-from relevance.report.row import Row
-from relevance.report.votes import MOST, Voted, Votes, voted
-from relevance.scores import COLUMNS
+from relevance.metrics import COLUMNS
+from relevance.report.ensembles import METHODS
+from relevance.report.matrix import MainRows, Matrix
+from relevance.report.rows import Row
+from relevance.report.sections.baselines import Gain, gains
+from relevance.report.sections.calibration import Calibration, calibration
+from relevance.report.sections.claims import Claim, claims
+from relevance.report.sections.comparisons import Comparison, comparisons, seedwise
+from relevance.report.sections.ensembles import MOST, Voted, Votes, voted
+from relevance.report.stats.contrast import Right, mcnemar
 from relevance.vote import DEFAULT, Ties
 
 MICRO = COLUMNS.index("micro")

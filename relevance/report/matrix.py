@@ -1,6 +1,16 @@
-"""A sweep → its matrices, one per table of pairs: the rows, the floors and the ceiling they are read against."""
+"""A sweep → its matrices, one per table of pairs: the rows, the floors and the ceiling they are read against.
+
+A matrix → the rows that stand for it: those tested on every task, and the best of them of each family.
+
+macro of ce prefix joint 0.81, ce mh joint 0.84, llm mhp joint 0.87 → ce mh joint, llm mhp joint
+
+The rows that claims are about: joint, and of the variant that most of a sweep's joint rows have.
+
+(llm, mhp) → the row llm mhp joint [data.rows=10000,match=steps]; with it the families, their models, their baselines
+"""
 
 import io
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,16 +22,14 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from relevance.cell_id import QUARANTINE, data_folder
+from relevance.data.floors import ensure_floors, noise_ceiling, unlearnable
 from relevance.errors import UserError
-from relevance.identity import QUARANTINE, data_folder
-from relevance.records import CellRecord, SweepRecord
-from relevance.report.evidence.held_out import HeldOut
-from relevance.report.evidence.resample import Resample
-from relevance.report.floors import ensure_floors, noise_ceiling, unlearnable
-from relevance.report.row import FINISHED, Row, fold
-from relevance.report.variants import common
-from relevance.scores import COLUMNS, Scores, score_predictions, task_codes
+from relevance.metrics import COLUMNS, Scores, score_predictions, task_codes
+from relevance.report.rows import FINISHED, MATCH, Row, common, fold, parts, without
+from relevance.report.stats.resample import HeldOut, Resample
 from relevance.tasks import SPLITS, TASK_INDEX, TASK_NAMES
+from relevance.tracking.records import CellRecord, SweepRecord
 
 ROUTINGS = ("none", "prefix", "mh", "mhp", "mhp_shared", "prefix_mh", "prefix_mhp")  # the order of the table
 MARK = "†"  # of a value that any seed collapsed on
@@ -173,3 +181,96 @@ def _check(cell: CellRecord, scores: Scores | None) -> None:
                 f"cell {cell.cell}: {cell.folder / TEST} gives {task} accuracy {accuracy:.6f}, its run "
                 f"{cell.run_id} logged {logged:.6f}; the file is of another run: run it again with rerun=true"
             )
+
+
+def whole(matrix: Matrix) -> list[Row]:
+    """Rows with a finished cell that were tested on every task of the data, in table order."""
+    return [row for row in matrix.rows if row.finished and not matrix.partial(row)]
+
+
+def highest(rows: list[Row], most: int) -> list[Row]:
+    """The `most` rows of the highest mean macro accuracy, in the order they came in; of a tie the earlier."""
+    chosen = sorted(range(len(rows)), key=lambda i: -rows[i].mean[-1])[:most]
+    return [rows[i] for i in sorted(chosen)]
+
+
+def leaders(matrix: Matrix) -> list[Row]:
+    """Of each model family the whole row of the highest mean macro accuracy, in table order.
+
+    One that learnt nothing stands for its family only where all its rows did.
+    """
+    families: dict[str, list[Row]] = {}
+    for row in whole(matrix):
+        families.setdefault(row.family, []).append(row)
+    best = [highest([row for row in rows if row.learnt] or rows, 1)[0] for rows in families.values()]
+    return [row for row in matrix.rows if row in best]
+
+
+SHARED = "mhp_shared"
+PLAIN = ("mh", "none", "prefix")  # whose single-task cells stand in where a routing has none of its own
+
+
+class MainRows:
+    """Lookups among the finished rows of one matrix."""
+
+    def __init__(self, matrix: Matrix) -> None:
+        self.matrix = matrix
+        self.finished = [row for row in matrix.rows if row.finished]
+        joint = [row for row in whole(matrix) if row.labels[2] == JOINT]
+        counts = Counter(row.labels[3] for row in joint)
+        self.variant = min(counts, key=lambda text: (-counts[text], len(text), text)) if counts else ""
+        self.joint = {row.labels[:2]: row for row in joint if row.labels[3] == self.variant}
+
+    @cached_property
+    def families(self) -> dict[str, list[str]]:
+        """Models by family, in the order of the table; a model whose runs name no family is one by itself."""
+        found: dict[str, list[str]] = {}
+        for (model, _), row in self.joint.items():
+            if model not in found.setdefault(row.family, []):
+                found[row.family].append(model)
+        return found
+
+    def routings(self, model: str) -> list[str]:
+        """The routings a model was trained with, in the order of the table."""
+        return [routing for one, routing in self.joint if one == model]
+
+    def having(self, family: str, *routings: str) -> list[str]:
+        """The models of a family that were trained with all of these routings."""
+        return [model for model in self.families.get(family, []) if set(routings) <= set(self.routings(model))]
+
+    def singles(self, row: Row) -> dict[str, dict[str, Row]]:
+        """Baselines of a row of several tasks: by budget ("steps", "examples" or ""), by task.
+
+        They are of the same model and variant, under a matched budget where the row is; of the routing that has most
+        tasks, of equals the row's own, else the plainest.
+        """
+        model, routing, _, variant = row.labels
+        found: dict[str, dict[str, dict[str, Row]]] = {}
+        for one in self.finished:
+            alike = one.labels[0] == model and without(one.labels[3], MATCH) == without(variant, MATCH)
+            budget = self._budget(one)
+            if alike and one.labels[2].startswith(SINGLE) and bool(budget) == bool(self._budget(row)):
+                task = one.labels[2].removeprefix(SINGLE)
+                found.setdefault(budget, {}).setdefault(one.labels[1], {})[task] = one
+        order = [routing, *PLAIN]
+
+        def preferred(pair: tuple[str, dict[str, Row]]) -> tuple[int, int]:
+            return -len(pair[1]), order.index(pair[0]) if pair[0] in order else len(order)
+
+        return {budget: min(by_routing.items(), key=preferred)[1] for budget, by_routing in found.items()}
+
+    def _budget(self, row: Row) -> str:
+        return (self.matrix.common | parts(row.labels[3])).get(MATCH, "")
+
+    @cached_property
+    def low(self) -> np.ndarray:
+        """Weights over COLUMNS [8] that average the half of the tested tasks that has the fewest training rows."""
+        tested = np.flatnonzero(self.matrix.n)
+        few = tested[np.argsort(self.matrix.train[tested], kind="stable")][: max(1, len(tested) // 2)]
+        weights = np.zeros(len(COLUMNS))
+        weights[few] = 1 / len(few)
+        return weights
+
+    @property
+    def low_tasks(self) -> list[str]:
+        return [TASK_NAMES[task] for task in np.flatnonzero(self.low)]

@@ -1,33 +1,130 @@
-"""The findings of a sweep → the sections of its report, in the order of the page."""
+"""Every cell → how to get its number: run, commit, data and packages, and the command that trains it.
+
+| llm-mhp-joint-s0 | FINISHED | 873b2045 (a link to its run) | 110e6161 * | 3f55934ea4b3 | 1b5c917cff1df14c |
+
+Findings → the figures of a report, each as png and svg, and what stands under it.
+
+The findings of a sweep → the sections of its report, in the order of the page.
+"""
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from relevance.records import CellRecord, SweepRecord
-from relevance.report.accuracy import accuracy_table, interval_table
-from relevance.report.baselines import baselines_sections
-from relevance.report.calibration import calibration_section
-from relevance.report.claims_section import claims_section
-from relevance.report.comparisons import beside_table, near, told
-from relevance.report.consistency import consistency_section
-from relevance.report.cost import cost_table, parameters_table
-from relevance.report.document import Block, Code, Figure, Section
-from relevance.report.ensemble.section import ensembles_section
-from relevance.report.evidence.resample import MANY, POOLS
-from relevance.report.factors import factors_section
+from relevance.pages.blocks import NONE, Block, Code, Figure, Link, Section, Table
+from relevance.report.figures.lines import Line, Point, write_forest, write_slope, write_volume
+from relevance.report.figures.tiles import write_heat_map, write_reliability
 from relevance.report.findings import Findings
 from relevance.report.matrix import Matrix
-from relevance.report.measures import measures_section
-from relevance.report.mistakes import mistakes_sections
-from relevance.report.notes import notes
-from relevance.report.opening import opening
-from relevance.report.origin import origin_section
-from relevance.report.pictures import FOREST, HEAT, RELIABILITY, SLOPE, VOLUME, suffix
-from relevance.report.probes import probes_section
-from relevance.report.row import FINISHED, NOTHING, Row
-from relevance.report.variants import written
+from relevance.report.rows import FINISHED, MATCH, NOTHING, SHARE, Row, without, written
+from relevance.report.sections.accuracy import (
+    accuracy_table,
+    cost_table,
+    interval_table,
+    measures_section,
+    parameters_table,
+)
+from relevance.report.sections.baselines import Gain, baselines_sections
+from relevance.report.sections.calibration import calibration_section
+from relevance.report.sections.claims import claims_section, factors_section
+from relevance.report.sections.comparisons import beside_table, near, told
+from relevance.report.sections.ensembles import ensembles_section
+from relevance.report.sections.mistakes import mistakes_sections
+from relevance.report.sections.opening import notes, opening
+from relevance.report.sections.probes import consistency_section, probes_section
+from relevance.report.stats.contrast import contrast, versus
+from relevance.report.stats.resample import MANY, POOLS
+from relevance.tracking.records import CellRecord, SweepRecord
 from relevance.vote import DEFAULT, Ties
+
+INTRODUCTION = (
+    "A cell's run in MLflow holds its parameters, metrics, config.yaml, confusion and model; its folder "
+    "outputs/cells/<cell> its config.yaml and predictions. These commands give all of it again, and skip what is there:"
+)
+DIRTY = "* from a working tree with uncommitted changes: {n} of {all} cells."
+
+
+def origin_section(sweep: SweepRecord, ui: str) -> Section:
+    """`ui` is where MLflow's pages are: run ids link there."""
+    body = [_line(cell, ui) for cell in sweep.cells]
+    header = ["cell", "status", "run", "commit", "data", "folder", "seconds"]
+    dirty = sum(cell.dirty for cell in sweep.cells)
+    marked = [DIRTY.format(n=dirty, all=len(sweep.cells))] if dirty else []
+    blocks: list[Block] = [INTRODUCTION, *(Code(run.command) for run in sweep.runs), Table(header, body, left=6)]
+    return Section("How to get these numbers", [*blocks, *marked, "Packages:", _packages(sweep)])
+
+
+def _line(cell: CellRecord, ui: str) -> list[str]:
+    run = Link(cell.run_id[:8], f"{ui}/#/experiments/{cell.experiment}/runs/{cell.run_id}") if cell.run_id else NONE
+    commit = (cell.git_sha[:8] or NONE) + (" *" if cell.dirty else "")
+    seconds = cell.metrics.get("seconds")
+    told = f"{seconds:,.0f}" if seconds is not None else NONE
+    return [cell.cell, cell.status, run, commit, cell.data_digest[:12], cell.fingerprint[:16], told]
+
+
+def _packages(sweep: SweepRecord) -> list[str]:
+    """Each set of versions that cells ran with, and how many did."""
+    sets = Counter(tuple(sorted(cell.versions.items())) for cell in sweep.cells if cell.versions)
+    lines = [f"{n} cells: {', '.join(f'{name} {version}' for name, version in found)}" for found, n in sets.items()]
+    return lines or [NONE]
+
+
+HEAT = "heatmap"
+FOREST, SLOPE, VOLUME, RELIABILITY = "forest", "slope", "volume", "reliability"
+REFERENCE = "prefix"  # the routing that others are drawn against
+
+
+def write_figures(found: list[Findings], folder: Path) -> dict[str, str]:
+    """The captions of the figures that there was something to draw for, by name; of the others old files are gone."""
+    captions = {HEAT: write_heat_map([one.matrix for one in found], folder)}
+    for one in found:
+        mark = suffix(one, found)
+        captions |= {
+            FOREST + mark: write_forest(lines(one), folder, "Differences in macro accuracy", FOREST + mark),
+            SLOPE + mark: write_slope(one.matrix, folder, SLOPE + mark),
+            VOLUME + mark: write_volume(points(one), folder, VOLUME + mark),
+            RELIABILITY + mark: write_reliability(one.calibration.curves, folder, RELIABILITY + mark),
+        }
+    return {name: caption for name, caption in captions.items() if caption}
+
+
+def suffix(one: Findings, found: list[Findings]) -> str:
+    """What follows the name of a figure of one table of pairs, where a sweep holds several."""
+    return "" if one is found[0] else f"-{one.matrix.digest[:8]}"
+
+
+def lines(found: Findings) -> list[Line]:
+    """The claims, then each routing of each model against the text prefix."""
+    claimed = [Line(claim.short, "claims", claim.effect) for claim in found.claims if claim.effect]
+    main = found.main
+    for (model, routing), row in main.joint.items():
+        other = main.joint.get((model, REFERENCE))
+        if (
+            other
+            and other is not row
+            and (value := contrast(versus(row.series, other.series, "macro"), found.matrix.n))
+        ):
+            claimed.append(Line(routing, f"{model}, against {REFERENCE}", value))
+    return claimed
+
+
+def _series(gain: Gain) -> str:
+    """A line of the figure: cells that differ in their training rows alone."""
+    model, routing, _, variant = gain.row.labels
+    return " ".join(filter(None, [model, routing, without(variant, SHARE, MATCH)]))
+
+
+def points(found: Findings) -> list[Point]:
+    """What sharing gives to each task: one budget, the one that most gains have."""
+    budgets = [gain.budget for gain in found.gains]
+    most = max(dict.fromkeys(budgets), key=budgets.count, default="")
+    return [
+        Point(_series(gain), gain.task, gain.rows, gain.effect)
+        for gain in found.gains
+        if gain.budget == most and gain.row.labels[2] == "joint" and gain.row.labels[1] == gain.single.labels[1]
+    ]
+
 
 FOLDED = "Test accuracy in percent; mean ± standard deviation over cells equal in all but seed."
 INTERVALS = (

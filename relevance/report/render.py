@@ -6,23 +6,18 @@ sweep "nightly" → multirun_reports/nightly/; "a b" → multirun_reports/a-b-c8
 import re
 from pathlib import Path
 
-from relevance import whole
-from relevance.records import SweepRecord
-from relevance.report import archive
-from relevance.report.accuracy import accuracy_table
-from relevance.report.comparisons import near
-from relevance.report.files.aside import textless
-from relevance.report.files.cells import cells_csv
-from relevance.report.files.compared import comparisons_csv
-from relevance.report.files.provenance import provenance_json
+from relevance.atomic_io import atomic_file, write_text
+from relevance.cell_id import slug
+from relevance.pages.html import html
+from relevance.pages.text import latex, markdown
+from relevance.report.archive import NAME, write_archive
+from relevance.report.files import cells_csv, comparisons_csv, provenance_json, textless
 from relevance.report.findings import Findings
-from relevance.report.form.html import html
-from relevance.report.form.latex import latex
-from relevance.report.form.markdown import markdown
 from relevance.report.matrix import matrices
-from relevance.report.outline import FOLDED, PLAIN, Form, sections
-from relevance.report.pictures import write_figures
-from relevance.slug import slug
+from relevance.report.outline import FOLDED, PLAIN, Form, sections, write_figures
+from relevance.report.sections.accuracy import accuracy_table
+from relevance.report.sections.comparisons import near
+from relevance.tracking.records import SweepRecord
 
 OURS = re.compile(  # pareto: no longer drawn; an earlier report in the folder may have it
     r"(heatmap|forest|slope|volume|pareto|reliability)(-[0-9a-f]{8})?\.(png|svg)|quarantine-[0-9a-f]{12}\.csv"
@@ -50,13 +45,13 @@ def write_report(sweep: SweepRecord, reports: Path, form: Form = PLAIN) -> Path:
         "index.html": html(title, page, folder),
     }
     for name, text in files.items():
-        whole.text(folder / name, text)
+        write_text(folder / name, text)
     aside = {one.matrix.aside_name: one.matrix.aside for one in found if one.matrix.aside}
     for name, rows in aside.items():
-        with whole.file(folder / name) as part:
+        with atomic_file(folder / name) as part:
             part.write_bytes(rows if form.texts else textless(rows))
-    if form.runs or (folder / archive.NAME).exists():
-        archive.write_archive(sweep, [one.matrix for one in found], folder / archive.NAME)
+    if form.runs or (folder / NAME).exists():
+        write_archive(sweep, [one.matrix for one in found], folder / NAME)
     _prune(folder, {*aside, *(f"{name}.{form}" for name in captions for form in ("png", "svg"))})
     return folder
 

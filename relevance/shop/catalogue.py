@@ -1,8 +1,18 @@
-"""A seed → a shop: a tree of product types, brands, products and the items that list them.
+"""How many things a generated shop is built from.
+
+Sizes.of(40_000) → Sizes(leaves=500, products=5000, brands=10, wants=1666)
+
+A seed → a shop: a tree of product types, brands, products and the items that list them.
 
 Leaf(department=0, group=2, modifier="corner", noun="sofa", names=["corner sofa", "corner couch", ...])
 Product(leaf=17, values=("Velmora", "grey", "velvet", "160 cm", "with storage"))   values as in SLOTS, or ""
 Item(product=204, title="Velmora corner couch, gray velvet, 1.6 m - with storage")
+
+A catalogue → the table of what is sold and the table of its types.
+
+items     item_id="i77", title="Velmora corner couch, gray velvet, 1.6 m", brand="Velmora",
+          description="Brand: Velmora. Colour: grey. ...", product_type="corner sofa"
+taxonomy  type="corner sofa", parent="seating"
 """
 
 import sys
@@ -12,8 +22,24 @@ from itertools import combinations, product
 from random import Random
 from typing import NamedTuple
 
-from relevance.shop.lexicon import SLOTS, belongs, load, spellings
-from relevance.shop.sizes import Sizes
+import numpy as np
+import pyarrow as pa
+
+from relevance.shop.lexicon import SLOTS, belongs, load_lexicon, spellings
+
+
+@dataclass(frozen=True)
+class Sizes:
+    leaves: int  # product types that items have
+    products: int  # every fourth is listed twice
+    brands: int  # of a department, at least
+    wants: int  # of those that are made from products, and varied
+
+    @classmethod
+    def of(cls, rows: int) -> "Sizes":
+        """Fit for about `rows` pairs of all tasks: a leaf type for each 80, a product for each 8."""
+        return cls(max(60, rows // 80), max(240, rows // 8), 8 + rows // 20_000, max(120, rows // 24))
+
 
 _ONSETS = (*"bcdfghjklmnprstvwz", "br", "dr", "fl", "gr", "kl", "pr", "qu", "st", "tr")
 _VOWELS = ["a", "e", "i", "o", "u", "ai", "ea", "io", "ou"]
@@ -54,9 +80,9 @@ class Catalogue:
     items: list[Item]
 
 
-def build(sizes: Sizes, random: Random, world: int) -> Catalogue:
+def build_catalogue(sizes: Sizes, random: Random, world: int) -> Catalogue:
     """A catalogue of these sizes; of fewer leaves where the lexicon gives no more."""
-    departments = load()["departments"]
+    departments = load_lexicon()["departments"]
     groups = [(d, group) for d, department in enumerate(departments) for group in _groups(department)]
     leaves = _leaves(sizes.leaves, random, world)
     products = _products(sizes.products, leaves, _brands(sizes.brands, random, world), random)
@@ -99,7 +125,7 @@ def _leaves(count: int, random: Random, world: int) -> list[Leaf]:
 def _candidates(modifiers: int) -> Iterator[tuple[int, int, str, str, dict[str, list[str]]]]:
     """Department, group, modifier, noun and the synonyms of the department's nouns."""
     count = 0
-    for d, department in enumerate(load()["departments"]):
+    for d, department in enumerate(load_lexicon()["departments"]):
         things = {noun: also for group in department["groups"] for noun, also in group["nouns"].items()}
         for group in _groups(department):
             synonyms = things | group["nouns"]
@@ -117,7 +143,7 @@ def _modifier_spellings(modifier: str, synonyms: dict[str, list[str]]) -> list[s
 
 def _brands(count: int, random: Random, world: int) -> list[list[str]]:
     """`count` invented names for each department, or more; half of them sell in two departments."""
-    departments = len(load()["departments"])
+    departments = len(load_lexicon()["departments"])
     brands: list[list[str]] = [[] for _ in range(departments)]
     taken: set[str] = set()
     while min(len(names) for names in brands) < count:
@@ -134,7 +160,7 @@ def _products(count: int, leaves: list[Leaf], brands: list[list[str]], random: R
     """The key attribute of the department is always given, the others mostly."""
     products = []
     for leaf in random.choices(range(len(leaves)), k=count):
-        department = load()["departments"][leaves[leaf].department]
+        department = load_lexicon()["departments"][leaves[leaf].department]
         given = (
             random.choice(department[slot]) if slot == department["key"] or random.random() < 0.72 else ""
             for slot in SLOTS[1:]
@@ -173,3 +199,33 @@ def _title(leaf: Leaf, values: tuple[str, ...], companion: str, random: Random) 
     )
     title = ", ".join(filter(None, parts))
     return f"{title}, goes with {companion}" if random.random() < 0.15 else title
+
+
+def item_table(catalogue: Catalogue, ids: np.ndarray) -> pa.Table:
+    """A row for each item, in the catalogue's order: item_id, title, description, brand, product_type."""
+    products = [catalogue.products[item.product] for item in catalogue.items]
+    columns = {
+        "item_id": ids,
+        "title": [item.title for item in catalogue.items],
+        "description": [_description(product.values) for product in products],
+        "brand": [product.values[SLOTS.index("brand")] for product in products],
+        "product_type": [catalogue.leaves[product.leaf].names[0] for product in products],
+    }
+    return pa.table({name: pa.array(column, pa.string()) for name, column in columns.items()})
+
+
+def _description(values: tuple[str, ...]) -> str:
+    """What it is made of: "Brand: Velmora. Colour: grey. Size: 160 cm"."""
+    return ". ".join(f"{slot.capitalize()}: {value}" for slot, value in zip(SLOTS, values, strict=True) if value)
+
+
+def taxonomy_table(catalogue: Catalogue) -> pa.Table:
+    """Departments, whose parent is null, groups and leaves."""
+    rows = [(name, None) for name in catalogue.departments]
+    rows += [
+        (name, catalogue.departments[department])
+        for name, department in zip(catalogue.group_names, catalogue.group_department, strict=True)
+    ]
+    rows += [(leaf.names[0], catalogue.group_names[leaf.group]) for leaf in catalogue.leaves]
+    types, parents = zip(*rows, strict=True)
+    return pa.table({"type": pa.array(types, pa.string()), "parent": pa.array(parents, pa.string())})

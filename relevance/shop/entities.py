@@ -9,12 +9,9 @@ from random import Random
 
 import numpy as np
 
-from relevance.shop import catalogue as catalogues
-from relevance.shop import queries as searches
-from relevance.shop.catalogue import Catalogue
-from relevance.shop.lexicon import SLOTS, load
-from relevance.shop.queries import GROUP, LEAF, NAVIGATION, Query, Want
-from relevance.shop.sizes import Sizes
+from relevance.shop.catalogue import Catalogue, Sizes, build_catalogue
+from relevance.shop.lexicon import SLOTS, load_lexicon
+from relevance.shop.queries import GROUP, LEAF, NAVIGATION, Query, Want, build_queries
 
 Keys = dict[str, np.ndarray]
 
@@ -38,15 +35,15 @@ class _Numbers(dict):
         return np.array([self.setdefault(word, len(self)) if word else -1 for word in words], dtype=np.int64)
 
 
-def build(rows: int, seed: int, world: int) -> dict[str, Entities]:
+def build_entities(rows: int, seed: int, world: int) -> dict[str, Entities]:
     """The entities "query", "item" and "type" of a world: the same for the same arguments."""
     random = Random(f"{seed}/{world}")
     sizes = Sizes.of(rows)
-    catalogue = catalogues.build(sizes, random, world)
-    return of(catalogue, *searches.build(sizes, catalogue, random))
+    catalogue = build_catalogue(sizes, random, world)
+    return entities_of(catalogue, *build_queries(sizes, catalogue, random))
 
 
-def of(catalogue: Catalogue, wants: list[Want], queries: list[Query]) -> dict[str, Entities]:
+def entities_of(catalogue: Catalogue, wants: list[Want], queries: list[Query]) -> dict[str, Entities]:
     """The entities "query", "item" and "type" of a catalogue, in its order."""
     words, texts = _Numbers(), _Numbers()
     raw = {
@@ -100,7 +97,7 @@ def _items(catalogue: Catalogue, words: _Numbers) -> tuple[list[str], Keys]:
     key = _place(leaf, catalogue, words) | {"product": product}
     for slot, name in enumerate(SLOTS):
         key[name] = words.of(one.values[slot] for one in catalogue.products)[product]
-    main = [SLOTS.index(department["key"]) for department in load()["departments"]]
+    main = [SLOTS.index(department["key"]) for department in load_lexicon()["departments"]]
     key["main"] = np.choose(np.array(main)[key["department"]], [key[name] for name in SLOTS])
     return [item.title for item in catalogue.items], key
 

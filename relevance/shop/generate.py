@@ -3,7 +3,7 @@
 task="query_item", left="gray cornr couch", right="Velmora corner sofa, grey, 1.6 m", label=2,
 left_id="q1834", right_id="i77", source="same leaf", label_clean=2
 
-The labels come from relevance.shop.rules, the choice of pairs from relevance.shop.recipes; a share
+The labels come from relevance.shop.recipes, the choice of pairs from relevance.shop.recipes; a share
 of the pairs stands, text for text, under a second task, often with another label.
 """
 
@@ -11,12 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from relevance.errors import UserError
-from relevance.shop import entities, recipes
-from relevance.shop.entities import Entities
-from relevance.shop.lexicon import world_index
-from relevance.shop.noise import noisy
-from relevance.shop.recipes import RECIPES, Recipe
-from relevance.shop.rules import JUDGES
+from relevance.shop.entities import Entities, build_entities
+from relevance.shop.lexicon import noisy, world_index
+from relevance.shop.recipes import JUDGES, LABEL_SHARES, RECIPES, SHARES, Recipe, draw_pairs
 from relevance.tasks import TASKS
 
 LEAST_ROWS = 100
@@ -63,7 +60,7 @@ class _Rows:
         return low * (1 << 32) + high
 
 
-def generate(rows: int, seed: int, noise: float, world: str = "shop") -> pa.Table:
+def generate_pairs(rows: int, seed: int, noise: float, world: str = "shop") -> pa.Table:
     """`rows` pairs: task, left, right, label, left_id, right_id, source, label_clean (before noise).
 
     The same arguments give the same table. Entities of the worlds "shop" and "pretraining" never share a
@@ -74,7 +71,7 @@ def generate(rows: int, seed: int, noise: float, world: str = "shop") -> pa.Tabl
     if not 0 <= noise < 0.5:
         raise UserError(f"noise={noise}: must be in [0, 0.5)")
     rng = np.random.default_rng([seed, world_index(world)])
-    shop = entities.build(rows, seed, world_index(world))
+    shop = build_entities(rows, seed, world_index(world))
     tables = _tables(rows, shop, rng)
     ids = {kind: _ids(kind, len(one.text), rng) for kind, one in shop.items()}
     table = pa.concat_tables([_table(one, ids) for one in tables.values()])
@@ -84,7 +81,7 @@ def generate(rows: int, seed: int, noise: float, world: str = "shop") -> pa.Tabl
 
 def _tables(rows: int, shop: dict[str, Entities], rng: np.random.Generator) -> dict[str, _Rows]:
     """The rows of each task: first those whose twins are wanted, then the twins, then the rest."""
-    sizes = {task: int(share * rows) for task, share in recipes.SHARES.items()}
+    sizes = {task: int(share * rows) for task, share in SHARES.items()}
     sizes["query_item"] += rows - sum(sizes.values())
     tables = {task: _Rows(task, shop) for task in ("type_type", "item_item", "item_type")}
     for task, one in tables.items():
@@ -112,7 +109,7 @@ def _repeat(origin: _Rows, other: _Rows, count: int, rng: np.random.Generator) -
 def _fill(table: _Rows, size: int, rng: np.random.Generator) -> None:
     """Draw by the recipes until each label has its share, then by any recipe until the table is full."""
     own = [recipe for recipe in RECIPES if recipe.task == table.task]
-    for label, share in enumerate(recipes.LABEL_SHARES[table.task]):
+    for label, share in enumerate(LABEL_SHARES[table.task]):
         wanted = int(share * size) - int((table.labels == label).sum())
         chosen = [recipe for recipe in own if recipe.label == label]
         total = sum(recipe.share for recipe in chosen)
@@ -127,7 +124,7 @@ def _draw(table: _Rows, recipe: Recipe, wanted: int, rng: np.random.Generator) -
     for _ in range(_ROUNDS):
         if wanted <= 0:
             return
-        left, right = recipes.draw(recipe, table.left, table.right, 2 * wanted + 32, rng)
+        left, right = draw_pairs(recipe, table.left, table.right, 2 * wanted + 32, rng)
         wanted -= table.add(left, right, recipe.name, wanted, recipe.label)
 
 
@@ -153,7 +150,7 @@ def _table(rows: _Rows, ids: dict[str, np.ndarray]) -> pa.Table:
     )
 
 
-def describe(table: pa.Table) -> str:
+def describe_pairs(table: pa.Table) -> str:
     """Rows per task and label, the shares with a twin under a second task or label, the noise."""
     frame = table.select(["task", "left", "right", "label", "label_clean"]).to_pandas()
     pairs = frame.groupby(["left", "right"], sort=False)

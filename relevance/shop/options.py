@@ -8,7 +8,7 @@ from pathlib import Path
 
 from relevance.errors import UserError
 from relevance.shop.catalogue import most_leaves
-from relevance.shop.lexicon import load
+from relevance.shop.lexicon import load_lexicon
 
 FILES = ("judgements.parquet", "items.parquet", "taxonomy.parquet")
 LEAST_LEAVES = 20
@@ -38,10 +38,10 @@ def most_judged(items: int) -> int:
 
 def upper_types() -> int:
     """Departments and groups, which every shop has."""
-    return sum(2 + len(department["groups"]) for department in load()["departments"])
+    return sum(2 + len(department["groups"]) for department in load_lexicon()["departments"])
 
 
-def checked(options: ShopOptions) -> ShopOptions:
+def check_options(options: ShopOptions) -> ShopOptions:
     """The options, or a UserError that names each setting that no shop can have and what is allowed."""
     upper = upper_types()
     ranges = {

@@ -7,9 +7,8 @@ Want(scope=LEAF, leaf=17, noun="sofa", group=2, values=("", "grey", "", "", ""),
 from random import Random
 from typing import NamedTuple
 
-from relevance.shop.catalogue import Catalogue
-from relevance.shop.lexicon import SLOTS, belongs, load, misspell, spellings
-from relevance.shop.sizes import Sizes
+from relevance.shop.catalogue import Catalogue, Sizes
+from relevance.shop.lexicon import SLOTS, belongs, load_lexicon, misspell, spellings
 
 GROUP, NOUN, LEAF, NAVIGATION = range(4)
 _NOTHING = ("",) * len(SLOTS)
@@ -31,7 +30,7 @@ class Query(NamedTuple):
     want: int
 
 
-def build(sizes: Sizes, catalogue: Catalogue, random: Random) -> tuple[list[Want], list[Query]]:
+def build_queries(sizes: Sizes, catalogue: Catalogue, random: Random) -> tuple[list[Want], list[Query]]:
     """Wants and their queries; no text twice, none of another world."""
     queries: dict[str, Query] = {}
     wants: dict[Want, int] = {}
@@ -76,7 +75,7 @@ def _want(product: int, catalogue: Catalogue, random: Random) -> Want:
 def _variations(want: Want, catalogue: Catalogue, random: Random) -> list[Want]:
     """The want, and mostly one with a value less or one with a value changed."""
     slot = random.choice([slot for slot, value in enumerate(want.values) if value])
-    department = load()["departments"][catalogue.group_department[want.group]]
+    department = load_lexicon()["departments"][catalogue.group_department[want.group]]
     others = [""] if slot == 0 else ["", *department[SLOTS[slot]]]
     values = tuple(random.choice(others) if s == slot else value for s, value in enumerate(want.values))
     # no product need meet a changed want, so none stands behind it
@@ -97,6 +96,6 @@ def _type_words(want: Want, catalogue: Catalogue, random: Random) -> str:
         return catalogue.group_names[want.group]
     if want.scope == LEAF:
         return random.choice(catalogue.leaves[want.leaf].names)
-    department = load()["departments"][catalogue.group_department[want.group]]
+    department = load_lexicon()["departments"][catalogue.group_department[want.group]]
     synonyms = {noun: also for group in department["groups"] for noun, also in group["nouns"].items()}
     return random.choice([want.noun, *synonyms[want.noun]])

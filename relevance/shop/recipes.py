@@ -1,4 +1,17 @@
-"""How the rows of a task are found: a recipe names a label and a key that both sides share.
+"""The label of a pair, task by task: keys of the left and of the right entities [N] each → labels [N].
+
+query_item  2 all wants met · 1 type fits and a want is not met, or sibling type with all wants met · 0 else;
+            a title typed as a query wants that product: 2 another listing of it · 1 its type · 0 else
+query_query 2 same want · 1 broader, narrower, or one value changed · 0 else, siblings too
+item_item   2 same type and same main attribute · 1 same type, or sibling type · 0 else
+query_type  2 the wanted type · 1 above it, below it or beside it · 0 else; of a title 1 its type, 0 else
+item_type   2 own type · 1 above or beside it · 0 else
+type_type   2 same type, parent and child · 1 beside it, or two levels above · 0 else
+
+Siblings are leaves of one group and groups of one department. The same two texts so get labels that differ by
+task: "corner sofa" and its parent are 2 as types, 1 as query and type.
+
+How the rows of a task are found: a recipe names a label and a key that both sides share.
 
 Recipe("query_item", 0, "accessory of the noun", 3, "noun", "modifier"): queries whose noun is the item's
 modifier, kept where the judge of the task says 0.
@@ -7,11 +20,87 @@ Shared words so stand behind every label, and synonyms and misspellings behind l
 recipes of one label; SHARES holds the tasks, LABEL_SHARES their labels.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from relevance.shop.entities import Entities
+from relevance.shop.entities import Entities, Keys
+from relevance.shop.lexicon import SLOTS
+from relevance.shop.queries import GROUP, NAVIGATION, NOUN
+
+
+def _grade(two: np.ndarray, one: np.ndarray) -> np.ndarray:
+    return np.select([two, one], [2, 1], 0).astype(np.int8)
+
+
+def _same(left: Keys, right: Keys, key: str) -> np.ndarray:
+    return (left[key] == right[key]) & (left[key] >= 0)
+
+
+def _inside(wide: Keys, narrow: Keys) -> np.ndarray:
+    """Whether the type of `narrow` lies in the scope of the query `wide`."""
+    return np.select(
+        [wide["scope"] == GROUP, wide["scope"] == NOUN],
+        [_same(wide, narrow, "group"), _same(wide, narrow, "noun")],
+        _same(wide, narrow, "leaf"),
+    )
+
+
+def _unmet(query: Keys, other: Keys) -> np.ndarray:
+    """How many wanted values the other does not have."""
+    return sum((query[slot] >= 0) & (query[slot] != other[slot]) for slot in SLOTS)
+
+
+def query_item(query: Keys, item: Keys) -> np.ndarray:
+    fits, met = _inside(query, item), _unmet(query, item) == 0
+    beside = np.where(query["scope"] == GROUP, _same(query, item, "department"), _same(query, item, "group"))
+    typed = query["scope"] == NAVIGATION
+    two = np.where(typed, _same(query, item, "product"), fits & met)
+    return _grade(two, np.where(typed, fits, fits | (beside & met)))
+
+
+def query_query(left: Keys, right: Keys) -> np.ndarray:
+    changed = sum((left[s] >= 0) & (right[s] >= 0) & (left[s] != right[s]) for s in SLOTS)
+    only_left = sum((left[s] >= 0) & (right[s] < 0) for s in SLOTS)
+    only_right = sum((left[s] < 0) & (right[s] >= 0) for s in SLOTS)
+    alike = (left["scope"] == right["scope"]) & _same(left, right, "place")
+    two_titles = (left["scope"] == NAVIGATION) & (right["scope"] == NAVIGATION) & _same(left, right, "leaf")
+    nested = (changed == 0) & ((only_left == 0) | (only_right == 0))
+    single = (changed == 1) & (only_left + only_right == 0)
+    wider = (left["scope"] < right["scope"]) & _inside(left, right) & (_unmet(left, right) == 0)
+    narrower = (left["scope"] > right["scope"]) & _inside(right, left) & (_unmet(right, left) == 0)
+    two = alike & (changed + only_left + only_right == 0)
+    return _grade(two, ((alike | two_titles) & (nested | single)) | wider | narrower)
+
+
+def item_item(left: Keys, right: Keys) -> np.ndarray:
+    leaf = _same(left, right, "leaf")
+    return _grade(leaf & _same(left, right, "main"), leaf | _same(left, right, "group"))
+
+
+def query_type(query: Keys, kind: Keys) -> np.ndarray:
+    wanted = np.where(query["scope"] == GROUP, kind["level"] == 1, kind["level"] == 2) & _inside(query, kind)
+    near = _same(query, kind, "group") | ((kind["level"] == 0) & _same(query, kind, "department"))
+    near |= (query["scope"] == GROUP) & (kind["level"] == 1) & _same(query, kind, "department")
+    typed = query["scope"] == NAVIGATION
+    return _grade(wanted & ~typed, np.where(typed, wanted, near))
+
+
+def item_type(item: Keys, kind: Keys) -> np.ndarray:
+    near = _same(item, kind, "group") | ((kind["level"] == 0) & _same(item, kind, "department"))
+    return _grade(_same(item, kind, "leaf"), near)
+
+
+def type_type(left: Keys, right: Keys) -> np.ndarray:
+    two = (left["node"] == right["node"]) | (left["parent"] == right["node"]) | (left["node"] == right["parent"])
+    far = (np.abs(left["level"] - right["level"]) == 2) & _same(left, right, "department")
+    return _grade(two, _same(left, right, "parent") | far)
+
+
+JUDGES: dict[str, Callable[[Keys, Keys], np.ndarray]] = {
+    judge.__name__: judge for judge in (query_item, query_query, item_item, query_type, item_type, type_type)
+}
 
 
 class Recipe(NamedTuple):
@@ -107,7 +196,7 @@ RECIPES = [
 ]
 
 
-def draw(
+def draw_pairs(
     recipe: Recipe, left: Entities, right: Entities, count: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Positions of up to `count` lefts and rights that share the key; some are not of the recipe's label."""

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from relevance.commands import describe, listed, main, parse
+from relevance.cli import help_text, listed, parse, run_command
 from relevance.errors import UserError
 
 SECONDS = (0.1, 3600.0)
@@ -45,13 +45,13 @@ class Options:
 def status() -> None:
     words = sys.argv[1:]
     if {"-h", "--help"} & set(words):
-        print(describe(__doc__.strip(), Options))
+        print(help_text(__doc__.strip(), Options))
         return
     options = parse(Options, words)
     if not SECONDS[0] <= options.seconds <= SECONDS[1]:
         raise UserError(f"seconds={options.seconds}: give a number from {SECONDS[0]} to {SECONDS[1]:.0f}")
     names = listed("sweep", options.sweep)
-    from relevance.status.looks import Looks
+    from relevance.status.rows import Looks
     from relevance.status.show import show
 
     looks = Looks(options.tracking_uri, options.experiment, Path(options.outputs), names)
@@ -59,4 +59,4 @@ def status() -> None:
 
 
 if __name__ == "__main__":
-    main(status)
+    run_command(status)

@@ -8,13 +8,11 @@ from datetime import datetime
 from rich.console import Console
 from rich.live import Live
 
-from relevance.commands import INTERRUPTED
+from relevance.cli import INTERRUPTED
 from relevance.errors import UserError
-from relevance.records import Standing
-from relevance.status.processor import hint
 from relevance.status.rows import Row, State, row
-from relevance.status.summary import moving, summary, title
-from relevance.status.table import fitted, page, text
+from relevance.status.table import fitted, hint, moving, page, summary, text, title
+from relevance.tracking.records import Standing
 
 
 class View:

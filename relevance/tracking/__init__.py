@@ -3,11 +3,11 @@
 sweep "sweep-1f0c9a2e" (parent run, artifact cells.json) → "llm-mhp-joint-s0" (child run: tags, metrics, artifacts)
 """
 
-from relevance.tracking.cellrun import CellRun as CellRun
-from relevance.tracking.delivery import deliver_all as deliver_all
-from relevance.tracking.heart import beating as beating
+from relevance.tracking.cell_run import CellRun as CellRun
 from relevance.tracking.record import Record as Record
+from relevance.tracking.record import deliver_all as deliver_all
 from relevance.tracking.run import Run as Run
+from relevance.tracking.run import beating as beating
 from relevance.tracking.store import CELLS as CELLS
 from relevance.tracking.store import TEST as TEST
 from relevance.tracking.store import Store as Store

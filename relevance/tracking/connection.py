@@ -15,10 +15,9 @@ from typing import Any
 
 from filelock import FileLock
 
-from relevance import secrets
-from relevance.commands import say
+from relevance.cli import echo
+from relevance.config_io import anchored_uri, mask_uris
 from relevance.errors import UserError, first_line
-from relevance.kept import anchored_uri
 
 EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # the UI then opens its page of training runs
 SETTINGS = {
@@ -67,19 +66,19 @@ class Connection:
         try:
             yield
         except (MlflowException, SQLAlchemyError, ImportError) as error:  # ImportError: a driver is missing
-            said = secrets.shown(first_line(error))
+            said = mask_uris(first_line(error))
             raise UserError(f"tracking_uri={self.shown}: {said}; {remedy}") from error
 
     def _check(self, known: Any) -> None:
         if known and known.lifecycle_stage != "active":
             raise UserError(f"experiment={self.experiment}: is deleted; restore it in MLflow or name another")
         if known and self._location() not in (None, known.artifact_location):
-            say(f"{self.shown} keeps the files of its runs in {known.artifact_location}: was this folder moved?")
+            echo(f"{self.shown} keeps the files of its runs in {known.artifact_location}: was this folder moved?")
 
     @property
     def shown(self) -> str:
         """The URI as it may be read by others."""
-        return secrets.shown(self.uri)
+        return mask_uris(self.uri)
 
     @property
     def key(self) -> str:

@@ -1,10 +1,18 @@
-"""One run in MLflow, written to directly: what a cell says → tags, metrics, artifacts."""
+"""One run in MLflow, written to directly: what a cell says → tags, metrics, artifacts.
 
+A sweep's signs of life, while its cells train elsewhere: Run → its tag `pulse`, which tracking.liveness reads.
+
+with beating(parent): ...    another host that finds the pulse too old knows that the sweep is dead
+"""
+
+import contextlib
 import json
 import logging
 import os
+import threading
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -81,7 +89,7 @@ class Run:
             name="model",
             flavor=_pyfunc(self.store),
             run_id=self.run_id,
-            python_model=str(Path(__file__).parents[1] / "served.py"),
+            python_model=str(Path(__file__).parents[1] / "predict" / "served.py"),
             artifacts={"model": folder},
             signature=ModelSignature(asked, given),
             input_example={name: [value] for name, value in example.items()},
@@ -108,3 +116,26 @@ def _pyfunc(store: Connection) -> Any:
     mlflow.set_tracking_uri(store.uri)
     mlflow.set_experiment(experiment_id=store.experiment_id)
     return mlflow.pyfunc
+
+
+BEAT = 60.0  # seconds; a tenth of the silence after which relevance.tracking.liveness takes a run for dead
+
+
+@contextlib.contextmanager
+def beating(run: Run) -> Iterator[None]:
+    """Within it the run shows once a minute that its process is there; a store that does not answer misses a beat."""
+    ended = threading.Event()
+    thread = threading.Thread(target=_beat, args=(run, ended), name="heart", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+def _beat(run: Run, ended: threading.Event) -> None:
+    while True:
+        with contextlib.suppress(Exception):  # whatever a store raises: the cells say that it does not answer
+            run.tags({"pulse": json.dumps({"at": time.time()})})
+        if ended.wait(BEAT):
+            return

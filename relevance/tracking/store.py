@@ -4,12 +4,11 @@ import json
 import time
 from typing import Any
 
-from relevance.alive import Life, life
-from relevance.commands import say
+from relevance.cell_id import Cell
+from relevance.cli import echo
 from relevance.config import NAMES, Save
-from relevance.identity import Cell
 from relevance.tracking.connection import Connection
-from relevance.tracking.process import held_by
+from relevance.tracking.liveness import Life, held_by, life
 from relevance.tracking.run import Run
 
 LIMIT = 50_000  # runs a search returns at most
@@ -58,7 +57,7 @@ class Store(Connection):
         namesakes = [run for run in self.runs("tags.kind = 'sweep'") if run.info.run_name == name]
         found = [run for run in namesakes if run.data.tags["fingerprint"] == fingerprint]
         if len(namesakes) > len(found):
-            say(f"name={name}: an earlier sweep of other cells has it too; a report shows the one asked for last")
+            echo(f"name={name}: an earlier sweep of other cells has it too; a report shows the one asked for last")
         if found:
             run = Run(self, found[0].info.run_id)
         else:

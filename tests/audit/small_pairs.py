@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from relevance.audit import opened
+from relevance.audit.opened import Opened, check_source
 from relevance.config import DataConfig, Source
 from relevance.data.loaded import Loaded
 
@@ -39,10 +39,10 @@ def table(rows: list[dict]) -> pa.Table:
     return pa.table({name: [row.get(name) for row in rows] for name in dict.fromkeys(names)})
 
 
-def read(rows: list[dict]) -> opened.Opened:
+def read(rows: list[dict]) -> Opened:
     """What `opened` makes of these rows."""
     data = DataConfig(kind=Source.pairs, path="pairs.parquet")
-    return opened.of("pairs.parquet", Loaded(table(rows), np.arange(1, len(rows) + 1)), data)
+    return check_source("pairs.parquet", Loaded(table(rows), np.arange(1, len(rows) + 1)), data)
 
 
 def mirrored(rows: list[dict]) -> list[dict]:

@@ -1,13 +1,13 @@
 from hypothesis import given
 from small_pairs import ROWS, SAME, mirrored, read, row
 
-from relevance.audit import match as matching
-from relevance.audit.copies import copies, elsewhere, shared_texts
+from relevance.audit.counts import copies, elsewhere, shared_texts
+from relevance.audit.opened import match_pairs
 
 
 def look(rows, part=copies):
     found = read(rows)
-    return part(found, matching.of(found.keys))
+    return part(found, match_pairs(found.keys))
 
 
 def test_a_mirrored_pair_with_two_labels_is_repeated_mirrored_and_conflicting():

@@ -3,8 +3,8 @@ import csv
 import pytest
 from small_pairs import read, row
 
-from relevance.audit import sheet
 from relevance.audit.graded import graded
+from relevance.audit.sheet import COLUMNS, grading_sheet
 from relevance.errors import UserError
 
 ROWS = [row(n, source="kind" if n % 2 else None) for n in range(24)]
@@ -21,12 +21,12 @@ def save(tmp_path, found):
     """A maker of graded files: `grade` says what a person writes beside the true label of line n."""
 
     def make(name, grade, delimiter=",", encoding="utf-8-sig", shown=None, **cells):
-        shown = (shown or sheet.sheet(found, 99, 0)).to_pylist()
+        shown = (shown or grading_sheet(found, 99, 0)).to_pylist()
         for n, line in enumerate(shown):
             line |= {"grade": grade(LABELS.get(line["left"]), n)}
             line |= {key: value(line, n) for key, value in cells.items()}
         with (tmp_path / name).open("w", encoding=encoding, newline="") as file:
-            writer = csv.DictWriter(file, sheet.COLUMNS, delimiter=delimiter)
+            writer = csv.DictWriter(file, COLUMNS, delimiter=delimiter)
             writer.writeheader()
             writer.writerows(shown)
         return tmp_path / name
@@ -68,7 +68,7 @@ def test_several_people_are_held_against_the_rules_and_against_one_another(found
 def test_a_label_weighs_in_the_table_what_it_holds_there(save):
     """Of 90 labels 0 and 10 labels 2 five each are shown; who says 0 throughout agrees with half and with 90 %."""
     found = read([row(n, label=0 if n < 90 else 2) for n in range(100)])
-    (rule,) = graded(found, [save("a.csv", lambda label, n: 0, shown=sheet.sheet(found, 5, 0))])["rules"]
+    (rule,) = graded(found, [save("a.csv", lambda label, n: 0, shown=grading_sheet(found, 5, 0))])["rules"]
     assert (rule["agreement"], rule["weighted"]) == (0.5, 0.9)
 
 

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_pairs import ROWS, SAME, read, row
 
-from relevance.audit import sheet
+from relevance.audit.sheet import BOM, COLUMNS, grading_sheet, write_sheet
 from relevance.errors import UserError
 
 MANY = [row(n, label=0 if n < 300 else 1 + n % 2, source="a" if n % 3 else None) for n in range(400)]
 
 
 def drawn(rows, n=20, seed=0):
-    return sheet.sheet(read(rows), n, seed)
+    return grading_sheet(read(rows), n, seed)
 
 
 @SAME
@@ -51,11 +51,11 @@ def test_a_pair_of_several_rows_is_shown_once():
 
 def test_the_file_is_one_for_spreadsheets_and_runs_no_formula(tmp_path):
     path = tmp_path / "grades.csv"
-    sheet.write(drawn([row(0, left='=HYPERLINK("x")', right="@é"), row(1)]), path)
+    write_sheet(drawn([row(0, left='=HYPERLINK("x")', right="@é"), row(1)]), path)
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = list(csv.DictReader(file))
-    assert path.read_bytes().startswith(sheet.BOM)
-    assert tuple(lines[0]) == sheet.COLUMNS
+    assert path.read_bytes().startswith(BOM)
+    assert tuple(lines[0]) == COLUMNS
     assert {('\'=HYPERLINK("x")', "'@é", ""), ("left 1", "right 1", "")} == {
         (one["left"], one["right"], one["grade"]) for one in lines
     }
@@ -65,7 +65,7 @@ def test_a_file_that_may_hold_grades_is_not_written_over(tmp_path):
     path = tmp_path / "grades.csv"
     path.write_text("key,grade")
     with pytest.raises(UserError, match="may hold grades"):
-        sheet.write(drawn(MANY), path)
+        write_sheet(drawn(MANY), path)
     assert path.read_text() == "key,grade"
     with pytest.raises(UserError, match="give the csv to write"):
-        sheet.write(drawn(MANY), tmp_path / "grades.xlsx")
+        write_sheet(drawn(MANY), tmp_path / "grades.xlsx")

@@ -7,8 +7,8 @@ import pytest
 from transformers import AutoTokenizer
 
 from relevance.config import MixConfig
-from relevance.data.batches import Examples, ScoreDataset, StepDataset, Steps, cut
-from relevance.data.tokens import ARRAYS, Template, encode, fit, tokens
+from relevance.data.batches import Examples, ScoreDataset, StepDataset, Steps, cut_batches
+from relevance.data.tokens import ARRAYS, Template, encode_pairs, fit, load_tokens
 from relevance.errors import UserError
 from relevance.tasks import TASK_INDEX, TASK_NAMES
 
@@ -41,7 +41,7 @@ def rows(tmp_path):
 def made(rows, backbone, tmp_path, **settings):
     tokenizer = AutoTokenizer.from_pretrained(backbone)
     template = Template(**{"prefix": False, "pair": True, "max_length": 64, **settings})
-    return tokenizer, tokens(rows, tokenizer, "id", template, tmp_path / "tokens")
+    return tokenizer, load_tokens(rows, tokenizer, "id", template, tmp_path / "tokens")
 
 
 def row_ids(found, row):
@@ -97,7 +97,7 @@ def test_a_table_in_memory_gives_the_ids_on_disk_however_it_is_cut(
 ):
     tokenizer, disk = made(rows, backbones[kind], tmp_path, pair=kind == "ce", prefix=prefix)
     monkeypatch.setattr("relevance.data.tokens.CHUNK", 7)
-    found = encode(pq.read_table(rows), tokenizer, Template(prefix, kind == "ce", 64))
+    found = encode_pairs(pq.read_table(rows), tokenizer, Template(prefix, kind == "ce", 64))
     for name in ARRAYS:
         assert np.array_equal(getattr(found, name), getattr(disk, name))
         assert getattr(found, name).dtype == getattr(disk, name).dtype
@@ -107,7 +107,7 @@ def test_a_table_in_memory_gives_the_ids_on_disk_however_it_is_cut(
 def test_a_text_names_the_task_it_is_told_or_none(rows, backbones):
     tokenizer, table = AutoTokenizer.from_pretrained(backbones["llm"]), pq.read_table(rows)
     told = np.arange(40) % 7 - 1
-    found = encode(table, tokenizer, Template(prefix=False, pair=False, max_length=64), told)
+    found = encode_pairs(table, tokenizer, Template(prefix=False, pair=False, max_length=64), told)
     for row, pair in enumerate(table.to_pylist()):
         words = f"{TASK_NAMES[told[row]].replace('_', ' ')}:\n" if told[row] >= 0 else ""
         assert tokenizer.decode(row_ids(found, row)) == f"{words}{pair['left']}\n{pair['right']}<eos>"
@@ -115,7 +115,7 @@ def test_a_text_names_the_task_it_is_told_or_none(rows, backbones):
 
 def test_a_table_without_rows_has_no_tokens(rows, backbones):
     tokenizer = AutoTokenizer.from_pretrained(backbones["ce"])
-    found = encode(pq.read_table(rows)[:0], tokenizer, Template(prefix=True, pair=True, max_length=64))
+    found = encode_pairs(pq.read_table(rows)[:0], tokenizer, Template(prefix=True, pair=True, max_length=64))
     assert (len(found.ids), found.offsets.tolist(), found.truncated) == (0, [0], 0)
 
 
@@ -123,7 +123,7 @@ def test_tokens_are_made_once(rows, backbones, tmp_path, monkeypatch):
     tokenizer, first = made(rows, backbones["ce"], tmp_path)
     monkeypatch.setattr("relevance.data.tokens._write", lambda *_: pytest.fail("made twice"))
     template = Template(prefix=False, pair=True, max_length=64)
-    again = tokens(rows, tokenizer, "id", template, tmp_path / "tokens")
+    again = load_tokens(rows, tokenizer, "id", template, tmp_path / "tokens")
     assert isinstance(again.ids, np.memmap)
     assert np.array_equal(again.ids, first.ids)
 
@@ -149,7 +149,7 @@ def test_no_room_for_a_pair_is_an_error(rows, backbones, tmp_path):
 @pytest.mark.parametrize("budget", [1, 60, 500, 10_000])
 def test_cut_holds_every_row_once_and_keeps_the_budget(budget):
     lengths = np.random.default_rng(1).integers(3, 50, 200)
-    pieces = cut(lengths, budget)
+    pieces = cut_batches(lengths, budget)
     assert np.array_equal(np.sort(np.concatenate(pieces)), np.arange(200))
     assert all(len(piece) == 1 or len(piece) * lengths[piece].max() <= budget for piece in pieces)
 

@@ -6,10 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from relevance.data.chunks import chunks
-from relevance.data.scan import scan
-from relevance.data.schema import fitted
+from relevance.data.writers import fitted
 from relevance.errors import UserError
+from relevance.predict.input import read_chunks, scan_file
 
 ROW = {"task": "query_item", "left": "usb", "right": "usb cable"}
 
@@ -22,13 +21,13 @@ def lines(tmp_path, *changes):
 
 def table(path, rows=2):
     """The whole file as its chunks give it under the schema of its scan."""
-    schema = scan(chunks(path, {}, rows)).schema
-    parts = [fitted(chunk.table, schema) for chunk in chunks(path, {}, rows) if len(chunk.table)]
+    schema = scan_file(read_chunks(path, {}, rows)).schema
+    parts = [fitted(chunk.table, schema) for chunk in read_chunks(path, {}, rows) if len(chunk.table)]
     return pa.concat_tables(parts)
 
 
 def problems(path, rows=2):
-    return {fault.problem: fault.rows.tolist() for fault in scan(chunks(path, {}, rows)).faults}
+    return {fault.problem: fault.rows.tolist() for fault in scan_file(read_chunks(path, {}, rows)).faults}
 
 
 def test_bad_rows_are_told_by_rule_whatever_chunk_they_are_in(tmp_path):
@@ -47,7 +46,7 @@ def test_a_label_may_be_absent_empty_or_any_way_of_writing_it(tmp_path):
     path = lines(tmp_path, *labels)
     assert not problems(path)
     assert table(path)["label"].to_pylist() == [2, None, None, None, 1, 0]
-    assert scan(chunks(path, {}, 2)).labelled == 3
+    assert scan_file(read_chunks(path, {}, 2)).labelled == 3
 
 
 def test_pairs_may_be_repeated_disagree_and_have_any_split(tmp_path):
@@ -89,12 +88,12 @@ def test_a_missing_column_is_named_with_the_way_out(tmp_path, name):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({("other" if key == name else key): [value] for key, value in ROW.items()}), path)
     with pytest.raises(UserError, match=rf"missing column {name}; present: .*other.*name it with columns={{{name}:"):
-        scan(chunks(path, {}, 2))
+        scan_file(read_chunks(path, {}, 2))
 
 
 def test_a_scan_counts_tasks_and_keeps_the_first_values_of_many_faults(tmp_path):
     path = lines(tmp_path, *[{"task": "type_type"}] * 3, *[{"task": f"t{k}"} for k in range(50)])
-    found = scan(chunks(path, {}, 7))
+    found = scan_file(read_chunks(path, {}, 7))
     assert found.rows == found.tasks[5] == 3
     (fault,) = found.faults
     assert fault.rows.tolist() == list(range(4, 54))

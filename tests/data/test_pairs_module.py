@@ -6,7 +6,7 @@ from transformers import AutoTokenizer
 
 from relevance.config import Config, DataConfig, ModelConfig, RoutingConfig
 from relevance.data.module import pairs_module
-from relevance.data.rows import prepare
+from relevance.data.table import prepare_rows
 
 
 def first(config, rows, tokenizer):
@@ -15,7 +15,7 @@ def first(config, rows, tokenizer):
 
 def test_once_there_are_tokens_training_begins_without_the_texts(tmp_path, backbones, monkeypatch):
     config = Config(outputs=str(tmp_path), model=ModelConfig(max_length=64), routing=RoutingConfig("mh", heads=True))
-    rows = prepare(DataConfig(rows=300), tmp_path).path
+    rows = prepare_rows(DataConfig(rows=300), tmp_path).path
     tokenizer = AutoTokenizer.from_pretrained(backbones["ce"])
     before = first(config, rows, tokenizer)
     table = pq.read_table(rows)

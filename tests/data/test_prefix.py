@@ -8,9 +8,9 @@ from conftest import WORDS
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from relevance.data import encoding
-from relevance.data.reading import Reading
-from relevance.data.tokens import Template, encode
+from relevance.data.module import Reading
+from relevance.data.token_ids import encode_texts
+from relevance.data.tokens import Template, encode_pairs
 from relevance.tasks import TASK_NAMES, TASKS
 
 LEFT = ["red lamp", "usb cable 20", "lamp", "steel cup"]
@@ -66,12 +66,12 @@ def test_what_follows_the_prefix_has_the_ids_it_has_without_it(backbones, kind, 
     if pair and kind is byte_level:
         tokenizer = AutoTokenizer.from_pretrained(backbones["ce"])
     table = pa.table({"task": list(TASK_NAMES[:4]), "left": LEFT, "right": LEFT[::-1]})
-    with_prefix, without = (encode(table, tokenizer, Template(named, pair, 64)) for named in (True, False))
+    with_prefix, without = (encode_pairs(table, tokenizer, Template(named, pair, 64)) for named in (True, False))
     for row in range(len(LEFT)):
         longer, plain = (
             part.ids[part.offsets[row] : part.offsets[row + 1]].tolist() for part in (with_prefix, without)
         )
-        line = encoding.encode(tokenizer, [TASKS[TASK_NAMES[row]].prefix])[0]
+        line = encode_texts(tokenizer, [TASKS[TASK_NAMES[row]].prefix])[0]
         start = next(at for at in range(len(longer)) if longer[at : at + len(line)] == line)
         assert line
         assert longer[:start] + longer[start + len(line) :] == plain
@@ -81,17 +81,19 @@ def test_what_follows_the_prefix_has_the_ids_it_has_without_it(backbones, kind, 
 def test_the_ids_are_those_of_the_text_as_a_person_would_write_it(backbones, kind):
     tokenizer = kind(backbones)
     for task, left in zip(TASKS.values(), LEFT, strict=False):
-        apart = [ids for text in (task.prefix, left) for ids in encoding.encode(tokenizer, [text])[0]]
-        assert encoding.encode(tokenizer, [task.prefix + left])[0] == apart
-        assert encoding.encode(tokenizer, [task.prefix.rstrip() + " " + left])[0] != apart or kind is word_piece
+        apart = [ids for text in (task.prefix, left) for ids in encode_texts(tokenizer, [text])[0]]
+        assert encode_texts(tokenizer, [task.prefix + left])[0] == apart
+        assert encode_texts(tokenizer, [task.prefix.rstrip() + " " + left])[0] != apart or kind is word_piece
 
 
 def test_a_cell_that_was_trained_without_the_line_break_is_read_without_it(backbones, tmp_path):
     tokenizer = byte_level(backbones)
     (tmp_path / "template.json").write_text(json.dumps({"prefix": True, "pair": False, "max_length": 64}))
     table = pa.table({"task": ["query_item"], "left": ["red lamp"], "right": ["lamp"]})
-    before, now = (encode(table, tokenizer, one) for one in (Reading.of(tmp_path).template, Template(True, False, 64)))
-    glued, line = (encoding.encode(tokenizer, [text])[0] for text in ("query item:", "query item:\n"))
+    before, now = (
+        encode_pairs(table, tokenizer, one) for one in (Reading.of(tmp_path).template, Template(True, False, 64))
+    )
+    glued, line = (encode_texts(tokenizer, [text])[0] for text in ("query item:", "query item:\n"))
     assert before.ids[: len(glued)].tolist() == glued
     assert now.ids[: len(line)].tolist() == line
     assert len(now.ids) == len(before.ids) + len(line) - len(glued)

@@ -2,7 +2,7 @@
 
 import json
 
-from relevance.data.reading import Reading
+from relevance.data.module import Reading
 from relevance.data.tokens import Template
 from relevance.tasks import TASK_NAMES
 

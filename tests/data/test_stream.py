@@ -8,9 +8,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from relevance.data import readers
 from relevance.data.loaded import joined
-from relevance.data.stream import stream
+from relevance.data.readers import read_table, stream_table
 from relevance.errors import UserError
 
 KINDS = ("parquet", "csv", "tsv", "jsonl")
@@ -41,8 +40,8 @@ def pairs(n):
 @pytest.mark.parametrize("rows", [1, 5, 20, 1000])
 def test_the_parts_are_the_whole(tmp_path, kind, rows):
     path = saved(tmp_path / f"a.{kind}", pairs(20))
-    parts = list(stream(path, {"left": "query"}, rows))
-    whole = readers.read(path, {"left": "query"})
+    parts = list(stream_table(path, {"left": "query"}, rows))
+    whole = read_table(path, {"left": "query"})
     assert max(len(part.table) for part in parts) <= rows
     together = joined(parts)
     assert together.table.equals(whole.table)
@@ -57,7 +56,7 @@ def test_rows_of_a_csv_keep_their_numbers_wherever_it_is_cut(tmp_path, monkeypat
     monkeypatch.setattr("relevance.data.delimited.BLOCK", block)
     path = tmp_path / "a.csv"
     path.write_text("left,right\n" + "".join("torn\n" if k in torn else f"a{k + 1},b\n" for k in range(30)))
-    parts = list(stream(path, {}, 4))
+    parts = list(stream_table(path, {}, 4))
     kept = [f"a{row}" for part in parts for row in part.rows.tolist()]
     assert kept == [text for part in parts for text in part.table["left"].to_pylist()]
     assert kept == [f"a{k + 1}" for k in range(30) if k not in torn]
@@ -70,13 +69,13 @@ def test_a_quote_that_is_never_closed_is_told_at_the_end_of_a_csv_too(tmp_path, 
     path = tmp_path / "a.csv"
     path.write_text("left,right\n" + "a,b\n" * 30 + 'a,"open\nb,c\n')
     with pytest.raises(UserError, match="row 31 opens a quote that is never closed"):
-        list(stream(path, {}, 4))
+        list(stream_table(path, {}, 4))
 
 
 def test_torn_lines_of_jsonl_keep_their_numbers_and_any_part_may_hold_nothing_else(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text("{\n" * 5 + '{"query": "x"}\n\n{"query": 3, "more": true}\n{"left": 1, "left": 2}\n')
-    parts = list(stream(path, {"left": "query"}, 2))
+    parts = list(stream_table(path, {"left": "query"}, 2))
     assert [row for part in parts for row in part.rows.tolist()] == [6, 8]
     assert [value for part in parts if len(part.table) for value in part.table["left"].to_pylist()] == ["x", 3]
     assert at_fault(parts) == [1, 2, 3, 4, 5, 9]
@@ -90,20 +89,20 @@ def test_bytes_that_are_not_utf8_are_faults_with_the_number_of_their_row(tmp_pat
         pq.write_table(pairs(9).set_column(1, "query", raw), path, row_group_size=4)
     else:
         path.write_bytes(path.read_bytes().replace(b"q 6", b"caf\xe9"))
-    parts = list(stream(path, {}, 2))
+    parts = list(stream_table(path, {}, 2))
     assert at_fault(parts) == [7]
     assert [row for part in parts for row in part.rows.tolist()] == [1, 2, 3, 4, 5, 6, 8, 9]
 
 
 def test_what_cannot_be_streamed_says_why(tmp_path):
     with pytest.raises(UserError, match="no such file; give input=FILE"):
-        list(stream(tmp_path / "a.csv", {}, 5))
+        list(stream_table(tmp_path / "a.csv", {}, 5))
     path = saved(tmp_path / "a.csv", pairs(3))
     with pytest.raises(UserError, match=r"columns\.left=qeury: .* did you mean query"):
-        list(stream(path, {"left": "qeury"}, 5))
+        list(stream_table(path, {"left": "qeury"}, 5))
     path.with_suffix(".parquet").write_text("no parquet")
     with pytest.raises(UserError, match=r"cannot be read as \.parquet"):
-        list(stream(path.with_suffix(".parquet"), {}, 5))
+        list(stream_table(path.with_suffix(".parquet"), {}, 5))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -121,6 +120,6 @@ def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch, kind):
             saved(path, table)
         del table, texts
         before = pa.total_allocated_bytes()
-        held.append(max(pa.total_allocated_bytes() - before for _ in stream(path, {}, 500)))
+        held.append(max(pa.total_allocated_bytes() - before for _ in stream_table(path, {}, 500)))
     assert held[1] < 1.5 * held[0]  # what is read ahead varies with the load; a file four times as long does not fit
     assert held[1] < 80_000 * 160 / 2

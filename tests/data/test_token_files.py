@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from transformers import AutoTokenizer
 
-from relevance.data import distinct, encoding
-from relevance.data.encoding import ragged
-from relevance.data.tokens import ARRAYS, Template, encode, tokens
+from relevance.data import token_ids
+from relevance.data.token_ids import ragged
+from relevance.data.tokens import ARRAYS, Template, encode_pairs, load_tokens
 from relevance.tasks import TASK_NAMES
 
 WORDS = ["red", "steel", "lamp", "usb", "größe", "机", "[SEP]", "<eos>", "10", " two  spaces "]
@@ -22,7 +22,7 @@ WRITER = """
 import sys, time
 from pathlib import Path
 from relevance.data import tokens
-from relevance.data.growing import Growing
+from relevance.data.token_ids import Growing
 
 class Tokenizer:
     is_fast, eos_token_id, model_input_names = False, 1, []
@@ -59,7 +59,7 @@ def rows(tmp_path) -> Path:
 
 def made(rows: Path, tokenizer, place: Path) -> dict[str, bytes]:
     """What the folder of a new cache holds."""
-    tokens(rows, tokenizer, "id", TEMPLATE, place)
+    load_tokens(rows, tokenizer, "id", TEMPLATE, place)
     (folder,) = (path for path in place.iterdir() if path.is_dir())
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -72,8 +72,8 @@ def test_the_same_bytes_on_any_number_of_cores_in_parts_of_any_size(rows, backbo
     ):
         monkeypatch.setenv("TOKENIZERS_PARALLELISM", cores)
         monkeypatch.setattr("relevance.data.tokens.BATCH", batch)
-        monkeypatch.setattr(encoding, "FEW", few)
-        monkeypatch.setattr(encoding, "SLICE", size)
+        monkeypatch.setattr(token_ids, "FEW", few)
+        monkeypatch.setattr(token_ids, "SLICE", size)
         found.append(made(rows, tokenizer, tmp_path / str(number)))
     assert set(found[0]) == {"ids.npy", "offsets.npy", "second.npy", "meta.json"}
     assert found[1:] == found[:1] * 3
@@ -81,7 +81,7 @@ def test_the_same_bytes_on_any_number_of_cores_in_parts_of_any_size(rows, backbo
 
 def test_the_files_are_what_numpy_would_have_saved(rows, backbones, tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(backbones["ce"])
-    found, expected = made(rows, tokenizer, tmp_path / "tokens"), encode(pq.read_table(rows), tokenizer, TEMPLATE)
+    found, expected = made(rows, tokenizer, tmp_path / "tokens"), encode_pairs(pq.read_table(rows), tokenizer, TEMPLATE)
     for name in ARRAYS:
         np.save(tmp_path / f"{name}.npy", getattr(expected, name))
         assert found[f"{name}.npy"] == (tmp_path / f"{name}.npy").read_bytes()
@@ -101,7 +101,7 @@ def test_many_texts_have_the_ids_that_each_has_alone(backbones, kind):
 def test_each_different_text_is_tokenized_once(rows, backbones, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr("relevance.data.tokens.BATCH", 100)
-    monkeypatch.setattr(distinct, "ragged", lambda tokenizer, texts: asked.extend(texts) or ragged(tokenizer, texts))
+    monkeypatch.setattr(token_ids, "ragged", lambda tokenizer, texts: asked.extend(texts) or ragged(tokenizer, texts))
     made(rows, AutoTokenizer.from_pretrained(backbones["ce"]), tmp_path / "tokens")
     table = pq.read_table(rows)
     assert sorted(asked) == sorted({*table["left"].to_pylist(), *table["right"].to_pylist()})
@@ -115,7 +115,7 @@ def test_texts_of_equal_hash_keep_their_own_ids(rows, backbones, tmp_path, monke
 
     def first_alike(values, hash_key, **_):
         hashes = hash_array(values, hash_key=hash_key, categorize=False)
-        return hashes if hash_key == distinct.KEYS[1] else hashes % np.uint64({"one": 1, "few": 20}[like])
+        return hashes if hash_key == token_ids.KEYS[1] else hashes % np.uint64({"one": 1, "few": 20}[like])
 
     monkeypatch.setattr("pandas.util.hash_array", first_alike)
     monkeypatch.setattr("relevance.data.tokens.BATCH", 300)

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from relevance.data import jsontext, readers
+from relevance.data.jsonl import json_lines
+from relevance.data.readers import read_table
 from relevance.data.writers import streamed
 from relevance.errors import UserError
 
@@ -22,7 +23,7 @@ def test_every_text_comes_back_from_every_kind_of_file(tmp_path, kind):
     with streamed(path, table.schema) as writer:
         writer.write_table(table[:4])
         writer.write_table(table[4:])
-    assert readers.read(path, {}).table.to_pydict() == table.to_pydict()
+    assert read_table(path, {}).table.to_pydict() == table.to_pydict()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -56,7 +57,7 @@ def test_jsonl_says_what_json_says():
         "day": [datetime.date(2024, 1, 2)] * 9 + [None],
         'na"me': range(10),
     }
-    lines = jsontext.lines(pa.table(values)).to_pylist()
+    lines = json_lines(pa.table(values)).to_pylist()
     found = [json.loads(line) for line in lines]
     expected = pa.table(values).to_pylist()
     for row in expected:
@@ -71,7 +72,7 @@ def test_lists_stand_in_a_csv_as_json(tmp_path):
     table = pa.table({"left": ["a", "b"], "mine": [["x", 'y"'], None]})
     with streamed(tmp_path / "a.csv", table.schema) as writer:
         writer.write_table(table)
-    assert readers.read(tmp_path / "a.csv", {}).table["mine"].to_pylist() == ['["x", "y\\""]', ""]
+    assert read_table(tmp_path / "a.csv", {}).table["mine"].to_pylist() == ['["x", "y\\""]', ""]
 
 
 def test_bytes_are_refused_where_they_have_no_place(tmp_path):

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from relevance.config import OnBadRow
-from relevance.derive import world
 from relevance.derive.database import opened
 from relevance.derive.quarantine import Quarantine
 from relevance.derive.sources import options
+from relevance.derive.world import load_world
 
 JUDGEMENTS = (
     "query,item_id,label\nred chair,i1,2\nred chair,i2,1\nblue table,i3,2\nblue table,i1,0\nlamp,i2,2\nlamp,i4,2\n"
@@ -68,7 +68,7 @@ def read(words: list[str], *queries: str, aside: bool = False) -> Read:
     asked = options([*words, *(["on_bad_row=quarantine"] if aside else [])])
     quarantine, path = Quarantine(), Path(asked.output).with_suffix(".quarantine.csv")
     with opened(Path(asked.output).parent / "spill", "500MB", 1) as database:
-        counts = world.load(asked, quarantine, database).counts
+        counts = load_world(asked, quarantine, database).counts
         quarantine.close(OnBadRow(asked.on_bad_row), path)
         rows = [database.rows(query) for query in queries]
     listed = list(csv.DictReader(io.StringIO(path.read_text()))) if path.exists() else []

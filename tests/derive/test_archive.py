@@ -5,7 +5,7 @@ import zipfile
 import pytest
 from little import put, zipped
 
-from relevance.derive import files
+from relevance.derive.files import read_inputs
 from relevance.derive.options import FileOptions
 from relevance.errors import UserError
 
@@ -13,7 +13,7 @@ CSV = "item_id,title,note\ni1,A,x\ni2,B,\n"
 
 
 def taken(path):
-    return files.read(str(path), "items", FileOptions(), {"item_id": True, "title": True})
+    return read_inputs(str(path), "items", FileOptions(), {"item_id": True, "title": True})
 
 
 def test_hidden_files_and_folders_of_an_archive_are_no_tables(tmp_path):

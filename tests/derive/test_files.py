@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from little import ITEMS, put, read, shop, zipped
 
-from relevance.derive import files
+from relevance.derive.files import check_inputs, read_inputs
 from relevance.derive.options import DeriveOptions, FileOptions
 from relevance.errors import UserError
 
@@ -18,7 +18,7 @@ CSV = "item_id,title,note\ni1,A,x\ni2,B,\n"
 
 
 def taken(path, wanted=WANTED, **options):
-    return files.read(str(path), "items", FileOptions(**options), wanted)
+    return read_inputs(str(path), "items", FileOptions(**options), wanted)
 
 
 def texts(parts):
@@ -92,7 +92,7 @@ def test_all_inputs_are_looked_for_before_one_is_read_and_none_may_be_written_ov
     options = DeriveOptions(judgements="nowhere.csv", items=str(tmp_path / "link.csv"), taxonomy=str(tree))
     options.output = f"{tmp_path}/../{tmp_path.name}/o.csv"
     with pytest.raises(UserError) as caught:
-        files.check(options)
+        check_inputs(options)
     lines = str(caught.value).splitlines()
     assert lines[0].startswith("judgements=nowhere.csv: no such file")
     assert all("would be written over by output=" in line for line in lines[1:])

@@ -8,7 +8,7 @@ from tests.derive.derived import TREE, run, written
 
 SLOW = """
 import sys, time
-from relevance.derive import divide, derive, sources
+from relevance.derive import derive, sources
 def stuck(options, database):
     print("there", flush=True)
     time.sleep(60)

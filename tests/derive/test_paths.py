@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from little import put, read, shop, unaccounted
 
-from relevance.derive import paths
 from relevance.derive.options import ReadOptions
+from relevance.derive.paths import read_paths
 from relevance.errors import UserError
 
 OPTIONS = ReadOptions(separator=">", longest=50)
@@ -15,7 +15,7 @@ NAMES = st.lists(st.text("ab é/", max_size=4), max_size=20)
 
 
 def found(values, kind=None):
-    return paths.read(pa.chunked_array([pa.array(values, kind)]), OPTIONS, "items: category")
+    return read_paths(pa.chunked_array([pa.array(values, kind)]), OPTIONS, "items: category")
 
 
 @given(st.lists(st.one_of(st.none(), NAMES), max_size=8))
@@ -74,7 +74,7 @@ def test_a_column_of_another_type_is_an_error(values):
 
 def test_bytes_in_a_list_that_are_no_utf8_are_no_path():
     raw = pa.ListArray.from_arrays([0, 1, 2], pa.array([b"\xe9", b"A"]).view(pa.string()))
-    assert paths.read(pa.chunked_array([raw]), OPTIONS, "").bad.tolist() == [True, False]
+    assert read_paths(pa.chunked_array([raw]), OPTIONS, "").bad.tolist() == [True, False]
 
 
 def test_a_type_that_paths_place_twice_is_told_with_its_row_and_stays(tmp_path):

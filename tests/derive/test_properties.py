@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relevance.data.pairs import check
-from relevance.data.readers import read
+from relevance.data.contract import check_pairs
+from relevance.data.readers import read_table
 from relevance.tasks import TASKS
 from tests.derive.derived import TREE, run, written
 
@@ -36,7 +36,7 @@ def derived(judged, items, mode, seed, *words):
         files = written(folder, judged, items, TREE)
         made, rows = run(folder, files, *SHARES, f"split={mode}", f"seed={seed}", "on_bad_row=quarantine", *words)
         if rows:
-            checked = check(read(folder / "pairs.parquet", {}), "pairs")
+            checked = check_pairs(read_table(folder / "pairs.parquet", {}), "pairs")
             assert not checked.faults  # the contract of every table of pairs
         return made, rows, pq.read_table(folder / "pairs.parquet")
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from relevance.derive.options import Similarity, SimilarityOptions
-from relevance.derive.vectors import alike, nearest, vectors
+from relevance.derive.similarity import alike, nearest, vectors
 from relevance.errors import UserError
 from tests.derive.derived import TREE, run, written
 

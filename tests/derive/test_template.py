@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relevance.derive.template import fields, filled
+from relevance.derive.texts import fill_template, template_fields
 from relevance.errors import UserError
 
 WORDS = st.one_of(st.none(), st.text("ab (.", max_size=5))
@@ -26,7 +26,7 @@ EXAMPLES = {
 def text(template, *values):
     names = ("title", "brand", "colour")
     table = pa.table({name: pa.array([value], pa.string()) for name, value in zip(names, values, strict=True)})
-    return filled(template, table, "items.csv")[0].as_py()
+    return fill_template(template, table, "items.csv")[0].as_py()
 
 
 @pytest.mark.parametrize("template", EXAMPLES)
@@ -44,15 +44,15 @@ def test_where_all_fields_are_empty_so_is_the_text_and_no_value_is_lost(title, b
 
 
 def test_the_columns_are_those_in_braces():
-    assert fields("{title} {brand} {title} {category hierarchy}") == ["title", "brand", "category hierarchy"]
+    assert template_fields("{title} {brand} {title} {category hierarchy}") == ["title", "brand", "category hierarchy"]
 
 
 @pytest.mark.parametrize("template", ["title", "{}", "", "{title", "}", "{title!r}", "{title:>9}", "{title} {}"])
 def test_a_template_that_cannot_be_read_is_an_error(template):
     with pytest.raises(UserError, match=r"read\.text=.*; write "):
-        fields(template)
+        template_fields(template)
 
 
 def test_a_list_is_no_text():
     with pytest.raises(UserError, match=r"items\.csv: column tags has type list"):
-        filled("{tags}", pa.table({"tags": [["a"]]}), "items.csv")
+        fill_template("{tags}", pa.table({"tags": [["a"]]}), "items.csv")

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from relevance.derive.options import TaskOptions
-from relevance.derive.thin import wanted
+from relevance.derive.selection import wanted
 from relevance.errors import UserError
 from tests.derive.derived import TREE, run, written
 

@@ -11,21 +11,21 @@ import torch
 from huggingface_hub import close_session
 from omegaconf import OmegaConf
 
+from relevance.cell_id import Request
 from relevance.config import Config, DataConfig, Family, LoraConfig, ModelConfig
 from relevance.errors import UserError
-from relevance.identity import Request
-from relevance.model.build import build
-from relevance.resolve import prepared, resolve
-from tests.hub import repositories
+from relevance.model.build import build_network
+from relevance.sweep.resolve import prepared, resolve
 from tests.hub.cases import CASES, GATEWAY, NOBODY, OFFLINE, REFUSED, SERVED, Case
+from tests.hub.repositories import members, others
 from tests.hub.server import Hub
 
 
 def table(hub: Hub, folder: Path) -> list[str]:
     """A row of Markdown for each case, below a header; no address, port or path of this machine in it."""
     torch.manual_seed(0)
-    repositories.members(hub, folder / "members")
-    repositories.others(hub, folder / "others")
+    members(hub, folder / "members")
+    others(hub, folder / "others")
     rows = [("case", "given", "outcome", "what is fetched, or said"), ("---",) * 4]
     rows += [(case.name, f"`{_typed(case)}`", *_outcome(case, hub, folder)) for case in CASES]
     return [f"| {' | '.join(row)} |" for row in rows]
@@ -42,7 +42,7 @@ def _outcome(case: Case, hub: Hub, folder: Path) -> tuple[str, str]:
     with _network(case, hub) as endpoint:
         try:
             (cell,), _ = resolve([Request(config, config)], prepared([config]))
-            build(cell.config)
+            build_network(cell.config)
         except UserError as error:
             return REFUSED, _same(str(error), endpoint, "NOBODY" if case.network == NOBODY else "HUB")
     model = cell.config.model

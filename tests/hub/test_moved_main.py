@@ -12,7 +12,7 @@ from small_sweep import record, runs
 
 from relevance import predictions
 from relevance.config import Config
-from relevance.kept import read
+from relevance.config_io import read_config
 from tests.hub.repositories import shaken
 from tests.hub.server import Hub
 
@@ -94,7 +94,7 @@ def _predicting(cell, folder: Path, name: str) -> tuple[str, ...]:
 
 def _says_where_it_stands(cell, sha: str, folder: Path) -> None:
     """The commit stands in config.yaml, in MLflow, in what the report reads and in the adapter."""
-    config = read(cell.folder / "config.yaml")
+    config = read_config(cell.folder / "config.yaml")
     assert (config.model.backbone, config.model.revision) == ("org/tiny", sha)
     assert (cell.backbone, cell.revision) == ("tiny", sha)
     (run,) = runs(config)

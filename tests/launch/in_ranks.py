@@ -11,16 +11,16 @@ from pathlib import Path
 import lightning as L
 import torch
 
-from relevance import group
+from relevance import distributed
 from relevance.config import Config
 from relevance.data.module import pairs_module
 from relevance.errors import UserError
-from relevance.evaluation import logits
-from relevance.job import Job, thaw
-from relevance.launch.meeting import agree, join, leave
-from relevance.model.build import build
+from relevance.model.build import build_network
 from relevance.model.module import RelevanceModule, quiet
-from relevance.training import Pace, trainer_of
+from relevance.train.evaluation import logits
+from relevance.train.job import Job, thaw
+from relevance.train.rank import agree, join, leave
+from relevance.train.trainer import Pace, trainer_of
 
 
 class Curves:
@@ -41,7 +41,7 @@ def trained(job: Job, config: Config, folder: Path) -> dict[str, list]:
     run, pace = Curves(), Pace()
     torch.set_num_threads(1)
     L.seed_everything(config.seed, verbose=False)
-    network, tokenizer = build(config)
+    network, tokenizer = build_network(config)
     data = pairs_module(config, job.cell.rows, tokenizer, job.cell.backbone_digest)
     module = RelevanceModule(network, config)
     trainer = trainer_of(config, folder / job.cell.name, run, [pace], None)
@@ -57,7 +57,7 @@ def refused(job: Job, folder: Path) -> dict[str, str]:
     cell = job.cell
     wild = replace(cell.config, model=replace(cell.config.model, lr=1e30, head_lr=1e30))
     try:
-        agree(replace(cell, config=replace(cell.config, seed=group.rank())))
+        agree(replace(cell, config=replace(cell.config, seed=distributed.rank())))
     except UserError as error:
         disagreed = str(error)
     try:
@@ -70,10 +70,10 @@ def refused(job: Job, folder: Path) -> dict[str, str]:
 def summed() -> list[float | None]:
     """Gradients of three weights: one that every rank has, one that the last has alone, one that none has."""
     weights = [torch.nn.Parameter(torch.zeros(())) for _ in range(3)]
-    weights[0].grad = torch.tensor(1.0 + group.rank())
-    if group.rank() == group.size() - 1:
+    weights[0].grad = torch.tensor(1.0 + distributed.rank())
+    if distributed.rank() == distributed.size() - 1:
         weights[1].grad = torch.tensor(5.0)
-    group.sum_gradients(weights)
+    distributed.sum_gradients(weights)
     return [None if weight.grad is None else float(weight.grad) for weight in weights]
 
 
@@ -81,10 +81,10 @@ def main(folder: Path) -> None:
     quiet()
     jobs = [thaw(line) for line in (folder / "jobs").read_text().splitlines()]
     found = {job.cell.name: trained(job, job.cell.config, folder) for job in jobs}
-    if group.size() > 1:
+    if distributed.size() > 1:
         agree(jobs[0].cell)
         found |= {"summed": summed(), **refused(jobs[0], folder)}
-    (folder / f"{group.size()}-{group.rank()}.json").write_text(json.dumps(found))
+    (folder / f"{distributed.size()}-{distributed.rank()}.json").write_text(json.dumps(found))
 
 
 def rank(folder: Path, own: int, ranks: int, port: int) -> None:

@@ -11,18 +11,18 @@ from pathlib import Path
 import psutil
 import pytest
 
+from relevance.cell_id import Cell
 from relevance.config import Config
-from relevance.identity import Cell
-from relevance.job import Job
-from relevance.launch import in_turn
-from relevance.launch.ending import ending
-from relevance.launch.in_turn import InTurn
+from relevance.sweep.launchers import sequential
+from relevance.sweep.launchers.sequential import Sequential
+from relevance.train.job import Job
+from relevance.train.processes import exit_reason
 
 # answers each job with its own pid; a cell's name says what else it does
 WORKER = """
 import json, os, signal, sys, time
-from relevance.job import Outcome
-from relevance.launch.orphan import die_with_parent
+from relevance.train.job import Outcome
+from relevance.train.processes import die_with_parent
 die_with_parent(os.getppid())
 for line in sys.stdin:
     name = json.loads(line)["name"]
@@ -49,7 +49,7 @@ def jobs(*names: str) -> list[Job]:
 
 
 def outcomes(*names: str) -> list:
-    with closing(InTurn((sys.executable, "-c", WORKER))) as launch:
+    with closing(Sequential((sys.executable, "-c", WORKER))) as launch:
         return [outcome for _, outcome in launch(jobs(*names))]
 
 
@@ -75,8 +75,8 @@ def test_a_worker_that_says_it_is_leaving_gets_no_other_job():
 @pytest.mark.parametrize("name", ["slow", "deaf"])
 def test_close_ends_a_worker_at_its_job_even_a_deaf_one(name, tmp_path, monkeypatch):
     monkeypatch.setenv("STARTED", str(tmp_path / "started"))
-    monkeypatch.setattr(in_turn, "GRACE", 0.5)
-    launch = InTurn((sys.executable, "-c", WORKER))
+    monkeypatch.setattr(sequential, "GRACE", 0.5)
+    launch = Sequential((sys.executable, "-c", WORKER))
     launch.worker.stdin.write(jobs(name)[0].text() + "\n")
     launch.worker.stdin.flush()
     while not (tmp_path / "started").exists() or not (tmp_path / "started").read_text():
@@ -89,7 +89,7 @@ def test_a_worker_does_not_outlive_the_sweep_that_was_killed(tmp_path, monkeypat
     monkeypatch.setenv("STARTED", str(tmp_path / "started"))
     sweep = os.fork()
     if not sweep:
-        launch = InTurn((sys.executable, "-c", WORKER))
+        launch = Sequential((sys.executable, "-c", WORKER))
         launch.worker.stdin.write(jobs("deaf")[0].text() + "\n")
         launch.worker.stdin.flush()
         time.sleep(60)
@@ -109,7 +109,7 @@ def test_a_worker_whose_sweep_was_gone_before_it_looked_ends_as_well():
     sweep = subprocess.Popen([sys.executable, "-c", ""])
     sweep.wait()
     environment = {**os.environ, "RELEVANCE_PARENT": str(sweep.pid)}
-    with subprocess.Popen(in_turn.WORKER, stdin=subprocess.PIPE, env=environment) as worker:
+    with subprocess.Popen(sequential.WORKER, stdin=subprocess.PIPE, env=environment) as worker:
         try:
             assert worker.wait(30) < 0  # by a signal
         finally:
@@ -117,8 +117,8 @@ def test_a_worker_whose_sweep_was_gone_before_it_looked_ends_as_well():
 
 
 STOPPED = """
-from relevance import attempt
-from relevance.launch.worker import main
+from relevance.sweep import attempt
+from relevance.sweep.launchers.worker import main
 def stopped(job):
     raise KeyboardInterrupt
 attempt.attempt = stopped
@@ -136,6 +136,6 @@ def test_a_worker_that_stops_has_nobody_to_tell_where_its_sweep_is_gone():
 
 
 def test_what_an_exit_code_says():
-    assert ending(3) == "ended with code 3"
-    assert ending(-11) == "was killed by SIGSEGV"
-    assert ending(-(signal.SIGRTMIN + 1)) == f"was killed by signal {signal.SIGRTMIN + 1}"
+    assert exit_reason(3) == "ended with code 3"
+    assert exit_reason(-11) == "was killed by SIGSEGV"
+    assert exit_reason(-(signal.SIGRTMIN + 1)) == f"was killed by signal {signal.SIGRTMIN + 1}"

@@ -21,13 +21,14 @@ import pyarrow as pa
 import pytest
 from small_sweep import ROUTINGS, record, runs, small_cell, sweep
 
-from relevance import attempt, predictions
+from relevance import predictions
+from relevance.cell_id import Cell, Request
 from relevance.config import TrainConfig, TrainerConfig
-from relevance.identity import Cell, Request
-from relevance.job import Job
-from relevance.launch import ranks
-from relevance.launch.signs import SIGN, gone
-from relevance.resolve import prepared, resolve
+from relevance.sweep.resolve import prepared, resolve
+from relevance.sweep.sweep import attempt
+from relevance.train.job import Job
+from relevance.train.processes import SIGN, wait_for_exit
+from relevance.train.torchrun import _failure, _run, sign_of
 
 CELLS = [f"{model}-{routing}-joint-s0" for model in ("llm", "ce") for routing in ROUTINGS]
 slow = pytest.mark.skipif(
@@ -134,9 +135,9 @@ def group_of_sleepers(monkeypatch, tmp_path):
         found: dict[str, int] = {}
         killer = threading.Thread(target=_kill, args=(tmp_path, who, by, found))
         killer.start()
-        code = ranks._run(tmp_path)
+        code = _run(tmp_path)
         killer.join()
-        return str(ranks._failure(tmp_path, code)), [pid for pid in found.values() if _alive(pid)]
+        return str(_failure(tmp_path, code)), [pid for pid in found.values() if _alive(pid)]
 
     return killed
 
@@ -170,7 +171,7 @@ def test_ranks_end_with_the_process_that_started_them(group_of_sleepers):
 
 def test_a_child_ends_with_its_parent(tmp_path):
     """The parent is killed outright; its child, asleep for a minute, is gone in a second or two."""
-    child = "import os,time; from relevance.launch.orphan import die_with_parent; die_with_parent(os.getppid());"
+    child = "import os,time; from relevance.train.processes import die_with_parent; die_with_parent(os.getppid());"
     child += f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(60)"
     starts = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
     parent = subprocess.Popen([sys.executable, "-c", starts], env=_environment())
@@ -188,9 +189,9 @@ def test_a_child_ends_with_its_parent(tmp_path):
 def test_an_attempt_waits_for_ranks_that_outlive_the_one_before(tmp_path):
     cell = SimpleNamespace(folder=tmp_path / "cell")
     (tmp_path / "group").mkdir()
-    (tmp_path / "group" / SIGN).symlink_to(ranks.sign(cell))
-    rank = "import sys; from pathlib import Path; from relevance.launch.signs import hold;"
-    rank += "hold(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+    (tmp_path / "group" / SIGN).symlink_to(sign_of(cell))
+    rank = "import sys; from pathlib import Path; from relevance.train.processes import hold_sign;"
+    rank += "hold_sign(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", rank, str(tmp_path / "group")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_environment()) as process:
         process.stdout.readline()
@@ -198,7 +199,7 @@ def test_an_attempt_waits_for_ranks_that_outlive_the_one_before(tmp_path):
         started = time.monotonic()
         with attempt._alone(SimpleNamespace(cell=cell, place="")):
             assert time.monotonic() - started > 0.4
-    assert gone(ranks.sign(cell), 0)
+    assert wait_for_exit(sign_of(cell), 0)
 
 
 def _predictions(folder: Path) -> dict[str, pa.Table]:

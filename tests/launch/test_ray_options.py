@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from relevance.errors import UserError
-from relevance.launch.on_ray import RayOptions, knock
+from relevance.sweep.launchers.ray import RayOptions, knock
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from relevance.config import TrainerConfig
 from relevance.errors import UserError
-from relevance.launch.share import share
+from relevance.sweep.launchers.ray import share
 
 EIGHT = (8.0, 64.0)  # GPUs, cores
 NONE = (0.0, 2.0)

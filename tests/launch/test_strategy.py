@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from relevance.config import TrainerConfig
-from relevance.strategy import processes, several
+from relevance.distributed import is_distributed, process_count
 
 
 @pytest.mark.parametrize(
@@ -14,5 +14,5 @@ from relevance.strategy import processes, several
 def test_a_machine_starts_a_process_for_each_device(monkeypatch, devices, accelerator, count):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
     trainer = TrainerConfig(devices=devices, accelerator=accelerator)
-    assert processes(trainer) == count
-    assert several(trainer) == (count > 1)
+    assert process_count(trainer) == count
+    assert is_distributed(trainer) == (count > 1)

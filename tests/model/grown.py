@@ -5,9 +5,9 @@ from networks import batch
 from torch.nn import functional
 
 from relevance.config import Config, Family, LoraConfig, ModelConfig, PrivateConfig, PrivateKind, RoutingConfig
-from relevance.model.build import build
+from relevance.model.build import build_network
 from relevance.model.network import Network
-from relevance.survey.small import DECODERS, ENCODERS
+from tools.survey.architectures import DECODERS, ENCODERS
 
 ALL = [*ENCODERS, *DECODERS]
 BUILT: dict[str, tuple[Network, object, dict]] = {}  # by config, with the weights it starts from
@@ -34,14 +34,14 @@ def kinds(architecture: str) -> list[str]:
 
 def network(config: Config) -> Network:
     torch.manual_seed(3)
-    return build(config)[0].eval()
+    return build_network(config)[0].eval()
 
 
 def built(config: Config) -> tuple[Network, object]:
     """The same network and its tokenizer, its weights put back: for tests that change nothing else of it."""
     if (name := repr(config)) not in BUILT:
         torch.manual_seed(3)
-        net, tokenizer = build(config)
+        net, tokenizer = build_network(config)
         weights = {key: value.clone() for key, value in net.state_dict().items()}
         BUILT[name] = net.eval(), tokenizer, weights
     net, tokenizer, weights = BUILT[name]

@@ -13,12 +13,12 @@ from grown import ALL, built, cell, gradients, kinds, loss, network, rows, witho
 from networks import LENGTHS, MIXED, awake, batch
 
 from relevance.config import PrivateKind
-from relevance.kept import Kept
-from relevance.model.build import build
+from relevance.config_io import ConfigFile
+from relevance.model.build import build_network
 from relevance.model.network import Network
 from relevance.model.private import attach
-from relevance.model.store import load, save
-from relevance.survey.small import ARCHITECTURES, DECODERS, small
+from relevance.model.store import load_network, save_network
+from tools.survey.architectures import ARCHITECTURES, DECODERS, small
 
 
 @pytest.fixture(scope="module")
@@ -97,11 +97,11 @@ def test_gates_of_a_saved_cell_are_those_it_was_trained_with(folders, tmp_path, 
     settings = cell(folders, "modernbert", "inserted")
     for gates in (False, True):
         monkeypatch.setattr(attach, "starts_at_identity", lambda *_, gates=gates: not gates)
-        net, tokenizer = build(settings)
+        net, tokenizer = build_network(settings)
         expected = awake(net.eval())(batch(), MIXED)
-        save(net, tokenizer, Kept(settings), {}, tmp_path / str(gates))
+        save_network(net, tokenizer, ConfigFile(settings), {}, tmp_path / str(gates))
         monkeypatch.setattr(attach, "starts_at_identity", lambda *_: pytest.fail("asked again"))
-        assert torch.equal(load(tmp_path / str(gates))[0](batch(), MIXED), expected)
+        assert torch.equal(load_network(tmp_path / str(gates))[0](batch(), MIXED), expected)
 
 
 @pytest.mark.parametrize("architecture", DECODERS)
@@ -135,8 +135,8 @@ def test_saved_and_loaded_the_logits_are_equal(folders, architecture, tmp_path):
         settings = cell(folders, architecture, kind)
         net, tokenizer = built(settings)
         expected = awake(net)(batch(), MIXED)
-        save(net, tokenizer, Kept(settings), {}, tmp_path / str(kind))
-        again, _ = load(tmp_path / str(kind))
+        save_network(net, tokenizer, ConfigFile(settings), {}, tmp_path / str(kind))
+        again, _ = load_network(tmp_path / str(kind))
         assert torch.equal(again(batch(), MIXED), expected), kind
 
 

@@ -12,10 +12,11 @@ import torch
 from small_sweep import record, sweep
 from transformers import AutoModel
 
+from relevance.cell_id import fingerprint
 from relevance.config import Config, ModelConfig
 from relevance.errors import UserError
-from relevance.identity import fingerprint
-from relevance.model import backbone, pickled
+from relevance.model import pickled
+from relevance.model.backbone import folder_digest, resolve_folder, split_revision
 from tests.hub.repositories import beside, evil, parts, without_weights
 from tests.hub.repositories import pickled as unsafe
 from tests.hub.server import contents
@@ -30,7 +31,7 @@ def written(folder: Path, files: dict[str, bytes]) -> Path:
 
 def test_the_digest_is_of_what_numbers_depend_on_and_of_no_place(tmp_path, backbones):
     files = contents(backbones["ce"])
-    plain, other = backbone.digest(backbones["ce"]), written(tmp_path / "other", files)
+    plain, other = folder_digest(backbones["ce"]), written(tmp_path / "other", files)
     crowd = (
         "README.md",
         "consolidated.safetensors",
@@ -39,34 +40,34 @@ def test_the_digest_is_of_what_numbers_depend_on_and_of_no_place(tmp_path, backb
         "train.py",
         "trainer_state.json",
     )
-    assert backbone.digest(written(tmp_path / "clone", beside(files, crowd))) == plain
-    assert backbone.digest(tmp_path / "clone", code=True) != plain
+    assert folder_digest(written(tmp_path / "clone", beside(files, crowd))) == plain
+    assert folder_digest(tmp_path / "clone", code=True) != plain
     (other / "tokenizer.json").write_bytes(files["tokenizer.json"] + b"\n")
-    assert backbone.digest(other) != plain
+    assert folder_digest(other) != plain
 
 
 def test_a_file_is_hashed_once_by_a_process_and_again_when_it_changes(tmp_path, backbones, monkeypatch):
     folder = written(tmp_path, contents(backbones["llm"]))
-    first, read = backbone.digest(folder), []
+    first, read = folder_digest(folder), []
     whole = hashlib.file_digest
     monkeypatch.setattr(
         hashlib, "file_digest", lambda file, kind: (read.append(Path(file.name).name), whole(file, kind))[1]
     )
-    assert backbone.digest(folder) == first
+    assert folder_digest(folder) == first
     assert read == []
     with (folder / "config.json").open("a") as file:
         file.write("\n")
-    assert backbone.digest(folder) != first
+    assert folder_digest(folder) != first
     assert read == ["config.json"]
 
 
 def test_pickled_weights_become_the_same_weights_as_safetensors(tmp_path, backbones):
     source = written(tmp_path / "bert", unsafe(contents(backbones["bert"])))
-    found = backbone.folder(str(source), outputs=tmp_path / "outputs")
+    found = resolve_folder(str(source), outputs=tmp_path / "outputs")
     assert found.parent == tmp_path / "outputs" / "backbones"
     assert {file.name for file in found.iterdir()} >= {"config.json", "model.safetensors", "tokenizer.json"}
-    assert backbone.digest(found) == backbone.digest(source)
-    assert backbone.folder(str(found)) == found
+    assert folder_digest(found) == folder_digest(source)
+    assert resolve_folder(str(found)) == found
     left, right = (AutoModel.from_pretrained(path).state_dict() for path in (found, backbones["bert"]))
     assert all(torch.equal(left[name], right[name]) for name in right)
 
@@ -85,7 +86,7 @@ def test_pickled_weights_in_parts_stay_in_parts(tmp_path, backbones):
         for key, part in index["weight_map"].items()
     }
     (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps({**index, "weight_map": names}))
-    found = backbone.folder(str(written(tmp_path, files)), outputs=tmp_path / "outputs")
+    found = resolve_folder(str(written(tmp_path, files)), outputs=tmp_path / "outputs")
     left, right = (AutoModel.from_pretrained(path).state_dict() for path in (found, backbones["ce"]))
     assert all(torch.equal(left[name], right[name]) for name in right)
 
@@ -94,7 +95,7 @@ def test_of_two_that_want_them_converted_one_converts(tmp_path, backbones, monke
     source, made, convert = written(tmp_path / "bert", unsafe(contents(backbones["bert"]))), [], pickled._convert
     monkeypatch.setattr(pickled, "_convert", lambda *given: (made.append(given), convert(*given)))
     wanting = [
-        threading.Thread(target=backbone.folder, args=(str(source), None, tmp_path / "outputs")) for _ in range(3)
+        threading.Thread(target=resolve_folder, args=(str(source), None, tmp_path / "outputs")) for _ in range(3)
     ]
     for thread in wanting:
         thread.start()
@@ -120,7 +121,7 @@ def test_of_two_that_want_them_converted_one_converts(tmp_path, backbones, monke
 def test_weights_that_cannot_be_read_are_named(tmp_path, backbones, capsys, changes, said):
     folder = written(tmp_path / "odd", {**without_weights(contents(backbones["ce"])), **changes})
     with pytest.raises(UserError, match=f"model.backbone={folder}: .*{said}") as error:
-        backbone.folder(str(folder), outputs=tmp_path / "outputs")
+        resolve_folder(str(folder), outputs=tmp_path / "outputs")
     assert "\n" not in str(error.value)
     assert "this ran" not in capsys.readouterr().out
     assert not list(tmp_path.glob("outputs/backbones/*/"))
@@ -130,8 +131,8 @@ def test_a_folder_with_the_backbone_below_it_says_where(tmp_path, backbones):
     shutil.copytree(backbones["ce"], tmp_path / "0_Transformer")
     (tmp_path / "modules.json").write_text('[{"idx": 0, "path": "0_Transformer"}]')
     with pytest.raises(UserError, match=f"give model.backbone={tmp_path}/0_Transformer$"):
-        backbone.folder(str(tmp_path))
-    assert backbone.folder(f"{tmp_path}/0_Transformer")
+        resolve_folder(str(tmp_path))
+    assert resolve_folder(f"{tmp_path}/0_Transformer")
 
 
 def test_a_backbone_without_weights_refuses_its_own_cell_alone(place, tmp_path, backbones, capsys):
@@ -146,7 +147,7 @@ def test_a_revision_is_no_part_of_the_question_and_refused_where_there_is_none()
     one, other = (Config(model=ModelConfig(backbone="org/name", revision=sha)) for sha in ("1" * 40, "2" * 40))
     assert fingerprint(one, "d", "b") == fingerprint(other, "d", "b")
     with pytest.raises(UserError, match=r"only a hub id has revisions; leave model\.revision out"):
-        backbone.parted(ModelConfig(backbone="/data/folder", revision="main"))
+        split_revision(ModelConfig(backbone="/data/folder", revision="main"))
     with pytest.raises(UserError, match="names two revisions; leave one out"):
-        backbone.parted(ModelConfig(backbone="org/name@v1", revision="main"))
-    assert backbone.parted(ModelConfig(backbone="org/name@v1")) == ("org/name", "v1")
+        split_revision(ModelConfig(backbone="org/name@v1", revision="main"))
+    assert split_revision(ModelConfig(backbone="org/name@v1")) == ("org/name", "v1")

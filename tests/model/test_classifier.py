@@ -7,9 +7,9 @@ import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from relevance.config import Config, Family, LoraConfig, ModelConfig, RoutingConfig
-from relevance.model.build import build
+from relevance.model.build import build_network
 from relevance.model.network import Network
-from relevance.survey.small import small
+from tools.survey.architectures import small
 
 OLD = 7.0
 
@@ -36,7 +36,7 @@ def built(folder: Path, family: str, seed: int) -> Network:
     torch.manual_seed(seed)
     lora = LoraConfig(r=4 if family == "llm" else 0)
     model = ModelConfig(family, Family(family), str(folder), lora=lora, max_length=32)
-    return build(Config(model=model, routing=RoutingConfig("mh", heads=True)))[0]
+    return build_network(Config(model=model, routing=RoutingConfig("mh", heads=True)))[0]
 
 
 @pytest.mark.parametrize("labels", [1, 2, 3])

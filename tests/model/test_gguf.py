@@ -12,13 +12,14 @@ from networks import awake
 from transformers import AutoModel, AutoTokenizer, LlamaConfig
 
 from relevance.config import Config, Family, LoraConfig, ModelConfig
-from relevance.data.frame import frame
+from relevance.config_io import ConfigFile
+from relevance.data.tokens import pair_frame
 from relevance.errors import UserError
 from relevance.export.adapter import write_adapter
-from relevance.kept import Kept
-from relevance.model import backbone, gguf
-from relevance.model.build import build
-from relevance.model.store import load, save
+from relevance.model import gguf
+from relevance.model.backbone import backbone_folder, body_parameters, folder_digest, resolve_folder
+from relevance.model.build import build_network
+from relevance.model.store import load_network, save_network
 
 Q8 = GGMLQuantizationType.Q8_0
 
@@ -113,53 +114,53 @@ def test_it_gives_the_states_and_ids_of_what_it_was_made_from(llama, tmp_path):
     packed(llama, file).to(torch.bfloat16).save_pretrained(plain)
     source = AutoTokenizer.from_pretrained(llama)
     source.save_pretrained(plain)
-    assert torch.equal(states(*build(cell(file, tmp_path))), states(*build(cell(plain, tmp_path))))
-    tokenizer = AutoTokenizer.from_pretrained(backbone.of(cell(file, tmp_path)))
+    assert torch.equal(states(*build_network(cell(file, tmp_path))), states(*build_network(cell(plain, tmp_path))))
+    tokenizer = AutoTokenizer.from_pretrained(backbone_folder(cell(file, tmp_path)))
     for text in ("red lamp", "query item:\nusb  cable 10", " é 漢字 <eos>"):
         assert tokenizer(text)["input_ids"] == source(text)["input_ids"]
     assert (tokenizer.pad_token, tokenizer.eos_token, tokenizer.bos_token) == ("<pad>", "<eos>", None)
-    assert frame(tokenizer, pair=False) == frame(source, pair=False)
+    assert pair_frame(tokenizer, pair=False) == pair_frame(source, pair=False)
 
 
 def test_a_file_is_converted_once_and_its_digest_is_its_own(file, tmp_path, capsys):
     digest = sha256(file.read_bytes()).hexdigest()
-    folder = backbone.folder(str(file), outputs=tmp_path)
+    folder = resolve_folder(str(file), outputs=tmp_path)
     assert folder == tmp_path / "backbones" / digest[:16]
     said = capsys.readouterr().err
     assert f"model.backbone=tiny.Q8_0.gguf: converted to {folder}, " in said
     written = contents(folder)
-    assert backbone.folder(str(tmp_path), outputs=tmp_path) == folder  # which holds that file alone
+    assert resolve_folder(str(tmp_path), outputs=tmp_path) == folder  # which holds that file alone
     assert capsys.readouterr().err == ""
-    assert backbone.digest(folder) == digest
+    assert folder_digest(folder) == digest
     shutil.rmtree(folder)
-    assert backbone.folder(str(file), outputs=tmp_path) == folder
+    assert resolve_folder(str(file), outputs=tmp_path) == folder
     assert contents(folder) == written
-    assert backbone.body_parameters(folder) == 2 * (16 * 16 + 2 * 16 * 8 + 16 * 16 + 3 * 16 * 32)
+    assert body_parameters(folder) == 2 * (16 * 16 + 2 * 16 * 8 + 16 * 16 + 3 * 16 * 32)
 
 
 def test_what_was_changed_after_it_was_copied_has_a_digest_of_its_own(file, tmp_path):
-    folder = backbone.folder(str(file), outputs=tmp_path)
+    folder = resolve_folder(str(file), outputs=tmp_path)
     copy = shutil.copytree(folder, tmp_path / "mine")
-    before = backbone.digest(copy)
+    before = folder_digest(copy)
     (copy / "config.json").write_text("{}")
-    assert len({before, backbone.digest(copy), backbone.digest(folder)}) == 3
+    assert len({before, folder_digest(copy), folder_digest(folder)}) == 3
 
 
 def test_a_trained_adapter_finds_its_file_converted_anew(file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = cell(file.name, Path("outputs"))
-    network, tokenizer = build(config)
-    save(awake(network), tokenizer, Kept(config), {}, tmp_path / "model")
+    network, tokenizer = build_network(config)
+    save_network(awake(network), tokenizer, ConfigFile(config), {}, tmp_path / "model")
     write_adapter(network, config, "query_item", tmp_path / "adapter")
     for trunk in ("model/trunk", "adapter"):
         base = json.loads((tmp_path / trunk / "adapter_config.json").read_text())["base_model_name_or_path"]
         assert base == str(
-            tmp_path / backbone.of(config)
+            tmp_path / backbone_folder(config)
         )  # which peft can load, and a path to a GGUF file it could not
     shutil.rmtree("outputs")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir("elsewhere")
-    again, read = load(tmp_path / "model")
+    again, read = load_network(tmp_path / "model")
     assert read.model.backbone == str(file)
     assert torch.equal(states(again, tokenizer), states(network, tokenizer))
 
@@ -167,14 +168,14 @@ def test_a_trained_adapter_finds_its_file_converted_anew(file, tmp_path, monkeyp
 def test_digits_stand_alone_where_the_file_says_so(llama, tmp_path):
     """As llama.cpp splits text for SmolLM2: transformers takes its tokenizer for GPT-2's."""
     packed(llama, tmp_path / "digits.gguf", pre="smollm")
-    tokenizer = AutoTokenizer.from_pretrained(backbone.folder(str(tmp_path / "digits.gguf"), outputs=tmp_path))
+    tokenizer = AutoTokenizer.from_pretrained(resolve_folder(str(tmp_path / "digits.gguf"), outputs=tmp_path))
     split = tokenizer.backend_tokenizer.pre_tokenizer.pre_tokenize_str("a  12")
     assert [piece for piece, _ in split] == ["a", "ĠĠ", "1", "2"]
 
 
 def test_a_split_that_transformers_does_not_know_is_said(llama, tmp_path, capsys):
     packed(llama, tmp_path / "odd.gguf", pre="bloom")
-    backbone.folder(str(tmp_path / "odd.gguf"), outputs=tmp_path)
+    resolve_folder(str(tmp_path / "odd.gguf"), outputs=tmp_path)
     assert "odd.gguf: its tokenizer splits text by 'bloom', which transformers does not know" in capsys.readouterr().err
 
 
@@ -182,19 +183,19 @@ def test_which_file_is_meant_is_never_guessed(llama, file, tmp_path):
     shutil.copy(file, tmp_path / "tiny.Q4_0.gguf")
     said = r"holds 2 GGUF files \(tiny\.Q4_0\.gguf, tiny\.Q8_0\.gguf\); give one of them$"
     with pytest.raises(UserError, match=said):
-        backbone.folder(str(tmp_path), outputs=tmp_path)
+        resolve_folder(str(tmp_path), outputs=tmp_path)
     with pytest.raises(UserError, match=r"model\.backbone=absent\.gguf: no such file$"):
-        backbone.folder("absent.gguf", outputs=tmp_path)
+        resolve_folder("absent.gguf", outputs=tmp_path)
     beside = shutil.copytree(llama, tmp_path / "beside")
     shutil.copy(file, beside)
-    assert backbone.folder(str(beside)) == beside  # its own weights come first
+    assert resolve_folder(str(beside)) == beside  # its own weights come first
 
 
 def test_what_lies_beside_a_file_changes_nothing_of_it(file, backbones, tmp_path):
-    alone = backbone.folder(str(tmp_path), outputs=tmp_path / "a")
+    alone = resolve_folder(str(tmp_path), outputs=tmp_path / "a")
     shutil.copy(backbones["ce"] / "tokenizer.json", tmp_path)  # as repositories of GGUF files have it
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
-    folder = backbone.folder(str(tmp_path), outputs=tmp_path / "b")
+    folder = resolve_folder(str(tmp_path), outputs=tmp_path / "b")
     assert contents(folder) == contents(alone)
 
 
@@ -202,7 +203,7 @@ def test_what_lies_beside_a_file_changes_nothing_of_it(file, backbones, tmp_path
 def test_a_torn_file_is_refused(file, tmp_path, cut):
     file.write_bytes(file.read_bytes()[:cut])
     with pytest.raises(UserError, match=rf"^model\.backbone={file}: is no whole GGUF file \(.+\); fetch it again$"):
-        backbone.folder(str(file), outputs=tmp_path)
+        resolve_folder(str(file), outputs=tmp_path)
     assert not list((tmp_path / "backbones").glob("*/"))
 
 
@@ -210,25 +211,25 @@ def test_a_file_of_no_use_is_refused(llama, tmp_path, monkeypatch):
     packed(llama, tmp_path / "bert.gguf", kind="bert")
     said = r"transformers reads no bert as a decoder from GGUF \(.+\); give the folder or hub id that the file was made"
     with pytest.raises(UserError, match=said):
-        backbone.folder(str(tmp_path / "bert.gguf"), outputs=tmp_path)
+        resolve_folder(str(tmp_path / "bert.gguf"), outputs=tmp_path)
     packed(llama, tmp_path / "part.gguf", less="layers.1.input")
     said = r"lack \['model\.layers\.1\.input_layernorm\.weight'\] \(1 in all\); a file in parts is joined "
     with pytest.raises(UserError, match=said):
-        backbone.folder(str(tmp_path / "part.gguf"), outputs=tmp_path)
+        resolve_folder(str(tmp_path / "part.gguf"), outputs=tmp_path)
     add = GGUFWriter.add_feed_forward_length
     monkeypatch.setattr(GGUFWriter, "add_feed_forward_length", lambda writer, width: add(writer, 2 * width))
     packed(llama, tmp_path / "odd.gguf")
     said = r"transformers takes \['model\.layers\.0\.mlp\.down_proj\.weight', .+\] \(6 in all\) for other shapes than "
     with pytest.raises(UserError, match=said):
-        backbone.folder(str(tmp_path / "odd.gguf"), outputs=tmp_path)
+        resolve_folder(str(tmp_path / "odd.gguf"), outputs=tmp_path)
 
 
 def test_without_its_reader_it_says_what_to_install(file, tmp_path, monkeypatch):
     monkeypatch.setattr(gguf, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"GGUF files are read with the package gguf; pip install gguf$"):
-        backbone.folder(str(file), outputs=tmp_path)
+        resolve_folder(str(file), outputs=tmp_path)
 
 
 def test_a_folder_that_cannot_be_made_is_named(file):
     with pytest.raises(UserError, match=r"^/proc/nowhere/backbones: a backbone is to be converted there \(.*\); let"):
-        backbone.folder(str(file), outputs=Path("/proc/nowhere"))
+        resolve_folder(str(file), outputs=Path("/proc/nowhere"))

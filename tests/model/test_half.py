@@ -16,10 +16,10 @@ from relevance.config import (
     RoutingConfig,
     TrainerConfig,
 )
-from relevance.kept import Kept
-from relevance.model.build import build
+from relevance.config_io import ConfigFile
+from relevance.model.build import build_network
 from relevance.model.module import RelevanceModule
-from relevance.model.store import load, save
+from relevance.model.store import load_network, save_network
 
 RATE = 1e-4
 KINDS = {
@@ -52,7 +52,7 @@ def half(backbones, model: str, private: str = "", gradient_checkpointing: bool 
 def trained(config: Config, steps: int = 6):
     """The network after a few steps, its tokenizer, and of each weight where it started and where it had gradients."""
     torch.manual_seed(0)
-    network, tokenizer = build(config)
+    network, tokenizer = build_network(config)
     optimizer = torch.optim.AdamW(RelevanceModule(network, config).groups(), fused=True)
     start = {name: weight.detach().clone() for name, weight in network.named_parameters()}
     pulled = {name: torch.zeros_like(weight, dtype=torch.bool) for name, weight in start.items()}
@@ -82,7 +82,7 @@ def test_every_weight_of_an_adapter_that_has_a_gradient_moves(backbones, tmp_pat
         still = (weight == start[name]) & pulled[name]
         assert not still.any(), f"{name}: {still.float().mean():.0%} of its weights never moved"
     assert sum(pulled[names[id(weight)]].any() for weight in adapters) > len(adapters) / 2
-    save(network, tokenizer, Kept(config), {}, tmp_path / "model")
-    again, _ = load(tmp_path / "model")
+    save_network(network, tokenizer, ConfigFile(config), {}, tmp_path / "model")
+    again, _ = load_network(tmp_path / "model")
     with torch.no_grad():
         assert torch.equal(again(batch(), MIXED), network.eval()(batch(), MIXED))

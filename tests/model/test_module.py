@@ -19,7 +19,7 @@ from relevance.config import (
 )
 from relevance.data.batches import Examples, StepDataset
 from relevance.data.tokens import Tokens
-from relevance.model.build import build
+from relevance.model.build import build_network
 from relevance.model.module import RelevanceModule, quiet
 
 LENGTHS = np.array([4, 9, 6, 12, 5, 7, 11, 3])
@@ -54,7 +54,7 @@ def step(budget: int, weights=None) -> list:
 def gradient(config: Config, micros: list) -> torch.Tensor:
     """The gradient that one training step of rate 0 leaves behind; the Trainer around it is left out."""
     torch.manual_seed(0)
-    module = RelevanceModule(build(config)[0].eval(), config)
+    module = RelevanceModule(build_network(config)[0].eval(), config)
     optimizer = torch.optim.SGD([p for p in module.parameters() if p.requires_grad], lr=0.0)
     module.optimizers, module.lr_schedulers = lambda: optimizer, lambda: torch.optim.lr_scheduler.ConstantLR(optimizer)
     module.manual_backward, module.log_dict = lambda loss: loss.backward(), lambda metrics: None
@@ -99,7 +99,7 @@ def test_a_step_whose_rows_weigh_nothing_teaches_nothing(backbones):
 @pytest.mark.parametrize(("kind", "parts"), [("llm", {1e-3, 2e-3, 3e-3}), ("bert", {1e-3, 2e-3, 3e-3, 4e-3})])
 def test_each_part_learns_at_its_own_rate_and_vectors_do_not_decay(backbones, kind, parts):
     config = settings(backbones, kind)
-    groups = RelevanceModule(build(config)[0], config).groups()
+    groups = RelevanceModule(build_network(config)[0], config).groups()
     assert {group["lr"] for group in groups} == parts
     for group in groups:
         assert {p.dim() > 1 for p in group["params"]} == {group["weight_decay"] > 0}
@@ -108,7 +108,7 @@ def test_each_part_learns_at_its_own_rate_and_vectors_do_not_decay(backbones, ki
 @pytest.mark.parametrize("schedule", list(Schedule))
 def test_the_rate_warms_up_then_follows_its_schedule(backbones, schedule):
     config = settings(backbones, schedule=schedule)
-    rate = RelevanceModule(build(config)[0], config)._rate(steps=100, warmup=10)
+    rate = RelevanceModule(build_network(config)[0], config)._rate(steps=100, warmup=10)
     assert rate(0) == pytest.approx(0.1)
     assert rate(9) == pytest.approx(1.0)
     middle, end = {"linear": (0.5, 0.0), "cosine": (0.5, 0.0), "constant": (1.0, 1.0)}[schedule.value]
@@ -118,7 +118,7 @@ def test_the_rate_warms_up_then_follows_its_schedule(backbones, schedule):
 
 def test_a_checkpoint_holds_trained_weights_only(backbones):
     config = settings(backbones, "llm")
-    module = RelevanceModule(build(config)[0], config)
+    module = RelevanceModule(build_network(config)[0], config)
     checkpoint = {"state_dict": module.state_dict()}
     module.on_save_checkpoint(checkpoint)
     kept = checkpoint["state_dict"]
@@ -128,7 +128,7 @@ def test_a_checkpoint_holds_trained_weights_only(backbones):
 
 def test_the_rate_goes_on_from_a_checkpoint_whose_weights_stood_in_other_groups(backbones):
     config = settings(backbones)
-    module = RelevanceModule(build(config)[0], config)
+    module = RelevanceModule(build_network(config)[0], config)
 
     def scheduled(groups: int) -> torch.optim.lr_scheduler.LambdaLR:
         weights = [{"params": [torch.nn.Parameter(torch.zeros(1))], "lr": 0.5} for _ in range(groups)]
@@ -149,7 +149,7 @@ def test_the_rate_goes_on_from_a_checkpoint_whose_weights_stood_in_other_groups(
 
 def test_lightning_trains_it_and_tasks_that_never_came_keep_their_private_layers(backbones):
     config = settings(backbones)
-    network, _ = build(config)
+    network, _ = build_network(config)
     before = {name: p.clone() for name, p in network.named_parameters()}
     module = RelevanceModule(network, config)
     trainer = L.Trainer(

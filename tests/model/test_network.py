@@ -5,11 +5,11 @@ import torch
 from networks import MIXED, awake, batch
 
 from relevance.config import Config, Family, LoraConfig, ModelConfig, PrivateConfig, RoutingConfig
+from relevance.config_io import ConfigFile
 from relevance.errors import UserError
-from relevance.kept import Kept
-from relevance.model.build import build
+from relevance.model.build import build_network
 from relevance.model.network import Network
-from relevance.model.store import load, save
+from relevance.model.store import load_network, save_network
 from relevance.tasks import TASK_NAMES
 
 KINDS = ("llm", "ce", "bert")
@@ -27,7 +27,7 @@ def config(backbones, kind: str, routing: str = "mhp") -> Config:
 
 def network(backbones, kind: str, routing: str = "mhp") -> Network:
     torch.manual_seed(3)
-    return build(config(backbones, kind, routing))[0].eval()
+    return build_network(config(backbones, kind, routing))[0].eval()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -69,10 +69,10 @@ def test_the_head_is_the_one_transformers_has_for_the_architecture(backbones, ki
 @pytest.mark.parametrize("routing", ["none", "mh", "mhp"])
 def test_saved_and_loaded_logits_are_equal(backbones, kind, routing, tmp_path):
     settings = config(backbones, kind, routing)
-    net, tokenizer = build(settings)
+    net, tokenizer = build_network(settings)
     expected = awake(net.eval())(batch(), MIXED)
-    save(net, tokenizer, Kept(settings), {"prefix": False}, tmp_path)
-    again, restored = load(tmp_path)
+    save_network(net, tokenizer, ConfigFile(settings), {"prefix": False}, tmp_path)
+    again, restored = load_network(tmp_path)
     assert torch.equal(again(batch(), MIXED), expected)
     assert restored == settings
     assert not [path for path in tmp_path.rglob("*") if path.suffix in (".bin", ".pt", ".pkl")]
@@ -89,7 +89,7 @@ def test_an_architecture_without_a_classifier_gets_a_plain_head_on_its_last_toke
     AutoModel.from_config(made).save_pretrained(tmp_path)
     AutoTokenizer.from_pretrained(EMBEDDED / "llm").save_pretrained(tmp_path)
     model = ModelConfig("llm", Family.llm, str(tmp_path), lora=LoraConfig(r=4, targets="attention"))
-    net = build(Config(model=model, routing=RoutingConfig("mh", heads=True)))[0].eval()
+    net = build_network(Config(model=model, routing=RoutingConfig("mh", heads=True)))[0].eval()
     whole = batch()
     before = net(whole, MIXED)
     whole["input_ids"][1, 2] = 9  # the last of row 1, which is three tokens long
@@ -104,14 +104,14 @@ def test_lora_trains_adapters_heads_and_private_layers_only(backbones):
 
 
 def test_build_leaves_dropout_on(backbones):
-    assert all(module.training for module in build(config(backbones, "ce"))[0].modules())
+    assert all(module.training for module in build_network(config(backbones, "ce"))[0].modules())
 
 
 def test_a_decoder_asked_for_as_ce_is_refused(backbones):
     wrong = config(backbones, "ce")
     wrong.model.backbone = str(backbones["llm"])
     with pytest.raises(UserError, match="is a decoder; use model=llm"):
-        build(wrong)
+        build_network(wrong)
 
 
 def test_a_hub_id_without_a_hub_is_one_clear_line(backbones, monkeypatch):
@@ -119,7 +119,7 @@ def test_a_hub_id_without_a_hub_is_one_clear_line(backbones, monkeypatch):
     wrong = config(backbones, "ce")
     wrong.model.backbone = "nobody/nothing"
     with pytest.raises(UserError, match=r"model\.backbone=nobody/nothing: neither a local folder") as error:
-        build(wrong)
+        build_network(wrong)
     assert "\n" not in str(error.value)
 
 
@@ -134,4 +134,4 @@ def test_a_folder_whose_weights_lack_the_backbone_is_refused(backbones, tmp_path
     wrong = config(backbones, "ce")
     wrong.model.backbone = str(tmp_path / "torn")
     with pytest.raises(UserError, match="its weights lack"):
-        build(wrong)
+        build_network(wrong)

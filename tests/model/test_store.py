@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from relevance.config import Config, Family, LoraConfig, ModelConfig
+from relevance.config_io import ConfigFile
 from relevance.errors import UserError
-from relevance.kept import Kept
-from relevance.model.build import build
-from relevance.model.store import load, save
+from relevance.model.build import build_network
+from relevance.model.store import load_network, save_network
 
 
 def small(backbones, **changes) -> Config:
@@ -17,13 +17,13 @@ def small(backbones, **changes) -> Config:
 
 
 def test_a_model_on_a_full_disk_leaves_the_one_before(backbones, disk):
-    network, tokenizer = build(small(backbones))
+    network, tokenizer = build_network(small(backbones))
     (disk / "model").mkdir()
     (disk / "model/config.yaml").write_text("of an earlier one")
     free = os.statvfs(disk)
     (disk / "filling").write_bytes(bytes(free.f_bavail * free.f_frsize - 16_384))
     with pytest.raises(UserError) as found:
-        save(network, tokenizer, Kept(small(backbones)), {}, disk / "model")
+        save_network(network, tokenizer, ConfigFile(small(backbones)), {}, disk / "model")
     said = "No space left on device; what stood there is whole; free space there, or choose another place"
     assert str(found.value) == f"{disk}/model: {said}"
     assert {path.name for path in disk.iterdir()} == {"filling", "model"}
@@ -38,10 +38,10 @@ def test_a_model_loads_where_the_variables_of_its_training_are_not_set(backbones
         "outputs": "/mnt/${oc.env:STORE_PASSWORD}",
         "model.backbone": "${oc.env:MODELS}/ce",
     }
-    network, tokenizer = build(config)
-    save(network, tokenizer, Kept(config, unresolved), {}, tmp_path / "model")
+    network, tokenizer = build_network(config)
+    save_network(network, tokenizer, ConfigFile(config, unresolved), {}, tmp_path / "model")
     assert not [path for path in (tmp_path / "model").rglob("*") if path.is_file() and b"hunter2" in path.read_bytes()]
-    again, read = load(tmp_path / "model")
+    again, read = load_network(tmp_path / "model")
     assert {path: read_at(read, path) for path in unresolved} == unresolved
     assert all(
         torch.equal(*two) for two in zip(again.state_dict().values(), network.state_dict().values(), strict=True)
@@ -57,12 +57,12 @@ def read_at(config: Config, path: str) -> str:
 def test_an_adapter_needs_the_variable_that_names_its_backbone_and_says_so(backbones, tmp_path, monkeypatch):
     monkeypatch.setenv("MODELS", str(backbones["llm"].parent))
     llm = ModelConfig(family=Family.llm, backbone=str(backbones["llm"]), lora=LoraConfig(r=4), max_length=64)
-    network, tokenizer = build(Config(model=llm))
-    kept = Kept(Config(model=llm), {"model.backbone": "${oc.env:MODELS}/llm"})
-    save(network, tokenizer, kept, {}, tmp_path / "model")
+    network, tokenizer = build_network(Config(model=llm))
+    kept = ConfigFile(Config(model=llm), {"model.backbone": "${oc.env:MODELS}/llm"})
+    save_network(network, tokenizer, kept, {}, tmp_path / "model")
     told = os.fsencode(backbones["llm"])
     assert not [path for path in (tmp_path / "model").rglob("*") if path.is_file() and told in path.read_bytes()]
-    assert load(tmp_path / "model")[1].model == llm
+    assert load_network(tmp_path / "model")[1].model == llm
     monkeypatch.delenv("MODELS")
     with pytest.raises(UserError, match=r"stands on model\.backbone=\$\{oc\.env:MODELS\}/llm; set MODELS$"):
-        load(tmp_path / "model")
+        load_network(tmp_path / "model")

@@ -8,8 +8,8 @@ import torch
 from relevance.config import Config, Family, LoraConfig, ModelConfig, RoutingConfig
 from relevance.errors import UserError
 from relevance.model.backbone import EMBEDDED
-from relevance.model.build import build
-from relevance.survey.small import made, small
+from relevance.model.build import build_network
+from tools.survey.architectures import made, small
 
 MH = RoutingConfig("mh", heads=True)
 
@@ -22,9 +22,9 @@ def config(folder: Path, family: str = "ce", **changes) -> Config:
 @pytest.mark.parametrize(("architecture", "family"), [("bert", "ce"), ("roberta", "ce"), ("gpt2", "llm")])
 def test_a_backbone_is_read_no_further_than_it_has_places(tmp_path, architecture, family):
     folder = small(architecture, tmp_path)  # 130 places, of which roberta takes two for itself
-    build(config(folder, family, max_length=128))
+    build_network(config(folder, family, max_length=128))
     with pytest.raises(UserError, match=r"^model.max_length=131: model.backbone=.* cannot read as many tokens .*lower"):
-        build(config(folder, family, max_length=131))
+        build_network(config(folder, family, max_length=131))
 
 
 def test_places_that_the_pad_token_does_not_take_are_counted(tmp_path):
@@ -35,32 +35,32 @@ def test_places_that_the_pad_token_does_not_take_are_counted(tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.pad_token = tokenizer.convert_ids_to_tokens(1)
     tokenizer.save_pretrained(folder)
-    build(config(folder, max_length=32))
+    build_network(config(folder, max_length=32))
     with pytest.raises(UserError, match=r"max_length=33: .* cannot read as many tokens"):
-        build(config(folder, max_length=33))
+        build_network(config(folder, max_length=33))
 
 
 @pytest.mark.parametrize(("kind", "serves"), [("dynamic", False), ("yarn", True)])
 def test_positions_that_turn_by_the_longest_row_are_refused_where_rows_can_be_so_long(tmp_path, kind, serves):
     rope = {"rope_type": kind, "factor": 2.0, "rope_theta": 10_000.0, "original_max_position_embeddings": 16}
     folder = small("llama", tmp_path, max_position_embeddings=16, rope_parameters=rope)
-    build(config(folder, "llm", max_length=16))
+    build_network(config(folder, "llm", max_length=16))
     if serves:
-        build(config(folder, "llm", max_length=64))
+        build_network(config(folder, "llm", max_length=64))
         return
     with pytest.raises(UserError, match=r"max_length=64: .* a short text otherwise beside so long a one .*lower it"):
-        build(config(folder, "llm", max_length=64))
+        build_network(config(folder, "llm", max_length=64))
 
 
 def test_a_decoder_that_is_pooled_at_its_first_token_is_refused(tmp_path):
     """BERT with is_decoder: transformers pools its first token, which sees no other."""
     folder = small("bert", tmp_path, is_decoder=True)
     with pytest.raises(UserError, match="what it says of a text does not depend on the text's last token"):
-        build(config(folder, "llm"))
+        build_network(config(folder, "llm"))
 
 
 def test_rotary_positions_have_no_end(tmp_path):
-    build(config(small("qwen3", tmp_path), "llm", max_length=300))
+    build_network(config(small("qwen3", tmp_path), "llm", max_length=300))
 
 
 def test_a_backbone_that_reads_its_padding_is_refused(tmp_path):
@@ -68,19 +68,19 @@ def test_a_backbone_that_reads_its_padding_is_refused(tmp_path):
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "pad_token_id": 0}
     folder = made("fnet", sizes, tmp_path)
     with pytest.raises(UserError, match=r"fnet cannot run routing=mh .* change by [\d.]+% with the padding"):
-        build(config(folder))
+        build_network(config(folder))
 
 
 def test_names_of_adapted_layers_are_the_backbones_own():
-    build(config(EMBEDDED / "llm", "llm", targets=["q_proj", "up_proj"]))
+    build_network(config(EMBEDDED / "llm", "llm", targets=["q_proj", "up_proj"]))
     with pytest.raises(UserError, match=r"no linear layer is called \['query', 'q'\]; there are \[.*'q_proj'"):
-        build(config(EMBEDDED / "llm", "llm", targets=["query", "q_proj", "q"]))
+        build_network(config(EMBEDDED / "llm", "llm", targets=["query", "q_proj", "q"]))
 
 
 def test_the_trial_leaves_no_trace():
     """Neither a hook nor a gradient."""
     torch.manual_seed(0)
-    network, _ = build(config(EMBEDDED / "ce"))
+    network, _ = build_network(config(EMBEDDED / "ce"))
     assert network.training
     assert not any(module._forward_pre_hooks or module._forward_hooks for module in network.trunk.modules())
     assert all(parameter.grad is None for parameter in network.parameters())

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from stand_in import Lengths
 
-from relevance.commands import main
+from relevance.cli import run_command
 from relevance.config import Config
 from relevance.predict.__main__ import predict
 
@@ -31,7 +31,7 @@ def run(monkeypatch, capsys):
         monkeypatch.setattr(sys, "argv", ["predict", *map(str, words)])
         code = 0
         try:
-            main(predict)
+            run_command(predict)
         except SystemExit as end:
             code = end.code
         return (*capsys.readouterr(), code)

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from stand_in import KINDS, Lengths, pairs, saved
 
-from relevance.data import readers
+from relevance.data.readers import read_table
 
 
 def test_bad_rows_end_the_command_before_a_model_is_loaded_and_leave_the_output(tmp_path, run, cells):
@@ -38,7 +38,7 @@ def test_quarantine_leaves_bad_rows_out_counts_and_lists_them(tmp_path, run, cel
     kept = [k for k in range(50) if k not in (3, 40)]
     assert pq.read_table(output)["id"].cast(pa.int64()).to_pylist() == kept
     aside = tmp_path / "out.parquet.quarantine.csv"
-    listed = readers.read(aside, {}).table.to_pylist()
+    listed = read_table(aside, {}).table.to_pylist()
     assert [(row["row"], row["problem"], row["task"], row["right"]) for row in listed] == [
         ("4", "unknown task", "'=q", ""),
         ("4", "right is empty", "'=q", ""),

@@ -13,7 +13,7 @@ import pytest
 from stand_in import KINDS, Lengths, expected, pairs, saved
 
 from relevance.config import Config, RoutingConfig
-from relevance.data import readers
+from relevance.data.readers import read_table
 
 P = ("p_irrelevant", "p_partial", "p_relevant")
 
@@ -24,7 +24,7 @@ def test_every_kind_of_file_gives_the_same_output(tmp_path, run, cells, given, w
     source, output = saved(tmp_path / f"in.{given}", pairs()), tmp_path / f"out.{written}"
     _, _, code = run(f"cells={cells[0]}", f"input={source}", f"output={output}", "chunk=8")
     assert code == 0
-    found = readers.read(output, {}).table
+    found = read_table(output, {}).table
     assert found.column_names == [*pairs().column_names, *P, "predicted"]
     assert found["predicted"].cast(pa.int64()).to_pylist() == expected(pairs()).tolist()
     assert found["p_partial"].cast(pa.float32())[0].as_py() == pytest.approx(0.6)
@@ -60,7 +60,7 @@ def test_lines_that_bring_other_columns_fill_them_with_nothing_elsewhere(tmp_pat
     source.write_text("".join(json.dumps(row) + "\n" for row in rows))
     _, _, code = run(f"cells={cells[0]}", f"input={source}", f"output={output}", "chunk=8")
     assert code == 0
-    found = readers.read(output, {}).table
+    found = read_table(output, {}).table
     assert found.column_names == [*pairs().column_names, "price", *P, "predicted"]
     price = [value or None for value in found["price"].to_pylist()]
     assert price[:30] == [None] * 30

@@ -14,12 +14,12 @@ import pytest
 from small_sweep import record, runs, sweep
 
 from relevance import predictions
-from relevance.commands import main
+from relevance.cli import run_command
 from relevance.config import Save
 from relevance.errors import UserError
 from relevance.predict.__main__ import predict
 from relevance.predict.scorer import Scorer
-from relevance.trained import model_folder
+from relevance.tracking.history import model_folder
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_a_cell_scores_its_own_test_rows_as_it_did(trained, tmp_path, monkeypatc
         words = [f"cells={asked}", f"input={tmp_path / 'in.parquet'}", f"output={tmp_path / 'out.parquet'}", "chunk=11"]
         places = [f"{key}={getattr(config, key)}" for key in ("tracking_uri", "experiment", "outputs")]
         monkeypatch.setattr(sys, "argv", ["predict", *words, *places])
-        main(predict)
+        run_command(predict)
         found = pq.read_table(tmp_path / "out.parquet")
         (tmp_path / "out.parquet").unlink()
         assert found["row"].to_pylist() == left["row"].to_pylist()
@@ -77,7 +77,7 @@ def test_a_cell_is_scored_in_its_own_precision(trained, model, routing, precisio
 
 
 def test_a_served_cell_answers_in_its_own_precision(trained):
-    from relevance.served import ServedCell  # mlflow.pyfunc warns where it is imported first
+    from relevance.predict.served import ServedCell  # mlflow.pyfunc warns where it is imported first
 
     _, cell, rows = trained("llm", "mhp", "bf16-mixed")
     served = ServedCell()

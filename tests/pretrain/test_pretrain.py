@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from relevance.errors import UserError
-from relevance.pretrain import corpus, train, vocabulary
-from relevance.pretrain.architectures import ARCHITECTURES
-from relevance.pretrain.build import build
-from relevance.pretrain.compare import RELATIONS, UNKNOWN, VALUES, comparisons
-from relevance.pretrain.options import NAMES, Options
-from relevance.shop import entities
+from relevance.shop.entities import build_entities
 from relevance.tasks import LABELS, TASK_NAMES
+from tools.backbones import corpus, train, vocabulary
+from tools.backbones.architectures import ARCHITECTURES
+from tools.backbones.build import build
+from tools.backbones.compare import RELATIONS, UNKNOWN, VALUES, comparisons
+from tools.backbones.options import NAMES, Options
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +32,14 @@ def test_same_seed_gives_the_same_corpus(whole):
 def test_corpus_holds_no_entity_of_a_shop_and_names_no_task_or_label(whole):
     texts = {text for document in whole.documents for text in document}
     for seed in (0, 1000):
-        assert not texts & {text for one in entities.build(1_500, seed, 0).values() for text in one.text}
+        assert not texts & {text for one in build_entities(1_500, seed, 0).values() for text in one.text}
     words = {word for text in texts for word in text.split()}
     assert not words & {*LABELS, *TASK_NAMES}
 
 
 def test_comparisons_state_facts_of_the_catalogue():
     """What they say of two items holds for the items' keys."""
-    world = entities.build(1_500, 1000, 1)
+    world = build_entities(1_500, 1000, 1)
     pairs, facts = comparisons(world, 1_500, np.random.default_rng(0))
     item, typed = world["item"], set(world["query"].text)
     place = {text: index for index, text in enumerate(item.text) if text not in typed}
@@ -131,7 +131,7 @@ def test_build_writes_a_folder_that_loads(tmp_path):
 
 
 def test_a_corpus_of_the_default_data_is_refused(tmp_path, monkeypatch, whole):
-    from relevance.pretrain import build as builder
+    from tools.backbones import build as builder
 
     monkeypatch.setattr(builder, "_default_texts", lambda: {"seating", *whole.entities})
     with pytest.raises(UserError, match="entities of the default data"):

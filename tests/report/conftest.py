@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 from relevance import predictions
-from relevance.records import CellRecord, SweepRecord, SweepRun
-from relevance.report.floors import ensure_floors
-from relevance.scores import score_predictions
+from relevance.data.floors import ensure_floors
+from relevance.metrics import score_predictions
 from relevance.tasks import TASK_NAMES
+from relevance.tracking.records import CellRecord, SweepRecord, SweepRun
 
 DIGEST = "d1" * 32
 TEST_ROWS = 20  # of each task

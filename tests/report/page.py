@@ -1,7 +1,7 @@
 """A study as matrix.md, and what stands in its tables."""
 
+from relevance.pages.text import markdown
 from relevance.report.findings import Findings
-from relevance.report.form.markdown import markdown
 from relevance.report.matrix import matrices
 from relevance.report.outline import sections
 

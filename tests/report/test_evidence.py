@@ -7,12 +7,10 @@ import pytest
 from statsmodels.stats.contingency_tables import mcnemar as reference
 from statsmodels.stats.multitest import multipletests
 
-from relevance.data.keys import KINDS
-from relevance.report.evidence.contrast import Effect, Series, Verdict, contrast, on, versus
-from relevance.report.evidence.held_out import HeldOut
-from relevance.report.evidence.mcnemar import Right, holm, mcnemar
-from relevance.report.evidence.resample import Resample, interval
-from relevance.scores import COLUMNS
+from relevance.data.entities import KINDS
+from relevance.metrics import COLUMNS
+from relevance.report.stats.contrast import Effect, Right, Series, Verdict, contrast, holm, mcnemar, on, versus
+from relevance.report.stats.resample import HeldOut, Resample, interval
 from relevance.tasks import TASK_INDEX
 
 SETS, DRAWS = 2_000, 1_000
@@ -83,7 +81,7 @@ def test_many_entities_are_pooled_and_the_interval_stays(monkeypatch):
     rows = rows_of("query_item", left, random.integers(0, 500, len(left)))
     right = (random.random(3000) < TRUTH).astype(np.int8)[left]
     whole = interval(Resample(rows).accuracies([right], rows.asked([right]))[0][:, 0])
-    monkeypatch.setattr("relevance.report.evidence.resample.MANY", 1000)
+    monkeypatch.setattr("relevance.report.stats.resample.MANY", 1000)
     pooled = interval(Resample(rows).accuracies([right], rows.asked([right]))[0][:, 0])
     assert np.ptp(pooled) == pytest.approx(np.ptp(whole), rel=0.25)
 
@@ -91,7 +89,7 @@ def test_many_entities_are_pooled_and_the_interval_stays(monkeypatch):
 @pytest.fixture
 def few(monkeypatch):
     """A handful of entities is enough."""
-    monkeypatch.setattr("relevance.report.evidence.resample.FEWEST", 0)
+    monkeypatch.setattr("relevance.report.stats.resample.FEWEST", 0)
 
 
 @pytest.mark.usefixtures("few")

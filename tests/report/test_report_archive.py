@@ -15,11 +15,11 @@ import pytest
 from small_sweep import record, small_cell, sweep
 
 from relevance import predictions
-from relevance.commands import main
+from relevance.cli import run_command
+from relevance.data.floors import ensure_floors
 from relevance.data.implied import ensure_implied
 from relevance.report.__main__ import report
 from relevance.report.archive import NAME, opened, write_archive
-from relevance.report.floors import ensure_floors
 from relevance.report.matrix import matrices
 from relevance.report.outline import Form
 from relevance.report.render import write_report
@@ -36,7 +36,7 @@ def files(folder: Path) -> dict[str, bytes]:
 def command(monkeypatch, *words: object) -> int:
     monkeypatch.setattr(sys, "argv", ["report", *map(str, words)])
     try:
-        main(report)
+        run_command(report)
     except SystemExit as end:
         return end.code
     return 0

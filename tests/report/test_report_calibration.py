@@ -5,12 +5,10 @@ import pytest
 from page import line
 
 from relevance import predictions
-from relevance.report.calibration import KINDS, calibration, calibration_section
-from relevance.report.evidence.calibrators import METHODS, calibrated, temperature, unfit
-from relevance.report.evidence.reliability import BINS, Bins, Judged, coverage
-from relevance.report.form.markdown import markdown
-from relevance.report.leaders import leaders
-from relevance.report.matrix import matrices
+from relevance.pages.text import markdown
+from relevance.report.matrix import leaders, matrices
+from relevance.report.sections.calibration import KINDS, calibration, calibration_section
+from relevance.report.stats.calibration import BINS, METHODS, Bins, Judged, calibrated, coverage, temperature, unfit
 from relevance.tasks import TASK_NAMES
 
 
@@ -193,7 +191,7 @@ def test_partial_and_unfinished_rows_stay_out_and_no_section_without_others(stud
 
 
 def test_the_best_rows_are_shown_in_table_order_and_the_others_counted(study, monkeypatch):
-    monkeypatch.setattr("relevance.report.calibration.MOST", 2)
+    monkeypatch.setattr("relevance.report.sections.calibration.MOST", 2)
     for routing, wrong in (("none", 3), ("prefix", 9), ("mh", 5), ("mhp", 1)):
         study.cell(f"llm-{routing}-joint-s0", wrong)
     study.cell("ce-mh-joint-s0", 12)

@@ -5,9 +5,9 @@ import pytest
 from page import line, text
 
 from relevance.errors import UserError
+from relevance.metrics import COLUMNS
 from relevance.report.findings import Findings
 from relevance.report.matrix import matrices
-from relevance.scores import COLUMNS
 
 MODELS = ("ce", "llm", "llm_b")
 SINGLES = [f"single_{task}" for task in COLUMNS[:6]]

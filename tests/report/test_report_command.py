@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from relevance.commands import main
+from relevance.cli import run_command
 from relevance.report.__main__ import report
 
 HEAVY = ("torch", "mlflow", "sklearn", "pandas", "matplotlib")
@@ -38,7 +38,7 @@ def test_the_command_writes_and_prints_the_named_sweep(study, monkeypatch, capsy
 
     kept = []
     history = SimpleNamespace(sweep_record=sweep_record, keep=lambda *given: kept.append(given))
-    monkeypatch.setitem(sys.modules, "relevance.history", history)
+    monkeypatch.setitem(sys.modules, "relevance.tracking.history", history)
     words = [
         "sweep=mine",
         "tracking_uri=sqlite:///x.db",
@@ -57,7 +57,7 @@ def test_the_command_writes_and_prints_the_named_sweep(study, monkeypatch, capsy
 def test_an_unknown_key_ends_with_one_line(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["report", "sweeps=x"])
     with pytest.raises(SystemExit) as end:
-        main(report)
+        run_command(report)
     assert end.value.code == 2
     assert "sweep" in capsys.readouterr().err
 
@@ -76,7 +76,7 @@ def test_an_unknown_key_ends_with_one_line(monkeypatch, capsys):
 def test_what_cannot_be_is_told_in_a_line(word, told, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["report", word])
     with pytest.raises(SystemExit) as end:
-        main(report)
+        run_command(report)
     assert end.value.code == 2
     error = capsys.readouterr().err
     assert told in error

@@ -5,8 +5,8 @@ import pytest
 from page import line, text
 
 from relevance import predictions
+from relevance.cell_id import data_folder
 from relevance.data.implied import ensure_implied
-from relevance.identity import data_folder
 from relevance.tasks import TASKS
 
 

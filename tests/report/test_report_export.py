@@ -4,9 +4,7 @@ import json
 
 import pytest
 
-from relevance.report.files.cells import cells_csv
-from relevance.report.files.guard import guard
-from relevance.report.files.provenance import provenance_json
+from relevance.report.files import cells_csv, guard, provenance_json
 from relevance.report.findings import Findings
 from relevance.report.matrix import matrices
 from relevance.tasks import TASK_NAMES

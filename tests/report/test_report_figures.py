@@ -5,16 +5,12 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from relevance.report.evidence.contrast import Effect
-from relevance.report.figures import heatmap
-from relevance.report.figures.canvas import COLOURS, look
-from relevance.report.figures.forest import Line, write_forest
-from relevance.report.figures.heatmap import write_heat_map
-from relevance.report.figures.labels import counted, points, short, spread, wrap
-from relevance.report.figures.reliability import Curve, write_reliability
-from relevance.report.figures.slope import write_slope
-from relevance.report.figures.volume import Point, write_volume
+from relevance.report.figures import tiles
+from relevance.report.figures.canvas import COLOURS, counted, look, points, short, spread, wrap
+from relevance.report.figures.lines import Line, Point, write_forest, write_slope, write_volume
+from relevance.report.figures.tiles import Curve, write_heat_map, write_reliability
 from relevance.report.matrix import matrices
+from relevance.report.stats.contrast import Effect
 
 ODD = "_a$b_{c}<script>"
 FORMS = ("png", "svg")
@@ -121,20 +117,20 @@ def test_a_tile_is_marked_where_a_seed_collapsed(study, tmp_path):
     study.cell("ce-mh-joint-s0", 9)
     study.cell("ce-mhp-joint-s0", 2)
     axes = Figure().subplots()
-    heatmap._panel(axes, only(study), (50.0, 100.0))
-    tiles = [tile.get_text() for tile in axes.texts]
-    assert tiles[:14] == [*["55.0 †"] * 6, "55.0", *["90.0"] * 7]
-    assert not any("†" in tile for tile in tiles[14:])
+    tiles._heat_map_panel(axes, only(study), (50.0, 100.0))
+    texts = [tile.get_text() for tile in axes.texts]
+    assert texts[:14] == [*["55.0 †"] * 6, "55.0", *["90.0"] * 7]
+    assert not any("†" in tile for tile in texts[14:])
     assert write_heat_map([only(study)], tmp_path).endswith("2 of 2 cells finished; † collapsed.")
 
 
 def test_of_many_rows_the_heat_map_draws_the_best_in_the_order_of_the_table(study, tmp_path, monkeypatch):
-    monkeypatch.setattr(heatmap, "MOST", 2)
+    monkeypatch.setattr(tiles, "MOST_ROWS", 2)
     for routing, wrong in (("prefix", 3), ("mh", 8), ("mhp", 1)):
         study.cell(f"ce-{routing}-joint-s0", wrong)
     study.cell("ce-none-single_item_item-s0", 0)
     study.cell("ce-prefix_mh-joint-s0", None)
-    assert [row.labels[1] for row in heatmap._highest(only(study))] == ["prefix", "mhp"]
+    assert [row.labels[1] for row in tiles._highest(only(study))] == ["prefix", "mhp"]
     assert write_heat_map([only(study)], tmp_path).endswith("; 2 of 5 rows, highest macro first.")
 
 

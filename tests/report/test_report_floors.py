@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_limits
 
-from relevance.report.floors import ensure_floors, floors, noise_ceiling, unlearnable
-from relevance.scores import score_predictions
+from relevance.data.floors import ensure_floors, fit_floors, noise_ceiling, unlearnable
+from relevance.metrics import score_predictions
 from relevance.tasks import TASK_INDEX
 
 
@@ -31,20 +31,20 @@ def accuracy(table, task: str) -> float:
 
 
 def test_lexical_learns_what_words_give_away_and_majority_does_not(alike):
-    found = floors(alike)
+    found = fit_floors(alike)
     assert accuracy(found["lexical"], "query_item") > 0.97
     assert 0.4 < accuracy(found["majority"], "query_item") < 0.75
 
 
 def test_floors_cover_the_test_rows_in_order(alike):
     rows = pd.read_parquet(alike).query("split == 'test'")
-    for table in floors(alike).values():
+    for table in fit_floors(alike).values():
         assert table["row"].to_pylist() == rows["row"].tolist()
         assert table["label"].to_pylist() == rows["label"].tolist()
 
 
 def test_a_task_of_one_training_label_falls_back_to_the_majority_and_is_named(alike):
-    found = floors(alike)
+    found = fit_floors(alike)
     for table in found.values():
         predicted = table.to_pandas().query("task == 'type_type'")["predicted"]
         assert set(predicted) == {1}
@@ -52,11 +52,11 @@ def test_a_task_of_one_training_label_falls_back_to_the_majority_and_is_named(al
 
 
 def test_test_labels_do_not_reach_the_floors(alike):
-    before = floors(alike)["lexical"].to_pandas()["p_relevant"]
+    before = fit_floors(alike)["lexical"].to_pandas()["p_relevant"]
     table = pd.read_parquet(alike)
     table.loc[table["split"] == "test", "label"] = np.int8(1)
     table.to_parquet(alike)
-    assert floors(alike)["lexical"].to_pandas()["p_relevant"].equals(before)
+    assert fit_floors(alike)["lexical"].to_pandas()["p_relevant"].equals(before)
 
 
 def test_majority_is_per_task_and_takes_the_lowest_label_on_a_tie(tmp_path):
@@ -67,14 +67,14 @@ def test_majority_is_per_task_and_takes_the_lowest_label_on_a_tie(tmp_path):
     table = pd.concat([rows("query_item", [2, 2, 1, 1]), rows("item_type", [2, 2, 2, 0])], ignore_index=True)
     table.insert(0, "row", np.arange(len(table)))
     table.astype({"label": "int8"}).to_parquet(tmp_path / "rows.parquet")
-    assert floors(tmp_path / "rows.parquet")["majority"]["predicted"].to_pylist() == [1, 2]
+    assert fit_floors(tmp_path / "rows.parquet")["majority"]["predicted"].to_pylist() == [1, 2]
 
 
 def test_the_number_of_threads_changes_nothing(alike):
     with threadpool_limits(1):
-        one = floors(alike)
+        one = fit_floors(alike)
     with threadpool_limits(2):
-        two = floors(alike)
+        two = fit_floors(alike)
     assert all(one[name].equals(two[name]) for name in one)
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from relevance.data.floors import ensure_floors
 from relevance.errors import UserError
 from relevance.report.compare import write_comparison
-from relevance.report.floors import ensure_floors
 from relevance.report.outline import Form
 from relevance.report.render import write_report
 

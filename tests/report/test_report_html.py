@@ -2,10 +2,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from relevance.report.document import Bold, Code, Figure, Link, Section, Table
-from relevance.report.form.html import html
-from relevance.report.form.latex import latex
-from relevance.report.form.markdown import block, markdown
+from relevance.pages.blocks import Bold, Code, Figure, Link, Section, Table
+from relevance.pages.html import html
+from relevance.pages.text import block, latex, markdown
 
 RUN = "http://127.0.0.1:5000/#/experiments/1/runs/4f"
 BAD = "<script>alert(1)</script> \"q\" 'p' & </td>"

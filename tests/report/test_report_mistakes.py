@@ -6,10 +6,9 @@ import pytest
 from scipy.stats import binomtest
 
 from relevance import predictions
-from relevance.report.document import Section, Table
+from relevance.pages.blocks import Section, Table
 from relevance.report.matrix import matrices
-from relevance.report.mistakes import mistakes_sections
-from relevance.report.slices import Slice, jaccard, slices, slices_table
+from relevance.report.sections.mistakes import Slice, jaccard, mistakes_sections, slices, slices_table
 from relevance.tasks import LABELS, TASK_NAMES
 
 NASTY = "<script>|&%_$"

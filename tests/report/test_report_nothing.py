@@ -5,11 +5,10 @@ import pytest
 from page import line, text
 
 from relevance import predictions
+from relevance.metrics import COLUMNS
 from relevance.report.findings import Findings
-from relevance.report.leaders import leaders
-from relevance.report.matrix import matrices
-from relevance.report.opening import bests
-from relevance.scores import COLUMNS
+from relevance.report.matrix import leaders, matrices
+from relevance.report.sections.opening import bests
 
 
 def findings(study) -> Findings:

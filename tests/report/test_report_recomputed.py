@@ -11,8 +11,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from relevance import predictions
-from relevance.report.files.cells import cells_csv
-from relevance.report.files.compared import comparisons_csv
+from relevance.report.files import cells_csv, comparisons_csv
 from relevance.report.findings import Findings
 from relevance.report.matrix import matrices
 from relevance.tasks import LABELS

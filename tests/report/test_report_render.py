@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 from page import line, text
 
+from relevance.pages.text import escape_markdown, markdown
 from relevance.report.findings import Findings
-from relevance.report.form.markdown import escape, markdown
 from relevance.report.matrix import matrices
 from relevance.report.outline import Form, sections
 from relevance.report.render import write_report
@@ -119,10 +119,10 @@ def test_text_from_outside_is_escaped(study):
 
 
 def test_escape():
-    assert [escape(text) for text in ("# x", "- x", "1. x", "---", "-1.5", "_x_ a_b")] == [
+    assert [escape_markdown(text) for text in ("# x", "- x", "1. x", "---", "-1.5", "_x_ a_b")] == [
         r"\# x", r"\- x", r"1\. x", r"\---", "-1.5", r"\_x\_ a_b"
     ]  # fmt: skip
-    assert escape("a\n b\\c [x](y) *z* & <b>") == r"a b\\c [x\](y) \*z\* &amp; &lt;b&gt;"
+    assert escape_markdown("a\n b\\c [x](y) *z* & <b>") == r"a b\\c [x\](y) \*z\* &amp; &lt;b&gt;"
 
 
 def test_the_same_runs_give_the_same_bytes(grid, tmp_path):

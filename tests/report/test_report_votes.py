@@ -5,10 +5,9 @@ import pytest
 from page import line, text
 from sklearn.metrics import cohen_kappa_score
 
+from relevance.ensemble import told
 from relevance.errors import UserError
-from relevance.report.ensemble.asked import told
-from relevance.report.ensemble.ballot import METHODS, best_first
-from relevance.report.ensemble.diversity import disagreement, diversity
+from relevance.report.ensembles import METHODS, best_first, disagreement, diversity
 from relevance.report.findings import Findings
 from relevance.report.matrix import matrices
 from relevance.vote import ABSTAINED, Poll, Ties

@@ -37,9 +37,9 @@ def test_a_task_that_is_to_make_room_is_queued_again_and_goes_on(tmp_path):
 
 
 def test_passwords_from_the_environment_are_not_in_what_is_submitted(tmp_path):
+    from relevance.cell_id import Cell
     from relevance.config import Config
-    from relevance.identity import Cell
-    from relevance.job import Job
+    from relevance.train.job import Job
 
     config = Config(tracking_uri="postgresql://ana:hunter2@db/runs")
     cell = Cell(

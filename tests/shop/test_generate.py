@@ -7,11 +7,10 @@ import pandas as pd
 import pytest
 
 from relevance.errors import UserError
-from relevance.shop import entities
-from relevance.shop.generate import describe, generate
-from relevance.shop.lexicon import WORLDS, load, misspell
-from relevance.shop.recipes import SHARES
-from relevance.shop.rules import JUDGES
+from relevance.shop.entities import build_entities
+from relevance.shop.generate import describe_pairs, generate_pairs
+from relevance.shop.lexicon import WORLDS, load_lexicon, misspell
+from relevance.shop.recipes import JUDGES, SHARES
 from relevance.tasks import TASK_NAMES, TASKS
 
 COLUMNS = ["task", "left", "right", "label", "left_id", "right_id", "source", "label_clean"]
@@ -19,17 +18,17 @@ COLUMNS = ["task", "left", "right", "label", "left_id", "right_id", "source", "l
 
 @pytest.fixture(scope="module")
 def rows() -> pd.DataFrame:
-    return generate(6_000, 0, 0.04).to_pandas()
+    return generate_pairs(6_000, 0, 0.04).to_pandas()
 
 
 def test_same_arguments_give_the_same_table():
-    assert generate(500, 3, 0.04).equals(generate(500, 3, 0.04))
-    assert not generate(500, 3, 0.04).equals(generate(500, 4, 0.04))
+    assert generate_pairs(500, 3, 0.04).equals(generate_pairs(500, 3, 0.04))
+    assert not generate_pairs(500, 3, 0.04).equals(generate_pairs(500, 4, 0.04))
 
 
 @pytest.mark.parametrize("count", [100, 777, 6_000])
 def test_any_size_is_met_exactly_and_holds_all_tasks(count):
-    table = generate(count, 1, 0.04)
+    table = generate_pairs(count, 1, 0.04)
     assert table.column_names == COLUMNS
     assert len(table) == count
     assert set(table["task"].to_pylist()) == set(TASK_NAMES)
@@ -74,7 +73,7 @@ def test_tasks_conflict_on_the_same_texts(rows):
 def _group_names() -> set[str]:
     return {
         name
-        for department in load()["departments"]
+        for department in load_lexicon()["departments"]
         for group in [*department["groups"], department["accessories"]]
         for name in group["names"]
     }
@@ -82,7 +81,7 @@ def _group_names() -> set[str]:
 
 @pytest.mark.parametrize("noise", [0.0, 0.04, 0.3])
 def test_noise_replaces_that_share_of_labels_mostly_by_the_neighbour(noise):
-    rows = generate(6_000, 2, noise).to_pandas()
+    rows = generate_pairs(6_000, 2, noise).to_pandas()
     changed = rows[rows["label"] != rows["label_clean"]]
     assert abs(len(changed) / len(rows) - noise) < 0.02
     if noise:
@@ -90,26 +89,26 @@ def test_noise_replaces_that_share_of_labels_mostly_by_the_neighbour(noise):
 
 
 def test_noise_changes_labels_and_nothing_else():
-    quiet, loud = generate(500, 2, 0.0), generate(500, 2, 0.3)
+    quiet, loud = generate_pairs(500, 2, 0.0), generate_pairs(500, 2, 0.3)
     assert quiet.drop_columns(["label"]).equals(loud.drop_columns(["label"]))
 
 
 def test_worlds_of_any_seeds_share_no_entity():
     texts = {}
     for number, world in enumerate(WORLDS):
-        built = [entities.build(4_000, seed, number) for seed in (0, 1)]
+        built = [build_entities(4_000, seed, number) for seed in (0, 1)]
         texts[world] = {text for kinds in built for one in kinds.values() for text in one.text}
     assert not texts["shop"] & texts["pretraining"]
 
 
 def test_every_text_of_a_kind_is_one_entity_and_readable():
-    for one in entities.build(2_000, 5, 0).values():
+    for one in build_entities(2_000, 5, 0).values():
         assert len(set(one.text)) == len(one.text)
         assert all(text and text == " ".join(text.split()) for text in one.text)
 
 
 def test_judges_of_symmetric_tasks_do_not_mind_the_order():
-    shop = entities.build(1_000, 0, 0)
+    shop = build_entities(1_000, 0, 0)
     rng = np.random.default_rng(0)
     for task in ("query_query", "item_item", "type_type"):
         keys = shop[TASKS[task].left].key
@@ -122,7 +121,7 @@ def test_judges_of_symmetric_tasks_do_not_mind_the_order():
 
 def test_every_entity_is_relevant_to_its_own_kind():
     """The product a query was made from meets it; an item's own type is 2, that type's group 1."""
-    shop = entities.build(2_000, 0, 0)
+    shop = build_entities(2_000, 0, 0)
     item, kind = shop["item"].key, shop["type"].key
     leaf = {name: column[kind["leaf"] >= 0] for name, column in kind.items()}
     where = np.searchsorted(leaf["leaf"], item["leaf"])
@@ -149,11 +148,11 @@ def test_a_misspelling_keeps_all_words_and_changes_one():
 )
 def test_impossible_arguments_are_refused_by_name(arguments, word):
     with pytest.raises(UserError, match=word):
-        generate(*arguments)
+        generate_pairs(*arguments)
 
 
 def test_description_prints_the_shares_of_the_table(rows):
-    lines = describe(generate(6_000, 0, 0.04)).splitlines()
+    lines = describe_pairs(generate_pairs(6_000, 0, 0.04)).splitlines()
     tasks = rows.groupby(["left", "right"])["task"].transform("nunique")
     assert f"{(tasks > 1).mean():.1%}" in lines[-2]
     noise = (rows["label"] != rows["label_clean"]).mean()

@@ -7,10 +7,10 @@ import pytest
 
 from relevance.data.__main__ import command
 from relevance.errors import UserError
+from relevance.shop.files import GRADES, Shop, build_shop, describe_shop, stocked
+from relevance.shop.judgements import Shelf
 from relevance.shop.options import FILES, ShopOptions
-from relevance.shop.rules import query_item
-from relevance.shop.shelf import Shelf
-from relevance.shop.shop import GRADES, Shop, build, describe, stocked
+from relevance.shop.recipes import query_item
 
 SIZES = {"judgements": 6_000, "items": 2_000, "types": 120, "queries": 400}
 SMALLEST = {"judgements": 200, "items": 100, "types": 100, "queries": 20}
@@ -18,7 +18,7 @@ SMALLEST = {"judgements": 200, "items": 100, "types": 100, "queries": 20}
 
 @pytest.fixture(scope="module")
 def shop() -> Shop:
-    return build(ShopOptions(**SIZES))
+    return build_shop(ShopOptions(**SIZES))
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def judgements(shop) -> pd.DataFrame:
     ],
 )
 def test_everything_is_so_many_as_asked(sizes):
-    shop = build(ShopOptions(**sizes, seed=3, twice=0.1))
+    shop = build_shop(ShopOptions(**sizes, seed=3, twice=0.1))
     rows = shop.judgements.to_pandas()
     first = rows[rows["annotator"] == "a"]
     assert len(first) == sizes["judgements"] == len(first[["query", "item_id"]].drop_duplicates())
@@ -68,7 +68,7 @@ def test_the_descriptions_are_made_of_the_attributes_and_do_not_name_the_type(sh
 
 def test_labels_are_those_of_the_judge_where_there_is_no_noise():
     options = ShopOptions(**SIZES, noise=0.0)
-    shop, (_, kinds) = build(options), stocked(options)
+    shop, (_, kinds) = build_shop(options), stocked(options)
     rows = shop.judgements.to_pandas().merge(shop.items.to_pandas(), on="item_id", how="left")
     place = {kind: {text: at for at, text in enumerate(kinds[kind].text)} for kind in ("query", "item")}
     left, right = rows["query"].map(place["query"]).to_numpy(), rows["title"].map(place["item"]).to_numpy()
@@ -77,7 +77,7 @@ def test_labels_are_those_of_the_judge_where_there_is_no_noise():
 
 
 def test_a_share_of_the_pairs_is_judged_twice_and_each_annotator_errs_alone(judgements):
-    shop = build(ShopOptions(**SIZES, noise=0.2, twice=0.5))
+    shop = build_shop(ShopOptions(**SIZES, noise=0.2, twice=0.5))
     rows = shop.judgements.to_pandas().assign(wrong=lambda rows: rows["label"] != np.array(GRADES)[shop.clean])
     assert rows.groupby("annotator")["wrong"].mean().between(0.17, 0.23).all()
     both = rows.pivot(index=["query", "item_id"], columns="annotator", values="wrong").dropna()
@@ -87,7 +87,7 @@ def test_a_share_of_the_pairs_is_judged_twice_and_each_annotator_errs_alone(judg
 
 
 def test_noise_changes_labels_and_nothing_else():
-    quiet, loud = (build(ShopOptions(**SIZES, noise=noise)) for noise in (0.0, 0.3))
+    quiet, loud = (build_shop(ShopOptions(**SIZES, noise=noise)) for noise in (0.0, 0.3))
     assert quiet.judgements.drop_columns(["label"]).equals(loud.judgements.drop_columns(["label"]))
     assert (quiet.clean == loud.clean).all()
 
@@ -165,11 +165,11 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):
 )
 def test_sizes_that_no_shop_can_have_are_refused_by_name(asked, said):
     with pytest.raises(UserError, match=said):
-        build(ShopOptions(**SMALLEST | asked))
+        build_shop(ShopOptions(**SMALLEST | asked))
 
 
 def test_the_description_counts_what_was_built(shop, judgements):
-    text = describe(shop)
+    text = describe_shop(shop)
     assert "6,300 of 6,000 pairs" in text
     assert f"Exact {(judgements['label'] == 'Exact').mean():.1%}" in text
     assert f"{1 - judgements['item_id'].nunique() / 2_000:.0%} never judged" in text

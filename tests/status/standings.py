@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from relevance.records import CellRecord, CellStanding, RunRecord, Standing
+from relevance.tracking.records import CellRecord, CellStanding, RunRecord, Standing
 
 NOW = 1_764_000_000.0
 COMMAND = "python -m relevance.run -m routing=prefix,mh"

@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 from small_sweep import sweep
 
-from relevance import attempt
-from relevance.commands import main
-from relevance.history import cell_record
+from relevance.cli import run_command
 from relevance.status.__main__ import status
-from relevance.status.looks import Looks
-from relevance.status.rows import row
+from relevance.status.rows import Looks, row
+from relevance.sweep.sweep import attempt
 from relevance.tracking import Store
+from relevance.tracking.history import cell_record
 
 CELLS = "tags.kind = 'cell'"
 
@@ -70,11 +69,11 @@ def as_command(where, monkeypatch, capsys) -> None:
     assert lines[-1].startswith("2 cells: 1 failed, 1 killed; nothing runs it now, the same command goes on: python -m")
     sys.argv[-1] = "sweep=other"
     with pytest.raises(SystemExit):
-        main(status)
+        run_command(status)
     assert "sweep=other: no such sweep" in capsys.readouterr().err
     sys.argv[-1] = "experiment=typo"
     with pytest.raises(SystemExit):
-        main(status)
+        run_command(status)
     assert "experiment=typo: is not in" in capsys.readouterr().err
     assert Store(*where).client.get_experiment_by_name("typo") is None
 
@@ -101,14 +100,14 @@ def test_a_refused_cell_is_one_whatever_its_runs_say(tmp_path):
 def test_what_cannot_be_is_told_in_a_line(word, told, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["status", word])
     with pytest.raises(SystemExit) as end:
-        main(status)
+        run_command(status)
     assert end.value.code == 2
     assert told in capsys.readouterr().err
 
 
 def test_it_knows_no_torch_and_mlflow_only_when_it_looks():
     code = (
-        "import sys, relevance.status.show, relevance.status.looks\n"
+        "import sys, relevance.status.show, relevance.status.rows\n"
         "print([name for name in ('torch', 'lightning', 'transformers', 'mlflow') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

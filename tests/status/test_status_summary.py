@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from standings import COMMAND, NOW, cell, finished, run, running, standing, sweep, waiting
 
-from relevance.status import processor
+from relevance.status import table
 from relevance.status.rows import Row, State, row
-from relevance.status.summary import counted, moving, summary, time_left, title
+from relevance.status.table import counted, moving, summary, time_left, title
 
 FAILED = cell("bad", "FAILED"), run("FAILED", reason="boom")
 
@@ -93,19 +93,19 @@ def test_it_moves_while_a_cell_runs_or_waits_for_a_process(of, expected):
 def test_cells_in_float32_on_a_processor_that_is_faster_in_bfloat16_are_told(
     monkeypatch, flags, precision, host, expected
 ):
-    monkeypatch.setattr(processor, "flags", lambda: frozenset(flags))
+    monkeypatch.setattr(table, "flags", lambda: frozenset(flags))
     monkeypatch.setattr("socket.gethostname", lambda: "here")
     done = replace(finished()[0], precision=precision), run("FINISHED", host=host)
-    told = processor.hint(standing(done, waiting()))
+    told = table.hint(standing(done, waiting()))
     assert told.endswith(expected)
     assert told.startswith("; trainer.precision=bf16-mixed trains about twice as fast") == bool(expected)
 
 
 def test_flags_are_those_of_the_first_processor_or_none(tmp_path, monkeypatch):
-    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "cpuinfo")
-    assert processor.flags.__wrapped__() == frozenset()
+    monkeypatch.setattr(table, "CPUINFO", tmp_path / "cpuinfo")
+    assert table.flags.__wrapped__() == frozenset()
     (tmp_path / "cpuinfo").write_text("processor\t: 0\nflags\t\t: fpu avx512_bf16\n\nprocessor\t: 1\nflags\t\t: fpu\n")
-    assert {"fpu", "avx512_bf16"} <= processor.flags.__wrapped__()
+    assert {"fpu", "avx512_bf16"} <= table.flags.__wrapped__()
 
 
 def test_no_cells_are_counted_too():

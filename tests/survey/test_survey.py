@@ -5,14 +5,14 @@ import sys
 
 import pytest
 
-from relevance.survey import check
+from tools.survey import check
 
 
 def survey(monkeypatch, *words: str) -> int:
     """The command's exit code."""
-    monkeypatch.setattr(sys, "argv", ["relevance.survey", *words])
+    monkeypatch.setattr(sys, "argv", ["tools.survey", *words])
     with pytest.raises(SystemExit) as end:
-        runpy.run_module("relevance.survey", run_name="__main__")
+        runpy.run_module("tools.survey", run_name="__main__")
     return end.value.code
 
 

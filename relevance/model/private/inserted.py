@@ -11,8 +11,7 @@ import torch
 from torch import nn
 
 from relevance.model.architectures import output_norms, silence_outputs
-from relevance.model.private.layers import PrivateLayers
-from relevance.model.private.slices import arguments, hidden_of, rows, with_hidden
+from relevance.model.private.layers import PrivateLayers, arguments, hidden_of, rows, with_hidden
 
 NUDGE, GENTLE = 1e-4, 0.05  # about one optimiser step of a silenced weight, and how far hidden states may move by it
 

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from relevance.model.private.layers import PrivateLayers
-from relevance.model.private.slices import arguments, hidden_of, rows, with_hidden
+from relevance.model.private.layers import PrivateLayers, arguments, hidden_of, rows, with_hidden
 
 
 class StandIn(nn.Module):

@@ -1,0 +1,207 @@
+"""A name as a person gives it → the name of a folder or file: never a path, the same name for the same name.
+
+"nightly" → "nightly"    "a b" → "a-b-c8687a08"    "../../x" → "x-9cdf6a50"
+
+Which question a cell asks: config and digests → fingerprint, name, variant.
+
+Config(model=llm, routing=mhp, routing.private.layers=3, seed=0) → "llm-mhp[private.layers=3]-joint-s0", "9f2c…"
+
+What a number rests on beside its question: the code's commit and the versions of its packages.
+"""
+
+import hashlib
+import json
+import platform
+import re
+import subprocess
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from relevance.config import HEAD, Config, Source
+
+FOLDER_LENGTH = 80  # characters
+
+
+def slug(name: str) -> str:
+    """A folder name of letters, digits and ._- for `name`: itself where it is one, else marked by a digest.
+
+    The digest keeps two names that differ only in other characters from sharing a folder.
+    """
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name)
+    if plain == name and name.strip(".") and len(name) <= FOLDER_LENGTH:
+        return name
+    mark = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{plain.strip('.-')[: FOLDER_LENGTH - 9] or 'sweep'}-{mark}"
+
+
+# Of the trainer: where and how fast a cell runs, not what it computes.
+PLACE = frozenset("accelerator devices log_every_n_steps enable_progress_bar benchmark".split())
+QUESTION = ("model", "routing", "task_mix", "train", "trainer", "match")  # with data and seed: what can change numbers
+LONGEST = 80  # characters of a cell's name; the whole one is a tag of its run
+# Of the code: raise it with every change after which the same settings give other numbers, a schema's default changed
+# among them. 2: heads start near zero, a line break behind the prefix, ten steps of warm-up at least, adapters in
+# float32 under bf16-true.
+NUMERICS = 2
+
+
+@dataclass(frozen=True)
+class Request:
+    """A cell as asked for: its config, and the same choice of groups with nothing else changed."""
+
+    config: Config
+    defaults: Config
+    unresolved: dict[str, str] = field(default_factory=dict)  # leaves from the environment: path → ${oc.env:NAME}
+    refusal: str = ""  # why no such cell can be
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell, resolved: what to run and what it is called."""
+
+    config: Config
+    fingerprint: str
+    name: str
+    variant: str
+    data_digest: str
+    backbone_digest: str
+    rows: Path  # rows.parquet
+    train_rows: int  # an epoch holds
+    unresolved: dict[str, str] = field(default_factory=dict)  # as in Request
+    refusal: str = ""
+    asked: int = 1  # times, by one command; it runs once
+    doubts: tuple[str, ...] = ()  # why it can hardly learn
+
+    @property
+    def folder(self) -> Path:
+        return cell_folder(Path(self.config.outputs), self.fingerprint)
+
+    @property
+    def work(self) -> Path:
+        """What a half-trained cell has so far; it becomes `folder`."""
+        return self.folder.with_suffix(".part")
+
+
+def cell_folder(outputs: Path, fingerprint: str) -> Path:
+    return outputs / "cells" / fingerprint[:16]
+
+
+QUARANTINE = "quarantine.csv"  # beside rows.parquet: the rows of a file that were set aside
+
+
+def data_folder(outputs: Path, digest: str) -> Path:
+    return outputs / "data" / digest[:16]
+
+
+def fingerprint(config: Config, data_digest: str, backbone_digest: str) -> str:
+    """sha256 (hex) of what can change the cell's numbers; paths, devices, threads and sweep do not count.
+
+    Of the settings those count that differ from the schema's defaults, so that a new field changes no fingerprint.
+    """
+    ours, defaults = flat(question(config)), flat(question(Config()))
+    asked = {key: value for key, value in ours.items() if key not in defaults or value != defaults[key]}
+    asked |= {"model.backbone": backbone_digest, "data": data_digest, "seed": config.seed, "numerics": NUMERICS}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def variant_of(config: Config, defaults: Config, data_digest: str, backbone_digest: str) -> str:
+    """What differs from the groups' defaults, "private.layers=3,lora.r=8"; "" where nothing does."""
+    parts = [*_data_parts(config, defaults, data_digest)]
+    if config.model.backbone != defaults.model.backbone:
+        name = Path(config.model.backbone or "").name.removeprefix("packaged:")
+        parts.append(f"backbone={name}@{backbone_digest[:8]}")
+    ours, theirs = flat(question(config)), flat(question(defaults))
+    skipped = {"model.backbone", *(f"{group}.name" for group in QUESTION)}
+    skipped |= {f"model.{key}" for key in HEAD if getattr(config.model, key) is None}  # the other one is said
+    differing = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
+    return ",".join([*parts, *(f"{_short(key)}={_show(ours.get(key))}" for key in differing if key not in skipped)])
+
+
+def beside(config: Config, other: Config) -> str:
+    """Settings of `other` that differ and are no part of the question, "save=all,threads=2"; "" where none do."""
+    ours, theirs = flat(asdict(config)), flat(asdict(other))
+    return ",".join(f"{key}={_show(theirs.get(key))}" for key in sorted(theirs) if ours.get(key) != theirs[key])
+
+
+def full_name(config: Config, variant: str) -> str:
+    """llm-mhp[variant]-joint-s0"""
+    middle = f"[{variant}]" if variant else ""
+    return f"{config.model.name}-{config.routing.name}{middle}-{config.task_mix.name}-s{config.seed}"
+
+
+def cell_name(config: Config, variant: str) -> str:
+    """The whole name; of one over LONGEST characters a digest stands for the end of the variant."""
+    whole = full_name(config, variant)
+    if len(whole) <= LONGEST or not variant:
+        return whole
+    mark = "…" + hashlib.sha256(whole.encode()).hexdigest()[:8]
+    room = max(0, LONGEST - len(full_name(config, mark)))
+    return full_name(config, variant[:room] + mark)
+
+
+def question(config: Config) -> dict[str, Any]:
+    """The settings that can change a cell's numbers, by group."""
+    whole = asdict(config)
+    whole["trainer"] = {key: value for key, value in whole["trainer"].items() if key not in PLACE}
+    del whole["model"]["revision"]  # the digest of what it names counts
+    return {key: whole[key] for key in QUESTION}
+
+
+def _data_parts(config: Config, defaults: Config, digest: str) -> list[str]:
+    if config.data.kind is Source.pairs:
+        return [f"data={Path(config.data.path or '').stem}@{digest[:8]}"]
+    ours, theirs = asdict(config.data), asdict(defaults.data)
+    return [f"data.{key}={ours[key]}" for key in ours if ours[key] != theirs[key]]
+
+
+def flat(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as {"model.lora.r": 16, ...}."""
+    leaves: dict[str, Any] = {}
+    for key, value in node.items():
+        if isinstance(value, dict):
+            leaves |= flat(value, f"{prefix}{key}.")
+        else:
+            leaves[prefix + key] = value
+    return leaves
+
+
+def _short(key: str) -> str:
+    return key.removeprefix("routing.").removeprefix("model.").replace("trainer.precision", "precision")
+
+
+def _show(value: Any) -> str:
+    """The value as one would type it; a text that reads as something else is quoted."""
+    if isinstance(value, str) and not isinstance(yaml.safe_load(value), str):
+        return repr(value)
+    return "null" if value is None else str(value).replace(" ", "")
+
+
+PACKAGES = ("torch", "transformers", "peft", "lightning", "mlflow", "numpy", "pandas", "pyarrow", "scikit-learn")
+DERIVING = ("duckdb", "numpy", "pyarrow", "scikit-learn", "transformers")
+
+
+def package_versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
+    """Versions of what numbers depend on."""
+    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
+
+
+@cache
+def git_commit() -> dict[str, str]:
+    """The code's commit, and whether files differ from it; empty outside a checkout of this code."""
+
+    def git(*words: str) -> str:
+        here = Path(__file__).parent
+        return subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", Path(__file__).name)  # an installed package may lie in a user's repository
+        return {
+            "git_commit": git("rev-parse", "HEAD"),
+            "git_dirty": str(bool(git("status", "--porcelain"))).lower(),
+        }
+    except (OSError, subprocess.CalledProcessError):
+        return {"git_commit": "", "git_dirty": ""}

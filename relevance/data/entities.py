@@ -1,0 +1,110 @@
+"""Entities and pairs as whole numbers, so that equal ones are found by sorting.
+
+left_id=["q1", null, "q1"], left=["usb", "hdmi", "usb"] → left=[0, 3, 0]: ids are numbered first, then the
+texts of entities that have no id, in one numbering for both sides.
+
+Entities of rows → whether training holds them.
+
+query_item q7 | i4 (test), query_query q7 | q9 (train) → left of the first: in its own task no, in any task yes
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from relevance.tasks import TASK_NAMES, TASKS
+
+KINDS = ("query", "item", "type")
+LEFT_KIND = np.array([KINDS.index(task.left) for task in TASKS.values()])
+RIGHT_KIND = np.array([KINDS.index(task.right) for task in TASKS.values()])
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Numbers of the N rows of a table; an entity is its id, or its text where it has none."""
+
+    task: np.ndarray  # [N], index into TASK_NAMES
+    left: np.ndarray  # [N], number of the left entity
+    right: np.ndarray
+    left_text: np.ndarray  # [N], number of the left text
+    right_text: np.ndarray
+
+    def only(self, rows: np.ndarray) -> "Keys":
+        """The keys of `rows`, a mask [N] or positions [M]."""
+        return Keys(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @property
+    def pair(self) -> np.ndarray:
+        """[N], equal exactly where task, left and right entity are."""
+        return combined(self.task, self.left, self.right)
+
+    @property
+    def texts(self) -> np.ndarray:
+        """[N], equal exactly where both texts are, whatever the task."""
+        return combined(self.left_text, self.right_text)
+
+
+def entity_keys(table: pa.Table) -> Keys:
+    """The keys of a table whose tasks and texts have been checked."""
+    with ThreadPoolExecutor(2) as pool:  # the costliest step of the door; Arrow lets go of Python's lock
+        texts = pool.submit(_numbers, table["left"], table["right"])
+        left_id, right_id, ids = _numbers(table["left_id"], table["right_id"])
+        left_text, right_text, _ = texts.result()
+    return Keys(
+        task=pc.index_in(table["task"], pa.array(TASK_NAMES)).to_numpy(),
+        left=np.where(left_id < 0, ids + left_text, left_id),
+        right=np.where(right_id < 0, ids + right_text, right_id),
+        left_text=left_text,
+        right_text=right_text,
+    )
+
+
+def combined(*numbers: np.ndarray) -> np.ndarray:
+    """One number for each combination: [N], [N], ... → [N]."""
+    combined = np.zeros(len(numbers[0]), np.int64)
+    for number in numbers:
+        combined = combined * (int(number.max(initial=0)) + 1) + number
+    return combined
+
+
+def _numbers(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Numbers [N] of both columns in one numbering, -1 for null, and how many there are."""
+    both = pa.chunked_array([*left.chunks, *right.chunks], pa.string()).dictionary_encode()
+    parts = [np.empty(0, np.int64), *(_indices(chunk) for chunk in both.chunks)]
+    numbers = np.concatenate(parts)
+    return numbers[: len(left)], numbers[len(left) :], int(numbers.max(initial=-1)) + 1
+
+
+def _indices(chunk: pa.DictionaryArray) -> np.ndarray:
+    return chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def side_entities(keys: Keys) -> tuple[np.ndarray, np.ndarray]:
+    """One number for each entity, of the left and of the right sides [N].
+
+    A query and an item are two entities even where they share an id.
+    """
+    kinds = len(KINDS)
+    return keys.left * kinds + LEFT_KIND[keys.task], keys.right * kinds + RIGHT_KIND[keys.task]
+
+
+def seen_in_any_task(keys: Keys, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[N] and [N], whether the entity stands on either side of a row of `training`, a mask [N], of whatever task."""
+    return _among(*side_entities(keys), training)
+
+
+def seen_in_task(keys: Keys, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same of training rows of the row's own task."""
+    left, right = side_entities(keys)
+    tasks = len(TASK_NAMES)
+    return _among(left * tasks + keys.task, right * tasks + keys.task, training)
+
+
+def _among(left: np.ndarray, right: np.ndarray, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    held = np.zeros(int(max(left.max(initial=0), right.max(initial=0))) + 1, bool)
+    held[left[training]] = True
+    held[right[training]] = True
+    return held[left], held[right]

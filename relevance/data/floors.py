@@ -1,0 +1,177 @@
+"""Pairs of texts → how far their surface gets: the most frequent label, and boosting on how alike they look.
+
+Features of one row: cosine=0.41, jaccard=0.25, left_in_right=0.5, right_in_left=0.33, then chars and words of left
+(11, 2), of right (27, 6), shorter over longer (0.41, 0.33) → probabilities [0.1, 0.3, 0.6]
+
+rows.parquet → predictions of two floors, computed once per table and kept beside it.
+
+    majority  the most frequent training label of the task
+    lexical   per task: how alike the two texts look, into gradient boosting
+
+A cell that does not beat them has learnt nothing that the surface of the texts does not give away.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from relevance import predictions
+from relevance.metrics import Scores, score, task_codes
+from relevance.tasks import LABELS, TASK_NAMES
+
+ROUNDS = 60  # of boosting
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Rows to learn from and rows to ask about; the labels of the latter are not looked at."""
+
+    task: np.ndarray  # [N], index into TASK_NAMES
+    left: pa.ChunkedArray  # [N] texts
+    right: pa.ChunkedArray
+    label: np.ndarray  # [N]
+    train: np.ndarray  # [N] bool; the others are asked
+
+
+def majority_floor(rows: Labelled) -> np.ndarray:
+    """Training shares of the labels of each asked row's task [M, 3]."""
+    return _shares(label_counts(rows.task[rows.train], rows.label[rows.train]))[rows.task[~rows.train]]
+
+
+def lexical_floor(rows: Labelled) -> np.ndarray:
+    """Probabilities [M, 3] of the asked rows, task by task; the same rows give the same numbers.
+
+    A task whose training rows carry fewer than two labels gets those of `majority`.
+    """
+    counts = label_counts(rows.task[rows.train], rows.label[rows.train])
+    found = _shares(counts)[rows.task]
+    texts = _Texts(rows.left, rows.right)
+    for code in np.flatnonzero((counts > 0).sum(axis=1) > 1):
+        fit, ask = (np.flatnonzero((rows.task == code) & part) for part in (rows.train, ~rows.train))
+        if len(ask):
+            found[ask] = _boost(*texts.features(fit, ask), rows.label[fit])
+    return found[~rows.train]
+
+
+def label_counts(task: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Rows by task and label [6, 3]."""
+    shape = len(TASK_NAMES), len(LABELS)
+    return np.bincount(task * shape[1] + label, minlength=shape[0] * shape[1]).reshape(shape)
+
+
+def _shares(counts: np.ndarray) -> np.ndarray:
+    """Training share of each label per task [6, 3]; a task never trained on has the shares of all tasks."""
+    counts = np.where(counts.any(axis=1, keepdims=True), counts, counts.sum(axis=0))
+    return counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+
+
+class _Texts:
+    """Each different text once: its n-grams, words and lengths; a row is two places in them."""
+
+    def __init__(self, left: pa.ChunkedArray, right: pa.ChunkedArray) -> None:
+        from sklearn.feature_extraction.text import CountVectorizer
+
+        self.left, self.right, different = numbered(left, right)
+        texts = different.to_pylist()
+        grams = CountVectorizer(analyzer="char_wb", ngram_range=(3, 4), dtype=np.float32)
+        words = CountVectorizer(binary=True, token_pattern=r"\w+|[^\w\s]", dtype=np.float32)
+        self.grams, self.words = grams.fit_transform(texts), words.fit_transform(texts)
+        chars = pc.utf8_length(different).to_numpy()
+        self.lengths = np.column_stack([chars, self.words.getnnz(axis=1)]).astype(np.float32)
+
+    def features(self, fit: np.ndarray, ask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Features [N, 10] of the training rows `fit` and of the rows `ask` of one task."""
+        rows = np.concatenate([fit, ask])
+        left, right = self.left[rows], self.right[rows]
+        both = row_dot(self.words, left, right)[:, None]
+        n = self.lengths[left, 1:], self.lengths[right, 1:]
+        overlap = [both / (n[0] + n[1] - both), both / n[0], both / n[1]]
+        a, b = self.lengths[left], self.lengths[right]
+        cosine = row_dot(self._tfidf(fit), left, right)[:, None]
+        columns = np.hstack([cosine, *overlap, a, b, np.minimum(a, b) / np.maximum(a, b)])
+        return columns[: len(fit)], columns[len(fit) :]
+
+    def _tfidf(self, fit: np.ndarray):
+        """Weights of all texts [texts, grams]: idf and n-grams of the texts of the rows `fit`."""
+        from sklearn.feature_extraction.text import TfidfTransformer
+
+        seen = self.grams[np.unique(np.concatenate([self.left[fit], self.right[fit]]))]
+        known = np.flatnonzero(seen.getnnz(axis=0))
+        return TfidfTransformer().fit(seen[:, known]).transform(self.grams[:, known])
+
+
+def numbered(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, pa.Array]:
+    """The places [N] and [N] of both columns' texts among the different ones [U], which come last."""
+    both = pa.chunked_array([*left.chunks, *right.chunks]).combine_chunks().dictionary_encode()
+    return *np.split(both.indices.to_numpy(), 2), both.dictionary
+
+
+def row_dot(matrix, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Dot product of the sparse rows left[i] and right[i], [N]."""
+    return np.asarray(matrix[left].multiply(matrix[right]).sum(axis=1)).ravel()
+
+
+def _boost(fit: np.ndarray, ask: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Probabilities [N, 3] for the rows `ask` after boosting on `fit` and its labels."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
+
+    model = HistGradientBoostingClassifier(max_iter=ROUNDS, early_stopping=False, random_state=0)
+    with threadpool_limits(1):  # sums of gradients, hence splits, would depend on the number of threads
+        model.fit(fit, label)
+        probabilities = np.zeros((len(ask), len(LABELS)))
+        probabilities[:, model.classes_] = model.predict_proba(ask)
+    return probabilities
+
+
+FLOORS = ("majority", "lexical")
+
+
+def ensure_floors(rows: Path) -> dict[str, pa.Table]:
+    """Predictions of each floor for the test rows, read from beside `rows` or computed and left there."""
+    paths = {name: rows.with_name(f"floor-{name}.parquet") for name in FLOORS}
+    if not all(path.is_file() for path in paths.values()):
+        for name, table in fit_floors(rows).items():
+            predictions.write(table, paths[name])
+    return {name: predictions.read(path) for name, path in paths.items()}
+
+
+def fit_floors(rows: Path) -> dict[str, pa.Table]:
+    """Predictions of each floor for the test rows; the same rows give the same numbers.
+
+    A task that is `unlearnable` gets the majority prediction from the lexical floor too.
+    """
+    table = pq.read_table(rows, columns=["row", "split", "task", "left", "right", "label"])
+    table = table.filter(pc.is_in(table["split"], pa.array(["train", "test"])))
+    train = pc.equal(table["split"], "train").to_numpy()
+    task, label = task_codes(table["task"]), table["label"].to_numpy()
+    found = Labelled(task, table["left"], table["right"], label, train)
+    asked = np.array(TASK_NAMES, dtype=object)[task[~train]]
+    row, label = table["row"].to_numpy()[~train], label[~train]
+    return {
+        "majority": predictions.table(row, asked, label, majority_floor(found)),
+        "lexical": predictions.table(row, asked, label, lexical_floor(found)),
+    }
+
+
+def unlearnable(rows: Path) -> list[str]:
+    """Tasks of the test rows whose training rows carry fewer than two labels: no floor can learn them."""
+    table = pq.read_table(rows, columns=["split", "task", "label"])
+    task, label = task_codes(table["task"]), table["label"].to_numpy()
+    train, test = (pc.equal(table["split"], split).to_numpy() for split in ("train", "test"))
+    asked = np.bincount(task[test], minlength=len(TASK_NAMES)) > 0
+    labels = (label_counts(task[train], label[train]) > 0).sum(axis=1)
+    return [TASK_NAMES[code] for code in np.flatnonzero(asked & (labels < 2))]
+
+
+def noise_ceiling(rows: Path) -> Scores | None:
+    """Scores of knowing each test row's label before noise; None where the data does not state it."""
+    if "label_clean" not in pq.read_schema(rows).names:
+        return None
+    table = pq.read_table(rows, columns=["split", "task", "label", "label_clean"])
+    table = table.filter(pc.equal(table["split"], "test"))
+    return score(task_codes(table["task"]), table["label"].to_numpy(), table["label_clean"].to_numpy())

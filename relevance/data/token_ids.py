@@ -1,0 +1,224 @@
+"""Work done in a thread, one item ahead of who asks: while one is used here, the next is made.
+
+ahead(len, ["a", "bb"]) → 1, 2
+
+Rows of unequal length in flat arrays, without a Python loop over rows.
+
+rows [[5, 6], [7]] → ids [5, 6, 7], starts [0, 2], lengths [2, 1]
+
+A .npy file that grows: arrays in, one behind the other; at the end the file that numpy.save would have written.
+
+append([1, 2]), append([3])  →  np.load gives [1, 2, 3]
+
+Texts → their token ids, as transformers' tokenizer gives them: many of them on every core.
+
+["usb c cable", "red lamp"] → Ragged of [[2713, 65, 994], [430, 1289]]
+
+Texts, a part of a table at a time → their token ids, each different text tokenized once.
+
+left ["usb", "lamp"], right ["red lamp", "usb"] → numbers [0, 1], [2, 0] of the different texts met so far, hence ids
+
+Texts are known again by two hashes of 64 bits, and their ids lie in a file: 40 bytes of each stay in memory.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Self, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from relevance.atomic_io import with_filename
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+
+def ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+    """What `make` makes of each item, in order; an error comes where its item would. Worth it where C does the work."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = None
+        for item in items:
+            coming = pool.submit(make, item)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = coming
+        if waiting is not None:
+            yield waiting.result()
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Row i is ids[starts[i] : starts[i] + lengths[i]]; rows may share ids."""
+
+    ids: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+
+    @classmethod
+    def of(cls, rows: list[list[int]]) -> "Ragged":
+        lengths = np.fromiter(map(len, rows), np.int64, len(rows))
+        ids = np.fromiter(chain.from_iterable(rows), np.int32, int(lengths.sum()))
+        return cls(ids, np.cumsum(lengths) - lengths, lengths)
+
+    @classmethod
+    def constant(cls, ids: list[int], n: int) -> "Ragged":
+        """The same row n times."""
+        return cls.of([ids]).take(np.zeros(n, np.int64))
+
+    def take(self, index: np.ndarray) -> "Ragged":
+        return Ragged(self.ids, self.starts[index], self.lengths[index])
+
+    def shorten(self, lengths: np.ndarray) -> "Ragged":
+        """The first lengths[i] ids of each row."""
+        return Ragged(self.ids, self.starts, lengths)
+
+
+def joined(parts: list[Ragged]) -> Ragged:
+    """The rows of all parts, as `Ragged.of` gives them, one part behind the other."""
+    lengths = np.concatenate([part.lengths for part in parts])
+    return Ragged(np.concatenate([part.ids for part in parts]), np.cumsum(lengths) - lengths, lengths)
+
+
+def interleave(parts: list[Ragged]) -> np.ndarray:
+    """Flat ids of rows that hold row i of every part, one behind the other."""
+    lengths = np.sum([part.lengths for part in parts], axis=0)
+    out = np.empty(int(lengths.sum()), np.int32)
+    at = np.cumsum(lengths) - lengths
+    for part in parts:
+        first = np.cumsum(part.lengths) - part.lengths
+        within = np.arange(int(part.lengths.sum())) - np.repeat(first, part.lengths)
+        out[np.repeat(at, part.lengths) + within] = part.ids[np.repeat(part.starts, part.lengths) + within]
+        at = at + part.lengths
+    return out
+
+
+class Growing:
+    """A flat array on disk, of one type; whole once it is left."""
+
+    def __init__(self, path: Path, dtype: type):
+        self.path, self.dtype, self.size = path, np.dtype(dtype), 0
+        self.file = path.open("wb")
+        self._header()
+        self.start = self.file.tell()
+
+    def append(self, values: np.ndarray) -> None:
+        with with_filename(self.path):
+            self.file.write(np.ascontiguousarray(values, self.dtype).data)
+        self.size += len(values)
+
+    def view(self) -> np.ndarray:
+        """What it holds so far, memory-mapped."""
+        with with_filename(self.path):
+            self.file.flush()
+        if not self.size:
+            return np.empty(0, self.dtype)  # nothing cannot be mapped
+        return np.memmap(self.path, self.dtype, "r", self.start, (self.size,))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self.file, with_filename(self.path):
+            self.file.seek(0)
+            self._header()  # numpy leaves room in it for any length
+
+    def _header(self) -> None:
+        told = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": (self.size,)}
+        np.lib.format.write_array_header_1_0(self.file, told)
+
+
+FEW = 256  # texts that are not worth a second thread
+SLICE = 4_096  # texts that are encoded at a time: what Rust makes of one text takes kilobytes
+
+
+def encode_texts(tokenizer, texts: list[str]) -> list[list[int]]:
+    """The ids of each text alone."""
+    # the words "[SEP]" in a title are text, not the end of it
+    return tokenizer(
+        texts, add_special_tokens=False, return_attention_mask=False, split_special_tokens=True, verbose=False
+    )["input_ids"]
+
+
+def ragged(tokenizer, texts: list[str]) -> Ragged:
+    """The ids of each text alone, one behind the other."""
+    if len(texts) <= FEW or not _plain(tokenizer):
+        return Ragged.of(encode_texts(tokenizer, texts) if texts else [])  # transformers fails over none
+    encode_texts(tokenizer, texts[:1])  # sets in the backend: no padding, no truncation, special tokens are text
+
+    def ids(some: list[str]) -> list:
+        return tokenizer.backend_tokenizer.encode_batch_fast(some, add_special_tokens=False)
+
+    slices = (texts[start : start + SLICE] for start in range(0, len(texts), SLICE))
+    return joined([Ragged.of([one.ids for one in made]) for made in ahead(ids, slices)])
+
+
+def _plain(tokenizer) -> bool:
+    """Whether transformers hands texts to the Rust backend as they are: then its objects around each can be spared."""
+    if not tokenizer.is_fast:
+        return False
+    from transformers import PreTrainedTokenizerFast
+
+    names, kind = ("__call__", "_encode_plus"), type(tokenizer)
+    return all(getattr(kind, name) is getattr(PreTrainedTokenizerFast, name) for name in names)
+
+
+KEYS = ("relevance first.", "relevance second")  # of SipHash, 16 bytes each
+
+
+class Distinct:
+    """The different texts met so far; their ids lie in a file at `path` until it is left."""
+
+    def __init__(self, tokenizer, path: Path, dtype: type):
+        self.tokenizer, self.file = tokenizer, Growing(path, dtype)
+        self.hashes = np.empty(0, np.uint64)  # ascending
+        self.second = np.empty(0, np.uint64)  # hash of the same text
+        self.number = np.empty(0, np.int64)  # of the same text, in the order they were met
+        self.lengths = np.empty(0, np.int64)  # by number
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.file.close()
+        self.file.path.unlink()
+
+    def sides(self, left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[Ragged, Ragged]:
+        """The ids of each text of both columns [n]."""
+        both = pa.chunked_array([*left.chunks, *right.chunks], pa.string()).combine_chunks().dictionary_encode()
+        numbers = self._numbers(both.dictionary)[both.indices.to_numpy()]
+        every = Ragged(self.file.view(), np.cumsum(self.lengths) - self.lengths, self.lengths)
+        return every.take(numbers[: len(left)]), every.take(numbers[len(left) :])
+
+    def _numbers(self, texts: pa.StringArray) -> np.ndarray:
+        """The number [U] of each of these different texts."""
+        from pandas.util import hash_array
+
+        values = texts.to_numpy(zero_copy_only=False)
+        hashes, second = (hash_array(values, hash_key=key, categorize=False) for key in KEYS)
+        at = np.searchsorted(self.hashes, hashes)
+        known = at < len(self.hashes)
+        known[known] = (self.hashes[at[known]] == hashes[known]) & (self.second[at[known]] == second[known])
+        numbers = np.empty(len(values), np.int64)
+        numbers[known] = self.number[at[known]]
+        # of two new texts with one hash, the later one is tokenized each time it is met
+        new = np.flatnonzero(~known)
+        numbers[new] = len(self.lengths) + np.arange(len(new))
+        self._remember(hashes[new], second[new], numbers[new])
+        self._tokenize(values[new].tolist())
+        return numbers
+
+    def _remember(self, hashes: np.ndarray, second: np.ndarray, numbers: np.ndarray) -> None:
+        order = np.argsort(hashes, kind="stable")
+        at = np.searchsorted(self.hashes, hashes[order], side="right")
+        self.second = np.insert(self.second, at, second[order])
+        self.number = np.insert(self.number, at, numbers[order])
+        self.hashes = np.insert(self.hashes, at, hashes[order])
+
+    def _tokenize(self, texts: list[str]) -> None:
+        made = ragged(self.tokenizer, texts)
+        self.file.append(made.ids)
+        self.lengths = np.concatenate([self.lengths, made.lengths])

@@ -1,0 +1,121 @@
+"""Texts → forms in which equal ones meet.
+
+"Coffee  &  Cocktail Tables" → spaced "Coffee & Cocktail Tables", folded "coffee & cocktail tables", named
+"coffee and cocktail table"
+
+Rows of the same id → which comes first, and which of the others say something else.
+
+item_id=[i1, i2, i1, i1] text=[a, b, a, c] → first [1, 1, 0, 0], again [0, 0, 1, 1], other [0, 0, 0, 1]
+
+An item's columns → its text.
+
+"{title}, {brand} ({colour})" of title="USB-C cable", brand=null, colour="black" → "USB-C cable (black)": what stands
+before an empty field goes with it, and so does a bracket around it
+"""
+
+from collections.abc import Iterator
+from string import Formatter
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from relevance.data.contract import as_text, blank
+from relevance.errors import UserError
+
+Texts = pa.Array | pa.ChunkedArray
+WHITE = r"[\t-\r\x1c-\x1f\x{85}\p{Z}]"
+UNTIDY = r"^ | $|  |[\t-\r\x1c-\x1f\x{85}]|[^ \PZ]"
+
+
+def spaced(text: Texts) -> Texts:
+    """One blank for every run of white space, none at the ends."""
+    if not pc.any(pc.match_substring_regex(text, UNTIDY)).as_py():  # most columns, and to look is six times faster
+        return text
+    return pc.utf8_trim_whitespace(pc.replace_substring_regex(text, f"{WHITE}+", " "))
+
+
+def folded(text: Texts) -> Texts:
+    """Without a difference of case, width or composition (Unicode's NFKC)."""
+    return pc.utf8_lower(pc.utf8_normalize(text, "NFKC"))
+
+
+def type_name(text: Texts) -> Texts:
+    """Without punctuation and the plurals of English words: names of types that mean the same."""
+    text = pc.replace_substring_regex(folded(text), r"\s*[&+]\s*", " and ")
+    text = spaced(pc.replace_substring_regex(text, r"[^\p{L}\p{N}]+", " "))
+    for pattern, singular in ((r"ies\b", "y"), (r"(ss|x|z|ch|sh)es\b", r"\1"), (r"([^su])s\b", r"\1")):
+        text = pc.replace_substring_regex(text, pattern, singular)
+    return text
+
+
+def repeats(table: pa.Table, key: str, others: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """[N] whether a row is the first of its `key`, [N] whether it is not, [N] whether it differs in `others`."""
+    codes = [
+        table[name].combine_chunks().dictionary_encode("encode").indices.to_numpy(zero_copy_only=False)
+        for name in (key, *others)
+    ]
+    rows = np.arange(len(table))
+    first = np.zeros(int(codes[0].max(initial=-1)) + 1, np.int64)
+    first[codes[0][::-1]] = rows[::-1]  # the last one written is the first of the table
+    lead = first[codes[0]]
+    other = np.zeros(len(lead), bool)
+    for code in codes[1:]:
+        other |= code != code[lead]
+    again = lead != rows
+    return ~again, again, other
+
+
+BRACKETS = {"(": ")", "[": "]"}
+
+
+def template_fields(template: str) -> list[str]:
+    """The columns that a template names; raises UserError for one that names none or cannot be read."""
+    try:
+        parts = [part for part in Formatter().parse(template) if part[1] is not None]
+    except ValueError as cause:
+        raise UserError(f"read.text={template}: {cause}; write columns in braces, {{title}}") from cause
+    if not parts or not all(name for _, name, _, _ in parts):
+        raise UserError(f"read.text={template}: names no column; write columns in braces, {{title}}")
+    if formed := [name for _, name, form, turned in parts if form or turned]:
+        raise UserError(f"read.text={template}: {{{formed[0]}}} has a format; write the column's name alone in braces")
+    return list(dict.fromkeys(name for _, name, _, _ in parts))
+
+
+def fill_template(template: str, table: pa.Table, name: str) -> pa.ChunkedArray:
+    """The texts [N] of a table that has every column the template names.
+
+    Raises UserError, which calls the table `name`, for a column that is neither text nor number.
+    """
+    text = pa.chunked_array([pa.repeat("", len(table))])
+    for number, (before, field, after) in enumerate(_pieces(template)):
+        lead: pa.ChunkedArray | str = before
+        if number:  # what stands between two fields stands there alone where nothing comes before it
+            lead = pc.if_else(blank(text), before[len(before.rstrip("([")) :], before)
+        if field is None:
+            piece = pc.if_else(blank(text), "", lead)
+        else:
+            value = as_text(table, field, name)
+            piece = pc.if_else(blank(value), "", _joined(lead, value, after))
+        text = _joined(text, piece)
+    return spaced(text)
+
+
+def _pieces(template: str) -> Iterator[tuple[str, str | None, str]]:
+    """Each field with the words before it and the bracket after it that closes one before it; words at the end."""
+    words, names = [""], []
+    for literal, name, _, _ in Formatter().parse(template):
+        words[-1] += literal  # a doubled brace is a literal of its own
+        if name is not None:
+            names.append(name)
+            words.append("")
+    for at, name in enumerate(names):
+        bracket = BRACKETS.get(words[at][-1:])
+        after = bracket if bracket and words[at + 1].startswith(bracket) else ""
+        words[at + 1] = words[at + 1].removeprefix(after)
+        yield words[at], name, after
+    yield words[-1], None, ""
+
+
+def _joined(*texts: pa.ChunkedArray | str) -> pa.ChunkedArray:
+    return pc.binary_join_element_wise(*texts, "")

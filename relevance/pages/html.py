@@ -1,0 +1,110 @@
+"""A document → one page of html, page.html filled in: style and figures inside, no script, nothing from elsewhere.
+
+Section("Cost", [Table(["model", "macro"], [["llm", Bold("88.6")]], left=1)])
+  → <section id="cost"> <h2>Cost</h2> ... <td class="word">llm</td><td><strong>88.6</strong></td> ...
+"""
+
+import base64
+import re
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from relevance.pages.blocks import Block, Bold, Code, Figure, Link, Section, Table
+
+PAGE = "page.html"
+TALL = 40  # rows at most of a table that is open on screen
+WIDE = 28  # characters at most of a text that stays on one line of its cell
+KINDS = {"bold": Bold, "code": Code, "figure": Figure, "link": Link, "list": list, "table": Table}
+COUNT = re.compile(r"(.*\S)\s+(n=\S+)", re.DOTALL)  # how many rows a column is over, after its name
+
+
+def html(title: str, sections: list[Section], folder: Path) -> str:
+    """The whole page; the figures it shows are read from `folder`. The same input gives the same bytes."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.tests.update({name: partial(_is, kind) for name, kind in KINDS.items()})
+    environment.filters.update(lines=_lines, heading=_heading, shown=_shown)
+    opening, rest = _opening(sections)
+    anchors = _anchors([section.title for section in sections])
+    return environment.get_template(PAGE).render(
+        title=title,
+        opening=opening,
+        contents=_contents(sections, anchors),
+        sections=list(zip(rest, anchors, strict=True)),
+        picture=lambda name: _data_uri(folder / f"{name}.svg"),
+        tall=TALL,
+        wide=WIDE,
+    )
+
+
+def _opening(sections: list[Section]) -> tuple[list[str], list[Section]]:
+    """The sentences the page opens with, taken out of its sections."""
+    if not sections or sections[0].title:
+        return [], sections
+    first, *rest = sections
+    n = next((i for i, block in enumerate(first.blocks) if not _sentence(block)), len(first.blocks))
+    return first.blocks[:n], [Section("", first.blocks[n:]), *rest]
+
+
+def _is(kind: type, found: object) -> bool:
+    return isinstance(found, kind)
+
+
+def _sentence(block: Block) -> bool:
+    return isinstance(block, str) and not isinstance(block, Code)
+
+
+def _anchors(titles: list[str]) -> list[str]:
+    """An id for each title, of its letters and digits; "" for none, a number after one that is taken."""
+    found: list[str] = []
+    for title in titles:
+        plain = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "section"
+        tries = (plain if n == 1 else f"{plain}-{n}" for n in range(1, len(titles) + 2))
+        found.append(next(name for name in tries if name not in found) if title else "")
+    return found
+
+
+def _contents(sections: list[Section], anchors: list[str]) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """Title and anchor of each section, with those of its deep ones."""
+    found: list[tuple[str, str, list[tuple[str, str]]]] = []
+    for section, anchor in zip(sections, anchors, strict=True):
+        if section.title and section.deep and found:
+            found[-1][2].append((section.title, anchor))
+        elif section.title:
+            found.append((section.title, anchor, []))
+    return found
+
+
+def _shown(table: Table) -> Table:
+    """The table without columns of words that are empty in every row: they would cost width and say nothing."""
+    empty = [at for at in range(table.left) if not any(line[at] for line in table.body)]
+    kept = [at for at in range(len(table.header)) if at not in empty]
+    body = [[line[at] for at in kept] for line in table.body]
+    return Table([table.header[at] for at in kept], body, table.left - len(empty))
+
+
+def _lines(table: Table) -> Iterator[list[tuple[str, str]]]:
+    """Each row as texts with their class: "word" left of the numbers, "again" for a label as in the row above."""
+    above: list[str] = []
+    for row in table.body:
+        kinds = ["word" if i < table.left else "" for i in range(len(row))]
+        for i in range(table.left - 1):  # the last label is what tells two rows apart
+            if row[: i + 1] == above[: i + 1]:
+                kinds[i] = "word again"
+        yield list(zip(row, kinds, strict=True))
+        above = row
+
+
+def _heading(text: str) -> tuple[str, str]:
+    """The name of a column and the count that stands under it: "query_item n=402" → "query_item", "n=402"."""
+    found = COUNT.fullmatch(text)
+    return (found[1], found[2]) if found else (text, "")
+
+
+def _data_uri(path: Path) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"

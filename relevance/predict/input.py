@@ -1,0 +1,106 @@
+"""A file of pairs to score → chunks of the rows that can be scored, and those that cannot.
+
+task="query_item" left="usb c cable" right="Volt USB-C cable 2 m" label=2 or null where the row has none, then columns
+of the user's own, carried along; nothing is asked of splits, ids and copies
+
+The first look at a file of pairs, before anything is scored: what it holds and which rows are at fault.
+
+pairs.csv → Scan(schema={task, left, right, label, note}, tasks=[44,998, 0, ...], labelled=1,200, faults=(...))
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from relevance.data.contract import LABEL_REMEDY, Rule, as_text, blank, check_present, labels, pair_rules, row_faults
+from relevance.data.faults import LISTED, Fault, faulty_rows, merge_faults
+from relevance.data.loaded import Loaded
+from relevance.data.readers import stream_table
+from relevance.data.writers import having, union
+from relevance.metrics import task_codes
+from relevance.tasks import TASK_NAMES
+
+NEEDED = ("task", "left", "right")
+LABEL = "label"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Consecutive rows of a file."""
+
+    table: pa.Table  # rows that can be scored: columns as in the file; task, left, right are text, label is int8
+    faults: tuple[Fault, ...]
+    loaded: Loaded  # every row that could be read, as it stands in the file
+
+
+def read_chunks(path: Path, columns: dict[str, str], rows: int) -> Iterator[Chunk]:
+    """The file at `path` in chunks of at most `rows` rows, in order, `columns` (ours: theirs) renamed.
+
+    Raises UserError for a file that cannot be read, and for one without task, left or right.
+    """
+    met = False
+    for loaded in stream_table(path, columns, rows):
+        names = loaded.table.column_names
+        if names and not met:
+            check_present(names, NEEDED, str(path), "columns")
+        met = met or bool(names)  # lines of jsonl may lack a column that others have: those rows are at fault
+        yield _checked(loaded, str(path))
+
+
+def _checked(loaded: Loaded, name: str) -> Chunk:
+    table = having(loaded.table, NEEDED, len(loaded.rows))
+    ours = [column for column in (*NEEDED, LABEL) if column in table.column_names]
+    texts = pa.table({column: as_text(table, column, name) for column in ours})
+    faults = tuple(row_faults(texts, _rules(texts), loaded.rows))
+    typed = {column: labels(texts[column]) if column == LABEL else texts[column] for column in ours}
+    table = pa.table({column: typed.get(column, table[column]) for column in table.column_names})
+    if faults:
+        table = table.filter(pa.array(~np.isin(loaded.rows, faulty_rows(faults))))
+    return Chunk(table, (*loaded.faults, *faults), loaded)
+
+
+def _rules(texts: pa.Table) -> Iterator[Rule]:
+    yield from pair_rules(texts)
+    if LABEL in texts.column_names:
+        bad = pc.and_(pc.is_null(labels(texts[LABEL])), pc.invert(blank(texts[LABEL])))
+        yield LABEL, bad, "label is not 0, 1 or 2", f"{LABEL_REMEDY}, or leave it empty"
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A file as a whole; 8 bytes for each row at fault are all that grows with it."""
+
+    schema: pa.Schema  # of the rows that can be scored
+    tasks: np.ndarray  # [6] rows of each task that can be scored
+    labelled: int  # of those
+    faults: tuple[Fault, ...]  # of each rule every row, and the values of the first LISTED
+    counted: str  # how rows are numbered
+
+    @property
+    def rows(self) -> int:
+        return int(self.tasks.sum())
+
+
+def scan_file(chunks: Iterable[Chunk]) -> Scan:
+    """What the chunks of a file hold in all; raises what reading them raises."""
+    found = Scan(pa.schema([]), np.zeros(len(TASK_NAMES), np.int64), 0, (), "")
+    for chunk in chunks:
+        found = replace(found, faults=_known([*found.faults, *chunk.faults]), counted=chunk.loaded.counted)
+        if len(chunk.table):  # the columns of other chunks may be made up of nulls
+            found = _more(found, chunk.table)
+    return found
+
+
+def _more(found: Scan, table: pa.Table) -> Scan:
+    tasks = np.bincount(task_codes(table["task"]), minlength=len(TASK_NAMES))
+    labelled = len(table) - table[LABEL].null_count if LABEL in table.column_names else 0
+    schema = union(found.schema, table.schema)
+    return replace(found, schema=schema, tasks=found.tasks + tasks, labelled=found.labelled + labelled)
+
+
+def _known(faults: Sequence[Fault]) -> tuple[Fault, ...]:
+    return tuple(replace(fault, values=fault.values[:LISTED]) for fault in merge_faults(faults)) if faults else ()

@@ -1,0 +1,224 @@
+"""Matrices → heatmap.png, heatmap.svg: rows of the table down, tasks and macro across, the percentage in each tile.
+
+llm · mhp · joint | 87.1 | 90.2 | ... | 88.6
+
+Colours are cividis: one order for every kind of colour vision, and in grey. Their range is that of the
+trained rows; floors and ceiling may lie beyond it. A tile without a number is grey and says why: hatched
+"failed" or "missing", plain "—" where the data or the cell has no such task.
+
+Calibration → reliability.png, reliability.svg: accuracy by confidence, a panel per task, a line per model.
+
+Curve("llm mhp", "item_item", confidence [bins], accuracy [bins], count [bins]) → a line beside the diagonal
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from relevance.metrics import COLUMNS
+from relevance.report.figures.canvas import WIDTH, Look, erase, look, picture, span, title, wrap
+from relevance.report.matrix import MARK, Matrix
+from relevance.report.sections.calibration import Curve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+SHOWN = [i for i, name in enumerate(COLUMNS) if name != "micro"]
+MACRO = COLUMNS.index("macro")
+MOST_ROWS = 60  # trained rows drawn of one matrix
+EVEN = 0.179  # relative luminance on which black and white text have the same contrast
+TILE = (0.92, 0.36)  # inches
+LETTER = 0.075  # inches
+LINE = 38  # letters of a label
+
+
+def write_heat_map(found: list[Matrix], folder: Path, name: str = "heatmap") -> str:
+    """Draw one panel per matrix, of at most MOST trained rows each; returns the caption, "" without any row."""
+    found = [matrix for matrix in found if matrix.rows]
+    if not found:
+        return erase(folder, name)
+    captions = [_heat_map_caption(matrix) for matrix in found]
+    found = [replace(matrix, rows=_highest(matrix)) for matrix in found]
+    names = [label for matrix in found for label in _names(matrix)]
+    tall = TILE[1] * max(1.0, 0.45 * max(label.count("\n") + 1 for label in names))
+    letters = max(len(line) for label in names for line in label.split("\n"))
+    lines = [len(matrix.rows) + len(matrix.references) for matrix in found]
+    size = TILE[0] * len(SHOWN) + LETTER * letters + 1.2, sum(tall * n + 1.2 for n in lines)
+    with picture(folder, name, size) as figure:
+        _draw(figure, found, captions)
+    return " ".join(f"{caption}." for caption in captions)
+
+
+def _draw(figure: "Figure", found: list[Matrix], captions: list[str]) -> None:
+    lines = [len(matrix.rows) + len(matrix.references) for matrix in found]
+    panels = figure.subplots(len(found), 1, squeeze=False, height_ratios=lines)[:, 0]
+    limits = _limits(found)
+    images = [_heat_map_panel(axes, matrix, limits) for axes, matrix in zip(panels, found, strict=True)]
+    for axes, caption in zip(panels, captions, strict=True):
+        axes.set_xlabel(wrap(caption, 110))
+    aspect = max(30.0, 3.5 * figure.get_figheight())  # as broad beside many rows as beside a few
+    bar = figure.colorbar(images[0], ax=list(panels), pad=0.015, aspect=aspect, extend="both", extendfrac=1 / aspect)
+    bar.set_label("accuracy, %")
+    bar.outline.set_visible(False)
+
+
+def _highest(matrix: Matrix) -> tuple:
+    """The rows to draw, in the order of the table: highest macro first, those tested on every task before others."""
+    macro = np.nan_to_num([row.mean[MACRO] for row in matrix.rows], nan=-1.0)
+    partial = [matrix.partial(row) for row in matrix.rows]
+    kept = np.lexsort((-macro, partial))[:MOST_ROWS]
+    return tuple(matrix.rows[i] for i in sorted(kept))
+
+
+def _heat_map_panel(axes: "Axes", matrix: Matrix, limits: tuple[float, float]) -> "AxesImage":
+    values = _values(matrix)[:, SHOWN]
+    axes.set_facecolor("0.88")
+    image = axes.imshow(values, cmap="cividis", vmin=limits[0], vmax=limits[1], aspect="auto")
+    _print(axes, matrix, values, image)
+    names = _names(matrix)
+    n = [*(f"\nn={n:,}" for n in matrix.n), "", "\nof tasks tested"]
+    axes.set_xticks(range(len(SHOWN)), [COLUMNS[i] + n[i] for i in SHOWN])
+    axes.set_yticks(range(len(names)), names)
+    axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
+    axes.spines[:].set_visible(False)
+    for edge, width in ((len(matrix.rows) - 0.5, 3.0), *((i - 0.5, 1.0) for i in range(1, len(names)))):
+        axes.axhline(edge, color="white", linewidth=width)
+    axes.axvline(len(SHOWN) - 1.5, color="white", linewidth=3.0)
+    return image
+
+
+def _print(axes: "Axes", matrix: Matrix, values: np.ndarray, image: "AxesImage") -> None:
+    """The number of each tile, black or white as its colour asks; a word where there is none."""
+    words = [row.unfinished if not row.finished else "" for row in matrix.rows]
+    words += [""] * len(matrix.references)
+    present = [*(matrix.n > 0), True, True]
+    marks = _marks(matrix)
+    for y, x in np.ndindex(values.shape):
+        value, word = values[y, x], words[y]
+        if np.isnan(value) and word and present[SHOWN[x]]:
+            axes.fill_between([x - 0.5, x + 0.5], y - 0.5, y + 0.5, fc="0.88", ec="0.7", hatch="////", lw=0)
+            axes.text(x, y, word, ha="center", va="center", bbox={"fc": "0.88", "ec": "none", "pad": 1.5})
+        elif np.isnan(value):
+            axes.text(x, y, "—", ha="center", va="center", color="0.3")
+        else:
+            light = np.dot(np.power(image.to_rgba(value)[:3], 2.2), [0.2126, 0.7152, 0.0722])
+            colour = "black" if light > EVEN else "white"
+            axes.text(x, y, f"{value:.1f}{marks[y][SHOWN[x]]}", ha="center", va="center", color=colour)
+
+
+def _names(matrix: Matrix) -> list[str]:
+    labels = [*(row.labels for row in matrix.rows), *matrix.references]
+    return [title(words, LINE) for words in labels]
+
+
+def _values(matrix: Matrix) -> np.ndarray:
+    """Percentages [rows and references, 8]."""
+    rows = [row.mean for row in matrix.rows] + [scores.columns for scores in matrix.references.values()]
+    return 100 * np.array(rows)
+
+
+def _marks(matrix: Matrix) -> list[list[str]]:
+    """What follows each number [rows and references, 8]: the mark of a collapse, or nothing."""
+    rows = [[f" {MARK}" if marked else "" for marked in row.marked] for row in matrix.rows]
+    return rows + [[""] * len(COLUMNS) for _ in matrix.references]
+
+
+def _limits(found: list[Matrix]) -> tuple[float, float]:
+    """The fives around every value of a trained row, one scale for all panels; 0 to 100 without any."""
+    values = np.concatenate([_values(matrix)[: len(matrix.rows), SHOWN].ravel() for matrix in found])
+    values = values[~np.isnan(values)]
+    if not values.size:
+        return 0.0, 100.0
+    low, high = 5 * np.floor(values.min() / 5), 5 * np.ceil(values.max() / 5)
+    return low, max(high, low + 5)
+
+
+def _heat_map_caption(matrix: Matrix) -> str:
+    finished, asked = (sum(n) for n in zip(*((r.finished, len(r.cells)) for r in matrix.rows), strict=True))
+    told = f"; {MARK} collapsed" if any(row.marked.any() for row in matrix.rows) else ""
+    rows = len(matrix.rows)
+    cut = f"; {MOST_ROWS} of {rows:,} rows, highest macro first" if rows > MOST_ROWS else ""
+    return (
+        f"Test accuracy in %, n = {matrix.n.sum():,} rows of data {matrix.digest[:12]}; "
+        f"mean over seeds, {finished} of {asked} cells finished{told}{cut}"
+    )
+
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST = 8  # labels drawn
+ACROSS = 3  # panels
+AREA = 45  # square points of the marker of the fullest bin
+SMALLEST = 4
+
+
+def write_reliability(curves: list[Curve], folder: Path, name: str = "reliability") -> str:
+    """Draw the curves of the first MOST labels; returns the caption, "" where no bin has a row."""
+    curves = [curve for curve in curves if curve.count.any()]
+    if not curves:
+        return erase(folder, name)
+    labels = list(dict.fromkeys(curve.label for curve in curves))
+    drawn = [curve for curve in curves if curve.label in labels[:MOST]]
+    looks = {label: look(index) for index, label in enumerate(labels[:MOST])}
+    tasks = list(dict.fromkeys(curve.task for curve in drawn))
+    across, down = min(ACROSS, len(tasks)), -(-len(tasks) // ACROSS)
+    wide = WIDTH / ACROSS
+    with picture(folder, name, (max(wide * across, 4.0), wide * down + 0.8)) as figure:
+        panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
+        for axes in panels.flat[len(tasks) :]:
+            axes.set_visible(False)
+        for axes, task in zip(panels.flat, tasks, strict=False):
+            _reliability_panel(axes, [curve for curve in drawn if curve.task == task], looks)
+        _frame(figure, panels, drawn)
+        _legend(figure, looks)
+    return _reliability_caption(drawn, len(labels))
+
+
+def _reliability_panel(axes: "Axes", curves: list[Curve], looks: dict[str, Look]) -> None:
+    axes.axline((0, 0), slope=1, color="0.5", linewidth=0.8)
+    axes.set_title(curves[0].task)
+    axes.grid()
+    fullest = max(curve.count.max() for curve in curves)
+    for curve in curves:
+        style, has = looks[curve.label], curve.count > 0
+        x, y = 100 * curve.confidence[has], 100 * curve.accuracy[has]
+        axes.plot(x, y, color=style.colour, linestyle=style.line, linewidth=1.1)
+        area = SMALLEST + AREA * curve.count[has] / fullest
+        axes.scatter(x, y, area, color=style.colour, marker=style.marker, linewidths=0)
+
+
+def _frame(figure: "Figure", panels: np.ndarray, curves: list[Curve]) -> None:
+    """One square range for all panels: from the tens below every value to 100."""
+    values = np.concatenate([np.append(one.confidence, one.accuracy)[np.tile(one.count > 0, 2)] for one in curves])
+    low = min(90, 10 * np.floor(10 * values.min()))
+    for axes in panels.flat:
+        axes.set_xlim(low - 3, 103)
+        axes.set_ylim(low - 3, 103)
+        axes.set_aspect("equal")
+    figure.supxlabel("confidence, %", fontsize=9)
+    figure.supylabel("accuracy, %", fontsize=9)
+
+
+def _legend(figure: "Figure", looks: dict[str, Look]) -> None:
+    from matplotlib.lines import Line2D
+
+    lines = [
+        Line2D([], [], color=style.colour, linestyle=style.line, marker=style.marker, label=wrap(label, 40))
+        for label, style in looks.items()
+    ]
+    figure.legend(handles=lines, loc="outside upper center", ncols=2 if len(lines) < 5 else 3, handlelength=3.5)
+
+
+def _reliability_caption(curves: list[Curve], labels: int) -> str:
+    told = f" {MOST} of {labels:,} models are drawn." if labels > MOST else ""
+    return (
+        "Accuracy of the test rows by how confident the model is; on the diagonal confidence is right; a marker grows "
+        f"with the rows in its bin. n = {span(int(curve.count.sum()) for curve in curves)} answers "
+        f"a line.{told}"
+    )

@@ -1,1 +1,0 @@
-"""What programs read: cells.csv, comparisons.csv, provenance.json."""

@@ -1,0 +1,178 @@
+"""A cell's variant, "data.rows=10000,match=steps,lora.targets=[q,v]", as its parts.
+
+Cells equal in all but seed → one row: what each answered, its scores, its accuracies on resampled test rows.
+
+model  routing  task_mix  variant  cells        values [finished seeds, 8]
+llm    mhp      joint              s0, s1, s2   0.871, 0.902, ..., micro, macro
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from relevance.metrics import COLUMNS, Scores, collapsed, learnt_nothing
+from relevance.report.stats.contrast import Series
+from relevance.report.stats.resample import Resample, interval
+from relevance.tracking.records import CellRecord
+
+# up to a comma outside brackets and quotes
+PARTS = re.compile(r"""(?:[^,\[{'"]|\[[^\]]*\]|\{[^}]*\}|'[^']*'|"[^"]*"|[\[{'"])+""")
+MATCH, SHARE = "match", "task_mix.share"
+
+
+def parts(variant: str) -> dict[str, str]:
+    """{"data.rows": "10000", ...} in the order of the text."""
+    return dict(part.partition("=")[::2] for part in PARTS.findall(variant))
+
+
+def without(variant: str, *keys: str) -> str:
+    """The variant without some of its keys."""
+    return written({key: value for key, value in parts(variant).items() if key not in keys})
+
+
+def written(found: dict[str, str]) -> str:
+    return ",".join(f"{key}={value}" if value else key for key, value in found.items())
+
+
+def common(variants: list[str]) -> dict[str, str]:
+    """What all of several different variants, or of several equal ones, have alike; of one alone nothing."""
+    if len(variants) < 2:
+        return {}
+    first, *others = map(parts, variants)
+    return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
+
+
+FINISHED = "FINISHED"
+NOTHING = "learnt nothing"
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """Cells equal in all but seed, by seed, each with its answers and scores or, unfinished, None."""
+
+    cells: tuple[CellRecord, ...]
+    answers: tuple[np.ndarray | None, ...]  # of each cell a label per test row [N], -1 where it was not asked
+    scores: tuple[Scores | None, ...]
+    collapsed: tuple[tuple[str, ...], ...]  # of each cell the tasks it collapsed on, see scores.collapsed
+    nothing: tuple[bool, ...]  # of each cell whether it learnt nothing, see scores.learnt_nothing
+    draws: np.ndarray  # accuracies of resampled rows [finished seeds, draws, 8]
+    variant: str  # without what all cells of the matrix have alike
+
+    @property
+    def name(self) -> str:
+        """The labels as one text: "llm mhp joint"."""
+        return " ".join(filter(None, self.labels))
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seeds of the finished cells."""
+        return [cell.seed for cell, scores in zip(self.cells, self.scores, strict=True) if scores]
+
+    @cached_property
+    def series(self) -> Series:
+        """Its accuracies by seed, for contrasts."""
+        return Series(self.name, self.seeds, self.values, self.draws)
+
+    @property
+    def done(self) -> list[tuple[CellRecord, np.ndarray]]:
+        """The finished cells, each with its answers."""
+        return [(cell, found) for cell, found in zip(self.cells, self.answers, strict=True) if found is not None]
+
+    @property
+    def family(self) -> str:
+        """Of its model, as the finished cells say; a model whose runs name none is a family by itself."""
+        return next((cell.family for cell, _ in self.done if cell.family), self.labels[0])
+
+    @property
+    def interval(self) -> np.ndarray:
+        """Low and high of the mean over these seeds, entities resampled [2, 8]; NaN when none finished."""
+        if not self.finished:
+            return np.full((2, len(COLUMNS)), np.nan)
+        return np.transpose([interval(column) for column in self.draws.mean(axis=0).T])
+
+    @property
+    def labels(self) -> tuple[str, str, str, str]:
+        """Model, routing, task mix and variant."""
+        first = self.cells[0]
+        return first.model, first.routing, first.task_mix, self.variant
+
+    @property
+    def finished(self) -> int:
+        """How many of the cells have scores."""
+        return sum(scores is not None for scores in self.scores)
+
+    @property
+    def values(self) -> np.ndarray:
+        """Accuracies in the order of COLUMNS, 0 to 1 [finished seeds, 8]; NaN where a task is absent."""
+        return np.array([scores.columns for scores in self.scores if scores]).reshape(-1, len(COLUMNS))
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean over finished seeds [8]; NaN throughout when none finished."""
+        return self.values.mean(axis=0) if self.finished else np.full(len(COLUMNS), np.nan)
+
+    @property
+    def sd(self) -> np.ndarray:
+        """Sample standard deviation over finished seeds [8]; NaN below two seeds."""
+        return self.values.std(axis=0, ddof=1) if self.finished > 1 else np.full(len(COLUMNS), np.nan)
+
+    @property
+    def marked(self) -> np.ndarray:
+        """True where any seed collapsed on the task of a column, never for micro and macro [8]."""
+        return np.array([any(name in tasks for tasks in self.collapsed) for name in COLUMNS])
+
+    @property
+    def learnt(self) -> bool:
+        """Whether any finished cell learnt something; a row of which none did is never the highest."""
+        return self.finished > sum(self.nothing)
+
+    @property
+    def idle(self) -> str:
+        """What is said of its macro accuracy: "learnt nothing", of some cells "learnt nothing: 1 of 3", of none ""."""
+        if not any(self.nothing):
+            return ""
+        return f"{NOTHING}: {sum(self.nothing)} of {self.finished}" if self.learnt else NOTHING
+
+    @property
+    def unfinished(self) -> str:
+        """What became of the others: "failed", "failed, missing" or ""."""
+        return ", ".join(dict.fromkeys(c.status.lower() for c in self.cells if c.status != FINISHED))
+
+    def metric(self, name: str) -> float:
+        """Mean of an MLflow metric over the finished cells that logged it as a number; NaN when none did."""
+        logged = [c.metrics.get(name, np.nan) for c in self.cells if c.status == FINISHED]
+        return spread(np.array(logged))[0]
+
+
+def spread(values: np.ndarray) -> tuple[float, float]:
+    """Mean and sample standard deviation of the values that are no NaN; NaN below one and below two of them."""
+    values = values[~np.isnan(values)]
+    mean = float(values.mean()) if len(values) else np.nan
+    return mean, float(values.std(ddof=1)) if len(values) > 1 else np.nan
+
+
+def fold(
+    groups: list[list[tuple[CellRecord, np.ndarray | None]]],
+    majority: Scores,
+    resample: Resample,
+    alike: tuple[str, ...] = (),
+) -> tuple[Row, ...]:
+    """A row of each group of cells, which come with what they answered, None where they did not finish.
+
+    Settings that are `alike` in all are left out of the rows' variants.
+    """
+    answers = [found for group in groups for _, found in group if found is not None]
+    known = [resample.tested.scores(one) for one in answers]
+    draws = iter(resample.accuracies(answers, np.array([scores.n > 0 for scores in known])))
+    scored, rows = iter(known), []
+    for group in groups:
+        cells, found = zip(*group, strict=True)
+        scores = tuple(next(scored) if one is not None else None for one in found)
+        flat = tuple(collapsed(one, majority) if one else () for one in scores)
+        nothing = tuple(one is not None and learnt_nothing(one, majority) for one in scores)
+        drawn = [next(draws) for one in found if one is not None]
+        draw = np.array(drawn).reshape(-1, resample.draws, len(COLUMNS))
+        rows.append(Row(cells, found, scores, flat, nothing, draw, without(cells[0].variant, *alike)))
+    return tuple(rows)

@@ -1,0 +1,250 @@
+"""rows.parquet → its test rows as numbers, and which entities stand on either side of each.
+
+row 1834, task 4 (item_type), label 1, left 17 (of the entities), right 803, whose kinds are 1 (item) and 2 (type)
+
+Right or wrong, row by row → the accuracies of resampled test rows, the same ones for every cell.
+
+right [N] of a cell → accuracies [draws, 8] in the order of COLUMNS: two cells' differences are paired, draw by draw
+
+Rows that share an entity are alike, so that entities are drawn, not rows: a row weighs what its left entity was drawn;
+in a task of two entities of one kind, what both were, multiplied (the pigeonhole bootstrap, Owen 2007,
+doi:10.1214/07-AOAS122: never too narrow on average, and up to 1.7 times too wide where entities do not matter).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from relevance import predictions
+from relevance.data.entities import KINDS, LEFT_KIND, RIGHT_KIND
+from relevance.errors import UserError
+from relevance.metrics import COLUMNS, Scores, task_codes
+from relevance.tasks import LABELS, TASK_NAMES, TASKS
+
+SIDES = {"left": LEFT_KIND, "right": RIGHT_KIND}  # kinds of entity by task [6]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The test rows of one table, in ascending row id."""
+
+    path: Path  # rows.parquet
+    row: np.ndarray  # [N] ids
+    task: np.ndarray  # [N] places in TASK_NAMES
+    label: np.ndarray  # [N] int8
+    left: np.ndarray  # [N] entities: of one kind and one id or, where the table has none, one text;
+    right: np.ndarray  # [N] one numbering for all kinds
+    kind: np.ndarray  # [E] of each entity, a place in keys.KINDS
+
+    @classmethod
+    def of(cls, path: Path) -> "HeldOut":
+        """The test rows of the rows.parquet at `path`."""
+        names = ["row", "task", "label", *(f"{side}_id" for side in SIDES)]
+        table = _tested(path, names)
+        if any(f"{side}_id" not in table.column_names or table[f"{side}_id"].null_count for side in SIDES):
+            table = _tested(path, [*names, *SIDES])  # texts are most of the file: read where they stand for ids
+        task = task_codes(table["task"]).astype(np.int8)
+        return cls(path, table["row"].to_numpy(), task, table["label"].to_numpy(), *_entities(table, task))
+
+    def columns(self, names: Sequence[str]) -> pa.Table:
+        """Those of the table's columns that are there [N]."""
+        return _tested(self.path, names)
+
+    @cached_property
+    def n(self) -> np.ndarray:
+        """Rows of each task [6]."""
+        return np.bincount(self.task, minlength=len(TASK_NAMES))
+
+    def answers(self, path: Path) -> np.ndarray:
+        """What the predictions at `path` answer to each row [N] int8; -1 where they do not know the row.
+
+        Raises UserError where they are of rows, or of labels, that this table does not have.
+        """
+        found = predictions.read(path, ["row", "label", "predicted"])
+        row, label, predicted = (found[name].to_numpy() for name in found.column_names)
+        at = self.places(row, path)
+        if not np.array_equal(label, self.label if isinstance(at, slice) else self.label[at]):
+            raise UserError(f"predictions {path}: labels differ from {self.path}; run the cell again")
+        answers = np.full(len(self.row), -1, np.int8)
+        answers[at] = predicted
+        return answers
+
+    def asked(self, answers: Sequence[np.ndarray]) -> np.ndarray:
+        """Which tasks each of K sets of answers [N] was asked [K, 6]; the others it knows no row of."""
+        return np.array([self.scores(one).n > 0 for one in answers])
+
+    def scores(self, answers: np.ndarray) -> Scores:
+        """Scores of answers [N] on the rows they know."""
+        counts = np.bincount(self._cell + answers, minlength=self._cells)
+        return Scores(counts.reshape(len(TASK_NAMES), len(LABELS), -1)[:, :, 1:])
+
+    @cached_property
+    def _cell(self) -> np.ndarray:
+        """Where task and label put each row [N] among counts by task, label and answer, -1 the first of the answers."""
+        return ((self.task.astype(np.int64) * len(LABELS) + self.label) * (len(LABELS) + 1)) + 1
+
+    @property
+    def _cells(self) -> int:
+        return len(TASK_NAMES) * len(LABELS) * (len(LABELS) + 1)
+
+    def places(self, row: np.ndarray, path: Path) -> np.ndarray | slice:
+        """Where the rows with these ids stand; all of them in their order are a slice."""
+        if np.array_equal(row, self.row):
+            return slice(None)
+        at = np.searchsorted(self.row, row)
+        if not np.array_equal(self.row[np.minimum(at, len(self.row) - 1)], row):
+            raise UserError(f"predictions {path}: rows that are no test rows of {self.path}; run the cell again")
+        return at
+
+
+def _tested(path: Path, names: Sequence[str]) -> pa.Table:
+    """Those of the columns that are there, of the test rows."""
+    known = [name for name in names if name in pq.read_schema(path).names]
+    table = pq.read_table(path, columns=[*known, "split"])
+    return table.filter(pc.equal(table["split"], "test")).select(known)
+
+
+def _entities(table: pa.Table, task: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    sides = []
+    for side, kinds in SIDES.items():
+        columns = [table[name].cast(pa.string()) for name in (f"{side}_id", side) if name in table.column_names]
+        kind = pa.array(kinds[task].astype(str))
+        sides.append(pc.binary_join_element_wise(kind, pc.coalesce(*columns), " ").combine_chunks())
+    both = pa.concat_arrays(sides).dictionary_encode()
+    left, right = np.split(both.indices.to_numpy(), 2)
+    kind = np.empty(len(both.dictionary), np.int8)
+    kind[left], kind[right] = SIDES["left"][task], SIDES["right"][task]
+    return left, right, kind
+
+
+DRAWS = 1_000
+MANY = 2_000  # entities of a kind; more are dealt at random to POOLS groups, which are drawn instead
+POOLS = 128
+CHUNK = 8_192  # units weighed at a time
+FEWEST = 10  # entities of a task, below which drawing them again says nothing of how sure a number is
+KEPT = 40_000  # units of a task whose weights are worth the memory of keeping them
+BATCH = 32  # answers weighed at a time
+LEVEL = 95.0  # percent an interval holds
+
+
+@dataclass(frozen=True)
+class Units:
+    """Rows of one task that always weigh the same: one unit for each left entity, or for each pair of entities."""
+
+    rows: np.ndarray  # places of the task's rows, those of one unit together
+    starts: np.ndarray  # of each unit among them [U]
+    groups: np.ndarray  # [U, 1 or 2]: which drawn weights multiply
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Of the values of all rows [N], the sum of each unit [U]."""
+        return np.add.reduceat(values[self.rows], self.starts, dtype=np.float32)
+
+
+class Resample:
+    """One set of draws over the entities of the test rows."""
+
+    def __init__(self, tested: HeldOut, draws: int = DRAWS, seed: int = 0) -> None:
+        random = np.random.default_rng(seed)
+        self.tested, self.draws = tested, draws
+        group = self.group = np.empty(len(tested.kind), np.int64)  # of each entity: which column of the weights is its
+        drawn, first, self.pooled = [], 0, False
+        for code in range(len(KINDS)):
+            members = random.permutation(np.flatnonzero(tested.kind == code))
+            pools = len(members) if len(members) <= MANY else POOLS
+            self.pooled |= pools < len(members)
+            if pools:
+                group[members] = first + np.arange(len(members)) % pools
+                drawn.append(random.multinomial(pools, np.full(pools, 1 / pools), size=draws))
+                first += pools
+        self.weights = np.concatenate(drawn, axis=1).astype(np.float32)  # [draws, groups]
+        self.units = [
+            _units(np.flatnonzero(tested.task == code), group[tested.left], group[tested.right], TASKS[name].symmetric)
+            for code, name in enumerate(TASK_NAMES)
+        ]
+        entities = [len(np.unique(units.groups)) for units in self.units]
+        self.thin = (np.array(entities) < FEWEST) & (tested.n > 0)  # tasks [6] too few entities for any interval
+        self.kept: dict[tuple[int, int], np.ndarray] = {}
+        one = np.ones(len(tested.row), np.float32)
+        self.totals = np.stack([self._weighed(code, [one])[0] for code in range(len(TASK_NAMES))], axis=1)
+
+    def accuracies(self, answers: Sequence[np.ndarray], asked: np.ndarray) -> np.ndarray:
+        """Accuracies [K, draws, 8] of K sets of answers, each a label per row [N] or -1 where it was not asked.
+
+        `asked` says of which tasks [K, 6]. NaN for a task that was not asked, one of fewer than FEWEST entities
+        (and for macro, if it is among its tasks), and a draw that left it no row.
+        """
+        found = np.empty((len(answers), self.draws, len(COLUMNS)), np.float32)
+        for start in range(0, len(answers), BATCH):
+            here = slice(start, start + BATCH)
+            found[here] = self.means([one == self.tested.label for one in answers[here]], asked[here])
+        return found
+
+    def means(self, right: Sequence[np.ndarray], asked: np.ndarray) -> np.ndarray:
+        """The same of any value per row [N] instead of right or wrong; `asked` [K, 6] says for which tasks."""
+        asked = asked & (self.tested.n > 0)
+        hits = np.zeros((len(right), self.draws, len(TASK_NAMES)), np.float32)
+        for code in range(len(TASK_NAMES)):
+            wanted = np.flatnonzero(asked[:, code])
+            if len(wanted) and self.tested.n[code]:
+                hits[wanted, :, code] = self._weighed(code, [right[k] for k in wanted])
+        totals = np.where(asked[:, None, :], self.totals, 0).astype(np.float32)
+        with np.errstate(invalid="ignore"):
+            tasks = np.where(totals > 0, hits / np.where(totals > 0, totals, 1), np.nan)
+            tasks[:, :, self.thin] = np.nan
+            micro = hits.sum(axis=2) / totals.sum(axis=2)
+            macro = np.where(asked[:, None], tasks, 0).sum(axis=2) / asked.sum(axis=1)[:, None]
+        return np.concatenate([tasks, micro[..., None], macro[..., None]], axis=2)
+
+    def _weighed(self, code: int, values: Sequence[np.ndarray]) -> np.ndarray:
+        """Values of all rows, K times [N] → their weighed totals over the rows of one task [K, draws]."""
+        units = self.units[code]
+        total = np.zeros((len(values), self.draws), np.float32)
+        if not len(units.rows):
+            return total
+        sums = np.stack([units.sums(one) for one in values])
+        for start, weights in self._weights(code):
+            total += sums[:, start : start + CHUNK] @ weights.T
+        return total
+
+    def _weights(self, code: int) -> Iterator[tuple[int, np.ndarray]]:
+        """Weights [draws, up to CHUNK] of the units of one task, from each start on."""
+        units = self.units[code]
+        for start in range(0, len(units.groups), CHUNK):
+            if (code, start) not in self.kept:
+                first, *second = units.groups[start : start + CHUNK].T
+                weights = self.weights[:, first]
+                for other in second:  # a row whose two entities, or their groups, are one weighs it once
+                    weights *= np.where(other == first, 1, self.weights[:, other])
+                if len(units.groups) > KEPT:
+                    yield start, weights
+                    continue
+                self.kept[code, start] = weights
+            yield start, self.kept[code, start]
+
+
+def interval(draws: np.ndarray) -> tuple[float, float]:
+    """The middle 95 % of the draws that are numbers; NaN where none is."""
+    known = draws[~np.isnan(draws)]
+    if not len(known):
+        return np.nan, np.nan
+    low, high = np.percentile(known, [50 - LEVEL / 2, 50 + LEVEL / 2])
+    return float(low), float(high)
+
+
+def _units(rows: np.ndarray, left: np.ndarray, right: np.ndarray, symmetric: bool) -> Units:
+    if not symmetric:
+        groups, unit = np.unique(left[rows], return_inverse=True)
+        groups = groups[:, None]
+    else:
+        pair = np.sort(np.stack([left[rows], right[rows]]), axis=0)
+        size = int(max(left.max(initial=0), right.max(initial=0))) + 1
+        codes, unit = np.unique(pair[0] * size + pair[1], return_inverse=True)
+        groups = np.stack([codes // size, codes % size], axis=1)
+    order = np.argsort(unit, kind="stable")
+    return Units(rows[order], np.searchsorted(unit[order], np.arange(len(groups))), groups)

@@ -1,0 +1,178 @@
+"""One attempt at a cell: its run in MLflow reads FINISHED, FAILED or KILLED at the end, whatever happens."""
+
+import json
+import shutil
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from relevance.cell_id import NUMERICS, Cell, full_name, git_commit, package_versions
+from relevance.cli import duration_text, echo
+from relevance.distributed import is_distributed
+from relevance.errors import Stopped, UserError, first_line
+from relevance.tracking import CellRun, Record, Store
+from relevance.train.cell import settings, settle, train_cell
+from relevance.train.job import Job, Outcome
+from relevance.train.processes import ASKED, wait_for_exit
+from relevance.train.torchrun import LAST, sign_of, train_in_ranks
+
+HASTE = 3.0  # seconds that what was asked to stop gives its store
+
+
+def attempt(job: Job) -> Outcome:
+    """Train the cell of a job, or go on with it where an attempt was cut off.
+
+    Whatever a cell raises stays in the cell, `sys.exit` too; only Ctrl-C and SIGTERM go on, as KeyboardInterrupt. A
+    cell that another process trains is waited for.
+    """
+    try:
+        return _attempt(job)
+    except Stopped as stop:  # as it waited for another process, or told how it ended
+        raise KeyboardInterrupt from stop
+    except Exception as error:  # its record could not be opened, or its folder not take its place
+        return Outcome(f"{job.place}: FAILED: {_reason(error)}", _reason(error))
+
+
+def lost(job: Job, reason: str) -> None:
+    """Write the end of an attempt whose process died; of one that had finished MLflow hears by the next command."""
+    try:
+        with _alone(job):
+            if not job.cell.work.is_dir() and Record(job.cell.folder).ended() == "FINISHED":
+                return
+            run = _run(job)
+            run.fail(reason, "")
+            run.carry()
+    except OSError as error:
+        echo(f"{job.place}: how it ended could not be written ({error})")
+
+
+def store_of(cell: Cell) -> Store:
+    """The store of a cell, made once a process: its client takes seconds."""
+    config = cell.config
+    return _store(config.tracking_uri, config.experiment, Path(config.outputs))
+
+
+_store = cache(Store)
+
+
+def _attempt(job: Job) -> Outcome:
+    with _alone(job) as waited:
+        if (waited or not job.cell.config.rerun) and store_of(job.cell).finished([job.cell]):
+            return Outcome(f"{job.place}: finished by another process")  # since its sweep was planned
+        return _train(job, _opened(job))
+
+
+@contextmanager
+def _alone(job: Job) -> Iterator[bool]:
+    """Hold the cell's folder against other processes; gives whether one had to be waited for."""
+    folder = job.cell.folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_suffix(".lock"))
+    waited = False
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        echo(f"{job.place}: another process is training it; waiting")
+        lock.acquire()
+        waited = True
+    try:
+        if not wait_for_exit(sign_of(job.cell), LAST):
+            echo(f"{job.place}: ranks of an earlier attempt are still there; look for relevance.train.rank")
+        yield waited
+    finally:
+        lock.release()
+
+
+def _opened(job: Job) -> CellRun:
+    """The run of the attempt: that of the one before where it was cut off, a new one where all is to begin again."""
+    if job.cell.config.rerun:
+        _abandon(job.cell, store_of(job.cell))
+    return _run(job)
+
+
+def _run(job: Job) -> CellRun:
+    run = CellRun(store_of(job.cell), job.cell.work)
+    return run.open(job.cell.name, {**_tags(job.cell), "mlflow.parentRunId": job.parent})
+
+
+def _abandon(cell: Cell, store: Store) -> None:
+    before = CellRun(store, cell.work)
+    if before.record.exists() and not before.record.ended():
+        before.open("", {}).end("KILLED")
+        before.carry()
+    shutil.rmtree(cell.work, ignore_errors=True)
+
+
+def _train(job: Job, run: CellRun) -> Outcome:
+    cell = job.cell
+    if run.record.ended() == "FINISHED":  # cut off between its last line and its folder's new name
+        return _finished(job, run)
+    echo(f"{job.place}: training")
+    try:
+        run.params({**settings(cell), "backbone_digest": cell.backbone_digest[:16]})
+        run.data(cell.rows.name, cell.data_digest, cell.config.data.kind.value)
+        if is_distributed(cell.config.trainer):
+            train_in_ranks(job)
+        else:
+            train_cell(cell, run)
+        run.end("FINISHED")
+    except BaseException as error:
+        if not _interrupted(error):
+            return _failed(job, run, error)
+        run.end("KILLED")
+        run.carry(HASTE)
+        raise KeyboardInterrupt from error
+    return _finished(job, run)
+
+
+def _finished(job: Job, run: CellRun) -> Outcome:
+    """The folder takes its place, which makes the cell finished; then MLflow hears the rest."""
+    with run.moving(job.cell.folder):
+        settle(job.cell)
+    run.carry()
+    found, tags = run.record.metrics(), run.record.tags()
+    accuracy = f"test micro {found['test/accuracy']:.1%}, macro {found['test/macro_accuracy']:.1%}"
+    collapsed = tags.get("collapsed")
+    fallen = f"; COLLAPSED on {collapsed}: no better than the majority" if collapsed else ""
+    nothing = "; LEARNT NOTHING: lower model.lr or train longer" if tags.get("learnt") == "nothing" else ""
+    pace = f"{found['train/rows_per_second']:.0f} rows/s, {duration_text(found['seconds'])}"
+    return Outcome(f"{job.place}: {accuracy}, {pace}{nothing}{fallen}")
+
+
+def _failed(job: Job, run: CellRun, error: BaseException) -> Outcome:
+    run.fail(_reason(error), traceback.format_exc())
+    run.carry()
+    return Outcome(f"{job.place}: FAILED: {_reason(error)}", _reason(error))
+
+
+def _reason(error: BaseException) -> str:
+    first = first_line(error)
+    return first if isinstance(error, UserError) else f"{type(error).__name__}: {first}"
+
+
+def _interrupted(error: BaseException) -> bool:
+    """SIGTERM, a queue that wants its machine back, or Ctrl-C, which Lightning turns into SystemExit."""
+    asked = ASKED.is_set() or isinstance(error, KeyboardInterrupt | Stopped)
+    return asked or isinstance(error.__context__, KeyboardInterrupt)
+
+
+def _tags(cell: Cell) -> dict[str, str]:
+    config = cell.config
+    return {
+        "kind": "cell",
+        "model": config.model.name,
+        "routing": config.routing.name,
+        "task_mix": config.task_mix.name,
+        "seed": str(config.seed),
+        "variant": cell.variant,
+        "cell": full_name(config, cell.variant),
+        "numerics": str(NUMERICS),
+        "fingerprint": cell.fingerprint,
+        "data_digest": cell.data_digest,
+        "versions": json.dumps(package_versions()),
+        **git_commit(),
+    }

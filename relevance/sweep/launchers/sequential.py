@@ -1,0 +1,79 @@
+"""Cells in this process, one after another: for a debugger (isolate=false). A cell that kills it ends the sweep.
+
+Cells one after another in a worker process that stays warm; a new one takes the place of one that dies.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from relevance.train.job import Job, Outcome
+from relevance.train.processes import exit_reason, unheard
+
+
+class InProcess:
+    """Attempts each job in turn."""
+
+    def __call__(self, jobs: list[Job]) -> Iterator[tuple[Job, Outcome]]:
+        from relevance.sweep.attempt import attempt
+
+        for job in jobs:
+            yield job, attempt(job)
+
+    def close(self) -> None:
+        """Nothing was started."""
+
+
+GRACE = 4.0  # seconds a worker that is asked to stop may take for it
+WORKER = (sys.executable, "-m", "relevance.sweep.launchers.worker")
+
+
+class Sequential:
+    """A worker, started at once so that its imports cost no time of their own; jobs → outcomes; `close` it."""
+
+    def __init__(self, command: tuple[str, ...] | None = None):
+        self.command = command or WORKER
+        self.worker = self._start()
+
+    def __call__(self, jobs: list[Job]) -> Iterator[tuple[Job, Outcome]]:
+        """Attempt each job; one whose worker dies has failed, with what killed it as the reason."""
+        for job in jobs:
+            if self.worker.poll() is not None:
+                self.close()  # what it started, if anything is left of that
+                self.worker = self._start()
+            yield job, self._ask(job)
+
+    def close(self) -> None:
+        """SIGTERM, and SIGKILL for the whole group after the grace: what the worker started goes with it."""
+        with unheard():
+            if self.worker.poll() is None:
+                self.worker.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.worker.wait(GRACE)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.worker.pid, signal.SIGKILL)
+            self.worker.wait()
+            self.worker.stdout.close()
+            with contextlib.suppress(BrokenPipeError):
+                self.worker.stdin.close()
+
+    def _start(self) -> subprocess.Popen:
+        """In a session of its own: Ctrl-C at the terminal reaches the sweep alone, which then stops it once."""
+        pipe, known = subprocess.PIPE, {**os.environ, "RELEVANCE_PARENT": str(os.getpid())}
+        return subprocess.Popen(self.command, stdin=pipe, stdout=pipe, text=True, start_new_session=True, env=known)
+
+    def _ask(self, job: Job) -> Outcome:
+        with contextlib.suppress(BrokenPipeError):  # it died before it read
+            self.worker.stdin.write(job.text() + "\n")
+            self.worker.stdin.flush()
+        answer = self.worker.stdout.readline()
+        if answer.endswith("\n"):
+            outcome = Outcome.of(answer)
+            if outcome.last:
+                self.worker.wait()
+            return outcome
+        reason = f"its process {exit_reason(self.worker.wait())}"
+        return Outcome(f"{job.place}: FAILED: {reason}", reason, died=True)

@@ -1,0 +1,165 @@
+"""Requests → cells: data prepared, hub ids pinned to commits, backbones hashed, each question asked once."""
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from relevance.cell_id import Cell, Request, beside, cell_name, fingerprint, variant_of
+from relevance.config import Config, DataConfig, Match, Mix, ModelConfig
+from relevance.data.table import Rows, prepare_rows
+from relevance.errors import UserError
+from relevance.model.backbone import backbone_digest, backbone_folder, pin_revision, split_revision
+from relevance.rates import doubts
+
+COMMIT = 40  # hex digits
+
+
+def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Cell], list[str]]:
+    """The cells asked for, each once and in order, and what a person should read about them.
+
+    A cell that cannot be carries the reason; UserError where none can.
+    """
+    cells: dict[str, Cell] = {}
+    notes = [f"pairs {rows.digest[:12]}: " + "\n  ".join([str(rows.path), *rows.notes]) for rows in datasets.values()]
+    admitted = _admitted(_pinned(requests))
+    notes += _commits(requests, admitted)
+    for request in admitted:
+        cell = _refused(request) if request.refusal else _full(request, datasets)
+        earlier = cells.get(cell.fingerprint)
+        if earlier and (other := beside(earlier.config, cell.config)):
+            notes.append(f"{cell.name}: is one question however it runs, and runs once; left out: {other}")
+        cells[cell.fingerprint] = replace(earlier, asked=earlier.asked + 1) if earlier else cell
+    if all(cell.refusal for cell in cells.values()):
+        raise UserError("\n".join(dict.fromkeys(cell.refusal for cell in cells.values())))
+    return list(cells.values()), notes
+
+
+def _pinned(requests: list[Request]) -> list[Request]:
+    """The requests, with the commits their hub ids are at now, and the reason in those whose backbone is not here.
+
+    Each is asked for once: cells of one command read the same commit, though a branch should move meanwhile.
+    """
+    from relevance.model.hub import resolve_commit  # takes its library along
+
+    commit, outputs = cache(resolve_commit), requests[0].config.outputs
+
+    @cache
+    def located(name: str, revision: str | None, code: bool) -> tuple[str, str | None, str]:
+        config = Config(model=ModelConfig(backbone=name, revision=revision, trust_remote_code=code), outputs=outputs)
+        try:
+            name, revision = split_revision(config.model)
+            config.model = pin_revision(config.model, commit)
+            backbone_digest(config)
+        except UserError as error:
+            return name, revision, str(error)
+        return config.model.backbone, config.model.revision, ""
+
+    return [request if request.refusal else _at(request, *located(*_place(request))) for request in requests]
+
+
+def _place(request: Request) -> tuple[str, str | None, bool]:
+    model = request.config.model
+    return model.backbone, model.revision, model.trust_remote_code
+
+
+def _at(request: Request, name: str, revision: str | None, refusal: str) -> Request:
+    model = replace(request.config.model, backbone=name, revision=revision)
+    return replace(request, config=replace(request.config, model=model), refusal=refusal)
+
+
+def _commits(asked: list[Request], pinned: list[Request]) -> list[str]:
+    """A line for each branch or tag that was looked up."""
+    pairs = [(before.config.model, after.config.model) for before, after in zip(asked, pinned, strict=True)]
+    found = [(after, split_revision(before)[1]) for before, after in pairs if after.revision != before.revision]
+    lines = [
+        f"model.backbone={model.backbone}: {named or 'main'} is commit {model.revision}"
+        for model, named in found
+        if named != model.revision and len(model.revision) == COMMIT
+    ]
+    return list(dict.fromkeys(lines))
+
+
+def _admitted(requests: list[Request]) -> list[Request]:
+    """The requests, with the reason in those whose backbone cannot serve."""
+    from relevance.model.pretrained import check_backbone
+
+    @cache
+    def refusal(index: int) -> str:
+        config = requests[index].config
+        try:
+            check_backbone(backbone_folder(config), config.model)
+        except UserError as error:
+            return str(error)
+        return ""
+
+    first = {repr(request.config.model): index for index, request in reversed(list(enumerate(requests)))}
+    return [
+        request if request.refusal else replace(request, refusal=refusal(first[repr(request.config.model)]))
+        for request in requests
+    ]
+
+
+def _full(request: Request, datasets: dict[str, Rows]) -> Cell:
+    from relevance.train.cell import resolved  # takes torch along; bad data is told before it is loaded
+
+    config, defaults = request.config, request.defaults
+    plain = replace(defaults, trainer=replace(defaults.trainer, precision="32-true"))  # on every machine
+    full = replace(request, config=resolved(budgeted(config)), defaults=plain)
+    return _cell(full, datasets[repr(config.data)], backbone_digest(config))
+
+
+def _refused(request: Request) -> Cell:
+    """A cell that is only named."""
+    config = request.config
+    model = config.model
+    variant = variant_of(config, request.defaults, "", model.revision or "")
+    reason = "; ".join(line.strip() for line in request.refusal.removeprefix("config:\n").splitlines())
+    question = fingerprint(config, repr(config.data), f"{model.backbone}@{model.revision}")  # neither was read
+    return Cell(config, question, cell_name(config, variant), variant, "", "", Path(), 0, request.unresolved, reason)
+
+
+def prepared(configs: list[Config]) -> dict[str, Rows]:
+    """The checked rows of each different data config; of their tables, split and task alone.
+
+    A sweep holds them for as long as it runs.
+    """
+    wanted: dict[str, DataConfig] = {repr(config.data): config.data for config in configs}
+    return {key: _narrow(prepare_rows(data, Path(configs[0].outputs))) for key, data in wanted.items()}
+
+
+def _narrow(rows: Rows) -> Rows:
+    return replace(rows, table=pa.table({name: rows.table[name].dictionary_encode() for name in ("split", "task")}))
+
+
+def _cell(request: Request, rows: Rows, backbone_digest: str) -> Cell:
+    config, train_rows = request.config, _train_rows(request.config, rows)
+    variant = variant_of(config, request.defaults, rows.digest, backbone_digest)
+    return Cell(
+        config,
+        fingerprint(config, rows.digest, backbone_digest),
+        cell_name(config, variant),
+        variant,
+        rows.digest,
+        backbone_digest,
+        rows.path,
+        train_rows,
+        request.unresolved,
+        doubts=doubts(config, request.defaults, train_rows),
+    )
+
+
+def budgeted(config: Config) -> Config:
+    """The config with `match` in one spelling: a cell of several tasks is its own measure, whichever was asked."""
+    measured = config.match is not Match.none and config.task_mix.kind is not Mix.single
+    return replace(config, match=Match.steps) if measured else config
+
+
+def _train_rows(config: Config, rows: Rows) -> int:
+    """Rows an epoch of the cell holds."""
+    train = pc.equal(rows.table["split"].cast("string"), "train")
+    if config.task_mix.kind is Mix.single and config.match is not Match.steps:
+        train = pc.and_(train, pc.equal(rows.table["task"].cast("string"), config.task_mix.task))
+    return config.task_mix.draws or int(config.task_mix.share * (pc.sum(train).as_py() or 0))

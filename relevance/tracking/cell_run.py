@@ -1,0 +1,183 @@
+"""The run of a cell in training: said to its record at once, carried to MLflow by a thread.
+
+Training waits for no store: one that is locked, slow or gone gets the rest from the next command.
+"""
+
+import json
+import math
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from relevance.atomic_io import write_text
+from relevance.cli import echo
+from relevance.errors import first_line
+from relevance.tracking.liveness import held_by
+from relevance.tracking.record import Record, begin, deliver
+from relevance.tracking.run import Run
+from relevance.tracking.store import Store
+
+PULSE = 10.0  # seconds between two signs of life, and between two tries to reach a store
+PROGRESS = "progress.json"  # of rank 0 of a cell of several devices
+PATIENCE = 60.0  # seconds a finished cell waits for a store to take the rest of its record
+
+
+class CellRun:
+    """What train_cell says of a cell. Closed by `end`, after which `carry` hands the rest to MLflow."""
+
+    def __init__(self, store: Store | None, folder: Path):
+        """Without a store only the record is written: another process, which opened the run, carries it."""
+        self.record = Record(folder)
+        self.progress: dict[str, float] = {"step": 0}  # as relevance.tracking.liveness reads it
+        self._told = 0.0
+        self._courier = _Courier(store, self)
+
+    @property
+    def run_id(self) -> str:
+        """MLflow's id; "" while no store has heard of the run."""
+        return self._courier.run_id
+
+    def open(self, name: str, tags: dict[str, str]) -> "CellRun":
+        """Begin a run, or go on with the one whose record lies in the folder."""
+        self.record.folder.mkdir(parents=True, exist_ok=True)
+        (self.record.folder / PROGRESS).unlink(missing_ok=True)  # of earlier ranks: this attempt may have none
+        if not self.record.exists():
+            begin(self.record, name, {**tags, **held_by()}, _now())
+        elif self.record.ended() != "FINISHED":
+            self.record.mend()
+            self._say("reopen", tags={**held_by(), "reason": ""})
+        self._courier.start()
+        return self
+
+    def kept(self, step: int) -> None:
+        """A checkpoint of `step` is in its place."""
+        self._say("kept", step=step)
+
+    def log(self, metrics: dict[str, float], step: int = 0) -> None:
+        """Metrics of a step, each once: a cell that goes on from a checkpoint, or begins again, says some again.
+
+        Raises FloatingPointError where one is no number: MLflow would keep infinity as 1.8e308.
+        """
+        wrong = [f"{key} is {float(value)}" for key, value in metrics.items() if not math.isfinite(value)]
+        if wrong:
+            raise FloatingPointError(f"{', '.join(wrong)} at step {step}")
+        new = {key: float(value) for key, value in metrics.items() if (key, step) not in self._known}
+        self._known.update((key, step) for key in new)
+        if new:
+            self._say("log", metrics=new, step=step, at=_now())
+
+    def params(self, params: dict[str, Any]) -> None:
+        self._say("params", params={key: str(value) for key, value in params.items()})
+
+    def tag(self, key: str, value: str) -> None:
+        self._say("tags", tags={key: value})
+
+    def text(self, text: str, name: str) -> None:
+        self._say("text", text=text, name=name)
+
+    def data(self, name: str, digest: str, kind: str) -> None:
+        self._say("data", name=name, digest=digest, kind=kind)
+
+    def model(self, folder: str, task: str) -> None:
+        """Carry the model in `folder`, one of the record's own, as a model that MLflow serves."""
+        self._say("model", folder=folder, task=task)
+
+    def end(self, status: str) -> None:
+        """FINISHED, FAILED or KILLED: the last line of the record."""
+        self._say("end", status=status, at=_now())
+
+    def fail(self, reason: str, trace: str) -> None:
+        """End as FAILED, by the record or, where there is no room for that either, straight in MLflow."""
+        try:
+            self.text(trace, "traceback.txt")
+            self.tag("reason", reason)
+            self.end("FAILED")
+        except OSError as error:
+            echo(f"{self.record.path}: {error.strerror}; how the cell ended is said to MLflow alone")
+            self._courier.straight = {"reason": reason}
+
+    def tell(self, **progress: float) -> None:
+        """How far the cell is, for whoever looks: a sign of life, of which the newest counts."""
+        self.progress = progress
+        if self._courier.store is None and time.monotonic() - self._told >= PULSE:  # another process carries it
+            self._told = time.monotonic()
+            write_text(self.record.folder / PROGRESS, json.dumps(progress))
+
+    @contextmanager
+    def moving(self, folder: Path) -> Iterator[None]:
+        """Within it the record's folder is renamed to `folder`: nothing is carried from it meanwhile."""
+        with self._courier.reading:
+            yield
+            self.record.folder = folder
+
+    def carry(self, patience: float | None = None) -> None:
+        """Hand over what the store has not heard yet; after `patience` seconds it is left to the next command."""
+        if failure := self._courier.close(PATIENCE if patience is None else patience):
+            echo(f"{self.record.path}: MLflow has not heard all of it ({failure}); the next command delivers it")
+
+    @cached_property
+    def _known(self) -> set[tuple[str, int]]:
+        """What earlier attempts logged, and this one."""
+        return self.record.points()
+
+    def _say(self, name: str, /, **said: Any) -> None:
+        self.record.append(name, **said)
+        self._courier.wake.set()
+
+
+class _Courier(threading.Thread):
+    """Carries the record to MLflow as it grows, and a sign of life; a store that fails is tried again later."""
+
+    def __init__(self, store: Store | None, cell: CellRun):
+        super().__init__(name="courier", daemon=True)
+        self.store, self.cell, self.run_id = store, cell, ""
+        self.wake, self.closing, self.reading = threading.Event(), threading.Event(), threading.Lock()
+        self.failure, self.given_up, self.beat = "", False, 0.0
+        self.straight: dict[str, str] = {}  # tags of a failure for which the record has no room
+
+    def run(self) -> None:
+        last = False
+        while not last:
+            last = self.closing.is_set()  # one more round after it, for what was said before
+            self._round()
+            if not last and (self.closing if self.failure else self.wake).wait(PULSE):
+                self.wake.clear()
+
+    def close(self, patience: float) -> str:
+        """The reason why something is left, "" where nothing is."""
+        self.closing.set()
+        self.wake.set()
+        self.join(patience)
+        self.given_up = True
+        return self.failure or (f"no answer in {patience:.0f} s" if self.is_alive() else "")
+
+    def _progress(self) -> dict[str, float]:
+        file = self.cell.record.folder / PROGRESS
+        return json.loads(file.read_text()) if file.is_file() else self.cell.progress
+
+    def _round(self) -> None:
+        try:
+            with self.reading:
+                self.run_id = deliver(self.store, self.cell.record, given_up=lambda: self.given_up) or self.run_id
+            if time.monotonic() - self.beat >= PULSE:
+                pulse = {"at": time.time(), **self._progress()}
+                self.store.client.set_tag(self.run_id, "pulse", json.dumps(pulse))
+                self.beat = time.monotonic()
+            if self.straight and self.closing.is_set():
+                run = Run(self.store, self.run_id)
+                run.tags(self.straight)
+                run.end("FAILED")
+            self.failure = ""
+        except Exception as error:  # whatever a store does, the cell goes on
+            if not self.failure:
+                reason = f"{type(error).__name__}: {first_line(error)}"
+                echo(f"{self.store.shown}: not reached ({reason}); training goes on, its record waits for the store")
+            self.failure = f"{type(error).__name__}: {first_line(error)}"
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

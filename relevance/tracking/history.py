@@ -1,0 +1,159 @@
+"""A sweep as MLflow remembers it → the record that the report reads.
+
+sweep_record("sqlite:///mlflow.db", "relevance", Path("outputs"), []) → SweepRecord("sweep-1f0c9a2e", cells=(...))
+
+A trained cell as a person names it → its model folder. Imports no torch, and MLflow only for a run id.
+
+outputs/cells/1b5c917cff1df14c, outputs/cells/1b5c917cff1df14c/model, 0f9c2e… (run id) → outputs/cells/1b5c…/model
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from relevance.cell_id import cell_folder
+from relevance.errors import UserError
+from relevance.tracking import CELLS, TEST, Run, Store
+from relevance.tracking.records import CellRecord, SweepRecord, SweepRun
+
+NAMED = 5  # cells an error offers instead of a run that is not there
+
+
+def sweep_record(uri: str, experiment: str, outputs: Path, names: list[str], name: str | None = None) -> SweepRecord:
+    """Everything the report needs of the sweeps with these names, read as one; of none, of the newest sweep.
+
+    `name` is what the whole is called, null: the names joined. Raises UserError for a sweep that is not there.
+    """
+    store = store_at(uri, experiment, outputs)
+    parents = parents_named(store, names)
+    best = newest_finished(store.runs("tags.kind = 'cell'"))
+    listed = {cell_key(entry): entry for parent in parents for entry in asked_cells(store, parent)}
+    cells = tuple(cell_record(entry, best.get(key), outputs) for key, entry in listed.items())
+    runs = tuple(_run(parent) for parent in parents)
+    return SweepRecord(name or "+".join(run.name for run in runs), outputs, cells, runs)
+
+
+def parents_named(store: Store, names: list[str]) -> list:
+    """The newest parent run of each name, or of all."""
+    sweeps = store.runs("tags.kind = 'sweep'")
+    known = ", ".join(dict.fromkeys(run.info.run_name for run in sweeps)) or "none"
+    found = []
+    for name in names or [None]:
+        chosen = [run for run in sweeps if name in (None, run.info.run_name)]
+        if not chosen:
+            asked = f"sweep={name}: no such sweep" if name else "no sweep yet"
+            raise UserError(f"{asked} in {store.shown} (known: {known}); train one with python -m relevance.run -m ...")
+        # the sweep touched last, not the one made last: asked again, a sweep keeps its first start time
+        found.append(max(chosen, key=lambda run: int(run.data.tags.get("touched", 0))))
+    return found
+
+
+def _run(parent: Any) -> SweepRun:
+    tags = parent.data.tags
+    return SweepRun(parent.info.run_name, parent.info.run_id, tags["command"], tags["fingerprint"])
+
+
+def keep(uri: str, experiment: str, outputs: Path, sweep: SweepRecord, folder: Path) -> None:
+    """Leave the files of a report with the parent runs of its sweeps."""
+    store = store_at(uri, experiment, outputs)
+    for run in sweep.runs:
+        Run(store, run.run_id).folder(folder, "report")
+
+
+def folder_of(uri: str, experiment: str, outputs: Path, run_id: str) -> Path:
+    """The folder of the cell that a run trained; UserError for a run that is not there, or a sweep's."""
+    store = store_at(uri, experiment, outputs)
+    found = store.runs(f"attributes.run_id = '{run_id}'") if run_id.isalnum() else []
+    if not found:
+        cells = [f"{run.info.run_id} ({run.info.run_name})" for run in store.runs("tags.kind = 'cell'")[:NAMED]]
+        raise UserError(
+            f"{run_id}: neither a folder nor a run of experiment {experiment} in {store.shown}; give a cell's folder "
+            f"or its run id, among the newest: {', '.join(cells) or 'none'}"
+        )
+    tags, name = found[0].data.tags, found[0].info.run_name
+    if tags.get("kind") != "cell":
+        raise UserError(f"{run_id}: is the run of {name}, a sweep and not a cell; give the run id of one of its cells")
+    best = newest_finished(store.runs("tags.kind = 'cell'"))[tags["fingerprint"]].info.run_id
+    if best != run_id:
+        raise UserError(
+            f"{run_id}: {found[0].info.status}, and what its cell {name} keeps is of its run {best}; give that one, or "
+            "serve this one from MLflow where it finished (mlflow models serve -m runs:/…/model)"
+        )
+    return cell_folder(outputs, tags["fingerprint"])
+
+
+def store_at(uri: str, experiment: str, outputs: Path) -> Store:
+    database = uri.removeprefix("sqlite:///")
+    if database != uri and not Path(database).is_file():
+        raise UserError(f"tracking_uri={uri}: no such file; train a sweep first, or give tracking_uri=URI of its store")
+    return Store(uri, experiment, outputs, new=False)
+
+
+def newest_finished(runs: list) -> dict[str, Any]:
+    """For each fingerprint its newest FINISHED run, else its newest run."""
+    best: dict[str, Any] = {}
+    for run in sorted(runs, key=lambda run: run.info.status != "FINISHED"):  # stable: newest first in each half
+        best.setdefault(run.data.tags["fingerprint"], run)
+    return best
+
+
+def cell_key(listed: dict[str, Any]) -> str:
+    """What tells the cells of a list apart; one that cannot be may have no fingerprint."""
+    return listed["fingerprint"] or listed["cell"]
+
+
+def cell_record(listed: dict[str, Any], run: Any, outputs: Path) -> CellRecord:
+    tags = run.data.tags if run else {}
+    folder = cell_folder(outputs, listed["fingerprint"])
+    gone = run is not None and run.info.status == "FINISHED" and not (folder / TEST).is_file()
+    found = {
+        "status": "MISSING" if run is None or gone else run.info.status,
+        "reason": "its predictions are gone; the same sweep trains it again" if gone else tags.get("reason", ""),
+    }
+    return CellRecord(
+        **{**found, **listed},  # a refused cell is listed with its status and reason
+        family=run.data.params.get("family", "") if run else "",
+        precision=run.data.params.get("precision", "") if run else "",
+        run_id=run.info.run_id if run else "",
+        experiment=run.info.experiment_id if run else "",
+        git_sha=tags.get("git_commit", ""),
+        dirty=tags.get("git_dirty") == "true",
+        folder=folder,
+        metrics=dict(run.data.metrics) if run else {},
+        versions=json.loads(tags.get("versions", "{}")),
+        backbone=run.data.params.get("backbone", "") if run else "",
+        revision=run.data.params.get("revision", "") if run else "",
+    )
+
+
+def asked_cells(store: Store, run: Any) -> list[dict[str, Any]]:
+    try:
+        return json.loads(store.text(run, CELLS))
+    except OSError as error:
+        raise UserError(
+            f"sweep {run.info.run_name}: its list of cells is gone ({error}); give its command again, which skips "
+            f"finished cells: {run.data.tags.get('command', '')}"
+        ) from error
+
+
+MARK = "template.json"  # stands in a model folder and nowhere else
+
+
+def model_folder(cell: str, uri: str, experiment: str, outputs: Path) -> Path:
+    """The folder that holds the cell's model; raises UserError where there is none.
+
+    A name that is no folder is the id of a run in `experiment` of the MLflow store at `uri`, trained under `outputs`.
+    """
+    folder = Path(cell).expanduser()
+    if not folder.is_dir():
+        if "/" in cell:
+            raise UserError(f"{cell}: no such folder; give a cell's folder ({outputs}/cells/…) or its run id")
+
+        folder = folder_of(uri, experiment, outputs, cell)
+    for place in (folder, folder / "model"):
+        if (place / MARK).is_file():
+            return place
+    raise UserError(
+        f"{cell}: no model in {folder}; a cell keeps one with save=all (the default): train it again with "
+        "save=all rerun=true"
+    )

@@ -1,0 +1,102 @@
+"""The sign of life of a run in training: its tag `pulse` → how far it is.
+
+{"pulse": '{"at": 1764075600, "epoch": 2, "epochs": 3, "step": 120, ...}'} → Pulse(at=1764075600.0, epoch=2.0, ...)
+
+Whether the process that holds a RUNNING run is still there: the run's tags → alive, dead or unknown.
+
+{"host": "box-1", "pid": "4711", "process_start": "1764075600.12", "pulse": "{...}"} → Life.alive
+
+Who holds a run open: this process → tags, of which relevance.tracking.liveness can tell whether it still does.
+"""
+
+import json
+import math
+import os
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import Enum
+from typing import Any
+
+import psutil
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """What a run last said of itself; None: it did not say."""
+
+    at: float  # unix seconds
+    epoch: float | None = None
+    epochs: float | None = None
+    step: float | None = None
+    steps: float | None = None
+    rows_per_second: float | None = None
+    seconds_left: float | None = None
+
+
+def pulse(tags: Mapping[str, str]) -> Pulse | None:
+    """The pulse among the tags of a run; None where there is none, or none that can be read."""
+    try:
+        said = json.loads(tags.get("pulse", ""))
+    except ValueError:
+        return None
+    numbers = {field.name: _number(said.get(field.name)) for field in fields(Pulse)} if isinstance(said, dict) else {}
+    return Pulse(**numbers) if numbers.get("at") is not None else None
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+SILENCE = 600.0  # seconds without a pulse after which a run of another host is dead
+SAME = 2.0  # seconds two readings of one process's start may differ by: they follow corrections of the clock
+
+
+class Life(Enum):
+    alive = "alive"
+    dead = "dead"
+    unknown = "unknown"
+
+
+def life(tags: Mapping[str, str], now: float) -> Life:
+    """On this host the process is asked for; of another host the pulse decides, and without one nobody can know."""
+    if tags.get("host") == socket.gethostname():
+        return _process(tags)
+    if not tags.get("host") or pulse(tags) is None:
+        return Life.unknown
+    return Life.dead if now - last_sign(tags) > SILENCE else Life.alive
+
+
+def last_sign(tags: Mapping[str, str]) -> float:
+    """When the run last showed a sign of life, in unix seconds; 0 where it never did."""
+    beat = pulse(tags)
+    return max(beat.at if beat else 0.0, taken_up(tags))  # a run that goes on has its former pulse for a moment
+
+
+def taken_up(tags: Mapping[str, str]) -> float:
+    """When a process last took the run up, in unix seconds; 0 where that is not known."""
+    touched = tags.get("touched", "")
+    return int(touched) / 1e9 if touched.isdecimal() else 0.0
+
+
+def _process(tags: Mapping[str, str]) -> Life:
+    try:
+        pid, start = int(tags["pid"]), float(tags["process_start"])
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - start) <= SAME  # a pid may be taken again by another
+        return Life.alive if same and process.status() != psutil.STATUS_ZOMBIE else Life.dead
+    except psutil.NoSuchProcess:
+        return Life.dead
+    except (KeyError, ValueError, psutil.Error):
+        return Life.unknown
+
+
+def held_by() -> dict[str, str]:
+    """Tags that name this process: a pid alone may be taken again by another."""
+    return {
+        "host": socket.gethostname(),
+        "pid": str(os.getpid()),
+        "process_start": f"{psutil.Process().create_time():.2f}",
+        "touched": str(time.time_ns()),
+    }

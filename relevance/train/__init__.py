@@ -1,0 +1,1 @@
+"""One cell: fitted, resumed, evaluated, probed; its ranks, where it has several."""

@@ -1,0 +1,144 @@
+"""One cell: fit, score validation and test once, save. Cell in → predictions, model folder and metrics out."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import lightning as L
+import torch
+
+from relevance import distributed
+from relevance.atomic_io import write_text
+from relevance.cell_id import Cell
+from relevance.cli import echo
+from relevance.config import Config, Save
+from relevance.config_io import ConfigFile
+from relevance.data.module import PairsModule, pairs_module
+from relevance.distributed import check_devices, process_count
+from relevance.model.build import build_network
+from relevance.model.head_start import start_heads
+from relevance.model.module import RelevanceModule, quiet
+from relevance.model.network import gate_values, peak_memory, weight_counts, weights_line
+from relevance.model.store import save_network
+from relevance.tracking import CellRun
+from relevance.train import checkpoint
+from relevance.train.checkpoint import Note
+from relevance.train.evaluation import evaluate, score_implied, tag_collapsed
+from relevance.train.probes import probe
+from relevance.train.resume import ResumableTrainer
+from relevance.train.trainer import Pace, Progress, restore_best, trainer_of
+
+SAMPLE = 16  # training rows whose states say how new heads start
+DEFAULT_THREADS = torch.get_num_threads()  # before any cell asked for another number
+
+
+def train_cell(cell: Cell, run: CellRun) -> None:
+    """Train and score one cell; its work folder then holds predictions, config and (save=all) the model.
+
+    `settle` puts it in the old one's place: a cell that fails leaves what was. One that was stopped has checkpoints
+    there, from the newest of which it goes on.
+    """
+    config, pace = cell.config, Pace()
+    work = _begin(cell, run)
+    kept = checkpoint.newest(work, cell.fingerprint)
+    network, tokenizer = build_network(config)
+    data = pairs_module(config, cell.rows, tokenizer, cell.backbone_digest)
+    learning = replace(config, model=start_heads(network, config.model, data.sample(SAMPLE)))
+    run.params({"head_lr": learning.model.head_lr})
+    echo(f"  {weights_line(network)}; {_rates(learning)}")
+    module = RelevanceModule(network, learning)
+    trainer = trainer_of(config, work, run, [ResumableTrainer(cell, run), pace, Progress(run, pace)], data.steps)
+    _fit(trainer, module, data, kept)
+    restore_best(trainer, module)
+    found, scores, logits = evaluate(work, trainer, module, data, run)
+    tag_collapsed(scores, cell.rows, run)
+    if config.probes:
+        found |= probe(trainer, module, data, cell.rows, logits)
+    if config.consistency:
+        score_implied(work, trainer, module, data, cell.rows)
+    if config.save is Save.all and distributed.first():
+        save_network(network, tokenizer, ConfigFile(config, cell.unresolved), data.reading.written(), work / "model")
+        run.model("model", data.reading.tasks[0])
+    found |= {**pace.metrics(), **weight_counts(network), **gate_values(network), **peak_memory()}
+    found |= {"epochs": trainer.current_epoch, "truncated_share": data.examples.tokens.truncated}
+    found["seconds"] = pace.elapsed()
+    run.log(found, trainer.global_step)
+
+
+def _rates(config: Config) -> str:
+    """ "lr 0.0001, heads 0.00045, private 0.0003; 32 rows a step"."""
+    model, private = config.model, config.routing.private
+    rates = {"lr": model.lr, "heads": model.head_lr} | ({"private": model.private_lr} if private.layers else {})
+    return f"{', '.join(f'{name} {rate:g}' for name, rate in rates.items())}; {config.train.step_rows} rows a step"
+
+
+def _begin(cell: Cell, run: CellRun) -> Path:
+    """Threads, seeds and the folder for the cell to work in."""
+    config = cell.config
+    quiet()
+    check_devices(config.trainer)
+    threads(config)
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    work = cell.work
+    text = ConfigFile(config, cell.unresolved).text()
+    if distributed.first():
+        write_text(work / "config.yaml", text)
+    run.text(text, "config.yaml")
+    L.seed_everything(config.seed, verbose=False)
+    return work
+
+
+def _fit(trainer: L.Trainer, module: RelevanceModule, data: PairsModule, kept: tuple[Path, Note] | None) -> None:
+    """Train, from the start or from the checkpoint that was kept."""
+    if not kept:
+        trainer.fit(module, datamodule=data)
+        return
+    path, note = kept
+    echo(f"  goes on from step {note.step} of {note.steps}")
+    data.begun = (note.epoch, note.within)
+    trainer.fit(module, datamodule=data, ckpt_path=path, weights_only=True)
+
+
+def settle(cell: Cell) -> None:
+    """What was left in the work folder takes the place of an earlier attempt; again, if that was cut off."""
+    if cell.work.is_dir():
+        (cell.work / checkpoint.MARK).unlink(missing_ok=True)
+        shutil.rmtree(cell.work / checkpoint.FOLDER, ignore_errors=True)  # absent where no epoch ended
+        (cell.work / "progress.json").unlink(missing_ok=True)
+        shutil.rmtree(cell.folder, ignore_errors=True)
+        cell.work.rename(cell.folder)
+
+
+def settings(cell: Cell) -> dict[str, object]:
+    """The few parameters worth a column in MLflow."""
+    c = cell.config
+    return {
+        "backbone": c.model.backbone.rsplit("/", 1)[-1],
+        "revision": c.model.revision or "",
+        "family": c.model.family.value,
+        "lr": c.model.lr,
+        "lora_r": c.model.lora.r,
+        "private_layers": c.routing.private.layers,
+        "private_kind": c.routing.private.kind.value if c.routing.private.layers else "",
+        "max_epochs": c.trainer.max_epochs,
+        "step_rows": c.train.step_rows,
+        "precision": c.trainer.precision,
+        "probes": c.probes,
+        "consistency": c.consistency,
+        "threads": threads(c),
+        "data_digest": cell.data_digest[:16],
+    }
+
+
+def threads(config: Config) -> int:
+    """Set and return the number of threads of each process: on the CPU, sums depend on it."""
+    torch.set_num_threads(config.threads or max(1, DEFAULT_THREADS // process_count(config.trainer)))
+    return torch.get_num_threads()
+
+
+def resolved(config: Config) -> Config:
+    """The config with `trainer.precision` filled in: bf16-mixed on CUDA, 32-true elsewhere."""
+    on_cuda = torch.cuda.is_available() and config.trainer.accelerator in ("auto", "gpu", "cuda")
+    precision = config.trainer.precision or ("bf16-mixed" if on_cuda else "32-true")
+    return replace(config, trainer=replace(config.trainer, precision=precision))

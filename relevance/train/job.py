@@ -1,0 +1,100 @@
+"""A cell frozen for another process: Job ↔ one line of JSON, in which ${oc.env:NAME} stays what it is.
+
+Job(cell, parent="5d41…", place="[3/6] llm-mh-joint-s0") ↔ {"config": {…}, "fingerprint": "9f2c…", "parent": "5d41…", …}
+"""
+
+import json
+import re
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from relevance.cell_id import Cell
+from relevance.config import Config
+from relevance.config_io import anchored_uri, frozen_config
+
+ENVIRONMENT = re.compile(r"\$\{\s*oc\.env\s*:\s*([^{}]*)\}")
+MARK = ("\ue000", "\ue001")  # of a private plane: no setting holds them
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cell to be trained, the MLflow run of its sweep, and what it is called at the terminal."""
+
+    cell: Cell
+    parent: str
+    place: str
+
+    def text(self) -> str:
+        """One line that `thaw` reads, in this process or another, on this host or another."""
+        plain = {field.name: getattr(self.cell, field.name) for field in fields(Cell)}
+        frozen = frozen_config(self.cell.config, self.cell.unresolved)
+        own = {"config": frozen, "rows": str(self.cell.rows), "parent": self.parent, "place": self.place}
+        return json.dumps({**plain, **own})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt at a cell ended: the line for the terminal, and the reason where it failed."""
+
+    said: str
+    reason: str = ""  # "" where it finished
+    died: bool = False  # its process did, so that nobody wrote the end of its run
+    last: bool = False  # the process that says so ends, and takes no other job
+
+    def text(self) -> str:
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def of(text: str) -> "Outcome":
+        """What `text` said."""
+        return Outcome(**json.loads(text))
+
+
+def anchored(job: Job) -> Job:
+    """The job as another machine, which works in another folder, has to read it: its paths start at the root."""
+    config, cell = job.cell.config, job.cell
+    backbone = Path(config.model.backbone)
+    local = backbone.exists() and not config.model.revision
+    model = replace(config.model, backbone=str(backbone.absolute())) if local else config.model
+    places = {"outputs": str(Path(config.outputs).absolute()), "tracking_uri": anchored_uri(config.tracking_uri)}
+    unresolved = {key: text for key, text in cell.unresolved.items() if key not in ("outputs", "model.backbone")}
+    anchored_cell = replace(cell, config=replace(config, model=model, **places), rows=cell.rows.absolute())
+    return replace(job, cell=replace(anchored_cell, unresolved=unresolved))
+
+
+def thaw(text: str) -> Job:
+    """The job of a `text`; environment variables are those of the reading process."""
+    told = json.loads(text)
+    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), told.pop("config")))
+    parent, place, rows = told.pop("parent"), told.pop("place"), Path(told.pop("rows"))
+    doubts = tuple(told.pop("doubts"))  # JSON knows lists alone
+    return Job(Cell(config=config, rows=rows, doubts=doubts, **told), parent, place)
+
+
+def from_environment(composed: DictConfig) -> dict[str, str]:
+    """The leaves of a composed config that speak of the environment: path → their text, ${oc.env:NAME} in it."""
+    found: dict[str, str] = {}
+    _collect(
+        OmegaConf.to_container(OmegaConf.create(_marked(OmegaConf.to_container(composed))), resolve=True), "", found
+    )
+    return found
+
+
+def _marked(node: Any) -> Any:
+    """Every ${oc.env:NAME} as a text that resolves to itself, whichever leaf takes it over."""
+    if isinstance(node, dict):
+        return {key: _marked(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_marked(value) for value in node]
+    return ENVIRONMENT.sub(rf"{MARK[0]}\1{MARK[1]}", node) if isinstance(node, str) else node
+
+
+def _collect(node: Any, path: str, found: dict[str, str]) -> None:
+    inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in inner:
+        _collect(value, f"{path}[{key}]" if isinstance(node, list) else f"{path}.{key}".lstrip("."), found)
+    if isinstance(node, str) and MARK[0] in node:
+        found[path] = node.replace(MARK[0], "${oc.env:").replace(MARK[1], "}")

@@ -1,0 +1,1 @@
+"""The factory beside the product: pretraining, surveys, the fault campaign, benchmarks."""

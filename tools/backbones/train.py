@@ -1,0 +1,206 @@
+"""Documents as token ids → a pretrained model: Muon and AdamW, a cosine, batches of documents of like length.
+
+an encoder reads  [CLS] text [SEP] text [SEP] text [SEP]   and fills in masked tokens
+a decoder reads   text \\n text \\n text <eos>               and predicts some of the next tokens
+
+The state that fine-tuning will pool (an encoder's mean, a decoder's last) also answers the facts of a pair through
+a linear layer that is thrown away afterwards. An encoder first reads as a decoder does, which learns sooner what two
+texts share, then in both directions (the order of LLM2Vec, arXiv 2404.05961).
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+from tqdm import tqdm
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from relevance.data.token_ids import Ragged
+from tools.backbones.architectures import Architecture
+from tools.backbones.compare import FACTS, UNKNOWN
+from tools.backbones.corpus import Corpus
+
+HIDDEN = 0.25  # of the share of masks: what of it falls on pairs with facts
+LONGEST = 96  # tokens of a document; the rest is cut
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how hard to train."""
+
+    seed: int  # of order, masks and chosen tokens
+    tokens: int  # read in all, several epochs if the corpus is shorter
+    batch_tokens: int = 2048
+    muon_lr: float = 1e-2  # of the blocks' matrices
+    lr: float = 4e-3  # of embeddings, norms and biases
+    warmup: float = 0.05  # share of the steps
+    weight_decay: float = 0.05  # of the blocks' matrices
+    forward: float = 0.4  # share of the steps in which an encoder too reads forward only
+    learnt: float = 0.3  # share of the tokens that are masked or predicted
+
+
+class Encoded(NamedTuple):
+    """N framed documents and their facts."""
+
+    ids: Ragged
+    facts: np.ndarray  # [N, len(FACTS)]
+
+    def take(self, rows: np.ndarray) -> "Encoded":
+        return Encoded(self.ids.take(rows), self.facts[rows])
+
+
+class Losses(NamedTuple):
+    """Mean cross-entropies in nats, and the share of stated facts answered right."""
+
+    tokens: torch.Tensor
+    facts: torch.Tensor
+    right: torch.Tensor
+
+
+class Pretrainer(torch.nn.Module):
+    """A model with the linear layer that answers facts; only the model is kept."""
+
+    def __init__(self, model: PreTrainedModel, kind: Architecture, tokenizer: PreTrainedTokenizerFast):
+        super().__init__()
+        self.model, self.kind, self.tokenizer = model, kind, tokenizer
+        self.causal = True  # states see what stands before them only
+        self.answers = torch.nn.Linear(model.config.hidden_size, sum(FACTS))
+
+    def forward(self, batch: Encoded, learnt: float, rng: np.random.Generator) -> Losses:
+        ids, real = _padded(batch.ids, self.tokenizer.pad_token_id)
+        share = np.full((len(ids), 1), learnt)
+        if not self.causal:  # a mask hides what the facts of a pair speak of
+            share[batch.facts[:, 0] != UNKNOWN] *= HIDDEN
+        chosen = real & (rng.random(ids.shape) < share) & (ids >= len(self.tokenizer.all_special_ids))
+        chosen[:, 0] &= not self.causal  # nothing stands before the first token
+        shown = ids if self.causal else np.where(chosen, self.tokenizer.mask_token_id, ids)
+        hidden, mask = self._states(torch.from_numpy(shown), torch.from_numpy(real))
+        row, column = np.nonzero(chosen)
+        logits = self.model.lm_head(hidden[row, column - self.causal])
+        tokens = cross_entropy(logits, torch.from_numpy(ids[row, column]))
+        return Losses(tokens, *self._facts(self._pooled(hidden, mask), torch.from_numpy(batch.facts)))
+
+    def _states(self, ids: torch.Tensor, real: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Last hidden states [B, T, H] and mask [B, T]; an encoder that reads forward gets the mask of a decoder."""
+        seen = mask = real.long()
+        if self.causal and self.kind.encoder:
+            seen = (real[:, None, None, :] & torch.ones(2 * ids.shape[1:], dtype=torch.bool).tril()) | ~real[
+                :, None, :, None
+            ]
+        return self.model.base_model(input_ids=ids, attention_mask=seen).last_hidden_state, mask
+
+    def _pooled(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """[B, T, H], [B, T] → [B, H]"""
+        if self.causal:
+            return hidden[torch.arange(len(mask)), mask.sum(1) - 1]
+        return (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+
+    def _facts(self, pooled: torch.Tensor, facts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        logits = self.answers(pooled).split(FACTS, dim=1)
+        stated = facts != UNKNOWN
+        losses = [
+            cross_entropy(one, fact, ignore_index=UNKNOWN, reduction="sum")
+            for one, fact in zip(logits, facts.T, strict=True)
+        ]
+        right = sum((one.argmax(1) == fact).sum() for one, fact in zip(logits, facts.T, strict=True))
+        return sum(losses) / max(1, int(stated[:, 0].sum())), right / max(1, int(stated.sum()))
+
+
+def encode(whole: Corpus, tokenizer: PreTrainedTokenizerFast) -> Encoded:
+    """Token ids of each document, framed as the model will meet pairs."""
+    flat = [text for document in whole.documents for text in document]
+    ids = iter(tokenizer(flat, add_special_tokens=False, return_attention_mask=False)["input_ids"])
+    encoder = tokenizer.mask_token_id is not None
+    between = [tokenizer.sep_token_id] if encoder else tokenizer("\n", add_special_tokens=False)["input_ids"]
+    start, end = ([tokenizer.cls_token_id], between) if encoder else ([], [tokenizer.eos_token_id])
+    rows = []
+    for document in whole.documents:
+        joined = [token for _ in document for token in (*next(ids), *between)][: -len(between)]
+        rows.append([*start, *joined[: LONGEST - 2], *end])
+    return Encoded(Ragged.of(rows), whole.facts)
+
+
+def batches(lengths: np.ndarray, budget: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Each document once: positions of documents of like length, at most `budget` padded tokens each."""
+    order = np.argsort(lengths + rng.random(len(lengths)))
+    cuts, start = [], 0
+    for at, longest in enumerate(lengths[order]):
+        if (at + 1 - start) * longest > budget and at > start:
+            cuts.append(order[start:at])
+            start = at
+    cuts.append(order[start:])
+    return [cuts[index] for index in rng.permutation(len(cuts))]
+
+
+def train(whole: Pretrainer, rows: Encoded, plan: Plan) -> int:
+    """Train in place; returns the number of steps."""
+    rng = np.random.default_rng(plan.seed)
+    steps = _steps(rows.ids.lengths, plan, rng)
+    optimisers = _optimisers(whole, plan)
+    rates = [group["lr"] for one in optimisers for group in one.param_groups]
+    warm = max(1, int(plan.warmup * len(steps)))
+    whole.train()
+    bar = tqdm(steps, desc=whole.model.config.model_type, unit="step", mininterval=5)
+    for step, chosen in enumerate(bar):
+        whole.causal = not whole.kind.encoder or step < plan.forward * len(steps)
+        turn = min((step + 1) / warm, (1 + np.cos(np.pi * step / len(steps))) / 2)
+        for group, rate in zip((g for one in optimisers for g in one.param_groups), rates, strict=True):
+            group["lr"] = rate * turn
+        losses = whole(rows.take(chosen), plan.learnt, rng)
+        (losses.tokens + losses.facts).backward()
+        torch.nn.utils.clip_grad_norm_(whole.parameters(), 1.0)
+        for one in optimisers:
+            one.step()
+            one.zero_grad(set_to_none=True)
+        if step % 50 == 0:
+            bar.set_postfix_str(
+                f"tokens {losses.tokens:.2f} facts {losses.facts:.2f} right {losses.right:.0%}", refresh=False
+            )
+    whole.eval()
+    return len(steps)
+
+
+@torch.no_grad()
+def held_out(whole: Pretrainer, rows: Encoded) -> Losses:
+    """Losses on documents that were not read."""
+    return whole(rows, 0.3, np.random.default_rng(0))
+
+
+def unigram(rows: Encoded) -> float:
+    """What guessing tokens by their frequencies alone costs, in nats."""
+    counts = np.bincount(rows.ids.ids).astype(float)
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log(shares)).sum())
+
+
+def _steps(lengths: np.ndarray, plan: Plan, rng: np.random.Generator) -> list[np.ndarray]:
+    """Batches of as many epochs as it takes to read `plan.tokens` tokens."""
+    steps, left = [], plan.tokens
+    while left > 0:
+        for chosen in batches(lengths, plan.batch_tokens, rng):
+            if left > 0:
+                steps.append(chosen)
+            left -= int(lengths[chosen].sum())
+    return steps
+
+
+def _optimisers(whole: Pretrainer, plan: Plan) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the blocks, AdamW for embeddings, norms and what reads the states."""
+    table = {id(weight) for weight in whole.model.get_input_embeddings().parameters()}
+    blocks = [w for n, w in whole.model.base_model.named_parameters() if w.ndim == 2 and id(w) not in table]
+    inside = {id(weight) for weight in blocks}
+    others = [weight for weight in whole.parameters() if id(weight) not in inside]
+    return [
+        torch.optim.Muon(blocks, lr=plan.muon_lr, weight_decay=plan.weight_decay, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, lr=plan.lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+    ]
+
+
+def _padded(rows: Ragged, pad: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ids [B, T] and which of them are real [B, T]."""
+    place = np.arange(rows.lengths.max())
+    real = place < rows.lengths[:, None]
+    flat = np.minimum(rows.starts[:, None] + place, len(rows.ids) - 1)
+    return np.where(real, rows.ids[flat], pad).astype(np.int64), real

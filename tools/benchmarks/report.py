@@ -1,0 +1,166 @@
+"""A generated study of a thousand cells on 453K test rows → how long its report takes, and how much memory.
+
+python benchmarks/report.py [cells=1000] [rows=453000]
+
+Six routings x three models x five task mixes x seeds; the predictions are drawn, not trained: FILES different files per
+split, each shared by the cells it was dealt to (hard links), so that the disk holds them. Printed: wall time and peak
+memory of python -m relevance.report as a whole process, without and with its figures, and what a bare read of the same
+prediction files takes beside it.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from relevance import predictions
+from relevance.cell_id import cell_folder, data_folder
+from relevance.cli import echo, parse
+from relevance.metrics import logged, score, task_codes
+from relevance.tasks import TASK_NAMES
+from relevance.tracking import CELLS, Store
+from relevance.vote import Poll, Ties
+
+FILES = 40
+SHARE = (0.42, 0.07, 0.17, 0.14, 0.16, 0.04)  # of the rows, by task
+VALIDATION = 20_000
+ROUTINGS = ("none", "prefix", "mh", "mhp", "prefix_mh", "prefix_mhp")
+MODELS = {"ce": "ce", "llm": "llm", "llm_b": "llm"}
+MIXES = ("joint", "temperature", "equal", "joint_a", "joint_b")
+DIGEST = "be" * 32
+
+
+@dataclass
+class Options:
+    cells: int = 1_000
+    rows: int = 453_000
+
+
+def main() -> None:
+    options = parse(Options, sys.argv[1:])
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        started = time.perf_counter()
+        generate(folder, options)
+        echo(f"generated {options.cells:,} cells x {options.rows:,} rows in {time.perf_counter() - started:.0f} s")
+        print(f"{'':28}{'seconds':>9}{'peak GB':>9}")
+        print(f"{'five members vote':28}{voting(options.rows):9.3f}")
+        for title, command in (
+            ("bare read of predictions", [sys.executable, __file__, f"read={folder}"]),
+            ("report without figures", report(folder, "figures=false")),
+            ("report with figures", report(folder, "figures=true")),
+        ):
+            seconds, peak = measured(command)
+            print(f"{title:28}{seconds:9.1f}{peak:9.2f}")
+
+
+def report(folder: Path, word: str) -> list[str]:
+    places = [f"tracking_uri=sqlite:///{folder}/mlflow.db", f"outputs={folder}/outputs", f"reports={folder}/reports"]
+    return [sys.executable, "-m", "relevance.report", "sweep=bench", "texts=false", word, *places]
+
+
+def voting(rows: int) -> float:
+    """Seconds that five members' vote takes, ties under every policy, on so many rows."""
+    random = np.random.default_rng(0)
+    labels, p = random.integers(0, 3, (5, rows)).astype(np.int8), random.random((rows, 3))
+    started = time.perf_counter()
+    poll = Poll(labels)
+    for policy in Ties:
+        poll.settled(policy, p, [0, 1, 2, 3, 4])
+    return time.perf_counter() - started
+
+
+def measured(command: list[str]) -> tuple[float, float]:
+    """Wall seconds and peak memory in GB of a process; it must end well."""
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)}: exit code {process.returncode}")
+    return time.perf_counter() - started, usage.ru_maxrss * 1024 / 1e9
+
+
+def read(folder: Path) -> None:
+    """Every row of what the report reads of each cell, and nothing done with it."""
+    for path in sorted(folder.glob("outputs/cells/*/test.parquet")):
+        pq.read_table(path, columns=["row", "label", "predicted", *predictions.PROBABILITIES])
+
+
+def generate(folder: Path, options: Options) -> None:
+    outputs, random = folder / "outputs", np.random.default_rng(0)
+    table = _rows(random, options.rows)
+    path = data_folder(outputs, DIGEST) / "rows.parquet"
+    path.parent.mkdir(parents=True)
+    pq.write_table(table, path)
+    dealt = [_drawn(folder / "drawn" / str(number), table, random) for number in range(min(FILES, options.cells))]
+    for name in ("majority", "lexical"):
+        os.link(folder / "drawn" / "0" / "test.parquet", path.with_name(f"floor-{name}.parquet"))
+    _store(folder, outputs, options.cells, dealt)
+
+
+def _rows(random: np.random.Generator, tested: int) -> pa.Table:
+    split = np.repeat(["train", "validation", "test"], [6_000, VALIDATION, tested])
+    task = random.choice(6, len(split), p=SHARE)
+    left, right = (random.integers(0, 60_000, len(split)).astype(str) for _ in range(2))
+    label = random.integers(0, 3, len(split)).astype(np.int8)
+    names = np.array(TASK_NAMES)[task]
+    columns = {"split": split, "task": names, "left": left, "right": right, "label": label}
+    return pa.table({"row": np.arange(len(split)), **columns})
+
+
+def _drawn(folder: Path, table: pa.Table, random: np.random.Generator) -> tuple[Path, dict[str, float]]:
+    """Predictions of both splits, and what a run would log of the test."""
+    for split in ("validation", "test"):
+        rows = table.filter(pa.array(table["split"].to_numpy() == split))
+        label = rows["label"].to_numpy()
+        p = random.dirichlet([0.5] * 3, len(label))
+        right = random.random(len(label)) < 0.6
+        p[right, label[right]] += 1
+        p /= p.sum(axis=1, keepdims=True)
+        written = predictions.table(rows["row"].to_numpy(), rows["task"].to_numpy(), label, p)
+        predictions.write(written, folder / f"{split}.parquet")
+    at = task_codes(written["task"])
+    return folder, logged(score(at, label, written["predicted"].to_numpy()), "test")
+
+
+def _store(folder: Path, outputs: Path, cells: int, dealt: list[tuple[Path, dict[str, float]]]) -> None:
+    """A parent run and a run for each cell, as a sweep leaves them."""
+    store = Store(f"sqlite:///{folder}/mlflow.db", "relevance", outputs)
+    grid = product(range(cells), MIXES, MODELS, ROUTINGS)
+    listed = []
+    for number, (seed, mix, model, routing) in zip(range(cells), grid, strict=False):
+        fingerprint = f"{number:016x}" * 4
+        source, metrics = dealt[number % len(dealt)]
+        place = cell_folder(outputs, fingerprint)
+        place.mkdir(parents=True)
+        for split in ("validation", "test"):
+            os.link(source / f"{split}.parquet", place / f"{split}.parquet")
+        name = f"{model}-{routing}-{mix}-s{seed}"
+        told = {"model": model, "routing": routing, "task_mix": mix, "seed": seed, "variant": ""}
+        listed.append({"cell": name, **told, "fingerprint": fingerprint, "data_digest": DIGEST})
+        run = store.start(name, {"kind": "cell", "fingerprint": fingerprint, "git_commit": "0" * 40})
+        run.params({"family": MODELS[model]})
+        run.log(
+            {**metrics, "seconds": 60.0 + number, "params/trainable": 1e6, "train/rows_per_second": 500.0}, 0, number
+        )
+        run.end("FINISHED")
+    parent = store.start("bench", {"kind": "sweep", "fingerprint": DIGEST, "command": "python benchmarks/report.py"})
+    parent.text(json.dumps(listed), CELLS)
+    parent.end("FINISHED")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] and sys.argv[1].startswith("read="):
+        read(Path(sys.argv[1].removeprefix("read=")))
+    else:
+        main()

@@ -1,0 +1,95 @@
+"""What must hold after a disturbed sweep was asked for again: its ground, an undisturbed one → what is broken.
+
+[] or ["llm-mh…: runs FINISHED KILLED", "predictions of ce-mh… differ"]
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from pathlib import Path
+
+from relevance.tracking import Store
+from relevance.tracking.history import sweep_record
+from tools.chaos.ground import Ground
+
+SPLITS = ("validation.parquet", "test.parquet")
+CLOCK = ("seconds", "rows_per_second")  # parts of the names of metrics that no two attempts share
+
+
+def broken(ground: Ground, calm: Ground) -> list[str]:
+    """Every cell FINISHED exactly once, nothing RUNNING, numbers as undisturbed, logged once, nothing alive."""
+    left = [f"still alive: {one}" for one in ground.quiet()]
+    store = Store(ground.uri, "relevance", ground.outputs)
+    undisturbed = Store(calm.uri, "relevance", calm.outputs)
+    return [*ground.wrong, *left, *_statuses(store, undisturbed), *_numbers(ground, calm), *_curves(store, undisturbed)]
+
+
+def repeated(ground: Ground) -> str:
+    """What was done again, from what the commands said: "llm-mh from step 4; ce-mh from the start"."""
+    begun, told, name = set[str](), [], ""
+    for line in "\n".join([*ground.heard, ground.said()]).splitlines():
+        if line.startswith("[") and line.endswith(": training"):
+            name = line.partition("] ")[2].partition("[")[0]
+            if name in begun:
+                told.append(f"{name} from the start")
+            begun.add(name)
+        elif line.startswith("  goes on from step"):
+            told[-1] = f"{name} from step {line.split()[4]}"
+    return "; ".join(told) or "nothing"
+
+
+def _statuses(store: Store, calm: Store) -> list[str]:
+    """A cell has one run, whichever attempts it took, and that one is FINISHED."""
+    found, asked = _ends(store), _ends(calm)
+    wrong = [f"{name}: runs {' '.join(found[name]) or 'none'}" for name in asked if found[name] != ["FINISHED"]]
+    running = [run.info.run_name for run in store.runs("attributes.status = 'RUNNING'")]
+    return [*wrong, *(f"{name}: still RUNNING" for name in running)]
+
+
+def _ends(store: Store) -> dict[str, list[str]]:
+    found = defaultdict[str, list[str]](list)
+    for run in store.runs("tags.kind = 'cell'"):
+        found[run.info.run_name].append(run.info.status)
+    return found
+
+
+def _numbers(ground: Ground, calm: Ground) -> list[str]:
+    ours, theirs = _digests(ground), _digests(calm)
+    return [f"predictions of {name} differ" for name in theirs if ours.get(name) != theirs[name]]
+
+
+def _digests(ground: Ground) -> dict[str, str]:
+    record = sweep_record(ground.uri, "relevance", ground.outputs, [])
+    return {
+        f"{cell.cell} {split}": hashlib.sha256((cell.folder / split).read_bytes()).hexdigest()
+        for cell in record.cells
+        for split in SPLITS
+        if (cell.folder / split).is_file()
+    }
+
+
+def _curves(store: Store, calm: Store) -> list[str]:
+    """Points of every curve, lost or logged twice."""
+    ours, theirs = _points(store), _points(calm)
+    differing = [name for name in theirs if ours.get(name) != theirs[name]]
+    return [f"curves of {name} differ" for name in differing]
+
+
+def _points(store: Store) -> dict[str, str]:
+    found = {}
+    for run in store.runs("tags.kind = 'cell' and attributes.status = 'FINISHED'"):
+        keys = [key for key in run.data.metrics if not key.endswith(CLOCK)]
+        history = {key: store.client.get_metric_history(run.info.run_id, key) for key in keys}
+        points = {key: sorted((one.step, round(one.value, 12)) for one in all_) for key, all_ in history.items()}
+        found[run.info.run_name] = json.dumps(points, sort_keys=True)
+    return found
+
+
+def torn(ground: Ground) -> Path | None:
+    """Cut the newest checkpoint of a half-trained cell in half; None where no cell has two."""
+    for folder in ground.outputs.glob("cells/*.part/checkpoints"):
+        states = sorted(folder.glob("last-*.ckpt"), key=lambda one: int(one.stem.rpartition("-")[2]))
+        if len(states) > 1:
+            states[-1].write_bytes(states[-1].read_bytes()[: states[-1].stat().st_size // 2])
+            return states[-1]
+    return None

@@ -1,0 +1,10 @@
+"""python -m tools.chaos.sweep WORDS: relevance.run, whose workers are tools.chaos.worker."""
+
+import runpy
+import sys
+
+from relevance.sweep.launchers import sequential
+
+if __name__ == "__main__":
+    sequential.WORKER = (sys.executable, "-m", "tools.chaos.worker")
+    runpy.run_module("relevance.run", run_name="__main__", alter_sys=True)

@@ -1,0 +1,96 @@
+"""Groups of conf/ read without Hydra: routings and models as every cell has them. Imports no torch.
+
+conf/routing/mhp.yaml → RoutingConfig(name="mhp", heads=True, private=PrivateConfig(layers=2))
+
+A cell of the survey: architecture × routing × kind of private layers → the config it is trained with.
+
+Cell("qwen3", "mhp", PrivateKind.inserted) → Config(model=llm with LoRA r=4, routing=mhp, 24 steps of 40 rows)
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from relevance.config import (
+    Config,
+    Family,
+    LoraConfig,
+    ModelConfig,
+    PrivateKind,
+    RoutingConfig,
+    TrainConfig,
+    TrainerConfig,
+    conf_folder,
+)
+from relevance.rates import filled
+from tools.survey.architectures import ENCODERS
+
+
+def routings() -> dict[str, RoutingConfig]:
+    """Every routing of conf/routing by name, what gives a task less of its own first."""
+    nodes = [OmegaConf.load(path) for path in (conf_folder() / "routing").glob("*.yaml")]
+    found = [OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(RoutingConfig), node)) for node in nodes]
+    found.sort(key=lambda one: (one.private.layers, one.heads, one.prefix))
+    return {one.name: one for one in found}
+
+
+def model(name: str, backbone: Path) -> ModelConfig:
+    """The model of conf/model/<name>.yaml with the backbone in this folder, at the rates of conf/rates.yaml."""
+    node = OmegaConf.load(conf_folder() / "model" / f"{name}.yaml")
+    node.backbone = str(backbone)  # the file leaves it to a group of Hydra's
+    whole = {"model": node, "rates": OmegaConf.load(conf_folder() / "rates.yaml")}
+    return filled(OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), whole))).model
+
+
+KINDS_UNDER = "mhp"  # the routing that the kinds of private layers are compared under
+STEP_ROWS = 40
+LORA = LoraConfig(r=4, alpha=8.0, targets="attention")
+RATES = {
+    "lr": 1e-3,
+    "head_lr": 1e-2,
+    "head_step": None,
+    "private_lr": 1e-3,
+}  # of weights that nothing has trained before
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One architecture under one routing; `kind` counts where the routing has private layers."""
+
+    architecture: str
+    routing: str
+    kind: PrivateKind
+
+    @property
+    def family(self) -> Family:
+        return Family.ce if self.architecture in ENCODERS else Family.llm
+
+    @property
+    def exists(self) -> bool:
+        """Private adapters stand beside frozen weights, and an encoder has none."""
+        return self.kind is not PrivateKind.lora or self.family is Family.llm
+
+
+def by_routing(architectures: list[str], names: list[str]) -> list[Cell]:
+    """Every architecture under every routing as conf/routing defines it."""
+    known = routings()
+    return [Cell(one, name, known[name].private.kind) for one in architectures for name in names]
+
+
+def by_kind(architectures: list[str], kinds: list[PrivateKind]) -> list[Cell]:
+    """Every architecture with every kind of private layers."""
+    return [Cell(one, KINDS_UNDER, kind) for one in architectures for kind in kinds]
+
+
+def settings(cell: Cell, backbone: Path, steps: int) -> Config:
+    """The config that trains the cell for `steps` steps on the CPU, on the backbone in this folder."""
+    chosen = replace(model(cell.family.value, backbone), name=cell.architecture, max_length=64, **RATES)
+    routing = routings()[cell.routing]
+    return Config(
+        model=replace(chosen, lora=LORA) if cell.family is Family.llm else chosen,
+        routing=replace(routing, private=replace(routing.private, kind=cell.kind)),
+        train=TrainConfig(step_rows=STEP_ROWS),
+        trainer=TrainerConfig(accelerator="cpu", precision="32-true", max_epochs=-1, max_steps=steps),
+        threads=1,
+    )
