@@ -4,6 +4,7 @@ relevance report sweep=nightly → python -m relevance.report sweep=nightly
 """
 
 import difflib
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -32,6 +33,12 @@ USAGE = "\n".join(
         "COMMAND --help lists its keys; relevance run is python -m relevance.run, and so on",
     ]
 )
+
+
+def script() -> None:
+    """The console script: no module comes from the folder where it is called, in the processes of cells neither."""
+    os.environ["PYTHONSAFEPATH"] = "1"
+    main()
 
 
 def main() -> None:
