@@ -10,7 +10,7 @@ import pytest
 from small_sweep import record, runs, sweep
 
 from relevance.errors import UserError
-from relevance.sweep.sweep import attempt
+from relevance.sweep import attempt
 from relevance.tracking import CellRun, Record, Store, cell_run, deliver_all
 
 MAKERS = 8

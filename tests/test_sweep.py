@@ -15,8 +15,8 @@ from relevance.cell_id import Request
 from relevance.config import DataConfig, Save, Source
 from relevance.errors import UserError
 from relevance.shop.generate import generate_pairs
+from relevance.sweep import attempt
 from relevance.sweep.resolve import prepared, resolve
-from relevance.sweep.sweep import attempt
 from relevance.tracking import Store
 
 ROOT = Path(__file__).parent.parent

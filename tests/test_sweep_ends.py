@@ -10,8 +10,8 @@ from pathlib import Path
 from small_sweep import record, runs, sweep
 
 from relevance.errors import Stopped
-from relevance.sweep.sweep import attempt
-from relevance.sweep.sweep import sweep as sweeps
+from relevance.sweep import attempt
+from relevance.sweep import sweep as sweeps
 from relevance.tracking import Store
 from relevance.tracking.liveness import SILENCE, Life, life
 

@@ -84,8 +84,8 @@ class ResumableTrainer(Callback):
 
 
 class Files(TorchCheckpointIO):
-    """A checkpoint as a file: best weights as safetensors and nothing else, or the whole state as train.checkpoint keeps
-    it. No pickle is read from disk."""
+    """A checkpoint as a file: best weights as safetensors and nothing else, or the whole state as train.checkpoint
+    keeps it. No pickle is read from disk."""
 
     def save_checkpoint(self, state: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
         path = Path(path)

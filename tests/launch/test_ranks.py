@@ -24,8 +24,8 @@ from small_sweep import ROUTINGS, record, runs, small_cell, sweep
 from relevance import predictions
 from relevance.cell_id import Cell, Request
 from relevance.config import TrainConfig, TrainerConfig
+from relevance.sweep import attempt
 from relevance.sweep.resolve import prepared, resolve
-from relevance.sweep.sweep import attempt
 from relevance.train.job import Job
 from relevance.train.processes import SIGN, wait_for_exit
 from relevance.train.torchrun import _failure, _run, sign_of

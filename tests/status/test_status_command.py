@@ -11,7 +11,7 @@ from small_sweep import sweep
 from relevance.cli import run_command
 from relevance.status.__main__ import status
 from relevance.status.rows import Looks, row
-from relevance.sweep.sweep import attempt
+from relevance.sweep import attempt
 from relevance.tracking import Store
 from relevance.tracking.history import cell_record
 

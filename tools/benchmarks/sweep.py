@@ -81,16 +81,16 @@ def bare(count: int) -> float:
 
 def work(text: str) -> str:
     """A Ray task that does not train."""
+    from relevance.sweep import attempt
     from relevance.sweep.launchers.ray import work as real
-    from relevance.sweep.sweep import attempt
 
     attempt.train_cell = idle
     return real(text)
 
 
 def worker() -> None:
+    from relevance.sweep import attempt
     from relevance.sweep.launchers.worker import main as real
-    from relevance.sweep.sweep import attempt
 
     attempt.train_cell = idle
     real()
