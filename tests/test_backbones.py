@@ -30,7 +30,7 @@ def test_folder_is_small_and_says_where_it_comes_from(folder):
     assert {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"} <= names
     assert sum(file.stat().st_size for file in folder.iterdir()) <= LIMIT
     told = json.loads((folder / "provenance.json").read_text())
-    assert told["command"].startswith(f"python -m tools.backbones names=[{folder.name}]")
+    assert told["command"].startswith(f"python -m relevance.pretrain names=[{folder.name}]")  # its name at the time
     assert told["corpus"]["entities_of_default_data"] == 0
     assert told["held_out"]["tokens"] < told["unigram_loss"] - 1
     assert told["held_out"]["right"] > 0.7

@@ -145,14 +145,14 @@ def test_checkpoints_of_another_network_are_refused(small, monkeypatch):
     """The same question, asked of a later version of the code."""
     cell = cell_of(small(routing="mhp"))
     stopped(cell, 8)
-    build = cells.build
+    build = cells.build_network
 
     def other(config):
         network, tokenizer = build(config)
         network.private.requires_grad_(False)
         return network, tokenizer
 
-    monkeypatch.setattr(cells, "build", other)
+    monkeypatch.setattr(cells, "build_network", other)
     with pytest.raises(UserError, match=r"hold other weights than this cell trains, \['network.private.*rerun=true"):
         train(cell)
 

@@ -26,7 +26,6 @@ from typing import Any
 from relevance.cli import help_text, parse, run_command
 from relevance.config import OnBadRow
 from relevance.errors import UserError
-from relevance.tracking.history import model_folder
 
 
 @dataclass
@@ -73,6 +72,8 @@ def _checked(options: Options) -> Options:
 
 def _folders(options: Options) -> list[Path]:
     """The model folder of each cell; UserError for one that is named twice."""
+    from relevance.tracking.history import model_folder  # only now: --help needs no pyarrow
+
     cells = options.cells if isinstance(options.cells, list) else [options.cells]
     found: dict[Path, str] = {}
     for cell in map(str, cells):

@@ -40,7 +40,7 @@ def slowly(self, values):
         time.sleep(float(sys.argv[3]))
 
 Growing.append, tokens.BATCH = slowly, 100
-made = tokens.tokens(Path(sys.argv[1]), Tokenizer(), "id", tokens.Template(False, False, 64), Path(sys.argv[2]))
+made = tokens.load_tokens(Path(sys.argv[1]), Tokenizer(), "id", tokens.Template(False, False, 64), Path(sys.argv[2]))
 print(len(made.offsets) - 1)
 """
 

@@ -45,7 +45,7 @@ def test_what_fails_is_named_counted_and_ends_with_code_1(monkeypatch, tmp_path,
     def broken(*_):
         raise RuntimeError("no such luck\nsecond line")
 
-    monkeypatch.setattr(check, "load", broken)
+    monkeypatch.setattr(check, "load_network", broken)
     output = tmp_path / "backbones.md"
     assert survey(monkeypatch, "architectures=[bert]", "routings=[mh]", "kinds=[top]", f"output={output}") == 1
     said = capsys.readouterr().out
