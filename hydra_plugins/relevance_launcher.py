@@ -74,7 +74,7 @@ class InTurn(Launcher):
         return [JobReturn() for _ in job_overrides]
 
     def way(self) -> Callable | None:
-        """What makes the relevance.sweep.launchers.Launch; null: the config says."""
+        """What makes the relevance.train.job.Launch; null: the config says."""
         return None
 
 

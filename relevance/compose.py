@@ -19,9 +19,8 @@ from relevance.config import Config
 from relevance.config_io import mask_words
 from relevance.errors import UserError
 from relevance.rates import filled
-from relevance.sweep.launchers import Launch
 from relevance.sweep.launchers.sequential import InProcess, Sequential
-from relevance.train.job import from_environment
+from relevance.train.job import Launch, from_environment
 from relevance.train.processes import stoppable
 
 OPEN = ("data.columns", "train.task_weights", "backbones")  # Hydra closes every node that does not say otherwise

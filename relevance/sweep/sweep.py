@@ -13,11 +13,10 @@ from relevance.data.implied import ensure_implied
 from relevance.data.table import Rows
 from relevance.errors import Stopped, first_line
 from relevance.sweep.attempt import HASTE, lost
-from relevance.sweep.launchers import Launch
 from relevance.sweep.plan import Step, duration, plan
 from relevance.sweep.resolve import resolve
 from relevance.tracking import Run, Store, beating, deliver_all
-from relevance.train.job import Job
+from relevance.train.job import Job, Launch
 from relevance.train.processes import unheard
 
 

@@ -5,9 +5,10 @@ Job(cell, parent="5d41…", place="[3/6] llm-mh-joint-s0") ↔ {"config": {…},
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -51,6 +52,15 @@ class Outcome:
     def of(text: str) -> "Outcome":
         """What `text` said."""
         return Outcome(**json.loads(text))
+
+
+class Launch(Protocol):
+    """One way to run cells."""
+
+    def __call__(self, jobs: list[Job]) -> Iterator[tuple[Job, Outcome]]: ...
+
+    def close(self) -> None:
+        """End what it started; a cell under way ends as KILLED."""
 
 
 def anchored(job: Job) -> Job:

@@ -16,10 +16,9 @@ from pathlib import Path
 from relevance.cell_id import Cell, fingerprint
 from relevance.cli import echo, parse, run_command
 from relevance.config import Config, ModelConfig, RoutingConfig, Save
-from relevance.sweep.launchers import Launch
 from relevance.sweep.launchers.sequential import Sequential
 from relevance.tracking import CellRun, Store
-from relevance.train.job import Job
+from relevance.train.job import Job, Launch
 
 WORKER = (sys.executable, __file__, "worker")
 
