@@ -100,7 +100,7 @@ def command(folder: Path, *words: str, program: str = "relevance") -> str:
 
 @slow
 def test_what_runs_is_the_wheel_and_the_commit_of_the_users_repository_is_not_its_own(office):
-    code = "import relevance.config as c, relevance.cell_id as p; print(c.__file__, c.conf_folder(), p.commit())"
+    code = "import relevance.config as c, relevance.cell_id as p; print(c.__file__, c.conf_folder(), p.git_commit())"
     inside = packages(office) / "relevance"
     commit = {"git_commit": "", "git_dirty": ""}
     assert command(office, "-c", code, program="python") == f"{inside / 'config.py'} {inside / 'conf'} {commit}\n"
