@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Generator
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -98,7 +98,7 @@ class Form:
     @classmethod
     def of(cls, tokenizer, template: Template) -> "Form":
         """Raises UserError for an unfit tokenizer."""
-        prefixes = Ragged.of([*encode_texts(tokenizer, _prefix_lines(template)), []])
+        prefixes = Ragged.of([*prefix_ids(tokenizer, template), []])
         kind = np.uint16 if len(tokenizer) < 2**16 else np.int32
         return cls(pair_frame(tokenizer, template.pair), prefixes, template.max_length, kind)
 
@@ -238,18 +238,10 @@ def _find(whole: list[int], part: list[int], start: int) -> int:
     raise UserError(f"tokenizer: {whole} does not hold {part}; a tokenizer that rewrites pairs cannot serve")
 
 
-def recipe(tokenizer, template: Template) -> dict[str, object]:
-    """How a pair becomes ids, for a reader without this code: the fixed ids of `encode_pairs` and each task's prefix."""
-    lines = encode_texts(tokenizer, _prefix_lines(template))
-    prefixes = dict(zip(TASK_NAMES, lines, strict=True)) if template.prefix else {}
-    fixed = asdict(pair_frame(tokenizer, template.pair))
-    return {**fixed, "prefix": prefixes, "max_length": template.max_length, "pad": tokenizer.pad_token_id}
-
-
-def _prefix_lines(template: Template) -> list[str]:
-    """What names each task in front of a text."""
+def prefix_ids(tokenizer, template: Template) -> list[list[int]]:
+    """The ids that name each task [6] in front of a text, where the template says so."""
     lines = [TASKS[name].prefix for name in TASK_NAMES]
-    return lines if template.line else [line.rstrip() for line in lines]
+    return encode_texts(tokenizer, lines if template.line else [line.rstrip() for line in lines])
 
 
 def segments(tokenizer, template: Template) -> bool:
