@@ -1,4 +1,4 @@
-"""The commands of the data room: from what a search team has to a table of pairs, and how far to trust it.
+"""The commands of relevance.data: from what a search team has to a table of pairs, and how far to trust it.
 
 python -m relevance.data derive judgements=judged.csv items=items.csv taxonomy=tree.csv output=pairs.parquet
 python -m relevance.data validate data.path=pairs.parquet
@@ -61,7 +61,7 @@ def _counted(table) -> str:
     from relevance.data.notes import task_counts
     from relevance.tasks import LABELS, SPLITS, TASK_NAMES
 
-    lines = [("task", "split", "rows", *LABELS)]
+    lines: list[tuple[str, ...]] = [("task", "split", "rows", *LABELS)]
     for task, splits in zip(TASK_NAMES, task_counts(table), strict=True):
         for split, labels in zip(SPLITS, splits, strict=True):
             if splits.any():

@@ -1,9 +1,7 @@
-"""Which rows an epoch holds, in which order: task index of each training row [N] → row positions of the epoch.
+"""Rows of the table → the steps of an epoch → micro-batches of tensors, rows of a task side by side.
 
-joint: each row once.  temperature, equal: N draws, a task of n rows in proportion to n^(1/T); T → ∞ is equal.
-single: the rows of one task, each once.
-
-Rows cut by length under a token budget: row positions → micro-batches of tensors.
+The task mix draws an epoch from the task of each training row [N]: joint takes each row once, single those of one task,
+temperature and equal draw N rows, of a task of n rows in proportion to n^(1/T) (equal: T → ∞). A step is cut by length:
 
 a step of 64 rows under a budget of 1,024 tokens → e.g. [21 rows × 48 tokens, 43 rows × 23 tokens]
 """
@@ -20,31 +18,31 @@ from torch.utils.data import Dataset, Sampler
 from relevance.config import Mix, MixConfig
 from relevance.data.tokens import Template, Tokens, encode_pairs, segments
 from relevance.metrics import task_codes
-from relevance.tasks import TASK_INDEX
+from relevance.tasks import TASK_NAMES
 
 
-def members(task: np.ndarray, mix: MixConfig) -> np.ndarray:
-    """Positions of the rows the mix knows at all."""
-    return np.flatnonzero(task == TASK_INDEX[mix.task]) if mix.kind is Mix.single else np.arange(len(task))
+class Steps(Sampler[np.ndarray]):
+    """The row positions of each step of an epoch: a function of (seed, epoch) alone."""
 
+    def __init__(self, rows: np.ndarray, task: np.ndarray, mix: MixConfig, step_rows: int, seed: int):
+        self.rows, self.task, self.mix = rows, task[rows], mix
+        self.step_rows, self.seed, self.number = step_rows, seed, 0
+        self.begun = (0, 0)  # the epoch that training resumes in, the steps done of it
+        self.count = -(-len(epoch_rows(self.task, mix, seed, 0)) // step_rows)
 
-def portion(task: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Positions of `share` of the rows of each task [N], ascending; a smaller share is a part of every larger one.
+    def set_epoch(self, number: int) -> None:
+        """Lightning calls this before each epoch."""
+        self.number = number
 
-    A task that is there keeps a row at least. The same for the same seed, whatever else an experiment changes.
-    """
-    if share == 1:
-        return np.arange(len(task))
-    order = np.random.default_rng(seed).permutation(len(task))
-    parts = [order[task[order] == k] for k in np.unique(task)]
-    return np.sort(np.concatenate([part[: max(1, round(share * len(part)))] for part in parts]))
+    def __len__(self) -> int:
+        return self.count
 
-
-def draw_shares(counts: np.ndarray, mix: MixConfig) -> np.ndarray:
-    """Share of an epoch's draws for each task [K], from its number of rows [K]; sums to 1."""
-    power = 0.0 if mix.kind is Mix.equal else 1.0 / mix.temperature
-    raised = np.where(counts > 0, (counts / max(1, counts.max())) ** power, 0.0)  # scaled: no power overflows
-    return raised / raised.sum()
+    def __iter__(self) -> Iterator[np.ndarray]:
+        order = self.rows[epoch_rows(self.task, self.mix, self.seed, self.number)]
+        epoch_begun, done = self.begun
+        first = done * self.step_rows if self.number == epoch_begun else 0
+        for start in range(first, len(order), self.step_rows):
+            yield order[start : start + self.step_rows]
 
 
 def epoch_rows(task: np.ndarray, mix: MixConfig, seed: int, number: int) -> np.ndarray:
@@ -60,12 +58,16 @@ def epoch_rows(task: np.ndarray, mix: MixConfig, seed: int, number: int) -> np.n
     )
 
 
-def _cycle(rows: np.ndarray, draws: int, random: np.random.Generator) -> np.ndarray:
-    """`draws` of `rows`: all of them before any of them again."""
-    if not draws:
-        return rows[:0]
-    turns = -(-draws // len(rows))
-    return np.concatenate([random.permutation(rows) for _ in range(turns)])[:draws]
+def members(task: np.ndarray, mix: MixConfig) -> np.ndarray:
+    """Positions of the rows the mix knows at all."""
+    return np.flatnonzero(task == TASK_NAMES.index(mix.task)) if mix.kind is Mix.single else np.arange(len(task))
+
+
+def draw_shares(counts: np.ndarray, mix: MixConfig) -> np.ndarray:
+    """Share of an epoch's draws for each task [K], from its number of rows [K]; sums to 1."""
+    power = 0.0 if mix.kind is Mix.equal else 1.0 / mix.temperature
+    raised = np.where(counts > 0, (counts / max(1, counts.max())) ** power, 0.0)  # scaled: no power overflows
+    return raised / raised.sum()
 
 
 def _whole(shares: np.ndarray) -> np.ndarray:
@@ -76,6 +78,26 @@ def _whole(shares: np.ndarray) -> np.ndarray:
     return down
 
 
+def _cycle(rows: np.ndarray, draws: int, random: np.random.Generator) -> np.ndarray:
+    """`draws` of `rows`: all of them before any of them again."""
+    if not draws:
+        return rows[:0]
+    turns = -(-draws // len(rows))
+    return np.concatenate([random.permutation(rows) for _ in range(turns)])[:draws]
+
+
+def portion(task: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Positions of `share` of the rows of each task [N], ascending; a smaller share is a part of every larger one.
+
+    A task that is there keeps a row at least. The same for the same seed, whatever else an experiment changes.
+    """
+    if share == 1:
+        return np.arange(len(task))
+    order = np.random.default_rng(seed).permutation(len(task))
+    parts = [order[task[order] == k] for k in np.unique(task)]
+    return np.sort(np.concatenate([part[: max(1, round(share * len(part)))] for part in parts]))
+
+
 @dataclass(frozen=True)
 class Examples:
     """What a batch is made of, for all N rows of the table."""
@@ -84,8 +106,15 @@ class Examples:
     task: np.ndarray  # [N] index into tasks.TASK_NAMES
     label: np.ndarray  # [N]
     weight: np.ndarray  # [N] of a row in the loss
-    pad: int
+    pad: int  # id of the pad token
     segments: bool  # the backbone reads token_type_ids
+
+
+def unlabelled(table: pa.Table, tokenizer, template: Template) -> Examples:
+    """The pairs of `table` (columns task, left, right) to be scored; their labels and weights are 0."""
+    tokens, zeros = encode_pairs(table, tokenizer, template), np.zeros(len(table), np.int8)
+    pad = tokenizer.pad_token_id
+    return Examples(tokens, task_codes(table["task"]), zeros, zeros, pad, segments(tokenizer, template))
 
 
 @dataclass  # not frozen: Lightning moves its tensors to the device in place
@@ -99,13 +128,27 @@ class MicroBatch:
     weights: torch.Tensor  # [B]
 
 
-def unlabelled(table: pa.Table, tokenizer, template: Template) -> Examples:
-    """The pairs of `table` (columns task, left, right) to be scored; their labels and weights are 0."""
-    none = np.zeros(len(table), np.int8)
-    shown = segments(tokenizer, template)
-    return Examples(
-        encode_pairs(table, tokenizer, template), task_codes(table["task"]), none, none, tokenizer.pad_token_id, shown
-    )
+class StepDataset(Dataset[list[MicroBatch]]):
+    """Row positions of one optimiser step → the micro-batches of this rank's share of them."""
+
+    def __init__(self, examples: Examples, budget: int, rank: int = 0, ranks: int = 1):
+        self.examples, self.budget, self.rank, self.ranks = examples, budget, rank, ranks
+
+    def __getitem__(self, rows: np.ndarray) -> list[MicroBatch]:
+        lengths = self.examples.tokens.offsets[rows + 1] - self.examples.tokens.offsets[rows]
+        pieces, missing = deal_batches(lengths, self.budget, self.rank, self.ranks)
+        return [collate(self.examples, rows[piece]) for piece in pieces] + [stand_in(self.examples, rows[:1])] * missing
+
+
+def deal_batches(lengths: np.ndarray, budget: int, rank: int, ranks: int) -> tuple[list[np.ndarray], int]:
+    """The `cut_batches` of one rank's share, and how many more passes than that the busiest rank makes.
+
+    Shares are dealt by length, so that each is as long as the others; a single rank has `cut_batches` of all rows.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    shares = [order[start::ranks] for start in range(ranks)]
+    pieces = [[share[piece] for piece in cut_batches(lengths[share], budget)] for share in shares]
+    return pieces[rank], max(map(len, pieces)) - len(pieces[rank])
 
 
 def cut_batches(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
@@ -122,10 +165,8 @@ def cut_batches(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
 def collate(examples: Examples, rows: np.ndarray) -> MicroBatch:
     """The micro-batch of these rows, padded on the right."""
     rows = rows[np.argsort(examples.task[rows], kind="stable")]
-    start, length = (
-        examples.tokens.offsets[rows],
-        examples.tokens.offsets[rows + 1] - examples.tokens.offsets[rows],
-    )
+    start = examples.tokens.offsets[rows]
+    length = examples.tokens.offsets[rows + 1] - start
     place = np.arange(int(length.max()))
     mask = place < length[:, None]
     flat = np.minimum(start[:, None] + place, len(examples.tokens.ids) - 1)
@@ -157,56 +198,8 @@ def stand_in(examples: Examples, row: np.ndarray) -> MicroBatch:
     return replace(micro, rows=micro.rows[:0], weights=torch.zeros_like(micro.weights))
 
 
-def deal_batches(lengths: np.ndarray, budget: int, rank: int, ranks: int) -> tuple[list[np.ndarray], int]:
-    """The pieces of `cut` of one rank's share, and how many more passes than that the busiest rank makes.
-
-    Shares are dealt by length, so that each is as long as the others; one rank has the pieces of `cut` itself.
-    """
-    order = np.argsort(-lengths, kind="stable")
-    shares = [order[start::ranks] for start in range(ranks)]
-    pieces = [[share[piece] for piece in cut_batches(lengths[share], budget)] for share in shares]
-    return pieces[rank], max(map(len, pieces)) - len(pieces[rank])
-
-
-class Steps(Sampler[np.ndarray]):
-    """The row positions of each step of an epoch: a function of (seed, epoch) alone."""
-
-    def __init__(self, rows: np.ndarray, task: np.ndarray, mix: MixConfig, step_rows: int, seed: int):
-        self.rows, self.task, self.mix = rows, task[rows], mix
-        self.step_rows, self.seed, self.number = step_rows, seed, 0
-        self.begun = (0, 0)  # the epoch that training goes on in, the steps done of it
-        self.count = -(-len(epoch_rows(self.task, mix, seed, 0)) // step_rows)
-
-    def set_epoch(self, number: int) -> None:
-        """Lightning calls this before each epoch."""
-        self.number = number
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        order = self.rows[epoch_rows(self.task, self.mix, self.seed, self.number)]
-        epoch_begun, done = self.begun
-        first = done * self.step_rows if self.number == epoch_begun else 0
-        for start in range(first, len(order), self.step_rows):
-            yield order[start : start + self.step_rows]
-
-
-class StepDataset(Dataset):
-    """Row positions of one optimiser step → the micro-batches of this rank's share of them."""
-
-    def __init__(self, examples: Examples, budget: int, rank: int = 0, ranks: int = 1):
-        self.examples, self.budget, self.rank, self.ranks = examples, budget, rank, ranks
-
-    def __getitem__(self, rows: np.ndarray) -> list[MicroBatch]:
-        lengths = self.examples.tokens.offsets[rows + 1] - self.examples.tokens.offsets[rows]
-        pieces, missing = deal_batches(lengths, self.budget, self.rank, self.ranks)
-        own = [collate(self.examples, rows[piece]) for piece in pieces]
-        return own + [stand_in(self.examples, rows[:1])] * missing
-
-
-class ScoreDataset(Dataset):
-    """All rows given, once each over all ranks, in micro-batches of like length that no number of ranks changes."""
+class ScoreDataset(Dataset[MicroBatch]):
+    """Each of `rows` once over all ranks, in micro-batches of like length that no number of ranks changes."""
 
     def __init__(self, examples: Examples, rows: np.ndarray, budget: int, rank: int = 0, ranks: int = 1):
         self.examples, self.rows = examples, rows

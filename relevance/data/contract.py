@@ -1,18 +1,15 @@
 """The contract of a table of pairs: columns, types, what no row may hold, and what no two rows may say.
 
-Pairs that stand in several rows: two labels, two splits, plain copies.
-
-rows 3 and 17 hold query_item q1 | i4 with labels 0 and 2 → Fault("a pair has two labels", ..., rows=[3, 17])
-
-The contract of a table of pairs: columns, types, and what no row may hold.
-
 task="query_item" left="usb c cable" right="Volt USB-C cable 2 m" label=2 split="train" left_id="q17"
 right_id="i4" source="human" weight=1.0, then columns of the user's own, carried along
+
+rows 3 and 17 hold query_item q1 | i4 with labels 0 and 2 → Fault("a pair has two labels", ..., rows=[3, 17])
 """
 
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,86 +21,18 @@ from relevance.data.loaded import Loaded
 from relevance.errors import UserError
 from relevance.tasks import SPLITS, TASK_NAMES
 
-TOGETHER = 8  # rows of one pair that a message names
-
-
-def repeat_faults(table: pa.Table, rows: np.ndarray, keys: Keys) -> Iterator[Fault]:
-    """Every row of a pair that disagrees with itself, and every copy after the first of one that does not.
-
-    `rows` [N] are the numbers of the table's rows in the file.
-    """
-    at, group = repeated(keys.pair)
-    if not len(at):
-        return
-    again = table.take(pa.array(at))
-    labels, splits = differs(again["label"].to_numpy(), group), differs(_splits(again), group)
-    copies = np.ones(len(at), bool)
-    copies[np.unique(group, return_index=True)[1]] = False
-    for bad, problem, remedy in (
-        (labels, "a pair has two labels", "keep the row that is right"),
-        (splits & ~labels, "a pair stands in two splits", "keep it in one split"),
-        (copies & ~labels & ~splits, "a pair is repeated", "remove the copy"),
-    ):
-        if bad.any():
-            yield Fault(problem, remedy, rows[at[bad]], _rendered(again, rows[at], group, bad))
-
-
-def repeated(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Positions [M], ascending, of rows whose pair [N] occurs more than once, and the group [M] of each."""
-    ordered = np.sort(pair)
-    if not (ordered[1:] == ordered[:-1]).any():  # the common case, at a quarter of the price
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    order = np.argsort(pair)
-    equal = pair[order][1:] == pair[order][:-1]
-    again = np.concatenate([[False], equal])
-    several = again | np.concatenate([equal, [False]])
-    number = np.cumsum(several & ~again)[several] - 1
-    rows = order[several]
-    ascending = np.argsort(rows)
-    return rows[ascending], number[ascending]
-
-
-def _splits(again: pa.Table) -> np.ndarray:
-    if "split" not in again.column_names:
-        return np.zeros(len(again), np.int64)
-    return pc.index_in(again["split"], pa.array(SPLITS)).to_numpy()
-
-
-def differs(values: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """[M], whether the row's group holds more than one value."""
-    low, high = np.full(len(group), 127), np.full(len(group), -1)
-    np.minimum.at(low, group, values)
-    np.maximum.at(high, group, values)
-    return (low < high)[group]
-
-
-def _rendered(again: pa.Table, rows: np.ndarray, group: np.ndarray, bad: np.ndarray) -> list[str]:
-    """What a person needs to see of each bad row: the pair, what it says, the rows it stands in."""
-    order = np.argsort(group, kind="stable")
-    together = np.split(rows[order], np.flatnonzero(np.diff(group[order])) + 1)
-    named = [", ".join(map(str, same[:TOGETHER])) + (", …" if len(same) > TOGETHER else "") for same in together]
-    cells = again.filter(pa.array(bad)).to_pylist()
-    return [f"{_pair(cell)}; rows {named[g]}" for cell, g in zip(cells, group[bad], strict=True)]
-
-
-def _pair(cell: dict) -> str:
-    left, right = (shorten(cell[f"{side}_id"] or cell[side]) for side in ("left", "right"))
-    where = f", {cell['split']}" if "split" in cell else ""
-    return f"{cell['task']} {left} | {right} label {cell['label']}{where}"
-
-
 REQUIRED = ("task", "left", "right", "label")
 ALWAYS = ("left_id", "right_id", "source")  # null where the source has none
 OPTIONAL = ("split", *ALWAYS, "weight", "label_clean")
 CONTRACT = (*REQUIRED, *OPTIONAL)
-LABEL = r"^\s*[012](\.0*)?\s*$"
+LABEL_PATTERN = r"^\s*[012](\.0*)?\s*$"
+NUMBER_PATTERN = r"^\s*-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
+WHOLE_BELOW = 2.0**53  # below it a float holds every whole number
 TASK_REMEDY = f"use {', '.join(TASK_NAMES)}"
 LABEL_REMEDY = "use 0 (irrelevant), 1 (partially relevant) or 2 (relevant)"
 SPLIT_REMEDY = f"use {', '.join(SPLITS)} in every row (val, valid and dev: rename to validation), or drop the column"
 WEIGHT_REMEDY = "give every row a finite number of 0 or more, or drop the column"
-EXACT = 2.0**53  # below it a float holds every whole number
-NUMBER = r"^\s*-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
-
+NAMED_ROWS = 8  # rows of one pair that a message names
 Rule = tuple[str, pa.ChunkedArray, str, str]  # column, mask [N] of its bad rows, problem, remedy
 
 
@@ -123,11 +52,11 @@ def check_pairs(loaded: Loaded, name: str) -> Checked:
     Labels come out as int8, weights as float32, texts as strings, absent ids and sources as null. Raises
     UserError for a missing column; every row at fault is collected, none is changed.
     """
-    found = sound_pairs(loaded, name)
-    pair_faults = list(repeat_faults(found.table, found.rows, found.keys))
-    good = ~np.isin(found.rows, faulty_rows(pair_faults))
-    table = _only(found.table, good)
-    return Checked(table, found.rows[good], found.keys.only(good), (*found.faults, *pair_faults))
+    sound = sound_pairs(loaded, name)
+    repeats = list(_repeat_faults(sound.table, sound.rows, sound.keys))
+    good = ~np.isin(sound.rows, faulty_rows(repeats))
+    table = _only(sound.table, good)
+    return Checked(table, sound.rows[good], sound.keys.only(good), (*sound.faults, *repeats))
 
 
 def sound_pairs(loaded: Loaded, name: str) -> Checked:
@@ -178,7 +107,7 @@ def as_text(table: pa.Table, column: str, name: str) -> pa.ChunkedArray:
 def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Whole numbers that stand as floats, as a null among integers leaves them, as integers again."""
     if pa.types.is_floating(column.type):
-        whole = pc.and_(pc.less(pc.abs(column), EXACT), pc.equal(column, pc.floor(column)))
+        whole = pc.and_(pc.less(pc.abs(column), WHOLE_BELOW), pc.equal(column, pc.floor(column)))
         if pc.all(whole, min_count=0).as_py():
             return column.cast(pa.int64())
     return column
@@ -189,14 +118,10 @@ def _typed(texts: pa.Table) -> pa.Table:
     here = [column for column in CONTRACT if column in texts.column_names]
     convert = {"label": labels, "label_clean": labels, "weight": _weights}
     convert |= dict.fromkeys(("split", *ALWAYS), _blank_as_null)
-    typed = {column: convert.get(column, _as_is)(texts[column]) for column in here}
+    typed = {column: convert[column](texts[column]) if column in convert else texts[column] for column in here}
     absent = pa.nulls(len(texts), pa.string())
     ordered = {c: typed.get(c, absent) for c in CONTRACT if c in typed or c in ALWAYS}
     return pa.table(ordered | {c: texts[c] for c in texts.column_names if c not in CONTRACT})
-
-
-def _as_is(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return column
 
 
 def _blank_as_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -212,13 +137,13 @@ def labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _labels(column: pa.DictionaryArray) -> pa.Int8Array:
     """There are few different ones: each is looked at once."""
     texts = column.dictionary
-    fits = pc.match_substring_regex(texts, LABEL)
+    fits = pc.match_substring_regex(texts, LABEL_PATTERN)
     known = pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(pc.if_else(fits, texts, None)), 0, 1).cast(pa.int8())
     return known.take(column.indices)
 
 
 def _weights(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    fits = pc.match_substring_regex(column, NUMBER)
+    fits = pc.match_substring_regex(column, NUMBER_PATTERN)
     weights = pc.utf8_trim_whitespace(pc.if_else(fits, column, None)).cast(pa.float32())
     return pc.if_else(pc.and_(pc.greater_equal(weights, 0), pc.is_finite(weights)), weights, None)
 
@@ -258,3 +183,68 @@ def blank(text: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _only(table: pa.Table, good: np.ndarray) -> pa.Table:
     return table if good.all() else table.filter(pa.array(good))
+
+
+def _repeat_faults(table: pa.Table, rows: np.ndarray, keys: Keys) -> Iterator[Fault]:
+    """Every row of a pair that disagrees with itself, and every copy after the first of one that does not.
+
+    `rows` [N] are the numbers of the table's rows in the file.
+    """
+    at, group = repeated(keys.pair)
+    if not len(at):
+        return
+    again = table.take(pa.array(at))
+    two_labels, two_splits = differs(again["label"].to_numpy(), group), differs(_splits(again), group)
+    copies = np.ones(len(at), bool)
+    copies[np.unique(group, return_index=True)[1]] = False
+    for bad, problem, remedy in (
+        (two_labels, "a pair has two labels", "keep the row that is right"),
+        (two_splits & ~two_labels, "a pair stands in two splits", "keep it in one split"),
+        (copies & ~two_labels & ~two_splits, "a pair is repeated", "remove the copy"),
+    ):
+        if bad.any():
+            yield Fault(problem, remedy, rows[at[bad]], _rendered(again, rows[at], group, bad))
+
+
+def repeated(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions [M], ascending, of rows whose pair [N] occurs more than once, and the group [M] of each."""
+    ordered = np.sort(pair)
+    if not (ordered[1:] == ordered[:-1]).any():  # the common case, at a quarter of the price
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    order = np.argsort(pair)
+    equal = pair[order][1:] == pair[order][:-1]
+    again = np.concatenate([[False], equal])
+    several = again | np.concatenate([equal, [False]])
+    number = np.cumsum(several & ~again)[several] - 1
+    rows = order[several]
+    ascending = np.argsort(rows)
+    return rows[ascending], number[ascending]
+
+
+def differs(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """[M], whether the row's group holds more than one value."""
+    low, high = np.full(len(group), 127), np.full(len(group), -1)
+    np.minimum.at(low, group, values)
+    np.maximum.at(high, group, values)
+    return (low < high)[group]
+
+
+def _splits(again: pa.Table) -> np.ndarray:
+    if "split" not in again.column_names:
+        return np.zeros(len(again), np.int64)
+    return pc.index_in(again["split"], pa.array(SPLITS)).to_numpy()
+
+
+def _rendered(again: pa.Table, rows: np.ndarray, group: np.ndarray, bad: np.ndarray) -> list[str]:
+    """What a person needs to see of each bad row: the pair, what it says, the rows it stands in."""
+    order = np.argsort(group, kind="stable")
+    together = np.split(rows[order], np.flatnonzero(np.diff(group[order])) + 1)
+    named = [", ".join(map(str, same[:NAMED_ROWS])) + (", …" if len(same) > NAMED_ROWS else "") for same in together]
+    cells = again.filter(pa.array(bad)).to_pylist()
+    return [f"{_pair(cell)}; rows {named[g]}" for cell, g in zip(cells, group[bad], strict=True)]
+
+
+def _pair(cell: dict[str, Any]) -> str:
+    left, right = (shorten(cell[f"{side}_id"] or cell[side]) for side in ("left", "right"))
+    where = f", {cell['split']}" if "split" in cell else ""
+    return f"{cell['task']} {left} | {right} label {cell['label']}{where}"

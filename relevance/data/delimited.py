@@ -84,8 +84,8 @@ def _loaded(path: Path, table: pa.Table, rows: np.ndarray, torn: list[pa.csv.Inv
 def _header(path: Path, delimiter: str, quotes: bool) -> list[str]:
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-            quoting = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
-            names = next((row for row in csv.reader(file, delimiter=delimiter, quoting=quoting) if row), [])
+            rows = csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE)
+            names = next(filter(None, rows), [])
         "".join(names).encode()
     except UnicodeEncodeError:
         raise UserError(f"{path}: the header (from byte 0) is not UTF-8; {UTF8_REMEDY}") from None

@@ -34,10 +34,10 @@ def _add(total: "hashlib._Hash", column: pa.ChunkedArray) -> None:
     for chunk in column.chunks:
         total.update(pc.binary_length(chunk).to_numpy())
     for chunk in column.chunks:
-        total.update(held(chunk))
+        total.update(utf8_bytes(chunk))
 
 
-def held(chunk: pa.StringArray) -> memoryview:
+def utf8_bytes(chunk: pa.StringArray) -> memoryview:
     """The UTF-8 bytes of all texts, one behind the other."""
     _, offsets, values = chunk.buffers()
     if values is None:

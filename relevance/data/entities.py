@@ -1,11 +1,9 @@
-"""Entities and pairs as whole numbers, so that equal ones are found by sorting.
+"""Entities and pairs as whole numbers, so that equal ones are found by sorting; and which of them training has seen.
 
 left_id=["q1", null, "q1"], left=["usb", "hdmi", "usb"] → left=[0, 3, 0]: ids are numbered first, then the
 texts of entities that have no id, in one numbering for both sides.
 
-Entities of rows → whether training holds them.
-
-query_item q7 | i4 (test), query_query q7 | q9 (train) → left of the first: in its own task no, in any task yes
+query_item q7 | i4 (test), query_query q7 | q9 (train) → left of the first: in its own task unseen, in any task seen
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -49,7 +47,7 @@ class Keys:
 
 def entity_keys(table: pa.Table) -> Keys:
     """The keys of a table whose tasks and texts have been checked."""
-    with ThreadPoolExecutor(2) as pool:  # the costliest step of the door; Arrow lets go of Python's lock
+    with ThreadPoolExecutor(2) as pool:  # the costliest step of the checks; Arrow releases Python's lock
         texts = pool.submit(_numbers, table["left"], table["right"])
         left_id, right_id, ids = _numbers(table["left_id"], table["right_id"])
         left_text, right_text, _ = texts.result()
@@ -60,14 +58,6 @@ def entity_keys(table: pa.Table) -> Keys:
         left_text=left_text,
         right_text=right_text,
     )
-
-
-def combined(*numbers: np.ndarray) -> np.ndarray:
-    """One number for each combination: [N], [N], ... → [N]."""
-    combined = np.zeros(len(numbers[0]), np.int64)
-    for number in numbers:
-        combined = combined * (int(number.max(initial=0)) + 1) + number
-    return combined
 
 
 def _numbers(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, int]:
@@ -82,6 +72,14 @@ def _indices(chunk: pa.DictionaryArray) -> np.ndarray:
     return chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
+def combined(*numbers: np.ndarray) -> np.ndarray:
+    """One number for each combination: [N], [N], ... → [N]."""
+    combination = np.zeros(len(numbers[0]), np.int64)
+    for number in numbers:
+        combination = combination * (int(number.max(initial=0)) + 1) + number
+    return combination
+
+
 def side_entities(keys: Keys) -> tuple[np.ndarray, np.ndarray]:
     """One number for each entity, of the left and of the right sides [N].
 
@@ -91,20 +89,20 @@ def side_entities(keys: Keys) -> tuple[np.ndarray, np.ndarray]:
     return keys.left * kinds + LEFT_KIND[keys.task], keys.right * kinds + RIGHT_KIND[keys.task]
 
 
-def seen_in_any_task(keys: Keys, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """[N] and [N], whether the entity stands on either side of a row of `training`, a mask [N], of whatever task."""
-    return _among(*side_entities(keys), training)
-
-
 def seen_in_task(keys: Keys, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same of training rows of the row's own task."""
+    """[N] and [N], whether the entity stands on either side of a row of its own task in `training`, a mask [N]."""
     left, right = side_entities(keys)
     tasks = len(TASK_NAMES)
     return _among(left * tasks + keys.task, right * tasks + keys.task, training)
 
 
+def seen_in_any_task(keys: Keys, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same of training rows of any task."""
+    return _among(*side_entities(keys), training)
+
+
 def _among(left: np.ndarray, right: np.ndarray, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    held = np.zeros(int(max(left.max(initial=0), right.max(initial=0))) + 1, bool)
-    held[left[training]] = True
-    held[right[training]] = True
-    return held[left], held[right]
+    seen = np.zeros(int(max(left.max(initial=0), right.max(initial=0))) + 1, bool)
+    seen[left[training]] = True
+    seen[right[training]] = True
+    return seen[left], seen[right]

@@ -76,13 +76,13 @@ def _rows(count: int) -> str:
 
 
 def write_quarantine(path: Path, file: str, faults: Sequence[Fault], table: pa.Table, rows: np.ndarray) -> None:
-    """Write every fault as `listed` has it to the csv at `path`, whole or not at all."""
+    """Write every fault as `list_faults` has it to the csv at `path`, whole or not at all."""
     with atomic_file(path) as part:
         pa.csv.write_csv(list_faults(file, faults, table, rows), part)
 
 
 def listing_schema(cells: Sequence[str]) -> pa.Schema:
-    """The schema of `listed` for a table of these columns."""
+    """The schema of `list_faults` for a table of these columns."""
     return pa.schema([(name, pa.string()) for name in (*LISTING, *cells)])
 
 
@@ -102,8 +102,8 @@ def list_faults(file: str, faults: Sequence[Fault], table: pa.Table, rows: np.nd
     )
     columns = dict(zip(LISTING, about, strict=True))
     at = np.searchsorted(rows, numbers)
-    read = np.isin(numbers, rows)
-    at = pa.array(np.where(read, at, 0), mask=~read)
+    absent = ~np.isin(numbers, rows)
+    at = pa.array(np.where(absent, 0, at), mask=absent)
     columns |= {name: table[name].take(at) for name in SHOWN if name in table.column_names}
     return pa.table({name: guard_formulas(column) for name, column in columns.items()})
 

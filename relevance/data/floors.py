@@ -1,14 +1,11 @@
-"""Pairs of texts → how far their surface gets: the most frequent label, and boosting on how alike they look.
-
-Features of one row: cosine=0.41, jaccard=0.25, left_in_right=0.5, right_in_left=0.33, then chars and words of left
-(11, 2), of right (27, 6), shorter over longer (0.41, 0.33) → probabilities [0.1, 0.3, 0.6]
-
-rows.parquet → predictions of two floors, computed once per table and kept beside it.
+"""rows.parquet → predictions of two floors, computed once per table and kept beside it.
 
     majority  the most frequent training label of the task
     lexical   per task: how alike the two texts look, into gradient boosting
 
-A cell that does not beat them has learnt nothing that the surface of the texts does not give away.
+A cell that does not beat them has learnt nothing that the surface of the texts does not give away. Features of one row
+of lexical: cosine=0.41, jaccard=0.25, left_in_right=0.5, right_in_left=0.33, then chars and words of left (11, 2), of
+right (27, 6), shorter over longer (0.41, 0.33) → probabilities [0.1, 0.3, 0.6]
 """
 
 from dataclasses import dataclass
@@ -23,38 +20,85 @@ from relevance import predictions
 from relevance.metrics import Scores, score, task_codes
 from relevance.tasks import LABELS, TASK_NAMES
 
+FLOORS = ("majority", "lexical")
 ROUNDS = 60  # of boosting
+
+
+def ensure_floors(rows: Path) -> dict[str, pa.Table]:
+    """Predictions of each floor for the test rows, read from beside `rows` or computed and left there."""
+    paths = {name: rows.with_name(f"floor-{name}.parquet") for name in FLOORS}
+    if not all(path.is_file() for path in paths.values()):
+        for name, table in fit_floors(rows).items():
+            predictions.write(table, paths[name])
+    return {name: predictions.read(path) for name, path in paths.items()}
+
+
+def fit_floors(rows: Path) -> dict[str, pa.Table]:
+    """Predictions of each floor for the test rows; the same rows give the same numbers.
+
+    A task that is `unlearnable` gets the majority prediction from the lexical floor too.
+    """
+    table = pq.read_table(rows, columns=["row", "split", "task", "left", "right", "label"])
+    table = table.filter(pc.is_in(table["split"], pa.array(["train", "test"])))
+    train = pc.equal(table["split"], "train").to_numpy()
+    task, label = task_codes(table["task"]), table["label"].to_numpy()
+    labelled = Labelled(task, table["left"], table["right"], label, train)
+    names = np.array(TASK_NAMES, dtype=object)[task[~train]]
+    row, label = table["row"].to_numpy()[~train], label[~train]
+    return {
+        "majority": predictions.table(row, names, label, majority_floor(labelled)),
+        "lexical": predictions.table(row, names, label, lexical_floor(labelled)),
+    }
+
+
+def unlearnable(rows: Path) -> list[str]:
+    """Tasks of the test rows whose training rows carry fewer than two labels: no floor can learn them."""
+    table = pq.read_table(rows, columns=["split", "task", "label"])
+    task, label = task_codes(table["task"]), table["label"].to_numpy()
+    train, test = (pc.equal(table["split"], split).to_numpy() for split in ("train", "test"))
+    tested = np.bincount(task[test], minlength=len(TASK_NAMES)) > 0
+    labels = (label_counts(task[train], label[train]) > 0).sum(axis=1)
+    return [TASK_NAMES[code] for code in np.flatnonzero(tested & (labels < 2))]
+
+
+def noise_ceiling(rows: Path) -> Scores | None:
+    """Scores of knowing each test row's label before noise; None where the data does not state it."""
+    if "label_clean" not in pq.read_schema(rows).names:
+        return None
+    table = pq.read_table(rows, columns=["split", "task", "label", "label_clean"])
+    table = table.filter(pc.equal(table["split"], "test"))
+    return score(task_codes(table["task"]), table["label"].to_numpy(), table["label_clean"].to_numpy())
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Rows to learn from and rows to ask about; the labels of the latter are not looked at."""
+    """Rows to learn from and rows to predict; the labels of the latter are not read."""
 
     task: np.ndarray  # [N], index into TASK_NAMES
     left: pa.ChunkedArray  # [N] texts
     right: pa.ChunkedArray
     label: np.ndarray  # [N]
-    train: np.ndarray  # [N] bool; the others are asked
+    train: np.ndarray  # [N] bool; the others are predicted
 
 
 def majority_floor(rows: Labelled) -> np.ndarray:
-    """Training shares of the labels of each asked row's task [M, 3]."""
+    """Training shares of the labels, of the task of each row to predict [M, 3]."""
     return _shares(label_counts(rows.task[rows.train], rows.label[rows.train]))[rows.task[~rows.train]]
 
 
 def lexical_floor(rows: Labelled) -> np.ndarray:
-    """Probabilities [M, 3] of the asked rows, task by task; the same rows give the same numbers.
+    """Probabilities [M, 3] of the rows to predict, task by task; the same rows give the same numbers.
 
-    A task whose training rows carry fewer than two labels gets those of `majority`.
+    A task whose training rows carry fewer than two labels gets those of `majority_floor`.
     """
     counts = label_counts(rows.task[rows.train], rows.label[rows.train])
-    found = _shares(counts)[rows.task]
+    probabilities = _shares(counts)[rows.task]
     texts = _Texts(rows.left, rows.right)
     for code in np.flatnonzero((counts > 0).sum(axis=1) > 1):
-        fit, ask = (np.flatnonzero((rows.task == code) & part) for part in (rows.train, ~rows.train))
-        if len(ask):
-            found[ask] = _boost(*texts.features(fit, ask), rows.label[fit])
-    return found[~rows.train]
+        fit, predict = (np.flatnonzero((rows.task == code) & part) for part in (rows.train, ~rows.train))
+        if len(predict):
+            probabilities[predict] = _boost(*texts.features(fit, predict), rows.label[fit])
+    return probabilities[~rows.train]
 
 
 def label_counts(task: np.ndarray, label: np.ndarray) -> np.ndarray:
@@ -83,9 +127,9 @@ class _Texts:
         chars = pc.utf8_length(different).to_numpy()
         self.lengths = np.column_stack([chars, self.words.getnnz(axis=1)]).astype(np.float32)
 
-    def features(self, fit: np.ndarray, ask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Features [N, 10] of the training rows `fit` and of the rows `ask` of one task."""
-        rows = np.concatenate([fit, ask])
+    def features(self, fit: np.ndarray, predict: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Features [N, 10] of the training rows `fit` and of the rows `predict` of one task."""
+        rows = np.concatenate([fit, predict])
         left, right = self.left[rows], self.right[rows]
         both = row_dot(self.words, left, right)[:, None]
         n = self.lengths[left, 1:], self.lengths[right, 1:]
@@ -115,63 +159,14 @@ def row_dot(matrix, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.asarray(matrix[left].multiply(matrix[right]).sum(axis=1)).ravel()
 
 
-def _boost(fit: np.ndarray, ask: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Probabilities [N, 3] for the rows `ask` after boosting on `fit` and its labels."""
+def _boost(fit: np.ndarray, predict: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Probabilities [N, 3] for the rows `predict` after boosting on `fit` and its labels."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits
 
     model = HistGradientBoostingClassifier(max_iter=ROUNDS, early_stopping=False, random_state=0)
     with threadpool_limits(1):  # sums of gradients, hence splits, would depend on the number of threads
         model.fit(fit, label)
-        probabilities = np.zeros((len(ask), len(LABELS)))
-        probabilities[:, model.classes_] = model.predict_proba(ask)
+        probabilities = np.zeros((len(predict), len(LABELS)))
+        probabilities[:, model.classes_] = model.predict_proba(predict)
     return probabilities
-
-
-FLOORS = ("majority", "lexical")
-
-
-def ensure_floors(rows: Path) -> dict[str, pa.Table]:
-    """Predictions of each floor for the test rows, read from beside `rows` or computed and left there."""
-    paths = {name: rows.with_name(f"floor-{name}.parquet") for name in FLOORS}
-    if not all(path.is_file() for path in paths.values()):
-        for name, table in fit_floors(rows).items():
-            predictions.write(table, paths[name])
-    return {name: predictions.read(path) for name, path in paths.items()}
-
-
-def fit_floors(rows: Path) -> dict[str, pa.Table]:
-    """Predictions of each floor for the test rows; the same rows give the same numbers.
-
-    A task that is `unlearnable` gets the majority prediction from the lexical floor too.
-    """
-    table = pq.read_table(rows, columns=["row", "split", "task", "left", "right", "label"])
-    table = table.filter(pc.is_in(table["split"], pa.array(["train", "test"])))
-    train = pc.equal(table["split"], "train").to_numpy()
-    task, label = task_codes(table["task"]), table["label"].to_numpy()
-    found = Labelled(task, table["left"], table["right"], label, train)
-    asked = np.array(TASK_NAMES, dtype=object)[task[~train]]
-    row, label = table["row"].to_numpy()[~train], label[~train]
-    return {
-        "majority": predictions.table(row, asked, label, majority_floor(found)),
-        "lexical": predictions.table(row, asked, label, lexical_floor(found)),
-    }
-
-
-def unlearnable(rows: Path) -> list[str]:
-    """Tasks of the test rows whose training rows carry fewer than two labels: no floor can learn them."""
-    table = pq.read_table(rows, columns=["split", "task", "label"])
-    task, label = task_codes(table["task"]), table["label"].to_numpy()
-    train, test = (pc.equal(table["split"], split).to_numpy() for split in ("train", "test"))
-    asked = np.bincount(task[test], minlength=len(TASK_NAMES)) > 0
-    labels = (label_counts(task[train], label[train]) > 0).sum(axis=1)
-    return [TASK_NAMES[code] for code in np.flatnonzero(asked & (labels < 2))]
-
-
-def noise_ceiling(rows: Path) -> Scores | None:
-    """Scores of knowing each test row's label before noise; None where the data does not state it."""
-    if "label_clean" not in pq.read_schema(rows).names:
-        return None
-    table = pq.read_table(rows, columns=["split", "task", "label", "label_clean"])
-    table = table.filter(pc.equal(table["split"], "test"))
-    return score(task_codes(table["task"]), table["label"].to_numpy(), table["label_clean"].to_numpy())

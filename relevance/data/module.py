@@ -1,8 +1,8 @@
-"""How a trained cell reads pairs: the form of its text, and which tasks it was trained on.
+"""The LightningDataModule of a cell: rows.parquet and token ids → steps to train on, batches to score.
+
+What a trained cell keeps of it, so that others read pairs as it did: the form of their text, and the tasks it knows.
 
 template.json {"prefix": false, "pair": true, "max_length": 128, "line": true, "tasks": ["query_item", ...]} → Reading
-
-The LightningDataModule of a cell: rows.parquet and token ids → steps to train on, batches to score.
 """
 
 import json
@@ -27,37 +27,37 @@ from relevance.tasks import SPLITS, TASK_NAMES
 
 @dataclass(frozen=True)
 class Reading:
-    """Of a model folder."""
+    """How a trained cell reads pairs."""
 
     template: Template
     tasks: tuple[str, ...]  # trained on, in the order of TASK_NAMES
 
     @classmethod
     def of(cls, folder: Path) -> "Reading":
-        """What `written` left in template.json; a file that names no tasks is of a cell that knows all.
+        """What `written` left in a model folder; a file that names no tasks is of a cell that knows all.
 
         One without `line` is of a cell that read the task's name without a line break behind it.
         """
-        told = json.loads((folder / "template.json").read_text())
-        tasks = tuple(told.pop("tasks", TASK_NAMES))
-        return cls(Template(**{"line": False, **told}), tasks)
+        content = json.loads((folder / "template.json").read_text())
+        tasks = tuple(content.pop("tasks", TASK_NAMES))
+        return cls(Template(**{"line": False, **content}), tasks)
 
     def written(self) -> dict[str, object]:
         return {**asdict(self.template), "tasks": list(self.tasks)}
 
     def unknown(self, tasks: Iterable[str]) -> list[str]:
         """Those of `tasks` that it was not trained on, in the order of TASK_NAMES."""
-        asked = set(tasks)
-        return [name for name in TASK_NAMES if name in asked and name not in self.tasks]
+        wanted = set(tasks)
+        return [name for name in TASK_NAMES if name in wanted and name not in self.tasks]
 
 
 class PairsModule(L.LightningDataModule):
     """Train, validation and test rows of the mix's tasks, each from the same memory-mapped token ids."""
 
     steps: int | None = None  # of training, where another cell's budget says how many
-    begun = (0, 0)  # the epoch that training goes on in, the steps done of it
+    begun = (0, 0)  # the epoch that training resumes in, the steps done of it
 
-    def __init__(self, config: Config, tokenizer, template: Template, examples: Examples, rows: dict):
+    def __init__(self, config: Config, tokenizer, template: Template, examples: Examples, rows: dict[str, np.ndarray]):
         super().__init__()
         self.config, self.tokenizer, self.template = config, tokenizer, template
         self.examples, self.rows = examples, rows
@@ -69,10 +69,11 @@ class PairsModule(L.LightningDataModule):
         return Reading(self.template, tuple(TASK_NAMES[task] for task in known))
 
     def train_dataloader(self) -> DataLoader:
-        train, seed = self.config.train, self.config.seed
-        steps = Steps(self.rows["train"], self.examples.task, self.config.task_mix, train.step_rows, seed)
+        step_rows, budget = self.config.train.step_rows, self.config.train.token_budget
+        assert step_rows is not None  # rates.filled
+        steps = Steps(self.rows["train"], self.examples.task, self.config.task_mix, step_rows, self.config.seed)
         steps.begun = self.begun
-        return _loader(StepDataset(self.examples, train.token_budget, distributed.rank(), distributed.size()), steps)
+        return _loader(StepDataset(self.examples, budget, distributed.rank(), distributed.size()), steps)
 
     def val_dataloader(self) -> DataLoader:
         return self.scoring("validation")
@@ -120,21 +121,16 @@ def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsM
     return module
 
 
+def _checked(length: int, most: int) -> int:
+    if length > most:
+        raise UserError(f"model.max_length={length}: this backbone reads at most {most} tokens; lower it")
+    return length
+
+
 def _narrow(rows: Path) -> pa.Table:
     """What a step needs to know of every row beside its tokens; the texts stay on disk."""
     wanted = [name for name in ("task", "split", "label", "weight") if name in pq.read_schema(rows).names]
     return pq.read_table(rows, columns=wanted, read_dictionary=["task", "split"])
-
-
-def _matched(config: Config, joint: int) -> int | None:
-    """Steps that a joint cell on the same `joint` training rows takes, where this one is to take as many."""
-    if config.match is not Match.steps or config.task_mix.kind is not Mix.single:
-        return None
-    steps = config.trainer.max_epochs * -(-joint // config.train.step_rows)
-    most = config.trainer.max_steps
-    if config.trainer.max_epochs < 1:
-        return most
-    return min(steps, most) if most > 0 else steps
 
 
 def _examples(config: Config, table: pa.Table, task: np.ndarray, ids: Tokens, tokenizer, template) -> Examples:
@@ -146,15 +142,22 @@ def _examples(config: Config, table: pa.Table, task: np.ndarray, ids: Tokens, to
     return Examples(ids, task, label, weight * of_task[task] * of_label[label], tokenizer.pad_token_id, shown)
 
 
-def _checked(asked: int, most: int) -> int:
-    if asked > most:
-        raise UserError(f"model.max_length={asked}: this backbone reads at most {most} tokens; lower it")
-    return asked
+def _matched(config: Config, joint: int) -> int | None:
+    """Steps that a joint cell on the same `joint` training rows takes, where this one is to take as many."""
+    if config.match is not Match.steps or config.task_mix.kind is not Mix.single:
+        return None
+    epochs, most, step_rows = config.trainer.max_epochs, config.trainer.max_steps, config.train.step_rows
+    assert epochs is not None  # rates.filled
+    assert step_rows is not None
+    if epochs < 1:
+        return most
+    steps = epochs * -(-joint // step_rows)
+    return min(steps, most) if most > 0 else steps
 
 
 def _loader(dataset, sampler) -> DataLoader:
-    return DataLoader(dataset, batch_size=None, sampler=sampler, collate_fn=_as_it_is)
+    return DataLoader(dataset, batch_size=None, sampler=sampler, collate_fn=_unchanged)
 
 
-def _as_it_is(batch):
+def _unchanged(batch):
     return batch

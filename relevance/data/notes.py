@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relevance.data.contract import differs, repeated
-from relevance.data.digest import held
+from relevance.data.digest import utf8_bytes
 from relevance.data.entities import KINDS, LEFT_KIND, RIGHT_KIND, Keys, combined, seen_in_any_task
 from relevance.tasks import SPLITS, TASK_NAMES
 
@@ -27,24 +27,25 @@ def notes_of(table: pa.Table, keys: Keys) -> tuple[str, ...]:
     """Rows per task and split, gaps, entities seen in training, equal texts and where they disagree."""
     test = pc.equal(table["split"], "test").to_numpy()
     sides = [table[name].to_numpy() for name in ("left_seen", "right_seen")]
-    told = []
+    notes = []
     for task, rows in enumerate(task_counts(table).sum(axis=2)):
         if rows.any():
             own = test & (keys.task == task)
-            told.append(_task(TASK_NAMES[task], rows, [side[own].mean() if own.any() else None for side in sides]))
-    told += [*_any_task(table, test, keys), *_line_breaks(table), *_ids(table)]
-    return (*told, *_texts_and_ids(keys), *_across_tasks(table, keys))
+            notes.append(_task(TASK_NAMES[task], rows, [side[own] for side in sides]))
+    notes += [*_any_task(table, test, keys), *_line_breaks(table), *_ids(table)]
+    return (*notes, *_texts_and_ids(keys), *_across_tasks(table, keys))
 
 
-def _task(name: str, rows: np.ndarray, sides: list[float | None]) -> str:
-    told = f"{name}: " + ", ".join(f"{n:,} {split}" for n, split in zip(rows, SPLITS, strict=True))
+def _task(name: str, rows: np.ndarray, seen: list[np.ndarray]) -> str:
+    """`rows` [3] of a task by split; `seen`: whether training has the left and right sides of its test rows."""
+    note = f"{name}: " + ", ".join(f"{n:,} {split}" for n, split in zip(rows, SPLITS, strict=True))
     absent = [split for n, split in zip(rows, SPLITS, strict=True) if not n]
     if absent:
-        told += f" (it has no {' and no '.join(absent)} rows)"
+        note += f" (it has no {' and no '.join(absent)} rows)"
     if "test" in absent:
-        return told
-    left, right = (f"{100 * share:.0f} %" for share in sides)
-    return f"{told}; entities of test rows seen in training: left {left}, right {right}"
+        return note
+    left, right = (f"{100 * side.mean():.0f} %" for side in seen)
+    return f"{note}; entities of test rows seen in training: left {left}, right {right}"
 
 
 def _any_task(table: pa.Table, test: np.ndarray, keys: Keys) -> list[str]:
@@ -67,7 +68,9 @@ def _line_breaks(table: pa.Table) -> list[str]:
 
 
 def _broken(texts: pa.ChunkedArray) -> int:
-    if not any(re.search(b"\n", held(chunk)) for chunk in texts.chunks):  # the common case, at a tenth of the price
+    if not any(
+        re.search(b"\n", utf8_bytes(chunk)) for chunk in texts.chunks
+    ):  # the common case, at a tenth of the price
         return 0
     return pc.sum(pc.match_substring(texts, "\n")).as_py()
 
@@ -76,12 +79,12 @@ def _ids(table: pa.Table) -> list[str]:
     sides = [table["left_id"], table["right_id"]]
     absent = [side.null_count for side in sides]
     floats = [pc.sum(pc.match_substring_regex(side, r"^[0-9]+\.0$")).as_py() or 0 for side in sides]
-    told = []
+    notes = []
     if any(absent):
-        told.append(f"ids: absent on {absent[0]:,} left and {absent[1]:,} right sides; their texts stand in")
+        notes.append(f"ids: absent on {absent[0]:,} left and {absent[1]:,} right sides; their texts stand in")
     if any(floats):
-        told.append(f"ids such as 17.0: left {floats[0]:,}, right {floats[1]:,}; they do not meet 17: write 17")
-    return told
+        notes.append(f"ids such as 17.0: left {floats[0]:,}, right {floats[1]:,}; they do not meet 17: write 17")
+    return notes
 
 
 def _texts_and_ids(keys: Keys) -> list[str]:
@@ -89,15 +92,15 @@ def _texts_and_ids(keys: Keys) -> list[str]:
     kind = np.concatenate([LEFT_KIND[keys.task], RIGHT_KIND[keys.task]])
     text = np.concatenate([keys.left_text, keys.right_text]) * len(KINDS) + kind
     entity = np.concatenate([keys.left, keys.right]) * len(KINDS) + kind
-    told = []
+    notes = []
     for one, many, words in (
         (text, entity, "equal texts under different ids"),
         (entity, text, "ids with different texts"),
     ):
         names, entities = _ambiguous(one, many)
         if names:
-            told.append(f"{words}: {names:,}, in all {entities:,} entities")
-    return told
+            notes.append(f"{words}: {names:,}, in all {entities:,} entities")
+    return notes
 
 
 def _ambiguous(one: np.ndarray, many: np.ndarray) -> tuple[int, int]:

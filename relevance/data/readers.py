@@ -1,9 +1,7 @@
-"""A file of pairs → an Arrow table under our column names, with the number of each row in the file.
+"""A file of pairs → an Arrow table under our column names, whole or in parts, with the number of each row in the file.
 
 pairs.csv "query,item,label / NA,,2" with columns={left: query, right: item} → left="NA" right="" label="2":
 in csv and tsv every cell is text, an empty cell is empty text and no word means "missing".
-
-A file of pairs → consecutive parts of at most so many rows, each as `readers.read` would give it.
 
 pairs.csv of 45,000 rows, 20,000 at a time → Loaded(rows 1 to 20,000), Loaded(20,001 to 40,000), Loaded(to 45,000)
 """
@@ -25,6 +23,8 @@ from relevance.data.jsonl import read_jsonl, stream_jsonl
 from relevance.data.loaded import Loaded, plain_strings, undecodable, unique
 from relevance.errors import UserError
 
+BUFFER = 1 << 18  # bytes of a parquet column read at once
+
 
 def read_table(path: Path, columns: dict[str, str]) -> Loaded:
     """The file at `path`, `columns` (ours: theirs) renamed; text is valid UTF-8 and of Arrow type string.
@@ -36,9 +36,36 @@ def read_table(path: Path, columns: dict[str, str]) -> Loaded:
     with parse_errors(path):
         loaded = READERS[path.suffix.lower()](path)
     if not len(loaded.table):
-        raise no_rows(path, loaded)
+        raise _no_rows(path, loaded)
     names = rename_columns(path, loaded.table.column_names, columns, "data.columns")
     return decode_table(replace(loaded, table=loaded.table.rename_columns(names)))
+
+
+def stream_table(path: Path, columns: dict[str, str], rows: int) -> Iterator[Loaded]:
+    """The parts of the file at `path` in order, `columns` (ours: theirs) renamed; memory does not grow with the file.
+
+    A jsonl part has the columns and types of its own lines. Raises UserError as `read_table` does, for a column
+    to be renamed once the first part with columns lacks it. Parts hold rows, faults, or both.
+    """
+    readable(path, "input")
+    columns_seen = False
+    with parse_errors(path):
+        for part in STREAMS[path.suffix.lower()](path, rows):
+            for piece in _pieces(part, rows):
+                names = piece.table.column_names
+                wanted = {ours: theirs for ours, theirs in columns.items() if theirs in names or not columns_seen}
+                columns_seen = columns_seen or bool(names)
+                if columns_seen:
+                    names = rename_columns(path, names, wanted, "columns")
+                yield decode_table(replace(piece, table=piece.table.rename_columns(names)))
+
+
+def _pieces(part: Loaded, rows: int) -> Iterator[Loaded]:
+    """A part cut to at most `rows` rows; what could not be read goes with the first piece."""
+    faults = part.faults
+    for start in range(0, max(len(part.rows), len(faults)), rows):
+        yield replace(part, table=part.table[start : start + rows], rows=part.rows[start : start + rows], faults=faults)
+        faults = ()
 
 
 def readable(path: Path, setting: str) -> None:
@@ -60,25 +87,11 @@ def parse_errors(path: Path) -> Iterator[None]:
         raise UserError(f"{path}: cannot be read as {path.suffix}: {cause}; write the file anew") from cause
 
 
-def no_rows(path: Path, loaded: Loaded) -> UserError:
+def _no_rows(path: Path, loaded: Loaded) -> UserError:
     """The error of a file none of whose rows could be read."""
     if loaded.faults:
         return faults_error(str(path), loaded.faults, loaded.counted, NONE_LEFT)
     return UserError(f"{path}: the file holds no rows")
-
-
-def _parquet(path: Path) -> Loaded:
-    unique(path, pq.read_schema(path).names)
-    table = pq.read_table(path)
-    return Loaded(table, np.arange(1, len(table) + 1))
-
-
-READERS: dict[str, Callable[[Path], Loaded]] = {
-    ".parquet": _parquet,
-    ".csv": lambda path: read_delimited(path, ","),
-    ".tsv": lambda path: read_delimited(path, "\t"),
-    ".jsonl": read_jsonl,
-}
 
 
 def rename_columns(path: Path, present: list[str], columns: dict[str, str], setting: str) -> list[str]:
@@ -90,10 +103,10 @@ def rename_columns(path: Path, present: list[str], columns: dict[str, str], sett
             raise UserError(
                 f"{setting}.{ours}={theirs}: {path} has no such column; {hint}present: {', '.join(present)}"
             )
-    ours = {theirs: ours for ours, theirs in columns.items()}
-    if len(ours) < len(columns):
+    new_names = {theirs: ours for ours, theirs in columns.items()}
+    if len(new_names) < len(columns):
         raise UserError(f"{setting}={columns}: one column of the file is given twice; name each once")
-    names = [ours.get(name, name) for name in present]
+    names = [new_names.get(name, name) for name in present]
     unique(path, names)
     return names
 
@@ -108,33 +121,10 @@ def decode_table(loaded: Loaded) -> Loaded:
     return replace(loaded, table=table, rows=loaded.rows[good], faults=(*loaded.faults, *faults))
 
 
-BUFFER = 1 << 18  # bytes of a parquet column read at once
-
-
-def stream_table(path: Path, columns: dict[str, str], rows: int) -> Iterator[Loaded]:
-    """The parts of the file at `path` in order, `columns` (ours: theirs) renamed; memory does not grow with the file.
-
-    A jsonl part has the columns and types of its own lines. Raises UserError as `readers.read` does, for a column
-    to be renamed once the first part with columns lacks it. Parts hold rows, faults, or both.
-    """
-    readable(path, "input")
-    met = False
-    with parse_errors(path):
-        for part in STREAMS[path.suffix.lower()](path, rows):
-            for piece in _pieces(part, rows):
-                names = piece.table.column_names
-                asked = {ours: theirs for ours, theirs in columns.items() if theirs in names} if met else columns
-                met = met or bool(names)
-                table = piece.table.rename_columns(rename_columns(path, names, asked, "columns") if met else names)
-                yield decode_table(replace(piece, table=table))
-
-
-def _pieces(part: Loaded, rows: int) -> Iterator[Loaded]:
-    """A part cut to at most `rows` rows; what could not be read goes with the first piece."""
-    faults = part.faults
-    for start in range(0, max(len(part.rows), len(faults)), rows):
-        yield replace(part, table=part.table[start : start + rows], rows=part.rows[start : start + rows], faults=faults)
-        faults = ()
+def _parquet(path: Path) -> Loaded:
+    unique(path, pq.read_schema(path).names)
+    table = pq.read_table(path)
+    return Loaded(table, np.arange(1, len(table) + 1))
 
 
 def _stream_parquet(path: Path, rows: int) -> Iterator[Loaded]:
@@ -146,6 +136,12 @@ def _stream_parquet(path: Path, rows: int) -> Iterator[Loaded]:
             last += len(batch)
 
 
+READERS: dict[str, Callable[[Path], Loaded]] = {
+    ".parquet": _parquet,
+    ".csv": lambda path: read_delimited(path, ","),
+    ".tsv": lambda path: read_delimited(path, "\t"),
+    ".jsonl": read_jsonl,
+}
 STREAMS: dict[str, Callable[[Path, int], Iterator[Loaded]]] = {
     ".parquet": _stream_parquet,
     ".csv": lambda path, rows: stream_delimited(path, ","),

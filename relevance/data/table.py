@@ -1,17 +1,12 @@
-"""Left entities → train, validation or test, for tables that name no split.
-
-left entity "q17", seed 0 → a number in [0, 1) that depends on nothing else → below test_share: test; below
-test_share + validation_share: validation; else train. One entity falls alike in every task and every file.
-
-rows.parquet and positions → those rows; the others are passed over a part at a time.
-
-at=[0, 7], columns ["task", "left"] → task="query_item" left="usb c cable", task="item_type" left="Volt cable 2 m"
-
-A source of pairs → the one table every later step reads, written once per digest.
+"""A source of pairs → the one table every later step reads, written once per digest.
 
 row=0 split="train" task="query_item" left="usb c cable" right="Volt USB-C cable 2 m" left_id="q17"
 right_id="i4" source="human" label=2 left_seen=true right_seen=true, then label_clean (generated data) and the
 user's own columns
+
+A table without a split is divided by left entity: "q17" under seed 0 → a number in [0, 1) that depends on nothing else
+→ below test_share: test; below test_share + validation_share: validation; else train. An entity falls alike in every
+task and every file.
 """
 
 import hashlib
@@ -38,55 +33,17 @@ from relevance.errors import UserError
 from relevance.tasks import SPLITS
 
 TRAIN, VALIDATION, TEST = range(3)  # places in SPLITS
-
-
-def split_by_entity(table: pa.Table, data: DataConfig) -> pa.Array:
-    """The split [N] of each row, by its left_id, or its left text where it has none."""
-    named = table["left_id"]
-    named = pc.coalesce(named, table["left"]) if named.null_count else named
-    entity = named.combine_chunks().dictionary_encode()
-    place = split_parts(entity.dictionary, data.seed, data.validation_share, data.test_share)
-    return pa.array(SPLITS).take(pa.array(place)).take(entity.indices)
-
-
-def split_parts(texts: pa.Array, seed: int, validation: float, test: float) -> np.ndarray:
-    """The place in SPLITS [U] of each text [U], of which about these shares fall to validation and test."""
-    at = _uniform(texts, seed)
-    place = np.full(len(at), TRAIN)
-    place[at < test + validation] = VALIDATION
-    place[at < test] = TEST
-    return place
-
-
-def _uniform(texts: pa.Array, seed: int) -> np.ndarray:
-    """A number in [0, 1) for each text [U]: SipHash of its UTF-8 bytes under a key made from the seed."""
-    from pandas.util import hash_array
-
-    key = hashlib.sha256(str(seed).encode()).hexdigest()[:16]
-    hashes = hash_array(texts.to_numpy(zero_copy_only=False), hash_key=key, categorize=False)
-    return (hashes >> np.uint64(11)) / 2.0**53
-
-
-PART = 1 << 16  # rows that are looked at together
-
-
-def read_rows(rows: Path, at: np.ndarray, columns: list[str]) -> pa.Table:
-    """`columns` of the rows at these positions [n], which ascend."""
-    found, first = [], 0
-    with pq.ParquetFile(rows) as file:
-        for batch in file.iter_batches(PART, columns=columns):
-            low, high = np.searchsorted(at, [first, first + len(batch)])
-            found.append(batch.take(pa.array(at[low:high] - first)))
-            first += len(batch)
-    return pa.Table.from_batches(found)
-
-
-ORDER = ("split", "task", "left", "right", "left_id", "right_id", "source", "label", "weight")
-GIVEN = f"name all of {', '.join(SPLITS)} in the split column, or drop it and let data.test_share divide the rows"
-DIVIDED = "bring more left entities, raise data.validation_share and data.test_share, or try another data.seed"
+COLUMN_ORDER = ("split", "task", "left", "right", "left_id", "right_id", "source", "label", "weight")
 OURS = ("row", "left_seen", "right_seen")  # made here; a file that brings them gets them anew
-MANY = ("row", "left", "right", "left_id", "right_id")  # hardly a value twice: a dictionary of them saves nothing
-GROUP = 1 << 17  # rows of a row group: what who reads the file in parts holds at once
+GIVEN_SPLIT_REMEDY = (
+    f"name all of {', '.join(SPLITS)} in the split column, or drop it and let data.test_share divide the rows"
+)
+DIVIDED_SPLIT_REMEDY = (
+    "bring more left entities, raise data.validation_share and data.test_share, or try another data.seed"
+)
+MOSTLY_DIFFERENT = ("row", "left", "right", "left_id", "right_id")  # values hardly repeat: a dictionary saves nothing
+GROUP_ROWS = 1 << 17  # rows of a row group: what a reader in parts holds at once
+PART = 1 << 16  # rows that read_rows reads at a time
 
 
 @dataclass(frozen=True)
@@ -111,24 +68,17 @@ def prepare_rows(data: DataConfig, outputs: Path) -> Rows:
     if checked.faults and (data.on_bad_row is OnBadRow.error or not len(checked.table)):
         remedy = SET_ASIDE if len(checked.table) else NONE_LEFT
         raise faults_error(name, checked.faults, loaded.counted, remedy)
-    given = "split" in checked.table.column_names
+    has_split = "split" in checked.table.column_names
     table = with_split(checked.table, data)
-    _every_split(table, name, GIVEN if given else DIVIDED)
+    _every_split(table, name, GIVEN_SPLIT_REMEDY if has_split else DIVIDED_SPLIT_REMEDY)
     completed = _completed(table, checked.keys)
     with ThreadPoolExecutor(1) as pool:  # hashing and Arrow's writing take one core, without Python's lock
-        kept = pool.submit(_kept, table, completed, outputs)
-        told = notes_of(completed, checked.keys)
-        digest, path = kept.result()
-    aside = _set_aside(path.with_name(QUARANTINE), name, loaded, checked)
-    return Rows(digest, path, completed, checked.rows, (*aside, *_origin(data, loaded, given), *told))
-
-
-def file_digest(path: Path) -> str:
-    """The digest that `prepare` found, taken from the table at `path` as it is now, a column at a time."""
-    with pq.ParquetFile(path) as file:
-        names = [name for name in file.schema_arrow.names if name not in OURS]
-        columns = ((name, file.read([name])[name]) for name in names)
-        return columns_digest(file.metadata.num_rows, columns)
+        stored = pool.submit(_stored, table, completed, outputs)
+        notes = notes_of(completed, checked.keys)
+        digest, path = stored.result()
+    quarantined = _quarantine(path.with_name(QUARANTINE), name, loaded, checked)
+    notes = (*quarantined, *_origin(data, loaded, has_split), *notes)
+    return Rows(digest, path, completed, checked.rows, notes)
 
 
 def load_pairs(data: DataConfig) -> tuple[str, Loaded]:
@@ -153,43 +103,68 @@ def with_split(table: pa.Table, data: DataConfig) -> pa.Table:
     """The table in the order of rows.parquet, with a split: by left entity where it names none."""
     if "split" not in table.column_names:
         table = table.append_column("split", split_by_entity(table, data))
-    first = [name for name in (*ORDER, "label_clean") if name in table.column_names]
+    first = [name for name in (*COLUMN_ORDER, "label_clean") if name in table.column_names]
     return table.select([*first, *(name for name in table.column_names if name not in first)])
+
+
+def split_by_entity(table: pa.Table, data: DataConfig) -> pa.Array:
+    """The split [N] of each row, by its left_id, or its left text where it has none."""
+    ids = table["left_id"]
+    ids = pc.coalesce(ids, table["left"]) if ids.null_count else ids
+    entity = ids.combine_chunks().dictionary_encode()
+    place = split_parts(entity.dictionary, data.seed, data.validation_share, data.test_share)
+    return pa.array(SPLITS).take(pa.array(place)).take(entity.indices)
+
+
+def split_parts(texts: pa.Array, seed: int, validation: float, test: float) -> np.ndarray:
+    """The place in SPLITS [U] of each text [U], of which about these shares fall to validation and test."""
+    at = _uniform(texts, seed)
+    place = np.full(len(at), TRAIN)
+    place[at < test + validation] = VALIDATION
+    place[at < test] = TEST
+    return place
+
+
+def _uniform(texts: pa.Array, seed: int) -> np.ndarray:
+    """A number in [0, 1) for each text [U]: SipHash of its UTF-8 bytes under a key made from the seed."""
+    from pandas.util import hash_array
+
+    key = hashlib.sha256(str(seed).encode()).hexdigest()[:16]
+    hashes = hash_array(texts.to_numpy(zero_copy_only=False), hash_key=key, categorize=False)
+    return (hashes >> np.uint64(11)) / 2.0**53
 
 
 def _every_split(table: pa.Table, name: str, remedy: str) -> None:
     counts = {split: pc.sum(pc.equal(table["split"], split)).as_py() or 0 for split in SPLITS}
     absent = [split for split, count in counts.items() if not count]
     if absent:
-        found = ", ".join(f"{split} {count:,}" for split, count in counts.items())
-        raise UserError(f"{name}: no {' and no '.join(absent)} rows among those that pass ({found}); {remedy}")
+        present = ", ".join(f"{split} {count:,}" for split, count in counts.items())
+        raise UserError(f"{name}: no {' and no '.join(absent)} rows among those that pass ({present}); {remedy}")
 
 
 def _completed(table: pa.Table, keys: Keys) -> pa.Table:
     """The table with its row ids first and what training has seen after the contract's columns."""
     left, right = seen_in_task(keys, pc.equal(table["split"], "train").to_numpy())
-    at = sum(name in table.column_names for name in ORDER)
+    at = sum(name in table.column_names for name in COLUMN_ORDER)
     table = table.add_column(at, "left_seen", pa.array(left)).add_column(at + 1, "right_seen", pa.array(right))
     return table.add_column(0, "row", pa.array(np.arange(len(table))))
 
 
-def _kept(table: pa.Table, completed: pa.Table, outputs: Path) -> tuple[str, Path]:
+def _stored(table: pa.Table, completed: pa.Table, outputs: Path) -> tuple[str, Path]:
     """The digest of a table, and where it lies under it, written unless it was there."""
     digest = table_digest(table)
     path = outputs / "data" / digest[:16] / "rows.parquet"
-    _write_once(completed, path)
+    if not path.is_file():
+        repeated = [name for name in completed.column_names if name not in MOSTLY_DIFFERENT]
+        statistics = ["row"]  # by which parts are passed over
+        with atomic_file(path) as part:
+            pq.write_table(
+                completed, part, row_group_size=GROUP_ROWS, use_dictionary=repeated, write_statistics=statistics
+            )
     return digest, path
 
 
-def _write_once(table: pa.Table, path: Path) -> None:
-    if not path.is_file():
-        with atomic_file(path) as part:
-            repeated = [name for name in table.column_names if name not in MANY]
-            kept = {"use_dictionary": repeated, "write_statistics": ["row"]}  # by which parts are passed over
-            pq.write_table(table, part, row_group_size=GROUP, **kept)
-
-
-def _set_aside(path: Path, name: str, loaded: Loaded, checked: Checked) -> tuple[str, ...]:
+def _quarantine(path: Path, name: str, loaded: Loaded, checked: Checked) -> tuple[str, ...]:
     """Write the bad rows beside the table; says how many and where. An earlier file's bad rows make way."""
     if not checked.faults:
         path.unlink(missing_ok=True)
@@ -200,10 +175,29 @@ def _set_aside(path: Path, name: str, loaded: Loaded, checked: Checked) -> tuple
     return (f"quarantined: {bad:,} of {bad + len(checked.table):,} rows ({kinds}) → {path}",)
 
 
-def _origin(data: DataConfig, loaded: Loaded, given: bool) -> tuple[str, ...]:
+def _origin(data: DataConfig, loaded: Loaded, has_split: bool) -> tuple[str, ...]:
     """What was added to the source or replaced in it."""
     replaced = [name for name in OURS if name in loaded.table.column_names]
-    told = [f"replaced: columns {', '.join(replaced)} of the file by our own"] if replaced else []
-    if not given:
-        told.append(f"split: by left entity, seed {data.seed}, shares {data.validation_share} and {data.test_share}")
-    return tuple(told)
+    notes = [f"replaced: columns {', '.join(replaced)} of the file by our own"] if replaced else []
+    if not has_split:
+        notes.append(f"split: by left entity, seed {data.seed}, shares {data.validation_share} and {data.test_share}")
+    return tuple(notes)
+
+
+def file_digest(path: Path) -> str:
+    """The digest that `prepare_rows` computed, taken from the table at `path` as it is now, a column at a time."""
+    with pq.ParquetFile(path) as file:
+        names = [name for name in file.schema_arrow.names if name not in OURS]
+        columns = ((name, file.read([name])[name]) for name in names)
+        return columns_digest(file.metadata.num_rows, columns)
+
+
+def read_rows(rows: Path, at: np.ndarray, columns: list[str]) -> pa.Table:
+    """`columns` of the rows at these positions [n], which ascend; the others are passed over a part at a time."""
+    batches, first = [], 0
+    with pq.ParquetFile(rows) as file:
+        for batch in file.iter_batches(PART, columns=columns):
+            low, high = np.searchsorted(at, [first, first + len(batch)])
+            batches.append(batch.take(pa.array(at[low:high] - first)))
+            first += len(batch)
+    return pa.Table.from_batches(batches)

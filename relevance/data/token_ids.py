@@ -1,53 +1,31 @@
-"""Work done in a thread, one item ahead of who asks: while one is used here, the next is made.
+"""Texts → their token ids, as transformers' tokenizer gives them, in flat arrays and without a Python loop over rows.
 
-ahead(len, ["a", "bb"]) → 1, 2
+["usb c cable", "red lamp"] → Ragged of [[2713, 65, 994], [430, 1289]]: ids [2713, ..., 1289], starts [0, 3],
+lengths [3, 2]
 
-Rows of unequal length in flat arrays, without a Python loop over rows.
-
-rows [[5, 6], [7]] → ids [5, 6, 7], starts [0, 2], lengths [2, 1]
-
-A .npy file that grows: arrays in, one behind the other; at the end the file that numpy.save would have written.
-
-append([1, 2]), append([3])  →  np.load gives [1, 2, 3]
-
-Texts → their token ids, as transformers' tokenizer gives them: many of them on every core.
-
-["usb c cable", "red lamp"] → Ragged of [[2713, 65, 994], [430, 1289]]
-
-Texts, a part of a table at a time → their token ids, each different text tokenized once.
-
-left ["usb", "lamp"], right ["red lamp", "usb"] → numbers [0, 1], [2, 0] of the different texts met so far, hence ids
-
-Texts are known again by two hashes of 64 bits, and their ids lie in a file: 40 bytes of each stay in memory.
+Of a large table, taken a part at a time, each different text is tokenized once: left ["usb", "lamp"], right
+["red lamp", "usb"] → numbers [0, 1], [2, 0] of the different texts met so far, hence ids. Texts are recognised by two
+hashes of 64 bits, and their ids lie in a file: 40 bytes of each stay in memory.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from relevance.atomic_io import with_filename
 
+FEW = 256  # texts that are not worth a second thread
+SLICE = 4_096  # texts that are encoded at a time: what Rust makes of one text takes kilobytes
+KEYS = ("relevance first.", "relevance second")  # of SipHash, 16 bytes each
+
 Item = TypeVar("Item")
 Made = TypeVar("Made")
-
-
-def ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
-    """What `make` makes of each item, in order; an error comes where its item would. Worth it where C does the work."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting = None
-        for item in items:
-            coming = pool.submit(make, item)
-            if waiting is not None:
-                yield waiting.result()
-            waiting = coming
-        if waiting is not None:
-            yield waiting.result()
 
 
 @dataclass(frozen=True)
@@ -96,45 +74,6 @@ def interleave(parts: list[Ragged]) -> np.ndarray:
     return out
 
 
-class Growing:
-    """A flat array on disk, of one type; whole once it is left."""
-
-    def __init__(self, path: Path, dtype: type):
-        self.path, self.dtype, self.size = path, np.dtype(dtype), 0
-        self.file = path.open("wb")
-        self._header()
-        self.start = self.file.tell()
-
-    def append(self, values: np.ndarray) -> None:
-        with with_filename(self.path):
-            self.file.write(np.ascontiguousarray(values, self.dtype).data)
-        self.size += len(values)
-
-    def view(self) -> np.ndarray:
-        """What it holds so far, memory-mapped."""
-        with with_filename(self.path):
-            self.file.flush()
-        if not self.size:
-            return np.empty(0, self.dtype)  # nothing cannot be mapped
-        return np.memmap(self.path, self.dtype, "r", self.start, (self.size,))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self.file, with_filename(self.path):
-            self.file.seek(0)
-            self._header()  # numpy leaves room in it for any length
-
-    def _header(self) -> None:
-        told = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": (self.size,)}
-        np.lib.format.write_array_header_1_0(self.file, told)
-
-
-FEW = 256  # texts that are not worth a second thread
-SLICE = 4_096  # texts that are encoded at a time: what Rust makes of one text takes kilobytes
-
-
 def encode_texts(tokenizer, texts: list[str]) -> list[list[int]]:
     """The ids of each text alone."""
     # the words "[SEP]" in a title are text, not the end of it
@@ -149,11 +88,11 @@ def ragged(tokenizer, texts: list[str]) -> Ragged:
         return Ragged.of(encode_texts(tokenizer, texts) if texts else [])  # transformers fails over none
     encode_texts(tokenizer, texts[:1])  # sets in the backend: no padding, no truncation, special tokens are text
 
-    def ids(some: list[str]) -> list:
-        return tokenizer.backend_tokenizer.encode_batch_fast(some, add_special_tokens=False)
+    def encoded(part: list[str]) -> list[Any]:
+        return tokenizer.backend_tokenizer.encode_batch_fast(part, add_special_tokens=False)
 
     slices = (texts[start : start + SLICE] for start in range(0, len(texts), SLICE))
-    return joined([Ragged.of([one.ids for one in made]) for made in ahead(ids, slices)])
+    return joined([Ragged.of([encoding.ids for encoding in part]) for part in ahead(encoded, slices)])
 
 
 def _plain(tokenizer) -> bool:
@@ -166,7 +105,20 @@ def _plain(tokenizer) -> bool:
     return all(getattr(kind, name) is getattr(PreTrainedTokenizerFast, name) for name in names)
 
 
-KEYS = ("relevance first.", "relevance second")  # of SipHash, 16 bytes each
+def ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Generator[Made, None, None]:
+    """What `make` makes of each item, in order, in a thread that is one item ahead; ahead(len, ["a", "bb"]) → 1, 2.
+
+    An error comes where its item would. Worth it where C does the work.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        current = None
+        for item in items:
+            following = pool.submit(make, item)
+            if current is not None:
+                yield current.result()
+            current = following
+        if current is not None:
+            yield current.result()
 
 
 class Distinct:
@@ -222,3 +174,41 @@ class Distinct:
         made = ragged(self.tokenizer, texts)
         self.file.append(made.ids)
         self.lengths = np.concatenate([self.lengths, made.lengths])
+
+
+class Growing:
+    """A flat array in a .npy file, of one type; once it is left the file is the one that numpy.save would have written.
+
+    append([1, 2]), append([3])  →  np.load gives [1, 2, 3]
+    """
+
+    def __init__(self, path: Path, dtype: type):
+        self.path, self.dtype, self.size = path, np.dtype(dtype), 0
+        self.file = path.open("wb")
+        self._header()
+        self.start = self.file.tell()
+
+    def append(self, values: np.ndarray) -> None:
+        with with_filename(self.path):
+            self.file.write(np.ascontiguousarray(values, self.dtype).data)
+        self.size += len(values)
+
+    def view(self) -> np.ndarray:
+        """What it holds so far, memory-mapped."""
+        with with_filename(self.path):
+            self.file.flush()
+        if not self.size:
+            return np.empty(0, self.dtype)  # nothing cannot be mapped
+        return np.memmap(self.path, self.dtype, "r", self.start, (self.size,))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self.file, with_filename(self.path):
+            self.file.seek(0)
+            self._header()  # numpy leaves room in it for any length
+
+    def _header(self) -> None:
+        header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": (self.size,)}
+        np.lib.format.write_array_header_1_0(self.file, header)

@@ -1,8 +1,6 @@
 """What a report says, before it is markdown, html or tex: sections of text, lists, tables and figures.
 
-Texts are as they are, from data too; every form escapes them in its own way.
-
-Numbers → the text of a table; a missing number is "—".
+Texts are as they are, from data too; every form escapes them in its own way. Numbers as texts; a missing one is "—":
 
 percent(0.8712, 0.004) → "87.1 ± 0.4"    count(1234567.0) → "1,234,567"    signed(0.0123) → "+1.2"
 """
@@ -10,6 +8,9 @@ percent(0.8712, 0.004) → "87.1 ± 0.4"    count(1234567.0) → "1,234,567"    
 import math
 from dataclasses import dataclass
 from urllib.parse import quote
+
+NONE = "—"
+IDENTITY = ["model", "routing", "task mix", "variant"]  # the first columns of every table: the labels of a row
 
 
 class Bold(str):
@@ -28,12 +29,13 @@ class Link(str):
     """A text that leads somewhere: Link("run 3", "http://127.0.0.1:5000/#/experiments/1/runs/3")."""
 
     __slots__ = ("url",)
+    url: str
 
     def __new__(cls, text: str, url: str) -> "Link":
         """`url` as it is, from data too; a form shows `address`."""
-        made = super().__new__(cls, text)
-        made.url = url
-        return made
+        link = super().__new__(cls, text)
+        link.url = url
+        return link
 
     @property
     def address(self) -> str:
@@ -69,10 +71,6 @@ class Section:
     title: str
     blocks: list[Block]
     deep: bool = False
-
-
-NONE = "—"
-IDENTITY = ["model", "routing", "task mix", "variant"]  # the first columns of every table: the labels of a row
 
 
 def percent(mean: float, sd: float = math.nan) -> str:

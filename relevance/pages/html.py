@@ -7,7 +7,6 @@ Section("Cost", [Table(["model", "macro"], [["llm", Bold("88.6")]], left=1)])
 import base64
 import re
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 from relevance.pages.blocks import Block, Bold, Code, Figure, Link, Section, Table
@@ -27,7 +26,7 @@ def html(title: str, sections: list[Section], folder: Path) -> str:
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    environment.tests.update({name: partial(_is, kind) for name, kind in KINDS.items()})
+    environment.tests.update({name: lambda block, kind=kind: isinstance(block, kind) for name, kind in KINDS.items()})
     environment.filters.update(lines=_lines, heading=_heading, shown=_shown)
     opening, rest = _opening(sections)
     anchors = _anchors([section.title for section in sections])
@@ -42,17 +41,13 @@ def html(title: str, sections: list[Section], folder: Path) -> str:
     )
 
 
-def _opening(sections: list[Section]) -> tuple[list[str], list[Section]]:
+def _opening(sections: list[Section]) -> tuple[list[Block], list[Section]]:
     """The sentences the page opens with, taken out of its sections."""
     if not sections or sections[0].title:
         return [], sections
     first, *rest = sections
     n = next((i for i, block in enumerate(first.blocks) if not _sentence(block)), len(first.blocks))
     return first.blocks[:n], [Section("", first.blocks[n:]), *rest]
-
-
-def _is(kind: type, found: object) -> bool:
-    return isinstance(found, kind)
 
 
 def _sentence(block: Block) -> bool:

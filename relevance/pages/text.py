@@ -1,18 +1,23 @@
-"""A document → markdown that reads as plain text too.
+"""A document → markdown that reads as plain text too; a table → tex for a paper, with booktabs.
 
-Table(["model", "macro"], [["llm", "**88.6**"]], left=1) → | model |    macro |
-
-A table → tex for a paper, with booktabs.
-
-Table(["model", "macro"], [["a_b", Bold("88.6")]], left=1) → \\begin{tabular}{lr} ... a\\_b & \\textbf{88.6} \\\\
+Table(["model", "macro"], [["a_b", Bold("88.6")]], left=1)
+  → | model |    macro | ... | a_b   | **88.6** |
+  → \\begin{tabular}{lr} ... a\\_b & \\textbf{88.6} \\\\
 """
 
 import re
 
 from relevance.pages.blocks import Block, Bold, Code, Figure, Link, Section, Table
 
-MARKS = re.compile(r"[\\`|*~]|\](?=[(\[:])|\[(?=\^)|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
-STARTS = re.compile(r"^(\d*)([#+.)=-])(?=\s|[=-])")  # what makes a heading, a list or a rule of a line
+MARKDOWN_MARKS = re.compile(r"[\\`|*~]|\](?=[(\[:])|\[(?=\^)|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+MARKDOWN_STARTS = re.compile(r"^(\d*)([#+.)=-])(?=\s|[=-])")  # what makes a heading, a list or a rule of a line
+TEX = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "±": r"$\pm$", "†": r"$\dagger$", "—": "---", "–": "--", "≈": r"$\approx$", "×": r"$\times$", "→": r"$\to$",
+    "Δ": r"$\Delta$",
+}  # fmt: skip
+TEX_PATTERN = re.compile("|".join(map(re.escape, TEX)))
 
 
 def markdown(title: str, sections: list[Section]) -> str:
@@ -25,35 +30,19 @@ def markdown(title: str, sections: list[Section]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def escape_markdown(text: str) -> str:
-    """`text` as one line of markdown that shows it and nothing else."""
-    line = " ".join(text.split())
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return STARTS.sub(r"\1\\\2", MARKS.sub(r"\\\g<0>", line))
-
-
-def block(found: Block) -> str:
-    """One block of it."""
-    match found:
+def block(content: Block) -> str:
+    """One block of the page."""
+    match content:
         case Code():
-            return f"    {' '.join(found.split())}"
+            return f"    {' '.join(content.split())}"
         case str():
-            return _markdown_text(found)
+            return _markdown_text(content)
         case list():
-            return "\n".join(f"- {_markdown_text(line)}" for line in found)
+            return "\n".join(f"- {_markdown_text(line)}" for line in content)
         case Figure():
-            return f"![{escape_markdown(found.caption)}]({found.name}.png)"
+            return f"![{escape_markdown(content.caption)}]({content.name}.png)"
         case Table():
-            return _table(found)
-
-
-def _markdown_text(text: str) -> str:
-    match text:
-        case Bold():
-            return f"**{escape_markdown(text)}**"
-        case Link(address=address) if address:
-            return f"[{escape_markdown(text)}]({escape_markdown(address)})"
-    return escape_markdown(text)
+            return _table(content)
 
 
 def _table(table: Table) -> str:
@@ -71,13 +60,20 @@ def _table(table: Table) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-SPECIAL = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "±": r"$\pm$", "†": r"$\dagger$", "—": "---", "–": "--", "≈": r"$\approx$", "×": r"$\times$", "→": r"$\to$",
-    "Δ": r"$\Delta$",
-}  # fmt: skip
-PATTERN = re.compile("|".join(map(re.escape, SPECIAL)))
+def _markdown_text(text: str) -> str:
+    match text:
+        case Bold():
+            return f"**{escape_markdown(text)}**"
+        case Link(address=address) if address:
+            return f"[{escape_markdown(text)}]({escape_markdown(address)})"
+    return escape_markdown(text)
+
+
+def escape_markdown(text: str) -> str:
+    """`text` as one line of markdown that shows it and nothing else."""
+    line = " ".join(text.split())
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return MARKDOWN_STARTS.sub(r"\1\\\2", MARKDOWN_MARKS.sub(r"\\\g<0>", line))
 
 
 def latex(table: Table, caption: str) -> str:
@@ -96,11 +92,11 @@ def latex(table: Table, caption: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def escape_latex(text: str) -> str:
-    """`text` as tex that prints it and runs nothing."""
-    line = PATTERN.sub(lambda found: SPECIAL[found[0]], " ".join(text.split()))
-    return "{}" + line if line.startswith(("[", "*")) else line  # behind \\\\ they would be its argument
-
-
 def _latex_text(text: str) -> str:
     return rf"\textbf{{{escape_latex(text)}}}" if isinstance(text, Bold) else escape_latex(text)
+
+
+def escape_latex(text: str) -> str:
+    """`text` as tex that prints it and runs nothing."""
+    line = TEX_PATTERN.sub(lambda match: TEX[match[0]], " ".join(text.split()))
+    return "{}" + line if line.startswith(("[", "*")) else line  # behind \\\\ they would be its argument

@@ -1,11 +1,12 @@
-"""A file of pairs to score → chunks of the rows that can be scored, and those that cannot.
+"""A file of pairs to score → chunks of the rows that can be scored and those that cannot; and what it holds in all.
 
 task="query_item" left="usb c cable" right="Volt USB-C cable 2 m" label=2 or null where the row has none, then columns
 of the user's own, carried along; nothing is asked of splits, ids and copies
 
-The first look at a file of pairs, before anything is scored: what it holds and which rows are at fault.
-
 pairs.csv → Scan(schema={task, left, right, label, note}, tasks=[44,998, 0, ...], labelled=1,200, faults=(...))
+
+jsonl lines further down may bring other columns and types: chunks of {left: string, price: int64} and of
+{left: string, note: bool, price: double} are written under {left: string, price: double, note: bool}
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,9 +19,9 @@ import pyarrow.compute as pc
 
 from relevance.data.contract import LABEL_REMEDY, Rule, as_text, blank, check_present, labels, pair_rules, row_faults
 from relevance.data.faults import LISTED, Fault, faulty_rows, merge_faults
+from relevance.data.jsonl import json_values
 from relevance.data.loaded import Loaded
 from relevance.data.readers import stream_table
-from relevance.data.writers import having, union
 from relevance.metrics import task_codes
 from relevance.tasks import TASK_NAMES
 
@@ -42,17 +43,17 @@ def read_chunks(path: Path, columns: dict[str, str], rows: int) -> Iterator[Chun
 
     Raises UserError for a file that cannot be read, and for one without task, left or right.
     """
-    met = False
+    columns_seen = False
     for loaded in stream_table(path, columns, rows):
         names = loaded.table.column_names
-        if names and not met:
+        if names and not columns_seen:
             check_present(names, NEEDED, str(path), "columns")
-        met = met or bool(names)  # lines of jsonl may lack a column that others have: those rows are at fault
+        columns_seen = columns_seen or bool(names)  # jsonl lines that lack one later on are rows at fault
         yield _checked(loaded, str(path))
 
 
 def _checked(loaded: Loaded, name: str) -> Chunk:
-    table = having(loaded.table, NEEDED, len(loaded.rows))
+    table = with_columns(loaded.table, NEEDED, len(loaded.rows))
     ours = [column for column in (*NEEDED, LABEL) if column in table.column_names]
     texts = pa.table({column: as_text(table, column, name) for column in ours})
     faults = tuple(row_faults(texts, _rules(texts), loaded.rows))
@@ -87,20 +88,58 @@ class Scan:
 
 def scan_file(chunks: Iterable[Chunk]) -> Scan:
     """What the chunks of a file hold in all; raises what reading them raises."""
-    found = Scan(pa.schema([]), np.zeros(len(TASK_NAMES), np.int64), 0, (), "")
+    scan = Scan(pa.schema([]), np.zeros(len(TASK_NAMES), np.int64), 0, (), "")
     for chunk in chunks:
-        found = replace(found, faults=_known([*found.faults, *chunk.faults]), counted=chunk.loaded.counted)
+        scan = replace(scan, faults=_merged([*scan.faults, *chunk.faults]), counted=chunk.loaded.counted)
         if len(chunk.table):  # the columns of other chunks may be made up of nulls
-            found = _more(found, chunk.table)
-    return found
+            scan = _added(scan, chunk.table)
+    return scan
 
 
-def _more(found: Scan, table: pa.Table) -> Scan:
+def _added(scan: Scan, table: pa.Table) -> Scan:
     tasks = np.bincount(task_codes(table["task"]), minlength=len(TASK_NAMES))
     labelled = len(table) - table[LABEL].null_count if LABEL in table.column_names else 0
-    schema = union(found.schema, table.schema)
-    return replace(found, schema=schema, tasks=found.tasks + tasks, labelled=found.labelled + labelled)
+    schema = _union(scan.schema, table.schema)
+    return replace(scan, schema=schema, tasks=scan.tasks + tasks, labelled=scan.labelled + labelled)
 
 
-def _known(faults: Sequence[Fault]) -> tuple[Fault, ...]:
+def _merged(faults: Sequence[Fault]) -> tuple[Fault, ...]:
     return tuple(replace(fault, values=fault.values[:LISTED]) for fault in merge_faults(faults)) if faults else ()
+
+
+def _union(first: pa.Schema, second: pa.Schema) -> pa.Schema:
+    """Every column of both, in the order they were met; types that nothing else can join are joined as text."""
+    if first.equals(second):
+        return first
+    names = [*first.names, *(name for name in second.names if name not in first.names)]
+    return pa.schema([_field(name, first, second) for name in names])
+
+
+def _field(name: str, first: pa.Schema, second: pa.Schema) -> pa.Field:
+    parts = [pa.schema([schema.field(name)]) for schema in (first, second) if name in schema.names]
+    try:
+        return pa.field(name, pa.unify_schemas(parts, promote_options="permissive").field(name).type)
+    except pa.ArrowTypeError:
+        return pa.field(name, pa.string())
+
+
+def fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """`table` under a schema that is the union of its own and others."""
+    if table.schema.equals(schema):
+        return table
+    whole = with_columns(table, schema.names, len(table))
+    return pa.table({field.name: _column(whole[field.name], field.type) for field in schema}, schema)
+
+
+def _column(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    if pa.types.is_string(kind) and not pa.types.is_string(column.type):
+        return json_values(column)
+    return column.cast(kind)
+
+
+def with_columns(table: pa.Table, names: Sequence[str], rows: int) -> pa.Table:
+    """`table` of so many rows with a column of nulls for each of `names` it lacks."""
+    absent = [name for name in names if name not in table.column_names]
+    if not absent:
+        return table
+    return pa.table({name: table[name] for name in table.column_names} | {name: pa.nulls(rows) for name in absent})

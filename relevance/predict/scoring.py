@@ -1,16 +1,11 @@
-"""Labels and predictions, chunk by chunk → a table of scores for a person.
+"""A file of pairs, scored chunk by chunk: read → probabilities of each cell → vote → written; then a table of scores.
+
+The file is read twice: once for its rows, columns and faults, before a model is loaded; once to score it. Where rows
+have labels:
 
 task          n   accuracy %  macro-F1 %
 query_item  812         81.4        80.2
 micro       812         81.4
-
-What a person wants scored, and what a first look at it says.
-
-Job(input=pairs.csv, output=scored.parquet, columns={left: query}, quarantine=False, rows=20,000)
-
-A file of pairs, scored chunk by chunk: read → probabilities of each cell → vote → written.
-
-The file is read twice: once for its rows, columns and faults, before a model is loaded; once to score it.
 """
 
 import time
@@ -27,13 +22,65 @@ from tqdm import tqdm
 from relevance.cli import echo
 from relevance.data.contract import check_names
 from relevance.data.faults import NONE_LEFT, faults_error, faulty_rows, list_faults, listing_schema
-from relevance.data.writers import Writer, fitted, having, streamed, writable
+from relevance.data.writers import Writer, streamed, writable
 from relevance.errors import UserError
 from relevance.metrics import Scores, score, task_codes
-from relevance.predict.input import LABEL, NEEDED, Chunk, Scan, read_chunks, scan_file
+from relevance.predict.input import LABEL, NEEDED, Chunk, Scan, fitted, read_chunks, scan_file, with_columns
 from relevance.predictions import PROBABILITIES, SCHEMA
 from relevance.tasks import LABELS, TASK_NAMES
 from relevance.vote import TIE, vote
+
+if TYPE_CHECKING:
+    from relevance.predict.scorer import Scorer
+
+
+ADDED = pa.schema([SCHEMA.field(name) for name in (*PROBABILITIES, "predicted")])
+SHOWN = (*NEEDED, LABEL)  # cells of a row that is set aside
+SET_ASIDE = "or set on_bad_row=quarantine to leave these rows out of the output and list them beside it"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A file to read and one to write."""
+
+    input: Path
+    output: Path
+    columns: dict[str, str]  # ours: theirs
+    quarantine: bool  # bad rows are set aside; else they are an error
+    rows: int  # held at a time
+
+    @property
+    def aside(self) -> Path:
+        """Where bad rows are listed."""
+        return self.output.with_name(f"{self.output.name}.quarantine.csv")
+
+    def chunks(self) -> Iterator[Chunk]:
+        return read_chunks(self.input, self.columns, self.rows)
+
+    def bad(self, chunk: Chunk) -> pa.Table:
+        """The chunk's rows at fault as they are listed; texts of schema `listing_schema(SHOWN)`."""
+        read = chunk.loaded
+        cells = with_columns(read.table, SHOWN, len(read.rows)).select(SHOWN)
+        return list_faults(str(self.input), chunk.faults, cells, read.rows)
+
+    def scan(self) -> Scan:
+        """The first look; raises UserError for what cannot be scored or written."""
+        check_names(self.columns, "columns")
+        writable(self.output)
+        if self.output.resolve() == self.input.resolve():
+            raise UserError(f"output={self.output}: is the input; name another file")
+        scan = scan_file(self.chunks())
+        taken = [name for name in ADDED.names if name in scan.schema.names]
+        if taken:
+            raise UserError(
+                f"{self.input}: column {', '.join(taken)} is the output's own; rename or drop it in the file"
+            )
+        if scan.faults and not (self.quarantine and scan.rows):
+            remedy = SET_ASIDE if scan.rows else NONE_LEFT
+            raise faults_error(str(self.input), scan.faults, scan.counted, remedy)
+        if not scan.rows:
+            raise UserError(f"{self.input}: the file holds no rows")
+        return scan
 
 
 class Tally:
@@ -66,96 +113,68 @@ class Tally:
         return "\n".join(lines)
 
 
-ADDED = pa.schema([SCHEMA.field(name) for name in (*PROBABILITIES, "predicted")])
-SHOWN = (*NEEDED, LABEL)  # cells of a row that is set aside
-SET_ASIDE = "or set on_bad_row=quarantine to leave these rows out of the output and list them beside it"
-
-
-@dataclass(frozen=True)
-class Job:
-    """A file to read and one to write."""
-
-    input: Path
-    output: Path
-    columns: dict[str, str]  # ours: theirs
-    quarantine: bool  # bad rows are set aside; else they are an error
-    rows: int  # held at a time
-
-    @property
-    def aside(self) -> Path:
-        """Where bad rows are listed."""
-        return self.output.with_name(f"{self.output.name}.quarantine.csv")
-
-    def chunks(self) -> Iterator[Chunk]:
-        return read_chunks(self.input, self.columns, self.rows)
-
-    def bad(self, chunk: Chunk) -> pa.Table:
-        """The chunk's rows at fault as they are listed; texts of schema `faults.listing(SHOWN)`."""
-        read = chunk.loaded
-        cells = having(read.table, SHOWN, len(read.rows)).select(SHOWN)
-        return list_faults(str(self.input), chunk.faults, cells, read.rows)
-
-    def scan(self) -> Scan:
-        """The first look; raises UserError for what cannot be scored or written."""
-        check_names(self.columns, "columns")
-        writable(self.output)
-        if self.output.resolve() == self.input.resolve():
-            raise UserError(f"output={self.output}: is the input; name another file")
-        found = scan_file(self.chunks())
-        taken = [name for name in ADDED.names if name in found.schema.names]
-        if taken:
-            raise UserError(
-                f"{self.input}: column {', '.join(taken)} is the output's own; rename or drop it in the file"
-            )
-        if found.faults and not (self.quarantine and found.rows):
-            remedy = SET_ASIDE if found.rows else NONE_LEFT
-            raise faults_error(str(self.input), found.faults, found.counted, remedy)
-        if not found.rows:
-            raise UserError(f"{self.input}: the file holds no rows")
-        return found
-
-
-if TYPE_CHECKING:
-    from relevance.predict.scorer import Scorer
-
-
 def score_file(job: Job, folders: list[Path], device: str | None, trusted: bool) -> Tally:
     """Score the input with the models in `folders`, write the output, say on stderr what a person should know.
 
-    `trusted`: code of the backbones' own may run, see store.load.
+    `trusted`: code of the backbones' own may run, see model.store.load_network.
 
     Raises UserError for what cannot be read, scored or written; what stood at the output then stays.
     """
-    found = job.scan()
-    for note in _notes(job, found, len(folders)):
+    scan = job.scan()
+    for note in _notes(job, scan, len(folders)):
         echo(note)
     with ExitStack() as files:
-        output = files.enter_context(streamed(job.output, pa.schema([*found.schema, *ADDED])))
-        aside = files.enter_context(streamed(job.aside, listing_schema(SHOWN))) if found.faults else None
-        scorers = _opened(folders, device, trusted, found)
+        output = files.enter_context(streamed(job.output, pa.schema([*scan.schema, *ADDED])))
+        aside = files.enter_context(streamed(job.aside, listing_schema(SHOWN))) if scan.faults else None
+        scorers = _opened(folders, device, trusted, scan)
         started = time.perf_counter()
-        tally = _scored(job, found, scorers, output, aside)
-    if not found.faults:
+        tally = _scored(job, scan, scorers, output, aside)
+    if not scan.faults:
         job.aside.unlink(missing_ok=True)  # of an earlier file
     seconds = time.perf_counter() - started
-    echo(f"{found.rows:,} rows in {seconds:.1f} s, {found.rows / seconds:,.0f} rows/s → {job.output}")
+    echo(f"{scan.rows:,} rows in {seconds:.1f} s, {scan.rows / seconds:,.0f} rows/s → {job.output}")
     return tally
 
 
-def _scored(job: Job, found: Scan, scorers: list["Scorer"], output: Writer, aside: Writer | None) -> Tally:
+def _notes(job: Job, scan: Scan, cells: int) -> Iterator[str]:
+    if scan.faults:
+        bad = len(faulty_rows(scan.faults))
+        kinds = ", ".join(f"{fault.problem} {len(fault.rows):,}" for fault in scan.faults)
+        yield f"quarantined: {bad:,} of {bad + scan.rows:,} rows ({kinds}) → {job.aside}"
+    if 0 < scan.labelled < scan.rows:
+        yield f"labels: on {scan.labelled:,} rows; the other {scan.rows - scan.labelled:,} enter no score"
+    if cells > 1:
+        yield f"votes: of {cells} cells; {TIE}; p_* are the means of their probabilities"
+
+
+def _opened(folders: list[Path], device: str | None, trusted: bool, scan: Scan) -> list["Scorer"]:
+    from relevance.predict.scorer import Scorer  # takes torch along; bad rows are told before it is loaded
+
+    scorers = [Scorer(folder, device, trusted) for folder in folders]
+    for folder, scorer in zip(folders, scorers, strict=True):
+        others = ", ".join(scorer.reading.unknown(TASK_NAMES[k] for k in np.flatnonzero(scan.tasks)))
+        known = f"{folder}: was trained on {', '.join(scorer.reading.tasks)}"
+        if others and scorer.config.routing.heads:
+            raise UserError(f"{known}; its heads of {others} never were; leave rows of these tasks out")
+        if others:
+            echo(f"{known} alone; scored all the same: {others}")
+    return scorers
+
+
+def _scored(job: Job, scan: Scan, scorers: list["Scorer"], output: Writer, aside: Writer | None) -> Tally:
     tally, rows = Tally(), 0
-    with tqdm(total=found.rows * len(scorers), unit="row", disable=None) as bar:
+    with tqdm(total=scan.rows * len(scorers), unit="row", disable=None) as bar:
         for chunk in job.chunks():
             if aside and chunk.faults:
                 aside.write_table(job.bad(chunk))
             if len(chunk.table):
-                table = fitted(chunk.table, found.schema)
+                table = fitted(chunk.table, scan.schema)
                 p, predicted = vote(np.stack([scorer.probabilities(table, bar.update) for scorer in scorers]))
                 output.write_table(_with(table, p, predicted))
                 tally.add(table, predicted)
                 rows += len(table)
-    if rows != found.rows:
-        raise UserError(f"{job.input}: changed as it was scored ({found.rows:,} rows, then {rows:,}); score it again")
+    if rows != scan.rows:
+        raise UserError(f"{job.input}: changed as it was scored ({scan.rows:,} rows, then {rows:,}); score it again")
     return tally
 
 
@@ -163,28 +182,3 @@ def _with(table: pa.Table, p: np.ndarray, predicted: np.ndarray) -> pa.Table:
     for field, values in zip(ADDED, (*p.T, predicted), strict=True):
         table = table.append_column(field, pa.array(values, field.type))
     return table
-
-
-def _opened(folders: list[Path], device: str | None, trusted: bool, found: Scan) -> list["Scorer"]:
-    from relevance.predict.scorer import Scorer  # takes torch along; bad rows are told before it is loaded
-
-    scorers = [Scorer(folder, device, trusted) for folder in folders]
-    for folder, scorer in zip(folders, scorers, strict=True):
-        others = ", ".join(scorer.reading.unknown(TASK_NAMES[k] for k in np.flatnonzero(found.tasks)))
-        told = f"{folder}: was trained on {', '.join(scorer.reading.tasks)}"
-        if others and scorer.config.routing.heads:
-            raise UserError(f"{told}; its heads of {others} never were; leave rows of these tasks out")
-        if others:
-            echo(f"{told} alone; scored all the same: {others}")
-    return scorers
-
-
-def _notes(job: Job, found: Scan, cells: int) -> Iterator[str]:
-    if found.faults:
-        bad = len(faulty_rows(found.faults))
-        kinds = ", ".join(f"{fault.problem} {len(fault.rows):,}" for fault in found.faults)
-        yield f"quarantined: {bad:,} of {bad + found.rows:,} rows ({kinds}) → {job.aside}"
-    if 0 < found.labelled < found.rows:
-        yield f"labels: on {found.labelled:,} rows; the other {found.rows - found.labelled:,} enter no score"
-    if cells > 1:
-        yield f"votes: of {cells} cells; {TIE}; p_* are the means of their probabilities"

@@ -6,9 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from relevance.data.writers import fitted
 from relevance.errors import UserError
-from relevance.predict.input import read_chunks, scan_file
+from relevance.predict.input import fitted, read_chunks, scan_file
 
 ROW = {"task": "query_item", "left": "usb", "right": "usb cable"}
 
