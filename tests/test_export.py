@@ -21,7 +21,7 @@ from relevance.config_io import ConfigFile
 from relevance.data.module import Reading
 from relevance.data.tokens import Template
 from relevance.errors import UserError
-from relevance.export.__main__ import Options, _checked, _folders
+from relevance.export.__main__ import Options, check_options, task_folders
 from relevance.export.folder import export
 from relevance.model.build import build_network
 from relevance.model.store import save_network
@@ -229,11 +229,9 @@ def test_a_head_that_was_never_trained_is_not_exported(place, model_of, tmp_path
     folder = trained_on(model_of(place("ce", "mh")), "query_item", "type_type")
     with pytest.raises(UserError, match="task=item_type: its head was never trained; this cell knows query_item, type"):
         export(folder, "item_type", "merged", tmp_path / "out")
-    options = Options(cell=str(folder), output=str(tmp_path / "out"))
-    assert list(_folders(options, folder)) == ["query_item", "type_type"]
+    assert list(task_folders(folder, "all", tmp_path / "out")) == ["query_item", "type_type"]
     assert "not exported: query_query, item_item, query_type, item_type" in capsys.readouterr().err
-    options.task = "query_item"
-    assert _folders(options, folder) == {"query_item": tmp_path / "out"}
+    assert task_folders(folder, "query_item", tmp_path / "out") == {"query_item": tmp_path / "out"}
 
 
 def test_a_shared_head_serves_a_task_it_never_saw(place, model_of, tmp_path):
@@ -275,4 +273,4 @@ def test_what_no_folder_can_hold_is_refused_and_leaves_nothing(place, model_of, 
 )
 def test_a_wrong_word_is_refused_before_anything_is_loaded(words, said):
     with pytest.raises(UserError, match=said):
-        _checked(parse(Options, words))
+        check_options(parse(Options, words))

@@ -40,45 +40,47 @@ def export() -> None:
     if {"-h", "--help"} & set(words):
         print(help_text(__doc__.strip(), Options))
         return
-    options = _checked(parse(Options, words))
+    options = parse(Options, words)
+    cell, output = check_options(options)
     from relevance.tracking.history import model_folder
 
-    model = model_folder(options.cell, options.tracking_uri, options.experiment, Path(options.outputs))
+    model = model_folder(cell, options.tracking_uri, options.experiment, Path(options.outputs))
     from relevance.export.folder import export as write
     from relevance.model.module import quiet
 
     quiet()
-    for task, folder in _folders(options, model).items():
+    for task, folder in task_folders(model, options.task, output).items():
         done = write(model, task, options.form, folder, options.trust_remote_code)
-        echo(
-            f"{done.folder}: {options.form}, logits differ by at most {done.difference:.1e} from the cell's in float32"
-        )
+        difference = f"logits differ by at most {done.difference:.1e} from the cell's in float32"
+        echo(f"{done.folder}: {options.form}, {difference}")
 
 
-def _folders(options: Options, model: Path) -> dict[str, Path]:
-    """Where each task asked for goes."""
-    from relevance.data.module import Reading
-
-    reading, output = Reading.of(model), Path(options.output)
-    if options.task != "all":
-        return {options.task: output}
-    if others := reading.unknown(TASK_NAMES):
-        echo(f"{model}: was trained on {', '.join(reading.tasks)}; not exported: {', '.join(others)}")
-    return {task: output / task for task in reading.tasks}
-
-
-def _checked(options: Options) -> Options:
-    absent = [key for key in ("cell", "output") if not getattr(options, key)]
+def check_options(options: Options) -> tuple[str, Path]:
+    """The cell and the output folder; UserError for options that are missing or wrong."""
+    needed = {"cell": options.cell or "", "output": options.output or ""}
+    absent = [key for key, value in needed.items() if not value]
     if absent:
         raise UserError(f"{' and '.join(absent)} missing; give {' '.join(f'{key}=…' for key in absent)} (--help)")
     if options.form not in FORMS:
         raise UserError(f"form={options.form}: use {' or '.join(FORMS)}")
     if options.task not in (*TASK_NAMES, "all"):
         raise UserError(f"task={options.task}: use all or one of {', '.join(TASK_NAMES)}")
-    output = Path(options.output)
+    output = Path(needed["output"])
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"output={options.output}: is there already; give a new folder")
-    return options
+    return needed["cell"], output
+
+
+def task_folders(model: Path, task: str, output: Path) -> dict[str, Path]:
+    """Where each task goes: `task`, or of "all" those that the cell was trained on, each in a folder of its own."""
+    from relevance.data.module import Reading
+
+    if task != "all":
+        return {task: output}
+    reading = Reading.of(model)
+    if others := reading.unknown(TASK_NAMES):
+        echo(f"{model}: was trained on {', '.join(reading.tasks)}; not exported: {', '.join(others)}")
+    return {task: output / task for task in reading.tasks}
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 trunk.layers.0 … 27 | private.branches[3].0, .1 | heads[3]  →  model.layers.0 … 29, score
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from relevance.model.heads import Plain
 from relevance.model.network import Network
 from relevance.model.private.attach import own_targets
 from relevance.model.private.inserted import Gated
-from relevance.tasks import LABELS, TASK_INDEX
+from relevance.tasks import LABELS, TASK_INDEX, TASK_NAMES
 
 
 def plain_classifier(network: Network, config: Config, task: str) -> PreTrainedModel:
@@ -29,7 +29,9 @@ def plain_classifier(network: Network, config: Config, task: str) -> PreTrainedM
     head = head_of(network, task)
     own, depth = config.routing.private, head.config.get_text_config().num_hidden_layers
     check_exportable(network, config)
-    trunk = network.trunk.merge_and_unload() if config.model.lora.r else network.trunk
+    trunk: Any = network.trunk  # a PeftModel where the cell trained adapters
+    if config.model.lora.r:
+        trunk = trunk.merge_and_unload()
     name, prefix = blocks_name(trunk), head.base_model_prefix
     state = {f"{prefix}.{key}": tensor for key, tensor in trunk.state_dict().items()}
     more = own.layers if own.kind in (PrivateKind.inserted, PrivateKind.shared) else 0
@@ -48,15 +50,27 @@ def plain_classifier(network: Network, config: Config, task: str) -> PreTrainedM
 
 def head_of(network: Network, task: str) -> PreTrainedModel:
     """The classifier of `task` without its backbone."""
-    return network.heads[TASK_INDEX[task] if len(network.heads) > 1 else 0].classifier
+    return _of_task(network.heads, task).classifier
+
+
+def branch_of(network: Network, task: str) -> Any:
+    """The private modules of `task`: blocks in their order, or the adapters beside `own_targets`."""
+    private: Any = network.private
+    return _of_task(private.branches, task)
+
+
+def _of_task(modules: Any, task: str) -> Any:
+    """Those of `task`, or the only ones there are."""
+    return modules[TASK_INDEX[task] if len(modules) > 1 else 0]
 
 
 def check_exportable(network: Network, config: Config) -> None:
     """UserError where no ordinary model computes what the network does."""
     kind = f"routing.private.kind={config.routing.private.kind}"
-    if isinstance(network.heads[0].classifier, Plain):
+    classifier = head_of(network, TASK_NAMES[0])
+    if isinstance(classifier, Plain):
         raise UserError(
-            f"{network.heads[0].classifier.config.model_type}: transformers has no sequence classifier for it, so that "
+            f"{classifier.config.model_type}: transformers has no sequence classifier for it, so that "
             "there is no folder to write; use relevance.predict or the served model"
         )
     if any(isinstance(part, Gated) for part in network.modules()):
@@ -68,18 +82,18 @@ def check_exportable(network: Network, config: Config) -> None:
 
 def _branch(network: Network, task: str) -> Iterator[tuple[int, str, torch.Tensor]]:
     """Place in the branch, name and weight of the private blocks of `task`."""
-    branches = network.private.branches
-    for place, block in enumerate(branches[TASK_INDEX[task] if len(branches) > 1 else 0]):
+    for place, block in enumerate(branch_of(network, task)):
         for key, tensor in block.state_dict().items():
             yield place, key, tensor
 
 
-def _merge(network: Network, trunk: nn.Module, config: Config, task: str) -> None:
+def _merge(network: Network, trunk: PreTrainedModel, config: Config, task: str) -> None:
     """Add scale * B A of the task's adapters to the weights they stand beside."""
-    beside = own_targets(trunk, config).values()
+    private: Any = network.private
+    linears: Iterable[Any] = own_targets(trunk, config).values()
     with torch.no_grad():
-        for linear, adapter in zip(beside, network.private.branches[TASK_INDEX[task]], strict=True):
-            delta = network.private.scale * adapter.b.weight @ adapter.a.weight
+        for linear, adapter in zip(linears, branch_of(network, task), strict=True):
+            delta = private.scale * adapter.b.weight @ adapter.a.weight
             linear.weight += delta if isinstance(linear, nn.Linear) else delta.T  # gpt2 keeps [in, out]
 
 

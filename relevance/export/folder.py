@@ -1,14 +1,13 @@
-"""template.json of an exported folder: how a reader without this project makes the same input.
-
-{"task": "item_type", "input_ids": "before + prefix + ids(left) + ...", "before": [2], ..., "examples": [...]}
-
-A cell's model folder → folders that transformers or peft load, each with its input template and its parity.
+"""A cell's model folder → folders that transformers or peft load, each with its input template and its parity.
 
 outputs/cells/9f2c…/model, task=query_type → query_type/{config.json, model.safetensors, tokenizer…, template.json}
+
+template.json says how a reader without this project makes the same input:
+{"task": "item_type", "input_ids": "before + prefix + ids(left) + ...", "before": [2], ..., "examples": [...]}
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from relevance.atomic_io import atomic_folder
 from relevance.config import HALF, MIXED, Config
 from relevance.data.batches import collate, unlabelled
 from relevance.data.module import Reading
-from relevance.data.tokens import Template, recipe
+from relevance.data.tokens import Template, pair_frame, prefix_ids, segments
 from relevance.errors import UserError
 from relevance.export.adapter import pad_beside_end, write_adapter
 from relevance.export.classifier import plain_classifier
@@ -29,9 +28,16 @@ from relevance.model.pretrained import load_tokenizer
 from relevance.model.store import load_network
 from relevance.tasks import LABELS, TASK_INDEX
 
-IDS = "tokenizer(text, add_special_tokens=False, split_special_tokens=True)"
+LIMIT = 1e-4  # between a logit of the cell and of the folder read back
+PAIRS = (  # of unequal length, to compare logits on
+    ("usb c cable", "Volt USB-C cable 2 m, black"),
+    ("red lamp", "chair"),
+    ("a", "steel desk lamp with dimmer, 40 W"),
+)
+PAD = "<|pad|>"
+IDS_OF_TEXT = "tokenizer(text, add_special_tokens=False, split_special_tokens=True)"
 SEGMENTS = "0 up to and with between, 1 from right on"
-LOADED = {  # in float32, whatever the backbone's own weights are kept in: bfloat16 moves a logit by some 0.03
+LOADING = {  # in float32, whatever the backbone's own weights are kept in: bfloat16 moves a logit by some 0.03
     "merged": "AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)",
     "adapter": "AutoPeftModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32, num_labels=3, "
     "pad_token_id={pad})",
@@ -40,63 +46,6 @@ AS_TRAINED = {  # how a reader gets the hidden states of a cell in bfloat16
     MIXED: "under torch.autocast(model.device.type, torch.bfloat16)",
     HALF: "loaded with dtype=torch.bfloat16",
 }
-
-
-@dataclass(frozen=True)
-class Example:
-    """A pair, what it is to a model, and what the model answers."""
-
-    left: str
-    right: str
-    inputs: dict[str, list[int]]  # input_ids, and token_type_ids where the model reads them
-    logits: list[float]
-
-    def said(self) -> dict[str, object]:
-        logits = [round(value, 6) for value in self.logits]
-        return {"left": self.left, "right": self.right, **self.inputs, "logits": logits}
-
-
-def loading(config: Config, form: str, pad: int) -> dict[str, str]:
-    """The line that loads a folder to give the logits of its examples; then, of a cell that scored otherwise, how.
-
-    A reader's head runs in the dtype of its trunk, and merged adapters are rounded with the weights they are added to.
-    """
-    line, precision = {"load": LOADED[form].format(pad=pad)}, config.trainer.precision
-    if precision not in AS_TRAINED:
-        return line
-    merged = form == "merged" and config.model.lora.r
-    how = "adapters not merged" if merged else f"the trunk {AS_TRAINED[precision]}, the head in float32"
-    return {**line, "precision": f"the cell scored in {precision}, {how}; the logits here are float32 throughout"}
-
-
-def write_template(folder: Path, task: str, load: dict[str, str], how: dict, examples: list[Example]) -> None:
-    """Write template.json: a line for each thing to know, `load` from `loading`, `how` from `tokens.recipe`."""
-    segments = {"token_type_ids": SEGMENTS} if "token_type_ids" in examples[0].inputs else {}
-    said = {
-        "task": task,
-        "labels": list(LABELS),
-        **load,
-        "input_ids": "before + prefix + ids(left) + between + ids(right) + after",
-        "ids(text)": IDS,
-        **segments,
-        **{name: how[name] for name in ("before", "between", "after")},
-        "prefix": how["prefix"].get(task, []),
-        "max_length": how["max_length"],
-        "too_long": "the longer text gives way first, from its end",
-        "padding": "right",
-        "examples": [one.said() for one in examples],
-    }
-    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in said.items())
-    (folder / "template.json").write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
-
-
-LIMIT = 1e-4  # between a logit of the cell and of the folder read back
-PAIRS = (  # of unequal length, to compare logits on
-    ("usb c cable", "Volt USB-C cable 2 m, black"),
-    ("red lamp", "chair"),
-    ("a", "steel desk lamp with dimmer, 40 W"),
-)
-PAD = "<|pad|>"
 
 
 @dataclass(frozen=True)
@@ -115,7 +64,7 @@ def export(model: Path, task: str, form: str, output: Path, trust_remote_code: b
     with atomic_folder(output) as part:
         difference = _write(model, task, form, part, trust_remote_code)
         if output.is_dir():
-            output.rmdir()  # empty, or the command had refused it
+            output.rmdir()  # empty, or the command had rejected it
     return Exported(output, difference)
 
 
@@ -140,8 +89,14 @@ def _write(model: Path, task: str, form: str, output: Path, trust_remote_code: b
             f"{form} of {task}: read back, its logits differ by {difference:.1e} (allowed {LIMIT:.0e}); "
             f"{config.model.backbone} does not allow this form; use relevance.predict or the served model"
         )
-    load_line = loading(config, form, tokenizer.pad_token_id)
-    write_template(output, task, load_line, recipe(tokenizer, reading.template), _examples(inputs, expected))
+    content = {
+        "task": task,
+        "labels": list(LABELS),
+        **_loading(config, form, tokenizer.pad_token_id),
+        **_recipe(tokenizer, reading.template, task),
+        "examples": _examples(inputs, expected),
+    }
+    _write_template(output, content)
     return difference
 
 
@@ -160,16 +115,6 @@ def _inputs(tokenizer, template: Template, task: str) -> dict[str, torch.Tensor]
     left, right = zip(*PAIRS, strict=True)
     table = pa.table({"task": [task] * len(PAIRS), "left": left, "right": right})
     return collate(unlabelled(table, tokenizer, template), np.arange(len(PAIRS))).inputs
-
-
-def _examples(inputs: dict[str, torch.Tensor], logits: torch.Tensor) -> list[Example]:
-    """What a reader can check theirs against, without the padding."""
-    lengths = inputs["attention_mask"].sum(1).tolist()
-    names = [name for name in inputs if name != "attention_mask"]
-    return [
-        Example(*pair, {name: inputs[name][row, :length].tolist() for name in names}, logits[row].tolist())
-        for row, (pair, length) in enumerate(zip(PAIRS, lengths, strict=True))
-    ]
 
 
 @torch.no_grad()
@@ -191,9 +136,53 @@ def _read_back(folder: Path, form: str, inputs: dict[str, torch.Tensor], pad: in
     if form == "adapter":
         from peft import AutoPeftModelForSequenceClassification
 
-        again = AutoPeftModelForSequenceClassification.from_pretrained(
+        model = AutoPeftModelForSequenceClassification.from_pretrained(
             folder, dtype=torch.float32, num_labels=len(LABELS), pad_token_id=pad
         )
     else:
-        again = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
-    return again.eval()(**inputs).logits
+        model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
+    return model.eval()(**inputs).logits
+
+
+def _write_template(folder: Path, content: dict[str, object]) -> None:
+    """A line of template.json for each thing to know."""
+    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in content.items())
+    (folder / "template.json").write_text(f"{{\n{lines}\n}}\n", encoding="utf-8")
+
+
+def _loading(config: Config, form: str, pad: int) -> dict[str, str]:
+    """The line that loads a folder to give the logits of its examples; then, of a cell that scored otherwise, how.
+
+    A reader's head runs in the dtype of its trunk, and merged adapters are rounded with the weights they are added to.
+    """
+    line, precision = {"load": LOADING[form].format(pad=pad)}, config.trainer.precision
+    if precision not in AS_TRAINED:
+        return line
+    merged = form == "merged" and config.model.lora.r
+    how = "adapters not merged" if merged else f"the trunk {AS_TRAINED[precision]}, the head in float32"
+    return {**line, "precision": f"the cell scored in {precision}, {how}; the logits here are float32 throughout"}
+
+
+def _recipe(tokenizer, template: Template, task: str) -> dict[str, object]:
+    """How a reader makes the input of a pair of `task`."""
+    return {
+        "input_ids": "before + prefix + ids(left) + between + ids(right) + after",
+        "ids(text)": IDS_OF_TEXT,
+        **({"token_type_ids": SEGMENTS} if segments(tokenizer, template) else {}),
+        **asdict(pair_frame(tokenizer, template.pair)),
+        "prefix": prefix_ids(tokenizer, template)[TASK_INDEX[task]] if template.prefix else [],
+        "max_length": template.max_length,
+        "too_long": "the longer text gives way first, from its end",
+        "padding": "right",
+    }
+
+
+def _examples(inputs: dict[str, torch.Tensor], logits: torch.Tensor) -> list[dict[str, object]]:
+    """PAIRS with their input ids, without the padding, and logits: what a reader can check theirs against."""
+    examples: list[dict[str, object]] = []
+    for row, (left, right) in enumerate(PAIRS):
+        length = int(inputs["attention_mask"][row].sum())
+        ids = {name: inputs[name][row, :length].tolist() for name in inputs if name != "attention_mask"}
+        answer = [round(value, 6) for value in logits[row].tolist()]
+        examples.append({"left": left, "right": right, **ids, "logits": answer})
+    return examples

@@ -50,24 +50,27 @@ def predict() -> None:
     if {"-h", "--help"} & set(words):
         print(help_text(__doc__.strip(), Options))
         return
-    options = _checked(parse(Options, words))
+    options = parse(Options, words)
+    source, target = _check(options)
     folders = _folders(options)
     from relevance.predict.scoring import Job, score_file
 
     quarantine = options.on_bad_row is OnBadRow.quarantine
-    job = Job(Path(options.input), Path(options.output), options.columns, quarantine, options.chunk)
+    job = Job(source, target, options.columns, quarantine, options.chunk)
     tally = score_file(job, folders, options.device, options.trust_remote_code)
     if tally:
         print(tally.text())
 
 
-def _checked(options: Options) -> Options:
-    absent = [key for key in ("cells", "input", "output") if getattr(options, key) in (None, "", [])]
+def _check(options: Options) -> tuple[Path, Path]:
+    """Input and output; UserError for options that are missing or wrong."""
+    needed = {"cells": options.cells, "input": options.input or "", "output": options.output or ""}
+    absent = [key for key, value in needed.items() if value in (None, "", [])]
     if absent:
         raise UserError(f"{' and '.join(absent)} missing; give {' '.join(f'{key}=…' for key in absent)} (--help)")
     if options.chunk < 1:
         raise UserError(f"chunk={options.chunk}: rows held at a time, 1 or more")
-    return options
+    return Path(needed["input"]), Path(needed["output"])
 
 
 def _folders(options: Options) -> list[Path]:
@@ -75,13 +78,13 @@ def _folders(options: Options) -> list[Path]:
     from relevance.tracking.history import model_folder  # only now: --help needs no pyarrow
 
     cells = options.cells if isinstance(options.cells, list) else [options.cells]
-    found: dict[Path, str] = {}
+    folders: dict[Path, str] = {}
     for cell in map(str, cells):
         folder = model_folder(cell, options.tracking_uri, options.experiment, Path(options.outputs))
-        if folder.resolve() in found:
-            raise UserError(f"cells: {cell} is the same cell as {found[folder.resolve()]}; name each once")
-        found[folder.resolve()] = cell
-    return list(found)
+        if folder.resolve() in folders:
+            raise UserError(f"cells: {cell} is the same cell as {folders[folder.resolve()]}; name each once")
+        folders[folder.resolve()] = cell
+    return list(folders)
 
 
 if __name__ == "__main__":

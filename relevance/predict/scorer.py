@@ -53,14 +53,15 @@ class Scorer:
 
     def _scored(self, table: pa.Table, tell: Callable[[int], None]) -> np.ndarray:
         examples = unlabelled(table, self.tokenizer, self.reading.template)
-        found = np.empty((len(table), 3), np.float32)
-        for micro in ScoreDataset(examples, np.arange(len(table)), self.config.train.score_token_budget):
+        batches = ScoreDataset(examples, np.arange(len(table)), self.config.train.score_token_budget)
+        probabilities = np.empty((len(table), 3), np.float32)
+        for micro in (batches[index] for index in range(len(batches))):
             inputs = {name: tensor.to(self.device) for name, tensor in micro.inputs.items()}
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
                 logits = self.network(inputs, micro.slices)
-            found[micro.rows.numpy()] = logits.cpu().double().softmax(-1).numpy()
+            probabilities[micro.rows.numpy()] = logits.cpu().double().softmax(-1).numpy()
             tell(len(micro.rows))
-        return found
+        return probabilities
 
 
 def _device(name: str | None) -> torch.device:

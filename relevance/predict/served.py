@@ -28,13 +28,13 @@ class ServedCell(PythonModel):
         heads = self.scorer.config.routing.heads
         self.tasks = self.scorer.reading.tasks if heads else TASK_NAMES  # a head of its own is of use once trained
 
-    def predict(self, context, model_input: pd.DataFrame) -> pd.DataFrame:
+    def predict(self, context, model_input: pd.DataFrame, params=None) -> pd.DataFrame:
         _check(model_input, self.tasks)
         columns = {name: pa.chunked_array([pa.array(model_input[name], pa.string())]) for name in COLUMNS}
         probabilities = self.scorer.probabilities(pa.table(columns))
-        found = pd.DataFrame(probabilities.astype("float64"), columns=list(PROBABILITIES))
-        found.insert(0, "label", probabilities.argmax(axis=1))
-        return found
+        answer = pd.DataFrame(probabilities.astype("float64"), columns=list(PROBABILITIES))
+        answer.insert(0, "label", probabilities.argmax(axis=1))
+        return answer
 
 
 def _check(rows: pd.DataFrame, tasks: tuple[str, ...]) -> None:
