@@ -17,8 +17,7 @@ import pyarrow as pa
 from relevance.cli import echo
 from relevance.derive.database import Database
 from relevance.derive.options import DeriveOptions, RuleOptions
-from relevance.derive.rules import RULES, VIEWS
-from relevance.derive.rules.rule import Rule
+from relevance.derive.rules import RULES, VIEWS, Rule
 from relevance.derive.world import LABEL, World, agreeing
 from relevance.tasks import TASK_NAMES, TASKS
 
