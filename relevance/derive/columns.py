@@ -6,7 +6,6 @@ columns={item_id: id}, where={locale: us}: id=17.0 locale="us" → item_id="17";
 import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -95,8 +94,3 @@ def _fitting(table: pa.Table, where: Mapping[str, str], name: str) -> tuple[np.n
         some = pc.unique(pc.drop_null(texts)).cast(pa.binary())[:NAMED].to_pylist()
         held.append(f"{column} holds {', '.join(one.decode(errors='replace') for one in some) or 'nothing'}")
     return fits, "; ".join(held)
-
-
-def rename_file(path: Path, cause: UserError, name: str) -> UserError:
-    """`cause`, which speaks of `path`, speaking of `name`: what a person calls a file that lies unpacked elsewhere."""
-    return UserError(str(cause).replace(str(path), name))

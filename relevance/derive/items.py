@@ -34,7 +34,7 @@ def read_items(options: DeriveOptions, quarantine: Quarantine) -> Items:
     """Raises UserError for a file or a column that is not there; rows at fault go to `quarantine`."""
     fields = template_fields(options.read.text)
     wanted = {name: name == "item_id" or name in fields for name in [*ITEM_NAMES[:1], *ITEM_NAMES[2:], *fields]}
-    raw = quarantine.take(KIND, read_inputs(options.items, KIND, options.read.items, wanted))
+    raw = quarantine.take(KIND, read_inputs(options, KIND, wanted))
     kind, nodes = _types(raw, options, quarantine)
     text = fill_template(options.read.text, raw, str(options.items))
     columns = {"item_id": spaced(raw["item_id"]), "text": text, "type": kind}

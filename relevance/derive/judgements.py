@@ -60,7 +60,7 @@ def read_judgements(options: DeriveOptions, known: pa.ChunkedArray, quarantine: 
 
 def _files(options: DeriveOptions, wanted: dict[str, bool]) -> dict[str, Part]:
     try:
-        return read_inputs(options.judgements, KIND, options.read.judgements, wanted)
+        return read_inputs(options, KIND, wanted)
     except UserError as error:
         if options.queries is None and "has no column query;" in str(error):
             raise UserError(f"{error}, or give queries=FILE where the judgements name queries by query_id") from error
@@ -69,9 +69,7 @@ def _files(options: DeriveOptions, wanted: dict[str, bool]) -> dict[str, Part]:
 
 def _with_queries(table: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> pa.Table:
     """The table with the texts of its queries, which stand in a file of their own."""
-    raw = quarantine.take(
-        "queries", read_inputs(options.queries, "queries", options.read.queries, dict.fromkeys(WORDS, True))
-    )
+    raw = quarantine.take("queries", read_inputs(options, "queries", dict.fromkeys(WORDS, True)))
     own = pa.table({name: spaced(raw[name]) for name in WORDS} | {name: raw[name] for name in PLACE})
     for name, told in zip(WORDS, (NO_ID, NO_TEXT), strict=True):
         own = quarantine.without("queries", own, blank(own[name]).to_numpy(), told)

@@ -84,7 +84,7 @@ def read_taxonomy(options: DeriveOptions, items: Items, quarantine: Quarantine) 
 
 
 def _file(options: DeriveOptions, quarantine: Quarantine) -> _Told:
-    parts = read_inputs(options.taxonomy, KIND, options.read.taxonomy, dict.fromkeys(TYPE_NAMES, False))
+    parts = read_inputs(options, KIND, dict.fromkeys(TYPE_NAMES, False))
     for name, part in parts.items():
         if "category" not in part.loaded.table.column_names:
             needed = {column: options.read.taxonomy.columns.get(column, column) for column in ("type", "parent")}
