@@ -47,21 +47,6 @@ def check_inputs(options: DeriveOptions) -> None:
         raise UserError("\n".join(problems))
 
 
-def _located(given: str, setting: str) -> list[Path]:
-    """The files that `given`, the value of `setting`, names; UserError where one of them is none that can be read."""
-    paths = [Path(given)] if Path(given).exists() else sorted(map(Path, glob(given, recursive=True)))
-    if not paths:
-        raise UserError(f"{setting}={given}: no such file; give a file, or a pattern such as folder/*.csv")
-    if folder := next((path for path in paths if path.is_dir()), None):
-        raise UserError(f"{setting}={given}: {folder} is a folder; name its files by a pattern such as {folder}/*.csv")
-    for path in paths:
-        if path.suffix.lower() not in (*READERS, ZIP):
-            allowed = ", ".join([*READERS, ZIP])
-            raise UserError(f"{setting}={given}: {path} is of an unknown kind {path.suffix!r}; allowed: {allowed}")
-        _check_size(path, str(path))
-    return paths
-
-
 def read_inputs(options: DeriveOptions, setting: str, wanted: Mapping[str, bool]) -> dict[str, Part]:
     """The rows and columns `wanted` of each file that `setting`, one of INPUTS, names.
 
@@ -83,6 +68,21 @@ def read_inputs(options: DeriveOptions, setting: str, wanted: Mapping[str, bool]
             parts[name] = choose_columns(name, loaded, setting, how, wanted)
     _check_rows(parts.values(), given, setting, how)
     return parts
+
+
+def _located(given: str, setting: str) -> list[Path]:
+    """The files that `given`, the value of `setting`, names; UserError where one of them is none that can be read."""
+    paths = [Path(given)] if Path(given).exists() else sorted(map(Path, glob(given, recursive=True)))
+    if not paths:
+        raise UserError(f"{setting}={given}: no such file; give a file, or a pattern such as folder/*.csv")
+    if folder := next((path for path in paths if path.is_dir()), None):
+        raise UserError(f"{setting}={given}: {folder} is a folder; name its files by a pattern such as {folder}/*.csv")
+    for path in paths:
+        if path.suffix.lower() not in (*READERS, ZIP):
+            allowed = ", ".join([*READERS, ZIP])
+            raise UserError(f"{setting}={given}: {path} is of an unknown kind {path.suffix!r}; allowed: {allowed}")
+        _check_size(path, str(path))
+    return paths
 
 
 def _check_size(path: Path, name: str) -> None:

@@ -6,6 +6,7 @@ judgements raw.csv row 17, "grade is none of the map": 'Exactt' → set aside, c
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +29,15 @@ class Found:
     kind: str
     file: str
     fault: Fault
+    kept: bool
+
+
+class FaultCount(TypedDict):
+    """The rows of one kind of input that have one kind of fault, and whether they stay in use."""
+
+    input: str
+    problem: str
+    rows: int
     kept: bool
 
 
@@ -109,8 +119,8 @@ class Quarantine:
         if empty_kinds := [kind for kind in self._rows if not self.used(kind)]:
             raise UserError(f"{' and '.join(empty_kinds)}: no row is left; why each is set aside is listed in {path}")
 
-    def counts(self) -> list[dict[str, object]]:
-        """Kind, problem, rows and whether these were kept, of each kind of fault."""
+    def counts(self) -> list[FaultCount]:
+        """A count for each kind of fault."""
         totals: dict[tuple[str, str, bool], int] = {}
         for one in self.found:
             key = one.kind, one.fault.problem, one.kept
