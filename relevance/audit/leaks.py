@@ -1,9 +1,6 @@
-"""Test rows → what of them stands in training.
+"""Test rows → what of them stands in training, and an error where that is beyond a limit.
 
 query_item q7 | i4 (test), query_query q7 | q9 (train) → left: seen in training of any task, not of its own
-
-Limits on leaks and a checked table → nothing, or one error with the rows that cross them.
-
 limits.left=0, 107 of 3,331 test rows with a left entity of training → UserError with rows 17, 44, ...
 """
 
@@ -24,6 +21,14 @@ from relevance.tasks import TASK_NAMES
 ENTITIES = ("left", "right", "either", "both")
 PAIRS = ("pair", "texts")
 OWN = "own_"  # before the entities that are seen within the row's own task
+SEEN = {  # what limits.* call a leak
+    "left": "a left entity seen in training (any task, either side)",
+    "right": "a right entity seen in training (any task, either side)",
+    "either": "an entity seen in training (any task, either side)",
+    "pair": "a pair seen in training (same task, by entities or texts, mirrored ones too)",
+    "texts": "two texts seen in training (any task, either order)",
+}
+MOVE = "move these rows to train, or remove them or the training rows they meet"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,17 +72,6 @@ def _entities(prefix: str, left: np.ndarray, right: np.ndarray) -> dict[str, np.
     return {prefix + name: side for name, side in zip(ENTITIES, sides, strict=True)}
 
 
-WHAT = {
-    "left": "a left entity seen in training (any task, either side)",
-    "right": "a right entity seen in training (any task, either side)",
-    "either": "an entity seen in training (any task, either side)",
-    "pair": "a pair seen in training (same task, by entities or texts, mirrored ones too)",
-    "texts": "two texts seen in training (any task, either order)",
-}
-
-MOVE = "move these rows to train, or remove them or the training rows they meet"
-
-
 def hold_limits(limits: Limits, rows: Rows, name: str) -> None:
     """Raise one UserError that names every limit which the test rows cross, and the rows by id.
 
@@ -91,18 +85,18 @@ def hold_limits(limits: Limits, rows: Rows, name: str) -> None:
     shares = found.shares()
     crossed = [limit for limit, most in given.items() if shares[ALL][limit]["share"] > most]
     if crossed:
-        lines = [line for limit in crossed for line in _told(limit, given[limit], (found, shares), rows)]
+        lines = [line for limit in crossed for line in _crossing(limit, given[limit], (found, shares), rows)]
         raise UserError("\n".join([f"{name}: leaks beyond a limit", *lines]))
 
 
-def _told(name: str, most: float, leaked: tuple[Leaks, dict], rows: Rows) -> list[str]:
+def _crossing(name: str, most: float, leaked: tuple[Leaks, dict], rows: Rows) -> list[str]:
     found, shares = leaked
     share, n = shares[ALL][name]["share"], shares[ALL]["n"]
     at = np.flatnonzero(found.test & found.seen[name])
     by_task = ", ".join(f"{task} {one[name]['rows']:,} of {one['n']:,}" for task, one in shares.items() if task != ALL)
     more = [f"      … and {len(at) - LISTED:,} more"] if len(at) > LISTED else []
     return [
-        f"  limits.{name}={most:g}: {100 * share:.1f} % of {n:,} test rows ({len(at):,}) have {WHAT[name]}",
+        f"  limits.{name}={most:g}: {100 * share:.1f} % of {n:,} test rows ({len(at):,}) have {SEEN[name]}",
         f"    by task: {by_task}",
         *_rows(rows.table.take(pa.array(at[:LISTED])), rows.numbers[at]),
         *more,

@@ -35,7 +35,7 @@ class World:
     """What the inputs hold, and what was left out of them, in rows."""
 
     counts: dict[str, int]
-    agreement: dict[str, float | int | None]  # of people who judged the same pair: see audit.kappa
+    agreement: dict[str, float | int | None]  # of people who judged the same pair: see audit.agreement
 
     def has(self, need: str) -> bool:
         return self.counts[need] > 0
