@@ -18,7 +18,7 @@ from relevance.config import DataConfig, Source
 from relevance.derive.commands import derive
 from relevance.derive.options import DeriveOptions
 from relevance.errors import UserError
-from relevance.shop.files import GenerateOptions, generate, shop
+from relevance.shop.commands import GenerateOptions, generate, shop
 from relevance.shop.options import ShopOptions
 
 USAGE = """usage: python -m relevance.data COMMAND [key=value ...]

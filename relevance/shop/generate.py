@@ -3,8 +3,8 @@
 task="query_item", left="gray cornr couch", right="Velmora corner sofa, grey, 1.6 m", label=2,
 left_id="q1834", right_id="i77", source="same leaf", label_clean=2
 
-The labels come from relevance.shop.recipes, the choice of pairs from relevance.shop.recipes; a share
-of the pairs stands, text for text, under a second task, often with another label.
+Labels and the choice of pairs come from relevance.shop.recipes; a share of the pairs stands, text for text, under a
+second task, often with another label.
 """
 
 import numpy as np
@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from relevance.errors import UserError
 from relevance.shop.entities import Entities, build_entities
-from relevance.shop.lexicon import noisy, world_index
-from relevance.shop.recipes import JUDGES, LABEL_SHARES, RECIPES, SHARES, Recipe, draw_pairs
+from relevance.shop.lexicon import world_index
+from relevance.shop.recipes import JUDGES, LABEL_SHARES, RECIPES, SHARES, Recipe, draw_pairs, noisy
 from relevance.tasks import TASKS
 
 LEAST_ROWS = 100
