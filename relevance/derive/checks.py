@@ -60,8 +60,9 @@ def _grade_checks(o: DeriveOptions) -> Checks:
 
 
 def _read_checks(o: DeriveOptions) -> Checks:
-    from relevance.derive.items import ITEM_NAMES, PLACE
-    from relevance.derive.judgements import JUDGEMENT_NAMES, WORDS
+    from relevance.derive.items import ITEM_NAMES
+    from relevance.derive.judgements import JUDGEMENT_NAMES, QUERY_NAMES
+    from relevance.derive.quarantine import PLACE
     from relevance.derive.taxonomy import TYPE_NAMES
     from relevance.derive.texts import template_fields
 
@@ -76,7 +77,7 @@ def _read_checks(o: DeriveOptions) -> Checks:
         (not o.read.separator, "read.separator=: is empty; give what stands between the types of a path, such as >"),
         (o.read.longest < 1, f"read.longest={o.read.longest}: must be 1 or more"),
     ]
-    known = {"judgements": JUDGEMENT_NAMES, "queries": WORDS, "taxonomy": TYPE_NAMES}
+    known = {"judgements": JUDGEMENT_NAMES, "queries": QUERY_NAMES, "taxonomy": TYPE_NAMES}
     for kind, names in (known | {"items": (*ITEM_NAMES, *fields)}).items():
         own = getattr(o.read, kind)
         unknown = [name for name in own.columns if name not in names]

@@ -12,7 +12,7 @@ from relevance.data.contract import blank
 from relevance.derive.files import read_inputs
 from relevance.derive.options import DeriveOptions
 from relevance.derive.paths import BAD, SCHEMA, place_paths, read_paths
-from relevance.derive.quarantine import PLACE, Quarantine
+from relevance.derive.quarantine import PLACE, Quarantine, too_long
 from relevance.derive.texts import fill_template, repeats, spaced, template_fields
 from relevance.errors import UserError
 
@@ -80,8 +80,3 @@ def _sound(table: pa.Table, longest: int, quarantine: Quarantine) -> pa.Table:
     quarantine.note(KIND, table, again & other, (*REPEATED, "item_id"))
     quarantine.alike(KIND, int((again & ~other).sum()))
     return table.filter(pa.array(first))
-
-
-def too_long(longest: int, shown: str) -> tuple[str, str, str]:
-    """What is wrong with a text of more than `longest` characters."""
-    return f"text is longer than {longest:,} characters", "shorten it, or raise read.longest", shown

@@ -12,9 +12,8 @@ import pyarrow.compute as pc
 from relevance.data.contract import blank
 from relevance.derive.columns import Part
 from relevance.derive.files import read_inputs
-from relevance.derive.items import too_long
 from relevance.derive.options import DeriveOptions
-from relevance.derive.quarantine import PLACE, Quarantine
+from relevance.derive.quarantine import PLACE, Quarantine, too_long
 from relevance.derive.texts import folded, repeats, spaced
 from relevance.errors import UserError
 
@@ -26,11 +25,9 @@ SCHEMA = pa.schema(
         *((name, pa.int64()) for name in PLACE),
     ]
 )
-GRADES = {0: 0, 1: 1, 2: 2}  # where none are given
-
-
+DEFAULT_GRADES = {0: 0, 1: 1, 2: 2}  # where none are given
 JUDGEMENT_NAMES = ("query", "query_id", "item_id", "label")
-WORDS = ("query_id", "query")
+QUERY_NAMES = ("query_id", "query")
 NUMBER = r"^([+-]?[0-9]+)\.0+$"  # a whole number as a float has it
 NO_ID = ("query_id is empty", "give the query its id or remove the row", "query")
 NO_TEXT = ("query is empty", "give the query's text or remove the row", "query_id")
@@ -69,9 +66,9 @@ def _files(options: DeriveOptions, wanted: dict[str, bool]) -> dict[str, Part]:
 
 def _with_queries(table: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> pa.Table:
     """The table with the texts of its queries, which stand in a file of their own."""
-    raw = quarantine.take("queries", read_inputs(options, "queries", dict.fromkeys(WORDS, True)))
-    own = pa.table({name: spaced(raw[name]) for name in WORDS} | {name: raw[name] for name in PLACE})
-    for name, told in zip(WORDS, (NO_ID, NO_TEXT), strict=True):
+    raw = quarantine.take("queries", read_inputs(options, "queries", dict.fromkeys(QUERY_NAMES, True)))
+    own = pa.table({name: spaced(raw[name]) for name in QUERY_NAMES} | {name: raw[name] for name in PLACE})
+    for name, told in zip(QUERY_NAMES, (NO_ID, NO_TEXT), strict=True):
         own = quarantine.without("queries", own, blank(own[name]).to_numpy(), told)
     first, again, other = repeats(own, "query_id", ("query",))
     quarantine.note("queries", own, other, TWO_TEXTS)
@@ -116,7 +113,7 @@ def _of_one_text(table: pa.Table, quarantine: Quarantine) -> pa.Table:
 
 def grades(options: DeriveOptions) -> dict[str, int]:
     """The label of each grade, by the grade's text: 1, 1.0 and "1" are one grade, and so are true and "true"."""
-    return {grade_text(grade): label for grade, label in (options.grades or GRADES).items()}
+    return {grade_text(grade): label for grade, label in (options.grades or DEFAULT_GRADES).items()}
 
 
 def grade_text(grade: object) -> str:

@@ -16,9 +16,9 @@ from relevance.atomic_io import atomic_file
 from relevance.config import OnBadRow
 from relevance.data.faults import Fault, faults_error, faulty_rows, list_faults, shorten
 from relevance.derive.columns import Part
-from relevance.derive.paths import PLACE
 from relevance.errors import UserError, first_line
 
+PLACE = ("file", "row")  # columns that say where a row of an input stands
 SET_ASIDE = "or set on_bad_row=quarantine to set these rows aside and go on without them"
 
 
@@ -147,6 +147,11 @@ class Quarantine:
             for name, counted in dict.fromkeys(self._files)
             if (found := [one.fault for one in self.found if one.file == name])
         ]
+
+
+def too_long(longest: int, shown: str) -> tuple[str, str, str]:
+    """Problem, remedy and column `shown` of a text of more than `longest` characters."""
+    return f"text is longer than {longest:,} characters", "shorten it, or raise read.longest", shown
 
 
 def _joined(tables: list[pa.Table], names: Iterable[str]) -> pa.Table:

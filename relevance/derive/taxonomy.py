@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 from relevance.data.contract import blank
 from relevance.derive.columns import check_columns
 from relevance.derive.files import read_inputs
-from relevance.derive.items import Items, too_long
+from relevance.derive.items import Items
 from relevance.derive.options import DeriveOptions
 from relevance.derive.paths import BAD, SCHEMA, place_paths, read_paths
-from relevance.derive.quarantine import PLACE, Quarantine
+from relevance.derive.quarantine import PLACE, Quarantine, too_long
 from relevance.derive.texts import repeats, spaced
 
 KIND = "taxonomy"

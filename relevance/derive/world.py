@@ -15,8 +15,8 @@ from relevance.derive.files import check_inputs
 from relevance.derive.items import Items, read_items
 from relevance.derive.judgements import KIND, read_judgements
 from relevance.derive.options import DeriveOptions, RuleOptions, Settle
-from relevance.derive.paths import PLACE, SCHEMA
-from relevance.derive.quarantine import Quarantine
+from relevance.derive.paths import SCHEMA
+from relevance.derive.quarantine import PLACE, Quarantine
 from relevance.derive.taxonomy import Types, ancestors, assigned, read_taxonomy
 from relevance.derive.texts import folded, type_name
 
