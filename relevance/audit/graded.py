@@ -19,51 +19,52 @@ from relevance.pages.blocks import NONE, Section, Table, count
 from relevance.tasks import LABELS, TASK_NAMES
 
 
-def graded(found: Opened, files: Sequence[Path]) -> dict:
+def graded(pairs: Opened, files: Sequence[Path]) -> dict:
     """Every number of it, with stable keys; raises UserError for a file that cannot be read, with its rows."""
-    digest = pair_digests(found.table)
+    digest = pair_digests(pairs.table)
     places = first_of_each(digest)
     people = [read_grades(path, digest[places], places) for path in files]
-    rules = [_rule(found, places, task, source, people) for task, source in _rules(found, people)]
+    rules = [_rule(pairs, places, task, source, people) for task, source in _rules(pairs, people)]
     return {
-        "file": found.name,
+        "file": pairs.name,
         "graders": [{"file": one.name, "graded": len(one.at), "ungraded": len(one.ungraded)} for one in people],
         "rules": rules,
-        "tasks": [_task(found, task, people) for task in dict.fromkeys(rule["task"] for rule in rules)],
-        "all": _counts(found, people, np.ones(len(found.rows), bool)),
-        "confusion": _confusion(found, people).tolist(),
+        "tasks": [_task(pairs, task, people) for task in dict.fromkeys(rule["task"] for rule in rules)],
+        "all": _counts(pairs, people, np.ones(len(pairs.rows), bool)),
+        "confusion": _confusion(pairs, people).tolist(),
         "between": [_between(*two) for two in combinations(people, 2)],
     }
 
 
-def _rules(found: Opened, people: Sequence[Grades]) -> list[tuple[str, str | None]]:
+def _rules(pairs: Opened, people: Sequence[Grades]) -> list[tuple[str, str | None]]:
     """Task and rule of the rows that people were shown."""
     shown = np.unique(np.concatenate([np.concatenate([one.at, one.ungraded]) for one in people]))
-    cells = found.table.select(["task", "source"]).take(shown).to_pylist()
+    cells = pairs.table.select(["task", "source"]).take(shown).to_pylist()
     named = {(cell["task"], cell["source"]) for cell in cells}
     return sorted(named, key=lambda one: (TASK_NAMES.index(one[0]), one[1] is None, one[1] or ""))
 
 
-def _rule(found: Opened, places: np.ndarray, task: str, source: str | None, people: Sequence[Grades]) -> dict:
-    column = found.table["source"]
+def _rule(pairs: Opened, places: np.ndarray, task: str, source: str | None, people: Sequence[Grades]) -> dict:
+    column = pairs.table["source"]
     mine = pc.is_null(column) if source is None else pc.fill_null(pc.equal(column, source), False)
-    rows = mine.to_numpy() & (found.keys.task == TASK_NAMES.index(task))
-    counts = _counts(found, people, rows)
-    held = np.bincount(found.label[places][rows[places]], minlength=len(LABELS))
-    return {"task": task, "source": source} | counts | {"weighted": _weighted(held, _confusion(found, people, rows))}
+    rows = mine.to_numpy() & (pairs.keys.task == TASK_NAMES.index(task))
+    counts = _counts(pairs, people, rows)
+    totals = np.bincount(pairs.label[places][rows[places]], minlength=len(LABELS))
+    weighted = _weighted(totals, _confusion(pairs, people, rows))
+    return {"task": task, "source": source} | counts | {"weighted": weighted}
 
 
-def _task(found: Opened, task: str, people: Sequence[Grades]) -> dict:
+def _task(pairs: Opened, task: str, people: Sequence[Grades]) -> dict:
     """All rules of a task together: most of them have one label, and so no kappa of their own."""
-    return {"task": task} | _counts(found, people, found.keys.task == TASK_NAMES.index(task))
+    return {"task": task} | _counts(pairs, people, pairs.keys.task == TASK_NAMES.index(task))
 
 
-def _counts(found: Opened, people: Sequence[Grades], rows: np.ndarray) -> dict:
+def _counts(pairs: Opened, people: Sequence[Grades], rows: np.ndarray) -> dict:
     """Counts of the rows of a mask [N], and how their labels agree with the grades: a pair is drawn as one."""
     graded = sum(int(rows[one.at].sum()) for one in people)
     ungraded = sum(int(rows[one.ungraded].sum()) for one in people)
     at, grade = _joined(people, rows)
-    return {"graded": graded, "ungraded": ungraded} | agreement(couples(at, found.label[at], grade))
+    return {"graded": graded, "ungraded": ungraded} | agreement(couples(at, pairs.label[at], grade))
 
 
 def _joined(people: Sequence[Grades], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -71,18 +72,18 @@ def _joined(people: Sequence[Grades], rows: np.ndarray) -> tuple[np.ndarray, np.
     return at[rows[at]], grade[rows[at]]
 
 
-def _confusion(found: Opened, people: Sequence[Grades], rows: np.ndarray | None = None) -> np.ndarray:
+def _confusion(pairs: Opened, people: Sequence[Grades], rows: np.ndarray | None = None) -> np.ndarray:
     """Grades [3, 3] by the label of the table, then by the grade."""
-    at, grade = _joined(people, np.ones(len(found.rows), bool) if rows is None else rows)
-    return np.bincount(found.label[at] * len(LABELS) + grade, minlength=len(LABELS) ** 2).reshape(len(LABELS), -1)
+    at, grade = _joined(people, np.ones(len(pairs.rows), bool) if rows is None else rows)
+    return np.bincount(pairs.label[at] * len(LABELS) + grade, minlength=len(LABELS) ** 2).reshape(len(LABELS), -1)
 
 
-def _weighted(held: np.ndarray, confusion: np.ndarray) -> float | None:
-    """The share of equal grades, each label weighed by its pairs `held` [3] in the table: the sheet shows all alike."""
+def _weighted(totals: np.ndarray, confusion: np.ndarray) -> float | None:
+    """The share of equal grades, a label weighed by its pairs `totals` [3] in the table: the sheet shows all alike."""
     n = confusion.sum(axis=1)
-    if (n[held > 0] == 0).any():
+    if (n[totals > 0] == 0).any():
         return None
-    return float((held * np.diagonal(confusion) / np.maximum(n, 1)).sum() / held.sum())
+    return float((totals * np.diagonal(confusion) / np.maximum(n, 1)).sum() / totals.sum())
 
 
 def _between(one: Grades, other: Grades) -> dict:
@@ -102,19 +103,19 @@ def graded_sections(facts: dict) -> list[Section]:
 
 
 def _opening(facts: dict) -> str:
-    one = facts["all"]
-    if one["kappa"] is None:
-        return f"{one['graded']:,} grades, {one['ungraded']:,} left empty: too few, or all alike, for a kappa."
-    told = (
-        f"{one['graded']:,} grades, {one['ungraded']:,} left empty: {share(one['agreement'])} % equal the label, "
-        f"kappa {decimal(one['kappa'])} ({agreed(one)[-1]})."
+    whole = facts["all"]
+    if whole["kappa"] is None:
+        return f"{whole['graded']:,} grades, {whole['ungraded']:,} left empty: too few, or all alike, for a kappa."
+    text = (
+        f"{whole['graded']:,} grades, {whole['ungraded']:,} left empty: {share(whole['agreement'])} % equal the label, "
+        f"kappa {decimal(whole['kappa'])} ({agreed(whole)[-1]})."
     )
     known = [rule for rule in facts["rules"] if rule["agreement"] is not None]
     if len(known) < 2:
-        return told
+        return text
     low = min(known, key=lambda rule: rule["agreement"])
     rule = f"{low['task']} {low['source'] or NONE}"
-    return f"{told} Least to be trusted: {rule}, {share(low['agreement'])} % of {low['graded']:,} equal."
+    return f"{text} Least to be trusted: {rule}, {share(low['agreement'])} % of {low['graded']:,} equal."
 
 
 def _words() -> str:

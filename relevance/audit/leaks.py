@@ -46,11 +46,11 @@ class Leaks:
 
     def _share(self, rows: np.ndarray) -> dict:
         n = int(rows.sum())
-        told: dict = {"n": n}
-        for name, held in self.seen.items():
-            count = int((held & rows).sum())
-            told[name] = {"rows": count, "share": count / n if n else None}
-        return told
+        shares: dict = {"n": n}
+        for name, leaked in self.seen.items():
+            count = int((leaked & rows).sum())
+            shares[name] = {"rows": count, "share": count / n if n else None}
+        return shares
 
 
 def leaks(keys: Keys, train: np.ndarray, test: np.ndarray, match: Match | None = None) -> Leaks:
@@ -61,10 +61,10 @@ def leaks(keys: Keys, train: np.ndarray, test: np.ndarray, match: Match | None =
     not; its texts are where they do so under any task.
     """
     match = match or match_pairs(keys)
-    found = _entities("", *seen_in_any_task(keys, train)) | _entities(OWN, *seen_in_task(keys, train))
-    found["pair"] = among(match.entities, train) | among(match.task_texts, train)
-    found["texts"] = among(match.texts, train)
-    return Leaks(test, keys.task, found)
+    seen = _entities("", *seen_in_any_task(keys, train)) | _entities(OWN, *seen_in_task(keys, train))
+    seen["pair"] = among(match.entities, train) | among(match.task_texts, train)
+    seen["texts"] = among(match.texts, train)
+    return Leaks(test, keys.task, seen)
 
 
 def _entities(prefix: str, left: np.ndarray, right: np.ndarray) -> dict[str, np.ndarray]:

@@ -58,20 +58,20 @@ def open_source(data: DataConfig) -> Opened:
 
 def check_source(name: str, loaded: Loaded, data: DataConfig) -> Opened:
     """The same of what has been read; `name` is what an error calls it."""
-    found = sound_pairs(loaded, name)
-    if not len(found.table):
-        raise faults_error(name, found.faults, loaded.counted, NONE_LEFT)
-    given = "split" in found.table.column_names
-    table = with_split(found.table, data)
+    sound = sound_pairs(loaded, name)
+    if not len(sound.table):
+        raise faults_error(name, sound.faults, loaded.counted, NONE_LEFT)
+    given = "split" in sound.table.column_names
+    table = with_split(sound.table, data)
     how = f"by left entity, seed {data.seed}, shares {data.validation_share} and {data.test_share}"
     return Opened(
         name,
         table,
-        found.rows,
-        found.keys,
+        sound.rows,
+        sound.keys,
         table["label"].to_numpy(),
         pc.index_in(table["split"], pa.array(SPLITS)).to_numpy(),
-        found.faults,
+        sound.faults,
         loaded.counted,
         "" if given else how,
     )

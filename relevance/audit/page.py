@@ -33,9 +33,9 @@ def audit_sections(facts: dict) -> list[Section]:
 
 def _opening(facts: dict) -> Section:
     rows, split = facts["rows"], facts["split"]
-    told = f"{rows['read']:,} rows read, {rows['set_aside']:,} set aside; "
-    told += "splits as the file has them." if split["given"] else f"divided {split['divided']}."
-    return Section("Findings", [told, findings(facts)])
+    sentence = f"{rows['read']:,} rows read, {rows['set_aside']:,} set aside; "
+    sentence += "splits as the file has them." if split["given"] else f"divided {split['divided']}."
+    return Section("Findings", [sentence, findings(facts)])
 
 
 def _overview_table(facts: dict) -> Table:

@@ -36,29 +36,29 @@ REREAD = "mend the file and read it again"
 GRADE_REMEDY = "leave the cell empty, or use 0 (irrelevant), 1 (partially relevant) or 2 (relevant)"
 
 
-def grading_sheet(found: Opened, n: int, seed: int) -> pa.Table:
+def grading_sheet(pairs: Opened, n: int, seed: int) -> pa.Table:
     """At most `n` pairs of each task, rule and label, in the order of their keys, with an empty grade.
 
     Which ones depends on `seed` and on each pair alone, not on its place in the file.
     """
-    digest = pair_digests(found.table)
+    digest = pair_digests(pairs.table)
     first = first_of_each(digest)
-    stratum = _strata(found)[first]
-    order = np.lexsort((pair_digests(found.table, f"seed {seed}")[first], stratum))
+    stratum = _strata(pairs)[first]
+    order = np.lexsort((pair_digests(pairs.table, f"seed {seed}")[first], stratum))
     starts = np.flatnonzero(np.diff(stratum[order], prepend=-1))
     place = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
     chosen = first[order[place < n]]
     chosen = chosen[np.argsort(digest[chosen])]
-    table = found.table.select(["task", "left", "right"]).take(pa.array(chosen))
+    table = pairs.table.select(["task", "left", "right"]).take(pa.array(chosen))
     blank = pa.array([""] * len(chosen), pa.string())
     columns = (pa.array([f"p{one:016x}" for one in digest[chosen]]), *map(guard_formulas, table.columns), blank)
     return pa.table(dict(zip(COLUMNS, columns, strict=True)))
 
 
-def _strata(found: Opened) -> np.ndarray:
+def _strata(pairs: Opened) -> np.ndarray:
     """A number [N] for each task, rule and label; rows without a rule are of one."""
-    source = found.table["source"].combine_chunks().dictionary_encode("encode").indices.to_numpy()
-    return combined(found.keys.task, source, found.label)
+    source = pairs.table["source"].combine_chunks().dictionary_encode("encode").indices.to_numpy()
+    return combined(pairs.keys.task, source, pairs.label)
 
 
 def pair_digests(table: pa.Table, name: str = "pair") -> np.ndarray:
@@ -108,20 +108,20 @@ def read_grades(path: Path, digest: np.ndarray, places: np.ndarray) -> Grades:
     loaded = _loaded(path)
     key, grade = (pc.utf8_trim_whitespace(loaded.table[name]) for name in NEEDED)
     empty = blank(grade).to_numpy()
-    given = labels(grade)
+    label = labels(grade)
     number = np.array([int(one[1:], 16) for one in pc.if_else(_fits(key), key, "p0").to_pylist()], np.uint64)
     order = np.argsort(digest)
     at = order[np.minimum(np.searchsorted(digest, number, sorter=order), len(order) - 1)]
     known = _fits(key).to_numpy() & (digest[at] == number)
     bad = {
-        "grade": np.asarray(pc.is_null(given)) & ~empty,
+        "grade": np.asarray(pc.is_null(label)) & ~empty,
         "key": ~known,
         "twice": _twice(at, known & ~empty),
     }
     faults = (*loaded.faults, *_faults(loaded, bad))
     if faults:
         raise faults_error(str(path), faults, loaded.counted, REREAD)
-    return Grades(str(path), places[at[~empty]], given.to_numpy()[~empty].astype(np.int64), places[at[empty]])
+    return Grades(str(path), places[at[~empty]], label.to_numpy()[~empty].astype(np.int64), places[at[empty]])
 
 
 def _loaded(path: Path) -> Loaded:

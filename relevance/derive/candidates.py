@@ -110,11 +110,11 @@ def _settled(at: int, task: str, rules: list[Rule], settings: RuleOptions, datab
 
 
 def _made(task: str, rules: list[Rule], database: Database) -> Made:
-    found = dict(database.rows("SELECT rule, count(*) FROM candidate GROUP BY rule"))
+    rows = dict(database.rows("SELECT rule, count(*) FROM candidate GROUP BY rule"))
     alike = "SELECT count(*) FROM candidate WHERE lx = rx" if TASKS[task].symmetric else "SELECT 0"
     differing = "SELECT count(*) FROM (SELECT 1 FROM vote GROUP BY lx, rx HAVING count(*) > 1)"
     counts = [database.rows(query)[0][0] for query in (differing, alike)]
-    return Made({rule.name: found.get(RULES.index(rule), 0) for rule in rules}, *counts)
+    return Made({rule.name: rows.get(RULES.index(rule), 0) for rule in rules}, *counts)
 
 
 def turned_sides(condition: str) -> str:

@@ -47,10 +47,10 @@ def choose_columns(name: str, loaded: Loaded, setting: str, options: FileOptions
     table = _plain(loaded.table, [*here.values(), *options.where])
     good = ~np.isin(loaded.rows, faulty_rows(loaded.faults))  # the jsonl reader leaves some at fault in the table
     fits, held = _fitting(table, options.where, name)
-    own = pa.table({ours: table[column] for ours, column in here.items()}).filter(pa.array(good & fits))
-    kept = decode_table(replace(loaded, table=own, rows=loaded.rows[good & fits]))
-    texts = {ours: kept.table[ours] if ours in AS_IT_IS else as_text(kept.table, ours, name) for ours in here}
-    return Part(replace(kept, table=pa.table(texts)), int((good & ~fits).sum()), held, names)
+    sound = pa.table({ours: table[column] for ours, column in here.items()}).filter(pa.array(good & fits))
+    decoded = decode_table(replace(loaded, table=sound, rows=loaded.rows[good & fits]))
+    texts = {ours: decoded.table[ours] if ours in AS_IT_IS else as_text(decoded.table, ours, name) for ours in here}
+    return Part(replace(decoded, table=pa.table(texts)), int((good & ~fits).sum()), held, names)
 
 
 def check_columns(name: str, present: Collection[str], asked: Mapping[str, str], setting: str) -> None:

@@ -43,16 +43,16 @@ def read_items(options: DeriveOptions, quarantine: Quarantine) -> Items:
 
 
 def _types(raw: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> tuple[pa.Array, pa.Table]:
-    """The type of each item [N] and the types told of."""
+    """The type of each item [N] and the types that its columns tell of."""
     if {"product_type", "category"} <= set(raw.column_names):
         raise UserError(
             f"items={options.items}: has product_type and category; leave one out of read.items.columns, "
             "or name another column of the file by it"
         )
     if "category" in raw.column_names:
-        told = read_paths(raw["category"], options.read, f"items={options.items}: category")
-        quarantine.note(KIND, raw, told.bad, PATHLESS, kept=True)
-        return told.ends, place_paths(told.nodes, raw)
+        paths = read_paths(raw["category"], options.read, f"items={options.items}: category")
+        quarantine.note(KIND, raw, paths.bad, PATHLESS, kept=True)
+        return paths.ends, place_paths(paths.nodes, raw)
     if "product_type" not in raw.column_names:
         return pa.nulls(len(raw), pa.string()), place_paths(_alone(pa.array([], pa.string())), raw)
     kind = spaced(raw["product_type"])
@@ -70,12 +70,12 @@ def _alone(kind: pa.Array) -> pa.Table:
 
 
 def _sound(table: pa.Table, longest: int, quarantine: Quarantine) -> pa.Table:
-    for bad, told in (
+    for bad, fault in (
         (lambda t: blank(t["item_id"]), ("item_id is empty", "give the item an id", "text")),
         (lambda t: blank(t["text"]), (*EMPTY, "item_id")),
         (lambda t: pc.greater(pc.utf8_length(t["text"]), longest), too_long(longest, "item_id")),
     ):
-        table = quarantine.without(KIND, table, bad(table).to_numpy(), told)
+        table = quarantine.without(KIND, table, bad(table).to_numpy(), fault)
     first, again, other = repeats(table, "item_id", ("text", "type"))
     quarantine.note(KIND, table, again & other, (*REPEATED, "item_id"))
     quarantine.alike(KIND, int((again & ~other).sum()))

@@ -54,13 +54,13 @@ class Quarantine:
     @property
     def read(self) -> dict[str, int]:
         """What became of the rows of each kind, where there are such: all less the others are those in use."""
-        told = {}
+        counts = {}
         for kind, rows in self._rows.items():
-            told[f"{kind}: rows of the files"] = rows
-            told[f"{kind}: left out by read.{kind}.where"] = self._left[kind]
-            told[f"{kind}: set aside"] = self._aside(kind)
-            told[f"{kind}: said again"] = self._alike.get(kind, 0)
-        return {name: rows for name, rows in told.items() if rows}
+            counts[f"{kind}: rows of the files"] = rows
+            counts[f"{kind}: left out by read.{kind}.where"] = self._left[kind]
+            counts[f"{kind}: set aside"] = self._aside(kind)
+            counts[f"{kind}: said again"] = self._alike.get(kind, 0)
+        return {name: rows for name, rows in counts.items() if rows}
 
     def used(self, kind: str) -> int:
         """Rows of a kind that are in use so far."""
@@ -70,11 +70,11 @@ class Quarantine:
         """The rows of all files as one table, with the columns `file` and `row`."""
         tables, names = [], dict.fromkeys(name for part in parts.values() for name in part.loaded.table.column_names)
         for name, part in parts.items():
-            own = part.loaded
-            self.found += [Found(kind, name, fault, kept=False) for fault in own.faults]
-            place = {"file": np.full(len(own.rows), len(self._files)), "row": own.rows}
-            tables.append(pa.table({name: own.table[name] for name in own.table.column_names} | place))
-            self._files.append((name, own.counted))
+            loaded = part.loaded
+            self.found += [Found(kind, name, fault, kept=False) for fault in loaded.faults]
+            place = {"file": np.full(len(loaded.rows), len(self._files)), "row": loaded.rows}
+            tables.append(pa.table({name: loaded.table[name] for name in loaded.table.column_names} | place))
+            self._files.append((name, loaded.counted))
         self._left[kind] = sum(part.left for part in parts.values())
         self._rows[kind] = self._left[kind] + sum(
             len(part.loaded.rows) + len(faulty_rows(part.loaded.faults)) for part in parts.values()
@@ -85,21 +85,21 @@ class Quarantine:
         """So many rows say what an earlier one says, and are not used."""
         self._alike[kind] = self._alike.get(kind, 0) + rows
 
-    def without(self, kind: str, table: pa.Table, bad: np.ndarray, told: tuple[str, str, str]) -> pa.Table:
-        """`table` less its rows `bad` [N]; `told` is the problem, the remedy and the column whose value is shown."""
-        self.note(kind, table, bad, told)
+    def without(self, kind: str, table: pa.Table, bad: np.ndarray, why: tuple[str, str, str]) -> pa.Table:
+        """`table` less its rows `bad` [N]; `why` is the problem, the remedy and the column whose value is shown."""
+        self.note(kind, table, bad, why)
         return table.filter(pa.array(~bad)) if bad.any() else table
 
-    def note(self, kind: str, table: pa.Table, bad: np.ndarray, told: tuple[str, str, str], kept: bool = False) -> None:
+    def note(self, kind: str, table: pa.Table, bad: np.ndarray, why: tuple[str, str, str], kept: bool = False) -> None:
         """The same, and the rows stay where they are."""
         if not bad.any():
             return
-        problem, remedy, shown = told
-        own = table.filter(pa.array(bad))
-        files, rows = (own[name].to_numpy() for name in PLACE)
+        problem, remedy, shown = why
+        faulty = table.filter(pa.array(bad))
+        files, rows = (faulty[name].to_numpy() for name in PLACE)
         for file in np.unique(files):
             at = files == file
-            values = [shorten(value) for value in own[shown].filter(pa.array(at)).to_pylist()]
+            values = [shorten(value) for value in faulty[shown].filter(pa.array(at)).to_pylist()]
             self.found.append(Found(kind, self._files[file][0], Fault(problem, remedy, rows[at], values), kept))
 
     def close(self, policy: OnBadRow, path: Path) -> None:

@@ -50,12 +50,12 @@ def load_world(options: DeriveOptions, quarantine: Quarantine, database: Databas
     judged = read_judgements(options, table["item_id"], quarantine)
     _put_items(table, database)
     _put_types(types, options.rules, database)
-    told = _put_judged(judged, options.rules.settle, database)
-    quarantine.alike(KIND, told.pop("again"))
+    judgements = _put_judged(judged, options.rules.settle, database)
+    quarantine.alike(KIND, judgements.pop("again"))
     typed = database.rows("SELECT count(t) FROM item")[0][0]
     counts = {
         "judged pairs": database.count("judged"),
-        **told,
+        **judgements,
         "queries": database.count("query"),
         "items": database.count("item"),
         "typed items": typed,

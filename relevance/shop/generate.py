@@ -108,16 +108,16 @@ def _repeat(origin: _Rows, other: _Rows, count: int, rng: np.random.Generator) -
 
 def _fill(table: _Rows, size: int, rng: np.random.Generator) -> None:
     """Draw by the recipes until each label has its share, then by any recipe until the table is full."""
-    own = [recipe for recipe in RECIPES if recipe.task == table.task]
+    recipes = [recipe for recipe in RECIPES if recipe.task == table.task]
     for label, share in enumerate(LABEL_SHARES[table.task]):
         wanted = int(share * size) - int((table.labels == label).sum())
-        chosen = [recipe for recipe in own if recipe.label == label]
+        chosen = [recipe for recipe in recipes if recipe.label == label]
         total = sum(recipe.share for recipe in chosen)
         for recipe in chosen:
             _draw(table, recipe, int(wanted * recipe.share / total), rng)
     while len(table.pairs) < size:
-        for recipe in own:
-            _draw(table, recipe, min(size - len(table.pairs), size // len(own) + 1), rng)
+        for recipe in recipes:
+            _draw(table, recipe, min(size - len(table.pairs), size // len(recipes) + 1), rng)
 
 
 def _draw(table: _Rows, recipe: Recipe, wanted: int, rng: np.random.Generator) -> None:

@@ -216,6 +216,6 @@ def draw_pairs(
     chosen = rng.choice(np.flatnonzero(left.key[recipe.left] >= 0), count)
     wanted = left.key[recipe.left][chosen]
     first, last = (np.searchsorted(keys[order], wanted, side) for side in ("left", "right"))
-    found = last > first
-    span = (last - first)[found]
-    return chosen[found], order[first[found] + rng.integers(0, span)]
+    there = last > first
+    span = (last - first)[there]
+    return chosen[there], order[first[there] + rng.integers(0, span)]
