@@ -1,15 +1,47 @@
-"""Two judgements of each pair → how far they agree beyond chance, with an interval.
+"""Judgements of the same pair → how far they agree beyond chance, with an interval.
 
-judged (2, 2), (1, 1), (0, 2) → n=3, agreement 0.667, kappa 0.357 [0, 1]
+query_item q1 | i4: label 2 by "ann", 1 by "bob", 2 by "eve" → couples (2, 1) and (1, 2)
+couples (2, 2), (1, 1), (0, 2) → n=3, agreement 0.667, kappa 0.357 [0, 1]
 """
 
 import numpy as np
+import pyarrow.compute as pc
 
+from relevance.audit.opened import Opened
 from relevance.metrics import Scores
 from relevance.tasks import LABELS
 
+ANNOTATOR = "annotator"  # column
 DRAWS = 1_000
-LEVEL = (2.5, 97.5)
+INTERVAL = (2.5, 97.5)  # percentiles of the draws
+
+
+def judged(pairs: Opened) -> dict[str, dict]:
+    """Agreement by task (and of all) over rows of one task with the same left and right entity.
+
+    They are taken in the order of the column `annotator`, else of the file: the first beside the second, the second
+    beside the third, and so on.
+    """
+    order = _order(pairs)
+    pair = pairs.keys.pair[order]
+    order = order[np.argsort(pair, kind="stable")]
+    pair, label = pairs.keys.pair[order], pairs.label[order]
+    next_to = np.flatnonzero(pair[1:] == pair[:-1])
+    parts = {name: next_to[rows[order[next_to]]] for name, rows in pairs.parts().items()}
+    return {name: agreement(couples(pair[at], label[at], label[at + 1])) for name, at in parts.items()}
+
+
+def ordered_by(pairs: Opened) -> str:
+    """What puts the judgements of a pair in order."""
+    return f"column {ANNOTATOR}" if ANNOTATOR in pairs.table.column_names else "rows in the file"
+
+
+def _order(pairs: Opened) -> np.ndarray:
+    """Places of the rows by annotator, those without one last."""
+    if ANNOTATOR not in pairs.table.column_names:
+        return np.arange(len(pairs.rows))
+    by = pairs.table.select([ANNOTATOR])
+    return pc.sort_indices(by, sort_keys=[(ANNOTATOR, "ascending")]).to_numpy()
 
 
 def couples(group: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -31,12 +63,12 @@ def agreement(counts: np.ndarray) -> dict[str, float | int | None]:
     whole = counts.sum(axis=0)
     n = int(whole.sum())
     several = min((whole.sum(axis=axis) > 0).sum() for axis in (0, 1)) > 1
-    told: dict[str, float | int | None] = {"n": n, "pairs": len(counts)}
-    told["agreement"] = float(np.trace(whole) / n) if n else None
+    facts: dict[str, float | int | None] = {"n": n, "pairs": len(counts)}
+    facts["agreement"] = float(np.trace(whole) / n) if n else None
     kappas = _kappas(np.concatenate([whole[None], _drawn(counts)])) if several else np.full(1, np.nan)
     known = kappas[1:][~np.isnan(kappas[1:])]
-    low, high = np.percentile(known, LEVEL).tolist() if len(known) and not np.isnan(kappas[0]) else (None, None)
-    return told | {"kappa": None if np.isnan(kappas[0]) else float(kappas[0]), "low": low, "high": high}
+    low, high = np.percentile(known, INTERVAL).tolist() if len(known) and not np.isnan(kappas[0]) else (None, None)
+    return facts | {"kappa": None if np.isnan(kappas[0]) else float(kappas[0]), "low": low, "high": high}
 
 
 def _drawn(counts: np.ndarray) -> np.ndarray:

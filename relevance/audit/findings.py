@@ -49,15 +49,15 @@ def _copies(facts: dict) -> Iterator[Finding]:
     if same["conflicting"]:
         rows = same["conflicting_rows"]
         told = f"The same pair with two labels: {_pairs(same['conflicting'])} in {rows:,} rows"
-        yield WRONG, rows / sound, f"{told} ({_by_task(copies, lambda one: one['entities']['conflicting'])})."
+        yield WRONG, rows / sound, f"{told} ({_copies_by_task(copies, 'entities', 'conflicting')})."
     if same["pairs"]:
         told = f"The same pair in several rows: {_pairs(same['pairs'])}, {same['mirrored']:,} of them mirrored"
         told += f", {same['rows']:,} rows beyond the first of each"
-        yield DOUBTFUL, same["rows"] / sound, f"{told} ({_by_task(copies, lambda one: one['entities']['pairs'])})."
+        yield DOUBTFUL, same["rows"] / sound, f"{told} ({_copies_by_task(copies, 'entities', 'pairs')})."
     if texts["conflicting"] > same["conflicting"]:
         rows = texts["conflicting_rows"]
         told = f"The same two texts of a task, whatever the ids, with two labels: {_pairs(texts['conflicting'])}"
-        yield DOUBTFUL, rows / sound, f"{told} ({_by_task(copies, lambda one: one['texts']['conflicting'])})."
+        yield DOUBTFUL, rows / sound, f"{told} ({_copies_by_task(copies, 'texts', 'conflicting')})."
 
 
 def _leaks(facts: dict) -> Iterator[Finding]:
@@ -72,7 +72,7 @@ def _leaks(facts: dict) -> Iterator[Finding]:
         held = leaks[ALL][kind]
         again = kind == "left" and held["rows"] == leaks[ALL]["own_left"]["rows"]  # said already
         if held["rows"] and not again:
-            by_task = _by_task(leaks, lambda one, kind=kind: one[kind]["share"], percent)
+            by_task = _by_task({task: seen[kind]["share"] for task, seen in leaks.items()}, percent)
             yield bad, held["share"], f"{percent(held['share'])} of the {n:,} test rows {what}: {by_task}."
 
 
@@ -112,14 +112,10 @@ def _splits(facts: dict) -> Iterator[Finding]:
 def _baseline(facts: dict) -> Iterator[Finding]:
     tasks = facts["baseline"]["tasks"]
     known = {task: one for task, one in tasks.items() if one["lexical"] is not None}
-    given_away = {task: one for task, one in known.items() if task != ALL and one["lexical"] >= ALMOST_ALL}
-    if given_away:
-        told = _by_task(given_away, lambda one: one["lexical"], percent)
-        yield (
-            DOUBTFUL,
-            max(one["lexical"] for one in given_away.values()),
-            (f"The surface of the texts gives the labels nearly away; a lexical baseline reaches {told}."),
-        )
+    high = {task: one["lexical"] for task, one in known.items() if task != ALL and one["lexical"] >= ALMOST_ALL}
+    if high:
+        told = f"a lexical baseline reaches {_by_task(high, percent)}"
+        yield DOUBTFUL, max(high.values()), f"The surface of the texts gives the labels nearly away; {told}."
     if ALL in known:
         one = known[ALL]
         yield (
@@ -165,10 +161,14 @@ def _pairs(count: int) -> str:
     return f"{count:,} pair{'s' * (count != 1)}"
 
 
-def _by_task(parts: dict[str, dict], value: Callable[[dict], float], form: Callable = "{:,}".format) -> str:
+def _copies_by_task(copies: dict, way: str, kind: str) -> str:
+    return _by_task({task: ways[way][kind] for task, ways in copies.items()}, "{:,}".format)
+
+
+def _by_task(values: dict[str, float], form: Callable[[float], str]) -> str:
     """ "item_item 86.3 %, type_type 48.7 %": the tasks that have some, those of most first."""
-    values = {task: value(one) for task, one in parts.items() if task != ALL}
-    return ", ".join(f"{task} {form(n)}" for task, n in sorted(values.items(), key=lambda one: -(one[1] or 0)) if n)
+    ordered = sorted(values.items(), key=lambda value: -(value[1] or 0))
+    return ", ".join(f"{task} {form(n)}" for task, n in ordered if n and task != ALL)
 
 
 PARTS = (_set_aside, _copies, _leaks, _shared_texts, _splits, _baseline, _agreement, _clean)

@@ -1,10 +1,7 @@
-"""Grades of people beside the labels of rules → how far each rule can be trusted, as plain data.
-
-query_item "chorus": 57 graded, 3 not, 82.5 % equal, kappa 0.74 (0.58 to 0.86); ann and bob: kappa 0.81
-
-What people's grades say of the rules → its page.
+"""Grades of people beside the labels of rules → how far each rule can be trusted, as plain data and as a page.
 
 {"rules": [{"task": "query_item", "source": "chorus", "graded": 57, ...}], ...} → [Section("Rules", ...), ...]
+query_item "chorus": 57 graded, 3 not, 82.5 % equal, kappa 0.74 (0.58 to 0.86); ann and bob: kappa 0.81
 """
 
 from collections.abc import Sequence
@@ -14,60 +11,60 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 
-from relevance.audit import sheet
 from relevance.audit.agreement import agreement, couples
 from relevance.audit.opened import Opened
-from relevance.audit.page import agreed, decimal, percent
-from relevance.audit.sheet import Grades, first_of_each, pair_digests
+from relevance.audit.page import AGREED, agreed, decimal, share
+from relevance.audit.sheet import Grades, first_of_each, pair_digests, read_grades
 from relevance.pages.blocks import NONE, Section, Table, count
 from relevance.tasks import LABELS, TASK_NAMES
 
 
-def graded(found: Opened, files: Sequence[Path]) -> dict:
+def graded(pairs: Opened, files: Sequence[Path]) -> dict:
     """Every number of it, with stable keys; raises UserError for a file that cannot be read, with its rows."""
-    digest = pair_digests(found.table)
+    digest = pair_digests(pairs.table)
     places = first_of_each(digest)
-    people = [sheet.read_grades(path, digest[places], places) for path in files]
-    rules = [_rule(found, places, task, source, people) for task, source in _rules(found, people)]
+    people = [read_grades(path, digest[places], places) for path in files]
+    rules = [_rule(pairs, places, task, source, people) for task, source in _rules(pairs, people)]
     return {
-        "file": found.name,
+        "file": pairs.name,
         "graders": [{"file": one.name, "graded": len(one.at), "ungraded": len(one.ungraded)} for one in people],
         "rules": rules,
-        "tasks": [_task(found, task, people) for task in dict.fromkeys(rule["task"] for rule in rules)],
-        "all": _said(found, people, np.ones(len(found.rows), bool)),
-        "confusion": _confusion(found, people).tolist(),
+        "tasks": [_task(pairs, task, people) for task in dict.fromkeys(rule["task"] for rule in rules)],
+        "all": _counts(pairs, people, np.ones(len(pairs.rows), bool)),
+        "confusion": _confusion(pairs, people).tolist(),
         "between": [_between(*two) for two in combinations(people, 2)],
     }
 
 
-def _rules(found: Opened, people: Sequence[Grades]) -> list[tuple[str, str | None]]:
+def _rules(pairs: Opened, people: Sequence[Grades]) -> list[tuple[str, str | None]]:
     """Task and rule of the rows that people were shown."""
     shown = np.unique(np.concatenate([np.concatenate([one.at, one.ungraded]) for one in people]))
-    cells = found.table.select(["task", "source"]).take(shown).to_pylist()
+    cells = pairs.table.select(["task", "source"]).take(shown).to_pylist()
     named = {(cell["task"], cell["source"]) for cell in cells}
     return sorted(named, key=lambda one: (TASK_NAMES.index(one[0]), one[1] is None, one[1] or ""))
 
 
-def _rule(found: Opened, places: np.ndarray, task: str, source: str | None, people: Sequence[Grades]) -> dict:
-    column = found.table["source"]
+def _rule(pairs: Opened, places: np.ndarray, task: str, source: str | None, people: Sequence[Grades]) -> dict:
+    column = pairs.table["source"]
     mine = pc.is_null(column) if source is None else pc.fill_null(pc.equal(column, source), False)
-    rows = mine.to_numpy() & (found.keys.task == TASK_NAMES.index(task))
-    told = _said(found, people, rows)
-    held = np.bincount(found.label[places][rows[places]], minlength=len(LABELS))
-    return {"task": task, "source": source} | told | {"weighted": _weighted(held, _confusion(found, people, rows))}
+    rows = mine.to_numpy() & (pairs.keys.task == TASK_NAMES.index(task))
+    counts = _counts(pairs, people, rows)
+    totals = np.bincount(pairs.label[places][rows[places]], minlength=len(LABELS))
+    weighted = _weighted(totals, _confusion(pairs, people, rows))
+    return {"task": task, "source": source} | counts | {"weighted": weighted}
 
 
-def _task(found: Opened, task: str, people: Sequence[Grades]) -> dict:
+def _task(pairs: Opened, task: str, people: Sequence[Grades]) -> dict:
     """All rules of a task together: most of them have one label, and so no kappa of their own."""
-    return {"task": task} | _said(found, people, found.keys.task == TASK_NAMES.index(task))
+    return {"task": task} | _counts(pairs, people, pairs.keys.task == TASK_NAMES.index(task))
 
 
-def _said(found: Opened, people: Sequence[Grades], rows: np.ndarray) -> dict:
+def _counts(pairs: Opened, people: Sequence[Grades], rows: np.ndarray) -> dict:
     """Counts of the rows of a mask [N], and how their labels agree with the grades: a pair is drawn as one."""
     graded = sum(int(rows[one.at].sum()) for one in people)
     ungraded = sum(int(rows[one.ungraded].sum()) for one in people)
     at, grade = _joined(people, rows)
-    return {"graded": graded, "ungraded": ungraded} | agreement(couples(at, found.label[at], grade))
+    return {"graded": graded, "ungraded": ungraded} | agreement(couples(at, pairs.label[at], grade))
 
 
 def _joined(people: Sequence[Grades], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -75,27 +72,24 @@ def _joined(people: Sequence[Grades], rows: np.ndarray) -> tuple[np.ndarray, np.
     return at[rows[at]], grade[rows[at]]
 
 
-def _confusion(found: Opened, people: Sequence[Grades], rows: np.ndarray | None = None) -> np.ndarray:
+def _confusion(pairs: Opened, people: Sequence[Grades], rows: np.ndarray | None = None) -> np.ndarray:
     """Grades [3, 3] by the label of the table, then by the grade."""
-    at, grade = _joined(people, np.ones(len(found.rows), bool) if rows is None else rows)
-    return np.bincount(found.label[at] * len(LABELS) + grade, minlength=len(LABELS) ** 2).reshape(len(LABELS), -1)
+    at, grade = _joined(people, np.ones(len(pairs.rows), bool) if rows is None else rows)
+    return np.bincount(pairs.label[at] * len(LABELS) + grade, minlength=len(LABELS) ** 2).reshape(len(LABELS), -1)
 
 
-def _weighted(held: np.ndarray, confusion: np.ndarray) -> float | None:
-    """The share of equal grades, each label weighed by its pairs `held` [3] in the table: the sheet shows all alike."""
+def _weighted(totals: np.ndarray, confusion: np.ndarray) -> float | None:
+    """The share of equal grades, a label weighed by its pairs `totals` [3] in the table: the sheet shows all alike."""
     n = confusion.sum(axis=1)
-    if (n[held > 0] == 0).any():
+    if (n[totals > 0] == 0).any():
         return None
-    return float((held * np.diagonal(confusion) / np.maximum(n, 1)).sum() / held.sum())
+    return float((totals * np.diagonal(confusion) / np.maximum(n, 1)).sum() / totals.sum())
 
 
 def _between(one: Grades, other: Grades) -> dict:
     """Two people on the pairs both graded."""
     both, a, b = np.intersect1d(one.at, other.at, return_indices=True)
     return {"graders": [one.name, other.name]} | agreement(couples(both, one.grade[a], other.grade[b]))
-
-
-AGREED = ["equal %", "kappa", "95 % interval"]
 
 
 def graded_sections(facts: dict) -> list[Section]:
@@ -109,19 +103,19 @@ def graded_sections(facts: dict) -> list[Section]:
 
 
 def _opening(facts: dict) -> str:
-    one = facts["all"]
-    if one["kappa"] is None:
-        return f"{one['graded']:,} grades, {one['ungraded']:,} left empty: too few, or all alike, for a kappa."
-    told = (
-        f"{one['graded']:,} grades, {one['ungraded']:,} left empty: {percent(one['agreement'])} % equal the label, "
-        f"kappa {decimal(one['kappa'])} ({_span(one)})."
+    whole = facts["all"]
+    if whole["kappa"] is None:
+        return f"{whole['graded']:,} grades, {whole['ungraded']:,} left empty: too few, or all alike, for a kappa."
+    text = (
+        f"{whole['graded']:,} grades, {whole['ungraded']:,} left empty: {share(whole['agreement'])} % equal the label, "
+        f"kappa {decimal(whole['kappa'])} ({agreed(whole)[-1]})."
     )
     known = [rule for rule in facts["rules"] if rule["agreement"] is not None]
     if len(known) < 2:
-        return told
+        return text
     low = min(known, key=lambda rule: rule["agreement"])
     rule = f"{low['task']} {low['source'] or NONE}"
-    return f"{told} Least to be trusted: {rule}, {percent(low['agreement'])} % of {low['graded']:,} equal."
+    return f"{text} Least to be trusted: {rule}, {share(low['agreement'])} % of {low['graded']:,} equal."
 
 
 def _words() -> str:
@@ -133,10 +127,6 @@ def _words() -> str:
     )
 
 
-def _span(one: dict) -> str:
-    return agreed(one)[-1]
-
-
 def _rules_table(facts: dict) -> Table:
     tasks = [{"source": "all rules", "weighted": None} | one for one in facts["tasks"]]
     lines = [*facts["rules"], *tasks, {"task": "all", "source": "", "weighted": None} | facts["all"]]
@@ -146,12 +136,12 @@ def _rules_table(facts: dict) -> Table:
             NONE if line["source"] is None else line["source"],
             count(line["graded"]),
             count(line["ungraded"]),
-            percent(line["weighted"]),
+            share(line["weighted"]),
             *agreed(line)[2:],
         ]
         for line in lines
     ]
-    return Table(["task", "rule", "graded", "ungraded", "in the table %", *AGREED], body, left=2)
+    return Table(["task", "rule", "graded", "ungraded", "in the table %", *AGREED[2:]], body, left=2)
 
 
 def _graders(people: list[dict]) -> Table:
@@ -161,7 +151,7 @@ def _graders(people: list[dict]) -> Table:
 
 def _between_graders(between: list[dict]) -> list[Table]:
     body = [[*one["graders"], count(one["n"]), *agreed(one)[2:]] for one in between]
-    return [Table(["grader", "other grader", "pairs", *AGREED], body, left=2)] if body else []
+    return [Table(["grader", "other grader", "pairs", *AGREED[2:]], body, left=2)] if body else []
 
 
 def _confusion_table(cells: list[list[int]]) -> Table:

@@ -1,9 +1,6 @@
-"""Test rows → what of them stands in training.
+"""Test rows → what of them stands in training, and an error where that is beyond a limit.
 
 query_item q7 | i4 (test), query_query q7 | q9 (train) → left: seen in training of any task, not of its own
-
-Limits on leaks and a checked table → nothing, or one error with the rows that cross them.
-
 limits.left=0, 107 of 3,331 test rows with a left entity of training → UserError with rows 17, 44, ...
 """
 
@@ -24,6 +21,14 @@ from relevance.tasks import TASK_NAMES
 ENTITIES = ("left", "right", "either", "both")
 PAIRS = ("pair", "texts")
 OWN = "own_"  # before the entities that are seen within the row's own task
+SEEN = {  # what limits.* call a leak
+    "left": "a left entity seen in training (any task, either side)",
+    "right": "a right entity seen in training (any task, either side)",
+    "either": "an entity seen in training (any task, either side)",
+    "pair": "a pair seen in training (same task, by entities or texts, mirrored ones too)",
+    "texts": "two texts seen in training (any task, either order)",
+}
+MOVE = "move these rows to train, or remove them or the training rows they meet"
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +46,11 @@ class Leaks:
 
     def _share(self, rows: np.ndarray) -> dict:
         n = int(rows.sum())
-        told: dict = {"n": n}
-        for name, held in self.seen.items():
-            count = int((held & rows).sum())
-            told[name] = {"rows": count, "share": count / n if n else None}
-        return told
+        shares: dict = {"n": n}
+        for name, leaked in self.seen.items():
+            count = int((leaked & rows).sum())
+            shares[name] = {"rows": count, "share": count / n if n else None}
+        return shares
 
 
 def leaks(keys: Keys, train: np.ndarray, test: np.ndarray, match: Match | None = None) -> Leaks:
@@ -56,26 +61,15 @@ def leaks(keys: Keys, train: np.ndarray, test: np.ndarray, match: Match | None =
     not; its texts are where they do so under any task.
     """
     match = match or match_pairs(keys)
-    found = _entities("", *seen_in_any_task(keys, train)) | _entities(OWN, *seen_in_task(keys, train))
-    found["pair"] = among(match.entities, train) | among(match.task_texts, train)
-    found["texts"] = among(match.texts, train)
-    return Leaks(test, keys.task, found)
+    seen = _entities("", *seen_in_any_task(keys, train)) | _entities(OWN, *seen_in_task(keys, train))
+    seen["pair"] = among(match.entities, train) | among(match.task_texts, train)
+    seen["texts"] = among(match.texts, train)
+    return Leaks(test, keys.task, seen)
 
 
 def _entities(prefix: str, left: np.ndarray, right: np.ndarray) -> dict[str, np.ndarray]:
     sides = (left, right, left | right, left & right)
     return {prefix + name: side for name, side in zip(ENTITIES, sides, strict=True)}
-
-
-WHAT = {
-    "left": "a left entity seen in training (any task, either side)",
-    "right": "a right entity seen in training (any task, either side)",
-    "either": "an entity seen in training (any task, either side)",
-    "pair": "a pair seen in training (same task, by entities or texts, mirrored ones too)",
-    "texts": "two texts seen in training (any task, either order)",
-}
-
-MOVE = "move these rows to train, or remove them or the training rows they meet"
 
 
 def hold_limits(limits: Limits, rows: Rows, name: str) -> None:
@@ -91,18 +85,18 @@ def hold_limits(limits: Limits, rows: Rows, name: str) -> None:
     shares = found.shares()
     crossed = [limit for limit, most in given.items() if shares[ALL][limit]["share"] > most]
     if crossed:
-        lines = [line for limit in crossed for line in _told(limit, given[limit], (found, shares), rows)]
+        lines = [line for limit in crossed for line in _crossing(limit, given[limit], (found, shares), rows)]
         raise UserError("\n".join([f"{name}: leaks beyond a limit", *lines]))
 
 
-def _told(name: str, most: float, leaked: tuple[Leaks, dict], rows: Rows) -> list[str]:
+def _crossing(name: str, most: float, leaked: tuple[Leaks, dict], rows: Rows) -> list[str]:
     found, shares = leaked
     share, n = shares[ALL][name]["share"], shares[ALL]["n"]
     at = np.flatnonzero(found.test & found.seen[name])
     by_task = ", ".join(f"{task} {one[name]['rows']:,} of {one['n']:,}" for task, one in shares.items() if task != ALL)
     more = [f"      … and {len(at) - LISTED:,} more"] if len(at) > LISTED else []
     return [
-        f"  limits.{name}={most:g}: {100 * share:.1f} % of {n:,} test rows ({len(at):,}) have {WHAT[name]}",
+        f"  limits.{name}={most:g}: {100 * share:.1f} % of {n:,} test rows ({len(at):,}) have {SEEN[name]}",
         f"    by task: {by_task}",
         *_rows(rows.table.take(pa.array(at[:LISTED])), rows.numbers[at]),
         *more,

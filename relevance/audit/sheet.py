@@ -1,10 +1,7 @@
-"""Pairs of each rule and label → a csv for people to grade, which does not say what the table thinks of them.
+"""Pairs of each rule and label → a csv for people to grade blindly, and the graded csv → grades of rows of the table.
 
 query_item q1 | i4 label=2 source="chorus" → key="p9c1f…", task="query_item", left="usb", right="Volt ...", grade=""
-
-A graded csv → grades of rows of the table; every row that cannot be one is named.
-
-key="p9c1f...", grade="2" → row 412, grade 2; key="p03ab...", grade="" → row 77, ungraded
+key="p9c1f…", grade="2" → row 412, grade 2; key="p03ab…", grade="" → row 77, ungraded
 """
 
 import hashlib
@@ -29,9 +26,39 @@ from relevance.errors import UserError
 
 COLUMNS = ("key", "task", "left", "right", "grade")
 PAIR = ("task", "left_id", "left", "right_id", "right")
-BETWEEN, NOTHING = "\x1f", "\x1e"  # in what is digested: no text is likely to hold them
+SEPARATOR, NULL = "\x1f", "\x1e"  # in what is digested: no text is likely to hold them
 BOM = b"\xef\xbb\xbf"  # without it spreadsheets read UTF-8 as something else
-PART = 1 << 17  # rows digested at a time
+DIGESTED = 1 << 17  # rows at a time
+KEY = r"^p[0-9a-f]{16}$"
+DELIMITERS = (",", ";", "\t")
+NEEDED = ("key", "grade")
+REREAD = "mend the file and read it again"
+GRADE_REMEDY = "leave the cell empty, or use 0 (irrelevant), 1 (partially relevant) or 2 (relevant)"
+
+
+def grading_sheet(pairs: Opened, n: int, seed: int) -> pa.Table:
+    """At most `n` pairs of each task, rule and label, in the order of their keys, with an empty grade.
+
+    Which ones depends on `seed` and on each pair alone, not on its place in the file.
+    """
+    digest = pair_digests(pairs.table)
+    first = first_of_each(digest)
+    stratum = _strata(pairs)[first]
+    order = np.lexsort((pair_digests(pairs.table, f"seed {seed}")[first], stratum))
+    starts = np.flatnonzero(np.diff(stratum[order], prepend=-1))
+    place = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
+    chosen = first[order[place < n]]
+    chosen = chosen[np.argsort(digest[chosen])]
+    table = pairs.table.select(["task", "left", "right"]).take(pa.array(chosen))
+    blank = pa.array([""] * len(chosen), pa.string())
+    columns = (pa.array([f"p{one:016x}" for one in digest[chosen]]), *map(guard_formulas, table.columns), blank)
+    return pa.table(dict(zip(COLUMNS, columns, strict=True)))
+
+
+def _strata(pairs: Opened) -> np.ndarray:
+    """A number [N] for each task, rule and label; rows without a rule are of one."""
+    source = pairs.table["source"].combine_chunks().dictionary_encode("encode").indices.to_numpy()
+    return combined(pairs.keys.task, source, pairs.label)
 
 
 def pair_digests(table: pa.Table, name: str = "pair") -> np.ndarray:
@@ -39,9 +66,9 @@ def pair_digests(table: pa.Table, name: str = "pair") -> np.ndarray:
     from pandas.util import hash_array
 
     salt = hashlib.sha256(name.encode()).hexdigest()[:16]
-    columns = [pc.fill_null(table[column], NOTHING) for column in PAIR]
-    joined = pc.binary_join_element_wise(*columns, BETWEEN)
-    parts = [joined.slice(start, PART) for start in range(0, len(joined), PART)]
+    columns = [pc.fill_null(table[column], NULL) for column in PAIR]
+    joined = pc.binary_join_element_wise(*columns, SEPARATOR)
+    parts = [joined.slice(start, DIGESTED) for start in range(0, len(joined), DIGESTED)]
     hashed = [hash_array(part.to_numpy(zero_copy_only=False), hash_key=salt, categorize=False) for part in parts]
     return np.concatenate([np.empty(0, np.uint64), *hashed])
 
@@ -49,31 +76,6 @@ def pair_digests(table: pa.Table, name: str = "pair") -> np.ndarray:
 def first_of_each(digest: np.ndarray) -> np.ndarray:
     """Places, ascending, of the rows [N] that stand for their pair: the first of each."""
     return np.sort(np.unique(digest, return_index=True)[1])
-
-
-def strata(found: Opened) -> np.ndarray:
-    """A number [N] for each task, rule and label; rows without a rule are of one."""
-    source = found.table["source"].combine_chunks().dictionary_encode("encode").indices.to_numpy()
-    return combined(found.keys.task, source, found.label)
-
-
-def grading_sheet(found: Opened, n: int, seed: int) -> pa.Table:
-    """At most `n` pairs of each task, rule and label, in the order of their keys, with an empty grade.
-
-    Which ones depends on `seed` and on each pair alone, not on its place in the file.
-    """
-    digest = pair_digests(found.table)
-    first = first_of_each(digest)
-    stratum = strata(found)[first]
-    order = np.lexsort((pair_digests(found.table, f"seed {seed}")[first], stratum))
-    starts = np.flatnonzero(np.diff(stratum[order], prepend=-1))
-    place = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
-    chosen = first[order[place < n]]
-    chosen = chosen[np.argsort(digest[chosen])]
-    table = found.table.select(["task", "left", "right"]).take(pa.array(chosen))
-    blank = pa.array([""] * len(chosen), pa.string())
-    columns = (pa.array([f"p{one:016x}" for one in digest[chosen]]), *map(guard_formulas, table.columns), blank)
-    return pa.table(dict(zip(COLUMNS, columns, strict=True)))
 
 
 def write_sheet(table: pa.Table, path: Path) -> None:
@@ -85,13 +87,6 @@ def write_sheet(table: pa.Table, path: Path) -> None:
     with atomic_file(path) as part, part.open("wb") as file:
         file.write(BOM)
         pa.csv.write_csv(table, file)
-
-
-KEY = r"^p[0-9a-f]{16}$"
-DELIMITERS = (",", ";", "\t")
-NEEDED = ("key", "grade")
-AGAIN = "mend the file and read it again"
-NEXT = "leave the cell empty, or use 0 (irrelevant), 1 (partially relevant) or 2 (relevant)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,20 +108,20 @@ def read_grades(path: Path, digest: np.ndarray, places: np.ndarray) -> Grades:
     loaded = _loaded(path)
     key, grade = (pc.utf8_trim_whitespace(loaded.table[name]) for name in NEEDED)
     empty = blank(grade).to_numpy()
-    given = labels(grade)
+    label = labels(grade)
     number = np.array([int(one[1:], 16) for one in pc.if_else(_fits(key), key, "p0").to_pylist()], np.uint64)
     order = np.argsort(digest)
     at = order[np.minimum(np.searchsorted(digest, number, sorter=order), len(order) - 1)]
     known = _fits(key).to_numpy() & (digest[at] == number)
     bad = {
-        "grade": np.asarray(pc.is_null(given)) & ~empty,
+        "grade": np.asarray(pc.is_null(label)) & ~empty,
         "key": ~known,
         "twice": _twice(at, known & ~empty),
     }
-    found = (*loaded.faults, *_faults(loaded, bad))
-    if found:
-        raise faults_error(str(path), found, loaded.counted, AGAIN)
-    return Grades(str(path), places[at[~empty]], given.to_numpy()[~empty].astype(np.int64), places[at[empty]])
+    faults = (*loaded.faults, *_faults(loaded, bad))
+    if faults:
+        raise faults_error(str(path), faults, loaded.counted, REREAD)
+    return Grades(str(path), places[at[~empty]], label.to_numpy()[~empty].astype(np.int64), places[at[empty]])
 
 
 def _loaded(path: Path) -> Loaded:
@@ -170,7 +165,7 @@ def _twice(at: np.ndarray, graded: np.ndarray) -> np.ndarray:
 
 def _faults(loaded: Loaded, bad: dict[str, np.ndarray]) -> Iterator[Fault]:
     for name, column, problem, remedy in (
-        ("grade", "grade", "grade is not 0, 1 or 2", NEXT),
+        ("grade", "grade", "grade is not 0, 1 or 2", GRADE_REMEDY),
         ("key", "key", "key is no pair of the table", "give the table the sample was drawn from, or remove the row"),
         (
             "twice",

@@ -15,10 +15,10 @@ from relevance.audit.options import AuditOptions, Limits, SampleOptions
 from relevance.checks import validate_data
 from relevance.cli import aligned, help_text, parse, run_command
 from relevance.config import DataConfig, Source
+from relevance.derive.commands import derive
 from relevance.derive.options import DeriveOptions
-from relevance.derive.sources import derive
 from relevance.errors import UserError
-from relevance.shop.files import GenerateOptions, generate, shop
+from relevance.shop.commands import GenerateOptions, generate, shop
 from relevance.shop.options import ShopOptions
 
 USAGE = """usage: python -m relevance.data COMMAND [key=value ...]

@@ -1,11 +1,6 @@
-"""Rules over the world → pairs with one label each, and how many each rule had made.
+"""Rules over the world → pairs with one label each, and a ledger of each rule's rows after every step.
 
 "both relevant" finds (item 3, item 17) with 4 votes, "relevant and irrelevant" with 1 → (3, 17) label 2, by the former
-
-What became of the rows: of each rule found, settled, kept at every step; steps add up from the first to the last.
-
-rule           found  one label  apart  capped  kept
-both relevant  4,112     -1,204   -310    -977  1,621
 """
 
 from collections.abc import Iterator
@@ -17,8 +12,7 @@ import pyarrow as pa
 from relevance.cli import echo
 from relevance.derive.database import Database
 from relevance.derive.options import DeriveOptions, RuleOptions
-from relevance.derive.rules import RULES, VIEWS
-from relevance.derive.rules.rule import Rule
+from relevance.derive.rules import RULES, VIEWS, Rule
 from relevance.derive.world import LABEL, World, agreeing
 from relevance.tasks import TASK_NAMES, TASKS
 
@@ -71,12 +65,12 @@ def make_pairs(rules: list[Rule], options: DeriveOptions, database: Database) ->
     """Fill the table `pair` (PAIR) with what `rules` find, task by task."""
     database.put("pair", PAIR.empty_table())
     for at, task in enumerate(TASK_NAMES):
-        own = [rule for rule in rules if rule.task == task]
-        if not own:
+        of_task = [rule for rule in rules if rule.task == task]
+        if not of_task:
             continue
-        echo(f"{task}: {', '.join(rule.name for rule in own)}")
-        database.make("candidate", " UNION ALL ".join(map(_numbered, own)), _settings(options))
-        yield task, _settled(at, task, own, options.rules, database)
+        echo(f"{task}: {', '.join(rule.name for rule in of_task)}")
+        database.make("candidate", " UNION ALL ".join(map(_numbered, of_task)), _settings(options))
+        yield task, _settled(at, task, of_task, options.rules, database)
 
 
 def _settings(options: DeriveOptions) -> dict[str, object]:
@@ -115,23 +109,27 @@ def _settled(at: int, task: str, rules: list[Rule], settings: RuleOptions, datab
     return _made(task, rules, database)
 
 
+def _made(task: str, rules: list[Rule], database: Database) -> Made:
+    rows = dict(database.rows("SELECT rule, count(*) FROM candidate GROUP BY rule"))
+    alike = "SELECT count(*) FROM candidate WHERE lx = rx" if TASKS[task].symmetric else "SELECT 0"
+    differing = "SELECT count(*) FROM (SELECT 1 FROM vote GROUP BY lx, rx HAVING count(*) > 1)"
+    counts = [database.rows(query)[0][0] for query in (differing, alike)]
+    return Made({rule.name: rows.get(RULES.index(rule), 0) for rule in rules}, *counts)
+
+
 def turned_sides(condition: str) -> str:
     """The columns l, r, lx and rx, left and right exchanged where `condition` holds."""
     sides = (("l", "r"), ("r", "l"), ("lx", "rx"), ("rx", "lx"))
     return ", ".join(f"CASE WHEN {condition} THEN {there} ELSE {here} END AS {here}" for here, there in sides)
 
 
-def _made(task: str, rules: list[Rule], database: Database) -> Made:
-    found = dict(database.rows("SELECT rule, count(*) FROM candidate GROUP BY rule"))
-    alike = "SELECT count(*) FROM candidate WHERE lx = rx" if TASKS[task].symmetric else "SELECT 0"
-    differing = "SELECT count(*) FROM (SELECT 1 FROM vote GROUP BY lx, rx HAVING count(*) > 1)"
-    counts = [database.rows(query)[0][0] for query in (differing, alike)]
-    return Made({rule.name: found.get(RULES.index(rule), 0) for rule in rules}, *counts)
-
-
 @dataclass
 class Ledger:
-    """Rows of each rule after each step, in the order of the steps."""
+    """Rows of each rule after each step, in the order of the steps.
+
+    rule           found  - settled  - apart  - capped   kept
+    both relevant  4,112      1,204      310       977  1,621
+    """
 
     steps: dict[str, dict[str, int]] = field(default_factory=dict)
     made: dict[str, Made] = field(default_factory=dict)

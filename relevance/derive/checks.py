@@ -60,33 +60,36 @@ def _grade_checks(o: DeriveOptions) -> Checks:
 
 
 def _read_checks(o: DeriveOptions) -> Checks:
-    from relevance.derive.items import ITEM_NAMES, PLACE
-    from relevance.derive.judgements import JUDGEMENT_NAMES, WORDS
+    from relevance.derive.items import ITEM_NAMES
+    from relevance.derive.judgements import JUDGEMENT_NAMES, QUERY_NAMES
+    from relevance.derive.quarantine import PLACE
     from relevance.derive.taxonomy import TYPE_NAMES
     from relevance.derive.texts import template_fields
 
     try:
-        fields, told = template_fields(o.read.text), []
+        fields, checks = template_fields(o.read.text), []
     except UserError as error:
-        fields, told = [], [(True, str(error))]
+        fields, checks = [], [(True, str(error))]
     ours = [name for name in fields if name in PLACE]
     renamed = f"{ours} are names of ours; name the columns by others, read.items.columns={{other: {''.join(ours[:1])}}}"
-    told += [
+    checks += [
         (bool(ours), f"read.text={o.read.text}: {renamed}"),
         (not o.read.separator, "read.separator=: is empty; give what stands between the types of a path, such as >"),
         (o.read.longest < 1, f"read.longest={o.read.longest}: must be 1 or more"),
     ]
-    known = {"judgements": JUDGEMENT_NAMES, "queries": WORDS, "taxonomy": TYPE_NAMES}
+    known = {"judgements": JUDGEMENT_NAMES, "queries": QUERY_NAMES, "taxonomy": TYPE_NAMES}
     for kind, names in (known | {"items": (*ITEM_NAMES, *fields)}).items():
         own = getattr(o.read, kind)
         unknown = [name for name in own.columns if name not in names]
-        told.append((bool(unknown), f"read.{kind}.columns={unknown}: our names are {', '.join(dict.fromkeys(names))}"))
+        checks.append(
+            (bool(unknown), f"read.{kind}.columns={unknown}: our names are {', '.join(dict.fromkeys(names))}")
+        )
         nested = [f"{key}: {value}" for key, value in (own.columns | own.where).items() if not isinstance(value, str)]
-        told.append((bool(nested), f"read.{kind}={nested}: give one text for each column"))
+        checks.append((bool(nested), f"read.{kind}={nested}: give one text for each column"))
         odd = own.delimiter is not None and (len(own.delimiter) != 1 or own.delimiter in '\r\n"')
         remedy = f"must be one character; a tab is 'read.{kind}.delimiter=\"\\t\"'"
-        told.append((odd, f"read.{kind}.delimiter={own.delimiter!r}: {remedy}"))
-    return told
+        checks.append((odd, f"read.{kind}.delimiter={own.delimiter!r}: {remedy}"))
+    return checks
 
 
 def _rule_checks(o: DeriveOptions) -> Checks:
@@ -108,15 +111,15 @@ def _rule_checks(o: DeriveOptions) -> Checks:
 
 def _task_checks(o: DeriveOptions) -> Checks:
     unknown = [name for name in o.tasks if name not in TASK_NAMES]
-    told = [(bool(unknown), f"tasks={unknown}: available: {', '.join(TASK_NAMES)}")]
+    checks = [(bool(unknown), f"tasks={unknown}: available: {', '.join(TASK_NAMES)}")]
     for name, task in o.tasks.items():
         shares = task.balance
         bad = shares is not None and (
             len(shares) != 3 or not all(0 <= one < math.inf for one in shares) or not sum(shares)
         )
-        told.append((bad, f"tasks.{name}.balance={shares}: give the shares of labels 0, 1 and 2, such as [2,1,1]"))
-        told.append((task.rows is not None and task.rows < 1, f"tasks.{name}.rows={task.rows}: must be 1 or more"))
-    return told
+        checks.append((bad, f"tasks.{name}.balance={shares}: give the shares of labels 0, 1 and 2, such as [2,1,1]"))
+        checks.append((task.rows is not None and task.rows < 1, f"tasks.{name}.rows={task.rows}: must be 1 or more"))
+    return checks
 
 
 def _similarity_checks(o: DeriveOptions) -> Checks:

@@ -6,7 +6,6 @@ columns={item_id: id}, where={locale: us}: id=17.0 locale="us" → item_id="17";
 import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -48,10 +47,10 @@ def choose_columns(name: str, loaded: Loaded, setting: str, options: FileOptions
     table = _plain(loaded.table, [*here.values(), *options.where])
     good = ~np.isin(loaded.rows, faulty_rows(loaded.faults))  # the jsonl reader leaves some at fault in the table
     fits, held = _fitting(table, options.where, name)
-    own = pa.table({ours: table[column] for ours, column in here.items()}).filter(pa.array(good & fits))
-    kept = decode_table(replace(loaded, table=own, rows=loaded.rows[good & fits]))
-    texts = {ours: kept.table[ours] if ours in AS_IT_IS else as_text(kept.table, ours, name) for ours in here}
-    return Part(replace(kept, table=pa.table(texts)), int((good & ~fits).sum()), held, names)
+    sound = pa.table({ours: table[column] for ours, column in here.items()}).filter(pa.array(good & fits))
+    decoded = decode_table(replace(loaded, table=sound, rows=loaded.rows[good & fits]))
+    texts = {ours: decoded.table[ours] if ours in AS_IT_IS else as_text(decoded.table, ours, name) for ours in here}
+    return Part(replace(decoded, table=pa.table(texts)), int((good & ~fits).sum()), held, names)
 
 
 def check_columns(name: str, present: Collection[str], asked: Mapping[str, str], setting: str) -> None:
@@ -95,8 +94,3 @@ def _fitting(table: pa.Table, where: Mapping[str, str], name: str) -> tuple[np.n
         some = pc.unique(pc.drop_null(texts)).cast(pa.binary())[:NAMED].to_pylist()
         held.append(f"{column} holds {', '.join(one.decode(errors='replace') for one in some) or 'nothing'}")
     return fits, "; ".join(held)
-
-
-def rename_file(path: Path, cause: UserError, name: str) -> UserError:
-    """`cause`, which speaks of `path`, speaking of `name`: what a person calls a file that lies unpacked elsewhere."""
-    return UserError(str(cause).replace(str(path), name))

@@ -90,9 +90,15 @@ def _named(query: str, values: Mapping[str, object]) -> dict[str, object]:
 @contextmanager
 def opened(folder: Path, memory: str, threads: int | None) -> Iterator[Database]:
     """An empty database that spills to `folder`."""
-    settings = {"memory_limit": memory, "temp_directory": str(folder), "preserve_insertion_order": False}
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory,
+        "temp_directory": str(folder),
+        "preserve_insertion_order": False,
+    }
+    if threads:
+        settings["threads"] = threads
     with _explained():
-        connection = duckdb.connect(config=settings | ({"threads": threads} if threads else {}))
+        connection = duckdb.connect(config=settings)
     try:
         yield Database(connection)
     finally:

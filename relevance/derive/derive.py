@@ -1,8 +1,7 @@
-"""The chosen pairs, by number → the table of pairs, and a record of how it came about beside it.
+"""Options → a table of pairs on disk, its record and its quarantine: the steps in their order.
 
 pairs.parquet: task, left, right, label, split, left_id, right_id, source (the rule), sorted by task, split and texts
-
-Options → a table of pairs on disk, its record and its quarantine: the steps in their order.
+pairs.derive.json: what a reader needs to make the table again, and to see what became of each row
 """
 
 import json
@@ -22,48 +21,19 @@ from relevance.derive.candidates import Ledger, make_pairs, prepare_rules, usabl
 from relevance.derive.database import Database, opened
 from relevance.derive.files import BESIDE, INPUTS
 from relevance.derive.options import DeriveOptions
-from relevance.derive.quarantine import Quarantine
-from relevance.derive.rules import RULES
+from relevance.derive.quarantine import FaultCount, Quarantine
+from relevance.derive.rules import RULES, Rule
 from relevance.derive.selection import balance_tasks, cap_entities, divide_entities
 from relevance.derive.similarity import filter_pairs, mine_negatives
 from relevance.derive.world import load_world
 from relevance.errors import UserError
 from relevance.tasks import SPLITS, TASK_NAMES, TASKS
 
-ROWS = 200_000  # written at a time
-TEXT = ("task", "left", "right", "label", "split", "left_id", "right_id", "source")
-SCHEMA = pa.schema([(name, pa.int8() if name == "label" else pa.string()) for name in TEXT])
-
-
-def write_pairs(path: Path, database: Database) -> int:
-    """Write `pair` to `path`, whole or not at all; how many rows."""
-    database.put("named", pa.table({"rule": range(len(RULES)), "source": [rule.name for rule in RULES]}))
-    database.put("splits", pa.table({"split": range(len(SPLITS)), "part": list(SPLITS)}))
-    rows = 0
-    with streamed(path, SCHEMA) as writer:
-        for at, name in enumerate(TASK_NAMES):
-            for chunk in database.chunks(_query(at, name), ROWS):
-                writer.write_table(chunk.cast(SCHEMA))
-                rows += len(chunk)
-    return rows
-
-
-def write_record(path: Path, told: dict[str, object]) -> None:
-    """Write what a reader needs to make the table again."""
-    write_text(path, json.dumps(told, indent=1, ensure_ascii=False, default=str) + "\n")
-
-
-def _query(at: int, name: str) -> str:
-    task = TASKS[name]
-    return f"""SELECT '{name}' AS task, a.text AS left, b.text AS right, label, part AS split,
-            a.id AS left_id, b.id AS right_id, source
-        FROM pair JOIN {task.left} a ON a.n = l JOIN {task.right} b ON b.n = r
-        JOIN named USING (rule) JOIN splits USING (split)
-        WHERE task = {at} ORDER BY split, lx, rx"""
-
-
 ASIDE, RECORD = BESIDE
 STEPS = {"apart": divide_entities, "similar": filter_pairs, "capped": cap_entities, "balanced": balance_tasks}
+COLUMNS = ("task", "left", "right", "label", "split", "left_id", "right_id", "source")
+SCHEMA = pa.schema([(name, pa.int8() if name == "label" else pa.string()) for name in COLUMNS])
+CHUNK_ROWS = 200_000  # written at a time
 
 
 @dataclass(frozen=True)
@@ -73,13 +43,13 @@ class Derived:
     rows: int
     inputs: dict[str, int]  # rows of each kind of input, and what they hold
     agreement: dict[str, float | int | None]  # of people who judged the same pair
-    faults: list[dict[str, object]]
+    faults: list[FaultCount]
     ledger: Ledger
     idle: dict[str, str]  # rules that were not used, and why
     splits: dict[str, dict[str, list[int]]]  # task: split: rows of labels 0, 1, 2
 
 
-def derive(options: DeriveOptions) -> Derived:
+def derive_pairs(options: DeriveOptions) -> Derived:
     """Write options.output; raises UserError where the inputs are at fault or no pair comes of them."""
     output = Path(options.output or "")
     writable(output)
@@ -88,47 +58,63 @@ def derive(options: DeriveOptions) -> Derived:
         scratch_folder(sibling(output, "work")) as folder,
         opened(folder, options.memory, options.threads) as database,
     ):
-        with _told("inputs"):
-            found = load_world(options, quarantine, database)
+        with _timed("inputs"):
+            world = load_world(options, quarantine, database)
             quarantine.close(options.on_bad_row, sibling(output, ASIDE))
-        rules, idle = usable_rules(options, found)
+        rules, idle = usable_rules(options, world)
         _choose(rules, options, database, ledger)
-        with _told("writing"):
-            rows = write_pairs(output, database)
-        derived = Derived(
-            rows, quarantine.read | found.counts, found.agreement, quarantine.counts(), ledger, idle, _splits(database)
-        )
-    write_record(sibling(output, RECORD), told(options, derived))
+        with _timed("writing"):
+            rows = _write_pairs(output, database)
+        inputs = quarantine.read | world.counts
+        derived = Derived(rows, inputs, world.agreement, quarantine.counts(), ledger, idle, _splits(database))
+    _write_record(sibling(output, RECORD), options, derived)
     return derived
 
 
-def told(options: DeriveOptions, derived: Derived) -> dict[str, object]:
-    """What a reader needs to make the table again, and to see what became of each row."""
-    return {"options": asdict(options), **git_commit(), "packages": package_versions(DERIVING), **asdict(derived)}
-
-
-def _choose(rules: list, options: DeriveOptions, database: Database, ledger: Ledger) -> None:
+def _choose(rules: list[Rule], options: DeriveOptions, database: Database, ledger: Ledger) -> None:
     """Fill `pair` with the rows to write."""
     prepare_rules(options, database)
     if options.similarity.mine:
-        with _told("mining"):
+        with _timed("mining"):
             mine_negatives(options, database)
-    with _told("rules"):
+    with _timed("rules"):
         for task, made in make_pairs(rules, options, database):
             ledger.found(task, made)
         ledger.record("settled", database)
     if not database.count("pair"):
-        given = [name for name in INPUTS if getattr(options, name)]
+        inputs = [name for name in INPUTS if getattr(options, name)]
         raise UserError(
-            f"derive: {len(rules)} rules found no pair in {' and '.join(given)}; items alone make none: add "
+            f"derive: {len(rules)} rules found no pair in {' and '.join(inputs)}; items alone make none: add "
             "judgements=FILE, or a tree of types by taxonomy=FILE; with these, look at their grades, ids and parents"
         )
-    with _told("splits, filter, caps"):
+    with _timed("splits, filter, caps"):
         for step, narrow in STEPS.items():
             narrow(options, database)
             ledger.record(step, database)
     if not database.count("pair"):
         raise UserError(f"derive: no pair is left; rows after each step: {ledger.totals()}; widen splits and caps")
+
+
+def _write_pairs(path: Path, database: Database) -> int:
+    """Write `pair` to `path`, whole or not at all; how many rows."""
+    database.put("named", pa.table({"rule": range(len(RULES)), "source": [rule.name for rule in RULES]}))
+    database.put("splits", pa.table({"split": range(len(SPLITS)), "part": list(SPLITS)}))
+    rows = 0
+    with streamed(path, SCHEMA) as writer:
+        for at, name in enumerate(TASK_NAMES):
+            for chunk in database.chunks(_rows_of_task(at, name), CHUNK_ROWS):
+                writer.write_table(chunk.cast(SCHEMA))
+                rows += len(chunk)
+    return rows
+
+
+def _rows_of_task(at: int, name: str) -> str:
+    task = TASKS[name]
+    return f"""SELECT '{name}' AS task, a.text AS left, b.text AS right, label, part AS split,
+            a.id AS left_id, b.id AS right_id, source
+        FROM pair JOIN {task.left} a ON a.n = l JOIN {task.right} b ON b.n = r
+        JOIN named USING (rule) JOIN splits USING (split)
+        WHERE task = {at} ORDER BY split, lx, rx"""
 
 
 def _splits(database: Database) -> dict[str, dict[str, list[int]]]:
@@ -142,8 +128,13 @@ def _splits(database: Database) -> dict[str, dict[str, list[int]]]:
     return splits
 
 
+def _write_record(path: Path, options: DeriveOptions, derived: Derived) -> None:
+    record = {"options": asdict(options), **git_commit(), "packages": package_versions(DERIVING), **asdict(derived)}
+    write_text(path, json.dumps(record, indent=1, ensure_ascii=False, default=str) + "\n")
+
+
 @contextmanager
-def _told(what: str) -> Iterator[None]:
+def _timed(step: str) -> Iterator[None]:
     started = perf_counter()
     yield
-    echo(f"{what}: {perf_counter() - started:.1f} s")
+    echo(f"{step}: {perf_counter() - started:.1f} s")

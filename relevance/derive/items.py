@@ -12,7 +12,7 @@ from relevance.data.contract import blank
 from relevance.derive.files import read_inputs
 from relevance.derive.options import DeriveOptions
 from relevance.derive.paths import BAD, SCHEMA, place_paths, read_paths
-from relevance.derive.quarantine import PLACE, Quarantine
+from relevance.derive.quarantine import PLACE, Quarantine, too_long
 from relevance.derive.texts import fill_template, repeats, spaced, template_fields
 from relevance.errors import UserError
 
@@ -34,7 +34,7 @@ def read_items(options: DeriveOptions, quarantine: Quarantine) -> Items:
     """Raises UserError for a file or a column that is not there; rows at fault go to `quarantine`."""
     fields = template_fields(options.read.text)
     wanted = {name: name == "item_id" or name in fields for name in [*ITEM_NAMES[:1], *ITEM_NAMES[2:], *fields]}
-    raw = quarantine.take(KIND, read_inputs(options.items, KIND, options.read.items, wanted))
+    raw = quarantine.take(KIND, read_inputs(options, KIND, wanted))
     kind, nodes = _types(raw, options, quarantine)
     text = fill_template(options.read.text, raw, str(options.items))
     columns = {"item_id": spaced(raw["item_id"]), "text": text, "type": kind}
@@ -43,16 +43,16 @@ def read_items(options: DeriveOptions, quarantine: Quarantine) -> Items:
 
 
 def _types(raw: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> tuple[pa.Array, pa.Table]:
-    """The type of each item [N] and the types told of."""
+    """The type of each item [N] and the types that its columns tell of."""
     if {"product_type", "category"} <= set(raw.column_names):
         raise UserError(
             f"items={options.items}: has product_type and category; leave one out of read.items.columns, "
             "or name another column of the file by it"
         )
     if "category" in raw.column_names:
-        told = read_paths(raw["category"], options.read, f"items={options.items}: category")
-        quarantine.note(KIND, raw, told.bad, PATHLESS, kept=True)
-        return told.ends, place_paths(told.nodes, raw)
+        paths = read_paths(raw["category"], options.read, f"items={options.items}: category")
+        quarantine.note(KIND, raw, paths.bad, PATHLESS, kept=True)
+        return paths.ends, place_paths(paths.nodes, raw)
     if "product_type" not in raw.column_names:
         return pa.nulls(len(raw), pa.string()), place_paths(_alone(pa.array([], pa.string())), raw)
     kind = spaced(raw["product_type"])
@@ -70,18 +70,13 @@ def _alone(kind: pa.Array) -> pa.Table:
 
 
 def _sound(table: pa.Table, longest: int, quarantine: Quarantine) -> pa.Table:
-    for bad, told in (
+    for bad, fault in (
         (lambda t: blank(t["item_id"]), ("item_id is empty", "give the item an id", "text")),
         (lambda t: blank(t["text"]), (*EMPTY, "item_id")),
         (lambda t: pc.greater(pc.utf8_length(t["text"]), longest), too_long(longest, "item_id")),
     ):
-        table = quarantine.without(KIND, table, bad(table).to_numpy(), told)
+        table = quarantine.without(KIND, table, bad(table).to_numpy(), fault)
     first, again, other = repeats(table, "item_id", ("text", "type"))
     quarantine.note(KIND, table, again & other, (*REPEATED, "item_id"))
     quarantine.alike(KIND, int((again & ~other).sum()))
     return table.filter(pa.array(first))
-
-
-def too_long(longest: int, shown: str) -> tuple[str, str, str]:
-    """What is wrong with a text of more than `longest` characters."""
-    return f"text is longer than {longest:,} characters", "shorten it, or raise read.longest", shown

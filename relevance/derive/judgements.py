@@ -12,9 +12,8 @@ import pyarrow.compute as pc
 from relevance.data.contract import blank
 from relevance.derive.columns import Part
 from relevance.derive.files import read_inputs
-from relevance.derive.items import too_long
 from relevance.derive.options import DeriveOptions
-from relevance.derive.quarantine import PLACE, Quarantine
+from relevance.derive.quarantine import PLACE, Quarantine, too_long
 from relevance.derive.texts import folded, repeats, spaced
 from relevance.errors import UserError
 
@@ -26,11 +25,9 @@ SCHEMA = pa.schema(
         *((name, pa.int64()) for name in PLACE),
     ]
 )
-GRADES = {0: 0, 1: 1, 2: 2}  # where none are given
-
-
+DEFAULT_GRADES = {0: 0, 1: 1, 2: 2}  # where none are given
 JUDGEMENT_NAMES = ("query", "query_id", "item_id", "label")
-WORDS = ("query_id", "query")
+QUERY_NAMES = ("query_id", "query")
 NUMBER = r"^([+-]?[0-9]+)\.0+$"  # a whole number as a float has it
 NO_ID = ("query_id is empty", "give the query its id or remove the row", "query")
 NO_TEXT = ("query is empty", "give the query's text or remove the row", "query_id")
@@ -60,7 +57,7 @@ def read_judgements(options: DeriveOptions, known: pa.ChunkedArray, quarantine: 
 
 def _files(options: DeriveOptions, wanted: dict[str, bool]) -> dict[str, Part]:
     try:
-        return read_inputs(options.judgements, KIND, options.read.judgements, wanted)
+        return read_inputs(options, KIND, wanted)
     except UserError as error:
         if options.queries is None and "has no column query;" in str(error):
             raise UserError(f"{error}, or give queries=FILE where the judgements name queries by query_id") from error
@@ -69,21 +66,19 @@ def _files(options: DeriveOptions, wanted: dict[str, bool]) -> dict[str, Part]:
 
 def _with_queries(table: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> pa.Table:
     """The table with the texts of its queries, which stand in a file of their own."""
-    raw = quarantine.take(
-        "queries", read_inputs(options.queries, "queries", options.read.queries, dict.fromkeys(WORDS, True))
-    )
-    own = pa.table({name: spaced(raw[name]) for name in WORDS} | {name: raw[name] for name in PLACE})
-    for name, told in zip(WORDS, (NO_ID, NO_TEXT), strict=True):
-        own = quarantine.without("queries", own, blank(own[name]).to_numpy(), told)
-    first, again, other = repeats(own, "query_id", ("query",))
-    quarantine.note("queries", own, other, TWO_TEXTS)
+    raw = quarantine.take("queries", read_inputs(options, "queries", dict.fromkeys(QUERY_NAMES, True)))
+    queries = pa.table({name: spaced(raw[name]) for name in QUERY_NAMES} | {name: raw[name] for name in PLACE})
+    for name, fault in zip(QUERY_NAMES, (NO_ID, NO_TEXT), strict=True):
+        queries = quarantine.without("queries", queries, blank(queries[name]).to_numpy(), fault)
+    first, again, other = repeats(queries, "query_id", ("query",))
+    quarantine.note("queries", queries, other, TWO_TEXTS)
     quarantine.alike("queries", int((again & ~other).sum()))
-    own = own.filter(pa.array(first))
-    at = pc.index_in(table["query_id"], own["query_id"].combine_chunks())
+    queries = queries.filter(pa.array(first))
+    at = pc.index_in(table["query_id"], queries["query_id"].combine_chunks())
     remedy = f"add it to {options.queries}, mend it where it is at fault there, or remove the row"
-    told = ("query_id is not in the queries", remedy, "query_id")
-    table = quarantine.without(KIND, table, pc.is_null(at).to_numpy(), told)
-    return table.set_column(0, "query", own["query"].take(pc.drop_null(at)))
+    fault = ("query_id is not in the queries", remedy, "query_id")
+    table = quarantine.without(KIND, table, pc.is_null(at).to_numpy(), fault)
+    return table.set_column(0, "query", queries["query"].take(pc.drop_null(at)))
 
 
 def _sound(table: pa.Table, options: DeriveOptions, known: pa.ChunkedArray, quarantine: Quarantine) -> pa.Table:
@@ -94,13 +89,13 @@ def _sound(table: pa.Table, options: DeriveOptions, known: pa.ChunkedArray, quar
     table = table.set_column(table.column_names.index("label"), "label", pc.drop_null(label).cast(pa.int8()))
     ids, longest = known.combine_chunks(), options.read.longest
     remedy = f"add the item to {options.items}, mend it where it is at fault there, or remove the row"
-    for bad, told in (
+    for bad, fault in (
         (lambda t: blank(t["query"]), (*NO_TEXT[:2], "item_id")),
         (lambda t: pc.greater(pc.utf8_length(t["query"]), longest), too_long(longest, "query")),
         (lambda t: blank(t["item_id"]), ("item_id is empty", "give the item's id or remove the row", "query")),
         (lambda t: pc.invert(pc.is_in(t["item_id"], ids)), ("item_id is not in the items", remedy, "item_id")),
     ):
-        table = quarantine.without(KIND, table, bad(table).to_numpy(), told)
+        table = quarantine.without(KIND, table, bad(table).to_numpy(), fault)
     return table.append_column("key", folded(table["query"]))
 
 
@@ -118,7 +113,7 @@ def _of_one_text(table: pa.Table, quarantine: Quarantine) -> pa.Table:
 
 def grades(options: DeriveOptions) -> dict[str, int]:
     """The label of each grade, by the grade's text: 1, 1.0 and "1" are one grade, and so are true and "true"."""
-    return {grade_text(grade): label for grade, label in (options.grades or GRADES).items()}
+    return {grade_text(grade): label for grade, label in (options.grades or DEFAULT_GRADES).items()}
 
 
 def grade_text(grade: object) -> str:
@@ -131,12 +126,12 @@ def _labels(column: pa.ChunkedArray, options: DeriveOptions) -> pa.ChunkedArray:
     known = grades(options)
     at = pc.index_in(pc.replace_substring_regex(column, NUMBER, r"\1"), pa.array(list(known)))
     if len(column) and at.null_count == len(column):
-        found = [str(value) if value is not None else "null" for value in pc.unique(column).to_pylist()[:10]]
-        near = difflib.get_close_matches(found[0], list(known), n=1)
+        seen = [str(value) if value is not None else "null" for value in pc.unique(column).to_pylist()[:10]]
+        near = difflib.get_close_matches(seen[0], list(known), n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        told = ", ".join(f"{grade}: {label}" for grade, label in known.items())
+        labels = ", ".join(f"{grade}: {label}" for grade, label in known.items())
         raise UserError(
-            f"judgements={options.judgements}: none of its grades ({', '.join(found)}) is in grades={{{told}}}{hint}; "
+            f"judgements={options.judgements}: none of its grades ({', '.join(seen)}) is in grades={{{labels}}}{hint}; "
             "give each a label: grades={Exact: 2, Partial: 1, Irrelevant: 0}"
         )
     return pa.chunked_array([pa.array(known.values(), pa.int8()).take(chunk) for chunk in at.chunks], pa.int8())

@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from relevance.derive.options import ReadOptions
+from relevance.derive.quarantine import PLACE
 from relevance.errors import UserError
 
 SCHEMA = pa.schema([("type", pa.string()), ("name", pa.string()), ("parent", pa.string())])
 JOINT = " > "  # of the names that make the id of a type without one
-PLACE = ("file", "row")  # columns that say where a row stands
 BAD = (
     "category is no path",
     "write names with read.separator between them, a list of names, or of objects with id and name",

@@ -6,6 +6,7 @@ judgements raw.csv row 17, "grade is none of the map": 'Exactt' → set aside, c
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +16,9 @@ from relevance.atomic_io import atomic_file
 from relevance.config import OnBadRow
 from relevance.data.faults import Fault, faults_error, faulty_rows, list_faults, shorten
 from relevance.derive.columns import Part
-from relevance.derive.paths import PLACE
 from relevance.errors import UserError, first_line
 
+PLACE = ("file", "row")  # columns that say where a row of an input stands
 SET_ASIDE = "or set on_bad_row=quarantine to set these rows aside and go on without them"
 
 
@@ -28,6 +29,15 @@ class Found:
     kind: str
     file: str
     fault: Fault
+    kept: bool
+
+
+class FaultCount(TypedDict):
+    """The rows of one kind of input that have one kind of fault, and whether they stay in use."""
+
+    input: str
+    problem: str
+    rows: int
     kept: bool
 
 
@@ -44,13 +54,13 @@ class Quarantine:
     @property
     def read(self) -> dict[str, int]:
         """What became of the rows of each kind, where there are such: all less the others are those in use."""
-        told = {}
+        counts = {}
         for kind, rows in self._rows.items():
-            told[f"{kind}: rows of the files"] = rows
-            told[f"{kind}: left out by read.{kind}.where"] = self._left[kind]
-            told[f"{kind}: set aside"] = self._aside(kind)
-            told[f"{kind}: said again"] = self._alike.get(kind, 0)
-        return {name: rows for name, rows in told.items() if rows}
+            counts[f"{kind}: rows of the files"] = rows
+            counts[f"{kind}: left out by read.{kind}.where"] = self._left[kind]
+            counts[f"{kind}: set aside"] = self._aside(kind)
+            counts[f"{kind}: said again"] = self._alike.get(kind, 0)
+        return {name: rows for name, rows in counts.items() if rows}
 
     def used(self, kind: str) -> int:
         """Rows of a kind that are in use so far."""
@@ -60,11 +70,11 @@ class Quarantine:
         """The rows of all files as one table, with the columns `file` and `row`."""
         tables, names = [], dict.fromkeys(name for part in parts.values() for name in part.loaded.table.column_names)
         for name, part in parts.items():
-            own = part.loaded
-            self.found += [Found(kind, name, fault, kept=False) for fault in own.faults]
-            place = {"file": np.full(len(own.rows), len(self._files)), "row": own.rows}
-            tables.append(pa.table({name: own.table[name] for name in own.table.column_names} | place))
-            self._files.append((name, own.counted))
+            loaded = part.loaded
+            self.found += [Found(kind, name, fault, kept=False) for fault in loaded.faults]
+            place = {"file": np.full(len(loaded.rows), len(self._files)), "row": loaded.rows}
+            tables.append(pa.table({name: loaded.table[name] for name in loaded.table.column_names} | place))
+            self._files.append((name, loaded.counted))
         self._left[kind] = sum(part.left for part in parts.values())
         self._rows[kind] = self._left[kind] + sum(
             len(part.loaded.rows) + len(faulty_rows(part.loaded.faults)) for part in parts.values()
@@ -75,21 +85,21 @@ class Quarantine:
         """So many rows say what an earlier one says, and are not used."""
         self._alike[kind] = self._alike.get(kind, 0) + rows
 
-    def without(self, kind: str, table: pa.Table, bad: np.ndarray, told: tuple[str, str, str]) -> pa.Table:
-        """`table` less its rows `bad` [N]; `told` is the problem, the remedy and the column whose value is shown."""
-        self.note(kind, table, bad, told)
+    def without(self, kind: str, table: pa.Table, bad: np.ndarray, why: tuple[str, str, str]) -> pa.Table:
+        """`table` less its rows `bad` [N]; `why` is the problem, the remedy and the column whose value is shown."""
+        self.note(kind, table, bad, why)
         return table.filter(pa.array(~bad)) if bad.any() else table
 
-    def note(self, kind: str, table: pa.Table, bad: np.ndarray, told: tuple[str, str, str], kept: bool = False) -> None:
+    def note(self, kind: str, table: pa.Table, bad: np.ndarray, why: tuple[str, str, str], kept: bool = False) -> None:
         """The same, and the rows stay where they are."""
         if not bad.any():
             return
-        problem, remedy, shown = told
-        own = table.filter(pa.array(bad))
-        files, rows = (own[name].to_numpy() for name in PLACE)
+        problem, remedy, shown = why
+        faulty = table.filter(pa.array(bad))
+        files, rows = (faulty[name].to_numpy() for name in PLACE)
         for file in np.unique(files):
             at = files == file
-            values = [shorten(value) for value in own[shown].filter(pa.array(at)).to_pylist()]
+            values = [shorten(value) for value in faulty[shown].filter(pa.array(at)).to_pylist()]
             self.found.append(Found(kind, self._files[file][0], Fault(problem, remedy, rows[at], values), kept))
 
     def close(self, policy: OnBadRow, path: Path) -> None:
@@ -109,8 +119,8 @@ class Quarantine:
         if empty_kinds := [kind for kind in self._rows if not self.used(kind)]:
             raise UserError(f"{' and '.join(empty_kinds)}: no row is left; why each is set aside is listed in {path}")
 
-    def counts(self) -> list[dict[str, object]]:
-        """Kind, problem, rows and whether these were kept, of each kind of fault."""
+    def counts(self) -> list[FaultCount]:
+        """A count for each kind of fault."""
         totals: dict[tuple[str, str, bool], int] = {}
         for one in self.found:
             key = one.kind, one.fault.problem, one.kept
@@ -137,6 +147,11 @@ class Quarantine:
             for name, counted in dict.fromkeys(self._files)
             if (found := [one.fault for one in self.found if one.file == name])
         ]
+
+
+def too_long(longest: int, shown: str) -> tuple[str, str, str]:
+    """Problem, remedy and column `shown` of a text of more than `longest` characters."""
+    return f"text is longer than {longest:,} characters", "shorten it, or raise read.longest", shown
 
 
 def _joined(tables: list[pa.Table], names: Iterable[str]) -> pa.Table:

@@ -1,11 +1,8 @@
-"""Entities → splits; pairs whose entities lie in different ones are turned, kept or dropped.
+"""Pairs that the rules made → those to write: apart by split, capped for each entity, balanced in each task.
 
 query "usb c cable" falls to test by the hash of its text, an item to where most queries it was judged for fall: what
-was judged together stays together, and few judgements cross.
-
-Pairs → fewer of them: caps for each entity, then shares of labels and a most of rows for each task.
-
-item 17 stands on the left of 41 rows of label 2 of item_item under caps.item=6 → the 6 of the lowest hash stay
+was judged together stays together, and few pairs cross. Item 17 stands on the left of 41 rows of label 2 of item_item
+under caps.item=6 → the 6 of the lowest hash stay.
 """
 
 import numpy as np
@@ -18,6 +15,9 @@ from relevance.derive.options import CapOptions, DeriveOptions, Split, TaskOptio
 from relevance.errors import UserError
 from relevance.tasks import SPLITS, TASK_NAMES, TASKS
 
+RANK = "row_number() OVER (PARTITION BY task, label, {} ORDER BY hash(task, lx, rx, $seed), lx, rx)"
+JUDGED = TASK_NAMES.index("query_item")  # what people labelled is not capped: only tasks.query_item.rows thins it
+
 
 def divide_entities(options: DeriveOptions, database: Database) -> None:
     """Give each row of `pair` its `split`; drop those that cross.
@@ -26,7 +26,7 @@ def divide_entities(options: DeriveOptions, database: Database) -> None:
     split=left a row is dropped whose right entity stands on the left of a row of a later split, under split=strict one
     whose entities lie in two splits.
     """
-    _parts(options, database)
+    _draw_splits(options, database)
     symmetric = tuple(at for at, name in enumerate(TASK_NAMES) if TASKS[name].symmetric)
     turn = f"task IN {symmetric} AND a.part < b.part"
     database.make(
@@ -39,23 +39,10 @@ def divide_entities(options: DeriveOptions, database: Database) -> None:
     if options.split is Split.strict:
         database.make("pair", "SELECT * FROM pair WHERE split = other")
     else:
-        _left_apart(database)
+        _drop_crossing(database)
 
 
-def _left_apart(database: Database) -> None:
-    """Drop what is on the right in an earlier split than on the left: first of test, then of validation."""
-    for name in ("test", "validation"):
-        place = {"place": SPLITS.index(name)}
-        database.make("held", "SELECT DISTINCT lk AS kind, lx AS x FROM pair WHERE split = $place", place)
-        database.make(
-            "pair",
-            """SELECT * FROM pair WHERE NOT (split < $place AND other = $place
-            AND EXISTS (FROM held WHERE kind = rk AND x = rx))""",
-            place,
-        )
-
-
-def _parts(options: DeriveOptions, database: Database) -> None:
+def _draw_splits(options: DeriveOptions, database: Database) -> None:
     """part(kind, x, part): where each text falls; kinds(task, lk, rk): the kinds of a task's sides."""
     kinds = ("query", "item", "type")
     sides = [(at, kinds.index(task.left), kinds.index(task.right)) for at, task in enumerate(TASKS.values())]
@@ -79,17 +66,31 @@ def _parts(options: DeriveOptions, database: Database) -> None:
     )
 
 
-RANK = "row_number() OVER (PARTITION BY task, label, {} ORDER BY hash(task, lx, rx, $seed), lx, rx)"
-JUDGED = TASK_NAMES.index("query_item")  # what people labelled is not capped: only tasks.query_item.rows thins it
+def _drop_crossing(database: Database) -> None:
+    """Drop what is on the right in an earlier split than on the left: first of test, then of validation."""
+    for name in ("test", "validation"):
+        place = {"place": SPLITS.index(name)}
+        database.make("held", "SELECT DISTINCT lk AS kind, lx AS x FROM pair WHERE split = $place", place)
+        database.make(
+            "pair",
+            """SELECT * FROM pair WHERE NOT (split < $place AND other = $place
+            AND EXISTS (FROM held WHERE kind = rk AND x = rx))""",
+            place,
+        )
 
 
 def cap_entities(options: DeriveOptions, database: Database) -> None:
     """Keep in `pair` at most so many rows of each entity, task, label and side; query_item has none."""
     for side in ("left", "right"):
-        limit = _limit(options.caps, side)
+        cap = _cap(options.caps, side)
         rank = RANK.format(f"{side[0]}x")
-        query = f"SELECT * FROM pair QUALIFY task = {JUDGED} OR {rank} <= {limit}"
+        query = f"SELECT * FROM pair QUALIFY task = {JUDGED} OR {rank} <= {cap}"
         database.make("pair", query, {"seed": options.seed})
+
+
+def _cap(caps: CapOptions, side: str) -> str:
+    cases = [f"WHEN task = {at} THEN {getattr(caps, getattr(task, side))}" for at, task in enumerate(TASKS.values())]
+    return f"CASE {' '.join(cases)} END"
 
 
 def balance_tasks(options: DeriveOptions, database: Database) -> None:
@@ -107,8 +108,7 @@ def balance_tasks(options: DeriveOptions, database: Database) -> None:
                     f"tasks.{name}.balance={asked.balance}: there are no rows of label {label}; give it the share 0, "
                     "or widen rules and caps"
                 )
-        kept = wanted(there, asked)
-        limits += [f"WHEN task = {task} AND label = {label} THEN {n}" for label, n in enumerate(kept)]
+        limits += [f"WHEN task = {task} AND label = {label} THEN {n}" for label, n in enumerate(wanted(there, asked))]
     if limits:
         rank = RANK.format("1")
         query = f"SELECT * FROM pair QUALIFY {rank} <= CASE {' '.join(limits)} ELSE {rank} END"
@@ -122,8 +122,3 @@ def wanted(counts: list[int], asked: TaskOptions) -> list[int]:
     total = min((n / share for n, share in zip(counts, shares, strict=True) if share), default=0)
     total = min(total, asked.rows) if asked.rows is not None else total
     return [min(n, int(total * share + 1e-6)) for n, share in zip(counts, shares, strict=True)]
-
-
-def _limit(caps: CapOptions, side: str) -> str:
-    cases = [f"WHEN task = {at} THEN {getattr(caps, getattr(task, side))}" for at, task in enumerate(TASKS.values())]
-    return f"CASE {' '.join(cases)} END"

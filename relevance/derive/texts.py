@@ -1,13 +1,7 @@
-"""Texts → forms in which equal ones meet.
+"""Texts of the inputs → forms in which equal ones meet, and the text that a template makes of an item's columns.
 
-"Coffee  &  Cocktail Tables" → spaced "Coffee & Cocktail Tables", folded "coffee & cocktail tables", named
-"coffee and cocktail table"
-
-Rows of the same id → which comes first, and which of the others say something else.
-
-item_id=[i1, i2, i1, i1] text=[a, b, a, c] → first [1, 1, 0, 0], again [0, 0, 1, 1], other [0, 0, 0, 1]
-
-An item's columns → its text.
+"Coffee  &  Cocktail Tables" → spaced "Coffee & Cocktail Tables", folded "coffee & cocktail tables", as the name of a
+type "coffee and cocktail table"
 
 "{title}, {brand} ({colour})" of title="USB-C cable", brand=null, colour="black" → "USB-C cable (black)": what stands
 before an empty field goes with it, and so does a bracket around it
@@ -15,6 +9,7 @@ before an empty field goes with it, and so does a bracket around it
 
 from collections.abc import Iterator
 from string import Formatter
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -23,9 +18,10 @@ import pyarrow.compute as pc
 from relevance.data.contract import as_text, blank
 from relevance.errors import UserError
 
-Texts = pa.Array | pa.ChunkedArray
+Texts: TypeAlias = pa.Array | pa.ChunkedArray
 WHITE = r"[\t-\r\x1c-\x1f\x{85}\p{Z}]"
 UNTIDY = r"^ | $|  |[\t-\r\x1c-\x1f\x{85}]|[^ \PZ]"
+BRACKETS = {"(": ")", "[": "]"}
 
 
 def spaced(text: Texts) -> Texts:
@@ -50,7 +46,10 @@ def type_name(text: Texts) -> Texts:
 
 
 def repeats(table: pa.Table, key: str, others: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """[N] whether a row is the first of its `key`, [N] whether it is not, [N] whether it differs in `others`."""
+    """[N] whether a row is the first of its `key`, [N] whether it is not, [N] whether it then differs in `others`.
+
+    item_id=[i1, i2, i1, i1] text=[a, b, a, c] → first [1, 1, 0, 0], again [0, 0, 1, 1], other [0, 0, 0, 1]
+    """
     codes = [
         table[name].combine_chunks().dictionary_encode("encode").indices.to_numpy(zero_copy_only=False)
         for name in (key, *others)
@@ -66,20 +65,17 @@ def repeats(table: pa.Table, key: str, others: tuple[str, ...]) -> tuple[np.ndar
     return ~again, again, other
 
 
-BRACKETS = {"(": ")", "[": "]"}
-
-
 def template_fields(template: str) -> list[str]:
     """The columns that a template names; raises UserError for one that names none or cannot be read."""
     try:
-        parts = [part for part in Formatter().parse(template) if part[1] is not None]
+        parts = [(name, form or turned) for _, name, form, turned in Formatter().parse(template) if name is not None]
     except ValueError as cause:
         raise UserError(f"read.text={template}: {cause}; write columns in braces, {{title}}") from cause
-    if not parts or not all(name for _, name, _, _ in parts):
+    if not parts or not all(name for name, _ in parts):
         raise UserError(f"read.text={template}: names no column; write columns in braces, {{title}}")
-    if formed := [name for _, name, form, turned in parts if form or turned]:
+    if formed := [name for name, form in parts if form]:
         raise UserError(f"read.text={template}: {{{formed[0]}}} has a format; write the column's name alone in braces")
-    return list(dict.fromkeys(name for _, name, _, _ in parts))
+    return list(dict.fromkeys(name for name, _ in parts))
 
 
 def fill_template(template: str, table: pa.Table, name: str) -> pa.ChunkedArray:

@@ -15,8 +15,8 @@ from relevance.derive.files import check_inputs
 from relevance.derive.items import Items, read_items
 from relevance.derive.judgements import KIND, read_judgements
 from relevance.derive.options import DeriveOptions, RuleOptions, Settle
-from relevance.derive.paths import PLACE, SCHEMA
-from relevance.derive.quarantine import Quarantine
+from relevance.derive.paths import SCHEMA
+from relevance.derive.quarantine import PLACE, Quarantine
 from relevance.derive.taxonomy import Types, ancestors, assigned, read_taxonomy
 from relevance.derive.texts import folded, type_name
 
@@ -35,7 +35,7 @@ class World:
     """What the inputs hold, and what was left out of them, in rows."""
 
     counts: dict[str, int]
-    agreement: dict[str, float | int | None]  # of people who judged the same pair: see audit.kappa
+    agreement: dict[str, float | int | None]  # of people who judged the same pair: see audit.agreement
 
     def has(self, need: str) -> bool:
         return self.counts[need] > 0
@@ -50,12 +50,12 @@ def load_world(options: DeriveOptions, quarantine: Quarantine, database: Databas
     judged = read_judgements(options, table["item_id"], quarantine)
     _put_items(table, database)
     _put_types(types, options.rules, database)
-    told = _put_judged(judged, options.rules.settle, database)
-    quarantine.alike(KIND, told.pop("again"))
+    judgements = _put_judged(judged, options.rules.settle, database)
+    quarantine.alike(KIND, judgements.pop("again"))
     typed = database.rows("SELECT count(t) FROM item")[0][0]
     counts = {
         "judged pairs": database.count("judged"),
-        **told,
+        **judgements,
         "queries": database.count("query"),
         "items": database.count("item"),
         "typed items": typed,

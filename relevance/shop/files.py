@@ -4,13 +4,9 @@ judgements  query="gray cornr couch", item_id="i77", label="Exact", annotator="a
 items       item_id="i77", title="Velmora corner couch, gray velvet, 1.6 m", description="Brand: Velmora. Colour: ...",
             brand="Velmora", product_type="corner sofa"
 taxonomy    type="corner sofa", parent="seating"
-
-The choice of the judged pairs is relevance.shop.judgements's, their labels are relevance.shop.recipes'.
-
-The words of `generate` and `shop` → their files, and what they hold on the screen.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -19,21 +15,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from relevance.atomic_io import atomic_file, atomic_folder
-from relevance.checks import validate_data
-from relevance.cli import parse
-from relevance.config import DataConfig
+from relevance.atomic_io import atomic_folder
 from relevance.errors import UserError
-from relevance.shop.catalogue import Catalogue, Sizes, build_catalogue, item_table, taxonomy_table
+from relevance.shop.catalogue import Catalogue, Sizes, build_catalogue
 from relevance.shop.entities import Entities, entities_of
 from relevance.shop.judgements import budgets, choose, judge
-from relevance.shop.lexicon import SLOTS, noisy, world_index
-from relevance.shop.options import FILES, ShopOptions, check_options, place
+from relevance.shop.lexicon import SLOTS, world_index
+from relevance.shop.options import FILES, ShopOptions, check_options
 from relevance.shop.queries import GROUP, NAVIGATION, build_queries
+from relevance.shop.recipes import noisy
 
 GRADES = ("Irrelevant", "Partial", "Exact")  # of the labels 0, 1, 2: the words of WANDS
 _WORLD = world_index("shop")
-_KINDS = (0.01, 0.18, 0.09, 0.72)  # shares of queries: a group's name, a type's name, a title, anything else
+_SHARES = (0.01, 0.18, 0.09, 0.72)  # of queries: a group's name, a type's name, a title, anything else
 
 
 @dataclass(frozen=True)
@@ -42,13 +36,6 @@ class Shop:
     items: pa.Table  # item_id, title, description, brand, product_type
     taxonomy: pa.Table  # type, parent
     clean: np.ndarray  # labels [len(judgements)] before noise
-
-
-def write_shop(shop: Shop, output: Path) -> None:
-    """A folder of a parquet file for each table, in the place of the folder that stood there."""
-    with atomic_folder(output) as part:
-        for name, table in zip(FILES, (shop.judgements, shop.items, shop.taxonomy), strict=True):
-            pq.write_table(table, part / name)
 
 
 def build_shop(options: ShopOptions) -> Shop:
@@ -67,7 +54,7 @@ def build_shop(options: ShopOptions) -> Shop:
         "label": pa.array(GRADES).take(pa.array(noisy(clean, options.noise, rng))),
         "annotator": pa.array(("a", "b")).take(pa.array((np.diff(rows, prepend=-1) == 0).astype(np.int8))),
     }
-    return Shop(pa.table(judgements), item_table(catalogue, ids), taxonomy_table(catalogue), clean)
+    return Shop(pa.table(judgements), _item_table(catalogue, ids), _taxonomy_table(catalogue), clean)
 
 
 def stocked(options: ShopOptions) -> tuple[Catalogue, dict[str, Entities]]:
@@ -92,11 +79,48 @@ def _asked(queries: Entities, options: ShopOptions, rng: np.random.Generator) ->
     bare = np.all([queries.key[slot] < 0 for slot in SLOTS], axis=0)
     kind = np.select([bare & (scope == GROUP), bare, scope == NAVIGATION], [0, 1, 2], 3)
     turn = np.empty(len(kind))  # the queries of a kind take their turns in proportion to its share
-    for number, share in enumerate(_KINDS):
+    for number, share in enumerate(_SHARES):
         where = np.flatnonzero(kind == number)
         turn[where] = (rng.permutation(len(where)) + rng.random(len(where))) / share
     chosen = np.argsort(turn, kind="stable")[: options.queries]
     return Entities(queries.text[chosen], queries.at(chosen))
+
+
+def _item_table(catalogue: Catalogue, ids: np.ndarray) -> pa.Table:
+    """A row for each item, in the catalogue's order: item_id, title, description, brand, product_type."""
+    products = [catalogue.products[item.product] for item in catalogue.items]
+    columns = {
+        "item_id": ids,
+        "title": [item.title for item in catalogue.items],
+        "description": [_description(product.values) for product in products],
+        "brand": [product.values[SLOTS.index("brand")] for product in products],
+        "product_type": [catalogue.leaves[product.leaf].names[0] for product in products],
+    }
+    return pa.table({name: pa.array(column, pa.string()) for name, column in columns.items()})
+
+
+def _description(values: tuple[str, ...]) -> str:
+    """What it is made of: "Brand: Velmora. Colour: grey. Size: 160 cm"."""
+    return ". ".join(f"{slot.capitalize()}: {value}" for slot, value in zip(SLOTS, values, strict=True) if value)
+
+
+def _taxonomy_table(catalogue: Catalogue) -> pa.Table:
+    """Departments, whose parent is null, groups and leaves."""
+    rows: list[tuple[str, str | None]] = [(name, None) for name in catalogue.departments]
+    rows += [
+        (name, catalogue.departments[department])
+        for name, department in zip(catalogue.group_names, catalogue.group_department, strict=True)
+    ]
+    rows += [(leaf.names[0], catalogue.group_names[leaf.group]) for leaf in catalogue.leaves]
+    types, parents = zip(*rows, strict=True)
+    return pa.table({"type": pa.array(types, pa.string()), "parent": pa.array(parents, pa.string())})
+
+
+def write_shop(shop: Shop, output: Path) -> None:
+    """A folder of a parquet file for each table, in the place of the folder that stood there."""
+    with atomic_folder(output) as part:
+        for name, table in zip(FILES, (shop.judgements, shop.items, shop.taxonomy), strict=True):
+            pq.write_table(table, part / name)
 
 
 def describe_shop(shop: Shop) -> str:
@@ -117,36 +141,3 @@ def describe_shop(shop: Shop) -> str:
             f"types       {len(shop.taxonomy):,}",
         ]
     )
-
-
-@dataclass
-class GenerateOptions:
-    output: str | None = None
-    data: DataConfig = field(default_factory=DataConfig)
-
-
-def generate(words: list[str]) -> None:
-    """Write a generated table and print what it is; raises UserError for an output that is no parquet."""
-    options = parse(GenerateOptions, words)
-    validate_data(options.data)
-    output = Path(options.output or "")
-    if output.suffix != ".parquet":
-        raise UserError(f"output={options.output}: give the file to write, output=FILE.parquet")
-    import pyarrow.parquet as pq
-
-    from relevance.shop.generate import describe_pairs, generate_pairs
-
-    table = generate_pairs(options.data.rows, options.data.seed, options.data.noise)
-    with atomic_file(output) as part:
-        pq.write_table(table, part)
-    print(f"{output}: {len(table):,} pairs\n\n{describe_pairs(table)}")
-
-
-def shop(words: list[str]) -> None:
-    """Write the three files of a generated shop and print what they hold."""
-    options = check_options(parse(ShopOptions, words))
-    output = place(options)
-
-    built = build_shop(options)
-    write_shop(built, output)
-    print(f"{output}\n\n{describe_shop(built)}")

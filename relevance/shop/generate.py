@@ -3,8 +3,8 @@
 task="query_item", left="gray cornr couch", right="Velmora corner sofa, grey, 1.6 m", label=2,
 left_id="q1834", right_id="i77", source="same leaf", label_clean=2
 
-The labels come from relevance.shop.recipes, the choice of pairs from relevance.shop.recipes; a share
-of the pairs stands, text for text, under a second task, often with another label.
+Labels and the choice of pairs come from relevance.shop.recipes; a share of the pairs stands, text for text, under a
+second task, often with another label.
 """
 
 import numpy as np
@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from relevance.errors import UserError
 from relevance.shop.entities import Entities, build_entities
-from relevance.shop.lexicon import noisy, world_index
-from relevance.shop.recipes import JUDGES, LABEL_SHARES, RECIPES, SHARES, Recipe, draw_pairs
+from relevance.shop.lexicon import world_index
+from relevance.shop.recipes import JUDGES, LABEL_SHARES, RECIPES, SHARES, Recipe, draw_pairs, noisy
 from relevance.tasks import TASKS
 
 LEAST_ROWS = 100
@@ -108,16 +108,16 @@ def _repeat(origin: _Rows, other: _Rows, count: int, rng: np.random.Generator) -
 
 def _fill(table: _Rows, size: int, rng: np.random.Generator) -> None:
     """Draw by the recipes until each label has its share, then by any recipe until the table is full."""
-    own = [recipe for recipe in RECIPES if recipe.task == table.task]
+    recipes = [recipe for recipe in RECIPES if recipe.task == table.task]
     for label, share in enumerate(LABEL_SHARES[table.task]):
         wanted = int(share * size) - int((table.labels == label).sum())
-        chosen = [recipe for recipe in own if recipe.label == label]
+        chosen = [recipe for recipe in recipes if recipe.label == label]
         total = sum(recipe.share for recipe in chosen)
         for recipe in chosen:
             _draw(table, recipe, int(wanted * recipe.share / total), rng)
     while len(table.pairs) < size:
-        for recipe in own:
-            _draw(table, recipe, min(size - len(table.pairs), size // len(own) + 1), rng)
+        for recipe in recipes:
+            _draw(table, recipe, min(size - len(table.pairs), size // len(recipes) + 1), rng)
 
 
 def _draw(table: _Rows, recipe: Recipe, wanted: int, rng: np.random.Generator) -> None:

@@ -1,14 +1,10 @@
-"""Items side by side by a key they share, to draw from by their weights.
-
-Shelf(keys=[17, 4, 17], weight=[1.0, 2.0, 3.0]).draw([17, 9], rng) → [2, -1]
-
-Queries and items of a shop → the pairs that were judged, no pair twice.
+"""Queries and items of a shop → the pairs that were judged, no pair twice.
 
 budgets(queries, items, 800_000, rng) → [211, 1, 6, ...]
 choose(queries, items, budget, rng) → (queries [0, 0, 0, ...], items [4, 17, 88, ...])
 
-A few broad queries have most of the judgements, and so have a few popular items. What label a pair was looked for
-is settled by relevance.shop.recipes, how it was found by relevance.shop.recipes.
+A few broad queries have most of the judgements, and so have a few popular items. How a pair is found, and what label
+it has, is settled by relevance.shop.recipes.
 """
 
 from dataclasses import dataclass
@@ -20,25 +16,6 @@ from relevance.shop.lexicon import SLOTS
 from relevance.shop.options import most_judged
 from relevance.shop.queries import GROUP, LEAF, NAVIGATION, NOUN
 from relevance.shop.recipes import RECIPES, query_item
-
-
-class Shelf:
-    """Knows which items have a key; those of no weight are never drawn."""
-
-    def __init__(self, keys: np.ndarray, weight: np.ndarray):
-        there = np.flatnonzero(weight > 0)
-        self._order = there[np.argsort(keys[there], kind="stable")]
-        self._keys = keys[self._order]
-        self._edges = np.concatenate([[0.0], np.cumsum(weight[self._order])])
-
-    def draw(self, wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Positions [N] of an item for each wanted key [N], in proportion to weight; -1 where no item has the key."""
-        first, last = (np.searchsorted(self._keys, wanted, side) for side in ("left", "right"))
-        low, high = self._edges[first], self._edges[last]
-        place = np.searchsorted(self._edges, low + rng.random(len(wanted)) * (high - low), "right") - 1
-        found = (last > first) & (wanted >= 0)
-        return np.where(found, self._order[np.clip(place, first, np.maximum(last - 1, first)) % len(self._order)], -1)
-
 
 _OWN = [recipe for recipe in RECIPES if recipe.task == "query_item"]
 _LOOKED_FOR = (0.24, 0.36, 0.40)  # labels 0, 1, 2, of which the last are not always there
@@ -55,6 +32,27 @@ _NEVER = 0.1  # share of the items that nobody is asked about
 _CARE = 6.0  # the larger, the more alike are the shares of labels from query to query
 
 
+class Shelf:
+    """Items side by side by a key they share, to draw from by their weights; those of no weight are never drawn.
+
+    Shelf(keys=[17, 4, 17], weight=[1.0, 2.0, 3.0]).draw([17, 9], rng) → [2, -1]
+    """
+
+    def __init__(self, keys: np.ndarray, weight: np.ndarray):
+        there = np.flatnonzero(weight > 0)
+        self._order = there[np.argsort(keys[there], kind="stable")]
+        self._keys = keys[self._order]
+        self._edges = np.concatenate([[0.0], np.cumsum(weight[self._order])])
+
+    def draw(self, wanted: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Positions [N] of an item for each wanted key [N], in proportion to weight; -1 where no item has the key."""
+        first, last = (np.searchsorted(self._keys, wanted, side) for side in ("left", "right"))
+        low, high = self._edges[first], self._edges[last]
+        place = np.searchsorted(self._edges, low + rng.random(len(wanted)) * (high - low), "right") - 1
+        found = (last > first) & (wanted >= 0)
+        return np.where(found, self._order[np.clip(place, first, np.maximum(last - 1, first)) % len(self._order)], -1)
+
+
 @dataclass(frozen=True)
 class _Open:
     """Judgements not placed yet: their queries [N], and the labels [N] looked for."""
@@ -64,11 +62,6 @@ class _Open:
 
     def at(self, where: np.ndarray) -> "_Open":
         return _Open(self.query[where], self.label[where])
-
-
-def judge(queries: Entities, items: Entities, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The rule's labels [N] of queries and items at these positions [N]."""
-    return query_item(queries.at(left), items.at(right))
 
 
 def budgets(queries: Entities, items: Entities, total: int, rng: np.random.Generator) -> np.ndarray:
@@ -105,7 +98,7 @@ def choose(queries: Entities, items: Entities, budget: np.ndarray, rng: np.rando
         shelves = {key: Shelf(items.key[key], fame**power * (fame > 0)) for key in {recipe.right for recipe in _OWN}}
         todo = todo if look != _IRRELEVANT else _Open(todo.query, np.zeros_like(todo.label))
         for _ in range(_TRIES):
-            item = _found(queries, shelves, todo, rng)
+            item = _drawn(queries, shelves, todo, rng)
             good = np.flatnonzero(item >= 0)
             if look == _LABEL:
                 good = good[judge(queries, items, todo.query[good], item[good]) == todo.label[good]]
@@ -117,6 +110,11 @@ def choose(queries: Entities, items: Entities, budget: np.ndarray, rng: np.rando
     return np.divmod(np.sort(codes), len(fame))
 
 
+def judge(queries: Entities, items: Entities, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The rule's labels [N] of queries and items at these positions [N]."""
+    return query_item(queries.at(left), items.at(right))
+
+
 def _labels(query: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The labels to look for [N]; queries differ in their shares."""
     share = rng.gamma(np.array(_LOOKED_FOR) * _CARE, size=(query[-1] + 1, 3))
@@ -124,7 +122,7 @@ def _labels(query: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return (rng.random(len(query))[:, None] >= edges[query, :2]).sum(axis=1)
 
 
-def _found(queries: Entities, shelves: dict[str, Shelf], todo: _Open, rng: np.random.Generator) -> np.ndarray:
+def _drawn(queries: Entities, shelves: dict[str, Shelf], todo: _Open, rng: np.random.Generator) -> np.ndarray:
     """An item [N] for each open judgement by a recipe of its label that fits the query, -1 where that gives none."""
     item = np.full(len(todo.query), -1)
     for label in range(3):

@@ -6,10 +6,6 @@
 Two worlds share the words and no entity: "shop" is the data of a user, "pretraining" is what the
 embedded backbones read. A name falls to one of them by a hash of its own text, so the worlds of all
 seeds stay disjoint.
-
-Labels → labels as people give them: some replaced, mostly by the neighbour.
-
-[2, 2, 0, 1], noise=0.25 → [2, 1, 0, 1]
 """
 
 import hashlib
@@ -17,8 +13,6 @@ import json
 from functools import cache
 from pathlib import Path
 from random import Random
-
-import numpy as np
 
 from relevance.errors import UserError
 
@@ -65,14 +59,3 @@ def misspell(text: str, random: Random) -> str:
         )
     )
     return " ".join(words)
-
-
-# what takes the place of labels 0, 1, 2
-_REPLACEMENT = np.array([[0.0, 0.8, 0.2], [0.5, 0.0, 0.5], [0.2, 0.8, 0.0]])
-
-
-def noisy(labels: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:
-    """The labels [N], each replaced with probability `noise`, whatever the row."""
-    edges = _REPLACEMENT.cumsum(axis=1)[labels]
-    other = (rng.random(len(labels))[:, None] >= edges).sum(axis=1)
-    return np.where(rng.random(len(labels)) < noise, other, labels).astype(np.int8)

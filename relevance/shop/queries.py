@@ -45,11 +45,11 @@ def build_queries(sizes: Sizes, catalogue: Catalogue, random: Random) -> tuple[l
         for name in leaf.names[:3]:
             add(Want(LEAF, index, leaf.noun, leaf.group, _NOTHING, -1), name)
     for item in catalogue.items[::4]:
-        values, leaf = _of(item.product, catalogue)
-        noun, group = catalogue.leaves[leaf].noun, catalogue.leaves[leaf].group
-        add(Want(NAVIGATION, leaf, noun, group, values, item.product), item.title)
-    for product in random.choices(range(len(catalogue.products)), k=sizes.wants):
-        for want in _variations(_want(product, catalogue, random), catalogue, random):
+        product = catalogue.products[item.product]
+        leaf = catalogue.leaves[product.leaf]
+        add(Want(NAVIGATION, product.leaf, leaf.noun, leaf.group, product.values, item.product), item.title)
+    for number in random.choices(range(len(catalogue.products)), k=sizes.wants):
+        for want in _variations(_want(number, catalogue, random), catalogue, random):
             for _ in range(random.choice((1, 2, 3))):
                 text = _text(want, catalogue, random)
                 if belongs(text, catalogue.world):
@@ -57,19 +57,15 @@ def build_queries(sizes: Sizes, catalogue: Catalogue, random: Random) -> tuple[l
     return list(wants), list(queries.values())
 
 
-def _of(product: int, catalogue: Catalogue) -> tuple[tuple[str, ...], int]:
-    return catalogue.products[product].values, catalogue.products[product].leaf
-
-
-def _want(product: int, catalogue: Catalogue, random: Random) -> Want:
-    """A want that this product meets: of its leaf type, its noun (under-specified) or its whole group."""
-    values, index = _of(product, catalogue)
+def _want(number: int, catalogue: Catalogue, random: Random) -> Want:
+    """A want that the product of this number meets: of its leaf type, its noun (under-specified) or its whole group."""
+    index, values = catalogue.products[number]
     leaf = catalogue.leaves[index]
     scope = random.choices((LEAF, NOUN, GROUP), (6, 0 if leaf.accessory else 3, 1))[0]
-    given = [slot for slot, value in enumerate(values) if value]
-    kept = random.sample(given, min(len(given), random.choice((1, 1, 2)) if scope else 1))
-    wanted = tuple(value if slot in kept else "" for slot, value in enumerate(values))
-    return Want(scope, index if scope == LEAF else -1, leaf.noun if scope else "", leaf.group, wanted, product)
+    filled = [slot for slot, value in enumerate(values) if value]
+    slots = random.sample(filled, min(len(filled), random.choice((1, 1, 2)) if scope else 1))
+    wanted = tuple(value if slot in slots else "" for slot, value in enumerate(values))
+    return Want(scope, index if scope == LEAF else -1, leaf.noun if scope else "", leaf.group, wanted, number)
 
 
 def _variations(want: Want, catalogue: Catalogue, random: Random) -> list[Want]:

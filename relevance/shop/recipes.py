@@ -1,4 +1,10 @@
-"""The label of a pair, task by task: keys of the left and of the right entities [N] each → labels [N].
+"""How the pairs of each task are found, and which label a pair has.
+
+Recipe("query_item", 0, "accessory of the noun", 3, "noun", "modifier"): queries whose noun is the item's modifier,
+kept where the judge of the task says 0. Shared words so stand behind every label, and synonyms and misspellings
+behind label 2.
+
+A judge takes keys of the left and of the right entities [N] each → labels [N]:
 
 query_item  2 all wants met · 1 type fits and a want is not met, or sibling type with all wants met · 0 else;
             a title typed as a query wants that product: 2 another listing of it · 1 its type · 0 else
@@ -10,14 +16,6 @@ type_type   2 same type, parent and child · 1 beside it, or two levels above ·
 
 Siblings are leaves of one group and groups of one department. The same two texts so get labels that differ by
 task: "corner sofa" and its parent are 2 as types, 1 as query and type.
-
-How the rows of a task are found: a recipe names a label and a key that both sides share.
-
-Recipe("query_item", 0, "accessory of the noun", 3, "noun", "modifier"): queries whose noun is the item's
-modifier, kept where the judge of the task says 0.
-
-Shared words so stand behind every label, and synonyms and misspellings behind label 2. `share` weighs the
-recipes of one label; SHARES holds the tasks, LABEL_SHARES their labels.
 """
 
 from collections.abc import Callable
@@ -29,27 +27,24 @@ from relevance.shop.entities import Entities, Keys
 from relevance.shop.lexicon import SLOTS
 from relevance.shop.queries import GROUP, NAVIGATION, NOUN
 
-
-def _grade(two: np.ndarray, one: np.ndarray) -> np.ndarray:
-    return np.select([two, one], [2, 1], 0).astype(np.int8)
-
-
-def _same(left: Keys, right: Keys, key: str) -> np.ndarray:
-    return (left[key] == right[key]) & (left[key] >= 0)
-
-
-def _inside(wide: Keys, narrow: Keys) -> np.ndarray:
-    """Whether the type of `narrow` lies in the scope of the query `wide`."""
-    return np.select(
-        [wide["scope"] == GROUP, wide["scope"] == NOUN],
-        [_same(wide, narrow, "group"), _same(wide, narrow, "noun")],
-        _same(wide, narrow, "leaf"),
-    )
-
-
-def _unmet(query: Keys, other: Keys) -> np.ndarray:
-    """How many wanted values the other does not have."""
-    return sum((query[slot] >= 0) & (query[slot] != other[slot]) for slot in SLOTS)
+SHARES = {  # of the tasks
+    "query_item": 0.40,
+    "item_item": 0.18,
+    "item_type": 0.18,
+    "query_type": 0.14,
+    "query_query": 0.06,
+    "type_type": 0.04,
+}
+LABEL_SHARES = {  # of labels 0, 1, 2
+    "query_item": (0.34, 0.34, 0.32),
+    "item_item": (0.36, 0.37, 0.27),
+    "item_type": (0.36, 0.36, 0.28),
+    "query_type": (0.34, 0.36, 0.30),
+    "query_query": (0.38, 0.34, 0.28),
+    "type_type": (0.38, 0.34, 0.28),
+}
+# what takes the place of labels 0, 1, 2
+_REPLACEMENT = np.array([[0.0, 0.8, 0.2], [0.5, 0.0, 0.5], [0.2, 0.8, 0.0]])
 
 
 def query_item(query: Keys, item: Keys) -> np.ndarray:
@@ -98,36 +93,52 @@ def type_type(left: Keys, right: Keys) -> np.ndarray:
     return _grade(two, _same(left, right, "parent") | far)
 
 
+def _grade(two: np.ndarray, one: np.ndarray) -> np.ndarray:
+    return np.select([two, one], [2, 1], 0).astype(np.int8)
+
+
+def _same(left: Keys, right: Keys, key: str) -> np.ndarray:
+    return (left[key] == right[key]) & (left[key] >= 0)
+
+
+def _inside(wide: Keys, narrow: Keys) -> np.ndarray:
+    """Whether the type of `narrow` lies in the scope of the query `wide`."""
+    return np.select(
+        [wide["scope"] == GROUP, wide["scope"] == NOUN],
+        [_same(wide, narrow, "group"), _same(wide, narrow, "noun")],
+        _same(wide, narrow, "leaf"),
+    )
+
+
+def _unmet(query: Keys, other: Keys) -> np.ndarray:
+    """How many wanted values the other does not have."""
+    return sum((query[slot] >= 0) & (query[slot] != other[slot]) for slot in SLOTS)
+
+
 JUDGES: dict[str, Callable[[Keys, Keys], np.ndarray]] = {
     judge.__name__: judge for judge in (query_item, query_query, item_item, query_type, item_type, type_type)
 }
 
 
+def noisy(labels: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:
+    """The labels [N] as people give them: each replaced with probability `noise`, mostly by its neighbour.
+
+    [2, 2, 0, 1], noise=0.25 → [2, 1, 0, 1]
+    """
+    edges = _REPLACEMENT.cumsum(axis=1)[labels]
+    other = (rng.random(len(labels))[:, None] >= edges).sum(axis=1)
+    return np.where(rng.random(len(labels)) < noise, other, labels).astype(np.int8)
+
+
 class Recipe(NamedTuple):
+    """A way to find pairs of a task that are likely of a label: the keys of both sides have the same value."""
+
     task: str
     label: int
     name: str
-    share: float
-    left: str
+    share: float  # among the recipes of one label
+    left: str  # key of the left entity
     right: str
-
-
-SHARES = {
-    "query_item": 0.40,
-    "item_item": 0.18,
-    "item_type": 0.18,
-    "query_type": 0.14,
-    "query_query": 0.06,
-    "type_type": 0.04,
-}
-LABEL_SHARES = {
-    "query_item": (0.34, 0.34, 0.32),
-    "item_item": (0.36, 0.37, 0.27),
-    "item_type": (0.36, 0.36, 0.28),
-    "query_type": (0.34, 0.36, 0.30),
-    "query_query": (0.38, 0.34, 0.28),
-    "type_type": (0.38, 0.34, 0.28),
-}
 
 
 def _alike(task: str, label: int, *rows: tuple[str, float, str]) -> list[Recipe]:
@@ -205,6 +216,6 @@ def draw_pairs(
     chosen = rng.choice(np.flatnonzero(left.key[recipe.left] >= 0), count)
     wanted = left.key[recipe.left][chosen]
     first, last = (np.searchsorted(keys[order], wanted, side) for side in ("left", "right"))
-    found = last > first
-    span = (last - first)[found]
-    return chosen[found], order[first[found] + rng.integers(0, span)]
+    there = last > first
+    span = (last - first)[there]
+    return chosen[there], order[first[there] + rng.integers(0, span)]

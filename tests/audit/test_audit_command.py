@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import pytest
 from small_pairs import row, write
@@ -76,3 +78,11 @@ def test_sample_wants_to_know_where_and_how_many(tmp_path, words):
     path = write(tmp_path, [row(n) for n in range(4)])
     with pytest.raises(UserError, match="give output=FILE"):
         command(["sample", f"data.path={path}", *words])
+
+
+def test_help_loads_no_table_library():
+    code = "import sys; from relevance.data.__main__ import command; command(['audit', '--help'])"
+    probe = f"{code}; print([name for name in ('numpy', 'pyarrow') if name in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
+    assert "data.path=null" in out
+    assert out.endswith("[]\n")

@@ -32,7 +32,7 @@ def test_on_a_small_table_the_numbers_are_those_of_the_report(rows, tmp_path):
 
 
 def test_of_a_large_table_a_sample_is_looked_at_and_its_size_is_told(rows, monkeypatch):
-    monkeypatch.setattr(counts, "ROWS", {"train": 80, "test": 30})
+    monkeypatch.setattr(counts, "BASELINE_ROWS", {"train": 80, "test": 30})
     told = counts.baseline(read(rows))
     assert (told["query_item"]["train"], told["query_item"]["test"]) == (80, 30)
     assert told == counts.baseline(read(rows))

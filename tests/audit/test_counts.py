@@ -4,7 +4,7 @@ from hypothesis import given
 from small_pairs import ROWS, SAME, read, row
 
 from relevance.audit import counts
-from relevance.audit.commands import audit_facts
+from relevance.audit.counts import audit_facts
 
 
 @SAME

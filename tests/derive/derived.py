@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from relevance.derive.derive import Derived, derive
-from relevance.derive.sources import options
+from relevance.derive.commands import options
+from relevance.derive.derive import Derived, derive_pairs
 
 TREE = {  # type: parent
     "shop": None,
@@ -47,7 +47,7 @@ def written(folder: Path, judged: list[tuple], items: dict[str, str | None], tre
 def run(folder: Path, files: list[str], *words: str) -> tuple[Derived, list[dict]]:
     """What derive says it did, and the rows it wrote."""
     output = folder / "pairs.parquet"
-    made = derive(options([*files, f"output={output}", *words]))
+    made = derive_pairs(options([*files, f"output={output}", *words]))
     return made, pq.read_table(output).to_pylist()
 
 

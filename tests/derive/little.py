@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from relevance.config import OnBadRow
+from relevance.derive.commands import options
 from relevance.derive.database import opened
 from relevance.derive.quarantine import Quarantine
-from relevance.derive.sources import options
 from relevance.derive.world import load_world
 
 JUDGEMENTS = (

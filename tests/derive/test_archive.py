@@ -6,14 +6,14 @@ import pytest
 from little import put, zipped
 
 from relevance.derive.files import read_inputs
-from relevance.derive.options import FileOptions
+from relevance.derive.options import DeriveOptions
 from relevance.errors import UserError
 
 CSV = "item_id,title,note\ni1,A,x\ni2,B,\n"
 
 
 def taken(path):
-    return read_inputs(str(path), "items", FileOptions(), {"item_id": True, "title": True})
+    return read_inputs(DeriveOptions(items=str(path)), "items", {"item_id": True, "title": True})
 
 
 def test_hidden_files_and_folders_of_an_archive_are_no_tables(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from little import ITEMS, put, read, shop, zipped
 
 from relevance.derive.files import check_inputs, read_inputs
-from relevance.derive.options import DeriveOptions, FileOptions
+from relevance.derive.options import DeriveOptions, FileOptions, ReadOptions
 from relevance.errors import UserError
 
 WANTED = {"item_id": True, "title": True, "category": False}
@@ -18,7 +18,7 @@ CSV = "item_id,title,note\ni1,A,x\ni2,B,\n"
 
 
 def taken(path, wanted=WANTED, **options):
-    return read_inputs(str(path), "items", FileOptions(**options), wanted)
+    return read_inputs(DeriveOptions(items=str(path), read=ReadOptions(items=FileOptions(**options))), "items", wanted)
 
 
 def texts(parts):

@@ -8,12 +8,12 @@ from tests.derive.derived import TREE, run, written
 
 SLOW = """
 import sys, time
-from relevance.derive import derive, sources
+from relevance.derive import commands, derive
 def stuck(options, database):
     print("there", flush=True)
     time.sleep(60)
 derive.STEPS = {"apart": stuck}
-derive.derive(sources.options(sys.argv[1:]))
+derive.derive_pairs(commands.options(sys.argv[1:]))
 """
 
 

@@ -4,8 +4,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from little import put, read, zipped
 
-from relevance.derive.derive import derive
-from relevance.derive.sources import options
+from relevance.derive.commands import options
+from relevance.derive.derive import derive_pairs
 
 PRODUCT = (
     "product_id\tproduct_name\tproduct_class\tcategory hierarchy\tproduct_description\tproduct_features\t"
@@ -21,7 +21,7 @@ QUERY = 'query_id\tquery\tquery_class\n0\toak bed\tBeds\n7\t"bench 36"" high"\tB
 def texts(words):
     """Left, right and label of each row, and its task, of the table that derive writes."""
     asked = options(words)
-    derive(asked)
+    derive_pairs(asked)
     rows = pq.read_table(asked.output).to_pylist()
     return {(row["task"], row["left"], row["right"]): row["label"] for row in rows}
 
