@@ -15,6 +15,7 @@ task_mix=temperature task_mix.temperature=0 → "task_mix.temperature=0: must be
 
 import re
 from dataclasses import asdict, replace
+from typing import Any
 
 from relevance.config import (
     ALL,
@@ -99,11 +100,11 @@ def model_checks(c: Config) -> list[tuple[bool, str]]:
 def _lora_checks(model: ModelConfig) -> list[tuple[bool, str]]:
     lora = model.lora
     changed = [key for key, value in asdict(LoraConfig()).items() if key != "r" and value != getattr(lora, key)]
-    listed = isinstance(lora.targets, list) and lora.targets and all(isinstance(name, str) for name in lora.targets)
+    listed = isinstance(lora.targets, list) and lora.targets != [] and all(isinstance(n, str) for n in lora.targets)
     return [
         (lora.r < 0, f"model.lora.r={lora.r}: must be 0 (no adapter) or more"),
         (
-            not lora.r and (changed or model.load_in_4bit),
+            not lora.r and (bool(changed) or model.load_in_4bit),
             f"model={model.name} {', '.join([f'model.lora.{key}' for key in changed] or ['model.load_in_4bit'])}: "
             "needs an adapter; give model.lora.r=16",
         ),
@@ -216,7 +217,7 @@ def train_checks(train: TrainConfig) -> list[tuple[bool, str]]:
     ]
 
 
-def _amount(value: object) -> bool:
+def _amount(value: Any) -> bool:
     """Whether it is null, a number of batches or a share of them."""
     plain = isinstance(value, int | float) and not isinstance(value, bool)
     return value is None or (plain and (0 <= value <= 1 or (value > 1 and value == int(value))))

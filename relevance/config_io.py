@@ -38,13 +38,19 @@ def read_config(path: Path) -> Config:
 
     Raises UserError where what names one is no text.
     """
-    told = _named(_current(OmegaConf.to_container(OmegaConf.load(path))))
+    stored: Any = OmegaConf.to_container(OmegaConf.load(path))
     try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), told))
+        return typed_config(_named(_current(stored)))
     except OmegaConfBaseException as error:
         raise UserError(
             f"{path}: {error.full_key}: {first_line(error)}; set the environment variable it names"
         ) from error
+
+
+def typed_config(settings: Any) -> Config:
+    """Settings, plain or OmegaConf's, over the schema's defaults; OmegaConfBaseException where they do not fit."""
+    config: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), settings))
+    return config
 
 
 def _current(stored: dict[str, Any]) -> dict[str, Any]:

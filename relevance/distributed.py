@@ -79,7 +79,8 @@ def sum_gradients(parameters: list[torch.nn.Parameter]) -> None:
 def _buckets(gradients: list[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
     """Gradients of one type that together hold about BUCKET weights, or a single larger one."""
     for kind in dict.fromkeys(gradient.dtype for gradient in gradients):
-        bucket, held = [], 0
+        bucket: list[torch.Tensor] = []
+        held = 0
         for gradient in (one for one in gradients if one.dtype == kind):
             if bucket and held + gradient.numel() > BUCKET:
                 yield bucket
@@ -121,6 +122,7 @@ class Replicas(DDPStrategy):
     """
 
     def configure_ddp(self) -> None:
+        assert self.model is not None  # Lightning calls this once it has set it
         with torch.no_grad():
             for tensor in [*self.model.parameters(), *self.model.buffers()]:
                 dist.broadcast(tensor, 0)

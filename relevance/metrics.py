@@ -101,7 +101,7 @@ def collapsed(scores: Scores, majority: Scores) -> tuple[str, ...]:
     rows cannot tell a model that reads the texts from one that does not.
     """
     classes = np.count_nonzero(scores.confusion.any(axis=1), axis=1)
-    tested = np.flatnonzero(scores.n)
+    tested = np.flatnonzero(scores.n).tolist()
     flat = [task for task in tested if classes[task] == 1 or scores.accuracy[task] <= _upper_of(majority, task)]
     return tuple(TASK_NAMES[task] for task in flat)
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from torch import nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from relevance.config import HALF, Config, Family, ModelConfig, PrivateKind
 from relevance.errors import UserError, first_line
@@ -28,7 +30,7 @@ TASKS: Slices = [(0, 0, 1), (3, 1, 4)]
 ALIKE, ROUGH = 1e-4, 0.05  # of the largest hidden state: what rounding may change beside other rows; so in 4 bits
 
 
-def example(trunk: nn.Module, tokenizer, model: ModelConfig, lengths: tuple[int, ...]) -> dict[str, torch.Tensor]:
+def example(trunk: PreTrainedModel, tokenizer, model: ModelConfig, lengths: tuple[int, ...]) -> dict[str, torch.Tensor]:
     """Rows of these lengths on the trunk's device, padded on the right as a batch is; no real token is the pad's."""
     mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
     pad = tokenizer.pad_token_id
@@ -106,10 +108,10 @@ def build_network(config: Config, saved: Path | None = None) -> tuple[Network, o
     Raises UserError where the backbone cannot do what the routing asks.
     """
     model = config.model
-    whole = saved is not None and not model.lora.r
-    path = saved / "trunk" if whole else backbone_folder(config)
+    trained = saved / "trunk" if saved and not model.lora.r else None
+    path = trained or backbone_folder(config)
     tokenizer = load_tokenizer(saved / "tokenizer" if saved else path, model)
-    classifier = classifier_of(path, model, tokenizer.pad_token_id, weights=not whole)
+    classifier = classifier_of(path, model, tokenizer.pad_token_id, weights=trained is None)
     trunk, heads = detach(classifier, len(TASK_NAMES) if config.routing.heads else 1)
     inputs, longest = (example(trunk, tokenizer, model, lengths) for lengths in (LENGTHS, (model.max_length, 5)))
     last, alike = blocks(trunk)[-1], ROUGH if model.load_in_4bit else ALIKE
@@ -128,13 +130,15 @@ def build_network(config: Config, saved: Path | None = None) -> tuple[Network, o
     return network.train(), tokenizer  # from_pretrained leaves dropout off
 
 
-def _assembled(trunk: nn.Module, heads: nn.ModuleList, config: Config, inputs: dict, saved: Path | None) -> Network:
+def _assembled(
+    trunk: PreTrainedModel, heads: nn.ModuleList, config: Config, inputs: dict, saved: Path | None
+) -> Network:
     """Trunk, private layers, adapters and heads as one, on the device of `inputs`."""
     if config.model.gradient_checkpointing:
         trunk.activation_checkpointing_enable({"use_reentrant": False})
-    private = attach(trunk, config, inputs, saved and _gated(saved))
-    trunk = _with_lora(trunk, config) if config.model.lora.r else trunk
-    network = Network(trunk, heads, private, positions=config.model.family is Family.llm)
+    private = attach(trunk, config, inputs, _gated(saved) if saved else None)
+    adapted = _with_lora(trunk, config) if config.model.lora.r else trunk
+    network = Network(adapted, heads, private, positions=config.model.family is Family.llm)
     return network.to(inputs["input_ids"].device)
 
 
@@ -147,16 +151,15 @@ def _gated(saved: Path) -> bool:
         return any(name.endswith(".gate") for name in weights.keys())  # noqa: SIM118 - no mapping
 
 
-def _with_lora(trunk: nn.Module, config: Config) -> nn.Module:
+def _with_lora(trunk: PreTrainedModel, config: Config) -> nn.Module:
     from peft import LoraConfig as PeftLora
     from peft import get_peft_model, prepare_model_for_kbit_training
-    from transformers.pytorch_utils import Conv1D
 
     lora, own = config.model.lora, config.routing.private
     by_task = own.layers and own.kind is PrivateKind.lora
     settings = PeftLora(
         r=lora.r,
-        lora_alpha=lora.alpha,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]  # peft divides it by r: a float is as good
         lora_dropout=lora.dropout,
         target_modules=adapter_targets(trunk, lora.targets),
         exclude_modules=list(own_targets(trunk, config)) if by_task else None,

@@ -9,6 +9,7 @@ relevance/backbones/ce → EuroBertForSequenceClassification, its trunk's weight
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -73,7 +74,7 @@ class Head(nn.Module):
         return self.classifier(input_ids=marks, attention_mask=mask, inputs_embeds=hidden).logits.float()
 
 
-def detach(classifier: PreTrainedModel, copies: int) -> tuple[nn.Module, nn.ModuleList]:
+def detach(classifier: PreTrainedModel, copies: int) -> tuple[PreTrainedModel, nn.ModuleList]:
     """A classifier taken apart: its backbone, and `copies` equal heads with weights of their own."""
     name = classifier.base_model_prefix
     backbone = getattr(classifier, name)
@@ -140,6 +141,7 @@ def _with_new_head(classifier: PreTrainedModel, new: set[str]) -> None:
     if all(name in new or name.startswith(f"{trunk}.") for name, _ in classifier.named_parameters()):
         return
     for part in (part for name, part in classifier.named_children() if name != trunk):
-        for held in (*part.modules(), *part.parameters()):
+        marked: list[Any] = [*part.modules(), *part.parameters()]
+        for held in marked:
             held._is_hf_initialized = False  # transformers passes by what is marked
         part.apply(classifier._init_weights)

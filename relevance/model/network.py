@@ -7,6 +7,8 @@ Where a network's weights lie, and what they took: network → metrics, and a li
 {"params/adapters/trainable": 55808, "params/trunk/total": 1280256, "gate/query_item": 0.12, ...}
 """
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -22,7 +24,8 @@ class Network(nn.Module):
 
     def __init__(self, trunk: nn.Module, heads: nn.ModuleList, private: PrivateLayers | None, positions: bool):
         super().__init__()
-        self.trunk, self.heads, self.private, self.positions = trunk, heads, private, positions
+        self.trunk: Any = trunk  # transformers' PreTrainedModel, or peft's around it
+        self.heads, self.private, self.positions = heads, private, positions
 
     def forward(
         self,

@@ -28,8 +28,9 @@ SHARE = 0.25  # of the machine's matmul rate that training a small model reaches
 def duration(cells: list[Cell], finished: list[Any]) -> tuple[float, str]:
     """Seconds for all `cells`, and where the figure comes from; `finished` are runs of cells, newest first."""
     paces = [_remembered(cell, finished) for cell in cells]
-    if all(paces):
-        return sum(_rows(cell) * pace for cell, pace in zip(cells, paces, strict=True)), "from earlier cells"
+    known = [pace for pace in paces if pace]
+    if len(known) == len(cells):
+        return sum(_rows(cell) * pace for cell, pace in zip(cells, known, strict=True)), "from earlier cells"
     speed = _matmul_rate() * SHARE
     guessed = [_rows(cell) * (pace or _flops(cell) / speed) for cell, pace in zip(cells, paces, strict=True)]
     return sum(guessed), "guessed from the backbones' sizes and this machine's speed"

@@ -38,8 +38,8 @@ def parents_named(store: Store, names: list[str]) -> list:
     sweeps = store.runs("tags.kind = 'sweep'")
     known = ", ".join(dict.fromkeys(run.info.run_name for run in sweeps)) or "none"
     found = []
-    for name in names or [None]:
-        chosen = [run for run in sweeps if name in (None, run.info.run_name)]
+    for name in names or [""]:
+        chosen = [run for run in sweeps if name in ("", run.info.run_name)]
         if not chosen:
             asked = f"sweep={name}: no such sweep" if name else "no sweep yet"
             raise UserError(f"{asked} in {store.shown} (known: {known}); train one with python -m relevance.run -m ...")

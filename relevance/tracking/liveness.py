@@ -42,7 +42,8 @@ def pulse(tags: Mapping[str, str]) -> Pulse | None:
     except ValueError:
         return None
     numbers = {field.name: _number(said.get(field.name)) for field in fields(Pulse)} if isinstance(said, dict) else {}
-    return Pulse(**numbers) if numbers.get("at") is not None else None
+    at = numbers.pop("at", None)
+    return None if at is None else Pulse(at, **numbers)
 
 
 def _number(value: Any) -> float | None:

@@ -7,6 +7,7 @@ A trained cell's validation and test rows scored once: predictions on disk, metr
 
 import time
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -22,7 +23,7 @@ from relevance.data.module import PairsModule
 from relevance.metrics import Scores, collapsed, confusion_text, learnt_nothing, logged, score_predictions
 from relevance.model.module import RelevanceModule
 from relevance.tasks import TASK_NAMES
-from relevance.tracking import CellRun
+from relevance.tracking import CellLog
 
 
 def score_implied(work: Path, trainer: L.Trainer, module: RelevanceModule, data: PairsModule, rows: Path) -> None:
@@ -44,7 +45,7 @@ def score_implied(work: Path, trainer: L.Trainer, module: RelevanceModule, data:
 
 
 def evaluate(
-    work: Path, trainer: L.Trainer, module: RelevanceModule, data: PairsModule, run: CellRun
+    work: Path, trainer: L.Trainer, module: RelevanceModule, data: PairsModule, run: CellLog
 ) -> tuple[dict[str, float], Scores, np.ndarray]:
     """Metrics of both splits, the test's scores and its logits [n, 3] in the order of the rows."""
     found: dict[str, float] = {}
@@ -63,7 +64,7 @@ def evaluate(
     return found, scores, given[np.argsort(rows)]
 
 
-def tag_collapsed(scores: Scores, rows: Path, run: CellRun) -> None:
+def tag_collapsed(scores: Scores, rows: Path, run: CellLog) -> None:
     """Tag the run with the tasks on which it says no more than the majority row, and where it learnt nothing at all."""
     majority = score_predictions(ensure_floors(rows)["majority"])
     if found := ", ".join(collapsed(scores, majority)):
@@ -77,7 +78,7 @@ def logits(trainer: L.Trainer, module: RelevanceModule, loader) -> tuple[np.ndar
 
     FloatingPointError where some are no numbers.
     """
-    parts = trainer.predict(module, loader)
+    parts: Any = trainer.predict(module, loader)
     rows, found = (distributed.gathered(torch.cat(part)) for part in zip(*parts, strict=True))
     wrong = rows[~found.isfinite().all(dim=1)].tolist()
     if wrong:

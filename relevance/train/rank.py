@@ -16,7 +16,6 @@ import time
 import traceback
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -28,34 +27,6 @@ from relevance.data.table import file_digest
 from relevance.errors import UserError
 from relevance.model.backbone import backbone_digest
 from relevance.train.processes import die_with_parent, hold_sign
-
-
-class SilentRun:
-    """Has the methods of tracking.CellRun that a cell in training calls."""
-
-    run_id = ""
-
-    def log(self, metrics: dict[str, float], step: int = 0) -> None:
-        """Keeps nothing."""
-
-    def params(self, params: dict[str, Any]) -> None:
-        """Keeps nothing."""
-
-    def tag(self, key: str, value: str) -> None:
-        """Keeps nothing."""
-
-    def text(self, text: str, name: str) -> None:
-        """Keeps nothing."""
-
-    def model(self, folder: str, task: str) -> None:
-        """Keeps nothing."""
-
-    def kept(self, step: int) -> None:
-        """Keeps nothing."""
-
-    def tell(self, **progress: float) -> None:
-        """Keeps nothing."""
-
 
 PATIENCE = timedelta(hours=2)  # for a rank that hangs: one that dies is known at once. Rank 0 saves alone meanwhile
 
@@ -107,15 +78,14 @@ def main(folder: Path) -> None:
 
 
 def _train(folder: Path) -> None:
-    from relevance import distributed
-    from relevance.tracking import CellRun
+    from relevance.tracking import CellLog, RecordedRun
     from relevance.train.cell import train_cell
     from relevance.train.job import thaw
 
     job = thaw((folder / "job.json").read_text())
     join(job.cell.config.trainer)
     agree(job.cell)
-    train_cell(job.cell, CellRun(None, job.cell.work) if distributed.first() else SilentRun())
+    train_cell(job.cell, RecordedRun(job.cell.work) if distributed.first() else CellLog())
     leave()
 
 

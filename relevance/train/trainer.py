@@ -24,9 +24,9 @@ from relevance.cli import echo
 from relevance.config import HALF, Config, Match, TrainerConfig
 from relevance.distributed import Replicas, process_count
 from relevance.model.module import RelevanceModule
-from relevance.tracking import CellRun
+from relevance.tracking import CellLog
 from relevance.train import checkpoint
-from relevance.train.resume import Files
+from relevance.train.resume import Files, best_checkpoint
 
 
 def placed(trainer: TrainerConfig) -> dict[str, Any]:
@@ -61,7 +61,7 @@ MONITOR = "validation/macro_accuracy"
 class Curves(Logger):
     """Lightning's metrics, handed to the run that the cell itself owns and ends."""
 
-    def __init__(self, run: CellRun):
+    def __init__(self, run: CellLog):
         super().__init__()
         self.run = run
 
@@ -101,7 +101,7 @@ class Pace(Callback):
         return {"rows": rows, "seconds": self.seconds, "elapsed": self.elapsed()}
 
     def load_state_dict(self, state: dict[str, float]) -> None:
-        share, left = divmod(state["rows"], distributed.size())  # of all ranks, however many they were
+        share, left = divmod(int(state["rows"]), distributed.size())  # of all ranks, however many they were
         self.rows = share + (distributed.rank() < left)
         self.seconds = state["seconds"]
         self.begun -= state["elapsed"]
@@ -117,7 +117,7 @@ class Pace(Callback):
 class Progress(Callback):
     """Tells the run how far training is; the time left is that of steps, without what is scored."""
 
-    def __init__(self, run: CellRun, pace: Pace):
+    def __init__(self, run: CellLog, pace: Pace):
         self.run, self.pace = run, pace
 
     def on_train_batch_end(self, trainer, module, outputs, step, index) -> None:
@@ -134,7 +134,7 @@ class Progress(Callback):
         )
 
 
-def trainer_of(config: Config, work: Path, run: CellRun, callbacks: list[Callback], steps: int | None) -> L.Trainer:
+def trainer_of(config: Config, work: Path, run: CellLog, callbacks: list[Callback], steps: int | None) -> L.Trainer:
     """The Trainer of one cell, which keeps its files in `work` and ends no run; `steps` stands for its epochs."""
     arguments = {key: value for key, value in asdict(config.trainer).items() if value is not None}
     arguments |= placed(config.trainer)
@@ -174,10 +174,9 @@ def restore_best(trainer: L.Trainer, module: RelevanceModule) -> None:
 
     Nothing is kept, or put back, under a matched budget.
     """
-    if not trainer.checkpoint_callback:
+    if not (kept := best_checkpoint(trainer)):
         return
-    best = trainer.checkpoint_callback.best_model_path
-    if not best:
+    if not (best := kept.best_model_path):
         echo("training ended before its first validation (trainer.max_steps, trainer.max_time): the last weights count")
         return
     weights = load_file(best)

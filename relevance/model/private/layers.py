@@ -58,7 +58,7 @@ class PrivateLayers(nn.Module):
 
     def __init__(self, branches: nn.ModuleList):
         super().__init__()
-        self.branches = branches
+        self.branches: Any = branches  # a ModuleList a task, which torch's type of the outer one does not say
         self.slices: Slices = []
 
     def gates(self) -> list[nn.Parameter]:

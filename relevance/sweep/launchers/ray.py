@@ -11,13 +11,13 @@ checkpoint; an error of the cell's own is its outcome. The folder of outputs is 
 import os
 import signal
 import socket
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from relevance.config import ALL, TrainerConfig
 from relevance.distributed import process_count
 from relevance.errors import Stopped, UserError, first_line
-from relevance.train.job import Job, Outcome, anchored, thaw
+from relevance.train.job import Job, Outcome, Outcomes, anchored, thaw
 from relevance.train.processes import noted, ours, stoppable, unheard
 
 
@@ -93,7 +93,8 @@ class OnRay:
     """Starts or joins a cluster; jobs → outcomes; `close` it."""
 
     def __init__(self, options: RayOptions, run: object = None):
-        self.options, self.run, self.waiting = options, run or work, {}
+        self.options, self.run = options, run or work
+        self.waiting: dict[Any, Job] = {}
         for name, value in SETTINGS.items():
             os.environ.setdefault(name, value)
         try:
@@ -113,7 +114,7 @@ class OnRay:
                 "ray start --head, or leave the address out"
             ) from error
 
-    def __call__(self, jobs: list[Job]) -> Iterator[tuple[Job, Outcome]]:
+    def __call__(self, jobs: list[Job]) -> Outcomes:
         """Submit every job; each outcome as it comes."""
         has, options = self.ray.cluster_resources(), self.options
         there = has.get("GPU", 0.0), has["CPU"]
