@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from relevance.cell_id import Request
 from relevance.checks import validate
-from relevance.cli import run_command as command
+from relevance.cli import run_command
 from relevance.config import Config
 from relevance.config_io import mask_words, typed_config
 from relevance.errors import UserError
@@ -63,7 +63,7 @@ def launch(composed: list[tuple[DictConfig, Mapping[str, str]]], way: Callable[[
             code = run_sweep(requests, datasets, line, chosen)
         sys.exit(code)
 
-    command(sweep)
+    run_command(sweep)
 
 
 def _way(config: Config) -> Callable[[], Launch]:

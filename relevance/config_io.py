@@ -2,8 +2,7 @@
 
 tracking_uri: postgresql://ana:${oc.env:STORE_PASSWORD}@db/runs
 
-What must not be read by others: settings and commands → the same without passwords, tokens and keys.
-
+What others must not read is masked in commands and addresses, too:
 "postgresql://ana:hunter2@db/runs" → "postgresql://ana:***@db/runs"    ["api_key=abc"] → ["api_key=***"]
 """
 
@@ -20,6 +19,12 @@ from relevance.config import Config
 from relevance.errors import UserError, first_line
 
 ENVIRONMENT = re.compile(r"(?<!\\)\$\{oc\.env:([^{},]*)\}")  # without a default of its own
+MASK = "***"
+KEY = re.compile(
+    r"(^|[._-])(tokens?|secrets?|passwords?|passwd|passphrases?|credentials?|(api|access|private)?_?keys?)$", re.I
+)
+USER = re.compile(r"(?<=://)([^/@\s:]*):(?!\$\{oc\.env:[^{}]*\}@)([^/\s]*)@")  # of a URI: user:password@, if it is told
+QUERY = re.compile(r"(?<=[?&;])([^=&;#\s]+)=(?!\$\{oc\.env:[^{}]*\})([^&;#\s'\"]+)")  # and ?password=...&
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,21 @@ class ConfigFile:
 
     def text(self) -> str:
         return OmegaConf.to_yaml(OmegaConf.create(mask_settings(frozen_config(self.config, self.unresolved))))
+
+
+def frozen_config(config: Config, unresolved: dict[str, str]) -> dict[str, Any]:
+    """The config as plain values; what came from the environment is named (`unresolved`: path → text), not told."""
+    return _frozen(asdict(config), unresolved, "")
+
+
+def _frozen(node: Any, unresolved: dict[str, str], path: str) -> Any:
+    if isinstance(node, dict):
+        return {key: _frozen(value, unresolved, f"{path}.{key}".lstrip(".")) for key, value in node.items()}
+    if path in unresolved:
+        return unresolved[path]
+    if isinstance(node, list):
+        return [_frozen(value, unresolved, f"{path}[{index}]") for index, value in enumerate(node)]
+    return node.replace("${", r"\${") if isinstance(node, str) else node
 
 
 def read_config(path: Path) -> Config:
@@ -63,32 +83,6 @@ def _current(stored: dict[str, Any]) -> dict[str, Any]:
     return stored
 
 
-def unset_variables(text: str) -> list[str]:
-    """The environment variables that a setting names and that are not set."""
-    return [name for name in ENVIRONMENT.findall(text) if name not in os.environ]
-
-
-def anchored_uri(uri: str) -> str:
-    """A URI whose file, where it names one, starts at the root."""
-    file = uri.removeprefix("sqlite:///")
-    return uri if file == uri else f"sqlite:///{Path(file).absolute()}"
-
-
-def frozen_config(config: Config, unresolved: dict[str, str]) -> dict[str, Any]:
-    """The config as plain values; what came from the environment is named (`unresolved`: path → text), not told."""
-    return _frozen(asdict(config), unresolved, "")
-
-
-def _frozen(node: Any, unresolved: dict[str, str], path: str) -> Any:
-    if isinstance(node, dict):
-        return {key: _frozen(value, unresolved, f"{path}.{key}".lstrip(".")) for key, value in node.items()}
-    if path in unresolved:
-        return unresolved[path]
-    if isinstance(node, list):
-        return [_frozen(value, unresolved, f"{path}[{index}]") for index, value in enumerate(node)]
-    return node.replace("${", r"\${") if isinstance(node, str) else node
-
-
 def _named(node: Any) -> Any:
     """Every ${oc.env:NAME} that cannot be resolved here, escaped."""
     if isinstance(node, dict):
@@ -100,17 +94,15 @@ def _named(node: Any) -> Any:
     return node
 
 
-MASK = "***"
-KEY = re.compile(
-    r"(^|[._-])(tokens?|secrets?|passwords?|passwd|passphrases?|credentials?|(api|access|private)?_?keys?)$", re.I
-)
-USER = re.compile(r"(?<=://)([^/@\s:]*):(?!\$\{oc\.env:[^{}]*\}@)([^/\s]*)@")  # of a URI: user:password@, if it is told
-QUERY = re.compile(r"(?<=[?&;])([^=&;#\s]+)=(?!\$\{oc\.env:[^{}]*\})([^&;#\s'\"]+)")  # and ?password=...&
+def unset_variables(text: str) -> list[str]:
+    """The environment variables that a setting names and that are not set."""
+    return [name for name in ENVIRONMENT.findall(text) if name not in os.environ]
 
 
-def mask_uris(value: Any) -> Any:
-    """A value without the passwords of the URIs in it."""
-    return QUERY.sub(_setting, USER.sub(rf"\1:{MASK}@", value)) if isinstance(value, str) else value
+def anchored_uri(uri: str) -> str:
+    """A URI whose file, where it names one, starts at the root."""
+    file = uri.removeprefix("sqlite:///")
+    return uri if file == uri else f"sqlite:///{Path(file).absolute()}"
 
 
 def mask_settings(node: dict[str, Any]) -> dict[str, Any]:
@@ -118,14 +110,15 @@ def mask_settings(node: dict[str, Any]) -> dict[str, Any]:
     return {key: MASK if KEY.search(str(key)) and value is not None else _inside(value) for key, value in node.items()}
 
 
-def mask_words(command: list[str]) -> list[str]:
-    """The words of a command line, each key=value masked as `masked` would."""
-    found = []
-    for word in command:
-        key, is_setting, value = word.partition("=")
-        secret = is_setting and KEY.search(key.lstrip("+~")) and not value.startswith("${oc.env:")
-        found.append(f"{key}={MASK}" if secret else mask_uris(word))
-    return found
+def _inside(value: Any) -> Any:
+    if isinstance(value, dict):
+        return mask_settings(value)
+    return [_inside(one) for one in value] if isinstance(value, list) else mask_uris(value)
+
+
+def mask_uris(value: Any) -> Any:
+    """A value without the passwords of the URIs in it."""
+    return QUERY.sub(_setting, USER.sub(rf"\1:{MASK}@", value)) if isinstance(value, str) else value
 
 
 def _setting(found: re.Match[str]) -> str:
@@ -133,7 +126,11 @@ def _setting(found: re.Match[str]) -> str:
     return f"{found[1]}={MASK}" if KEY.search(found[1]) else found[0]
 
 
-def _inside(value: Any) -> Any:
-    if isinstance(value, dict):
-        return mask_settings(value)
-    return [_inside(one) for one in value] if isinstance(value, list) else mask_uris(value)
+def mask_words(command: list[str]) -> list[str]:
+    """The words of a command line, each key=value masked as `mask_settings` would."""
+    found = []
+    for word in command:
+        key, is_setting, value = word.partition("=")
+        secret = is_setting and KEY.search(key.lstrip("+~")) and not value.startswith("${oc.env:")
+        found.append(f"{key}={MASK}" if secret else mask_uris(word))
+    return found
