@@ -139,6 +139,5 @@ def threads(config: Config) -> int:
 
 def resolved(config: Config) -> Config:
     """The config with `trainer.precision` filled in: bf16-mixed on CUDA, 32-true elsewhere."""
-    on_cuda = torch.cuda.is_available() and config.trainer.accelerator in ("auto", "gpu", "cuda")
-    precision = config.trainer.precision or ("bf16-mixed" if on_cuda else "32-true")
+    precision = config.trainer.precision or ("bf16-mixed" if distributed.on_gpu(config.trainer) else "32-true")
     return replace(config, trainer=replace(config.trainer, precision=precision))

@@ -1,8 +1,7 @@
-"""A trained cell asked what its test rows imply: mirrored pairs and the third sides of triangles, scored once.
+"""The rows of a trained cell scored once: predictions on disk, metrics, the tasks on which it collapsed.
 
-implied.parquet (row, task, left, right) → consistency.parquet beside the cell's predictions, in the same form
-
-A trained cell's validation and test rows scored once: predictions on disk, metrics, what collapsed.
+validation and test rows → validation.parquet, test.parquet, {"test/accuracy": 0.79, "test/macro_accuracy": 0.77, …}
+implied.parquet (mirrored pairs, third sides of triangles: no labels) → consistency.parquet, in the same form
 """
 
 import time
@@ -24,24 +23,6 @@ from relevance.metrics import Scores, collapsed, confusion_text, learnt_nothing,
 from relevance.model.module import RelevanceModule
 from relevance.tasks import TASK_NAMES
 from relevance.tracking import CellLog
-
-
-def score_implied(work: Path, trainer: L.Trainer, module: RelevanceModule, data: PairsModule, rows: Path) -> None:
-    """Leave consistency.parquet in `work`: the implied pairs of every task the cell was trained on.
-
-    Such pairs have no label; it reads -1 there.
-    """
-    pairs = ensure_implied(rows).pairs
-    pairs = pairs.filter(pc.is_in(pairs["task"], pa.array(data.reading.tasks)))
-    found = np.zeros((len(pairs), 3))
-    if len(pairs):
-        examples = unlabelled(pairs, data.tokenizer, data.template)
-        at, given = logits(trainer, module, data.loader(examples, np.arange(len(pairs))))
-        found[at] = softmax(given)
-    names = pairs["task"].to_numpy(zero_copy_only=False)
-    scored = predictions.table(pairs["row"].to_numpy(), names, np.full(len(pairs), -1), found)
-    if distributed.first():
-        predictions.write(scored, work / "consistency.parquet")
 
 
 def evaluate(
@@ -71,6 +52,24 @@ def tag_collapsed(scores: Scores, rows: Path, run: CellLog) -> None:
         run.tag("collapsed", found)
     if learnt_nothing(scores, majority):
         run.tag("learnt", "nothing")
+
+
+def score_implied(work: Path, trainer: L.Trainer, module: RelevanceModule, data: PairsModule, rows: Path) -> None:
+    """Leave consistency.parquet in `work`: the implied pairs of every task the cell was trained on.
+
+    Such pairs have no label; it reads -1 there.
+    """
+    pairs = ensure_implied(rows).pairs
+    pairs = pairs.filter(pc.is_in(pairs["task"], pa.array(data.reading.tasks)))
+    found = np.zeros((len(pairs), 3))
+    if len(pairs):
+        examples = unlabelled(pairs, data.tokenizer, data.template)
+        at, given = logits(trainer, module, data.loader(examples, np.arange(len(pairs))))
+        found[at] = softmax(given)
+    names = pairs["task"].to_numpy(zero_copy_only=False)
+    scored = predictions.table(pairs["row"].to_numpy(), names, np.full(len(pairs), -1), found)
+    if distributed.first():
+        predictions.write(scored, work / "consistency.parquet")
 
 
 def logits(trainer: L.Trainer, module: RelevanceModule, loader) -> tuple[np.ndarray, np.ndarray]:

@@ -1,12 +1,9 @@
-"""The run of every rank but the first: it takes what a CellRun takes, and keeps nothing.
-
-How ranks come together: they join, agree on what they are about to train, and leave.
-
-rank 0 reads fingerprint 9f2c…, rank 1 reads 77ab… → UserError on both, before the first step
-
-python -m relevance.train.rank FOLDER: one of the processes that torchrun starts for a cell of several devices.
+"""python -m relevance.train.rank FOLDER: one of the processes that torchrun starts for a cell of several devices.
 
 FOLDER/job.json → the cell's files and record by rank 0, FOLDER/error-<rank>.json where the cell failed
+
+Ranks join, agree on what they are about to train, train it, and leave: where rank 0 reads fingerprint 9f2c… and rank 1
+77ab…, both end in a UserError before the first step.
 """
 
 import json
@@ -24,43 +21,11 @@ from relevance import distributed
 from relevance.cell_id import Cell, fingerprint
 from relevance.config import TrainerConfig
 from relevance.data.table import file_digest
-from relevance.errors import UserError
+from relevance.errors import UserError, first_line
 from relevance.model.backbone import backbone_digest
 from relevance.train.processes import die_with_parent, hold_sign
 
 PATIENCE = timedelta(hours=2)  # for a rank that hangs: one that dies is known at once. Rank 0 saves alone meanwhile
-
-
-def join(trainer: TrainerConfig) -> None:
-    """Meet the other ranks that torchrun started: gloo on the CPU, NCCL between GPUs, each rank on its own."""
-    if on_gpu(trainer):
-        local = int(os.environ["LOCAL_RANK"])
-        torch.cuda.set_device(trainer.devices[local] if isinstance(trainer.devices, list) else local)
-        dist.init_process_group("cpu:gloo,cuda:nccl", timeout=PATIENCE)
-    else:
-        dist.init_process_group("gloo", timeout=PATIENCE)
-
-
-def on_gpu(trainer: TrainerConfig) -> bool:
-    return torch.cuda.is_available() and trainer.accelerator in ("auto", "gpu", "cuda")
-
-
-def agree(cell: Cell) -> None:
-    """UserError on every rank where one reads another config, other pairs or another backbone than the rest."""
-    own = fingerprint(cell.config, file_digest(cell.rows), backbone_digest(cell.config))
-    seen = distributed.gathered(torch.tensor([list(bytes.fromhex(own))], dtype=torch.uint8))
-    found = [bytes(row).hex() for row in seen.tolist()]
-    if set(found) != {cell.fingerprint}:
-        told = ", ".join(f"rank {rank} {one[:16]}" for rank, one in enumerate(found))
-        raise UserError(
-            f"fingerprint {cell.fingerprint[:16]} was asked for, found were {told}; give every rank the same config, "
-            "pairs and backbone, and change none of them while cells wait"
-        )
-
-
-def leave() -> None:
-    """The end of the group, for a rank that has nothing more to do with the others."""
-    dist.destroy_process_group()
 
 
 def main(folder: Path) -> None:
@@ -89,9 +54,35 @@ def _train(folder: Path) -> None:
     leave()
 
 
-def _tell(error: BaseException, folder: Path) -> None:
-    from relevance.errors import UserError, first_line
+def join(trainer: TrainerConfig) -> None:
+    """Meet the other ranks that torchrun started: gloo on the CPU, NCCL between GPUs, each rank on its own."""
+    if distributed.on_gpu(trainer):
+        local = int(os.environ["LOCAL_RANK"])
+        torch.cuda.set_device(trainer.devices[local] if isinstance(trainer.devices, list) else local)
+        dist.init_process_group("cpu:gloo,cuda:nccl", timeout=PATIENCE)
+    else:
+        dist.init_process_group("gloo", timeout=PATIENCE)
 
+
+def agree(cell: Cell) -> None:
+    """UserError on every rank where one reads another config, other pairs or another backbone than the rest."""
+    own = fingerprint(cell.config, file_digest(cell.rows), backbone_digest(cell.config))
+    seen = distributed.gathered(torch.tensor([list(bytes.fromhex(own))], dtype=torch.uint8))
+    found = [bytes(row).hex() for row in seen.tolist()]
+    if set(found) != {cell.fingerprint}:
+        told = ", ".join(f"rank {rank} {one[:16]}" for rank, one in enumerate(found))
+        raise UserError(
+            f"fingerprint {cell.fingerprint[:16]} was asked for, found were {told}; give every rank the same config, "
+            "pairs and backbone, and change none of them while cells wait"
+        )
+
+
+def leave() -> None:
+    """The end of the group, for a rank that has nothing more to do with the others."""
+    dist.destroy_process_group()
+
+
+def _tell(error: BaseException, folder: Path) -> None:
     own = isinstance(error, UserError)
     reason = str(error) if own else f"{type(error).__name__}: {first_line(error)}"
     told = {"reason": reason, "traceback": traceback.format_exc(), "time": time.time()}

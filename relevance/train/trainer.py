@@ -1,8 +1,7 @@
-"""Where a cell trains, in Lightning's words: one device of its own, or this process's among those of its ranks.
+"""Lightning's Trainer as a cell wants it: its curves go to the cell's run, its best epoch is kept.
 
+It runs on one device of its own, or on this process's among those of the cell's ranks:
 TrainerConfig(devices=2) in one of two ranks → {"strategy": Replicas(), "devices": 2, "use_distributed_sampler": False}
-
-Lightning's Trainer as a cell wants it: its curves go to the cell's run, its best epoch is kept.
 """
 
 import signal
@@ -28,6 +27,43 @@ from relevance.tracking import CellLog
 from relevance.train import checkpoint
 from relevance.train.resume import Files, best_checkpoint
 
+MONITOR = "validation/macro_accuracy"
+
+
+def trainer_of(config: Config, work: Path, run: CellLog, callbacks: list[Callback], steps: int | None) -> L.Trainer:
+    """The Trainer of one cell, which keeps its files in `work` and ends no run; `steps` stands for its epochs."""
+    arguments = {key: value for key, value in asdict(config.trainer).items() if value is not None}
+    arguments |= placed(config.trainer)
+    if config.trainer.precision == HALF:
+        arguments["precision"] = "32-true"  # the network is so already; Lightning's would round its heads too
+    if steps is not None:
+        arguments |= {"max_steps": steps, "max_epochs": -1}
+    arguments.setdefault("enable_progress_bar", sys.stderr.isatty() and distributed.first())
+    watching = _watching(config, work)
+    mortal = [Mortal()] if distributed.size() > 1 else []
+    return L.Trainer(
+        **arguments,
+        logger=Curves(run),
+        callbacks=[*callbacks, *mortal, *watching],
+        enable_checkpointing=bool(watching),
+        plugins=[Files(), environment()],
+        default_root_dir=work,
+        enable_model_summary=False,
+    )
+
+
+def _watching(config: Config, work: Path) -> list[Callback]:
+    """What keeps the best epoch and stops early; nothing under a matched budget, whose last weights count."""
+    if config.match is not Match.none:
+        return []
+    best = ModelCheckpoint(
+        work / checkpoint.FOLDER, monitor=MONITOR, mode="max", save_weights_only=True, save_on_train_epoch_end=False
+    )
+    best.FILE_EXTENSION = checkpoint.WEIGHTS
+    patience = config.train.patience
+    stop = EarlyStopping(MONITOR, mode="max", patience=patience, check_on_train_epoch_end=False) if patience else None
+    return [best, stop] if stop else [best]
+
 
 def placed(trainer: TrainerConfig) -> dict[str, Any]:
     """Arguments of lightning.Trainer that say where it runs; a rank's are read from what started it."""
@@ -36,48 +72,29 @@ def placed(trainer: TrainerConfig) -> dict[str, Any]:
     return {"strategy": Replicas(), "devices": _devices(trainer), "use_distributed_sampler": False}
 
 
+def _devices(trainer: TrainerConfig) -> list[int] | int:
+    return trainer.devices if isinstance(trainer.devices, list) else process_count(trainer)
+
+
 def environment() -> ClusterEnvironment:
     """Lightning's view of the processes around: ours alone, whatever SLURM_* or RANK the surroundings have set."""
     return LightningEnvironment() if distributed.size() == 1 else TorchElasticEnvironment()
 
 
-class Mortal(Callback):
-    """SIGTERM ends a rank at once: Lightning's handler would wait for the other ranks, which may be gone."""
+def restore_best(trainer: L.Trainer, module: RelevanceModule) -> None:
+    """Put the weights of the best validation back; the last ones stay, and it is said, where none ran.
 
-    def on_train_start(self, trainer, module) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    def on_predict_start(self, trainer, module) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _devices(trainer: TrainerConfig) -> list[int] | int:
-    return trainer.devices if isinstance(trainer.devices, list) else process_count(trainer)
-
-
-MONITOR = "validation/macro_accuracy"
-
-
-class Curves(Logger):
-    """Lightning's metrics, handed to the run that the cell itself owns and ends."""
-
-    def __init__(self, run: CellLog):
-        super().__init__()
-        self.run = run
-
-    @property
-    def name(self) -> str:
-        return "relevance"
-
-    @property
-    def version(self) -> str:
-        return self.run.run_id
-
-    def log_hyperparams(self, params: object) -> None:
-        """The whole config is logged by the cell."""
-
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        self.run.log(metrics, step or 0)
+    Nothing is kept, or put back, under a matched budget.
+    """
+    if not (kept := best_checkpoint(trainer)):
+        return
+    if not (best := kept.best_model_path):
+        echo("training ended before its first validation (trainer.max_steps, trainer.max_time): the last weights count")
+        return
+    weights = load_file(best)
+    unknown = module.load_state_dict(weights, strict=False).unexpected_keys  # frozen weights are not in it
+    if unknown or not weights:
+        raise RuntimeError(f"checkpoint {best}: {len(weights)} weights, of which the model knows not {unknown[:3]}")
 
 
 class Pace(Callback):
@@ -134,52 +151,33 @@ class Progress(Callback):
         )
 
 
-def trainer_of(config: Config, work: Path, run: CellLog, callbacks: list[Callback], steps: int | None) -> L.Trainer:
-    """The Trainer of one cell, which keeps its files in `work` and ends no run; `steps` stands for its epochs."""
-    arguments = {key: value for key, value in asdict(config.trainer).items() if value is not None}
-    arguments |= placed(config.trainer)
-    if config.trainer.precision == HALF:
-        arguments["precision"] = "32-true"  # the network is so already; Lightning's would round its heads too
-    if steps is not None:
-        arguments |= {"max_steps": steps, "max_epochs": -1}
-    arguments.setdefault("enable_progress_bar", sys.stderr.isatty() and distributed.first())
-    watching = _watching(config, work)
-    mortal = [Mortal()] if distributed.size() > 1 else []
-    return L.Trainer(
-        **arguments,
-        logger=Curves(run),
-        callbacks=[*callbacks, *mortal, *watching],
-        enable_checkpointing=bool(watching),
-        plugins=[Files(), environment()],
-        default_root_dir=work,
-        enable_model_summary=False,
-    )
+class Curves(Logger):
+    """Lightning's metrics, handed to the run that the cell itself owns and ends."""
+
+    def __init__(self, run: CellLog):
+        super().__init__()
+        self.run = run
+
+    @property
+    def name(self) -> str:
+        return "relevance"
+
+    @property
+    def version(self) -> str:
+        return self.run.run_id
+
+    def log_hyperparams(self, params: object) -> None:
+        """The whole config is logged by the cell."""
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self.run.log(metrics, step or 0)
 
 
-def _watching(config: Config, work: Path) -> list[Callback]:
-    """What keeps the best epoch and stops early; nothing under a matched budget, whose last weights count."""
-    if config.match is not Match.none:
-        return []
-    best = ModelCheckpoint(
-        work / checkpoint.FOLDER, monitor=MONITOR, mode="max", save_weights_only=True, save_on_train_epoch_end=False
-    )
-    best.FILE_EXTENSION = checkpoint.WEIGHTS
-    patience = config.train.patience
-    stop = EarlyStopping(MONITOR, mode="max", patience=patience, check_on_train_epoch_end=False) if patience else None
-    return [best, stop] if stop else [best]
+class Mortal(Callback):
+    """SIGTERM ends a rank at once: Lightning's handler would wait for the other ranks, which may be gone."""
 
+    def on_train_start(self, trainer, module) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
-def restore_best(trainer: L.Trainer, module: RelevanceModule) -> None:
-    """Put the weights of the best validation back; the last ones stay, and it is said, where none ran.
-
-    Nothing is kept, or put back, under a matched budget.
-    """
-    if not (kept := best_checkpoint(trainer)):
-        return
-    if not (best := kept.best_model_path):
-        echo("training ended before its first validation (trainer.max_steps, trainer.max_time): the last weights count")
-        return
-    weights = load_file(best)
-    unknown = module.load_state_dict(weights, strict=False).unexpected_keys  # frozen weights are not in it
-    if unknown or not weights:
-        raise RuntimeError(f"checkpoint {best}: {len(weights)} weights, of which the model knows not {unknown[:3]}")
+    def on_predict_start(self, trainer, module) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

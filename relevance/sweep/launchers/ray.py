@@ -1,8 +1,6 @@
-"""What a cell takes of a cluster: its devices, what was asked for and what there is → GPUs and cores.
+"""Cells as Ray tasks: one for each GPU, or for each share of the cores, on this machine or on a cluster.
 
-share(TrainerConfig(devices=4), gpus=None, cpus=None, there=(8, 64)) → (4.0, 32.0)
-
-Cells as Ray tasks: one for each GPU, or for each share of the cores, on this machine or on a cluster.
+share(TrainerConfig(devices=4), gpus=None, cpus=None, there=(8, 64)) → (4.0, 32.0), the GPUs and cores of a cell
 
 Workers stay warm, so that imports are paid once. A task whose worker dies is tried again by Ray and goes on from its
 checkpoint; an error of the cell's own is its outcome. The folder of outputs is one that all machines share.
@@ -18,43 +16,7 @@ from relevance.config import ALL, TrainerConfig
 from relevance.distributed import process_count
 from relevance.errors import Stopped, UserError, first_line
 from relevance.train.job import Job, Outcome, Outcomes, anchored, thaw
-from relevance.train.processes import noted, ours, stoppable, unheard
-
-
-def share(
-    trainer: TrainerConfig, gpus: float | None, cpus: float | None, there: tuple[float, float]
-) -> tuple[float, float]:
-    """A GPU for each device, where there are any, and its share of the cores; or what was asked for.
-
-    UserError where the devices cannot be told apart by so many GPUs, or the cluster has too few for this cell alone.
-    """
-    several = devices(trainer)
-    if gpus is None:
-        gpus = float(several) if there[0] and trainer.accelerator != "cpu" else 0.0
-    if cpus is None:
-        cpus = max(float(several), there[1] * gpus / there[0] // 1 if there[0] else 0.0)
-    asked = f"hydra.launcher.gpus_per_cell={gpus:g} cpus_per_cell={cpus:g} trainer.devices={trainer.devices}"
-    if gpus > there[0] or cpus > there[1]:
-        raise UserError(
-            f"{asked}: there are {there[0]:g} GPUs and {there[1]:g} cores; no cell would ever start, ask for less"
-        )
-    if not _suits(gpus, several, trainer.devices):
-        raise UserError(
-            f"{asked}: leave gpus_per_cell out, or give as many as there are devices (of one device: 1, or a fraction)"
-        )
-    return gpus, cpus
-
-
-def devices(trainer: TrainerConfig) -> int:
-    """Of one cell; "all there are" are those of one cell's share."""
-    return 1 if str(trainer.devices) in ALL else process_count(trainer)
-
-
-def _suits(gpus: float, several: int, named: object) -> bool:
-    """Whether each device of a cell has a GPU of its own, or its only one shares it with other cells."""
-    alone = several == 1 and (gpus <= 1 or (str(named) in ALL and float(gpus).is_integer()))
-    return alone or gpus in (0, several)
-
+from relevance.train.processes import restored_handlers, signals_ignored, sigterm_event, stoppable
 
 GRACE = 4.0  # seconds that cells which are asked to stop may take for it
 ANSWER = 10.0  # seconds a cluster may take to answer
@@ -106,7 +68,7 @@ class OnRay:
         variables = {"env_vars": dict(SETTINGS)} if options.address else {}
         try:
             knock(options.address)
-            with ours(signal.SIGTERM):  # Ray's handler ends a process without a word
+            with restored_handlers(signal.SIGTERM):  # Ray's handler ends a process without a word
                 ray.init(options.address, logging_level="error", runtime_env=variables, **near)
         except (OSError, ValueError, RuntimeError) as error:
             raise UserError(
@@ -123,7 +85,7 @@ class OnRay:
         for job, (gpus, cpus) in zip(jobs, shares, strict=True):
             job = _threaded(anchored(job), int(cpus))
             self.waiting[task.options(num_gpus=gpus, num_cpus=cpus).remote(job.text())] = job
-        with noted() as asked:
+        with sigterm_event() as asked:
             while self.waiting:
                 done, _ = self.ray.wait(list(self.waiting), num_returns=1, timeout=LOOK)
                 if asked.is_set():
@@ -135,7 +97,7 @@ class OnRay:
     def close(self) -> None:
         """Ask the cells under way to stop, give them the grace, end what was started here."""
         waiting, self.waiting = list(self.waiting), {}  # closed again, Ray would begin anew
-        with unheard():
+        with signals_ignored():
             for task in waiting:
                 self.ray.cancel(task, force=False)
             if waiting:
@@ -161,6 +123,48 @@ def knock(address: str | None) -> None:
         socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
 
 
+def share(
+    trainer: TrainerConfig, gpus: float | None, cpus: float | None, there: tuple[float, float]
+) -> tuple[float, float]:
+    """A GPU for each device, where there are any, and its share of the cores; or what was asked for.
+
+    UserError where the devices cannot be told apart by so many GPUs, or the cluster has too few for this cell alone.
+    """
+    several = devices(trainer)
+    if gpus is None:
+        gpus = float(several) if there[0] and trainer.accelerator != "cpu" else 0.0
+    if cpus is None:
+        cpus = max(float(several), there[1] * gpus / there[0] // 1 if there[0] else 0.0)
+    asked = f"hydra.launcher.gpus_per_cell={gpus:g} cpus_per_cell={cpus:g} trainer.devices={trainer.devices}"
+    if gpus > there[0] or cpus > there[1]:
+        raise UserError(
+            f"{asked}: there are {there[0]:g} GPUs and {there[1]:g} cores; no cell would ever start, ask for less"
+        )
+    if not _suits(gpus, several, trainer.devices):
+        raise UserError(
+            f"{asked}: leave gpus_per_cell out, or give as many as there are devices (of one device: 1, or a fraction)"
+        )
+    return gpus, cpus
+
+
+def devices(trainer: TrainerConfig) -> int:
+    """Of one cell; "all there are" are those of one cell's share."""
+    return 1 if str(trainer.devices) in ALL else process_count(trainer)
+
+
+def _suits(gpus: float, several: int, named: object) -> bool:
+    """Whether each device of a cell has a GPU of its own, or its only one shares it with other cells."""
+    alone = several == 1 and (gpus <= 1 or (str(named) in ALL and float(gpus).is_integer()))
+    return alone or gpus in (0, several)
+
+
+def _threaded(job: Job, cpus: int) -> Job:
+    """The job with its cores shared among its processes, where the config does not say how many threads."""
+    config = job.cell.config
+    threads = config.threads or max(1, cpus // devices(config.trainer))
+    return replace(job, cell=replace(job.cell, config=replace(config, threads=threads)))
+
+
 def work(text: str) -> str:
     """In a Ray worker: attempt the job on the GPUs that are its own."""
     import ray
@@ -174,13 +178,6 @@ def work(text: str) -> str:
             return attempt(_placed(job, ids)).text()
     except KeyboardInterrupt:
         return Outcome(f"{job.place}: KILLED", "killed").text()
-
-
-def _threaded(job: Job, cpus: int) -> Job:
-    """The job with its cores shared among its processes, where the config does not say how many threads."""
-    config = job.cell.config
-    threads = config.threads or max(1, cpus // devices(config.trainer))
-    return replace(job, cell=replace(job.cell, config=replace(config, threads=threads)))
 
 
 def _placed(job: Job, ids: list[str]) -> Job:

@@ -1,6 +1,6 @@
-"""Cells in this process, one after another: for a debugger (isolate=false). A cell that kills it ends the sweep.
+"""Cells one after another: in a worker process that stays warm, or in this one, for a debugger (isolate=false).
 
-Cells one after another in a worker process that stays warm; a new one takes the place of one that dies.
+A new worker takes the place of one that dies; a cell that kills this process ends the sweep.
 """
 
 import contextlib
@@ -10,21 +10,7 @@ import subprocess
 import sys
 
 from relevance.train.job import Job, Outcome, Outcomes
-from relevance.train.processes import exit_reason, unheard
-
-
-class InProcess:
-    """Attempts each job in turn."""
-
-    def __call__(self, jobs: list[Job]) -> Outcomes:
-        from relevance.sweep.attempt import attempt
-
-        for job in jobs:
-            yield job, attempt(job)
-
-    def close(self) -> None:
-        """Nothing was started."""
-
+from relevance.train.processes import exit_reason, signals_ignored
 
 GRACE = 4.0  # seconds a worker that is asked to stop may take for it
 WORKER = (sys.executable, "-m", "relevance.sweep.launchers.worker")
@@ -47,7 +33,7 @@ class Sequential:
 
     def close(self) -> None:
         """SIGTERM, and SIGKILL for the whole group after the grace: what the worker started goes with it."""
-        with unheard():
+        with signals_ignored():
             if self.worker.poll() is None:
                 self.worker.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -79,3 +65,16 @@ class Sequential:
             return outcome
         reason = f"its process {exit_reason(self.worker.wait())}"
         return Outcome(f"{job.place}: FAILED: {reason}", reason, died=True)
+
+
+class InProcess:
+    """Attempts each job in turn."""
+
+    def __call__(self, jobs: list[Job]) -> Outcomes:
+        from relevance.sweep.attempt import attempt
+
+        for job in jobs:
+            yield job, attempt(job)
+
+    def close(self) -> None:
+        """Nothing was started."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from relevance.errors import UserError, first_line
 from relevance.train.job import Job, Outcome, Outcomes, anchored, thaw
-from relevance.train.processes import ASKED, unheard
+from relevance.train.processes import ASKED, signals_ignored
 
 COMMON = frozenset("timeout_min cpus_per_task gpus_per_node tasks_per_node mem_gb nodes name stderr_to_stdout".split())
 POLL = 2.0  # seconds between two looks at the queue
@@ -43,7 +43,7 @@ class OnSlurm:
             yield job, _outcome(task, job)
 
     def close(self) -> None:
-        with unheard():
+        with signals_ignored():
             for task in self.tasks:
                 task.cancel()
 
