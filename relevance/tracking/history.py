@@ -1,10 +1,9 @@
-"""A sweep as MLflow remembers it → the record that the report reads.
+"""What MLflow remembers of a sweep → the record that the report reads; a trained cell as a person names it → its model.
 
 sweep_record("sqlite:///mlflow.db", "relevance", Path("outputs"), []) → SweepRecord("sweep-1f0c9a2e", cells=(...))
-
-A trained cell as a person names it → its model folder. Imports no torch, and MLflow only for a run id.
-
 outputs/cells/1b5c917cff1df14c, outputs/cells/1b5c917cff1df14c/model, 0f9c2e… (run id) → outputs/cells/1b5c…/model
+
+Imports no torch; asks MLflow for a model only where it is named by a run id.
 """
 
 import json
@@ -17,6 +16,7 @@ from relevance.tracking import CELLS, TEST, Run, Store
 from relevance.tracking.records import CellRecord, SweepRecord, SweepRun
 
 NAMED = 5  # cells an error offers instead of a run that is not there
+MODEL_MARK = "template.json"  # stands in a model folder and nowhere else
 
 
 def sweep_record(uri: str, experiment: str, outputs: Path, names: list[str], name: str | None = None) -> SweepRecord:
@@ -48,53 +48,14 @@ def parents_named(store: Store, names: list[str]) -> list:
     return found
 
 
-def _run(parent: Any) -> SweepRun:
-    tags = parent.data.tags
-    return SweepRun(parent.info.run_name, parent.info.run_id, tags["command"], tags["fingerprint"])
-
-
-def keep(uri: str, experiment: str, outputs: Path, sweep: SweepRecord, folder: Path) -> None:
-    """Leave the files of a report with the parent runs of its sweeps."""
-    store = store_at(uri, experiment, outputs)
-    for run in sweep.runs:
-        Run(store, run.run_id).folder(folder, "report")
-
-
-def folder_of(uri: str, experiment: str, outputs: Path, run_id: str) -> Path:
-    """The folder of the cell that a run trained; UserError for a run that is not there, or a sweep's."""
-    store = store_at(uri, experiment, outputs)
-    found = store.runs(f"attributes.run_id = '{run_id}'") if run_id.isalnum() else []
-    if not found:
-        cells = [f"{run.info.run_id} ({run.info.run_name})" for run in store.runs("tags.kind = 'cell'")[:NAMED]]
+def asked_cells(store: Store, run: Any) -> list[dict[str, Any]]:
+    try:
+        return json.loads(store.text(run, CELLS))
+    except OSError as error:
         raise UserError(
-            f"{run_id}: neither a folder nor a run of experiment {experiment} in {store.shown}; give a cell's folder "
-            f"or its run id, among the newest: {', '.join(cells) or 'none'}"
-        )
-    tags, name = found[0].data.tags, found[0].info.run_name
-    if tags.get("kind") != "cell":
-        raise UserError(f"{run_id}: is the run of {name}, a sweep and not a cell; give the run id of one of its cells")
-    best = newest_finished(store.runs("tags.kind = 'cell'"))[tags["fingerprint"]].info.run_id
-    if best != run_id:
-        raise UserError(
-            f"{run_id}: {found[0].info.status}, and what its cell {name} keeps is of its run {best}; give that one, or "
-            "serve this one from MLflow where it finished (mlflow models serve -m runs:/…/model)"
-        )
-    return cell_folder(outputs, tags["fingerprint"])
-
-
-def store_at(uri: str, experiment: str, outputs: Path) -> Store:
-    database = uri.removeprefix("sqlite:///")
-    if database != uri and not Path(database).is_file():
-        raise UserError(f"tracking_uri={uri}: no such file; train a sweep first, or give tracking_uri=URI of its store")
-    return Store(uri, experiment, outputs, new=False)
-
-
-def newest_finished(runs: list) -> dict[str, Any]:
-    """For each fingerprint its newest FINISHED run, else its newest run."""
-    best: dict[str, Any] = {}
-    for run in sorted(runs, key=lambda run: run.info.status != "FINISHED"):  # stable: newest first in each half
-        best.setdefault(run.data.tags["fingerprint"], run)
-    return best
+            f"sweep {run.info.run_name}: its list of cells is gone ({error}); give its command again, which skips "
+            f"finished cells: {run.data.tags.get('command', '')}"
+        ) from error
 
 
 def cell_key(listed: dict[str, Any]) -> str:
@@ -126,17 +87,24 @@ def cell_record(listed: dict[str, Any], run: Any, outputs: Path) -> CellRecord:
     )
 
 
-def asked_cells(store: Store, run: Any) -> list[dict[str, Any]]:
-    try:
-        return json.loads(store.text(run, CELLS))
-    except OSError as error:
-        raise UserError(
-            f"sweep {run.info.run_name}: its list of cells is gone ({error}); give its command again, which skips "
-            f"finished cells: {run.data.tags.get('command', '')}"
-        ) from error
+def newest_finished(runs: list) -> dict[str, Any]:
+    """For each fingerprint its newest FINISHED run, else its newest run."""
+    best: dict[str, Any] = {}
+    for run in sorted(runs, key=lambda run: run.info.status != "FINISHED"):  # stable: newest first in each half
+        best.setdefault(run.data.tags["fingerprint"], run)
+    return best
 
 
-MARK = "template.json"  # stands in a model folder and nowhere else
+def _run(parent: Any) -> SweepRun:
+    tags = parent.data.tags
+    return SweepRun(parent.info.run_name, parent.info.run_id, tags["command"], tags["fingerprint"])
+
+
+def keep(uri: str, experiment: str, outputs: Path, sweep: SweepRecord, folder: Path) -> None:
+    """Leave the files of a report with the parent runs of its sweeps."""
+    store = store_at(uri, experiment, outputs)
+    for run in sweep.runs:
+        Run(store, run.run_id).folder(folder, "report")
 
 
 def model_folder(cell: str, uri: str, experiment: str, outputs: Path) -> Path:
@@ -148,12 +116,40 @@ def model_folder(cell: str, uri: str, experiment: str, outputs: Path) -> Path:
     if not folder.is_dir():
         if "/" in cell:
             raise UserError(f"{cell}: no such folder; give a cell's folder ({outputs}/cells/…) or its run id")
-
         folder = folder_of(uri, experiment, outputs, cell)
     for place in (folder, folder / "model"):
-        if (place / MARK).is_file():
+        if (place / MODEL_MARK).is_file():
             return place
     raise UserError(
         f"{cell}: no model in {folder}; a cell keeps one with save=all (the default): train it again with "
         "save=all rerun=true"
     )
+
+
+def folder_of(uri: str, experiment: str, outputs: Path, run_id: str) -> Path:
+    """The folder of the cell that a run trained; UserError for a run that is not there, or a sweep's."""
+    store = store_at(uri, experiment, outputs)
+    found = store.runs(f"attributes.run_id = '{run_id}'") if run_id.isalnum() else []
+    if not found:
+        cells = [f"{run.info.run_id} ({run.info.run_name})" for run in store.runs("tags.kind = 'cell'")[:NAMED]]
+        raise UserError(
+            f"{run_id}: neither a folder nor a run of experiment {experiment} in {store.shown}; give a cell's folder "
+            f"or its run id, among the newest: {', '.join(cells) or 'none'}"
+        )
+    tags, name = found[0].data.tags, found[0].info.run_name
+    if tags.get("kind") != "cell":
+        raise UserError(f"{run_id}: is the run of {name}, a sweep and not a cell; give the run id of one of its cells")
+    best = newest_finished(store.runs("tags.kind = 'cell'"))[tags["fingerprint"]].info.run_id
+    if best != run_id:
+        raise UserError(
+            f"{run_id}: {found[0].info.status}, and what its cell {name} keeps is of its run {best}; give that one, or "
+            "serve this one from MLflow where it finished (mlflow models serve -m runs:/…/model)"
+        )
+    return cell_folder(outputs, tags["fingerprint"])
+
+
+def store_at(uri: str, experiment: str, outputs: Path) -> Store:
+    database = uri.removeprefix("sqlite:///")
+    if database != uri and not Path(database).is_file():
+        raise UserError(f"tracking_uri={uri}: no such file; train a sweep first, or give tracking_uri=URI of its store")
+    return Store(uri, experiment, outputs, new=False)
