@@ -2,8 +2,7 @@
 
 input_ids [B, T], attention_mask [B, T], rows grouped by task, slices [(task, start, stop), …]
 
-Where a network's weights lie, and what they took: network → metrics, and a line for the terminal.
-
+Where its weights lie and what they took, as metrics:
 {"params/adapters/trainable": 55808, "params/trunk/total": 1280256, "gate/query_item": 0.12, ...}
 """
 
@@ -17,6 +16,7 @@ from relevance.model.private.layers import PrivateLayers, Slices
 from relevance.tasks import TASK_NAMES
 
 PARTS = ("trunk", "adapters", "private", "gates", "heads")
+KINDS = ("trainable", "total")
 
 
 class Network(nn.Module):
@@ -87,9 +87,6 @@ def _part(name: str) -> str:
     if first in ("private", "heads"):
         return first
     return "adapters" if "lora_" in name else "trunk"
-
-
-KINDS = ("trainable", "total")
 
 
 def weight_counts(network: Network) -> dict[str, float]:

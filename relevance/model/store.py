@@ -50,7 +50,7 @@ def save_network(network: Network, tokenizer, kept: ConfigFile, template: dict, 
 
 
 def load_network(folder: Path, trust_remote_code: bool = False) -> tuple[Network, Config]:
-    """The network `save` wrote, its logits equal; UserError where the folder holds no model that can be had here.
+    """The network that `save_network` wrote, its logits equal; UserError where `folder` holds none to be had here.
 
     A folder may come from anywhere: code of its backbone's own is run where the caller says so, whatever it says.
     """
