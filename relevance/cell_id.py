@@ -24,7 +24,7 @@ from relevance.config import HEAD, Config, Source
 # Of the trainer: where and how fast a cell runs, not what it computes.
 PLACE = frozenset("accelerator devices log_every_n_steps enable_progress_bar benchmark".split())
 QUESTION = ("model", "routing", "task_mix", "train", "trainer", "match")  # with data and seed: what can change numbers
-LONGEST = 80  # characters of a cell's name; the whole one is a tag of its run
+NAME_LENGTH = 80  # characters of a cell's name; the whole one is a tag of its run
 FOLDER_LENGTH = 80  # characters
 # Of the code: raise it with every change after which the same settings give other numbers, a schema's default changed
 # among them. 2: heads start near zero, a line break behind the prefix, ten steps of warm-up at least, adapters in
@@ -154,12 +154,12 @@ def full_name(config: Config, variant: str) -> str:
 
 
 def cell_name(config: Config, variant: str) -> str:
-    """The whole name; of one over LONGEST characters a digest stands for the end of the variant."""
+    """The whole name; of one over NAME_LENGTH characters a digest stands for the end of the variant."""
     whole = full_name(config, variant)
-    if len(whole) <= LONGEST or not variant:
+    if len(whole) <= NAME_LENGTH or not variant:
         return whole
     mark = "…" + hashlib.sha256(whole.encode()).hexdigest()[:8]
-    room = max(0, LONGEST - len(full_name(config, mark)))
+    room = max(0, NAME_LENGTH - len(full_name(config, mark)))
     return full_name(config, variant[:room] + mark)
 
 

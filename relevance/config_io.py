@@ -20,11 +20,13 @@ from relevance.errors import UserError, first_line
 
 ENVIRONMENT = re.compile(r"(?<!\\)\$\{oc\.env:([^{},]*)\}")  # without a default of its own
 MASK = "***"
-KEY = re.compile(
+SECRET_KEY = re.compile(
     r"(^|[._-])(tokens?|secrets?|passwords?|passwd|passphrases?|credentials?|(api|access|private)?_?keys?)$", re.I
 )
-USER = re.compile(r"(?<=://)([^/@\s:]*):(?!\$\{oc\.env:[^{}]*\}@)([^/\s]*)@")  # of a URI: user:password@, if it is told
-QUERY = re.compile(r"(?<=[?&;])([^=&;#\s]+)=(?!\$\{oc\.env:[^{}]*\})([^&;#\s'\"]+)")  # and ?password=...&
+URI_PASSWORD = re.compile(
+    r"(?<=://)([^/@\s:]*):(?!\$\{oc\.env:[^{}]*\}@)([^/\s]*)@"
+)  # of a URI: user:password@, if it is told
+URI_QUERY = re.compile(r"(?<=[?&;])([^=&;#\s]+)=(?!\$\{oc\.env:[^{}]*\})([^&;#\s'\"]+)")  # and ?password=...&
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,10 @@ def anchored_uri(uri: str) -> str:
 
 def mask_settings(node: dict[str, Any]) -> dict[str, Any]:
     """A nested mapping with what its keys call secret masked, lists included, and no password in a URI."""
-    return {key: MASK if KEY.search(str(key)) and value is not None else _inside(value) for key, value in node.items()}
+    return {
+        key: MASK if SECRET_KEY.search(str(key)) and value is not None else _inside(value)
+        for key, value in node.items()
+    }
 
 
 def _inside(value: Any) -> Any:
@@ -118,12 +123,12 @@ def _inside(value: Any) -> Any:
 
 def mask_uris(value: Any) -> Any:
     """A value without the passwords of the URIs in it."""
-    return QUERY.sub(_setting, USER.sub(rf"\1:{MASK}@", value)) if isinstance(value, str) else value
+    return URI_QUERY.sub(_setting, URI_PASSWORD.sub(rf"\1:{MASK}@", value)) if isinstance(value, str) else value
 
 
 def _setting(found: re.Match[str]) -> str:
     """One of a URI's query, masked as its key says."""
-    return f"{found[1]}={MASK}" if KEY.search(found[1]) else found[0]
+    return f"{found[1]}={MASK}" if SECRET_KEY.search(found[1]) else found[0]
 
 
 def mask_words(command: list[str]) -> list[str]:
@@ -131,6 +136,6 @@ def mask_words(command: list[str]) -> list[str]:
     found = []
     for word in command:
         key, is_setting, value = word.partition("=")
-        secret = is_setting and KEY.search(key.lstrip("+~")) and not value.startswith("${oc.env:")
+        secret = is_setting and SECRET_KEY.search(key.lstrip("+~")) and not value.startswith("${oc.env:")
         found.append(f"{key}={MASK}" if secret else mask_uris(word))
     return found

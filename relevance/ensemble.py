@@ -54,10 +54,10 @@ def ensemble() -> None:
     options = parse(Options, words)
     cells = None if options.cells is None else listed("cells", options.cells)
     place = options.tracking_uri, options.experiment, Path(options.outputs)
-    print(told(sweep_record(*place, listed("sweep", options.sweep)), cells, options.ties, options.output))
+    print(votes_page(sweep_record(*place, listed("sweep", options.sweep)), cells, options.ties, options.output))
 
 
-def told(sweep: SweepRecord, cells: list[str] | None, ties: Ties, output: str | None) -> str:
+def votes_page(sweep: SweepRecord, cells: list[str] | None, ties: Ties, output: str | None) -> str:
     """What came of the votes; UserError for cells that are not there, unfinished, or not asked the same rows."""
     if output and ties is Ties.abstain:
         raise UserError(f"output={output}: ties=abstain leaves rows without a label; choose another policy for a file")

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
 from relevance.config import HALF, Config, Family, ModelConfig, PrivateKind
@@ -33,7 +33,7 @@ TRIAL_SLICES: Slices = [(0, 0, 1), (3, 1, 4)]
 ALIKE, ROUGH = 1e-4, 0.05  # of the largest hidden state: what rounding may change beside other rows; so in 4 bits
 
 
-def build_network(config: Config, saved: Path | None = None) -> tuple[Network, object]:
+def build_network(config: Config, saved: Path | None = None) -> tuple[Network, PreTrainedTokenizerBase]:
     """The network a cell trains and its tokenizer, from the backbone's pretrained weights.
 
     `saved` is the folder of a cell whose own weights are to be loaded: a whole trunk starts without the backbone's.
@@ -110,7 +110,9 @@ def _words(config: Config) -> str:
     return f"routing={config.routing.name}{private}"
 
 
-def example(trunk: PreTrainedModel, tokenizer, model: ModelConfig, lengths: tuple[int, ...]) -> dict[str, torch.Tensor]:
+def example(
+    trunk: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, model: ModelConfig, lengths: tuple[int, ...]
+) -> dict[str, torch.Tensor]:
     """Rows of these lengths on the trunk's device, padded on the right as a batch is; no real token is the pad's."""
     mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
     pad = tokenizer.pad_token_id

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 from transformers.models.auto import modeling_auto
 
 from relevance.config import Family, ModelConfig
@@ -46,7 +46,7 @@ def check_backbone(path: Path, model: ModelConfig) -> None:
     _check_words(found, model)
 
 
-def _check_vocabulary(size: int, found, model: ModelConfig) -> None:
+def _check_vocabulary(size: int, found: PreTrainedTokenizerBase, model: ModelConfig) -> None:
     """Special tokens count where our text forms use them: Gemma 3's of images lies beyond its text models' table."""
     used = {getattr(found, f"{name}_token_id") for name in ("pad", "bos", "eos", "cls", "sep")}
     marks = {at for at, token in found.added_tokens_decoder.items() if token.special} - used
@@ -58,7 +58,7 @@ def _check_vocabulary(size: int, found, model: ModelConfig) -> None:
         )
 
 
-def _check_words(found, model: ModelConfig) -> None:
+def _check_words(found: PreTrainedTokenizerBase, model: ModelConfig) -> None:
     """transformers makes an empty tokenizer where a folder holds none: every word is unknown, or nothing at all."""
     read = found(WORDS, add_special_tokens=False)["input_ids"]
     known = sum(any(at != found.unk_token_id for at in ids) for ids in read)
@@ -104,7 +104,7 @@ def offered(config: PretrainedConfig) -> dict[str, str]:
     return config.auto_map if type(config).__module__.startswith("transformers_modules") else {}
 
 
-def load_tokenizer(path: Path, model: ModelConfig):
+def load_tokenizer(path: Path, model: ModelConfig) -> PreTrainedTokenizerBase:
     """The backbone's tokenizer, with a pad token; UserError where it has none and none can be found."""
     try:
         found = AutoTokenizer.from_pretrained(path, trust_remote_code=model.trust_remote_code)

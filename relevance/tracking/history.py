@@ -13,7 +13,7 @@ from typing import Any
 from relevance.cell_id import cell_folder
 from relevance.errors import UserError
 from relevance.tracking import CELLS, TEST, Run, Store
-from relevance.tracking.records import CellRecord, SweepRecord, SweepRun
+from relevance.tracking.records import CellRecord, MlflowRun, SweepRecord, SweepRun
 
 NAMED = 5  # cells an error offers instead of a run that is not there
 MODEL_MARK = "template.json"  # stands in a model folder and nowhere else
@@ -33,7 +33,7 @@ def sweep_record(uri: str, experiment: str, outputs: Path, names: list[str], nam
     return SweepRecord(name or "+".join(run.name for run in runs), outputs, cells, runs)
 
 
-def parents_named(store: Store, names: list[str]) -> list:
+def parents_named(store: Store, names: list[str]) -> list[MlflowRun]:
     """The newest parent run of each name, or of all."""
     sweeps = store.runs("tags.kind = 'sweep'")
     known = ", ".join(dict.fromkeys(run.info.run_name for run in sweeps)) or "none"
@@ -48,7 +48,7 @@ def parents_named(store: Store, names: list[str]) -> list:
     return found
 
 
-def asked_cells(store: Store, run: Any) -> list[dict[str, Any]]:
+def asked_cells(store: Store, run: MlflowRun) -> list[dict[str, Any]]:
     try:
         return json.loads(store.text(run, CELLS))
     except OSError as error:
@@ -63,7 +63,7 @@ def cell_key(listed: dict[str, Any]) -> str:
     return listed["fingerprint"] or listed["cell"]
 
 
-def cell_record(listed: dict[str, Any], run: Any, outputs: Path) -> CellRecord:
+def cell_record(listed: dict[str, Any], run: MlflowRun | None, outputs: Path) -> CellRecord:
     tags = run.data.tags if run else {}
     folder = cell_folder(outputs, listed["fingerprint"])
     gone = run is not None and run.info.status == "FINISHED" and not (folder / TEST).is_file()
@@ -87,15 +87,15 @@ def cell_record(listed: dict[str, Any], run: Any, outputs: Path) -> CellRecord:
     )
 
 
-def newest_finished(runs: list) -> dict[str, Any]:
+def newest_finished(runs: list[MlflowRun]) -> dict[str, MlflowRun]:
     """For each fingerprint its newest FINISHED run, else its newest run."""
-    best: dict[str, Any] = {}
+    best: dict[str, MlflowRun] = {}
     for run in sorted(runs, key=lambda run: run.info.status != "FINISHED"):  # stable: newest first in each half
         best.setdefault(run.data.tags["fingerprint"], run)
     return best
 
 
-def _run(parent: Any) -> SweepRun:
+def _run(parent: MlflowRun) -> SweepRun:
     tags = parent.data.tags
     return SweepRun(parent.info.run_name, parent.info.run_id, tags["command"], tags["fingerprint"])
 

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 SILENCE = 600.0  # seconds without a pulse after which a run of another host is dead
-SAME = 2.0  # seconds two readings of one process's start may differ by: they follow corrections of the clock
+SAME_START = 2.0  # seconds two readings of one process's start may differ by: they follow corrections of the clock
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def _process(tags: Mapping[str, str]) -> Life:
     try:
         pid, start = int(tags["pid"]), float(tags["process_start"])
         process = psutil.Process(pid)
-        same = abs(process.create_time() - start) <= SAME  # a pid may be taken again by another
+        same = abs(process.create_time() - start) <= SAME_START  # a pid may be taken again by another
         return Life.alive if same and process.status() != psutil.STATUS_ZOMBIE else Life.dead
     except psutil.NoSuchProcess:
         return Life.dead
