@@ -25,7 +25,7 @@ from relevance.config import HEAD, Config, Source
 PLACE = frozenset("accelerator devices log_every_n_steps enable_progress_bar benchmark".split())
 QUESTION = ("model", "routing", "task_mix", "train", "trainer", "match")  # with data and seed: what can change numbers
 NAME_LENGTH = 80  # characters of a cell's name; the whole one is a tag of its run
-FOLDER_LENGTH = 80  # characters
+FOLDER_LENGTH = 80  # characters of what `slug` gives
 # Of the code: raise it with every change after which the same settings give other numbers, a schema's default changed
 # among them. 2: heads start near zero, a line break behind the prefix, ten steps of warm-up at least, adapters in
 # float32 under bf16-true.

@@ -23,10 +23,9 @@ MASK = "***"
 SECRET_KEY = re.compile(
     r"(^|[._-])(tokens?|secrets?|passwords?|passwd|passphrases?|credentials?|(api|access|private)?_?keys?)$", re.I
 )
-URI_PASSWORD = re.compile(
-    r"(?<=://)([^/@\s:]*):(?!\$\{oc\.env:[^{}]*\}@)([^/\s]*)@"
-)  # of a URI: user:password@, if it is told
-URI_QUERY = re.compile(r"(?<=[?&;])([^=&;#\s]+)=(?!\$\{oc\.env:[^{}]*\})([^&;#\s'\"]+)")  # and ?password=...&
+# Of a URI, where they are not left to the environment: user:password@ and ?password=...&
+URI_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):(?!\$\{oc\.env:[^{}]*\}@)([^/\s]*)@")
+URI_QUERY = re.compile(r"(?<=[?&;])([^=&;#\s]+)=(?!\$\{oc\.env:[^{}]*\})([^&;#\s'\"]+)")
 
 
 @dataclass(frozen=True)

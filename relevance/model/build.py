@@ -23,12 +23,8 @@ from relevance.model.private.attach import attach, own_targets
 from relevance.model.private.layers import Slices
 from relevance.tasks import TASK_NAMES
 
-TRIAL_LENGTHS = (
-    12,
-    6,
-    9,
-    4,
-)  # four rows, as most models have a multiple of four heads: neither must pass for the other
+# Four rows, as most models have a multiple of four heads: neither must pass for the other
+TRIAL_LENGTHS = (12, 6, 9, 4)
 TRIAL_SLICES: Slices = [(0, 0, 1), (3, 1, 4)]
 ALIKE, ROUGH = 1e-4, 0.05  # of the largest hidden state: what rounding may change beside other rows; so in 4 bits
 

@@ -1,4 +1,6 @@
-"""The run of a cell in training: said to its record at once, carried to MLflow by a thread.
+"""What a cell in training says of itself: to nobody, to its record, or to its record and, by a thread, to MLflow.
+
+rank 1 of a cell: CellLog    rank 0: RecordedRun    a cell in one process, and the process that holds ranks: CellRun
 
 Training waits for no store: one that is locked, slow or gone gets the rest from the next command.
 """
