@@ -111,9 +111,7 @@ class ModelConfig:
     # Null in conf/model: rates.yaml says what the backbone takes.
     lr: Rate = 5e-4  # of the body: adapters (llm) or every backbone weight (ce)
     head_lr: float | None = 1e-3  # of the heads; null where head_step is given
-    head_step: float | None = (
-        None  # points one step at the full rate moves a logit by: head_lr = this / (mean |h|₁ + 1)
-    )
+    head_step: float | None = None  # points a step at the full rate moves a logit by: head_lr = it / (mean |h|₁ + 1)
     private_lr: Rate = 1e-3  # of private blocks; adapters of routing.private.kind=lora learn at lr
     gate_lr: Rate = 1e-2  # of the gates of post-norm private layers
 

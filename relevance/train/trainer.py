@@ -69,11 +69,8 @@ def placed(trainer: TrainerConfig) -> dict[str, Any]:
     """Arguments of lightning.Trainer that say where it runs; a rank's are read from what started it."""
     if distributed.size() == 1:
         return {"strategy": "auto", "devices": trainer.devices}
-    return {"strategy": Replicas(), "devices": _devices(trainer), "use_distributed_sampler": False}
-
-
-def _devices(trainer: TrainerConfig) -> list[int] | int:
-    return trainer.devices if isinstance(trainer.devices, list) else process_count(trainer)
+    devices = trainer.devices if isinstance(trainer.devices, list) else process_count(trainer)
+    return {"strategy": Replicas(), "devices": devices, "use_distributed_sampler": False}
 
 
 def environment() -> ClusterEnvironment:
