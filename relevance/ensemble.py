@@ -46,7 +46,6 @@ class Options:
 
 
 def ensemble() -> None:
-    """The command."""
     words = sys.argv[1:]
     if {"-h", "--help"} & set(words):
         print(help_text((__doc__ or "").strip(), Options))

@@ -2,7 +2,7 @@
 
 FOLDER/job.json → the cell's files and record by rank 0, FOLDER/error-<rank>.json where the cell failed
 
-Ranks join, agree on what they are about to train, and train it: where rank 0 reads fingerprint 9f2c… and rank 1
+Ranks join, agree on what they are about to train, train it, and leave: where rank 0 reads fingerprint 9f2c… and rank 1
 77ab…, both end in a UserError before the first step.
 """
 
@@ -51,7 +51,7 @@ def _train(folder: Path) -> None:
     join(job.cell.config.trainer)
     agree(job.cell)
     train_cell(job.cell, RecordedRun(job.cell.work) if distributed.first() else CellLog())
-    dist.destroy_process_group()
+    leave()
 
 
 def join(trainer: TrainerConfig) -> None:
@@ -75,6 +75,11 @@ def agree(cell: Cell) -> None:
             f"fingerprint {cell.fingerprint[:16]} was asked for, found were {told}; give every rank the same config, "
             "pairs and backbone, and change none of them while cells wait"
         )
+
+
+def leave() -> None:
+    """The end of the group, for a rank that has nothing more to do with the others."""
+    dist.destroy_process_group()
 
 
 def _tell(error: BaseException, folder: Path) -> None:
