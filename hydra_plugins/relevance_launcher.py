@@ -2,6 +2,7 @@
 
 import atexit
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +12,18 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-try:
-    from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
-except ImportError:  # an extra; to ask for it without it ends in a message that says so
 
-    @dataclass
-    class SlurmQueueConf:
-        submitit_folder: str = ""
-        max_num_timeout: int = 0
+@dataclass
+class NoQueue:
+    submitit_folder: str = ""
+    max_num_timeout: int = 0
+
+
+SlurmQueue: Any = NoQueue
+with suppress(ImportError):  # an extra; to ask for it without it ends in a message that says so
+    from hydra_plugins.hydra_submitit_launcher import config as submitit
+
+    SlurmQueue = submitit.SlurmQueueConf
 
 
 @dataclass
@@ -39,7 +44,7 @@ class RayConfig:
 
 
 @dataclass
-class SlurmConfig(SlurmQueueConf):
+class SlurmConfig(SlurmQueue):
     """Settings of hydra-submitit-launcher, with what suits cells that go on from a checkpoint."""
 
     _target_: str = "hydra_plugins.relevance_launcher.Slurm"

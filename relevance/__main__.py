@@ -9,7 +9,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from relevance.cli import run_command as guarded
+from relevance.cli import run_command
 from relevance.errors import UserError
 
 COMPLETION = "completion"
@@ -48,7 +48,7 @@ def main() -> None:
         sys.argv[1:] = words
         runpy.run_module(f"relevance.{name}", run_name="__main__", alter_sys=True)
     else:
-        guarded(lambda: print(_answer(name, words)))
+        run_command(lambda: print(_answer(name, words)))
 
 
 def _answer(name: str, words: list[str]) -> str:

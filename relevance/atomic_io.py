@@ -1,6 +1,6 @@
 """A file or folder written whole or not at all: beside its place, flushed to disk, renamed over what stood there.
 
-with whole.file(Path("a.parquet")) as part: write(part)  →  .a.parquet.box-817-0.part, and at the end a.parquet
+with atomic_file(Path("a.parquet")) as part: write(part)  →  .a.parquet.box-817-0.part, and at the end a.parquet
 
 A full disk, a quota or a folder that is shut becomes a UserError that names the place asked for, never the part.
 """
@@ -39,7 +39,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """As `file`, of an empty folder; a folder that stood there is out of its place for an instant, never half."""
+    """As `atomic_file`, of an empty folder; one that stood there is out of its place for an instant, never half."""
     with _beside(path) as part:
         part.mkdir()
         yield part

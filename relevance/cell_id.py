@@ -1,12 +1,9 @@
-"""A name as a person gives it → the name of a folder or file: never a path, the same name for the same name.
-
-"nightly" → "nightly"    "a b" → "a-b-c8687a08"    "../../x" → "x-9cdf6a50"
-
-Which question a cell asks: config and digests → fingerprint, name, variant.
+"""What a cell is called, and what its numbers rest on: config and digests → fingerprint, name, variant; versions.
 
 Config(model=llm, routing=mhp, routing.private.layers=3, seed=0) → "llm-mhp[private.layers=3]-joint-s0", "9f2c…"
 
-What a number rests on beside its question: the code's commit and the versions of its packages.
+slug: a name as a person gives it → that of a folder, never a path, the same for the same name
+"nightly" → "nightly"    "a b" → "a-b-c8687a08"    "../../x" → "x-9cdf6a50"
 """
 
 import hashlib
@@ -24,29 +21,18 @@ import yaml
 
 from relevance.config import HEAD, Config, Source
 
-FOLDER_LENGTH = 80  # characters
-
-
-def slug(name: str) -> str:
-    """A folder name of letters, digits and ._- for `name`: itself where it is one, else marked by a digest.
-
-    The digest keeps two names that differ only in other characters from sharing a folder.
-    """
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name)
-    if plain == name and name.strip(".") and len(name) <= FOLDER_LENGTH:
-        return name
-    mark = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return f"{plain.strip('.-')[: FOLDER_LENGTH - 9] or 'sweep'}-{mark}"
-
-
 # Of the trainer: where and how fast a cell runs, not what it computes.
 PLACE = frozenset("accelerator devices log_every_n_steps enable_progress_bar benchmark".split())
 QUESTION = ("model", "routing", "task_mix", "train", "trainer", "match")  # with data and seed: what can change numbers
-LONGEST = 80  # characters of a cell's name; the whole one is a tag of its run
+NAME_LENGTH = 80  # characters of a cell's name; the whole one is a tag of its run
+FOLDER_LENGTH = 80  # characters of what `slug` gives
 # Of the code: raise it with every change after which the same settings give other numbers, a schema's default changed
 # among them. 2: heads start near zero, a line break behind the prefix, ten steps of warm-up at least, adapters in
 # float32 under bf16-true.
 NUMERICS = 2
+QUARANTINE = "quarantine.csv"  # beside rows.parquet: the rows of a file that were set aside
+PACKAGES = ("torch", "transformers", "peft", "lightning", "mlflow", "numpy", "pandas", "pyarrow", "scikit-learn")
+DERIVING = ("duckdb", "numpy", "pyarrow", "scikit-learn", "transformers")
 
 
 @dataclass(frozen=True)
@@ -90,9 +76,6 @@ def cell_folder(outputs: Path, fingerprint: str) -> Path:
     return outputs / "cells" / fingerprint[:16]
 
 
-QUARANTINE = "quarantine.csv"  # beside rows.parquet: the rows of a file that were set aside
-
-
 def data_folder(outputs: Path, digest: str) -> Path:
     return outputs / "data" / digest[:16]
 
@@ -108,6 +91,14 @@ def fingerprint(config: Config, data_digest: str, backbone_digest: str) -> str:
     return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
 
 
+def question(config: Config) -> dict[str, Any]:
+    """The settings that can change a cell's numbers, by group."""
+    whole = asdict(config)
+    whole["trainer"] = {key: value for key, value in whole["trainer"].items() if key not in PLACE}
+    del whole["model"]["revision"]  # the digest of what it names counts
+    return {key: whole[key] for key in QUESTION}
+
+
 def variant_of(config: Config, defaults: Config, data_digest: str, backbone_digest: str) -> str:
     """What differs from the groups' defaults, "private.layers=3,lora.r=8"; "" where nothing does."""
     parts = [*_data_parts(config, defaults, data_digest)]
@@ -119,36 +110,6 @@ def variant_of(config: Config, defaults: Config, data_digest: str, backbone_dige
     skipped |= {f"model.{key}" for key in HEAD if getattr(config.model, key) is None}  # the other one is said
     differing = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
     return ",".join([*parts, *(f"{_short(key)}={_show(ours.get(key))}" for key in differing if key not in skipped)])
-
-
-def beside(config: Config, other: Config) -> str:
-    """Settings of `other` that differ and are no part of the question, "save=all,threads=2"; "" where none do."""
-    ours, theirs = flat(asdict(config)), flat(asdict(other))
-    return ",".join(f"{key}={_show(theirs.get(key))}" for key in sorted(theirs) if ours.get(key) != theirs[key])
-
-
-def full_name(config: Config, variant: str) -> str:
-    """llm-mhp[variant]-joint-s0"""
-    middle = f"[{variant}]" if variant else ""
-    return f"{config.model.name}-{config.routing.name}{middle}-{config.task_mix.name}-s{config.seed}"
-
-
-def cell_name(config: Config, variant: str) -> str:
-    """The whole name; of one over LONGEST characters a digest stands for the end of the variant."""
-    whole = full_name(config, variant)
-    if len(whole) <= LONGEST or not variant:
-        return whole
-    mark = "…" + hashlib.sha256(whole.encode()).hexdigest()[:8]
-    room = max(0, LONGEST - len(full_name(config, mark)))
-    return full_name(config, variant[:room] + mark)
-
-
-def question(config: Config) -> dict[str, Any]:
-    """The settings that can change a cell's numbers, by group."""
-    whole = asdict(config)
-    whole["trainer"] = {key: value for key, value in whole["trainer"].items() if key not in PLACE}
-    del whole["model"]["revision"]  # the digest of what it names counts
-    return {key: whole[key] for key in QUESTION}
 
 
 def _data_parts(config: Config, defaults: Config, digest: str) -> list[str]:
@@ -180,8 +141,38 @@ def _show(value: Any) -> str:
     return "null" if value is None else str(value).replace(" ", "")
 
 
-PACKAGES = ("torch", "transformers", "peft", "lightning", "mlflow", "numpy", "pandas", "pyarrow", "scikit-learn")
-DERIVING = ("duckdb", "numpy", "pyarrow", "scikit-learn", "transformers")
+def beside(config: Config, other: Config) -> str:
+    """Settings of `other` that differ and are no part of the question, "save=all,threads=2"; "" where none do."""
+    ours, theirs = flat(asdict(config)), flat(asdict(other))
+    return ",".join(f"{key}={_show(theirs.get(key))}" for key in sorted(theirs) if ours.get(key) != theirs[key])
+
+
+def full_name(config: Config, variant: str) -> str:
+    """llm-mhp[variant]-joint-s0"""
+    middle = f"[{variant}]" if variant else ""
+    return f"{config.model.name}-{config.routing.name}{middle}-{config.task_mix.name}-s{config.seed}"
+
+
+def cell_name(config: Config, variant: str) -> str:
+    """The whole name; of one over NAME_LENGTH characters a digest stands for the end of the variant."""
+    whole = full_name(config, variant)
+    if len(whole) <= NAME_LENGTH or not variant:
+        return whole
+    mark = "…" + hashlib.sha256(whole.encode()).hexdigest()[:8]
+    room = max(0, NAME_LENGTH - len(full_name(config, mark)))
+    return full_name(config, variant[:room] + mark)
+
+
+def slug(name: str) -> str:
+    """A folder name of letters, digits and ._- for `name`: itself where it is one, else marked by a digest.
+
+    The digest keeps two names that differ only in other characters from sharing a folder.
+    """
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name)
+    if plain == name and name.strip(".") and len(name) <= FOLDER_LENGTH:
+        return name
+    mark = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{plain.strip('.-')[: FOLDER_LENGTH - 9] or 'sweep'}-{mark}"
 
 
 def package_versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:

@@ -1,20 +1,13 @@
 """A typed config → the same config, or one error that names every setting that cannot be. Imports no torch.
 
-The devices one cell may ask for: trainer settings → (wrong, message) of each check.
-
-What a model and its private layers may be: config → (wrong, message) of each check.
-
-Where pairs come from and at what rates: settings → (wrong, message) of each check.
-
-How long and on what a cell may train: settings → (wrong, message) of each check.
-
-A typed config → the same config, or one error that names every setting that cannot be. Imports no torch.
-
 task_mix=temperature task_mix.temperature=0 → "task_mix.temperature=0: must be above 0"
+
+A function ..._checks returns, for each of its checks, whether the settings fail it and the message for that case.
 """
 
 import re
 from dataclasses import asdict, replace
+from typing import Any
 
 from relevance.config import (
     ALL,
@@ -38,34 +31,58 @@ from relevance.errors import UserError
 from relevance.tasks import TASK_NAMES
 
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")  # those of Lightning's that networks here can train on
+PRECISIONS = ("32-true", "bf16-mixed", HALF)
+COUNTS = ("limit_train_batches", "val_check_interval", "check_val_every_n_epoch")  # of 0 nothing comes
+LIMITS = (*COUNTS, "limit_val_batches")
+DURATION = re.compile(r"\d+:\d{2}:\d{2}:\d{2}")
 
 
-def device_checks(trainer: TrainerConfig) -> list[tuple[bool, str]]:
-    """What is wrong with accelerator or devices, and what to give instead."""
+def validate(config: Config) -> Config:
+    """The same config, or one UserError that names every setting that cannot be."""
+    _raise(
+        [
+            *_run_checks(config),
+            *model_checks(config),
+            *data_checks(config.data),
+            *mix_checks(config.task_mix),
+            *train_checks(config.train),
+            *trainer_checks(config.trainer),
+        ]
+    )
+    return config
+
+
+def validate_data(data: DataConfig) -> DataConfig:
+    """The same for the part that says where pairs come from."""
+    _raise(data_checks(data))
+    return data
+
+
+def _raise(checks: list[tuple[bool, str]]) -> None:
+    problems = [message for wrong, message in checks if wrong]
+    if problems:
+        raise UserError("config:\n" + "\n".join(f"  {problem}" for problem in problems))
+
+
+def _run_checks(c: Config) -> list[tuple[bool, str]]:
     return [
+        (not 0 <= c.seed < 2**32, f"seed={c.seed}: must be in 0 to 2^32 - 1"),
         (
-            not _countable(trainer.devices),
-            f"trainer.devices={trainer.devices}: give the number of one cell's devices, 1 or more, auto for all there "
-            "are, or a list of different GPU numbers, [0,1]",
+            len(c.name or "") > NAMES,
+            f"name={(c.name or '')[:40]}…: has {len(c.name or ''):,} characters; MLflow keeps {NAMES}, give fewer",
+        ),
+        (c.threads is not None and c.threads < 1, f"threads={c.threads}: must be 1 or more, or null for all cores"),
+        (
+            c.checkpoint_steps is not None and c.checkpoint_steps < 1,
+            f"checkpoint_steps={c.checkpoint_steps}: must be 1 or more, or null for the ends of epochs",
         ),
         (
-            isinstance(trainer.devices, list) and trainer.accelerator == "cpu",
-            f"trainer.devices={trainer.devices} trainer.accelerator=cpu: a list names GPUs; give a number",
+            c.match is not Match.none and (c.trainer.limit_train_batches, c.trainer.max_time) != (None, None),
+            f"match={c.match} trainer.limit_train_batches={c.trainer.limit_train_batches} "
+            f"max_time={c.trainer.max_time}: a matched budget is counted in epochs or steps; leave these out",
         ),
-        (
-            trainer.accelerator not in ACCELERATORS,
-            f"trainer.accelerator={trainer.accelerator}: use {', '.join(ACCELERATORS)}",
-        ),
+        (not c.experiment.strip(), "experiment: is empty; name the MLflow experiment"),
     ]
-
-
-def _countable(devices: object) -> bool:
-    """Whether it says how many devices a cell has: 4, "4", auto, -1 (all) or [0,1]."""
-    if isinstance(devices, list):
-        whole = all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in devices)
-        return whole and bool(devices) and len(set(devices)) == len(devices)
-    text = str(devices)
-    return text in ALL or (text.isdecimal() and int(text) > 0)
 
 
 def model_checks(c: Config) -> list[tuple[bool, str]]:
@@ -99,11 +116,11 @@ def model_checks(c: Config) -> list[tuple[bool, str]]:
 def _lora_checks(model: ModelConfig) -> list[tuple[bool, str]]:
     lora = model.lora
     changed = [key for key, value in asdict(LoraConfig()).items() if key != "r" and value != getattr(lora, key)]
-    listed = isinstance(lora.targets, list) and lora.targets and all(isinstance(name, str) for name in lora.targets)
+    listed = isinstance(lora.targets, list) and lora.targets != [] and all(isinstance(n, str) for n in lora.targets)
     return [
         (lora.r < 0, f"model.lora.r={lora.r}: must be 0 (no adapter) or more"),
         (
-            not lora.r and (changed or model.load_in_4bit),
+            not lora.r and (bool(changed) or model.load_in_4bit),
             f"model={model.name} {', '.join([f'model.lora.{key}' for key in changed] or ['model.load_in_4bit'])}: "
             "needs an adapter; give model.lora.r=16",
         ),
@@ -184,12 +201,6 @@ def mix_checks(mix: MixConfig) -> list[tuple[bool, str]]:
     ]
 
 
-PRECISIONS = ("32-true", "bf16-mixed", HALF)
-COUNTS = ("limit_train_batches", "val_check_interval", "check_val_every_n_epoch")  # of 0 nothing comes
-LIMITS = (*COUNTS, "limit_val_batches")
-LENGTH = re.compile(r"\d+:\d{2}:\d{2}:\d{2}")
-
-
 def train_checks(train: TrainConfig) -> list[tuple[bool, str]]:
     weights = train.class_weights
     unknown = sorted(set(train.task_weights) - set(TASK_NAMES))
@@ -214,12 +225,6 @@ def train_checks(train: TrainConfig) -> list[tuple[bool, str]]:
             f"train.class_weights={weights} train.task_weights={train.task_weights}: each must be 0 or more",
         ),
     ]
-
-
-def _amount(value: object) -> bool:
-    """Whether it is null, a number of batches or a share of them."""
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return value is None or (plain and (0 <= value <= 1 or (value > 1 and value == int(value))))
 
 
 def trainer_checks(trainer: TrainerConfig) -> list[tuple[bool, str]]:
@@ -256,55 +261,41 @@ def _limits(trainer: TrainerConfig) -> list[tuple[bool, str]]:
             for key in LIMITS
         ),
         (
-            trainer.max_time is not None and not LENGTH.fullmatch(trainer.max_time),
+            trainer.max_time is not None and not DURATION.fullmatch(trainer.max_time),
             f"trainer.max_time={trainer.max_time}: give days, hours, minutes and seconds, 00:12:00:00",
         ),
     ]
 
 
-def validate(config: Config) -> Config:
-    """The same config, or one UserError that names every setting that cannot be."""
-    _raise(
-        [
-            *_run_checks(config),
-            *model_checks(config),
-            *data_checks(config.data),
-            *mix_checks(config.task_mix),
-            *train_checks(config.train),
-            *trainer_checks(config.trainer),
-        ]
-    )
-    return config
+def _amount(value: Any) -> bool:
+    """Whether it is null, a number of batches or a share of them."""
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return value is None or (plain and (0 <= value <= 1 or (value > 1 and value == int(value))))
 
 
-def validate_data(data: DataConfig) -> DataConfig:
-    """The same for the part that says where pairs come from."""
-    _raise(data_checks(data))
-    return data
-
-
-def _raise(checks: list[tuple[bool, str]]) -> None:
-    problems = [message for wrong, message in checks if wrong]
-    if problems:
-        raise UserError("config:\n" + "\n".join(f"  {problem}" for problem in problems))
-
-
-def _run_checks(c: Config) -> list[tuple[bool, str]]:
+def device_checks(trainer: TrainerConfig) -> list[tuple[bool, str]]:
+    """What is wrong with accelerator or devices, and what to give instead."""
     return [
-        (not 0 <= c.seed < 2**32, f"seed={c.seed}: must be in 0 to 2^32 - 1"),
         (
-            len(c.name or "") > NAMES,
-            f"name={(c.name or '')[:40]}…: has {len(c.name or ''):,} characters; MLflow keeps {NAMES}, give fewer",
-        ),
-        (c.threads is not None and c.threads < 1, f"threads={c.threads}: must be 1 or more, or null for all cores"),
-        (
-            c.checkpoint_steps is not None and c.checkpoint_steps < 1,
-            f"checkpoint_steps={c.checkpoint_steps}: must be 1 or more, or null for the ends of epochs",
+            not _countable(trainer.devices),
+            f"trainer.devices={trainer.devices}: give the number of one cell's devices, 1 or more, auto for all there "
+            "are, or a list of different GPU numbers, [0,1]",
         ),
         (
-            c.match is not Match.none and (c.trainer.limit_train_batches, c.trainer.max_time) != (None, None),
-            f"match={c.match} trainer.limit_train_batches={c.trainer.limit_train_batches} "
-            f"max_time={c.trainer.max_time}: a matched budget is counted in epochs or steps; leave these out",
+            isinstance(trainer.devices, list) and trainer.accelerator == "cpu",
+            f"trainer.devices={trainer.devices} trainer.accelerator=cpu: a list names GPUs; give a number",
         ),
-        (not c.experiment.strip(), "experiment: is empty; name the MLflow experiment"),
+        (
+            trainer.accelerator not in ACCELERATORS,
+            f"trainer.accelerator={trainer.accelerator}: use {', '.join(ACCELERATORS)}",
+        ),
     ]
+
+
+def _countable(devices: object) -> bool:
+    """Whether it says how many devices a cell has: 4, "4", auto, -1 (all) or [0,1]."""
+    if isinstance(devices, list):
+        whole = all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in devices)
+        return whole and bool(devices) and len(set(devices)) == len(devices)
+    text = str(devices)
+    return text in ALL or (text.isdecimal() and int(text) > 0)

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -30,11 +30,13 @@ def parse(schema: type[Options], words: list[str], *files: Path) -> Options:
             raise UserError(f"argument {word!r}: expected key=value; --help lists the keys")
     base = OmegaConf.structured(schema)
     try:
-        return OmegaConf.to_object(OmegaConf.merge(base, *map(OmegaConf.load, files), OmegaConf.from_dotlist(words)))
+        merged = OmegaConf.merge(base, *map(OmegaConf.load, files), OmegaConf.from_dotlist(words))
+        options: Any = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
         raise UserError(_explain(error, base)) from error
     except YAMLError as error:
         raise UserError(f"arguments {words}: {' '.join(str(error).split())}; close brackets and quotes") from error
+    return options
 
 
 def aligned(rows: list[tuple[str, ...]], left: int) -> str:
@@ -110,7 +112,7 @@ def help_text(usage: str, schema: type) -> str:
 
 
 def _leaves(node: DictConfig, prefix: str = "") -> Iterator[tuple[str, object]]:
-    for key in node:
+    for key in map(str, node):
         value = node[key]
         if isinstance(value, DictConfig) and len(value):
             yield from _leaves(value, f"{prefix}{key}.")

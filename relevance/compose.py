@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +14,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from relevance.cell_id import Request
 from relevance.checks import validate
-from relevance.cli import run_command as command
+from relevance.cli import run_command
 from relevance.config import Config
-from relevance.config_io import mask_words
+from relevance.config_io import mask_words, typed_config
 from relevance.errors import UserError
 from relevance.rates import filled
 from relevance.sweep.launchers.sequential import InProcess, Sequential
@@ -38,12 +38,12 @@ def register() -> None:
 def typed(composed: DictConfig) -> Config:
     """A composed config without Hydra's own node, resolved; raises UserError where a value cannot be resolved."""
     try:
-        return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), _ours(composed)))
+        return typed_config(_ours(composed))
     except OmegaConfBaseException as error:
         raise UserError(f"config: {error}") from error
 
 
-def launch(composed: list[tuple[DictConfig, DictConfig]], way: Callable[[], Launch] | None = None) -> None:
+def launch(composed: list[tuple[DictConfig, Mapping[str, str]]], way: Callable[[], Launch] | None = None) -> None:
     """Run the cells of one command, each given as its config and its choice of groups; exits 1 if one failed.
 
     `way` says where they run, null: one after another, each apart from the sweep.
@@ -63,7 +63,7 @@ def launch(composed: list[tuple[DictConfig, DictConfig]], way: Callable[[], Laun
             code = run_sweep(requests, datasets, line, chosen)
         sys.exit(code)
 
-    command(sweep)
+    run_command(sweep)
 
 
 def _way(config: Config) -> Callable[[], Launch]:
@@ -84,10 +84,10 @@ def forget(composed: DictConfig) -> None:
 
 
 def _ours(composed: DictConfig) -> DictConfig:
-    return OmegaConf.masked_copy(composed, [key for key in composed if key != "hydra"])
+    return OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
 
 
-def _request(composed: DictConfig, choices: DictConfig) -> Request:
+def _request(composed: DictConfig, choices: Mapping[str, str]) -> Request:
     groups = [f"{group}={choices[group]}" for group in NAMED]
     config = typed(composed)
     defaults = filled(typed(hydra.compose("config", overrides=groups)), like=config)

@@ -3,9 +3,18 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 NAMES = 250  # characters of a run's name that MLflow's databases hold
+
+# Settings that are null in conf/ only: rates.yaml and the backbones group fill them in before a cell is made, and so
+# code that reads them never meets None.
+if TYPE_CHECKING:
+    Text = str
+    Count = int
+    Rate = float
+else:
+    Text, Count, Rate = str | None, int | None, float | None
 
 
 def conf_folder() -> Path:
@@ -91,7 +100,7 @@ HEAD = frozenset({"head_lr", "head_step"})  # two ways to say one rate: the one 
 class ModelConfig:
     name: str = "ce"
     family: Family = Family.ce
-    backbone: str | None = None  # embedded:<name>, packaged:<name>, a hub id, a local folder, a GGUF file
+    backbone: Text = ""  # embedded:<name>, packaged:<name>, a hub id, a local folder, a GGUF file
     lora: LoraConfig = field(default_factory=LoraConfig)
     max_length: int = 128  # tokens of a pair, longest side cut first
     revision: str | None = None  # of a hub id: branch, tag or commit; null: its main branch
@@ -100,13 +109,11 @@ class ModelConfig:
     gradient_checkpointing: bool = False  # compute blocks again in the backward pass: less memory, more time
     load_in_4bit: bool = False  # QLoRA: the frozen trunk in 4 bits (arXiv 2305.14314); CUDA and bitsandbytes only
     # Null in conf/model: rates.yaml says what the backbone takes.
-    lr: float | None = 5e-4  # of the body: adapters (llm) or every backbone weight (ce)
+    lr: Rate = 5e-4  # of the body: adapters (llm) or every backbone weight (ce)
     head_lr: float | None = 1e-3  # of the heads; null where head_step is given
-    head_step: float | None = (
-        None  # points one step at the full rate moves a logit by: head_lr = this / (mean |h|₁ + 1)
-    )
-    private_lr: float | None = 1e-3  # of private blocks; adapters of routing.private.kind=lora learn at lr
-    gate_lr: float | None = 1e-2  # of the gates of post-norm private layers
+    head_step: float | None = None  # points a step at the full rate moves a logit by: head_lr = it / (mean |h|₁ + 1)
+    private_lr: Rate = 1e-3  # of private blocks; adapters of routing.private.kind=lora learn at lr
+    gate_lr: Rate = 1e-2  # of the gates of post-norm private layers
 
 
 @dataclass
@@ -151,11 +158,11 @@ class MixConfig:
 
 @dataclass
 class TrainConfig:
-    step_rows: int | None = 128  # rows an optimiser step sees; null in conf/config.yaml, see rates.yaml
+    step_rows: Count = 128  # rows an optimiser step sees; null in conf/config.yaml, see rates.yaml
     token_budget: int = 1536  # padded tokens a micro-batch may hold
     score_token_budget: int = 8192  # the same where no gradient is kept
     weight_decay: float = 0.01
-    warmup: float | None = 0.06  # share of all steps, ten at least (0: none); null in conf/config.yaml, see rates.yaml
+    warmup: Rate = 0.06  # share of all steps, ten at least (0: none); null in conf/config.yaml, see rates.yaml
     schedule: Schedule = Schedule.linear
     clip: float = 1.0  # norm of the gradient; 0: off
     patience: int = 2  # validations without a better macro accuracy before the cell stops; 0: never
@@ -175,7 +182,7 @@ class TrainerConfig:
     accelerator: str = "auto"
     devices: Any = 1  # of one cell: how many, auto (all there are) or a list of GPU numbers
     precision: str | None = None  # null: bf16-mixed on CUDA, 32-true on the CPU
-    max_epochs: int | None = 1  # null in conf/config.yaml, see rates.yaml
+    max_epochs: Count = 1  # null in conf/config.yaml, see rates.yaml
     min_epochs: int | None = None
     max_steps: int = -1
     min_steps: int | None = None

@@ -1,10 +1,7 @@
-"""What the ranks that train one cell do together: sum and gather tensors. A cell of one device is a group of one.
+"""The ranks that train one cell: how many there are, what they sum and gather, the network of each.
 
 rank 0 holds [2.0], rank 1 holds [3.0] → summed: both hold [5.0]; gathered: both hold [2.0, 3.0]
-
-How many processes a cell has, and the network of each: whole, its gradients summed once a step.
-
-TrainerConfig(devices=2) → 2 processes; one of them holds Replicas
+TrainerConfig(devices=2) → 2 processes, each with Replicas. A cell of one device is a group of one.
 """
 
 from collections.abc import Iterator
@@ -32,6 +29,10 @@ def size() -> int:
 def first() -> bool:
     """Whether this rank is the one that writes files and speaks."""
     return rank() == 0
+
+
+def _together() -> bool:
+    return dist.is_available() and dist.is_initialized()
 
 
 def summed(value: torch.Tensor) -> torch.Tensor:
@@ -79,7 +80,8 @@ def sum_gradients(parameters: list[torch.nn.Parameter]) -> None:
 def _buckets(gradients: list[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
     """Gradients of one type that together hold about BUCKET weights, or a single larger one."""
     for kind in dict.fromkeys(gradient.dtype for gradient in gradients):
-        bucket, held = [], 0
+        bucket: list[torch.Tensor] = []
+        held = 0
         for gradient in (one for one in gradients if one.dtype == kind):
             if bucket and held + gradient.numel() > BUCKET:
                 yield bucket
@@ -89,10 +91,6 @@ def _buckets(gradients: list[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
         yield bucket
 
 
-def _together() -> bool:
-    return dist.is_available() and dist.is_initialized()
-
-
 def process_count(trainer: TrainerConfig) -> int:
     """How many processes a cell has: one for each device."""
     if isinstance(trainer.devices, list):
@@ -100,6 +98,11 @@ def process_count(trainer: TrainerConfig) -> int:
     if str(trainer.devices) in ALL:
         return max(1, torch.cuda.device_count()) if trainer.accelerator in ("auto", "gpu", "cuda") else 1
     return int(trainer.devices)
+
+
+def on_gpu(trainer: TrainerConfig) -> bool:
+    """Whether the cell trains on CUDA here."""
+    return torch.cuda.is_available() and trainer.accelerator in ("auto", "gpu", "cuda")
 
 
 def is_distributed(trainer: TrainerConfig) -> bool:
@@ -121,6 +124,7 @@ class Replicas(DDPStrategy):
     """
 
     def configure_ddp(self) -> None:
+        assert self.model is not None  # Lightning calls this once it has set it
         with torch.no_grad():
             for tensor in [*self.model.parameters(), *self.model.buffers()]:
                 dist.broadcast(tensor, 0)

@@ -1,6 +1,4 @@
-"""A sweep, and perhaps the names of cells that are to vote → the votes as markdown, and as a file of predictions.
-
-Let the finished cells of a sweep vote, and print what came of it.
+"""Let the finished cells of a sweep vote, and print what came of it.
 
 python -m relevance.ensemble [sweep=NAME] [cells=[CELL,CELL,...]] [ties=higher]
 
@@ -29,11 +27,36 @@ from relevance.report.ensembles import ASKED, LEAST, METHODS, Ballot, Group, bal
 from relevance.report.matrix import MainRows, Matrix, matrices
 from relevance.report.sections.ensembles import ensembles_section, rows_of, voted
 from relevance.tasks import TASK_NAMES
+from relevance.tracking.history import sweep_record
 from relevance.tracking.records import SweepRecord
 from relevance.vote import DEFAULT, Ties
 
 
-def told(sweep: SweepRecord, cells: list[str] | None, ties: Ties, output: str | None) -> str:
+@dataclass
+class Options:
+    """Which cells, how ties are settled; then where to look."""
+
+    sweep: Any = None
+    cells: Any = None
+    output: str | None = None
+    ties: Ties = DEFAULT
+    tracking_uri: str = "sqlite:///mlflow.db"
+    experiment: str = "relevance"
+    outputs: str = "outputs"
+
+
+def ensemble() -> None:
+    words = sys.argv[1:]
+    if {"-h", "--help"} & set(words):
+        print(help_text((__doc__ or "").strip(), Options))
+        return
+    options = parse(Options, words)
+    cells = None if options.cells is None else listed("cells", options.cells)
+    place = options.tracking_uri, options.experiment, Path(options.outputs)
+    print(votes_page(sweep_record(*place, listed("sweep", options.sweep)), cells, options.ties, options.output))
+
+
+def votes_page(sweep: SweepRecord, cells: list[str] | None, ties: Ties, output: str | None) -> str:
     """What came of the votes; UserError for cells that are not there, unfinished, or not asked the same rows."""
     if output and ties is Ties.abstain:
         raise UserError(f"output={output}: ties=abstain leaves rows without a label; choose another policy for a file")
@@ -82,32 +105,6 @@ def _write(one: Ballot, matrix: Matrix, path: Path) -> None:
     table = predictions.table(tested.row, names, tested.label, mean_probabilities(one.group, tested))
     at = table.schema.get_field_index("predicted")
     predictions.write(table.set_column(at, table.schema.field(at), [one.answers[METHODS[0]]]), path)
-
-
-@dataclass
-class Options:
-    """Which cells, how ties are settled; then where to look."""
-
-    sweep: Any = None
-    cells: Any = None
-    output: str | None = None
-    ties: Ties = DEFAULT
-    tracking_uri: str = "sqlite:///mlflow.db"
-    experiment: str = "relevance"
-    outputs: str = "outputs"
-
-
-def ensemble() -> None:
-    words = sys.argv[1:]
-    if {"-h", "--help"} & set(words):
-        print(help_text(__doc__.strip(), Options))
-        return
-    options = parse(Options, words)
-    from relevance.tracking.history import sweep_record
-
-    cells = None if options.cells is None else listed("cells", options.cells)
-    place = options.tracking_uri, options.experiment, Path(options.outputs)
-    print(told(sweep_record(*place, listed("sweep", options.sweep)), cells, options.ties, options.output))
 
 
 if __name__ == "__main__":

@@ -101,8 +101,8 @@ def collapsed(scores: Scores, majority: Scores) -> tuple[str, ...]:
     rows cannot tell a model that reads the texts from one that does not.
     """
     classes = np.count_nonzero(scores.confusion.any(axis=1), axis=1)
-    tested = np.flatnonzero(scores.n)
-    flat = [task for task in tested if classes[task] == 1 or scores.accuracy[task] <= _upper_of(majority, task)]
+    tested = np.flatnonzero(scores.n).tolist()
+    flat = [task for task in tested if classes[task] == 1 or scores.accuracy[task] <= _bound(majority, task)]
     return tuple(TASK_NAMES[task] for task in flat)
 
 
@@ -154,12 +154,12 @@ def places(column: pa.ChunkedArray, names: Sequence[str]) -> np.ndarray:
     return codes[encoded.indices.to_numpy()]
 
 
-def _upper_of(scores: Scores, task: int) -> float:
-    return _upper(int(np.trace(scores.confusion[task])), int(scores.n[task]))
+def _bound(scores: Scores, task: int) -> float:
+    return _wilson_upper(int(np.trace(scores.confusion[task])), int(scores.n[task]))
 
 
 @cache
-def _upper(hits: int, n: int) -> float:
+def _wilson_upper(hits: int, n: int) -> float:
     """Upper end of the 95 % Wilson interval of hits / n, 0 to 1."""
     from scipy.stats import binomtest  # slow to import, and only the report asks
 

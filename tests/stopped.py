@@ -11,7 +11,7 @@ from relevance.config import Config
 from relevance.errors import Stopped
 from relevance.model.module import RelevanceModule
 from relevance.sweep.resolve import prepared, resolve
-from relevance.tracking import CellRun, Record
+from relevance.tracking import Record, RecordedRun
 from relevance.train import cell as cells
 
 CURVES = ("train/loss", "train/gradient_norm", "validation/macro_accuracy")
@@ -36,9 +36,9 @@ def cell_of(config: Config) -> Cell:
     return cell
 
 
-def train(cell: Cell) -> CellRun:
+def train(cell: Cell) -> RecordedRun:
     """An attempt at the cell, as relevance.sweep.attempt makes it, without a store."""
-    run = CellRun(None, cell.work)
+    run = RecordedRun(cell.work)
     cell.work.mkdir(parents=True, exist_ok=True)
     if run.record.exists():
         run.record.mend()

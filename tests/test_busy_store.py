@@ -11,7 +11,7 @@ from small_sweep import record, runs, sweep
 
 from relevance.errors import UserError
 from relevance.sweep import attempt
-from relevance.tracking import CellRun, Record, Store, cell_run, deliver_all
+from relevance.tracking import CellRun, Record, RecordedRun, Store, cell_run, deliver_all
 
 MAKERS = 8
 
@@ -135,7 +135,7 @@ def test_how_far_ranks_of_an_earlier_attempt_were_is_not_told_of_this_one(place)
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
 def test_a_metric_that_is_no_number_is_not_stored(tmp_path, value):
-    run = CellRun(None, tmp_path)
+    run = RecordedRun(tmp_path)
     with pytest.raises(FloatingPointError, match=r"loss is (inf|nan) at step 7"):
         run.log({"loss": value}, 7)
     assert not run.record.exists()

@@ -133,7 +133,7 @@ def test_a_long_name_is_cut_in_the_middle_and_stays_one_of_its_own():
         for rate in (1, 2)
     ]
     names = [called(config) for config in long]
-    assert [len(text) for text in names] == [cell_id.LONGEST] * 2
+    assert [len(text) for text in names] == [cell_id.NAME_LENGTH] * 2
     assert len(set(names)) == 2
     for text, config in zip(names, long, strict=True):
         assert text.startswith("llm-mhp[gate_lr=")

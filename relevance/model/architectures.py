@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 from transformers import PretrainedConfig
+from transformers.pytorch_utils import Conv1D
 
 from relevance.errors import UserError
 
@@ -47,14 +48,12 @@ def blocks_name(backbone: nn.Module) -> str:
     return max(lists, key=lambda name: len(lists[name]))
 
 
-def linears(module: nn.Module) -> dict[str, nn.Module]:
+def linears(module: nn.Module) -> dict[str, nn.Linear | Conv1D]:
     """The layers LoRA can stand beside, by name: nn.Linear and what replaces it (gpt2's Conv1D, 4-bit layers)."""
-    from transformers.pytorch_utils import Conv1D
-
     return {name: part for name, part in module.named_modules() if isinstance(part, nn.Linear | Conv1D)}
 
 
-def features(linear: nn.Module) -> tuple[int, int]:
+def features(linear: nn.Linear | Conv1D) -> tuple[int, int]:
     """Width in and out of one of `linears`."""
     if isinstance(linear, nn.Linear):
         return linear.in_features, linear.out_features
@@ -67,17 +66,17 @@ def silence_outputs(block: nn.Module) -> list[nn.Parameter]:
     Returns the weights that did it: the norms behind its sublayers where there are some, since those would blow a
     projection of almost zero up again; its output projections elsewhere.
     """
-    norms = output_norms(block)
-    for norm in norms.values():
-        nn.init.zeros_(norm.weight)
-        if norm(torch.ones_like(norm.weight)).any():  # gemma scales by 1 + weight
-            nn.init.constant_(norm.weight, -1.0)
-    if norms:
-        return [norm.weight for norm in norms.values()]
-    found = []
+    scales = {norm: norm.get_parameter("weight") for norm in output_norms(block).values()}
+    for norm, weight in scales.items():
+        nn.init.zeros_(weight)
+        if norm(torch.ones_like(weight)).any():  # gemma scales by 1 + weight
+            nn.init.constant_(weight, -1.0)
+    if scales:
+        return list(scales.values())
+    found: list[nn.Parameter] = []
     for name, module in block.named_modules():
         if name.endswith(OUTPUT_PROJECTIONS) and module.get_parameter("weight").dim() == 2:
-            found += [module.weight] if module.bias is None else [module.weight, module.bias]
+            found += module.parameters(recurse=False)
     for parameter in found:
         nn.init.zeros_(parameter)
     return found

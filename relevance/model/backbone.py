@@ -1,8 +1,6 @@
-"""What an adapter says of the backbone it stands on, so that its reader finds it: a hub id and its commit, no path.
+"""Where a backbone lies: embedded:<name>, packaged:<name>, a local folder or a hub id → its folder, and a digest of it.
 
-adapter_config.json: {"base_model_name_or_path": "Qwen/Qwen3-0.6B", "revision": "c1899de289a0…", …}
-
-Where a backbone lies: embedded:<name>, a local folder or a hub id → its folder and the digest of what it holds.
+embedded:ce → relevance/backbones/ce, "5b0f…"    Qwen/Qwen3-0.6B@main → …/snapshots/c1899de289a0…, "e01d…"
 """
 
 import hashlib
@@ -15,20 +13,7 @@ from relevance.config import Config, ModelConfig
 from relevance.errors import UserError
 from relevance.model.gguf import converted_folder, file_sha256, gguf_file, source_digest
 from relevance.model.packaged import packaged_folder
-from relevance.model.weight_files import check_complete, has_pickled, needed_files
-
-CONFIG = "adapter_config.json"
-
-
-def name_base(folder: Path, name: str, revision: str | None) -> None:
-    """Name the backbone so in all texts of an adapter that peft wrote to `folder`, instead of where it lay here."""
-    settings = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    lay = settings["base_model_name_or_path"]
-    for file in (*folder.glob("*.json"), *folder.glob("*.md")):
-        file.write_text(file.read_text(encoding="utf-8").replace(lay, name), encoding="utf-8")
-    settings |= {"base_model_name_or_path": name, "revision": revision}
-    (folder / CONFIG).write_text(json.dumps(settings, indent=2, sort_keys=True), encoding="utf-8")
-
+from relevance.model.weight_files import ADAPTER, check_complete, has_pickled, needed_files
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "backbones"
 SOURCE = "source.txt"  # in a converted folder: the digest of what it was made of
@@ -43,6 +28,60 @@ def backbone_folder(config: Config) -> Path:
 def backbone_digest(config: Config) -> str:
     """The digest of a cell's backbone."""
     return folder_digest(backbone_folder(config), config.model.trust_remote_code)
+
+
+def resolve_folder(
+    backbone: str, revision: str | None = None, outputs: Path = Path("outputs"), code: bool = False
+) -> Path:
+    """The local folder of `embedded:<name>`, `packaged:<name>`, a path or a hub id (fetched); UserError where none is.
+
+    `revision` is a branch, tag or commit of a hub id; `code`: that of its own is needed too. GGUF files and pickled
+    weights are converted, and kept below `outputs`.
+    """
+    if backbone.startswith("embedded:"):
+        return _embedded(backbone.removeprefix("embedded:"))
+    if backbone.startswith("packaged:"):
+        return packaged_folder(backbone.removeprefix("packaged:"), outputs)
+    if revision is None and (file := gguf_file(Path(backbone).expanduser())):
+        return converted_folder(file, outputs)
+    name, revision = _parts(backbone, revision)
+    try:
+        path = _fetched(name, revision, code) if _on_hub(name, revision) else _local(name)
+        return _readable(path, outputs, code)
+    except UserError as error:
+        raise UserError(f"model.backbone={name}: {error}") from error
+
+
+def _embedded(name: str) -> Path:
+    path = EMBEDDED / name
+    if not (path / "config.json").is_file():
+        has = ", ".join(sorted(p.parent.name for p in EMBEDDED.glob("*/config.json"))) or "none"
+        raise UserError(f"model.backbone=embedded:{name}: no such embedded backbone (there are: {has}); make backbones")
+    return path
+
+
+def _fetched(name: str, revision: str | None, code: bool) -> Path:
+    from relevance.model.hub import fetch_snapshot, resolve_commit  # takes its library along
+
+    return fetch_snapshot(name, resolve_commit(name, revision), code)
+
+
+def _local(name: str) -> Path:
+    path = Path(name).expanduser()
+    if not path.is_dir():
+        raise UserError("no such folder")
+    return path
+
+
+def _readable(path: Path, outputs: Path, code: bool) -> Path:
+    """The folder itself, or what its pickled weights were converted to; UserError where weights are torn."""
+    names = _needed(path, code)
+    check_complete(path, names)
+    if not has_pickled(names):
+        return path
+    from relevance.model.pickled import unpickled_folder  # takes torch along
+
+    return unpickled_folder(path, names, folder_digest(path, code), outputs)
 
 
 def pin_revision(model: ModelConfig, commit: Callable[[str, str | None], str]) -> ModelConfig:
@@ -70,26 +109,19 @@ def split_revision(model: ModelConfig) -> tuple[str, str | None]:
     return name, revision
 
 
-def resolve_folder(
-    backbone: str, revision: str | None = None, outputs: Path = Path("outputs"), code: bool = False
-) -> Path:
-    """The local folder of `embedded:<name>`, `packaged:<name>`, a path or a hub id (fetched); UserError where none is.
+def _parts(backbone: str, revision: str | None) -> tuple[str, str | None]:
+    """org/name@revision in two; a revision given beside it goes first."""
+    if not _on_hub(backbone, revision):
+        return backbone, revision
+    name, _, at = backbone.partition("@")
+    return name, revision or at or None
 
-    `revision` is a branch, tag or commit of a hub id; `code`: that of its own is needed too. GGUF files and pickled
-    weights are converted, and kept below `outputs`.
-    """
-    if backbone.startswith("embedded:"):
-        return _embedded(backbone.removeprefix("embedded:"))
-    if backbone.startswith("packaged:"):
-        return packaged_folder(backbone.removeprefix("packaged:"), outputs)
-    if revision is None and (file := gguf_file(Path(backbone).expanduser())):
-        return converted_folder(file, outputs)
-    name, revision = _parts(backbone, revision)
-    try:
-        path = _fetched(name, revision, code) if _on_hub(name, revision) else _local(name)
-        return _readable(path, outputs, code)
-    except UserError as error:
-        raise UserError(f"model.backbone={name}: {error}") from error
+
+def _on_hub(name: str, revision: str | None) -> bool:
+    """Whether it is a hub id: a folder or file of the same name is meant where no revision is given."""
+    if name.startswith(("embedded:", "packaged:", ".", "/", "~")):
+        return False
+    return revision is not None or not Path(name).exists()
 
 
 def folder_digest(path: Path, code: bool = False) -> str:
@@ -120,52 +152,18 @@ def body_parameters(path: Path) -> int:
     return total
 
 
-def _embedded(name: str) -> Path:
-    path = EMBEDDED / name
-    if not (path / "config.json").is_file():
-        has = ", ".join(sorted(p.parent.name for p in EMBEDDED.glob("*/config.json"))) or "none"
-        raise UserError(f"model.backbone=embedded:{name}: no such embedded backbone (there are: {has}); make backbones")
-    return path
-
-
-def _parts(backbone: str, revision: str | None) -> tuple[str, str | None]:
-    """org/name@revision in two; a revision given beside it goes first."""
-    if not _on_hub(backbone, revision):
-        return backbone, revision
-    name, _, at = backbone.partition("@")
-    return name, revision or at or None
-
-
-def _on_hub(name: str, revision: str | None) -> bool:
-    """Whether it is a hub id: a folder or file of the same name is meant where no revision is given."""
-    if name.startswith(("embedded:", "packaged:", ".", "/", "~")):
-        return False
-    return revision is not None or not Path(name).exists()
-
-
-def _fetched(name: str, revision: str | None, code: bool) -> Path:
-    from relevance.model.hub import fetch_snapshot, resolve_commit  # takes its library along
-
-    return fetch_snapshot(name, resolve_commit(name, revision), code)
-
-
-def _local(name: str) -> Path:
-    path = Path(name).expanduser()
-    if not path.is_dir():
-        raise UserError("no such folder")
-    return path
-
-
-def _readable(path: Path, outputs: Path, code: bool) -> Path:
-    """The folder itself, or what its pickled weights were converted to; UserError where weights are torn."""
-    names = _needed(path, code)
-    check_complete(path, names)
-    if not has_pickled(names):
-        return path
-    from relevance.model.pickled import unpickled_folder  # takes torch along
-
-    return unpickled_folder(path, names, folder_digest(path, code), outputs)
-
-
 def _needed(path: Path, code: bool) -> list[str]:
     return needed_files((file.name for file in path.iterdir()), code, path.joinpath, str(path))
+
+
+def name_base(folder: Path, name: str, revision: str | None) -> None:
+    """Name the backbone so in all texts of an adapter that peft wrote to `folder`, instead of where it lay here.
+
+    adapter_config.json: {"base_model_name_or_path": "Qwen/Qwen3-0.6B", "revision": "c1899de289a0…", …}
+    """
+    settings = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))
+    lay = settings["base_model_name_or_path"]
+    for file in (*folder.glob("*.json"), *folder.glob("*.md")):
+        file.write_text(file.read_text(encoding="utf-8").replace(lay, name), encoding="utf-8")
+    settings |= {"base_model_name_or_path": name, "revision": revision}
+    (folder / ADAPTER).write_text(json.dumps(settings, indent=2, sort_keys=True), encoding="utf-8")

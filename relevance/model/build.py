@@ -1,9 +1,7 @@
-"""A new network tried on a few rows before it trains: what it cannot do ends here, with the reason.
+"""A cell's config → the network it trains and its tokenizer: backbone, private layers, adapters, heads; first tried.
 
-four rows of 12, 6, 9 and 4 tokens, padded to 12, the first of task 0, the others of task 3; each of them alone; then a
-row of model.max_length tokens beside a short one
-
-A cell's config → the network it trains and its tokenizer: backbone, private layers, adapters, heads.
+It is tried on four rows of 12, 6, 9 and 4 tokens, padded to 12, the first of task 0, the others of task 3; on each of
+them alone; then on a row of model.max_length tokens beside a short one. What it cannot do ends here, with the reason.
 """
 
 from pathlib import Path
@@ -11,6 +9,8 @@ from pathlib import Path
 import torch
 from safetensors import safe_open
 from torch import nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.pytorch_utils import Conv1D
 
 from relevance.config import HALF, Config, Family, ModelConfig, PrivateKind
 from relevance.errors import UserError, first_line
@@ -23,12 +23,92 @@ from relevance.model.private.attach import attach, own_targets
 from relevance.model.private.layers import Slices
 from relevance.tasks import TASK_NAMES
 
-LENGTHS = (12, 6, 9, 4)  # four rows, as most models have a multiple of four heads: neither must pass for the other
-TASKS: Slices = [(0, 0, 1), (3, 1, 4)]
+# Four rows, as most models have a multiple of four heads: neither must pass for the other
+TRIAL_LENGTHS = (12, 6, 9, 4)
+TRIAL_SLICES: Slices = [(0, 0, 1), (3, 1, 4)]
 ALIKE, ROUGH = 1e-4, 0.05  # of the largest hidden state: what rounding may change beside other rows; so in 4 bits
 
 
-def example(trunk: nn.Module, tokenizer, model: ModelConfig, lengths: tuple[int, ...]) -> dict[str, torch.Tensor]:
+def build_network(config: Config, saved: Path | None = None) -> tuple[Network, PreTrainedTokenizerBase]:
+    """The network a cell trains and its tokenizer, from the backbone's pretrained weights.
+
+    `saved` is the folder of a cell whose own weights are to be loaded: a whole trunk starts without the backbone's.
+    Raises UserError where the backbone cannot do what the routing asks.
+    """
+    model = config.model
+    trained = saved / "trunk" if saved and not model.lora.r else None
+    path = trained or backbone_folder(config)
+    tokenizer = load_tokenizer(saved / "tokenizer" if saved else path, model)
+    classifier = classifier_of(path, model, tokenizer.pad_token_id, weights=trained is None)
+    trunk, heads = detach(classifier, len(TASK_NAMES) if config.routing.heads else 1)
+    inputs, longest = (example(trunk, tokenizer, model, lengths) for lengths in (TRIAL_LENGTHS, (model.max_length, 5)))
+    last, alike = blocks(trunk)[-1], ROUGH if model.load_in_4bit else ALIKE
+    try:
+        network = _assembled(trunk, heads, config, inputs, saved)
+        try_network(network, inputs, last, alike)
+    except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
+        raise UserError(
+            f"model.backbone={model.backbone}: {classifier.config.model_type} cannot run {_words(config)} "
+            f"({type(error).__name__}: {first_line(error)}); choose another routing or backbone"
+            f"{', or other model.lora.targets' if model.lora.r else ''}"
+        ) from error
+    read_longest(network, longest, model, alike)
+    if config.trainer.precision == HALF:
+        network.halve()
+    return network.train(), tokenizer  # from_pretrained leaves dropout off
+
+
+def _assembled(
+    trunk: PreTrainedModel, heads: nn.ModuleList, config: Config, inputs: dict, saved: Path | None
+) -> Network:
+    """Trunk, private layers, adapters and heads as one, on the device of `inputs`."""
+    if config.model.gradient_checkpointing:
+        trunk.activation_checkpointing_enable({"use_reentrant": False})
+    private = attach(trunk, config, inputs, _gated(saved) if saved else None)
+    adapted = _with_lora(trunk, config) if config.model.lora.r else trunk
+    network = Network(adapted, heads, private, positions=config.model.family is Family.llm)
+    return network.to(inputs["input_ids"].device)
+
+
+def _gated(saved: Path) -> bool:
+    """Whether a saved cell's new blocks stand behind gates; what decided it, the trunk's weights, is not in yet."""
+    file = saved / "private.safetensors"
+    if not file.is_file():
+        return False
+    with safe_open(file, "pt") as weights:
+        return any(name.endswith(".gate") for name in weights.keys())  # noqa: SIM118 - no mapping
+
+
+def _with_lora(trunk: PreTrainedModel, config: Config) -> nn.Module:
+    from peft import LoraConfig as PeftLora
+    from peft import get_peft_model, prepare_model_for_kbit_training
+
+    lora, own = config.model.lora, config.routing.private
+    by_task = own.layers and own.kind is PrivateKind.lora
+    settings = PeftLora(
+        r=lora.r,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]  # peft divides it by r: a float is as good
+        lora_dropout=lora.dropout,
+        target_modules=adapter_targets(trunk, lora.targets),
+        exclude_modules=list(own_targets(trunk, config)) if by_task else None,
+        use_dora=lora.use_dora,
+        use_rslora=lora.use_rslora,
+        fan_in_fan_out=any(isinstance(part, Conv1D) for part in trunk.modules()),
+    )
+    if config.model.load_in_4bit:
+        trunk = prepare_model_for_kbit_training(trunk, config.model.gradient_checkpointing, {"use_reentrant": False})
+    return get_peft_model(trunk, settings)
+
+
+def _words(config: Config) -> str:
+    own = config.routing.private
+    private = f" with routing.private.kind={own.kind} layers={own.layers}" if own.layers else ""
+    return f"routing={config.routing.name}{private}"
+
+
+def example(
+    trunk: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, model: ModelConfig, lengths: tuple[int, ...]
+) -> dict[str, torch.Tensor]:
     """Rows of these lengths on the trunk's device, padded on the right as a batch is; no real token is the pad's."""
     mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
     pad = tokenizer.pad_token_id
@@ -48,17 +128,17 @@ def try_network(network: Network, inputs: dict[str, torch.Tensor], last: nn.Modu
     """
     calls: list[int] = []
     handle = last.register_forward_pre_hook(lambda *_: calls.append(1))
-    logits = network.eval()(inputs, TASKS)
+    logits = network.eval()(inputs, TRIAL_SLICES)
     handle.remove()
-    if logits.shape != (len(LENGTHS), 3):
-        raise RuntimeError(f"its head gives {list(logits.shape)} for {len(LENGTHS)} rows and three labels")
+    if logits.shape != (len(TRIAL_LENGTHS), 3):
+        raise RuntimeError(f"its head gives {list(logits.shape)} for {len(TRIAL_LENGTHS)} rows and three labels")
     if network.private is not None and len(calls) > 2:  # two tasks: kind=top calls two copies
         raise RuntimeError("its layers share one block, so that no place is the last")
     if network.private is not None and not calls:
         raise RuntimeError("its longest list of blocks is not the one that texts pass through")
-    if (apart := _apart(network, inputs, TASKS)) > alike:
+    if (apart := _apart(network, inputs, TRIAL_SLICES)) > alike:
         raise RuntimeError(f"a row's hidden states change by {apart:.1%} with the padding of the rows beside it")
-    if (network(_ending_otherwise(inputs), TASKS) == logits).all(dim=1).any():
+    if (network(_ending_otherwise(inputs), TRIAL_SLICES) == logits).all(dim=1).any():
         raise RuntimeError("what it says of a text does not depend on the text's last token")
 
 
@@ -97,79 +177,3 @@ def _ending_otherwise(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor
     rows = torch.arange(len(ids), device=ids.device)
     ids[rows, last] = ids[rows, last - 1]
     return {**inputs, "input_ids": ids}
-
-
-def build_network(config: Config, saved: Path | None = None) -> tuple[Network, object]:
-    """The network a cell trains and its tokenizer, from the backbone's pretrained weights.
-
-    `saved` is the folder of a cell whose own weights are to be loaded: a whole trunk starts without the backbone's.
-    Raises UserError where the backbone cannot do what the routing asks.
-    """
-    model = config.model
-    whole = saved is not None and not model.lora.r
-    path = saved / "trunk" if whole else backbone_folder(config)
-    tokenizer = load_tokenizer(saved / "tokenizer" if saved else path, model)
-    classifier = classifier_of(path, model, tokenizer.pad_token_id, weights=not whole)
-    trunk, heads = detach(classifier, len(TASK_NAMES) if config.routing.heads else 1)
-    inputs, longest = (example(trunk, tokenizer, model, lengths) for lengths in (LENGTHS, (model.max_length, 5)))
-    last, alike = blocks(trunk)[-1], ROUGH if model.load_in_4bit else ALIKE
-    try:
-        network = _assembled(trunk, heads, config, inputs, saved)
-        try_network(network, inputs, last, alike)
-    except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
-        raise UserError(
-            f"model.backbone={model.backbone}: {classifier.config.model_type} cannot run {_words(config)} "
-            f"({type(error).__name__}: {first_line(error)}); choose another routing or backbone"
-            f"{', or other model.lora.targets' if model.lora.r else ''}"
-        ) from error
-    read_longest(network, longest, model, alike)
-    if config.trainer.precision == HALF:
-        network.halve()
-    return network.train(), tokenizer  # from_pretrained leaves dropout off
-
-
-def _assembled(trunk: nn.Module, heads: nn.ModuleList, config: Config, inputs: dict, saved: Path | None) -> Network:
-    """Trunk, private layers, adapters and heads as one, on the device of `inputs`."""
-    if config.model.gradient_checkpointing:
-        trunk.activation_checkpointing_enable({"use_reentrant": False})
-    private = attach(trunk, config, inputs, saved and _gated(saved))
-    trunk = _with_lora(trunk, config) if config.model.lora.r else trunk
-    network = Network(trunk, heads, private, positions=config.model.family is Family.llm)
-    return network.to(inputs["input_ids"].device)
-
-
-def _gated(saved: Path) -> bool:
-    """Whether a saved cell's new blocks stand behind gates; what decided it, the trunk's weights, is not in yet."""
-    file = saved / "private.safetensors"
-    if not file.is_file():
-        return False
-    with safe_open(file, "pt") as weights:
-        return any(name.endswith(".gate") for name in weights.keys())  # noqa: SIM118 - no mapping
-
-
-def _with_lora(trunk: nn.Module, config: Config) -> nn.Module:
-    from peft import LoraConfig as PeftLora
-    from peft import get_peft_model, prepare_model_for_kbit_training
-    from transformers.pytorch_utils import Conv1D
-
-    lora, own = config.model.lora, config.routing.private
-    by_task = own.layers and own.kind is PrivateKind.lora
-    settings = PeftLora(
-        r=lora.r,
-        lora_alpha=lora.alpha,
-        lora_dropout=lora.dropout,
-        target_modules=adapter_targets(trunk, lora.targets),
-        exclude_modules=list(own_targets(trunk, config)) if by_task else None,
-        use_dora=lora.use_dora,
-        use_rslora=lora.use_rslora,
-        fan_in_fan_out=any(isinstance(part, Conv1D) for part in trunk.modules()),
-    )
-    if config.model.load_in_4bit:
-        trunk = prepare_model_for_kbit_training(trunk, config.model.gradient_checkpointing, {"use_reentrant": False})
-    return get_peft_model(trunk, settings)
-
-
-def _words(config: Config) -> str:
-    own = config.routing.private
-    private = f" with routing.private.kind={own.kind} layers={own.layers}" if own.layers else ""
-    return f"routing={config.routing.name}{private}"

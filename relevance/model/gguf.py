@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -131,9 +132,10 @@ def _model(source: Path, file: Path):
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     how = {"quantization_config": GgufConfig(dequantize=True), "dtype": torch.bfloat16, "output_loading_info": True}
-    model, loading = AutoModelForCausalLM.from_pretrained(
+    loaded: Any = AutoModelForCausalLM.from_pretrained(
         source, gguf_file="model.gguf", ignore_mismatched_sizes=True, **how
     )
+    model, loading = loaded
     if unfit := sorted(name for name, *_ in loading["mismatched_keys"]):
         raise UserError(
             f"model.backbone={file}: transformers takes {unfit[:3]} ({len(unfit)} in all) for other shapes than they "

@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from relevance.config import ModelConfig
-from relevance.model.heads import Head
 from relevance.model.network import Network
 from relevance.tasks import LABELS
 
@@ -28,12 +27,12 @@ def start_heads(network: Network, model: ModelConfig, micro) -> ModelConfig:
             layer.weight.mul_(SPREAD / logits.square().mean().sqrt())
             if layer.bias is not None:
                 layer.bias.zero_()
-    if model.head_lr is not None:
+    if model.head_step is None:  # then it is head_lr that is given
         return model
     return replace(model, head_lr=float(f"{model.head_step / reach:.{DIGITS}g}"))
 
 
-def output_layer(head: Head) -> nn.Linear:
+def output_layer(head: nn.Module) -> nn.Linear:
     """The layer of a head that writes the logits; it may read what other layers of the head made of the states."""
     return [part for part in head.modules() if isinstance(part, nn.Linear) and part.out_features == len(LABELS)][-1]
 
@@ -54,7 +53,7 @@ def _first_logits(network: Network, micro) -> tuple[torch.Tensor, float]:
         for row in range(len(hidden)):
             row_logits = head(hidden[row : row + 1], inputs["attention_mask"][row : row + 1])[0]
             gradients = torch.autograd.grad(row_logits[0], list(layer.parameters()))
-            reaches.append(sum(gradient[0].abs().sum() for gradient in gradients))
+            reaches.append(torch.stack([gradient[0].abs().sum() for gradient in gradients]).sum())
             logits.append(row_logits.detach() - (0 if layer.bias is None else layer.bias.detach()))
     network.train(training)
     return torch.stack(logits), float(torch.stack(reaches).mean())

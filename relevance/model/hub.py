@@ -44,7 +44,8 @@ class BusyError(Exception):
     def __init__(self, response: httpx2.Response):
         super().__init__(f"answers {response.status_code} ({response.reason_phrase})")
         after, limit = response.headers.get("Retry-After", ""), parse_ratelimit_headers(response.headers)
-        self.wait = float(after) if after.isdecimal() else limit and float(limit.reset_in_seconds)
+        resets = float(limit.reset_in_seconds) if limit else None
+        self.wait = float(after) if after.isdecimal() else resets
 
 
 def resolve_commit(name: str, revision: str | None) -> str:
@@ -110,7 +111,7 @@ def _put_off(response: httpx2.Response) -> None:
         raise BusyError(response)
 
 
-def _reason(error: Exception, name: str, revision: str | None) -> str:
+def _reason(error: BaseException, name: str, revision: str | None) -> str:
     """What went wrong and what to do about it, on one line."""
     if isinstance(error, LocalEntryNotFoundError | RevisionResolutionError) and error.__cause__:
         error = error.__cause__
@@ -136,5 +137,5 @@ def _reason(error: Exception, name: str, revision: str | None) -> str:
     return next(said for kind, said in reasons.items() if isinstance(error, kind))
 
 
-def _answer(error: Exception) -> str:
+def _answer(error: BaseException) -> str:
     return f"{error.response.status_code} ({error.server_message})" if isinstance(error, HfHubHTTPError) else ""

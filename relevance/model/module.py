@@ -13,6 +13,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch.nn import functional
 
 from relevance import distributed
@@ -36,7 +37,8 @@ class RelevanceModule(L.LightningModule):
         self.seen: list[torch.Tensor] = []
 
     def training_step(self, step: list, index: int) -> None:
-        optimizer, scheduler = self.optimizers(), self.lr_schedulers()
+        optimizer: Any = self.optimizers()
+        scheduler: Any = self.lr_schedulers()
         optimizer.zero_grad()
         total = distributed.summed(torch.stack([micro.weights.sum() for micro in step]).sum()).clamp(min=TINY)
         losses = []
@@ -76,7 +78,7 @@ class RelevanceModule(L.LightningModule):
         finally:
             self.detours = {}
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = torch.optim.AdamW(self.groups(), fused=True)
         steps = max(1, int(self.trainer.estimated_stepping_batches))
         share = self.config.train.warmup

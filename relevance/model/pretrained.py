@@ -1,10 +1,9 @@
-"""QLoRA (arXiv 2305.14314): the frozen trunk in 4 bits, adapters, private adapters and heads in float32.
-
-Needs CUDA and the optional extra: pip install "relevance[qlora]"
-
-A backbone's folder → its config and tokenizer, or the reason why it cannot serve.
+"""A backbone's folder → its config and tokenizer, or the reason why it cannot serve.
 
 Family is read from the config: {"model_type": "qwen3"} is a decoder, {"model_type": "modernbert"} an encoder.
+
+model.load_in_4bit is QLoRA (arXiv 2305.14314): the frozen trunk in 4 bits, adapters, private adapters and heads in
+float32. It needs CUDA and an extra: pip install "relevance[qlora]"
 """
 
 from importlib.util import find_spec
@@ -12,41 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 from transformers.models.auto import modeling_auto
 
 from relevance.config import Family, ModelConfig
 from relevance.errors import UserError, first_line
 from relevance.model.architectures import blocks
-
-
-def check_quantized(model: ModelConfig) -> None:
-    """UserError where 4 bits are asked for and cannot be had here."""
-    if not model.load_in_4bit:
-        return
-    lacking = ["the package bitsandbytes (pip install 'relevance[qlora]')"] if find_spec("bitsandbytes") is None else []
-    if not torch.cuda.is_available():
-        lacking.append("a CUDA device")
-    if lacking:
-        raise UserError(
-            f"model.load_in_4bit=true: needs {' and '.join(lacking)}; leave it out to train in full precision"
-        )
-
-
-def quantized_arguments(model: ModelConfig) -> dict[str, Any]:
-    """Further arguments of from_pretrained: NF4 with double quantization, as in the paper's section 3."""
-    if not model.load_in_4bit:
-        return {}
-    from transformers import BitsAndBytesConfig
-
-    settings = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
-    )
-    return {"quantization_config": settings, "device_map": {"": torch.cuda.current_device()}}
-
 
 CAUSAL = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 MASKED = modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
@@ -74,6 +44,29 @@ def check_backbone(path: Path, model: ModelConfig) -> None:
     blocks(laid_out)
     _check_vocabulary(laid_out.get_input_embeddings().weight.shape[0], found, model)
     _check_words(found, model)
+
+
+def _check_vocabulary(size: int, found: PreTrainedTokenizerBase, model: ModelConfig) -> None:
+    """Special tokens count where our text forms use them: Gemma 3's of images lies beyond its text models' table."""
+    used = {getattr(found, f"{name}_token_id") for name in ("pad", "bos", "eos", "cls", "sep")}
+    marks = {at for at, token in found.added_tokens_decoder.items() if token.special} - used
+    most = max(at for at in found.get_vocab().values() if at not in marks)
+    if most >= size:
+        raise UserError(
+            f"model.backbone={model.backbone}: its tokenizer gives ids up to {most:,}, its embeddings end at "
+            f"{size - 1:,}; put the tokenizer it was trained with into its folder"
+        )
+
+
+def _check_words(found: PreTrainedTokenizerBase, model: ModelConfig) -> None:
+    """transformers makes an empty tokenizer where a folder holds none: every word is unknown, or nothing at all."""
+    read = found(WORDS, add_special_tokens=False)["input_ids"]
+    known = sum(any(at != found.unk_token_id for at in ids) for ids in read)
+    if known < len(WORDS) / 4:
+        raise UserError(
+            f"model.backbone={model.backbone}: its tokenizer knows {known} of {len(WORDS)} common words; put the files "
+            "of the tokenizer it was trained with into its folder (tokenizer.json, vocab.txt or a .model file)"
+        )
 
 
 def load_config(path: Path, model: ModelConfig) -> PretrainedConfig:
@@ -106,30 +99,12 @@ def check_family(config: PretrainedConfig, model: ModelConfig) -> None:
         )
 
 
-def _check_vocabulary(size: int, found, model: ModelConfig) -> None:
-    """Special tokens count where our text forms use them: Gemma 3's of images lies beyond its text models' table."""
-    used = {getattr(found, f"{name}_token_id") for name in ("pad", "bos", "eos", "cls", "sep")}
-    marks = {at for at, token in found.added_tokens_decoder.items() if token.special} - used
-    most = max(at for at in found.get_vocab().values() if at not in marks)
-    if most >= size:
-        raise UserError(
-            f"model.backbone={model.backbone}: its tokenizer gives ids up to {most:,}, its embeddings end at "
-            f"{size - 1:,}; put the tokenizer it was trained with into its folder"
-        )
+def offered(config: PretrainedConfig) -> dict[str, str]:
+    """What the backbone's own code offers, by the auto classes of transformers; {} where its code is transformers'."""
+    return config.auto_map if type(config).__module__.startswith("transformers_modules") else {}
 
 
-def _check_words(found, model: ModelConfig) -> None:
-    """transformers makes an empty tokenizer where a folder holds none: every word is unknown, or nothing at all."""
-    read = found(WORDS, add_special_tokens=False)["input_ids"]
-    known = sum(any(at != found.unk_token_id for at in ids) for ids in read)
-    if known < len(WORDS) / 4:
-        raise UserError(
-            f"model.backbone={model.backbone}: its tokenizer knows {known} of {len(WORDS)} common words; put the files "
-            "of the tokenizer it was trained with into its folder (tokenizer.json, vocab.txt or a .model file)"
-        )
-
-
-def load_tokenizer(path: Path, model: ModelConfig):
+def load_tokenizer(path: Path, model: ModelConfig) -> PreTrainedTokenizerBase:
     """The backbone's tokenizer, with a pad token; UserError where it has none and none can be found."""
     try:
         found = AutoTokenizer.from_pretrained(path, trust_remote_code=model.trust_remote_code)
@@ -148,6 +123,29 @@ def load_tokenizer(path: Path, model: ModelConfig):
     return found
 
 
-def offered(config: PretrainedConfig) -> dict[str, str]:
-    """What the backbone's own code offers, by the auto classes of transformers; {} where its code is transformers'."""
-    return config.auto_map if type(config).__module__.startswith("transformers_modules") else {}
+def check_quantized(model: ModelConfig) -> None:
+    """UserError where 4 bits are asked for and cannot be had here."""
+    if not model.load_in_4bit:
+        return
+    lacking = ["the package bitsandbytes (pip install 'relevance[qlora]')"] if find_spec("bitsandbytes") is None else []
+    if not torch.cuda.is_available():
+        lacking.append("a CUDA device")
+    if lacking:
+        raise UserError(
+            f"model.load_in_4bit=true: needs {' and '.join(lacking)}; leave it out to train in full precision"
+        )
+
+
+def quantized_arguments(model: ModelConfig) -> dict[str, Any]:
+    """Further arguments of from_pretrained: NF4 with double quantization, as in the paper's section 3."""
+    if not model.load_in_4bit:
+        return {}
+    from transformers import BitsAndBytesConfig
+
+    settings = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+    return {"quantization_config": settings, "device_map": {"": torch.cuda.current_device()}}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 from torch import nn
+from transformers import PreTrainedTokenizerBase
 
 from relevance.atomic_io import atomic_folder
 from relevance.config import Config
@@ -26,7 +27,9 @@ WEIGHTS = "model.safetensors"
 DIGEST = "trunk/backbone.txt"  # sha256 of the frozen backbone an adapter was trained on
 
 
-def save_network(network: Network, tokenizer, kept: ConfigFile, template: dict, folder: Path) -> None:
+def save_network(
+    network: Network, tokenizer: PreTrainedTokenizerBase, kept: ConfigFile, template: dict, folder: Path
+) -> None:
     """Everything needed to score pairs again, whole or not at all; an adapter leaves its frozen backbone where it is.
 
     Whatever stood in `folder` makes way.
@@ -50,7 +53,7 @@ def save_network(network: Network, tokenizer, kept: ConfigFile, template: dict, 
 
 
 def load_network(folder: Path, trust_remote_code: bool = False) -> tuple[Network, Config]:
-    """The network `save` wrote, its logits equal; UserError where the folder holds no model that can be had here.
+    """The network that `save_network` wrote, its logits equal; UserError where `folder` holds none to be had here.
 
     A folder may come from anywhere: code of its backbone's own is run where the caller says so, whatever it says.
     """

@@ -63,7 +63,9 @@ def _attempt(job: Job) -> Outcome:
     with _alone(job) as waited:
         if (waited or not job.cell.config.rerun) and store_of(job.cell).finished([job.cell]):
             return Outcome(f"{job.place}: finished by another process")  # since its sweep was planned
-        return _train(job, _opened(job))
+        if job.cell.config.rerun:
+            _abandon(job.cell, store_of(job.cell))
+        return _train(job, _run(job))
 
 
 @contextmanager
@@ -87,14 +89,8 @@ def _alone(job: Job) -> Iterator[bool]:
         lock.release()
 
 
-def _opened(job: Job) -> CellRun:
-    """The run of the attempt: that of the one before where it was cut off, a new one where all is to begin again."""
-    if job.cell.config.rerun:
-        _abandon(job.cell, store_of(job.cell))
-    return _run(job)
-
-
 def _run(job: Job) -> CellRun:
+    """The run of the attempt: that of the one before where it was cut off, else a new one."""
     run = CellRun(store_of(job.cell), job.cell.work)
     return run.open(job.cell.name, {**_tags(job.cell), "mlflow.parentRunId": job.parent})
 

@@ -1,16 +1,12 @@
-"""About how long cells will take: from cells finished before, else from the backbone's size and this machine.
+"""What is to be done with each cell that was asked for, why, and about how long it will take.
 
-[Cell, Cell], history → 154.0 seconds, "from earlier cells"
-
-What is to be done with each cell that was asked for, and why: cells, what MLflow and their folders know → steps.
-
-Step(cell, skip=False, why="goes on from step 40: was cut off")    Step(cell, skip=True, why="finished before")
+cells, what MLflow and their folders know → Step(cell, skip=False, why="goes on from step 40: was cut off"), …
+[Cell, Cell], earlier runs, else the backbone's size and this machine → 154.0 seconds, "from earlier cells"
 """
 
 import re
 import time
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -19,55 +15,12 @@ from relevance.config import Family
 from relevance.errors import UserError
 from relevance.model.backbone import backbone_folder, body_parameters
 from relevance.tracking import TEST, Record, Store
+from relevance.tracking.records import MlflowRun, RunData
 from relevance.train.cell import threads
 
-TOKENS = 24  # of a short pair; only for the guess without history
-SHARE = 0.25  # of the machine's matmul rate that training a small model reaches
-
-
-def duration(cells: list[Cell], finished: list[Any]) -> tuple[float, str]:
-    """Seconds for all `cells`, and where the figure comes from; `finished` are runs of cells, newest first."""
-    paces = [_remembered(cell, finished) for cell in cells]
-    if all(paces):
-        return sum(_rows(cell) * pace for cell, pace in zip(cells, paces, strict=True)), "from earlier cells"
-    speed = _matmul_rate() * SHARE
-    guessed = [_rows(cell) * (pace or _flops(cell) / speed) for cell, pace in zip(cells, paces, strict=True)]
-    return sum(guessed), "guessed from the backbones' sizes and this machine's speed"
-
-
-def _remembered(cell: Cell, finished: list[Any]) -> float | None:
-    """Seconds a trained row took in the newest cell of this model, on this routing where there is one."""
-    same = [run for run in finished if run.data.tags["model"] == cell.config.model.name]
-    same = [run for run in same if run.data.params.get("backbone_digest") == cell.backbone_digest[:16]]
-    same.sort(key=lambda run: run.data.tags["routing"] != cell.config.routing.name)  # stable: newest first
-    metrics = same[0].data.metrics if same else {}
-    rows, seconds = metrics.get("train/rows"), metrics.get("seconds")
-    return seconds / rows if rows and seconds else None
-
-
-def _rows(cell: Cell) -> int:
-    """The cell trains on at most."""
-    rows, steps = cell.train_rows * cell.config.trainer.max_epochs, cell.config.trainer.max_steps
-    return rows if steps < 0 else min(rows, steps * cell.config.train.step_rows)
-
-
-def _flops(cell: Cell) -> float:
-    """Of training one short row: two per weight and token forward, four backward (two where weights are frozen)."""
-    factor = 6 if cell.config.model.family is Family.ce else 4
-    return factor * TOKENS * body_parameters(backbone_folder(cell.config))
-
-
-def _matmul_rate() -> float:
-    """Floating-point operations a second that numpy reaches here on a square product; takes a tenth of a second."""
-    size, a = 512, np.ones((512, 512), np.float32)
-    started, rounds = time.perf_counter(), 0
-    while time.perf_counter() - started < 0.1:
-        a @ a
-        rounds += 1
-    return rounds * 2 * size**3 / (time.perf_counter() - started)
-
-
-DIGEST = re.compile(r"@[0-9a-f]{8}")  # of data or backbone, in a cell's name
+NAME_DIGEST = re.compile(r"@[0-9a-f]{8}")  # of data or backbone, in a cell's name
+ROW_TOKENS = 24  # of a short pair; only for the guess without history
+RATE_SHARE = 0.25  # of the machine's matmul rate that training a small model reaches
 
 
 @dataclass(frozen=True)
@@ -91,7 +44,7 @@ def _merged(cell: Cell) -> str:
     return f" (asked for {cell.asked} times, run once)" if cell.asked > 1 else ""
 
 
-def _step(cell: Cell, finished: Any, runs: list[Any]) -> Step:
+def _step(cell: Cell, finished: MlflowRun | None, runs: list[MlflowRun]) -> Step:
     if cell.refusal:
         return Step(cell, True, f"refused: {cell.refusal}")
     if cell.config.rerun:
@@ -99,6 +52,17 @@ def _step(cell: Cell, finished: Any, runs: list[Any]) -> Step:
     if finished:
         return Step(cell, True, f"finished before, not trained again{_since(cell, finished)}")
     return Step(cell, False, _cut_off(cell) or _changed(cell, runs))
+
+
+def _since(cell: Cell, run: MlflowRun) -> str:
+    """What differs from the time the finished cell ran and could matter, though it is no part of the question."""
+    config = cell.config
+    params = {"threads": str(threads(config)), "probes": str(config.probes), "consistency": str(config.consistency)}
+    now = {"code commit": git_commit()["git_commit"][:8], **params}
+    then = {"code commit": run.data.tags.get("git_commit", "")[:8]}
+    then |= {key: run.data.params.get(key, "") for key in params}
+    differing = [f"{key} {then[key] or 'unknown'} then, {now[key]} now" for key in now if now[key] != then[key]]
+    return f" ({'; '.join(differing)}; rerun=true trains it anew)" if differing else ""
 
 
 def _cut_off(cell: Cell) -> str:
@@ -116,7 +80,7 @@ def _cut_off(cell: Cell) -> str:
     return f"{before or 'was cut off'}; {f'goes on from step {kept}' if kept else 'tried again from the start'}"
 
 
-def _changed(cell: Cell, runs: list[Any]) -> str:
+def _changed(cell: Cell, runs: list[MlflowRun]) -> str:
     """Why a cell without a run, or whose run cannot be used, is new."""
     same = [run for run in runs if run.data.tags["fingerprint"] == cell.fingerprint]
     if any(run.info.status == "FINISHED" for run in same):
@@ -138,19 +102,51 @@ def _changed(cell: Cell, runs: list[Any]) -> str:
     return f"new: {', '.join(changed) or 'settings that are no part of its name changed'}"
 
 
-def _namesake(cell: Cell, runs: list[Any]) -> Any:
+def _namesake(cell: Cell, runs: list[MlflowRun]) -> RunData | None:
     """What is known of the newest run of a cell that is called the same but for digests; None where there is none."""
-    asked = DIGEST.sub("", full_name(cell.config, cell.variant))
-    names = (DIGEST.sub("", run.data.tags.get("cell", run.info.run_name)) for run in runs)
+    asked = NAME_DIGEST.sub("", full_name(cell.config, cell.variant))
+    names = (NAME_DIGEST.sub("", run.data.tags.get("cell", run.info.run_name)) for run in runs)
     return next((run.data for run, name in zip(runs, names, strict=True) if name == asked), None)
 
 
-def _since(cell: Cell, run: Any) -> str:
-    """What differs from the time the finished cell ran and could matter, though it is no part of the question."""
-    config = cell.config
-    params = {"threads": str(threads(config)), "probes": str(config.probes), "consistency": str(config.consistency)}
-    now = {"code commit": git_commit()["git_commit"][:8], **params}
-    then = {"code commit": run.data.tags.get("git_commit", "")[:8]}
-    then |= {key: run.data.params.get(key, "") for key in params}
-    differing = [f"{key} {then[key] or 'unknown'} then, {now[key]} now" for key in now if now[key] != then[key]]
-    return f" ({'; '.join(differing)}; rerun=true trains it anew)" if differing else ""
+def duration(cells: list[Cell], finished: list[MlflowRun]) -> tuple[float, str]:
+    """Seconds for all `cells`, and where the figure comes from; `finished` are runs of cells, newest first."""
+    paces = [_remembered(cell, finished) for cell in cells]
+    known = [pace for pace in paces if pace]
+    if len(known) == len(cells):
+        return sum(_rows(cell) * pace for cell, pace in zip(cells, known, strict=True)), "from earlier cells"
+    speed = _matmul_rate() * RATE_SHARE
+    guessed = [_rows(cell) * (pace or _flops(cell) / speed) for cell, pace in zip(cells, paces, strict=True)]
+    return sum(guessed), "guessed from the backbones' sizes and this machine's speed"
+
+
+def _remembered(cell: Cell, finished: list[MlflowRun]) -> float | None:
+    """Seconds a trained row took in the newest cell of this model, on this routing where there is one."""
+    same = [run for run in finished if run.data.tags["model"] == cell.config.model.name]
+    same = [run for run in same if run.data.params.get("backbone_digest") == cell.backbone_digest[:16]]
+    same.sort(key=lambda run: run.data.tags["routing"] != cell.config.routing.name)  # stable: newest first
+    metrics = same[0].data.metrics if same else {}
+    rows, seconds = metrics.get("train/rows"), metrics.get("seconds")
+    return seconds / rows if rows and seconds else None
+
+
+def _rows(cell: Cell) -> int:
+    """How many rows the cell trains on at most."""
+    rows, steps = cell.train_rows * cell.config.trainer.max_epochs, cell.config.trainer.max_steps
+    return rows if steps < 0 else min(rows, steps * cell.config.train.step_rows)
+
+
+def _flops(cell: Cell) -> float:
+    """Of training one short row: two per weight and token forward, four backward (two where weights are frozen)."""
+    factor = 6 if cell.config.model.family is Family.ce else 4
+    return factor * ROW_TOKENS * body_parameters(backbone_folder(cell.config))
+
+
+def _matmul_rate() -> float:
+    """Floating-point operations a second that numpy reaches here on a square product; takes a tenth of a second."""
+    size, a = 512, np.ones((512, 512), np.float32)
+    started, rounds = time.perf_counter(), 0
+    while time.perf_counter() - started < 0.1:
+        a @ a
+        rounds += 1
+    return rounds * 2 * size**3 / (time.perf_counter() - started)

@@ -77,7 +77,7 @@ def _commits(asked: list[Request], pinned: list[Request]) -> list[str]:
     lines = [
         f"model.backbone={model.backbone}: {named or 'main'} is commit {model.revision}"
         for model, named in found
-        if named != model.revision and len(model.revision) == COMMIT
+        if named != model.revision and len(model.revision or "") == COMMIT
     ]
     return list(dict.fromkeys(lines))
 

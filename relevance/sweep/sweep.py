@@ -17,7 +17,7 @@ from relevance.sweep.plan import Step, duration, plan
 from relevance.sweep.resolve import resolve
 from relevance.tracking import Run, Store, beating, deliver_all
 from relevance.train.job import Job, Launch
-from relevance.train.processes import unheard
+from relevance.train.processes import signals_ignored
 
 
 def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str, launch: Launch) -> int:
@@ -38,7 +38,7 @@ def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str, 
             steps = _planned(name, cells, store, parent)
             failed = _run_all(steps, parent, launch)
     except (KeyboardInterrupt, Stopped):
-        with unheard():
+        with signals_ignored():
             launch.close()
             _hasten(name, store, parent)
         return INTERRUPTED

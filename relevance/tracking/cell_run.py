@@ -1,4 +1,6 @@
-"""The run of a cell in training: said to its record at once, carried to MLflow by a thread.
+"""What a cell in training says of itself: to nobody, to its record, or to its record and, by a thread, to MLflow.
+
+rank 1 of a cell: CellLog    rank 0: RecordedRun    a cell in one process, and the process that holds ranks: CellRun
 
 Training waits for no store: one that is locked, slow or gone gets the rest from the next command.
 """
@@ -26,36 +28,42 @@ PROGRESS = "progress.json"  # of rank 0 of a cell of several devices
 PATIENCE = 60.0  # seconds a finished cell waits for a store to take the rest of its record
 
 
-class CellRun:
-    """What train_cell says of a cell. Closed by `end`, after which `carry` hands the rest to MLflow."""
-
-    def __init__(self, store: Store | None, folder: Path):
-        """Without a store only the record is written: another process, which opened the run, carries it."""
-        self.record = Record(folder)
-        self.progress: dict[str, float] = {"step": 0}  # as relevance.tracking.liveness reads it
-        self._told = 0.0
-        self._courier = _Courier(store, self)
+class CellLog:
+    """What a cell in training says of itself. This one keeps nothing: it is that of every rank but the first."""
 
     @property
     def run_id(self) -> str:
-        """MLflow's id; "" while no store has heard of the run."""
-        return self._courier.run_id
+        """MLflow's id of the run; "" while no store has heard of it."""
+        return ""
 
-    def open(self, name: str, tags: dict[str, str]) -> "CellRun":
-        """Begin a run, or go on with the one whose record lies in the folder."""
-        self.record.folder.mkdir(parents=True, exist_ok=True)
-        (self.record.folder / PROGRESS).unlink(missing_ok=True)  # of earlier ranks: this attempt may have none
-        if not self.record.exists():
-            begin(self.record, name, {**tags, **held_by()}, _now())
-        elif self.record.ended() != "FINISHED":
-            self.record.mend()
-            self._say("reopen", tags={**held_by(), "reason": ""})
-        self._courier.start()
-        return self
+    def log(self, metrics: dict[str, float], step: int = 0) -> None:
+        """Metrics of a step."""
+
+    def params(self, params: dict[str, Any]) -> None:
+        """Settings worth a column in MLflow."""
+
+    def tag(self, key: str, value: str) -> None:
+        """A tag of the run."""
+
+    def text(self, text: str, name: str) -> None:
+        """A text, as the artifact `name`."""
+
+    def model(self, folder: str, task: str) -> None:
+        """Carry the model in `folder`, one of the record's own, as a model that MLflow serves."""
 
     def kept(self, step: int) -> None:
         """A checkpoint of `step` is in its place."""
-        self._say("kept", step=step)
+
+    def tell(self, **progress: float) -> None:
+        """How far the cell is, for whoever looks: a sign of life, of which the newest counts."""
+
+
+class RecordedRun(CellLog):
+    """Writes the record alone, as rank 0 does: the process that opened the run carries it to MLflow."""
+
+    def __init__(self, folder: Path):
+        self.record = Record(folder)
+        self._told = 0.0
 
     def log(self, metrics: dict[str, float], step: int = 0) -> None:
         """Metrics of a step, each once: a cell that goes on from a checkpoint, or begins again, says some again.
@@ -79,12 +87,53 @@ class CellRun:
     def text(self, text: str, name: str) -> None:
         self._say("text", text=text, name=name)
 
-    def data(self, name: str, digest: str, kind: str) -> None:
-        self._say("data", name=name, digest=digest, kind=kind)
-
     def model(self, folder: str, task: str) -> None:
-        """Carry the model in `folder`, one of the record's own, as a model that MLflow serves."""
         self._say("model", folder=folder, task=task)
+
+    def kept(self, step: int) -> None:
+        self._say("kept", step=step)
+
+    def tell(self, **progress: float) -> None:
+        if time.monotonic() - self._told >= PULSE:
+            self._told = time.monotonic()
+            write_text(self.record.folder / PROGRESS, json.dumps(progress))
+
+    @cached_property
+    def _known(self) -> set[tuple[str, int]]:
+        """What earlier attempts logged, and this one."""
+        return self.record.points()
+
+    def _say(self, name: str, /, **said: Any) -> None:
+        self.record.append(name, **said)
+
+
+class CellRun(RecordedRun):
+    """Writes the record and carries it to MLflow. Closed by `end`, after which `carry` hands over the rest."""
+
+    def __init__(self, store: Store, folder: Path):
+        super().__init__(folder)
+        self.progress: dict[str, float] = {"step": 0}  # as relevance.tracking.liveness reads it
+        self._courier = _Courier(store, self)
+
+    @property
+    def run_id(self) -> str:
+        return self._courier.run_id
+
+    def open(self, name: str, tags: dict[str, str]) -> "CellRun":
+        """Begin a run, or go on with the one whose record lies in the folder."""
+        self.record.folder.mkdir(parents=True, exist_ok=True)
+        (self.record.folder / PROGRESS).unlink(missing_ok=True)  # of earlier ranks: this attempt may have none
+        if not self.record.exists():
+            begin(self.record, name, {**tags, **held_by()}, _now())
+        elif self.record.ended() != "FINISHED":
+            self.record.mend()
+            self._say("reopen", tags={**held_by(), "reason": ""})
+        self._courier.start()
+        return self
+
+    def data(self, name: str, digest: str, kind: str) -> None:
+        """The pairs it is trained on."""
+        self._say("data", name=name, digest=digest, kind=kind)
 
     def end(self, status: str) -> None:
         """FINISHED, FAILED or KILLED: the last line of the record."""
@@ -101,11 +150,7 @@ class CellRun:
             self._courier.straight = {"reason": reason}
 
     def tell(self, **progress: float) -> None:
-        """How far the cell is, for whoever looks: a sign of life, of which the newest counts."""
         self.progress = progress
-        if self._courier.store is None and time.monotonic() - self._told >= PULSE:  # another process carries it
-            self._told = time.monotonic()
-            write_text(self.record.folder / PROGRESS, json.dumps(progress))
 
     @contextmanager
     def moving(self, folder: Path) -> Iterator[None]:
@@ -119,20 +164,15 @@ class CellRun:
         if failure := self._courier.close(PATIENCE if patience is None else patience):
             echo(f"{self.record.path}: MLflow has not heard all of it ({failure}); the next command delivers it")
 
-    @cached_property
-    def _known(self) -> set[tuple[str, int]]:
-        """What earlier attempts logged, and this one."""
-        return self.record.points()
-
     def _say(self, name: str, /, **said: Any) -> None:
-        self.record.append(name, **said)
+        super()._say(name, **said)
         self._courier.wake.set()
 
 
 class _Courier(threading.Thread):
     """Carries the record to MLflow as it grows, and a sign of life; a store that fails is tried again later."""
 
-    def __init__(self, store: Store | None, cell: CellRun):
+    def __init__(self, store: Store, cell: CellRun):
         super().__init__(name="courier", daemon=True)
         self.store, self.cell, self.run_id = store, cell, ""
         self.wake, self.closing, self.reading = threading.Event(), threading.Event(), threading.Lock()

@@ -1,10 +1,9 @@
-"""A sweep as MLflow remembers it → the record that the report reads.
+"""What MLflow remembers of a sweep → the record that the report reads; a trained cell as a person names it → its model.
 
 sweep_record("sqlite:///mlflow.db", "relevance", Path("outputs"), []) → SweepRecord("sweep-1f0c9a2e", cells=(...))
-
-A trained cell as a person names it → its model folder. Imports no torch, and MLflow only for a run id.
-
 outputs/cells/1b5c917cff1df14c, outputs/cells/1b5c917cff1df14c/model, 0f9c2e… (run id) → outputs/cells/1b5c…/model
+
+Imports no torch; asks MLflow for a model only where it is named by a run id.
 """
 
 import json
@@ -14,9 +13,10 @@ from typing import Any
 from relevance.cell_id import cell_folder
 from relevance.errors import UserError
 from relevance.tracking import CELLS, TEST, Run, Store
-from relevance.tracking.records import CellRecord, SweepRecord, SweepRun
+from relevance.tracking.records import CellRecord, MlflowRun, SweepRecord, SweepRun
 
 NAMED = 5  # cells an error offers instead of a run that is not there
+MODEL_MARK = "template.json"  # stands in a model folder and nowhere else
 
 
 def sweep_record(uri: str, experiment: str, outputs: Path, names: list[str], name: str | None = None) -> SweepRecord:
@@ -33,13 +33,13 @@ def sweep_record(uri: str, experiment: str, outputs: Path, names: list[str], nam
     return SweepRecord(name or "+".join(run.name for run in runs), outputs, cells, runs)
 
 
-def parents_named(store: Store, names: list[str]) -> list:
+def parents_named(store: Store, names: list[str]) -> list[MlflowRun]:
     """The newest parent run of each name, or of all."""
     sweeps = store.runs("tags.kind = 'sweep'")
     known = ", ".join(dict.fromkeys(run.info.run_name for run in sweeps)) or "none"
     found = []
-    for name in names or [None]:
-        chosen = [run for run in sweeps if name in (None, run.info.run_name)]
+    for name in names or [""]:
+        chosen = [run for run in sweeps if name in ("", run.info.run_name)]
         if not chosen:
             asked = f"sweep={name}: no such sweep" if name else "no sweep yet"
             raise UserError(f"{asked} in {store.shown} (known: {known}); train one with python -m relevance.run -m ...")
@@ -48,7 +48,54 @@ def parents_named(store: Store, names: list[str]) -> list:
     return found
 
 
-def _run(parent: Any) -> SweepRun:
+def asked_cells(store: Store, run: MlflowRun) -> list[dict[str, Any]]:
+    try:
+        return json.loads(store.text(run, CELLS))
+    except OSError as error:
+        raise UserError(
+            f"sweep {run.info.run_name}: its list of cells is gone ({error}); give its command again, which skips "
+            f"finished cells: {run.data.tags.get('command', '')}"
+        ) from error
+
+
+def cell_key(listed: dict[str, Any]) -> str:
+    """What tells the cells of a list apart; one that cannot be may have no fingerprint."""
+    return listed["fingerprint"] or listed["cell"]
+
+
+def cell_record(listed: dict[str, Any], run: MlflowRun | None, outputs: Path) -> CellRecord:
+    tags = run.data.tags if run else {}
+    folder = cell_folder(outputs, listed["fingerprint"])
+    gone = run is not None and run.info.status == "FINISHED" and not (folder / TEST).is_file()
+    found = {
+        "status": "MISSING" if run is None or gone else run.info.status,
+        "reason": "its predictions are gone; the same sweep trains it again" if gone else tags.get("reason", ""),
+    }
+    return CellRecord(
+        **{**found, **listed},  # a refused cell is listed with its status and reason
+        family=run.data.params.get("family", "") if run else "",
+        precision=run.data.params.get("precision", "") if run else "",
+        run_id=run.info.run_id if run else "",
+        experiment=run.info.experiment_id if run else "",
+        git_sha=tags.get("git_commit", ""),
+        dirty=tags.get("git_dirty") == "true",
+        folder=folder,
+        metrics=dict(run.data.metrics) if run else {},
+        versions=json.loads(tags.get("versions", "{}")),
+        backbone=run.data.params.get("backbone", "") if run else "",
+        revision=run.data.params.get("revision", "") if run else "",
+    )
+
+
+def newest_finished(runs: list[MlflowRun]) -> dict[str, MlflowRun]:
+    """For each fingerprint its newest FINISHED run, else its newest run."""
+    best: dict[str, MlflowRun] = {}
+    for run in sorted(runs, key=lambda run: run.info.status != "FINISHED"):  # stable: newest first in each half
+        best.setdefault(run.data.tags["fingerprint"], run)
+    return best
+
+
+def _run(parent: MlflowRun) -> SweepRun:
     tags = parent.data.tags
     return SweepRun(parent.info.run_name, parent.info.run_id, tags["command"], tags["fingerprint"])
 
@@ -58,6 +105,25 @@ def keep(uri: str, experiment: str, outputs: Path, sweep: SweepRecord, folder: P
     store = store_at(uri, experiment, outputs)
     for run in sweep.runs:
         Run(store, run.run_id).folder(folder, "report")
+
+
+def model_folder(cell: str, uri: str, experiment: str, outputs: Path) -> Path:
+    """The folder that holds the cell's model; raises UserError where there is none.
+
+    A name that is no folder is the id of a run in `experiment` of the MLflow store at `uri`, trained under `outputs`.
+    """
+    folder = Path(cell).expanduser()
+    if not folder.is_dir():
+        if "/" in cell:
+            raise UserError(f"{cell}: no such folder; give a cell's folder ({outputs}/cells/…) or its run id")
+        folder = folder_of(uri, experiment, outputs, cell)
+    for place in (folder, folder / "model"):
+        if (place / MODEL_MARK).is_file():
+            return place
+    raise UserError(
+        f"{cell}: no model in {folder}; a cell keeps one with save=all (the default): train it again with "
+        "save=all rerun=true"
+    )
 
 
 def folder_of(uri: str, experiment: str, outputs: Path, run_id: str) -> Path:
@@ -87,73 +153,3 @@ def store_at(uri: str, experiment: str, outputs: Path) -> Store:
     if database != uri and not Path(database).is_file():
         raise UserError(f"tracking_uri={uri}: no such file; train a sweep first, or give tracking_uri=URI of its store")
     return Store(uri, experiment, outputs, new=False)
-
-
-def newest_finished(runs: list) -> dict[str, Any]:
-    """For each fingerprint its newest FINISHED run, else its newest run."""
-    best: dict[str, Any] = {}
-    for run in sorted(runs, key=lambda run: run.info.status != "FINISHED"):  # stable: newest first in each half
-        best.setdefault(run.data.tags["fingerprint"], run)
-    return best
-
-
-def cell_key(listed: dict[str, Any]) -> str:
-    """What tells the cells of a list apart; one that cannot be may have no fingerprint."""
-    return listed["fingerprint"] or listed["cell"]
-
-
-def cell_record(listed: dict[str, Any], run: Any, outputs: Path) -> CellRecord:
-    tags = run.data.tags if run else {}
-    folder = cell_folder(outputs, listed["fingerprint"])
-    gone = run is not None and run.info.status == "FINISHED" and not (folder / TEST).is_file()
-    found = {
-        "status": "MISSING" if run is None or gone else run.info.status,
-        "reason": "its predictions are gone; the same sweep trains it again" if gone else tags.get("reason", ""),
-    }
-    return CellRecord(
-        **{**found, **listed},  # a refused cell is listed with its status and reason
-        family=run.data.params.get("family", "") if run else "",
-        precision=run.data.params.get("precision", "") if run else "",
-        run_id=run.info.run_id if run else "",
-        experiment=run.info.experiment_id if run else "",
-        git_sha=tags.get("git_commit", ""),
-        dirty=tags.get("git_dirty") == "true",
-        folder=folder,
-        metrics=dict(run.data.metrics) if run else {},
-        versions=json.loads(tags.get("versions", "{}")),
-        backbone=run.data.params.get("backbone", "") if run else "",
-        revision=run.data.params.get("revision", "") if run else "",
-    )
-
-
-def asked_cells(store: Store, run: Any) -> list[dict[str, Any]]:
-    try:
-        return json.loads(store.text(run, CELLS))
-    except OSError as error:
-        raise UserError(
-            f"sweep {run.info.run_name}: its list of cells is gone ({error}); give its command again, which skips "
-            f"finished cells: {run.data.tags.get('command', '')}"
-        ) from error
-
-
-MARK = "template.json"  # stands in a model folder and nowhere else
-
-
-def model_folder(cell: str, uri: str, experiment: str, outputs: Path) -> Path:
-    """The folder that holds the cell's model; raises UserError where there is none.
-
-    A name that is no folder is the id of a run in `experiment` of the MLflow store at `uri`, trained under `outputs`.
-    """
-    folder = Path(cell).expanduser()
-    if not folder.is_dir():
-        if "/" in cell:
-            raise UserError(f"{cell}: no such folder; give a cell's folder ({outputs}/cells/…) or its run id")
-
-        folder = folder_of(uri, experiment, outputs, cell)
-    for place in (folder, folder / "model"):
-        if (place / MARK).is_file():
-            return place
-    raise UserError(
-        f"{cell}: no model in {folder}; a cell keeps one with save=all (the default): train it again with "
-        "save=all rerun=true"
-    )

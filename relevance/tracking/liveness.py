@@ -1,12 +1,7 @@
-"""The sign of life of a run in training: its tag `pulse` → how far it is.
-
-{"pulse": '{"at": 1764075600, "epoch": 2, "epochs": 3, "step": 120, ...}'} → Pulse(at=1764075600.0, epoch=2.0, ...)
-
-Whether the process that holds a RUNNING run is still there: the run's tags → alive, dead or unknown.
+"""Whether a RUNNING run is still held, and how far it is: the run's tags → Life, Pulse; this process → such tags.
 
 {"host": "box-1", "pid": "4711", "process_start": "1764075600.12", "pulse": "{...}"} → Life.alive
-
-Who holds a run open: this process → tags, of which relevance.tracking.liveness can tell whether it still does.
+{"pulse": '{"at": 1764075600, "epoch": 2, "epochs": 3, "step": 120, ...}'} → Pulse(at=1764075600.0, epoch=2.0, ...)
 """
 
 import json
@@ -21,6 +16,9 @@ from typing import Any
 
 import psutil
 
+SILENCE = 600.0  # seconds without a pulse after which a run of another host is dead
+SAME_START = 2.0  # seconds two readings of one process's start may differ by: they follow corrections of the clock
+
 
 @dataclass(frozen=True)
 class Pulse:
@@ -33,24 +31,6 @@ class Pulse:
     steps: float | None = None
     rows_per_second: float | None = None
     seconds_left: float | None = None
-
-
-def pulse(tags: Mapping[str, str]) -> Pulse | None:
-    """The pulse among the tags of a run; None where there is none, or none that can be read."""
-    try:
-        said = json.loads(tags.get("pulse", ""))
-    except ValueError:
-        return None
-    numbers = {field.name: _number(said.get(field.name)) for field in fields(Pulse)} if isinstance(said, dict) else {}
-    return Pulse(**numbers) if numbers.get("at") is not None else None
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
-
-
-SILENCE = 600.0  # seconds without a pulse after which a run of another host is dead
-SAME = 2.0  # seconds two readings of one process's start may differ by: they follow corrections of the clock
 
 
 class Life(Enum):
@@ -68,6 +48,18 @@ def life(tags: Mapping[str, str], now: float) -> Life:
     return Life.dead if now - last_sign(tags) > SILENCE else Life.alive
 
 
+def _process(tags: Mapping[str, str]) -> Life:
+    try:
+        pid, start = int(tags["pid"]), float(tags["process_start"])
+        process = psutil.Process(pid)
+        same = abs(process.create_time() - start) <= SAME_START  # a pid may be taken again by another
+        return Life.alive if same and process.status() != psutil.STATUS_ZOMBIE else Life.dead
+    except psutil.NoSuchProcess:
+        return Life.dead
+    except (KeyError, ValueError, psutil.Error):
+        return Life.unknown
+
+
 def last_sign(tags: Mapping[str, str]) -> float:
     """When the run last showed a sign of life, in unix seconds; 0 where it never did."""
     beat = pulse(tags)
@@ -80,16 +72,19 @@ def taken_up(tags: Mapping[str, str]) -> float:
     return int(touched) / 1e9 if touched.isdecimal() else 0.0
 
 
-def _process(tags: Mapping[str, str]) -> Life:
+def pulse(tags: Mapping[str, str]) -> Pulse | None:
+    """The pulse among the tags of a run; None where there is none, or none that can be read."""
     try:
-        pid, start = int(tags["pid"]), float(tags["process_start"])
-        process = psutil.Process(pid)
-        same = abs(process.create_time() - start) <= SAME  # a pid may be taken again by another
-        return Life.alive if same and process.status() != psutil.STATUS_ZOMBIE else Life.dead
-    except psutil.NoSuchProcess:
-        return Life.dead
-    except (KeyError, ValueError, psutil.Error):
-        return Life.unknown
+        said = json.loads(tags.get("pulse", ""))
+    except ValueError:
+        return None
+    numbers = {field.name: _number(said.get(field.name)) for field in fields(Pulse)} if isinstance(said, dict) else {}
+    at = numbers.pop("at", None)
+    return None if at is None else Pulse(at, **numbers)
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def held_by() -> dict[str, str]:

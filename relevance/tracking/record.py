@@ -1,4 +1,4 @@
-"""What a cell said of itself, kept beside its predictions before MLflow hears of it: record.jsonl, one event a line.
+"""What a cell says of itself, kept beside its predictions and then delivered to MLflow: record.jsonl, one event a line.
 
 ["start", {"name": "ce-mh-joint-s0", "tags": {…}, "at": 1764…}]
 ["log", {"metrics": {"train/loss": 1.09}, "step": 20, "at": 1764…}]
@@ -7,10 +7,9 @@
 
 record.sent says how much of it which store has: {"store": "9f2c…", "run_id": "5d41…", "sent": 1042}.
 
-A record → MLflow: its events in order, each once, however often it is tried.
-
-Every event is the name of a method of Run and what to call it with, times included, so that saying it again stores
-nothing new; a run is made once, since its record's own id is one of its tags.
+Events are delivered in order, each once, however often it is tried. Each is the name of a method of Run and what to
+call it with, times included, so that saying it again stores nothing new; a run is made once, since its record's own id
+is one of its tags.
 """
 
 import errno
@@ -30,6 +29,7 @@ from relevance.tracking.run import Run
 from relevance.tracking.store import Store
 
 NAME, SENT = "record.jsonl", "record.sent"
+SAID = frozenset("log params tags text data model reopen end".split())
 Event = tuple[str, dict[str, Any]]
 
 
@@ -80,23 +80,6 @@ class Record:
                 found.append((self._event(line, since), since))
         return found
 
-    def _newest(self, key: str, *names: str) -> dict[str, Any]:
-        """What the events of those names said under `key`, later ones over earlier."""
-        found: dict[str, Any] = {}
-        for (name, said), _ in self.events():
-            found |= said.get(key, {}) if name in names else {}
-        return found
-
-    def _event(self, line: bytes, end: int) -> Event:
-        try:
-            name, said = json.loads(line)
-        except ValueError as error:
-            raise UserError(
-                f"{self.path}: what ends at byte {end:,} is no event; mend that line, or remove {self.folder} to "
-                "train its cell from the start"
-            ) from error
-        return name, said
-
     def last(self, name: str) -> dict[str, Any]:
         """What the newest event of that name said; {} where there is none."""
         return next((said for (kind, said), _ in reversed(self.events()) if kind == name), {})
@@ -135,8 +118,22 @@ class Record:
         """Whether that store lacks some of it."""
         return self.path.is_file() and self.sent(store)[1] < self.path.stat().st_size
 
+    def _event(self, line: bytes, end: int) -> Event:
+        try:
+            name, said = json.loads(line)
+        except ValueError as error:
+            raise UserError(
+                f"{self.path}: what ends at byte {end:,} is no event; mend that line, or remove {self.folder} to "
+                "train its cell from the start"
+            ) from error
+        return name, said
 
-SAID = frozenset("log params tags text data model reopen end".split())
+    def _newest(self, key: str, *names: str) -> dict[str, Any]:
+        """What the events of those names said under `key`, later ones over earlier."""
+        found: dict[str, Any] = {}
+        for (name, said), _ in self.events():
+            found |= said.get(key, {}) if name in names else {}
+        return found
 
 
 def begin(record: Record, name: str, tags: dict[str, str], at: int) -> None:
@@ -163,6 +160,25 @@ def deliver(store: Store, record: Record, parent: str = "", given_up: Callable[[
     return run_id
 
 
+def _made(store: Store, event: Event, parent: str) -> str:
+    """The run a record begins with: found by the record's id, or made."""
+    _, said = event
+    tags = said["tags"]
+    if found := store.runs(f"tags.record = '{tags['record']}'"):
+        return found[0].info.run_id
+    if parent and not store.knows(tags.get("mlflow.parentRunId", "")):
+        tags = {**tags, "mlflow.parentRunId": parent}
+    return store.start(said["name"], tags, said["at"]).run_id
+
+
+def _say(run: Run, event: Event, folder: Path) -> None:
+    name, said = event
+    if name in SAID:
+        getattr(run, name)(**({**said, "folder": str(folder / said["folder"])} if name == "model" else said))
+    elif name not in ("start", "kept"):
+        raise ValueError(f"{folder / NAME}: unknown event {name!r}; it knows start, kept, {', '.join(sorted(SAID))}")
+
+
 def deliver_all(store: Store, parent: str = "", folders: Iterable[Path] = ()) -> list[str]:
     """Deliver what earlier commands could not, of cells that nobody trains now; returns the names of the runs.
 
@@ -186,22 +202,3 @@ def deliver_all(store: Store, parent: str = "", folders: Iterable[Path] = ()) ->
         except UserError as error:
             echo(f"not delivered: {error}")
     return found
-
-
-def _made(store: Store, event: Event, parent: str) -> str:
-    """The run a record begins with: found by the record's id, or made."""
-    _, said = event
-    tags = said["tags"]
-    if found := store.runs(f"tags.record = '{tags['record']}'"):
-        return found[0].info.run_id
-    if parent and not store.knows(tags.get("mlflow.parentRunId", "")):
-        tags = {**tags, "mlflow.parentRunId": parent}
-    return store.start(said["name"], tags, said["at"]).run_id
-
-
-def _say(run: Run, event: Event, folder: Path) -> None:
-    name, said = event
-    if name in SAID:
-        getattr(run, name)(**({**said, "folder": str(folder / said["folder"])} if name == "model" else said))
-    elif name not in ("start", "kept"):
-        raise ValueError(f"{folder / NAME}: unknown event {name!r}; it knows start, kept, {', '.join(sorted(SAID))}")

@@ -5,6 +5,31 @@ CellRecord(cell="llm-mhp[private.kind=lora]-joint-s0", model="llm", routing="mhp
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
+
+
+class RunInfo(Protocol):
+    run_id: str
+    run_name: str
+    experiment_id: str
+    status: str
+    lifecycle_stage: str
+    artifact_uri: str
+    start_time: int  # milliseconds
+    end_time: Any  # milliseconds, None while it is RUNNING
+
+
+class RunData(Protocol):
+    tags: dict[str, str]
+    params: dict[str, str]
+    metrics: dict[str, float]
+
+
+class MlflowRun(Protocol):
+    """What is read of mlflow.entities.Run."""
+
+    info: RunInfo
+    data: RunData
 
 
 @dataclass(frozen=True)

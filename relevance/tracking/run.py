@@ -1,8 +1,6 @@
-"""One run in MLflow, written to directly: what a cell says → tags, metrics, artifacts.
+"""One run in MLflow, written to directly: what a cell or a sweep says → tags, metrics, artifacts.
 
-A sweep's signs of life, while its cells train elsewhere: Run → its tag `pulse`, which tracking.liveness reads.
-
-with beating(parent): ...    another host that finds the pulse too old knows that the sweep is dead
+with beating(run): ...    its tag `pulse` says once a minute that its process is there; tracking.liveness reads it
 """
 
 import contextlib
@@ -22,6 +20,7 @@ from relevance.predictions import PROBABILITIES
 from relevance.tracking.connection import Connection
 
 BATCH = 1000  # metrics a server takes at once
+BEAT = 60.0  # seconds; a tenth of the silence after which relevance.tracking.liveness takes a run for dead
 SERVING = ("relevance", "mlflow", "torch", "transformers", "peft", "lightning", "omegaconf", "pandas", "pyarrow")
 EXAMPLE = {"left": "usb c cable", "right": "Volt USB-C cable 2 m"}
 
@@ -116,9 +115,6 @@ def _pyfunc(store: Connection) -> Any:
     mlflow.set_tracking_uri(store.uri)
     mlflow.set_experiment(experiment_id=store.experiment_id)
     return mlflow.pyfunc
-
-
-BEAT = 60.0  # seconds; a tenth of the silence after which relevance.tracking.liveness takes a run for dead
 
 
 @contextlib.contextmanager

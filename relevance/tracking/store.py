@@ -9,6 +9,7 @@ from relevance.cli import echo
 from relevance.config import NAMES, Save
 from relevance.tracking.connection import Connection
 from relevance.tracking.liveness import Life, held_by, life
+from relevance.tracking.records import MlflowRun
 from relevance.tracking.run import Run
 
 LIMIT = 50_000  # runs a search returns at most
@@ -20,12 +21,12 @@ SOURCE = {"mlflow.source.name": "relevance.run", "mlflow.source.type": "LOCAL"}
 class Store(Connection):
     """The project's MLflow store: one experiment of sweeps and cells."""
 
-    def runs(self, wanted: str) -> list:
+    def runs(self, wanted: str) -> list[MlflowRun]:
         """Runs that match an MLflow filter, newest first."""
         order = ["attributes.start_time DESC"]
         return list(self.client.search_runs([self.experiment_id], wanted, max_results=LIMIT, order_by=order))
 
-    def text(self, run: Any, name: str) -> str:
+    def text(self, run: MlflowRun, name: str) -> str:
         """A text that was logged with a run; raises OSError where it is not there any more."""
         from mlflow.artifacts import load_text
         from mlflow.exceptions import MlflowException
@@ -66,7 +67,7 @@ class Store(Connection):
         run.reopen({"command": command, **held_by()})
         return run
 
-    def finished(self, cells: list[Cell], runs: list[Any] | None = None) -> dict[str, Any]:
+    def finished(self, cells: list[Cell], runs: list[MlflowRun] | None = None) -> dict[str, MlflowRun]:
         """By fingerprint, the newest FINISHED run of each cell that has one and whose files are still there.
 
         `runs` are those of all cells, newest first, where they were asked for already.
@@ -74,7 +75,7 @@ class Store(Connection):
         whole = {cell.fingerprint for cell in cells if _whole(cell)}
         if not whole:  # all runs of a store take seconds
             return {}
-        newest: dict[str, Any] = {}
+        newest: dict[str, MlflowRun] = {}
         for run in self.runs("tags.kind = 'cell'") if runs is None else runs:
             if run.info.status == "FINISHED":
                 newest.setdefault(run.data.tags["fingerprint"], run)

@@ -20,7 +20,7 @@ from relevance.model.head_start import start_heads
 from relevance.model.module import RelevanceModule, quiet
 from relevance.model.network import gate_values, peak_memory, weight_counts, weights_line
 from relevance.model.store import save_network
-from relevance.tracking import CellRun
+from relevance.tracking import CellLog
 from relevance.train import checkpoint
 from relevance.train.checkpoint import Note
 from relevance.train.evaluation import evaluate, score_implied, tag_collapsed
@@ -32,7 +32,7 @@ SAMPLE = 16  # training rows whose states say how new heads start
 DEFAULT_THREADS = torch.get_num_threads()  # before any cell asked for another number
 
 
-def train_cell(cell: Cell, run: CellRun) -> None:
+def train_cell(cell: Cell, run: CellLog) -> None:
     """Train and score one cell; its work folder then holds predictions, config and (save=all) the model.
 
     `settle` puts it in the old one's place: a cell that fails leaves what was. One that was stopped has checkpoints
@@ -72,7 +72,7 @@ def _rates(config: Config) -> str:
     return f"{', '.join(f'{name} {rate:g}' for name, rate in rates.items())}; {config.train.step_rows} rows a step"
 
 
-def _begin(cell: Cell, run: CellRun) -> Path:
+def _begin(cell: Cell, run: CellLog) -> Path:
     """Threads, seeds and the folder for the cell to work in."""
     config = cell.config
     quiet()
@@ -139,6 +139,5 @@ def threads(config: Config) -> int:
 
 def resolved(config: Config) -> Config:
     """The config with `trainer.precision` filled in: bf16-mixed on CUDA, 32-true elsewhere."""
-    on_cuda = torch.cuda.is_available() and config.trainer.accelerator in ("auto", "gpu", "cuda")
-    precision = config.trainer.precision or ("bf16-mixed" if on_cuda else "32-true")
+    precision = config.trainer.precision or ("bf16-mixed" if distributed.on_gpu(config.trainer) else "32-true")
     return replace(config, trainer=replace(config.trainer, precision=precision))

@@ -76,7 +76,7 @@ def newest(work: Path, fingerprint: str) -> tuple[Path, Note] | None:
                 f"remove {work}, or give rerun=true, to train the cell from the start"
             )
         fault = _fault(path, note)
-        if not fault:
+        if note and not fault:
             for one, why in torn.items():
                 echo(f"  checkpoint {one.name} is torn ({why}); going on from {path.name}")
             return path, note

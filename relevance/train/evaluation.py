@@ -1,12 +1,12 @@
-"""A trained cell asked what its test rows imply: mirrored pairs and the third sides of triangles, scored once.
+"""The rows of a trained cell scored once: predictions on disk, metrics, the tasks on which it collapsed.
 
-implied.parquet (row, task, left, right) → consistency.parquet beside the cell's predictions, in the same form
-
-A trained cell's validation and test rows scored once: predictions on disk, metrics, what collapsed.
+validation and test rows → validation.parquet, test.parquet, {"test/accuracy": 0.79, "test/macro_accuracy": 0.77, …}
+implied.parquet (mirrored pairs, third sides of triangles: no labels) → consistency.parquet, in the same form
 """
 
 import time
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -22,7 +22,36 @@ from relevance.data.module import PairsModule
 from relevance.metrics import Scores, collapsed, confusion_text, learnt_nothing, logged, score_predictions
 from relevance.model.module import RelevanceModule
 from relevance.tasks import TASK_NAMES
-from relevance.tracking import CellRun
+from relevance.tracking import CellLog
+
+
+def evaluate(
+    work: Path, trainer: L.Trainer, module: RelevanceModule, data: PairsModule, run: CellLog
+) -> tuple[dict[str, float], Scores, np.ndarray]:
+    """Metrics of both splits, the test's scores and its logits [n, 3] in the order of the rows."""
+    found: dict[str, float] = {}
+    for split in ("validation", "test"):
+        started = time.perf_counter()
+        rows, given = logits(trainer, module, data.scoring(split))
+        pace = len(rows) / (time.perf_counter() - started)
+        names = np.array(TASK_NAMES, dtype=object)[data.examples.task[rows]]
+        scored = predictions.table(rows, names, data.examples.label[rows], softmax(given))
+        if distributed.first():
+            predictions.write(scored, work / f"{split}.parquet")
+        scores = score_predictions(scored)
+        found |= logged(scores, split)
+    found["test/rows_per_second"] = pace
+    run.text(confusion_text(scores), "confusion.txt")
+    return found, scores, given[np.argsort(rows)]
+
+
+def tag_collapsed(scores: Scores, rows: Path, run: CellLog) -> None:
+    """Tag the run with the tasks on which it says no more than the majority row, and where it learnt nothing at all."""
+    majority = score_predictions(ensure_floors(rows)["majority"])
+    if found := ", ".join(collapsed(scores, majority)):
+        run.tag("collapsed", found)
+    if learnt_nothing(scores, majority):
+        run.tag("learnt", "nothing")
 
 
 def score_implied(work: Path, trainer: L.Trainer, module: RelevanceModule, data: PairsModule, rows: Path) -> None:
@@ -43,41 +72,12 @@ def score_implied(work: Path, trainer: L.Trainer, module: RelevanceModule, data:
         predictions.write(scored, work / "consistency.parquet")
 
 
-def evaluate(
-    work: Path, trainer: L.Trainer, module: RelevanceModule, data: PairsModule, run: CellRun
-) -> tuple[dict[str, float], Scores, np.ndarray]:
-    """Metrics of both splits, the test's scores and its logits [n, 3] in the order of the rows."""
-    found: dict[str, float] = {}
-    for split in ("validation", "test"):
-        started = time.perf_counter()
-        rows, given = logits(trainer, module, data.scoring(split))
-        pace = len(rows) / (time.perf_counter() - started)
-        names = np.array(TASK_NAMES, dtype=object)[data.examples.task[rows]]
-        scored = predictions.table(rows, names, data.examples.label[rows], softmax(given))
-        if distributed.first():
-            predictions.write(scored, work / f"{split}.parquet")
-        scores = score_predictions(scored)
-        found |= logged(scores, split)
-    found["test/rows_per_second"] = pace
-    run.text(confusion_text(scores), "confusion.txt")
-    return found, scores, given[np.argsort(rows)]
-
-
-def tag_collapsed(scores: Scores, rows: Path, run: CellRun) -> None:
-    """Tag the run with the tasks on which it says no more than the majority row, and where it learnt nothing at all."""
-    majority = score_predictions(ensure_floors(rows)["majority"])
-    if found := ", ".join(collapsed(scores, majority)):
-        run.tag("collapsed", found)
-    if learnt_nothing(scores, majority):
-        run.tag("learnt", "nothing")
-
-
 def logits(trainer: L.Trainer, module: RelevanceModule, loader) -> tuple[np.ndarray, np.ndarray]:
     """Row ids [n] and logits [n, 3] of every row the ranks' loaders hold, the same on each rank.
 
     FloatingPointError where some are no numbers.
     """
-    parts = trainer.predict(module, loader)
+    parts: Any = trainer.predict(module, loader)
     rows, found = (distributed.gathered(torch.cat(part)) for part in zip(*parts, strict=True))
     wrong = rows[~found.isfinite().all(dim=1)].tolist()
     if wrong:

@@ -5,7 +5,7 @@ Job(cell, parent="5d41…", place="[3/6] llm-mh-joint-s0") ↔ {"config": {…},
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,8 +13,7 @@ from typing import Any, Protocol
 from omegaconf import DictConfig, OmegaConf
 
 from relevance.cell_id import Cell
-from relevance.config import Config
-from relevance.config_io import anchored_uri, frozen_config
+from relevance.config_io import anchored_uri, frozen_config, typed_config
 
 ENVIRONMENT = re.compile(r"\$\{\s*oc\.env\s*:\s*([^{}]*)\}")
 MARK = ("\ue000", "\ue001")  # of a private plane: no setting holds them
@@ -54,10 +53,13 @@ class Outcome:
         return Outcome(**json.loads(text))
 
 
+Outcomes = Generator[tuple[Job, Outcome], None, None]
+
+
 class Launch(Protocol):
     """One way to run cells."""
 
-    def __call__(self, jobs: list[Job]) -> Iterator[tuple[Job, Outcome]]: ...
+    def __call__(self, jobs: list[Job]) -> Outcomes: ...
 
     def close(self) -> None:
         """End what it started; a cell under way ends as KILLED."""
@@ -69,16 +71,16 @@ def anchored(job: Job) -> Job:
     backbone = Path(config.model.backbone)
     local = backbone.exists() and not config.model.revision
     model = replace(config.model, backbone=str(backbone.absolute())) if local else config.model
-    places = {"outputs": str(Path(config.outputs).absolute()), "tracking_uri": anchored_uri(config.tracking_uri)}
+    outputs, uri = str(Path(config.outputs).absolute()), anchored_uri(config.tracking_uri)
     unresolved = {key: text for key, text in cell.unresolved.items() if key not in ("outputs", "model.backbone")}
-    anchored_cell = replace(cell, config=replace(config, model=model, **places), rows=cell.rows.absolute())
-    return replace(job, cell=replace(anchored_cell, unresolved=unresolved))
+    config = replace(config, model=model, outputs=outputs, tracking_uri=uri)
+    return replace(job, cell=replace(cell, config=config, rows=cell.rows.absolute(), unresolved=unresolved))
 
 
 def thaw(text: str) -> Job:
     """The job of a `text`; environment variables are those of the reading process."""
     told = json.loads(text)
-    config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), told.pop("config")))
+    config = typed_config(told.pop("config"))
     parent, place, rows = told.pop("parent"), told.pop("place"), Path(told.pop("rows"))
     doubts = tuple(told.pop("doubts"))  # JSON knows lists alone
     return Job(Cell(config=config, rows=rows, doubts=doubts, **told), parent, place)

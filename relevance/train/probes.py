@@ -87,7 +87,7 @@ class _Asked:
 def _changed(asked: _Asked) -> Iterator[tuple[str, np.ndarray]]:
     """Kind of each probe and its logits, in the order of the rows that are asked."""
     module = asked.module
-    routing, network = module.config.routing, module.network
+    routing, private = module.config.routing, module.network.private
     other, several = _others(asked.data)
     if routing.prefix:
         for kind, told in _named(asked, other if several else None).items():
@@ -98,8 +98,8 @@ def _changed(asked: _Asked) -> Iterator[tuple[str, np.ndarray]]:
     if routing.private.layers and routing.private.kind is not PrivateKind.shared and several:
         with module.detour(branches=other):
             yield "other_private", asked.again()
-    if any(isinstance(part, Gated) for part in network.modules()):
-        with _closed(network.private):
+    if isinstance(private, Inserted) and any(isinstance(part, Gated) for part in private.modules()):
+        with _closed(private):
             yield "closed_gate", asked.again()
 
 

@@ -1,14 +1,9 @@
-"""How a process ended: its exit code → words.
+"""Processes and signals: how one ended, one that ends with its parent, a lock that a group holds, SIGTERM in order.
 
--9 → "was killed by SIGKILL (out of memory? the system's log tells)"    3 → "ended with code 3"
-
-A process that ends with the one that started it: no `kill -9` of a parent leaves a child at work.
-
-die_with_parent(parent=4711) → a thread that looks twice a second whether 4711 still is the parent
-
-A lock that every process of a group holds while it lives, whatever it dies of: who waits for it waits for all.
-
-SIGTERM as an exception, raised wherever the main thread is: what is under way ends in order and at once.
+exit_reason(-9)           "was killed by SIGKILL (out of memory? the system's log tells)"
+die_with_parent(4711)     no `kill -9` of 4711 leaves this process at work
+hold_sign(folder)         a lock until this process ends, whatever it dies of; wait_for_exit waits for all that hold it
+with stoppable(): ...     SIGTERM is an exception, raised wherever the main thread is
 """
 
 import fcntl
@@ -23,6 +18,10 @@ from pathlib import Path
 from relevance.errors import Stopped
 
 SIGNALS = {one.value: one.name for one in signal.Signals}  # those of real time have no names
+PARENT_POLL, GRACE = 0.5, 5.0  # seconds between two looks for the parent, and between SIGTERM and SIGKILL
+SIGN = "alive"  # the file that is locked
+SIGN_POLL = 0.05  # seconds between two tries to lock it
+ASKED = threading.Event()  # this process is to end: whatever exception that takes, the cell has not failed
 
 
 def exit_reason(code: int) -> str:
@@ -31,9 +30,6 @@ def exit_reason(code: int) -> str:
         return f"ended with code {code}"
     hint = " (out of memory? the system's log tells)" if code == -signal.SIGKILL else ""
     return f"was killed by {SIGNALS.get(-code, f'signal {-code}')}{hint}"
-
-
-PARENT_POLL, GRACE = 0.5, 5.0  # seconds between two looks, and between SIGTERM and SIGKILL
 
 
 def die_with_parent(parent: int) -> None:
@@ -50,10 +46,6 @@ def _watch(parent: int) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE)  # a main thread that waits inside a library runs no handler of its own
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-SIGN = "alive"
-SIGN_POLL = 0.05  # seconds between two looks
 
 
 def hold_sign(folder: Path) -> None:
@@ -80,9 +72,6 @@ def wait_for_exit(sign: Path, seconds: float) -> bool:
         os.close(file)
 
 
-ASKED = threading.Event()  # this process is to end: whatever exception that takes, the cell has not failed
-
-
 @contextmanager
 def stoppable() -> Iterator[None]:
     """Within it the first SIGTERM raises Stopped; those that follow are not heard. Of the main thread only."""
@@ -94,27 +83,27 @@ def stoppable() -> Iterator[None]:
 
     if _in_main():
         ASKED.clear()
-    with _heard_by(stop, signal.SIGTERM):
+    with _handled_by(stop, signal.SIGTERM):
         yield
 
 
 @contextmanager
-def noted() -> Iterator[threading.Event]:
+def sigterm_event() -> Iterator[threading.Event]:
     """Within it SIGTERM sets the event that is given: for calls out of which no exception comes whole."""
     asked = threading.Event()
-    with _heard_by(lambda *_: asked.set(), signal.SIGTERM):
+    with _handled_by(lambda *_: asked.set(), signal.SIGTERM):
         yield asked
 
 
 @contextmanager
-def unheard() -> Iterator[None]:
+def signals_ignored() -> Iterator[None]:
     """Within it neither Ctrl-C nor SIGTERM is heard: the one that was ends everything in order."""
-    with _heard_by(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):
+    with _handled_by(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):
         yield
 
 
 @contextmanager
-def ours(*signals: signal.Signals) -> Iterator[None]:
+def restored_handlers(*signals: signal.Signals) -> Iterator[None]:
     """After it the signals are heard as before, whatever was set within."""
     before = {one: signal.getsignal(one) for one in signals}
     try:
@@ -126,9 +115,9 @@ def ours(*signals: signal.Signals) -> Iterator[None]:
 
 
 @contextmanager
-def _heard_by(handler: Callable | signal.Handlers, *signals: signal.Signals) -> Iterator[None]:
+def _handled_by(handler: Callable | signal.Handlers, *signals: signal.Signals) -> Iterator[None]:
     """Within it `handler` hears the signals; nothing is changed in a thread that can hear none."""
-    with ours(*signals):
+    with restored_handlers(*signals):
         for one in signals:
             if _in_main():
                 signal.signal(one, handler)

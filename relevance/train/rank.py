@@ -1,12 +1,9 @@
-"""The run of every rank but the first: it takes what a CellRun takes, and keeps nothing.
-
-How ranks come together: they join, agree on what they are about to train, and leave.
-
-rank 0 reads fingerprint 9f2c…, rank 1 reads 77ab… → UserError on both, before the first step
-
-python -m relevance.train.rank FOLDER: one of the processes that torchrun starts for a cell of several devices.
+"""python -m relevance.train.rank FOLDER: one of the processes that torchrun starts for a cell of several devices.
 
 FOLDER/job.json → the cell's files and record by rank 0, FOLDER/error-<rank>.json where the cell failed
+
+Ranks join, agree on what they are about to train, train it, and leave: where rank 0 reads fingerprint 9f2c… and rank 1
+77ab…, both end in a UserError before the first step.
 """
 
 import json
@@ -16,7 +13,6 @@ import time
 import traceback
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -25,53 +21,47 @@ from relevance import distributed
 from relevance.cell_id import Cell, fingerprint
 from relevance.config import TrainerConfig
 from relevance.data.table import file_digest
-from relevance.errors import UserError
+from relevance.errors import UserError, first_line
 from relevance.model.backbone import backbone_digest
 from relevance.train.processes import die_with_parent, hold_sign
-
-
-class SilentRun:
-    """Has the methods of tracking.CellRun that a cell in training calls."""
-
-    run_id = ""
-
-    def log(self, metrics: dict[str, float], step: int = 0) -> None:
-        """Keeps nothing."""
-
-    def params(self, params: dict[str, Any]) -> None:
-        """Keeps nothing."""
-
-    def tag(self, key: str, value: str) -> None:
-        """Keeps nothing."""
-
-    def text(self, text: str, name: str) -> None:
-        """Keeps nothing."""
-
-    def model(self, folder: str, task: str) -> None:
-        """Keeps nothing."""
-
-    def kept(self, step: int) -> None:
-        """Keeps nothing."""
-
-    def tell(self, **progress: float) -> None:
-        """Keeps nothing."""
-
 
 PATIENCE = timedelta(hours=2)  # for a rank that hangs: one that dies is known at once. Rank 0 saves alone meanwhile
 
 
+def main(folder: Path) -> None:
+    die_with_parent(int(os.environ["RELEVANCE_PARENT"]))
+    hold_sign(folder)
+    code = 0
+    try:
+        _train(folder)
+    except BaseException as error:
+        _tell(error, folder)
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # no tidy end: libraries wait for ranks that are gone, or abort over threads that still run
+
+
+def _train(folder: Path) -> None:
+    from relevance.tracking import CellLog, RecordedRun
+    from relevance.train.cell import train_cell
+    from relevance.train.job import thaw
+
+    job = thaw((folder / "job.json").read_text())
+    join(job.cell.config.trainer)
+    agree(job.cell)
+    train_cell(job.cell, RecordedRun(job.cell.work) if distributed.first() else CellLog())
+    leave()
+
+
 def join(trainer: TrainerConfig) -> None:
     """Meet the other ranks that torchrun started: gloo on the CPU, NCCL between GPUs, each rank on its own."""
-    if on_gpu(trainer):
+    if distributed.on_gpu(trainer):
         local = int(os.environ["LOCAL_RANK"])
         torch.cuda.set_device(trainer.devices[local] if isinstance(trainer.devices, list) else local)
         dist.init_process_group("cpu:gloo,cuda:nccl", timeout=PATIENCE)
     else:
         dist.init_process_group("gloo", timeout=PATIENCE)
-
-
-def on_gpu(trainer: TrainerConfig) -> bool:
-    return torch.cuda.is_available() and trainer.accelerator in ("auto", "gpu", "cuda")
 
 
 def agree(cell: Cell) -> None:
@@ -92,36 +82,7 @@ def leave() -> None:
     dist.destroy_process_group()
 
 
-def main(folder: Path) -> None:
-    die_with_parent(int(os.environ["RELEVANCE_PARENT"]))
-    hold_sign(folder)
-    code = 0
-    try:
-        _train(folder)
-    except BaseException as error:
-        _tell(error, folder)
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)  # no tidy end: libraries wait for ranks that are gone, or abort over threads that still run
-
-
-def _train(folder: Path) -> None:
-    from relevance import distributed
-    from relevance.tracking import CellRun
-    from relevance.train.cell import train_cell
-    from relevance.train.job import thaw
-
-    job = thaw((folder / "job.json").read_text())
-    join(job.cell.config.trainer)
-    agree(job.cell)
-    train_cell(job.cell, CellRun(None, job.cell.work) if distributed.first() else SilentRun())
-    leave()
-
-
 def _tell(error: BaseException, folder: Path) -> None:
-    from relevance.errors import UserError, first_line
-
     own = isinstance(error, UserError)
     reason = str(error) if own else f"{type(error).__name__}: {first_line(error)}"
     told = {"reason": reason, "traceback": traceback.format_exc(), "time": time.time()}

@@ -19,7 +19,7 @@ from relevance import distributed
 from relevance.atomic_io import atomic_file
 from relevance.cell_id import Cell
 from relevance.errors import UserError
-from relevance.tracking import CellRun
+from relevance.tracking import CellLog
 from relevance.train import checkpoint
 from relevance.train.checkpoint import Note
 
@@ -29,7 +29,7 @@ SPARE = 19  # seconds of training there are for one of writing checkpoints, wher
 class ResumableTrainer(Callback):
     """Keeps a checkpoint at the ends of epochs, and before a step that is a multiple of checkpoint_steps."""
 
-    def __init__(self, cell: Cell, run: CellRun):
+    def __init__(self, cell: Cell, run: CellLog):
         self.folder, self.fingerprint, self.run = cell.work / checkpoint.FOLDER, cell.fingerprint, run
         self.seed, self.every = cell.config.seed, cell.config.checkpoint_steps
         self.saved = 0  # the step of the newest checkpoint
@@ -37,7 +37,7 @@ class ResumableTrainer(Callback):
 
     def setup(self, trainer: L.Trainer, module: L.LightningModule, stage: str) -> None:
         # With max_steps Lightning takes every restart for one inside an epoch, and one at its end adds steps and epochs
-        trainer.fit_loop._iteration_based_training = lambda: False
+        vars(trainer.fit_loop)["_iteration_based_training"] = lambda: False
 
     def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, step: list, index: int) -> None:
         done = trainer.global_step
@@ -48,16 +48,17 @@ class ResumableTrainer(Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """After the epoch's validation; very short epochs go without, but for a step that was asked for."""
-        asked = bool(self.every) and trainer.global_step % self.every == 0
+        asked = self.every is not None and trainer.global_step % self.every == 0
         due = asked or time.perf_counter() - self.rested >= SPARE * self.cost
         if trainer.strategy.broadcast(due):
             self._keep(trainer)
 
     def on_save_checkpoint(self, trainer: L.Trainer, module: L.LightningModule, state: dict[str, Any]) -> None:
         epoch, within = _clean(state["loops"]["fit_loop"])
-        best = Path(trainer.checkpoint_callback.best_model_path).name if trainer.checkpoint_callback else ""
+        best = best_checkpoint(trainer)
+        name = Path(best.best_model_path).name if best else ""
         steps = int(trainer.estimated_stepping_batches)
-        state["note"] = asdict(Note(self.fingerprint, trainer.global_step, steps, epoch, within, best))
+        state["note"] = asdict(Note(self.fingerprint, trainer.global_step, steps, epoch, within, name))
         state["stopped"] = trainer.should_stop  # Lightning forgets it: a cell stopped early would train on
 
     def on_load_checkpoint(self, trainer: L.Trainer, module: L.LightningModule, state: dict[str, Any]) -> None:
@@ -70,8 +71,7 @@ class ResumableTrainer(Callback):
         trainer.should_stop, self.saved = state["stopped"], state["global_step"]
         if distributed.first():
             checkpoint.forget_after(self.folder, self.saved)
-        best = trainer.checkpoint_callback
-        if best:
+        if best := best_checkpoint(trainer):
             _move(state["callbacks"][best.state_key], best)
 
     def _keep(self, trainer: L.Trainer) -> None:
@@ -81,6 +81,11 @@ class ResumableTrainer(Callback):
         self.run.kept(trainer.global_step)
         self.saved, self.rested = trainer.global_step, time.perf_counter()
         self.cost = self.rested - started
+
+
+def best_checkpoint(trainer: L.Trainer) -> ModelCheckpoint | None:
+    """What keeps the best weights of a validation; None where nothing does."""
+    return next((one for one in trainer.checkpoint_callbacks if isinstance(one, ModelCheckpoint)), None)
 
 
 class Files(TorchCheckpointIO):
@@ -128,7 +133,7 @@ def _move(known: dict[str, Any], best: ModelCheckpoint) -> None:
     """Best weights lie where the cell's folder is now."""
 
     def here(path: str) -> str:
-        return str(Path(best.dirpath) / Path(path).name) if path else path
+        return f"{best.dirpath}/{Path(path).name}" if path else path
 
     known["dirpath"] = best.dirpath
     known |= {name: here(known[name]) for name in ("best_model_path", "kth_best_model_path", "last_model_path")}

@@ -17,12 +17,11 @@ import torch
 from relevance.cell_id import Cell
 from relevance.cli import echo
 from relevance.config import TrainerConfig
-from relevance.distributed import check_devices, process_count
+from relevance.distributed import check_devices, on_gpu, process_count
 from relevance.errors import UserError
 from relevance.train.cell import threads
 from relevance.train.job import Job
 from relevance.train.processes import SIGN, exit_reason, wait_for_exit
-from relevance.train.rank import on_gpu
 
 GRACE, LAST = 3.0, 15.0  # seconds for torchrun to end its ranks, and for ranks to be gone after that
 FOREIGN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # of a group that may be around us

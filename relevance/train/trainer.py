@@ -1,8 +1,7 @@
-"""Where a cell trains, in Lightning's words: one device of its own, or this process's among those of its ranks.
+"""Lightning's Trainer as a cell wants it: its curves go to the cell's run, its best epoch is kept.
 
+It runs on one device of its own, or on this process's among those of the cell's ranks:
 TrainerConfig(devices=2) in one of two ranks → {"strategy": Replicas(), "devices": 2, "use_distributed_sampler": False}
-
-Lightning's Trainer as a cell wants it: its curves go to the cell's run, its best epoch is kept.
 """
 
 import signal
@@ -24,117 +23,14 @@ from relevance.cli import echo
 from relevance.config import HALF, Config, Match, TrainerConfig
 from relevance.distributed import Replicas, process_count
 from relevance.model.module import RelevanceModule
-from relevance.tracking import CellRun
+from relevance.tracking import CellLog
 from relevance.train import checkpoint
-from relevance.train.resume import Files
-
-
-def placed(trainer: TrainerConfig) -> dict[str, Any]:
-    """Arguments of lightning.Trainer that say where it runs; a rank's are read from what started it."""
-    if distributed.size() == 1:
-        return {"strategy": "auto", "devices": trainer.devices}
-    return {"strategy": Replicas(), "devices": _devices(trainer), "use_distributed_sampler": False}
-
-
-def environment() -> ClusterEnvironment:
-    """Lightning's view of the processes around: ours alone, whatever SLURM_* or RANK the surroundings have set."""
-    return LightningEnvironment() if distributed.size() == 1 else TorchElasticEnvironment()
-
-
-class Mortal(Callback):
-    """SIGTERM ends a rank at once: Lightning's handler would wait for the other ranks, which may be gone."""
-
-    def on_train_start(self, trainer, module) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    def on_predict_start(self, trainer, module) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _devices(trainer: TrainerConfig) -> list[int] | int:
-    return trainer.devices if isinstance(trainer.devices, list) else process_count(trainer)
-
+from relevance.train.resume import Files, best_checkpoint
 
 MONITOR = "validation/macro_accuracy"
 
 
-class Curves(Logger):
-    """Lightning's metrics, handed to the run that the cell itself owns and ends."""
-
-    def __init__(self, run: CellRun):
-        super().__init__()
-        self.run = run
-
-    @property
-    def name(self) -> str:
-        return "relevance"
-
-    @property
-    def version(self) -> str:
-        return self.run.run_id
-
-    def log_hyperparams(self, params: object) -> None:
-        """The whole config is logged by the cell."""
-
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        self.run.log(metrics, step or 0)
-
-
-class Pace(Callback):
-    """Rows and seconds spent in training steps alone, without validation; of a cell that was stopped, in all parts."""
-
-    def __init__(self) -> None:
-        self.rows, self.seconds, self.started = 0, 0.0, 0.0
-        self.begun = time.perf_counter()
-
-    def metrics(self) -> dict[str, float]:
-        """Of all ranks; each has to ask."""
-        rows = int(distributed.summed(torch.tensor(self.rows)))
-        return {"train/rows": rows, "train/rows_per_second": rows / max(self.seconds, 1e-9)}
-
-    def elapsed(self) -> float:
-        """Seconds since this object was made, and those of earlier parts up to the checkpoint that was gone on from."""
-        return time.perf_counter() - self.begun
-
-    def state_dict(self) -> dict[str, float]:
-        rows = int(distributed.summed(torch.tensor(self.rows)))
-        return {"rows": rows, "seconds": self.seconds, "elapsed": self.elapsed()}
-
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        share, left = divmod(state["rows"], distributed.size())  # of all ranks, however many they were
-        self.rows = share + (distributed.rank() < left)
-        self.seconds = state["seconds"]
-        self.begun -= state["elapsed"]
-
-    def on_train_batch_start(self, trainer, module, step, index) -> None:
-        self.started = time.perf_counter()
-
-    def on_train_batch_end(self, trainer, module, outputs, step, index) -> None:
-        self.seconds += time.perf_counter() - self.started
-        self.rows += sum(len(micro.rows) for micro in step)
-
-
-class Progress(Callback):
-    """Tells the run how far training is; the time left is that of steps, without what is scored."""
-
-    def __init__(self, run: CellRun, pace: Pace):
-        self.run, self.pace = run, pace
-
-    def on_train_batch_end(self, trainer, module, outputs, step, index) -> None:
-        seconds = self.pace.seconds
-        steps, done = int(trainer.estimated_stepping_batches), trainer.global_step
-        epochs = max(trainer.max_epochs or 1, 1)
-        self.run.tell(
-            epoch=trainer.current_epoch + 1,
-            epochs=max(epochs, trainer.current_epoch + 1),
-            step=done,
-            steps=steps,
-            rows_per_second=self.pace.rows * distributed.size() / max(seconds, 1e-9),
-            seconds_left=seconds / max(done, 1) * max(0, steps - done),
-        )
-
-
-def trainer_of(config: Config, work: Path, run: CellRun, callbacks: list[Callback], steps: int | None) -> L.Trainer:
+def trainer_of(config: Config, work: Path, run: CellLog, callbacks: list[Callback], steps: int | None) -> L.Trainer:
     """The Trainer of one cell, which keeps its files in `work` and ends no run; `steps` stands for its epochs."""
     arguments = {key: value for key, value in asdict(config.trainer).items() if value is not None}
     arguments |= placed(config.trainer)
@@ -169,18 +65,116 @@ def _watching(config: Config, work: Path) -> list[Callback]:
     return [best, stop] if stop else [best]
 
 
+def placed(trainer: TrainerConfig) -> dict[str, Any]:
+    """Arguments of lightning.Trainer that say where it runs; a rank's are read from what started it."""
+    if distributed.size() == 1:
+        return {"strategy": "auto", "devices": trainer.devices}
+    devices = trainer.devices if isinstance(trainer.devices, list) else process_count(trainer)
+    return {"strategy": Replicas(), "devices": devices, "use_distributed_sampler": False}
+
+
+def environment() -> ClusterEnvironment:
+    """Lightning's view of the processes around: ours alone, whatever SLURM_* or RANK the surroundings have set."""
+    return LightningEnvironment() if distributed.size() == 1 else TorchElasticEnvironment()
+
+
 def restore_best(trainer: L.Trainer, module: RelevanceModule) -> None:
     """Put the weights of the best validation back; the last ones stay, and it is said, where none ran.
 
     Nothing is kept, or put back, under a matched budget.
     """
-    if not trainer.checkpoint_callback:
+    if not (kept := best_checkpoint(trainer)):
         return
-    best = trainer.checkpoint_callback.best_model_path
-    if not best:
+    if not (best := kept.best_model_path):
         echo("training ended before its first validation (trainer.max_steps, trainer.max_time): the last weights count")
         return
     weights = load_file(best)
     unknown = module.load_state_dict(weights, strict=False).unexpected_keys  # frozen weights are not in it
     if unknown or not weights:
         raise RuntimeError(f"checkpoint {best}: {len(weights)} weights, of which the model knows not {unknown[:3]}")
+
+
+class Pace(Callback):
+    """Rows and seconds spent in training steps alone, without validation; of a cell that was stopped, in all parts."""
+
+    def __init__(self) -> None:
+        self.rows, self.seconds, self.started = 0, 0.0, 0.0
+        self.begun = time.perf_counter()
+
+    def metrics(self) -> dict[str, float]:
+        """Of all ranks; each has to ask."""
+        rows = int(distributed.summed(torch.tensor(self.rows)))
+        return {"train/rows": rows, "train/rows_per_second": rows / max(self.seconds, 1e-9)}
+
+    def elapsed(self) -> float:
+        """Seconds since this object was made, and those of earlier parts up to the checkpoint that was gone on from."""
+        return time.perf_counter() - self.begun
+
+    def state_dict(self) -> dict[str, float]:
+        rows = int(distributed.summed(torch.tensor(self.rows)))
+        return {"rows": rows, "seconds": self.seconds, "elapsed": self.elapsed()}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        share, left = divmod(int(state["rows"]), distributed.size())  # of all ranks, however many they were
+        self.rows = share + (distributed.rank() < left)
+        self.seconds = state["seconds"]
+        self.begun -= state["elapsed"]
+
+    def on_train_batch_start(self, trainer, module, step, index) -> None:
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(self, trainer, module, outputs, step, index) -> None:
+        self.seconds += time.perf_counter() - self.started
+        self.rows += sum(len(micro.rows) for micro in step)
+
+
+class Progress(Callback):
+    """Tells the run how far training is; the time left is that of steps, without what is scored."""
+
+    def __init__(self, run: CellLog, pace: Pace):
+        self.run, self.pace = run, pace
+
+    def on_train_batch_end(self, trainer, module, outputs, step, index) -> None:
+        seconds = self.pace.seconds
+        steps, done = int(trainer.estimated_stepping_batches), trainer.global_step
+        epochs = max(trainer.max_epochs or 1, 1)
+        self.run.tell(
+            epoch=trainer.current_epoch + 1,
+            epochs=max(epochs, trainer.current_epoch + 1),
+            step=done,
+            steps=steps,
+            rows_per_second=self.pace.rows * distributed.size() / max(seconds, 1e-9),
+            seconds_left=seconds / max(done, 1) * max(0, steps - done),
+        )
+
+
+class Curves(Logger):
+    """Lightning's metrics, handed to the run that the cell itself owns and ends."""
+
+    def __init__(self, run: CellLog):
+        super().__init__()
+        self.run = run
+
+    @property
+    def name(self) -> str:
+        return "relevance"
+
+    @property
+    def version(self) -> str:
+        return self.run.run_id
+
+    def log_hyperparams(self, params: object) -> None:
+        """The whole config is logged by the cell."""
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self.run.log(metrics, step or 0)
+
+
+class Mortal(Callback):
+    """SIGTERM ends a rank at once: Lightning's handler would wait for the other ranks, which may be gone."""
+
+    def on_train_start(self, trainer, module) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def on_predict_start(self, trainer, module) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

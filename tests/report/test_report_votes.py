@@ -5,7 +5,7 @@ import pytest
 from page import line, text
 from sklearn.metrics import cohen_kappa_score
 
-from relevance.ensemble import told
+from relevance.ensemble import votes_page
 from relevance.errors import UserError
 from relevance.report.ensembles import METHODS, best_first, disagreement, diversity
 from relevance.report.findings import Findings
@@ -120,18 +120,18 @@ def test_single_task_cells_do_not_vote(study):
 
 def test_cells_by_name_vote_and_leave_a_file(three, tmp_path):
     names = ["ce-mhp-joint-s0", "llm-mhp-joint-s0", "llm_b-mhp-joint-s0"]
-    page = told(three.sweep(), names, Ties.higher, str(tmp_path / "votes.parquet"))
+    page = votes_page(three.sweep(), names, Ties.higher, str(tmp_path / "votes.parquet"))
     assert line(page, "asked", "ce, llm, llm_b")[4:7] == ["hard vote", "1", "100.0"]
     from relevance import predictions
 
     written = predictions.read(tmp_path / "votes.parquet")
     assert written["predicted"].to_pylist() == written["label"].to_pylist()
     with pytest.raises(UserError, match=r"cells=\['nobody'\]: available: ce-prefix-joint-s0"):
-        told(three.sweep(), ["nobody"], Ties.higher, None)
+        votes_page(three.sweep(), ["nobody"], Ties.higher, None)
     with pytest.raises(UserError, match="two different cells"):
-        told(three.sweep(), names[:1], Ties.higher, None)
+        votes_page(three.sweep(), names[:1], Ties.higher, None)
     with pytest.raises(UserError, match="name them"):
-        told(three.sweep(), None, Ties.higher, "x.parquet")
+        votes_page(three.sweep(), None, Ties.higher, "x.parquet")
 
 
 def test_what_abstains_is_wrong_in_the_table_too(study):

@@ -5,6 +5,7 @@ from functools import partial
 import torch
 from torch import nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from relevance.config import Config, PrivateConfig, PrivateKind
 from relevance.errors import UserError
@@ -48,10 +49,10 @@ def _admit(private: PrivateConfig, adapters: int, depth: int) -> None:
         )
 
 
-def own_targets(trunk: PreTrainedModel, config: Config) -> dict[str, nn.Module]:
+def own_targets(trunk: PreTrainedModel, config: Config) -> dict[str, nn.Linear | Conv1D]:
     """The linear layers of the top blocks that kind=lora adapts per task, by their names in the trunk."""
     places = {module: name for name, module in trunk.named_modules()}
-    found: dict[str, nn.Module] = {}
+    found: dict[str, nn.Linear | Conv1D] = {}
     for block in blocks(trunk)[-config.routing.private.layers :]:
         found |= {f"{places[block]}.{name}": part for name, part in linears(block).items()}
     wanted = config.model.lora.targets

@@ -43,7 +43,7 @@ class Inserted(PrivateLayers):
     def gates(self) -> list[nn.Parameter]:
         """Gates of post-norm blocks; of blocks with a norm behind each sublayer, the weights of those norms."""
         blocks = [block for branch in self.branches for block in branch]
-        norms = [norm.weight for block in blocks for norm in output_norms(block).values()]
+        norms = [norm.get_parameter("weight") for block in blocks for norm in output_norms(block).values()]
         return [*(block.gate for block in blocks if isinstance(block, Gated)), *norms]
 
     def _after(self, block: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> Any:

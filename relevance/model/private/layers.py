@@ -1,8 +1,6 @@
-"""A mixed batch cut by task: a block's arguments → those of one task's rows.
+"""What every kind of private layers has: branches, the slices of the batch passing through, a block's arguments cut so.
 
 hidden [B, T, H], slices [(0, 0, 3), (4, 3, 8)] → rows 0 to 2 are of task 0, rows 3 to 7 of task 4
-
-What every kind of private layers has: branches, and the slices of the batch that is passing through.
 """
 
 import inspect
@@ -16,14 +14,23 @@ from relevance.model.architectures import PER_ROW
 Slices = list[tuple[int, int, int]]  # (task index, first row, row after the last)
 
 
-def hidden_of(output: Any) -> torch.Tensor:
-    """A block returns its hidden states, or a tuple that starts with them."""
-    return output[0] if isinstance(output, tuple) else output
+class PrivateLayers(nn.Module):
+    """Abstract. `branches[task]` holds the modules of one task; kind=shared has one branch for all.
 
+    `slices` is set before each forward pass; where blocks are checkpointed, the backward pass reads it again, so that
+    it has to follow its own forward pass.
+    """
 
-def with_hidden(output: Any, hidden: torch.Tensor) -> Any:
-    """What a block returned, with other hidden states."""
-    return (hidden, *output[1:]) if isinstance(output, tuple) else hidden
+    halves = True  # whether their weights are kept in bfloat16 under trainer.precision=bf16-true
+
+    def __init__(self, branches: nn.ModuleList):
+        super().__init__()
+        self.branches: Any = branches  # a ModuleList a task, which torch's type of the outer one does not say
+        self.slices: Slices = []
+
+    def gates(self) -> list[nn.Parameter]:
+        """Parameters that open from zero, at a rate of their own."""
+        return []
 
 
 def arguments(block: nn.Module, args: tuple, kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -47,20 +54,11 @@ def rows(given: dict[str, Any], start: int, stop: int) -> dict[str, Any]:
     return {name: cut(value, PER_ROW[name]) if name in PER_ROW else value for name, value in given.items()}
 
 
-class PrivateLayers(nn.Module):
-    """Abstract. `branches[task]` holds the modules of one task; kind=shared has one branch for all.
+def hidden_of(output: Any) -> torch.Tensor:
+    """A block returns its hidden states, or a tuple that starts with them."""
+    return output[0] if isinstance(output, tuple) else output
 
-    `slices` is set before each forward pass; where blocks are checkpointed, the backward pass reads it again, so that
-    it has to follow its own forward pass.
-    """
 
-    halves = True  # whether their weights are kept in bfloat16 under trainer.precision=bf16-true
-
-    def __init__(self, branches: nn.ModuleList):
-        super().__init__()
-        self.branches = branches
-        self.slices: Slices = []
-
-    def gates(self) -> list[nn.Parameter]:
-        """Parameters that open from zero, at a rate of their own."""
-        return []
+def with_hidden(output: Any, hidden: torch.Tensor) -> Any:
+    """What a block returned, with other hidden states."""
+    return (hidden, *output[1:]) if isinstance(output, tuple) else hidden

@@ -11,6 +11,7 @@ from functools import partial
 
 import torch
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from relevance.config import LoraConfig
 from relevance.model.architectures import features
@@ -20,7 +21,7 @@ from relevance.model.private.layers import PrivateLayers
 class Adapter(nn.Module):
     """B(A(dropout(x))) of one linear layer, zero at the start."""
 
-    def __init__(self, linear: nn.Module, lora: LoraConfig):
+    def __init__(self, linear: nn.Linear | Conv1D, lora: LoraConfig):
         super().__init__()
         wide, out = features(linear)
         self.a, self.b = nn.Linear(wide, lora.r, bias=False), nn.Linear(lora.r, out, bias=False)
@@ -37,7 +38,7 @@ class TaskLora(PrivateLayers):
 
     halves = False
 
-    def __init__(self, targets: list[nn.Module], branches: int, lora: LoraConfig):
+    def __init__(self, targets: list[nn.Linear | Conv1D], branches: int, lora: LoraConfig):
         super().__init__(
             nn.ModuleList(nn.ModuleList(Adapter(linear, lora) for linear in targets) for _ in range(branches))
         )

@@ -1,8 +1,6 @@
-"""What a cell takes of a cluster: its devices, what was asked for and what there is → GPUs and cores.
+"""Cells as Ray tasks: one for each GPU, or for each share of the cores, on this machine or on a cluster.
 
-share(TrainerConfig(devices=4), gpus=None, cpus=None, there=(8, 64)) → (4.0, 32.0)
-
-Cells as Ray tasks: one for each GPU, or for each share of the cores, on this machine or on a cluster.
+share(TrainerConfig(devices=4), gpus=None, cpus=None, there=(8, 64)) → (4.0, 32.0), the GPUs and cores of a cell
 
 Workers stay warm, so that imports are paid once. A task whose worker dies is tried again by Ray and goes on from its
 checkpoint; an error of the cell's own is its outcome. The folder of outputs is one that all machines share.
@@ -11,50 +9,14 @@ checkpoint; an error of the cell's own is its outcome. The folder of outputs is 
 import os
 import signal
 import socket
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from relevance.config import ALL, TrainerConfig
 from relevance.distributed import process_count
 from relevance.errors import Stopped, UserError, first_line
-from relevance.train.job import Job, Outcome, anchored, thaw
-from relevance.train.processes import noted, ours, stoppable, unheard
-
-
-def share(
-    trainer: TrainerConfig, gpus: float | None, cpus: float | None, there: tuple[float, float]
-) -> tuple[float, float]:
-    """A GPU for each device, where there are any, and its share of the cores; or what was asked for.
-
-    UserError where the devices cannot be told apart by so many GPUs, or the cluster has too few for this cell alone.
-    """
-    several = devices(trainer)
-    if gpus is None:
-        gpus = float(several) if there[0] and trainer.accelerator != "cpu" else 0.0
-    if cpus is None:
-        cpus = max(float(several), there[1] * gpus / there[0] // 1 if there[0] else 0.0)
-    asked = f"hydra.launcher.gpus_per_cell={gpus:g} cpus_per_cell={cpus:g} trainer.devices={trainer.devices}"
-    if gpus > there[0] or cpus > there[1]:
-        raise UserError(
-            f"{asked}: there are {there[0]:g} GPUs and {there[1]:g} cores; no cell would ever start, ask for less"
-        )
-    if not _suits(gpus, several, trainer.devices):
-        raise UserError(
-            f"{asked}: leave gpus_per_cell out, or give as many as there are devices (of one device: 1, or a fraction)"
-        )
-    return gpus, cpus
-
-
-def devices(trainer: TrainerConfig) -> int:
-    """Of one cell; "all there are" are those of one cell's share."""
-    return 1 if str(trainer.devices) in ALL else process_count(trainer)
-
-
-def _suits(gpus: float, several: int, named: object) -> bool:
-    """Whether each device of a cell has a GPU of its own, or its only one shares it with other cells."""
-    alone = several == 1 and (gpus <= 1 or (str(named) in ALL and float(gpus).is_integer()))
-    return alone or gpus in (0, several)
-
+from relevance.train.job import Job, Outcome, Outcomes, anchored, thaw
+from relevance.train.processes import restored_handlers, signals_ignored, sigterm_event, stoppable
 
 GRACE = 4.0  # seconds that cells which are asked to stop may take for it
 ANSWER = 10.0  # seconds a cluster may take to answer
@@ -93,7 +55,8 @@ class OnRay:
     """Starts or joins a cluster; jobs → outcomes; `close` it."""
 
     def __init__(self, options: RayOptions, run: object = None):
-        self.options, self.run, self.waiting = options, run or work, {}
+        self.options, self.run = options, run or work
+        self.waiting: dict[Any, Job] = {}
         for name, value in SETTINGS.items():
             os.environ.setdefault(name, value)
         try:
@@ -105,7 +68,7 @@ class OnRay:
         variables = {"env_vars": dict(SETTINGS)} if options.address else {}
         try:
             knock(options.address)
-            with ours(signal.SIGTERM):  # Ray's handler ends a process without a word
+            with restored_handlers(signal.SIGTERM):  # Ray's handler ends a process without a word
                 ray.init(options.address, logging_level="error", runtime_env=variables, **near)
         except (OSError, ValueError, RuntimeError) as error:
             raise UserError(
@@ -113,7 +76,7 @@ class OnRay:
                 "ray start --head, or leave the address out"
             ) from error
 
-    def __call__(self, jobs: list[Job]) -> Iterator[tuple[Job, Outcome]]:
+    def __call__(self, jobs: list[Job]) -> Outcomes:
         """Submit every job; each outcome as it comes."""
         has, options = self.ray.cluster_resources(), self.options
         there = has.get("GPU", 0.0), has["CPU"]
@@ -122,7 +85,7 @@ class OnRay:
         for job, (gpus, cpus) in zip(jobs, shares, strict=True):
             job = _threaded(anchored(job), int(cpus))
             self.waiting[task.options(num_gpus=gpus, num_cpus=cpus).remote(job.text())] = job
-        with noted() as asked:
+        with sigterm_event() as asked:
             while self.waiting:
                 done, _ = self.ray.wait(list(self.waiting), num_returns=1, timeout=LOOK)
                 if asked.is_set():
@@ -134,7 +97,7 @@ class OnRay:
     def close(self) -> None:
         """Ask the cells under way to stop, give them the grace, end what was started here."""
         waiting, self.waiting = list(self.waiting), {}  # closed again, Ray would begin anew
-        with unheard():
+        with signals_ignored():
             for task in waiting:
                 self.ray.cancel(task, force=False)
             if waiting:
@@ -160,6 +123,48 @@ def knock(address: str | None) -> None:
         socket.create_connection((host.strip("[]"), int(port)), ANSWER).close()
 
 
+def share(
+    trainer: TrainerConfig, gpus: float | None, cpus: float | None, there: tuple[float, float]
+) -> tuple[float, float]:
+    """A GPU for each device, where there are any, and its share of the cores; or what was asked for.
+
+    UserError where the devices cannot be told apart by so many GPUs, or the cluster has too few for this cell alone.
+    """
+    several = devices(trainer)
+    if gpus is None:
+        gpus = float(several) if there[0] and trainer.accelerator != "cpu" else 0.0
+    if cpus is None:
+        cpus = max(float(several), there[1] * gpus / there[0] // 1 if there[0] else 0.0)
+    asked = f"hydra.launcher.gpus_per_cell={gpus:g} cpus_per_cell={cpus:g} trainer.devices={trainer.devices}"
+    if gpus > there[0] or cpus > there[1]:
+        raise UserError(
+            f"{asked}: there are {there[0]:g} GPUs and {there[1]:g} cores; no cell would ever start, ask for less"
+        )
+    if not _suits(gpus, several, trainer.devices):
+        raise UserError(
+            f"{asked}: leave gpus_per_cell out, or give as many as there are devices (of one device: 1, or a fraction)"
+        )
+    return gpus, cpus
+
+
+def devices(trainer: TrainerConfig) -> int:
+    """Of one cell; "all there are" are those of one cell's share."""
+    return 1 if str(trainer.devices) in ALL else process_count(trainer)
+
+
+def _suits(gpus: float, several: int, named: object) -> bool:
+    """Whether each device of a cell has a GPU of its own, or its only one shares it with other cells."""
+    alone = several == 1 and (gpus <= 1 or (str(named) in ALL and float(gpus).is_integer()))
+    return alone or gpus in (0, several)
+
+
+def _threaded(job: Job, cpus: int) -> Job:
+    """The job with its cores shared among its processes, where the config does not say how many threads."""
+    config = job.cell.config
+    threads = config.threads or max(1, cpus // devices(config.trainer))
+    return replace(job, cell=replace(job.cell, config=replace(config, threads=threads)))
+
+
 def work(text: str) -> str:
     """In a Ray worker: attempt the job on the GPUs that are its own."""
     import ray
@@ -173,13 +178,6 @@ def work(text: str) -> str:
             return attempt(_placed(job, ids)).text()
     except KeyboardInterrupt:
         return Outcome(f"{job.place}: KILLED", "killed").text()
-
-
-def _threaded(job: Job, cpus: int) -> Job:
-    """The job with its cores shared among its processes, where the config does not say how many threads."""
-    config = job.cell.config
-    threads = config.threads or max(1, cpus // devices(config.trainer))
-    return replace(job, cell=replace(job.cell, config=replace(config, threads=threads)))
 
 
 def _placed(job: Job, ids: list[str]) -> Job:

@@ -1,6 +1,6 @@
-"""Cells in this process, one after another: for a debugger (isolate=false). A cell that kills it ends the sweep.
+"""Cells one after another: in a worker process that stays warm, or in this one, for a debugger (isolate=false).
 
-Cells one after another in a worker process that stays warm; a new one takes the place of one that dies.
+A new worker takes the place of one that dies; a cell that kills this process ends the sweep.
 """
 
 import contextlib
@@ -8,24 +8,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 
-from relevance.train.job import Job, Outcome
-from relevance.train.processes import exit_reason, unheard
-
-
-class InProcess:
-    """Attempts each job in turn."""
-
-    def __call__(self, jobs: list[Job]) -> Iterator[tuple[Job, Outcome]]:
-        from relevance.sweep.attempt import attempt
-
-        for job in jobs:
-            yield job, attempt(job)
-
-    def close(self) -> None:
-        """Nothing was started."""
-
+from relevance.train.job import Job, Outcome, Outcomes
+from relevance.train.processes import exit_reason, signals_ignored
 
 GRACE = 4.0  # seconds a worker that is asked to stop may take for it
 WORKER = (sys.executable, "-m", "relevance.sweep.launchers.worker")
@@ -36,19 +21,19 @@ class Sequential:
 
     def __init__(self, command: tuple[str, ...] | None = None):
         self.command = command or WORKER
-        self.worker = self._start()
+        self._start()
 
-    def __call__(self, jobs: list[Job]) -> Iterator[tuple[Job, Outcome]]:
+    def __call__(self, jobs: list[Job]) -> Outcomes:
         """Attempt each job; one whose worker dies has failed, with what killed it as the reason."""
         for job in jobs:
             if self.worker.poll() is not None:
                 self.close()  # what it started, if anything is left of that
-                self.worker = self._start()
+                self._start()
             yield job, self._ask(job)
 
     def close(self) -> None:
         """SIGTERM, and SIGKILL for the whole group after the grace: what the worker started goes with it."""
-        with unheard():
+        with signals_ignored():
             if self.worker.poll() is None:
                 self.worker.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -56,20 +41,23 @@ class Sequential:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.worker.pid, signal.SIGKILL)
             self.worker.wait()
-            self.worker.stdout.close()
+            self.answers.close()
             with contextlib.suppress(BrokenPipeError):
-                self.worker.stdin.close()
+                self.requests.close()
 
-    def _start(self) -> subprocess.Popen:
+    def _start(self) -> None:
         """In a session of its own: Ctrl-C at the terminal reaches the sweep alone, which then stops it once."""
         pipe, known = subprocess.PIPE, {**os.environ, "RELEVANCE_PARENT": str(os.getpid())}
-        return subprocess.Popen(self.command, stdin=pipe, stdout=pipe, text=True, start_new_session=True, env=known)
+        worker = subprocess.Popen(self.command, stdin=pipe, stdout=pipe, text=True, start_new_session=True, env=known)
+        assert worker.stdin is not None  # pipes, as asked for
+        assert worker.stdout is not None
+        self.worker, self.requests, self.answers = worker, worker.stdin, worker.stdout
 
     def _ask(self, job: Job) -> Outcome:
         with contextlib.suppress(BrokenPipeError):  # it died before it read
-            self.worker.stdin.write(job.text() + "\n")
-            self.worker.stdin.flush()
-        answer = self.worker.stdout.readline()
+            self.requests.write(job.text() + "\n")
+            self.requests.flush()
+        answer = self.answers.readline()
         if answer.endswith("\n"):
             outcome = Outcome.of(answer)
             if outcome.last:
@@ -77,3 +65,16 @@ class Sequential:
             return outcome
         reason = f"its process {exit_reason(self.worker.wait())}"
         return Outcome(f"{job.place}: FAILED: {reason}", reason, died=True)
+
+
+class InProcess:
+    """Attempts each job in turn."""
+
+    def __call__(self, jobs: list[Job]) -> Outcomes:
+        from relevance.sweep.attempt import attempt
+
+        for job in jobs:
+            yield job, attempt(job)
+
+    def close(self) -> None:
+        """Nothing was started."""

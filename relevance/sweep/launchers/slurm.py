@@ -3,12 +3,11 @@
 submitit writes a task's line of JSON to the shared folder, in which ${oc.env:NAME} stays what it is.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 from relevance.errors import UserError, first_line
-from relevance.train.job import Job, Outcome, anchored, thaw
-from relevance.train.processes import ASKED, unheard
+from relevance.train.job import Job, Outcome, Outcomes, anchored, thaw
+from relevance.train.processes import ASKED, signals_ignored
 
 COMMON = frozenset("timeout_min cpus_per_task gpus_per_node tasks_per_node mem_gb nodes name stderr_to_stdout".split())
 POLL = 2.0  # seconds between two looks at the queue
@@ -22,7 +21,8 @@ class OnSlurm:
             import submitit
         except ImportError as error:
             raise UserError("hydra/launcher=slurm: submitit is missing; pip install 'relevance[slurm]'") from error
-        self.submitit, self.tasks = submitit, {}
+        self.submitit = submitit
+        self.tasks: dict[Any, Job] = {}
         settings, cluster = dict(settings), settings["cluster"]
         folder, timeouts = settings.pop("submitit_folder"), settings.pop("max_num_timeout")
         del settings["cluster"]
@@ -32,7 +32,7 @@ class OnSlurm:
             raise UserError(f"hydra/launcher=slurm: {first_line(error)}; run it where sbatch is") from error
         self.executor.update_parameters(**{k if k in COMMON else f"slurm_{k}": v for k, v in settings.items()})
 
-    def __call__(self, jobs: list[Job]) -> Iterator[tuple[Job, Outcome]]:
+    def __call__(self, jobs: list[Job]) -> Outcomes:
         """Submit all at once; each outcome as it comes."""
         if not jobs:
             return
@@ -43,7 +43,7 @@ class OnSlurm:
             yield job, _outcome(task, job)
 
     def close(self) -> None:
-        with unheard():
+        with signals_ignored():
             for task in self.tasks:
                 task.cancel()
 

@@ -1,4 +1,4 @@
-"""python -m relevance.sweep.launchers.worker: jobs on stdin, one a line → outcomes on stdout; started by in_turn."""
+"""python -m relevance.sweep.launchers.worker: jobs on stdin, one a line → outcomes on stdout; started by Sequential."""
 
 import os
 import sys
