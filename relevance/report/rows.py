@@ -1,12 +1,13 @@
-"""A cell's variant, "data.rows=10000,match=steps,lora.targets=[q,v]", as its parts.
-
-Cells equal in all but seed → one row: what each answered, its scores, its accuracies on resampled test rows.
+"""Cells equal in all but seed → one row: what each answered, its scores, its accuracies on resampled test rows.
 
 model  routing  task_mix  variant  cells        values [finished seeds, 8]
 llm    mhp      joint              s0, s1, s2   0.871, 0.902, ..., micro, macro
+
+A variant, "data.rows=10000,match=steps,lora.targets=[q,v]", has parts: {"data.rows": "10000", "match": "steps", ...}.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,6 +21,8 @@ from relevance.tracking.records import CellRecord
 # up to a comma outside brackets and quotes
 PARTS = re.compile(r"""(?:[^,\[{'"]|\[[^\]]*\]|\{[^}]*\}|'[^']*'|"[^"]*"|[\[{'"])+""")
 MATCH, SHARE = "match", "task_mix.share"
+FINISHED = "FINISHED"
+NOTHING = "learnt nothing"
 
 
 def parts(variant: str) -> dict[str, str]:
@@ -42,10 +45,6 @@ def common(variants: list[str]) -> dict[str, str]:
         return {}
     first, *others = map(parts, variants)
     return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
-
-
-FINISHED = "FINISHED"
-NOTHING = "learnt nothing"
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +153,7 @@ def spread(values: np.ndarray) -> tuple[float, float]:
 
 
 def fold(
-    groups: list[list[tuple[CellRecord, np.ndarray | None]]],
+    groups: Sequence[Sequence[tuple[CellRecord, np.ndarray | None]]],
     majority: Scores,
     resample: Resample,
     alike: tuple[str, ...] = (),

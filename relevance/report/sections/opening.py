@@ -1,11 +1,8 @@
-"""What a reader of matrix.md has to know, said only where it holds.
-
-found → ["Bold: the highest mean of its column ...", "† collapsed on the task: ... 2 of 6 finished cells collapsed ..."]
-
-The evidence → three sentences: which routing for which family, by how much, how sure; first, who learnt nothing.
+"""What a reader has to know first: three sentences that answer, and notes on the table, each only where it holds.
 
 "Which: for llm mhp is highest (84.9 % macro accuracy), undecided against mh; ..." made by rule, from numbers alone;
-decided is what the rule of the claims calls supported
+decided is what the rule of the claims calls supported; before them who learnt nothing
+["Bold: the highest mean of its column ...", "† collapsed on the task: ... 2 of 6 finished cells collapsed ..."]
 """
 
 from collections import Counter
@@ -55,6 +52,11 @@ THIN = (
     "them is undecided."
 )
 SEEDS = "Where seeds read 2 of 3, the mean is over the seeds that finished."
+MACRO = COLUMNS.index("macro")
+NAMED = 3  # cells that the first sentence names
+BETTER = "better than the most frequent label"
+REMEDY = "lower the rate (model.lr) or train longer"
+REFERENCE = "prefix"  # the plain way, which the others are measured by
 
 
 def notes(found: list[Matrix], near: bool) -> list[str]:
@@ -86,13 +88,6 @@ def _collapses(rows: list[Row]) -> str:
     tasks = Counter(len(names) for row in rows for names in row.collapsed if names)
     told = ", ".join(f"{cells} on {n} {'task' if n == 1 else 'tasks'}" for n, cells in sorted(tasks.items()))
     return f"{tasks.total()} of {sum(row.finished for row in rows)} finished cells collapsed: {told}."
-
-
-MACRO = COLUMNS.index("macro")
-NAMED = 3  # cells that the first sentence names
-BETTER = "better than the most frequent label"
-REMEDY = "lower the rate (model.lr) or train longer"
-REFERENCE = "prefix"  # the plain way, which the others are measured by
 
 
 @dataclass(frozen=True)
