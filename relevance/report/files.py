@@ -44,7 +44,7 @@ def cells_csv(sweep: SweepRecord, found: list[Findings]) -> str:
     """cells.csv: rows in the order of the matrix, values 0 to 1 in full precision, n in test rows.
 
     Each finished cell has accuracy, macro_f1, recall_<label>, quadratic_weighted_kappa, mean_absolute_error and
-    collapsed (1 or 0, see scores.collapsed) per task tested, then at task `all` accuracy (micro) and macro_accuracy.
+    collapsed (1 or 0, see metrics.collapsed) per task tested, then at task `all` accuracy (micro) and macro_accuracy.
     What its run logged besides follows: parameters_trainable and parameters_total (weights, no n),
     probe/<kind>/accuracy and probe/<kind>/macro_accuracy. A cell that did not finish has one row with an empty value.
     Floors (model `floor`) and the noise ceiling (model `ceiling`) follow the cells of their data, with no seed, status

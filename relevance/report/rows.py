@@ -25,28 +25,6 @@ FINISHED = "FINISHED"
 NOTHING = "learnt nothing"
 
 
-def parts(variant: str) -> dict[str, str]:
-    """{"data.rows": "10000", ...} in the order of the text."""
-    return dict(part.partition("=")[::2] for part in PARTS.findall(variant))
-
-
-def without(variant: str, *keys: str) -> str:
-    """The variant without some of its keys."""
-    return written({key: value for key, value in parts(variant).items() if key not in keys})
-
-
-def written(found: dict[str, str]) -> str:
-    return ",".join(f"{key}={value}" if value else key for key, value in found.items())
-
-
-def common(variants: list[str]) -> dict[str, str]:
-    """What all of several different variants, or of several equal ones, have alike; of one alone nothing."""
-    if len(variants) < 2:
-        return {}
-    first, *others = map(parts, variants)
-    return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
-
-
 @dataclass(frozen=True, eq=False)
 class Row:
     """Cells equal in all but seed, by seed, each with its answers and scores or, unfinished, None."""
@@ -54,8 +32,8 @@ class Row:
     cells: tuple[CellRecord, ...]
     answers: tuple[np.ndarray | None, ...]  # of each cell a label per test row [N], -1 where it was not asked
     scores: tuple[Scores | None, ...]
-    collapsed: tuple[tuple[str, ...], ...]  # of each cell the tasks it collapsed on, see scores.collapsed
-    nothing: tuple[bool, ...]  # of each cell whether it learnt nothing, see scores.learnt_nothing
+    collapsed: tuple[tuple[str, ...], ...]  # of each cell the tasks it collapsed on, see metrics.collapsed
+    nothing: tuple[bool, ...]  # of each cell whether it learnt nothing, see metrics.learnt_nothing
     draws: np.ndarray  # accuracies of resampled rows [finished seeds, draws, 8]
     variant: str  # without what all cells of the matrix have alike
 
@@ -175,3 +153,25 @@ def fold(
         draw = np.array(drawn).reshape(-1, resample.draws, len(COLUMNS))
         rows.append(Row(cells, found, scores, flat, nothing, draw, without(cells[0].variant, *alike)))
     return tuple(rows)
+
+
+def parts(variant: str) -> dict[str, str]:
+    """{"data.rows": "10000", ...} in the order of the text."""
+    return dict(part.partition("=")[::2] for part in PARTS.findall(variant))
+
+
+def without(variant: str, *keys: str) -> str:
+    """The variant without some of its keys."""
+    return written({key: value for key, value in parts(variant).items() if key not in keys})
+
+
+def written(found: dict[str, str]) -> str:
+    return ",".join(f"{key}={value}" if value else key for key, value in found.items())
+
+
+def common(variants: list[str]) -> dict[str, str]:
+    """What all of several different variants, or of several equal ones, have alike; of one alone nothing."""
+    if len(variants) < 2:
+        return {}
+    first, *others = map(parts, variants)
+    return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}

@@ -46,7 +46,7 @@ class HeldOut:
     label: np.ndarray  # [N] int8
     left: np.ndarray  # [N] entities: of one kind and one id or, where the table has none, one text;
     right: np.ndarray  # [N] one numbering for all kinds
-    kind: np.ndarray  # [E] of each entity, a place in keys.KINDS
+    kind: np.ndarray  # [E] of each entity, a place in KINDS
 
     @classmethod
     def of(cls, path: Path) -> "HeldOut":
