@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from relevance import predictions
 from relevance.cell_id import cell_folder, data_folder
-from relevance.cli import echo, parse
+from relevance.cli import echo, parse, run_command
 from relevance.metrics import logged, score, task_codes
 from relevance.tasks import TASK_NAMES
 from relevance.tracking import CELLS, Store
@@ -163,4 +163,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] and sys.argv[1].startswith("read="):
         read(Path(sys.argv[1].removeprefix("read=")))
     else:
-        main()
+        run_command(main)

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.typing import LineStyleType, RcKeyType
 
-
 INTERVALS = "95 % intervals, entities of the test rows resampled"
 DPI = 150
 WIDTH = 7.0  # inches: shown 700 pixels wide, letters of 9 points are 12 pixels high

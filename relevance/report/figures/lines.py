@@ -40,7 +40,6 @@ from relevance.tasks import TASK_NAMES
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-
 MOST_EFFECTS = 40  # of a forest
 LABEL_LETTERS = 36  # on one line of a label of a forest
 LINE, LABEL_SPACE = 0.16, 0.12  # inches of a line of a label, and between two labels

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
-
 SHOWN = [i for i, name in enumerate(COLUMNS) if name != "micro"]
 MACRO = COLUMNS.index("macro")
 MOST_ROWS = 60  # trained rows drawn of one matrix
