@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from relevance.metrics import COLUMNS
-from relevance.pages.blocks import IDENTITY, Section, Table, percent
+from relevance.pages.blocks import IDENTITY, Block, Section, Table, percent
 from relevance.report.ensembles import (
     ASKED,
     METHODS,
@@ -136,7 +136,7 @@ def ensembles_section(matrix: Matrix, found: list[Voted], ties: Ties) -> list[Se
     bare = sum(Ties.best_validation not in ballot.policies for one in found for ballot in one.ballots)
     few += [BARE.format(n=bare)] if bare else []
     few += [MORE.format(n=left)] if left > 0 and found[0].ballots[0].group.kind != ASKED else []
-    tables = [_accuracies(matrix, found), TIES, _ties(matrix, found), DIFFER, _diversity(found)]
+    tables: list[Block] = [_accuracies(matrix, found), TIES, _ties(matrix, found), DIFFER, _diversity(found)]
     return [Section("Ensembles", [told, *few, *tables])]
 
 
