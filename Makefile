@@ -64,13 +64,13 @@ audit: $(READY) $(AUDIT)/pip-audit  ## ask the advisory service which of the pin
 	    "the service could not be asked (of that package, or at all) and nothing is known" >&2; exit 1; }
 
 bench-sweep: $(READY)  ## what a cell costs beside its training, in the default launcher, on Ray, and in a process of its own
-	$(BIN)/python tools/benchmarks/sweep.py
+	$(BIN)/python -m tools.benchmarks.sweep
 
 bench-report: $(READY)  ## how long the report over 1,000 cells of 453K predictions takes (minutes, 10 GB of disk)
-	$(BIN)/python tools/benchmarks/report.py
+	$(BIN)/python -m tools.benchmarks.report
 
 bench-data: $(READY)  ## what validating, tokenizing and the first batch of 2.3M pairs cost beside their peers (minutes)
-	$(BIN)/python tools/benchmarks/data.py
+	$(BIN)/python -m tools.benchmarks.data
 
 backbones: $(READY)  ## pretrain the three embedded backbones again (about 50 minutes on two cores)
 	$(BIN)/python -m tools.backbones

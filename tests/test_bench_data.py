@@ -1,33 +1,16 @@
 """The benchmark of the data at the size of a test: every figure stands beside its peer, with a ratio."""
 
-import importlib.util
 import sys
-from pathlib import Path
 
-import pytest
-
-BENCHMARKS = Path(__file__).parents[1] / "tools" / "benchmarks"
+from tools.benchmarks import calls, data
 
 SIZES = "judgements=900 items=300 types=110 queries=60 rows=2000 pairs=2000 plain=500".split()
 
 
-@pytest.fixture
-def bench(monkeypatch):
-    """The benchmark, its calls made in this process instead of one each."""
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    for name in ("report", "calls"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    spec = importlib.util.spec_from_file_location("bench_data", BENCHMARKS / "data.py")
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "bench_data", module)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "child", module.calls.call)
-    return module
-
-
-def test_every_figure_has_a_peer_and_a_ratio(bench, monkeypatch, capsys):
+def test_every_figure_has_a_peer_and_a_ratio(monkeypatch, capsys):
+    monkeypatch.setattr(data, "child", calls.call)  # in this process instead of one each
     monkeypatch.setattr(sys, "argv", ["data.py", *SIZES, "repeats=1"])
-    bench.run()
+    data.run()
     lines = capsys.readouterr().out.splitlines()[1:]
     assert [line[:44].strip() for line in lines] == [
         "derive from 900 judgements",
@@ -39,7 +22,7 @@ def test_every_figure_has_a_peer_and_a_ratio(bench, monkeypatch, capsys):
     assert all(float(line[44:].split()[4]) > 0 and line.split()[-1] for line in lines)
 
 
-def test_a_line_holds_medians_and_their_ratio(bench):
-    costs = [bench.Cost(seconds, memory) for seconds, memory in ((1.0, 0.1), (9.0, 0.3), (2.0, 0.2))]
-    figure = bench.Figure("ours", "theirs", costs, [bench.Cost(4.0, 0.5)] * 3)
+def test_a_line_holds_medians_and_their_ratio():
+    costs = [data.Cost(seconds, memory) for seconds, memory in ((1.0, 0.1), (9.0, 0.3), (2.0, 0.2))]
+    figure = data.Figure("ours", "theirs", costs, [data.Cost(4.0, 0.5)] * 3)
     assert figure.line().split() == ["ours", "2.00", "0.20", "4.00", "0.50", "0.50", "theirs"]

@@ -93,7 +93,8 @@ def _compared(options: Options) -> Path:
 
     with ExitStack() as stack:
         sweeps = [_sweep(options, [name], name if name.endswith(ZIP) else None) for name in names]
-        folder = write_comparison(*map(stack.enter_context, sweeps), Path(options.reports))
+        one, other = map(stack.enter_context, sweeps)
+        folder = write_comparison(one, other, Path(options.reports))
     print((folder / "compare.md").read_text(encoding="utf-8"))
     return folder
 

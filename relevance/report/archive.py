@@ -38,7 +38,7 @@ RECORD = "sweep.json"
 FORMAT = 1  # raised where what is written could not be read by what was
 CELL = ("config.yaml", "consistency.parquet", "test.parquet", "validation.parquet")
 ROWS = "rows.parquet"
-FLOORS = tuple(f"floor-{name}.parquet" for name in FLOORS)
+FLOOR_FILES = tuple(f"floor-{name}.parquet" for name in FLOORS)
 PAIRS = "implied-pairs.parquet"
 IMPLIED = (PAIRS, "implied-mirrors.parquet", "implied-triangles.parquet")
 COLUMNS = ("row", "split", "task", "label", "label_clean", "source", *SEEN)  # of rows.parquet, those that are there
@@ -96,7 +96,7 @@ def _told(sweep: SweepRecord) -> str:
 def _data(matrix: Matrix) -> Iterator[tuple[str, bytes]]:
     path = matrix.tested.path
     yield ROWS, _parquet(_rows(matrix))
-    for name in FLOORS:
+    for name in FLOOR_FILES:
         yield name, path.with_name(name).read_bytes()
     for name in IMPLIED:
         if path.with_name(name).is_file():  # where no cell was asked what is implied, nobody made them
@@ -154,7 +154,7 @@ def _files(sweep: SweepRecord) -> Iterator[tuple[Path, bool]]:
     """Where the files of these cells and of their data lie, and whether one must be there."""
     for digest in sweep.tables:
         folder = data_folder(sweep.outputs, _digest(digest))
-        yield from ((folder / name, True) for name in (ROWS, *FLOORS))
+        yield from ((folder / name, True) for name in (ROWS, *FLOOR_FILES))
         yield from ((folder / name, False) for name in (*IMPLIED, QUARANTINE))
     for cell in sweep.cells:
         yield from ((cell.folder / name, False) for name in CELL)

@@ -59,7 +59,7 @@ def write_comparison(one: SweepRecord, other: SweepRecord, reports: Path) -> Pat
 
 def _rows(sweep: SweepRecord) -> dict[tuple[str, ...], tuple[Matrix, Row]]:
     """By the full labels of its cells: what all cells of one sweep have alike may differ between two."""
-    found = {}
+    found: dict[tuple[str, ...], tuple[Matrix, Row]] = {}
     for matrix in matrices(sweep):
         for row in matrix.rows:
             first = row.cells[0]

@@ -1,23 +1,11 @@
-"""A text → the field of a csv that no spreadsheet runs.
+"""The findings of a sweep → the files of numbers beside its page: cells.csv, comparisons.csv, provenance.json.
 
-"=SUM(A1)" → "'=SUM(A1)"    "-1.5e-3" → "-1.5e-3"
+cells.csv        sweep,cell,model,routing,task_mix,variant,seed,task,metric,value,n,status,run_id,git_sha
+                 nightly,llm-mhp-joint-s0,llm,mhp,joint,,0,item_type,accuracy,0.8135109419600381,1051,FINISHED,4f0c...
+comparisons.csv  data,kind,column,a,b,value,low,high,n,seeds,...
+                 3f55934ea4b3,interval,macro,llm mhp joint,llm mh joint,0.0203,0.0061,0.0338,1212,0.018120 0.024600,...
 
-quarantine.csv, the rows that were set aside from a file of pairs → the same list without what they hold.
-
-file,row,problem,value,remedy,task,left,right,... → file,row,problem,remedy
-
-Findings → comparisons.csv: every difference that was tested, each with what it rests on.
-
-data,kind,column,a,b,value,low,high,n,seeds,...
-3f55934ea4b3,interval,macro,llm mhp joint,llm mh joint,0.0203,0.0061,0.0338,1212,0.018120 0.024600 0.018200,...
-
-A sweep and its matrices → provenance.json: what every number of the report can be walked back to.
-
-A sweep and its findings → cells.csv.
-
-sweep,cell,model,routing,task_mix,variant,seed,task,metric,value,n,status,run_id,git_sha
-nightly,llm-mhp-joint-s0,llm,mhp,joint,,0,item_type,accuracy,0.8135109419600381,1051,FINISHED,4f0c...,9d1e...
-nightly,floor-majority,floor,majority,,,,item_type,accuracy,0.4814462416745956,1051,,,
+No field runs as a formula: "=SUM(A1)" → "'=SUM(A1)"; "-1.5e-3" stays.
 """
 
 import csv
@@ -42,31 +30,86 @@ from relevance.tasks import LABELS, TASK_NAMES
 from relevance.tracking.records import CellRecord, SweepRecord
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-
-
-def guard(field: str) -> str:
-    """`field` as a spreadsheet will not take for a formula: led by a quote unless it is a number."""
-    risky = field.startswith(("=", "+", "-", "@", "\t", "\r")) and not NUMBER.fullmatch(field)
-    return f"'{field}" if risky else field
-
-
-SHOWN = ("file", "row", "problem", "remedy")
-
-
-def textless(aside: bytes) -> bytes:
-    """The list as csv without values and cells; of one that has none, the same bytes."""
-    names = pa.csv.open_csv(io.BytesIO(aside)).schema.names
-    shown = [name for name in SHOWN if name in names]
-    as_texts = pa.csv.ConvertOptions(include_columns=shown, column_types=dict.fromkeys(shown, pa.string()))
-    lines = pa.csv.ParseOptions(newlines_in_values=True)
-    written = io.BytesIO()
-    pa.csv.write_csv(pa.csv.read_csv(io.BytesIO(aside), parse_options=lines, convert_options=as_texts), written)
-    return written.getvalue()
-
-
+TEXTLESS = ("file", "row", "problem", "remedy")
 EFFECT = "value low high n seeds relative verdict".split()
 MCNEMAR = "only_a only_b p_exact p_mid p_holm".split()
-COMPARED = ("data", "kind", "column", "a", "b", *EFFECT, *MCNEMAR)
+COMPARISONS_HEADER = ("data", "kind", "column", "a", "b", *EFFECT, *MCNEMAR)
+CELLS_HEADER = tuple("sweep cell model routing task_mix variant seed task metric value n status run_id git_sha".split())
+PROBE_TASKS = (*TASK_NAMES, "all", "all")  # of the accuracies in the order of COLUMNS
+PROBE_MEASURES = (*("accuracy" for _ in COLUMNS[1:]), "macro_accuracy")
+Measure = tuple[str, str, str, str]  # task, metric, value, n
+
+
+def cells_csv(sweep: SweepRecord, found: list[Findings]) -> str:
+    """cells.csv: rows in the order of the matrix, values 0 to 1 in full precision, n in test rows.
+
+    Each finished cell has accuracy, macro_f1, recall_<label>, quadratic_weighted_kappa, mean_absolute_error and
+    collapsed (1 or 0, see metrics.collapsed) per task tested, then at task `all` accuracy (micro) and macro_accuracy.
+    What its run logged besides follows: parameters_trainable and parameters_total (weights, no n),
+    probe/<kind>/accuracy and probe/<kind>/macro_accuracy. A cell that did not finish has one row with an empty value.
+    Floors (model `floor`) and the noise ceiling (model `ceiling`) follow the cells of their data, with no seed, status
+    or run, then the votes, cells without a run; where a sweep holds several tables of pairs the variant of a floor says
+    which: `data=<digest>`.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(CELLS_HEADER)
+    for one in found:
+        variant = f"data={one.matrix.digest[:12]}" if len(found) > 1 else ""
+        votes = [row for voted in one.voted for row in voted.rows.values()]
+        for line in (*_lines(one.matrix, variant), *_rows(votes)):
+            writer.writerow([guard(field) for field in (sweep.name, *line)])
+    return text.getvalue()
+
+
+def _lines(matrix: Matrix, variant: str) -> Iterator[list[str]]:
+    """Fields after the sweep's name."""
+    yield from _rows(matrix.rows)
+    for (kind, name), scores in matrix.references.items():
+        head = [f"{kind}-{name}".replace(" ", "-"), kind, name, "", variant, ""]
+        yield from ([*head, *measure, "", "", ""] for measure in _measures(scores))
+
+
+def _rows(rows: Iterable[Row]) -> Iterator[list[str]]:
+    for row in rows:
+        for cell, scores, flat in zip(row.cells, row.scores, row.collapsed, strict=True):
+            head = [cell.cell, cell.model, cell.routing, cell.task_mix, cell.variant, str(cell.seed)]
+            tail = [cell.status, cell.run_id, cell.git_sha]
+            measures = _of_cell(cell, scores, flat) if scores else [("all", "accuracy", "", "")]
+            yield from ([*head, *measure, *tail] for measure in measures)
+
+
+def _of_cell(cell: CellRecord, scores: Scores, flat: tuple[str, ...]) -> Iterator[Measure]:
+    """Everything there is to say of a finished cell that collapsed on the tasks `flat`."""
+    yield from _measures(scores)
+    for task, n in zip(TASK_NAMES, scores.n, strict=True):
+        if n:
+            yield task, "collapsed", str(int(task in flat)), str(n)
+    for kind in ("trainable", "total"):
+        if not math.isnan(value := cell.metrics.get(f"params/{kind}", math.nan)):
+            yield "all", f"parameters_{kind}", f"{value:.0f}", ""
+    yield from _probes(cell, scores)
+
+
+def _probes(cell: CellRecord, scores: Scores) -> Iterator[Measure]:
+    counted = [*scores.n, scores.n.sum(), scores.n.sum()]
+    for kind, values in probed(cell).items():
+        for task, measure, value, n in zip(PROBE_TASKS, PROBE_MEASURES, values, counted, strict=True):
+            if not math.isnan(value):
+                yield task, f"probe/{kind}/{measure}", repr(float(value)), str(n)
+
+
+def _measures(scores: Scores) -> Iterator[Measure]:
+    for at in np.flatnonzero(scores.n):
+        told = {"accuracy": scores.accuracy[at], "macro_f1": scores.macro_f1[at]}
+        told |= {f"recall_{word}": value for word, value in zip(LABELS, scores.recall[at], strict=True)}
+        told |= {"quadratic_weighted_kappa": scores.kappa[at], "mean_absolute_error": scores.mae[at]}
+        for name, value in told.items():
+            if not math.isnan(value):
+                yield TASK_NAMES[at], name, repr(float(value)), str(scores.n[at])
+    n = str(scores.n.sum())
+    yield "all", "accuracy", repr(scores.micro), n
+    yield "all", "macro_accuracy", repr(scores.macro), n
 
 
 def comparisons_csv(found: list[Findings]) -> str:
@@ -77,7 +120,7 @@ def comparisons_csv(found: list[Findings]) -> str:
     kind `claim` the claims, kind `gain` the differences to single-task baselines.
     """
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COMPARED, lineterminator="\n", restval="")
+    writer = csv.DictWriter(text, COMPARISONS_HEADER, lineterminator="\n", restval="")
     writer.writeheader()
     for one in found:
         for line in (*_compared(one), *_claimed(one), *_gained(one)):
@@ -86,12 +129,12 @@ def comparisons_csv(found: list[Findings]) -> str:
     return text.getvalue()
 
 
-def _written(value: object) -> str:
+def _written(value: str | float) -> str:
     """A text, guarded, or a number in full precision, whichever library it comes from."""
     return guard(value) if isinstance(value, str) else repr(value if isinstance(value, int) else float(value))
 
 
-def _compared(found: Findings) -> Iterator[dict[str, object]]:
+def _compared(found: Findings) -> Iterator[dict[str, str | float]]:
     for one in found.comparisons:
         pair = {"column": one.column, "a": one.best.name, "b": one.other.name}
         yield {"kind": "interval", **pair, **_effect(one.effect)}
@@ -101,19 +144,19 @@ def _compared(found: Findings) -> Iterator[dict[str, object]]:
             yield {"kind": "mcnemar", **pair, "seeds": str(test.seed), **counts, **p}
 
 
-def _claimed(found: Findings) -> Iterator[dict[str, object]]:
+def _claimed(found: Findings) -> Iterator[dict[str, str | float]]:
     for one in found.claims:
         told = {"a": one.letter, "b": one.text, "verdict": one.verdict, **_effect(one.effect)}
         yield {"kind": "claim", "column": one.column, **told}
 
 
-def _gained(found: Findings) -> Iterator[dict[str, object]]:
+def _gained(found: Findings) -> Iterator[dict[str, str | float]]:
     for one in found.gains:
         pair = {"column": one.task, "a": one.row.name, "b": one.single.name}
         yield {"kind": "gain", **pair, **_effect(one.effect), "relative": one.relative}
 
 
-def _effect(found: Effect | None) -> dict[str, object]:
+def _effect(found: Effect | None) -> dict[str, str | float]:
     if found is None:
         return {}
     numbers = {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
@@ -158,79 +201,18 @@ def _contents(matrix: Matrix) -> dict[str, object]:
     return {"rows": matrix.sizes, "test_rows": tested, "quarantined": matrix.set_aside}
 
 
-HEADER = tuple("sweep cell model routing task_mix variant seed task metric value n status run_id git_sha".split())
-TASKS = (*TASK_NAMES, "all", "all")  # of the accuracies in the order of COLUMNS
-MEASURES = (*("accuracy" for _ in COLUMNS[1:]), "macro_accuracy")
-Measure = tuple[str, str, str, str]  # task, metric, value, n
+def textless(aside: bytes) -> bytes:
+    """The list as csv without values and cells; of one that has none, the same bytes."""
+    names = pa.csv.open_csv(io.BytesIO(aside)).schema.names
+    shown = [name for name in TEXTLESS if name in names]
+    as_texts = pa.csv.ConvertOptions(include_columns=shown, column_types=dict.fromkeys(shown, pa.string()))
+    lines = pa.csv.ParseOptions(newlines_in_values=True)
+    written = io.BytesIO()
+    pa.csv.write_csv(pa.csv.read_csv(io.BytesIO(aside), parse_options=lines, convert_options=as_texts), written)
+    return written.getvalue()
 
 
-def cells_csv(sweep: SweepRecord, found: list[Findings]) -> str:
-    """cells.csv: rows in the order of the matrix, values 0 to 1 in full precision, n in test rows.
-
-    Each finished cell has accuracy, macro_f1, recall_<label>, quadratic_weighted_kappa, mean_absolute_error and
-    collapsed (1 or 0, see scores.collapsed) per task tested, then at task `all` accuracy (micro) and macro_accuracy.
-    What its run logged besides follows: parameters_trainable and parameters_total (weights, no n),
-    probe/<kind>/accuracy and probe/<kind>/macro_accuracy. A cell that did not finish has one row with an empty value.
-    Floors (model `floor`) and the noise ceiling (model `ceiling`) follow the cells of their data, with no seed, status
-    or run, then the votes, cells without a run; where a sweep holds several tables of pairs the variant of a floor says
-    which: `data=<digest>`.
-    """
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
-    for one in found:
-        variant = f"data={one.matrix.digest[:12]}" if len(found) > 1 else ""
-        votes = [row for voted in one.voted for row in voted.rows.values()]
-        for line in (*_lines(one.matrix, variant), *_rows(votes)):
-            writer.writerow([guard(field) for field in (sweep.name, *line)])
-    return text.getvalue()
-
-
-def _lines(matrix: Matrix, variant: str) -> Iterator[list[str]]:
-    """Fields after the sweep's name."""
-    yield from _rows(matrix.rows)
-    for (kind, name), scores in matrix.references.items():
-        head = [f"{kind}-{name}".replace(" ", "-"), kind, name, "", variant, ""]
-        yield from ([*head, *measure, "", "", ""] for measure in _measures(scores))
-
-
-def _rows(rows: Iterable[Row]) -> Iterator[list[str]]:
-    for row in rows:
-        for cell, scores, flat in zip(row.cells, row.scores, row.collapsed, strict=True):
-            head = [cell.cell, cell.model, cell.routing, cell.task_mix, cell.variant, str(cell.seed)]
-            tail = [cell.status, cell.run_id, cell.git_sha]
-            measures = _found(cell, scores, flat) if scores else [("all", "accuracy", "", "")]
-            yield from ([*head, *measure, *tail] for measure in measures)
-
-
-def _found(cell: CellRecord, scores: Scores, flat: tuple[str, ...]) -> Iterator[Measure]:
-    """Everything there is to say of a finished cell that collapsed on the tasks `flat`."""
-    yield from _measures(scores)
-    for task, n in zip(TASK_NAMES, scores.n, strict=True):
-        if n:
-            yield task, "collapsed", str(int(task in flat)), str(n)
-    for kind in ("trainable", "total"):
-        if not math.isnan(value := cell.metrics.get(f"params/{kind}", math.nan)):
-            yield "all", f"parameters_{kind}", f"{value:.0f}", ""
-    yield from _probes(cell, scores)
-
-
-def _probes(cell: CellRecord, scores: Scores) -> Iterator[Measure]:
-    counted = [*scores.n, scores.n.sum(), scores.n.sum()]
-    for kind, values in probed(cell).items():
-        for task, measure, value, n in zip(TASKS, MEASURES, values, counted, strict=True):
-            if not math.isnan(value):
-                yield task, f"probe/{kind}/{measure}", repr(float(value)), str(n)
-
-
-def _measures(scores: Scores) -> Iterator[Measure]:
-    for at in np.flatnonzero(scores.n):
-        told = {"accuracy": scores.accuracy[at], "macro_f1": scores.macro_f1[at]}
-        told |= {f"recall_{word}": value for word, value in zip(LABELS, scores.recall[at], strict=True)}
-        told |= {"quadratic_weighted_kappa": scores.kappa[at], "mean_absolute_error": scores.mae[at]}
-        for name, value in told.items():
-            if not math.isnan(value):
-                yield TASK_NAMES[at], name, repr(float(value)), str(scores.n[at])
-    n = str(scores.n.sum())
-    yield "all", "accuracy", repr(scores.micro), n
-    yield "all", "macro_accuracy", repr(scores.macro), n
+def guard(field: str) -> str:
+    """`field` as a spreadsheet will not take for a formula: led by a quote unless it is a number."""
+    risky = field.startswith(("=", "+", "-", "@", "\t", "\r")) and not NUMBER.fullmatch(field)
+    return f"'{field}" if risky else field

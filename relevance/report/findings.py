@@ -69,5 +69,5 @@ class Findings:
 
     def _p(self, one: Row, other: Row) -> str:
         right = Right(self.matrix.tested)
-        counts = [right.differing(*pair, MICRO) for _, *pair in seedwise(one, other)]
+        counts = [right.differing(answers, others, MICRO) for _, answers, others in seedwise(one, other)]
         return " ".join(f"{p:.2g}" for p in mcnemar(*np.array(counts).T).mid)

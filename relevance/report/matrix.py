@@ -1,11 +1,9 @@
 """A sweep → its matrices, one per table of pairs: the rows, the floors and the ceiling they are read against.
 
-A matrix → the rows that stand for it: those tested on every task, and the best of them of each family.
+leaders of ce prefix joint 0.81, ce mh joint 0.84, llm mhp joint 0.87 → ce mh joint, llm mhp joint: of each family the
+best row that was tested on every task
 
-macro of ce prefix joint 0.81, ce mh joint 0.84, llm mhp joint 0.87 → ce mh joint, llm mhp joint
-
-The rows that claims are about: joint, and of the variant that most of a sweep's joint rows have.
-
+MainRows: the rows that claims are about, joint and of the variant that most of a sweep's joint rows have
 (llm, mhp) → the row llm mhp joint [data.rows=10000,match=steps]; with it the families, their models, their baselines
 """
 
@@ -40,6 +38,8 @@ CEILING = ("ceiling", "label noise")
 TEST = "test.parquet"  # of a cell
 READERS = 2  # threads: files are decoded outside Python's lock
 TOLERANCE = 1e-6  # between an accuracy in MLflow and the one its file gives
+SHARED = "mhp_shared"
+PLAIN = ("mh", "none", "prefix")  # whose single-task cells stand in where a routing has none of its own
 
 
 @dataclass(frozen=True)
@@ -204,10 +204,6 @@ def leaders(matrix: Matrix) -> list[Row]:
         families.setdefault(row.family, []).append(row)
     best = [highest([row for row in rows if row.learnt] or rows, 1)[0] for rows in families.values()]
     return [row for row in matrix.rows if row in best]
-
-
-SHARED = "mhp_shared"
-PLAIN = ("mh", "none", "prefix")  # whose single-task cells stand in where a routing has none of its own
 
 
 class MainRows:

@@ -1,10 +1,7 @@
-"""Every cell → how to get its number: run, commit, data and packages, and the command that trains it.
+"""The findings of a sweep → the sections of its report, in the order of the page, and the figures they show.
 
-| llm-mhp-joint-s0 | FINISHED | 873b2045 (a link to its run) | 110e6161 * | 3f55934ea4b3 | 1b5c917cff1df14c |
-
-Findings → the figures of a report, each as png and svg, and what stands under it.
-
-The findings of a sweep → the sections of its report, in the order of the page.
+[findings of a table of pairs], captions of the figures drawn → Section(""), Section("Matrix"), ..., how to get these
+numbers: of every cell the run, commit, data and packages, and the commands that train it
 """
 
 from collections import Counter
@@ -43,89 +40,9 @@ INTRODUCTION = (
     "outputs/cells/<cell> its config.yaml and predictions. These commands give all of it again, and skip what is there:"
 )
 DIRTY = "* from a working tree with uncommitted changes: {n} of {all} cells."
-
-
-def origin_section(sweep: SweepRecord, ui: str) -> Section:
-    """`ui` is where MLflow's pages are: run ids link there."""
-    body = [_line(cell, ui) for cell in sweep.cells]
-    header = ["cell", "status", "run", "commit", "data", "folder", "seconds"]
-    dirty = sum(cell.dirty for cell in sweep.cells)
-    marked = [DIRTY.format(n=dirty, all=len(sweep.cells))] if dirty else []
-    blocks: list[Block] = [INTRODUCTION, *(Code(run.command) for run in sweep.runs), Table(header, body, left=6)]
-    return Section("How to get these numbers", [*blocks, *marked, "Packages:", _packages(sweep)])
-
-
-def _line(cell: CellRecord, ui: str) -> list[str]:
-    run = Link(cell.run_id[:8], f"{ui}/#/experiments/{cell.experiment}/runs/{cell.run_id}") if cell.run_id else NONE
-    commit = (cell.git_sha[:8] or NONE) + (" *" if cell.dirty else "")
-    seconds = cell.metrics.get("seconds")
-    told = f"{seconds:,.0f}" if seconds is not None else NONE
-    return [cell.cell, cell.status, run, commit, cell.data_digest[:12], cell.fingerprint[:16], told]
-
-
-def _packages(sweep: SweepRecord) -> list[str]:
-    """Each set of versions that cells ran with, and how many did."""
-    sets = Counter(tuple(sorted(cell.versions.items())) for cell in sweep.cells if cell.versions)
-    lines = [f"{n} cells: {', '.join(f'{name} {version}' for name, version in found)}" for found, n in sets.items()]
-    return lines or [NONE]
-
-
 HEAT = "heatmap"
 FOREST, SLOPE, VOLUME, RELIABILITY = "forest", "slope", "volume", "reliability"
 REFERENCE = "prefix"  # the routing that others are drawn against
-
-
-def write_figures(found: list[Findings], folder: Path) -> dict[str, str]:
-    """The captions of the figures that there was something to draw for, by name; of the others old files are gone."""
-    captions = {HEAT: write_heat_map([one.matrix for one in found], folder)}
-    for one in found:
-        mark = suffix(one, found)
-        captions |= {
-            FOREST + mark: write_forest(lines(one), folder, "Differences in macro accuracy", FOREST + mark),
-            SLOPE + mark: write_slope(one.matrix, folder, SLOPE + mark),
-            VOLUME + mark: write_volume(points(one), folder, VOLUME + mark),
-            RELIABILITY + mark: write_reliability(one.calibration.curves, folder, RELIABILITY + mark),
-        }
-    return {name: caption for name, caption in captions.items() if caption}
-
-
-def suffix(one: Findings, found: list[Findings]) -> str:
-    """What follows the name of a figure of one table of pairs, where a sweep holds several."""
-    return "" if one is found[0] else f"-{one.matrix.digest[:8]}"
-
-
-def lines(found: Findings) -> list[Line]:
-    """The claims, then each routing of each model against the text prefix."""
-    claimed = [Line(claim.short, "claims", claim.effect) for claim in found.claims if claim.effect]
-    main = found.main
-    for (model, routing), row in main.joint.items():
-        other = main.joint.get((model, REFERENCE))
-        if (
-            other
-            and other is not row
-            and (value := contrast(versus(row.series, other.series, "macro"), found.matrix.n))
-        ):
-            claimed.append(Line(routing, f"{model}, against {REFERENCE}", value))
-    return claimed
-
-
-def _series(gain: Gain) -> str:
-    """A line of the figure: cells that differ in their training rows alone."""
-    model, routing, _, variant = gain.row.labels
-    return " ".join(filter(None, [model, routing, without(variant, SHARE, MATCH)]))
-
-
-def points(found: Findings) -> list[Point]:
-    """What sharing gives to each task: one budget, the one that most gains have."""
-    budgets = [gain.budget for gain in found.gains]
-    most = max(dict.fromkeys(budgets), key=budgets.count, default="")
-    return [
-        Point(_series(gain), gain.task, gain.rows, gain.effect)
-        for gain in found.gains
-        if gain.budget == most and gain.row.labels[2] == "joint" and gain.row.labels[1] == gain.single.labels[1]
-    ]
-
-
 FOLDED = "Test accuracy in percent; mean ± standard deviation over cells equal in all but seed."
 INTERVALS = (
     "95 % intervals of the means above, in percent: entities of the test rows drawn again {draws:,} times (the left "
@@ -139,6 +56,7 @@ BESIDE = (
     "small."
 )
 APART = "The highest row of each column, and which rows the interval of the difference does not tell apart from it:"
+Shown = Callable[[str], list[Block]]  # the figure of that name, where it was drawn
 
 
 @dataclass(frozen=True)
@@ -159,7 +77,7 @@ def sections(sweep: SweepRecord, found: list[Findings], captions: dict[str, str]
     """The report from its first line to its last; `captions` of the figures that were drawn, by name."""
     matrices = [one.matrix for one in found]
     rows = [row for matrix in matrices for row in matrix.rows]
-    answer = [line for one in found for line in _opening(one, len(found) > 1)]
+    answer: list[Block] = [line for one in found for line in _opening(one, len(found) > 1)]
     first = [
         Section("", answer),
         _matrix(sweep, found, captions),
@@ -183,9 +101,6 @@ def _opening(one: Findings, several: bool) -> list[str]:
     return [f"Data {one.matrix.digest[:12]}. {first}" if several else first, *others]
 
 
-Shown = Callable[[str], list[Block]]  # the figure of that name, where it was drawn
-
-
 def _shown(one: Findings, found: list[Findings], captions: dict[str, str]) -> Shown:
     mark = suffix(one, found)
     return lambda name: [Figure(name + mark, captions[name + mark])] if name + mark in captions else []
@@ -205,7 +120,7 @@ def _decided(found: Findings, shown: Shown) -> list[Section]:
     """What rests on one table of pairs."""
     matrix = found.matrix
     drawn = INTERVALS.format(draws=matrix.resample.draws) + (POOLED if matrix.resample.pooled else "")
-    sure = [drawn, interval_table(matrix)]
+    sure: list[Block] = [drawn, interval_table(matrix)]
     if found.comparisons:  # none of a single row, nor where no row learnt anything
         sure += [APART, told(found.comparisons), BESIDE, beside_table(found.comparisons, matrix)]
     claimed = claims_section(found.claims, found.mcnemar)
@@ -264,3 +179,79 @@ def counts(sweep: SweepRecord, rows: list[Row]) -> list[Block]:
 def _unfinished(cell: CellRecord) -> str:
     reason = f": {cell.reason}" if cell.reason else ""
     return f"{cell.cell} {cell.status.lower()}{reason}"
+
+
+def origin_section(sweep: SweepRecord, ui: str) -> Section:
+    """`ui` is where MLflow's pages are: run ids link there."""
+    body = [_line(cell, ui) for cell in sweep.cells]
+    header = ["cell", "status", "run", "commit", "data", "folder", "seconds"]
+    dirty = sum(cell.dirty for cell in sweep.cells)
+    marked = [DIRTY.format(n=dirty, all=len(sweep.cells))] if dirty else []
+    blocks: list[Block] = [INTRODUCTION, *(Code(run.command) for run in sweep.runs), Table(header, body, left=6)]
+    return Section("How to get these numbers", [*blocks, *marked, "Packages:", _packages(sweep)])
+
+
+def _line(cell: CellRecord, ui: str) -> list[str]:
+    run = Link(cell.run_id[:8], f"{ui}/#/experiments/{cell.experiment}/runs/{cell.run_id}") if cell.run_id else NONE
+    commit = (cell.git_sha[:8] or NONE) + (" *" if cell.dirty else "")
+    seconds = cell.metrics.get("seconds")
+    told = f"{seconds:,.0f}" if seconds is not None else NONE
+    return [cell.cell, cell.status, run, commit, cell.data_digest[:12], cell.fingerprint[:16], told]
+
+
+def _packages(sweep: SweepRecord) -> list[str]:
+    """Each set of versions that cells ran with, and how many did."""
+    sets = Counter(tuple(sorted(cell.versions.items())) for cell in sweep.cells if cell.versions)
+    lines = [f"{n} cells: {', '.join(f'{name} {version}' for name, version in found)}" for found, n in sets.items()]
+    return lines or [NONE]
+
+
+def write_figures(found: list[Findings], folder: Path) -> dict[str, str]:
+    """The captions of the figures that there was something to draw for, by name; of the others old files are gone."""
+    captions = {HEAT: write_heat_map([one.matrix for one in found], folder)}
+    for one in found:
+        mark = suffix(one, found)
+        captions |= {
+            FOREST + mark: write_forest(lines(one), folder, "Differences in macro accuracy", FOREST + mark),
+            SLOPE + mark: write_slope(one.matrix, folder, SLOPE + mark),
+            VOLUME + mark: write_volume(points(one), folder, VOLUME + mark),
+            RELIABILITY + mark: write_reliability(one.calibration.curves, folder, RELIABILITY + mark),
+        }
+    return {name: caption for name, caption in captions.items() if caption}
+
+
+def suffix(one: Findings, found: list[Findings]) -> str:
+    """What follows the name of a figure of one table of pairs, where a sweep holds several."""
+    return "" if one is found[0] else f"-{one.matrix.digest[:8]}"
+
+
+def lines(found: Findings) -> list[Line]:
+    """The claims, then each routing of each model against the text prefix."""
+    claimed = [Line(claim.short, "claims", claim.effect) for claim in found.claims if claim.effect]
+    main = found.main
+    for (model, routing), row in main.joint.items():
+        other = main.joint.get((model, REFERENCE))
+        if (
+            other
+            and other is not row
+            and (value := contrast(versus(row.series, other.series, "macro"), found.matrix.n))
+        ):
+            claimed.append(Line(routing, f"{model}, against {REFERENCE}", value))
+    return claimed
+
+
+def _series(gain: Gain) -> str:
+    """A line of the figure: cells that differ in their training rows alone."""
+    model, routing, _, variant = gain.row.labels
+    return " ".join(filter(None, [model, routing, without(variant, SHARE, MATCH)]))
+
+
+def points(found: Findings) -> list[Point]:
+    """What sharing gives to each task: one budget, the one that most gains have."""
+    budgets = [gain.budget for gain in found.gains]
+    most = max(dict.fromkeys(budgets), key=budgets.count, default="")
+    return [
+        Point(_series(gain), gain.task, gain.rows, gain.effect)
+        for gain in found.gains
+        if gain.budget == most and gain.row.labels[2] == "joint" and gain.row.labels[1] == gain.single.labels[1]
+    ]

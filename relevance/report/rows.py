@@ -1,12 +1,13 @@
-"""A cell's variant, "data.rows=10000,match=steps,lora.targets=[q,v]", as its parts.
-
-Cells equal in all but seed → one row: what each answered, its scores, its accuracies on resampled test rows.
+"""Cells equal in all but seed → one row: what each answered, its scores, its accuracies on resampled test rows.
 
 model  routing  task_mix  variant  cells        values [finished seeds, 8]
 llm    mhp      joint              s0, s1, s2   0.871, 0.902, ..., micro, macro
+
+A variant, "data.rows=10000,match=steps,lora.targets=[q,v]", has parts: {"data.rows": "10000", "match": "steps", ...}.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -20,30 +21,6 @@ from relevance.tracking.records import CellRecord
 # up to a comma outside brackets and quotes
 PARTS = re.compile(r"""(?:[^,\[{'"]|\[[^\]]*\]|\{[^}]*\}|'[^']*'|"[^"]*"|[\[{'"])+""")
 MATCH, SHARE = "match", "task_mix.share"
-
-
-def parts(variant: str) -> dict[str, str]:
-    """{"data.rows": "10000", ...} in the order of the text."""
-    return dict(part.partition("=")[::2] for part in PARTS.findall(variant))
-
-
-def without(variant: str, *keys: str) -> str:
-    """The variant without some of its keys."""
-    return written({key: value for key, value in parts(variant).items() if key not in keys})
-
-
-def written(found: dict[str, str]) -> str:
-    return ",".join(f"{key}={value}" if value else key for key, value in found.items())
-
-
-def common(variants: list[str]) -> dict[str, str]:
-    """What all of several different variants, or of several equal ones, have alike; of one alone nothing."""
-    if len(variants) < 2:
-        return {}
-    first, *others = map(parts, variants)
-    return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
-
-
 FINISHED = "FINISHED"
 NOTHING = "learnt nothing"
 
@@ -55,8 +32,8 @@ class Row:
     cells: tuple[CellRecord, ...]
     answers: tuple[np.ndarray | None, ...]  # of each cell a label per test row [N], -1 where it was not asked
     scores: tuple[Scores | None, ...]
-    collapsed: tuple[tuple[str, ...], ...]  # of each cell the tasks it collapsed on, see scores.collapsed
-    nothing: tuple[bool, ...]  # of each cell whether it learnt nothing, see scores.learnt_nothing
+    collapsed: tuple[tuple[str, ...], ...]  # of each cell the tasks it collapsed on, see metrics.collapsed
+    nothing: tuple[bool, ...]  # of each cell whether it learnt nothing, see metrics.learnt_nothing
     draws: np.ndarray  # accuracies of resampled rows [finished seeds, draws, 8]
     variant: str  # without what all cells of the matrix have alike
 
@@ -154,7 +131,7 @@ def spread(values: np.ndarray) -> tuple[float, float]:
 
 
 def fold(
-    groups: list[list[tuple[CellRecord, np.ndarray | None]]],
+    groups: Sequence[Sequence[tuple[CellRecord, np.ndarray | None]]],
     majority: Scores,
     resample: Resample,
     alike: tuple[str, ...] = (),
@@ -176,3 +153,25 @@ def fold(
         draw = np.array(drawn).reshape(-1, resample.draws, len(COLUMNS))
         rows.append(Row(cells, found, scores, flat, nothing, draw, without(cells[0].variant, *alike)))
     return tuple(rows)
+
+
+def parts(variant: str) -> dict[str, str]:
+    """{"data.rows": "10000", ...} in the order of the text."""
+    return dict(part.partition("=")[::2] for part in PARTS.findall(variant))
+
+
+def without(variant: str, *keys: str) -> str:
+    """The variant without some of its keys."""
+    return written({key: value for key, value in parts(variant).items() if key not in keys})
+
+
+def written(found: dict[str, str]) -> str:
+    return ",".join(f"{key}={value}" if value else key for key, value in found.items())
+
+
+def common(variants: list[str]) -> dict[str, str]:
+    """What all of several different variants, or of several equal ones, have alike; of one alone nothing."""
+    if len(variants) < 2:
+        return {}
+    first, *others = map(parts, variants)
+    return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}

@@ -5,6 +5,7 @@ ARCHITECTURES["llm_b"] → Architecture(encoder=False, vocabulary=3072, digits=T
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import (
@@ -20,7 +21,7 @@ from transformers import (
 
 from tools.backbones.vocabulary import MAX_POSITIONS
 
-_BODY = {
+BODY: dict[str, Any] = {
     "hidden_size": 128,
     "num_hidden_layers": 4,
     "num_attention_heads": 4,
@@ -28,26 +29,9 @@ _BODY = {
     "max_position_embeddings": MAX_POSITIONS,
     "tie_word_embeddings": True,
 }
-
-
-_STD = 0.06  # of fresh weights; width 128 learns nothing for long from the usual 0.02
-_SHARPER = 1.5  # of keys: a token's own score is then about 5 above another's
-_OUTPUTS = ("o_proj.weight", "down_proj.weight")
-
-
-@torch.no_grad()
-def _tie_queries_to_keys(module: torch.nn.Module) -> None:
-    """Start an attention with equal queries and keys: a token then looks at itself in the other text.
-
-    After the mimetic initialisation of Trockman and Kolter (arXiv 2305.09828); training unties them.
-    """
-    parts = dict(module.named_children())
-    if "q_proj" in parts:
-        query, key = parts["q_proj"].weight, parts["k_proj"].weight
-        if "q_norm" not in parts:  # where there is one, it sets the size
-            key.mul_(_SHARPER)
-        heads = key.view(-1, module.head_dim, key.shape[1])
-        query.copy_(heads.repeat_interleave(query.shape[0] // key.shape[0], 0).view_as(query))
+STD = 0.06  # of fresh weights; width 128 learns nothing for long from the usual 0.02
+SHARPER = 1.5  # of keys: a token's own score is then about 5 above another's
+OUTPUTS = ("o_proj.weight", "down_proj.weight")
 
 
 @dataclass(frozen=True)
@@ -65,15 +49,30 @@ class Architecture:
         model = auto.from_config(self.config(tokenizer), attn_implementation="sdpa")
         for name, weight in model.named_parameters():
             if weight.ndim == 2:
-                torch.nn.init.normal_(weight, std=_STD / 2 if name.endswith(_OUTPUTS) else _STD)
+                torch.nn.init.normal_(weight, std=STD / 2 if name.endswith(OUTPUTS) else STD)
         for module in model.modules():
             _tie_queries_to_keys(module)
         return model
 
 
+@torch.no_grad()
+def _tie_queries_to_keys(module: Any) -> None:
+    """Start an attention with equal queries and keys: a token then looks at itself in the other text.
+
+    After the mimetic initialisation of Trockman and Kolter (arXiv 2305.09828); training unties them.
+    """
+    parts: dict[str, Any] = dict(module.named_children())
+    if "q_proj" in parts:
+        query, key = parts["q_proj"].weight, parts["k_proj"].weight
+        if "q_norm" not in parts:  # where there is one, it sets the size
+            key.mul_(SHARPER)
+        heads = key.view(-1, module.head_dim, key.shape[1])
+        query.copy_(heads.repeat_interleave(query.shape[0] // key.shape[0], 0).view_as(query))
+
+
 def _encoder(tokenizer: PreTrainedTokenizerFast) -> PreTrainedConfig:
     return EuroBertConfig(
-        **_BODY,
+        **BODY,
         vocab_size=len(tokenizer),
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.cls_token_id,
@@ -83,10 +82,12 @@ def _encoder(tokenizer: PreTrainedTokenizerFast) -> PreTrainedConfig:
     )
 
 
-def _decoder(kind: type[PreTrainedConfig], **own: int) -> Callable[[PreTrainedTokenizerFast], PreTrainedConfig]:
+def _decoder(
+    kind: Callable[..., PreTrainedConfig], **own: int
+) -> Callable[[PreTrainedTokenizerFast], PreTrainedConfig]:
     def config(tokenizer: PreTrainedTokenizerFast) -> PreTrainedConfig:
         return kind(
-            **_BODY,
+            **BODY,
             **own,
             vocab_size=len(tokenizer),
             pad_token_id=tokenizer.pad_token_id,

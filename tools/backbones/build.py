@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from relevance.atomic_io import atomic_folder as keep
+from relevance.atomic_io import atomic_folder
 from relevance.config import DataConfig
 from relevance.errors import UserError
 from relevance.shop.entities import build_entities
@@ -26,8 +26,8 @@ from tools.backbones.architectures import ARCHITECTURES
 from tools.backbones.options import Options
 
 LIMIT = 8 * 2**20  # bytes of a backbone's folder
-_HELD_OUT = 1024  # documents
-_PACKAGES = ("torch", "transformers", "tokenizers", "numpy")
+HELD_OUT = 1024  # documents
+PACKAGES = ("torch", "transformers", "tokenizers", "numpy")
 
 
 def build(options: Options) -> None:
@@ -48,15 +48,15 @@ def build(options: Options) -> None:
             "entities": len(whole.entities),
             "entities_of_default_data": len(shared),
         },
-        "packages": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        "packages": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     }
     if len(options.names) == 1:
         _build_one(options.names[0], whole, about, options)
         return
     side_by_side = max(1, (os.cpu_count() or 1) // options.threads)
     with ProcessPoolExecutor(side_by_side, mp_context=get_context("spawn")) as pool:
-        given = (options.names, repeat(whole), repeat(about), repeat(options))
-        list(pool.map(_build_one, *given))  # list: an error in one is raised here
+        # list: an error in one is raised here
+        list(pool.map(_build_one, options.names, repeat(whole), repeat(about), repeat(options)))
 
 
 def _build_one(name: str, whole: corpus.Corpus, about: dict, options: Options) -> None:
@@ -66,10 +66,10 @@ def _build_one(name: str, whole: corpus.Corpus, about: dict, options: Options) -
     texts = (text for document in whole.documents for text in document)
     tokenizer = vocabulary.train(texts, kind.vocabulary, encoder=kind.encoder, digits=kind.digits)
     rows = train.encode(whole, tokenizer)
-    read, unread = rows.take(np.arange(_HELD_OUT, len(rows.facts))), rows.take(np.arange(_HELD_OUT))
+    read, unread = rows.take(np.arange(HELD_OUT, len(rows.facts))), rows.take(np.arange(HELD_OUT))
     trained = train.Pretrainer(kind.build(tokenizer), kind, tokenizer)
     steps = train.train(trained, read, train.Plan(options.seed, options.tokens))
-    found = train.held_out(trained, unread)
+    losses = train.held_out(trained, unread)
     provenance = {
         "name": name,
         "command": _command(name, options),
@@ -80,7 +80,7 @@ def _build_one(name: str, whole: corpus.Corpus, about: dict, options: Options) -
         "tokens_in_corpus": int(rows.ids.lengths.sum()),
         "tokens_read": options.tokens,
         "steps": steps,
-        "held_out": {name: round(float(value), 4) for name, value in found._asdict().items()},
+        "held_out": {name: round(float(value), 4) for name, value in losses._asdict().items()},
         "unigram_loss": round(train.unigram(rows), 4),
         **about,
     }
@@ -88,15 +88,14 @@ def _build_one(name: str, whole: corpus.Corpus, about: dict, options: Options) -
 
 
 def _write(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, provenance: dict) -> None:
-    with keep(folder) as part:
+    with atomic_folder(folder) as part:
         model.save_pretrained(part)
         tokenizer.save_pretrained(part)
         (part / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n", encoding="utf-8")
     size = sum(file.stat().st_size for file in folder.iterdir())
     if size > LIMIT:
-        raise UserError(
-            f"backbone {folder.name}: {size} bytes; at most {LIMIT}: make it smaller, pretrain/architectures.py"
-        )
+        remedy = "make it smaller, tools/backbones/architectures.py"
+        raise UserError(f"backbone {folder.name}: {size} bytes; at most {LIMIT}: {remedy}")
     print(f"{folder}: {size / 2**20:.1f} MiB, {provenance['steps']} steps, held out: {provenance['held_out']}")
 
 

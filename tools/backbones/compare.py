@@ -14,7 +14,7 @@ from relevance.shop.queries import GROUP, NAVIGATION, NOUN
 from relevance.shop.recipes import RECIPES, SHARES, draw_pairs
 from relevance.tasks import TASKS
 
-_DEPARTMENT, _GROUP, _NOUN, _LEAF = range(4)
+_DEPARTMENT, _GROUP, _NOUN, _LEAF = range(4)  # how narrow an entity is
 RELATIONS = ("same product", "same kind", "wider", "narrower", "sibling", "near", "other")
 VALUES = ("not asked", "left only", "same", "other", "right only")
 FACTS = (len(RELATIONS), *(len(VALUES) for _ in SLOTS))  # how many answers each fact has

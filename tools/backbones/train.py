@@ -104,8 +104,9 @@ class Pretrainer(torch.nn.Module):
             cross_entropy(one, fact, ignore_index=UNKNOWN, reduction="sum")
             for one, fact in zip(logits, facts.T, strict=True)
         ]
-        right = sum((one.argmax(1) == fact).sum() for one, fact in zip(logits, facts.T, strict=True))
-        return sum(losses) / max(1, int(stated[:, 0].sum())), right / max(1, int(stated.sum()))
+        hits = [(one.argmax(1) == fact).sum() for one, fact in zip(logits, facts.T, strict=True)]
+        loss, right = sum(losses, torch.zeros(())), sum(hits, torch.tensor(0))
+        return loss / max(1, int(stated[:, 0].sum())), right / max(1, int(stated.sum()))
 
 
 def encode(whole: Corpus, tokenizer: PreTrainedTokenizerFast) -> Encoded:

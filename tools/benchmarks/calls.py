@@ -1,6 +1,6 @@
-"""What benchmarks/data.py measures within a process of its own: a piece of work → its seconds and memory.
+"""What tools.benchmarks.data measures within a process of its own: a piece of work → its seconds and memory.
 
-python benchmarks/calls.py tokens rows.parquet outputs  →  {"seconds": 10.58, "memory": 0.3}
+python -m tools.benchmarks.calls tokens rows.parquet outputs  →  {"seconds": 10.58, "memory": 0.3}
 """
 
 import json
@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 BATCH = 1_000  # pairs that transformers' tokenizer is given at a time
-SHARES = {"validation_share": 0.02, "test_share": 0.197}  # 453K test rows of 2.3M, as in the paper
 MAX_LENGTH = 128
 
 
@@ -45,7 +45,8 @@ def _generate(folder: str, rows: str, pairs: str) -> Callable[[], object]:
 
     def work() -> None:
         pq.write_table(generate_pairs(int(rows), 0, 0.04), f"{folder}/validated.parquet")
-        prepare_rows(DataConfig(rows=int(pairs), **SHARES), Path(folder)).path.parent.rename(f"{folder}/pairs")
+        sized = DataConfig(rows=int(pairs), validation_share=0.02, test_share=0.197)  # 453K of 2.3M, as in the paper
+        prepare_rows(sized, Path(folder)).path.parent.rename(f"{folder}/pairs")
 
     return work
 
@@ -73,7 +74,7 @@ def _read(source: str) -> Callable[[], object]:
     return lambda: pq.read_table(source)
 
 
-def _tokenizer():
+def _tokenizer() -> Any:
     from transformers import AutoTokenizer
 
     from relevance.model.backbone import resolve_folder
@@ -93,7 +94,7 @@ def _tokens(source: str, outputs: str) -> Callable[[], object]:
 def _plain(source: str, count: str) -> Callable[[], object]:
     import pyarrow.parquet as pq
 
-    tokenizer, kept = _tokenizer(), []
+    tokenizer, kept = _tokenizer(), list[list[int]]()
 
     def work() -> None:
         with pq.ParquetFile(source) as file:
@@ -115,7 +116,7 @@ def _first(source: str, outputs: str) -> Callable[[], object]:
     return lambda: next(iter(pairs_module(config, Path(source), tokenizer, "bench").train_dataloader()))
 
 
-WORK = {
+WORK: dict[str, Callable[..., Callable[[], object]]] = {
     "generate": _generate,
     "prepare": _prepare,
     "bare": _bare,

@@ -1,6 +1,6 @@
 """What a table of full size costs, each figure beside a named peer in the same run, the two measured in turn.
 
-python benchmarks/data.py [judgements=800000 items=200000 types=5000] [rows=1000000] [pairs=2300000] [repeats=3]
+python -m tools.benchmarks.data [judgements=800000 items=200000 types=5000] [rows=1000000] [pairs=2300000] [repeats=3]
 
 derive of a generated shop of `judgements` beside a bare pyarrow read of its files and write of the pairs made of them;
 validate of `rows` rows beside a bare read and write of the same file, as processes and as calls; token ids of
@@ -18,11 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import calls
-from calls import Cost
-from report import measured
-
 from relevance.cli import echo, parse, run_command
+from tools.benchmarks.calls import Cost
+from tools.benchmarks.report import measured
 
 DATA = (sys.executable, "-m", "relevance.data")
 SHOP = ("judgements", "items", "taxonomy")  # files of a generated shop
@@ -85,9 +83,9 @@ def deriving(folder: Path, options: Options) -> Iterator[Figure]:
     files = {name: str(shop / f"{name}.parquet") for name in SHOP}
     command = [*DATA, "derive", "source=shop", *(f"{name}={path}" for name, path in files.items())]
     ends = [sys.executable, "-c", ENDS, str(pairs), str(folder / "bare.parquet"), *files.values()]
-    ways = (lambda _: Cost(*measured([*command, f"output={pairs}"])), lambda _: Cost(*measured(ends)))
+    ours, theirs = (lambda _: Cost(*measured([*command, f"output={pairs}"]))), (lambda _: Cost(*measured(ends)))
     peer = "bare pyarrow read of the files and of the pairs, write of the pairs"
-    yield _in_turn(f"derive from {options.judgements:,} judgements", peer, options, ways)
+    yield _in_turn(f"derive from {options.judgements:,} judgements", peer, options, (ours, theirs))
 
 
 def validating(folder: Path, options: Options) -> Iterator[Figure]:
@@ -102,7 +100,7 @@ def validating(folder: Path, options: Options) -> Iterator[Figure]:
 
     name = f"validate {options.rows:,} rows"
     yield _in_turn(f"{name}, process", f"{bare}, process", options, (ours, theirs))
-    ways = [lambda turn: child("prepare", source, f"{folder}/call{turn}"), lambda _: child("bare", source)]
+    ways = (lambda turn: child("prepare", source, f"{folder}/call{turn}"), lambda _: child("bare", source))
     yield _in_turn(f"{name}, call", f"{bare}, call", options, ways)
 
 
@@ -135,7 +133,7 @@ def _in_turn(name: str, peer: str, options: Options, ways: tuple[Callable[[int],
 
 def child(*words: str) -> Cost:
     """The cost of a call in a process of its own, without its imports."""
-    done = subprocess.run([sys.executable, calls.__file__, *words], check=True, stdout=subprocess.PIPE)
+    done = subprocess.run([sys.executable, "-m", "tools.benchmarks.calls", *words], check=True, stdout=subprocess.PIPE)
     return Cost(**json.loads(done.stdout))
 
 

@@ -1,6 +1,6 @@
 """A generated study of a thousand cells on 453K test rows → how long its report takes, and how much memory.
 
-python benchmarks/report.py [cells=1000] [rows=453000]
+python -m tools.benchmarks.report [cells=1000] [rows=453000]
 
 Six routings x three models x five task mixes x seeds; the predictions are drawn, not trained: FILES different files per
 split, each shared by the cells it was dealt to (hard links), so that the disk holds them. Printed: wall time and peak
@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from relevance import predictions
 from relevance.cell_id import cell_folder, data_folder
-from relevance.cli import echo, parse
+from relevance.cli import echo, parse, run_command
 from relevance.metrics import logged, score, task_codes
 from relevance.tasks import TASK_NAMES
 from relevance.tracking import CELLS, Store
@@ -55,7 +55,7 @@ def main() -> None:
         print(f"{'':28}{'seconds':>9}{'peak GB':>9}")
         print(f"{'five members vote':28}{voting(options.rows):9.3f}")
         for title, command in (
-            ("bare read of predictions", [sys.executable, __file__, f"read={folder}"]),
+            ("bare read of predictions", [sys.executable, "-m", "tools.benchmarks.report", f"read={folder}"]),
             ("report without figures", report(folder, "figures=false")),
             ("report with figures", report(folder, "figures=true")),
         ):
@@ -154,7 +154,7 @@ def _store(folder: Path, outputs: Path, cells: int, dealt: list[tuple[Path, dict
             {**metrics, "seconds": 60.0 + number, "params/trainable": 1e6, "train/rows_per_second": 500.0}, 0, number
         )
         run.end("FINISHED")
-    parent = store.start("bench", {"kind": "sweep", "fingerprint": DIGEST, "command": "python benchmarks/report.py"})
+    parent = store.start("bench", {"kind": "sweep", "fingerprint": DIGEST, "command": "make bench-report"})
     parent.text(json.dumps(listed), CELLS)
     parent.end("FINISHED")
 
@@ -163,4 +163,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] and sys.argv[1].startswith("read="):
         read(Path(sys.argv[1].removeprefix("read=")))
     else:
-        main()
+        run_command(main)

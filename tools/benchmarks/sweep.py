@@ -1,7 +1,9 @@
-"""What a cell costs beyond its training: cells that do not train, in the default and the Ray launcher, beside a process
-for each. Seconds of one worker a cell, once it is warm; the bare function is called in the same process.
+"""What a cell costs beyond its training: cells that do not train, in the default and the Ray launcher and one by one.
 
-python benchmarks/sweep.py [cells=40] [processes=3]
+python -m tools.benchmarks.sweep [cells=40] [processes=3]
+
+Seconds of one worker a cell, once it is warm, beside those of a process for each; the bare function is called in the
+same process.
 """
 
 import os
@@ -12,15 +14,16 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Protocol
 
 from relevance.cell_id import Cell, fingerprint
 from relevance.cli import echo, parse, run_command
 from relevance.config import Config, ModelConfig, RoutingConfig, Save
 from relevance.sweep.launchers.sequential import Sequential
-from relevance.tracking import CellRun, Store
+from relevance.tracking import Store
 from relevance.train.job import Job, Launch
 
-WORKER = (sys.executable, __file__, "worker")
+WORKER = (sys.executable, "-m", "tools.benchmarks.sweep", "worker")
 
 
 @dataclass
@@ -30,7 +33,13 @@ class Options:
     workers: int = 2  # of Ray
 
 
-def idle(cell: Cell, run: CellRun) -> None:
+class Log(Protocol):
+    """What a cell says its numbers to."""
+
+    def log(self, metrics: dict[str, float], step: int) -> None: ...
+
+
+def idle(cell: object, run: Log) -> None:
     """A cell that does not train: it says what a cell says, of numbers that are made up."""
     run.log({"test/accuracy": 0.0, "test/macro_accuracy": 0.0, "train/rows_per_second": 0.0, "seconds": 0.0}, 1)
 
@@ -50,8 +59,8 @@ def jobs(folder: Path, count: int, store: str) -> list[Job]:
 def warm(launch: Launch, given: list[Job], workers: int) -> float:
     """Seconds of a worker for a cell, from the first outcome of each worker on."""
     ended = []
-    with closing(launch), closing(launch(given)) as outcomes:
-        for _, outcome in outcomes:
+    with closing(launch):
+        for _, outcome in launch(given):
             if outcome.reason:
                 raise RuntimeError(outcome.reason)
             ended.append(time.perf_counter())
@@ -69,7 +78,7 @@ def alone(given: list[Job]) -> float:
 
 def bare(count: int) -> float:
     class Deaf:
-        def log(self, metrics: dict, step: int) -> None:
+        def log(self, metrics: dict[str, float], step: int) -> None:
             """Hears nothing."""
 
     started = time.perf_counter()
@@ -107,10 +116,12 @@ def run() -> None:
 
         nothing = bare(options.cells)
         apart = alone(made("apart", options.processes)) - nothing
-        rows = [("a process for each cell", apart)]
-        rows.append(("default: one warm worker", warm(Sequential(WORKER), made("warm", options.cells), 1) - nothing))
-        rows.append((f"ray: {options.workers} warm workers", _ray(made("ray", options.cells), options.workers)))
-    for label, seconds in rows:
+        costs = {
+            "a process for each cell": apart,
+            "default: one warm worker": warm(Sequential(WORKER), made("warm", options.cells), 1) - nothing,
+            f"ray: {options.workers} warm workers": _ray(made("ray", options.cells), options.workers),
+        }
+    for label, seconds in costs.items():
         told = "not installed" if seconds is None else f"{seconds:8.3f} s a cell   {apart / seconds:6.1f} ×"
         print(f"{label:28} {told}")
 

@@ -1,8 +1,6 @@
 """python -m tools.chaos [kills=N] [seed=S] [output=FILE]: disturb sweeps, ask again, check (make chaos).
 
-Prints a table, within 15 minutes.
-
-Exit code 1 where something was lost, repeated wrongly or left alive.
+Prints a table, within 15 minutes. Exit code 1 where something was lost, repeated wrongly or left alive.
 """
 
 import shutil
@@ -15,6 +13,7 @@ from random import Random
 
 from relevance.cli import echo, parse, run_command
 from tools.chaos.ground import Ground
+from tools.chaos.invariants import broken, repeated
 from tools.chaos.trials import (
     Trial,
     can_mount,
@@ -42,7 +41,8 @@ class Options:
 
 def campaign(options: Options) -> list[tuple[str, ...]]:
     """A row for each trial."""
-    chance, started, rows = Random(options.seed), time.monotonic(), []
+    chance, started = Random(options.seed), time.monotonic()
+    rows: list[tuple[str, ...]] = []
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:
         calm = Ground(_folder(Path(name), "calm"))
         code, said = calm.run()
@@ -58,7 +58,7 @@ def campaign(options: Options) -> list[tuple[str, ...]]:
 
 
 def _planned(options: Options) -> list[tuple[str, list[Trial]]]:
-    planned = [
+    planned: list[tuple[str, list[Trial]]] = [
         ("SIGTERM of the sweep", [terminate]),
         ("exception, sys.exit, out of memory, SIGKILL", [faults("exception", "leave", "memory", "killed")]),
         ("segmentation fault, NaN, SIGTERM of the worker", [faults("crash", "nan", "stopped")]),
@@ -67,14 +67,12 @@ def _planned(options: Options) -> list[tuple[str, list[Trial]]]:
         ("lost store", [lost_store]),
     ]
     planned += [("full file system", [full_disk])] if can_mount() else []
-    kills = ("kill -9 of a worker, then of its sweep, and again", [kill_both, kill_both])
-    planned += [kills] * (options.kills // 4)
-    return [one for one in planned if options.only in (None, one[0])]
+    kills = "kill -9 of a worker, then of its sweep, and again"
+    planned += [(kills, [kill_both, kill_both]) for _ in range(options.kills // 4)]
+    return [trial for trial in planned if options.only in (None, trial[0])]
 
 
-def _trial(fault: str, disturbances: list, ground: Ground, calm: Ground, chance: Random) -> tuple[str, ...]:
-    from tools.chaos.invariants import broken, repeated
-
+def _trial(fault: str, disturbances: list[Trial], ground: Ground, calm: Ground, chance: Random) -> tuple[str, ...]:
     started = time.monotonic()
     try:
         moments = [disturb(ground, chance) for disturb in disturbances]

@@ -16,16 +16,9 @@ ROOT = Path(__file__).parents[2]
 MARK = "RELEVANCE_CHAOS"  # in the environment of every process of a trial: who is ours
 WAIT = 240  # seconds a sweep of four small cells may take, on a machine that does other things too
 CELLS = ("routing=prefix,mh", "model=llm,ce")
-SMALL = (
-    *(
-        "data.rows=300",
-        "train.step_rows=32",
-        "trainer.max_epochs=6",
-        "checkpoint_steps=2",
-        "train.patience=0",
-        "threads=1",
-    ),
-    *("trainer.accelerator=cpu", "probes=false", "consistency=false", "save=none", "name=chaos"),
+SMALL = tuple(
+    "data.rows=300 train.step_rows=32 trainer.max_epochs=6 checkpoint_steps=2 train.patience=0 threads=1 "
+    "trainer.accelerator=cpu probes=false consistency=false save=none name=chaos".split()
 )
 
 

@@ -6,7 +6,6 @@
 import hashlib
 import json
 from collections import defaultdict
-from pathlib import Path
 
 from relevance.tracking import Store
 from relevance.tracking.history import sweep_record
@@ -83,13 +82,3 @@ def _points(store: Store) -> dict[str, str]:
         points = {key: sorted((one.step, round(one.value, 12)) for one in all_) for key, all_ in history.items()}
         found[run.info.run_name] = json.dumps(points, sort_keys=True)
     return found
-
-
-def torn(ground: Ground) -> Path | None:
-    """Cut the newest checkpoint of a half-trained cell in half; None where no cell has two."""
-    for folder in ground.outputs.glob("cells/*.part/checkpoints"):
-        states = sorted(folder.glob("last-*.ckpt"), key=lambda one: int(one.stem.rpartition("-")[2]))
-        if len(states) > 1:
-            states[-1].write_bytes(states[-1].read_bytes()[: states[-1].stat().st_size // 2])
-            return states[-1]
-    return None

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 
 import psutil
@@ -13,7 +14,6 @@ import psutil
 from relevance.cli import INTERRUPTED
 from relevance.tracking import Store
 from tools.chaos.ground import WAIT, Ground
-from tools.chaos.invariants import torn
 
 LONG = 10.0  # seconds within which a random moment falls: two of them reach the last of four cells
 STOP = 5.0  # seconds a cell may take to end when it is asked to
@@ -68,8 +68,18 @@ def faults(*kinds: str) -> Trial:
 def torn_checkpoint(ground: Ground, chance: Random) -> str:
     """SIGKILL in an epoch, then half of the newest checkpoint gone."""
     ground.run(CHAOS=json.dumps({"llm-mh": "killed"}))
-    file = torn(ground)
+    file = _tear(ground)
     return f"step 5; {file.name if file else 'no checkpoint to tear'} cut in half"
+
+
+def _tear(ground: Ground) -> Path | None:
+    """Cut the newest checkpoint of a half-trained cell in half; None where no cell has two."""
+    for folder in ground.outputs.glob("cells/*.part/checkpoints"):
+        states = sorted(folder.glob("last-*.ckpt"), key=lambda one: int(one.stem.rpartition("-")[2]))
+        if len(states) > 1:
+            states[-1].write_bytes(states[-1].read_bytes()[: states[-1].stat().st_size // 2])
+            return states[-1]
+    return None
 
 
 def locked_store(ground: Ground, chance: Random) -> str:

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from unittest.mock import patch
 
 STEP = 5  # after two checkpoints, within an epoch
 
@@ -54,7 +55,7 @@ def main() -> None:
                     FAULTS[fault]()
             step(module, micros, index)
 
-        RelevanceModule.training_step = disturbed
+        patch.object(RelevanceModule, "training_step", disturbed).start()
     from relevance.sweep.launchers.worker import main as work
 
     work()

@@ -39,19 +39,19 @@ def survey() -> None:
     options = parse(Options, words)
     _validate(options)
     from tools.survey.page import page, sections, write
-    from tools.survey.work import surveyed
+    from tools.survey.work import check_cells
 
-    found = surveyed(options.architectures, options.routings, options.kinds, options.steps)
+    results = check_cells(options.architectures, options.routings, options.kinds, options.steps)
     output = Path(options.output)
-    write(output, page(found, shlex.join(["python", "-m", "tools.survey", *words])) + sections(output)[1])
-    print(f"{found.counted}\n{output}")
-    sys.exit(1 if found.failed else 0)
+    write(output, page(results, shlex.join(["python", "-m", "tools.survey", *words])) + sections(output)[1])
+    print(f"{results.counted}\n{output}")
+    sys.exit(1 if results.failed else 0)
 
 
 def _validate(options: Options) -> None:
     among("architectures", options.architectures, ARCHITECTURES)
     among("routings", options.routings, routings())
-    among("kinds", options.kinds, list(PrivateKind))
+    among("kinds", [*options.kinds], list(PrivateKind))
     if options.steps < 1:
         raise UserError(f"steps={options.steps}: must be 1 or more")
 

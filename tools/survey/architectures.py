@@ -1,9 +1,6 @@
-"""Twenty architectures at small size, random weights from their config classes, beside an embedded tokenizer.
+"""Name of an architecture → the folder of a backbone of random weights: twenty at small size, two at real size.
 
 small("gemma2", Path("gemma2")) → a folder as the hub would give it: config.json, model.safetensors, tokenizer files
-
-Backbones of real size: what their hub's config.json says of their shape; their weights here are random.
-
 SHAPES["Qwen3-0.6B"] → Shape("qwen3", Family.llm, {"hidden_size": 1024, "num_hidden_layers": 28, ...})
 """
 
@@ -79,7 +76,7 @@ def made(kind: str, sizes: dict[str, Any], folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Shape:
-    """An architecture and the settings of its config that make it as large as it is."""
+    """An architecture and the settings of its config that make it as large as it is, as the config.json of its hub."""
 
     kind: str
     family: Family

@@ -1,14 +1,12 @@
-"""Groups of conf/ read without Hydra: routings and models as every cell has them. Imports no torch.
-
-conf/routing/mhp.yaml → RoutingConfig(name="mhp", heads=True, private=PrivateConfig(layers=2))
-
-A cell of the survey: architecture × routing × kind of private layers → the config it is trained with.
+"""A cell of the survey, architecture × routing × kind of private layers → the config it is trained with. Without Hydra.
 
 Cell("qwen3", "mhp", PrivateKind.inserted) → Config(model=llm with LoRA r=4, routing=mhp, 24 steps of 40 rows)
+conf/routing/mhp.yaml → routings()["mhp"] = RoutingConfig(name="mhp", heads=True, private=PrivateConfig(layers=2))
 """
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from omegaconf import OmegaConf
 
@@ -26,32 +24,10 @@ from relevance.config import (
 from relevance.rates import filled
 from tools.survey.architectures import ENCODERS
 
-
-def routings() -> dict[str, RoutingConfig]:
-    """Every routing of conf/routing by name, what gives a task less of its own first."""
-    nodes = [OmegaConf.load(path) for path in (conf_folder() / "routing").glob("*.yaml")]
-    found = [OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(RoutingConfig), node)) for node in nodes]
-    found.sort(key=lambda one: (one.private.layers, one.heads, one.prefix))
-    return {one.name: one for one in found}
-
-
-def model(name: str, backbone: Path) -> ModelConfig:
-    """The model of conf/model/<name>.yaml with the backbone in this folder, at the rates of conf/rates.yaml."""
-    node = OmegaConf.load(conf_folder() / "model" / f"{name}.yaml")
-    node.backbone = str(backbone)  # the file leaves it to a group of Hydra's
-    whole = {"model": node, "rates": OmegaConf.load(conf_folder() / "rates.yaml")}
-    return filled(OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), whole))).model
-
-
 KINDS_UNDER = "mhp"  # the routing that the kinds of private layers are compared under
 STEP_ROWS = 40
 LORA = LoraConfig(r=4, alpha=8.0, targets="attention")
-RATES = {
-    "lr": 1e-3,
-    "head_lr": 1e-2,
-    "head_step": None,
-    "private_lr": 1e-3,
-}  # of weights that nothing has trained before
+Schema = TypeVar("Schema")
 
 
 @dataclass(frozen=True)
@@ -75,17 +51,18 @@ class Cell:
 def by_routing(architectures: list[str], names: list[str]) -> list[Cell]:
     """Every architecture under every routing as conf/routing defines it."""
     known = routings()
-    return [Cell(one, name, known[name].private.kind) for one in architectures for name in names]
+    return [Cell(architecture, name, known[name].private.kind) for architecture in architectures for name in names]
 
 
 def by_kind(architectures: list[str], kinds: list[PrivateKind]) -> list[Cell]:
     """Every architecture with every kind of private layers."""
-    return [Cell(one, KINDS_UNDER, kind) for one in architectures for kind in kinds]
+    return [Cell(architecture, KINDS_UNDER, kind) for architecture in architectures for kind in kinds]
 
 
 def settings(cell: Cell, backbone: Path, steps: int) -> Config:
     """The config that trains the cell for `steps` steps on the CPU, on the backbone in this folder."""
-    chosen = replace(model(cell.family.value, backbone), name=cell.architecture, max_length=64, **RATES)
+    chosen = replace(model(cell.family.value, backbone), name=cell.architecture, max_length=64)
+    chosen = replace(chosen, lr=1e-3, head_lr=1e-2, head_step=None, private_lr=1e-3)  # nothing has trained it before
     routing = routings()[cell.routing]
     return Config(
         model=replace(chosen, lora=LORA) if cell.family is Family.llm else chosen,
@@ -94,3 +71,23 @@ def settings(cell: Cell, backbone: Path, steps: int) -> Config:
         trainer=TrainerConfig(accelerator="cpu", precision="32-true", max_epochs=-1, max_steps=steps),
         threads=1,
     )
+
+
+def routings() -> dict[str, RoutingConfig]:
+    """Every routing of conf/routing by name, what gives a task less of its own first."""
+    groups = [_typed(RoutingConfig, OmegaConf.load(path)) for path in (conf_folder() / "routing").glob("*.yaml")]
+    groups.sort(key=lambda routing: (routing.private.layers, routing.heads, routing.prefix))
+    return {routing.name: routing for routing in groups}
+
+
+def model(name: str, backbone: Path) -> ModelConfig:
+    """The model of conf/model/<name>.yaml with the backbone in this folder, at the rates of conf/rates.yaml."""
+    node = OmegaConf.load(conf_folder() / "model" / f"{name}.yaml")
+    node.backbone = str(backbone)  # the file leaves it to a group of Hydra's
+    return filled(_typed(Config, {"model": node, "rates": OmegaConf.load(conf_folder() / "rates.yaml")})).model
+
+
+def _typed(schema: type[Schema], values: Any) -> Schema:
+    """The values over the defaults of a dataclass, as one of its objects."""
+    merged: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), values))
+    return merged

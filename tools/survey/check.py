@@ -13,15 +13,15 @@ import torch
 
 from relevance.config import Config
 from relevance.config_io import ConfigFile
+from relevance.data.batches import MicroBatch
 from relevance.errors import UserError, first_line
 from relevance.export.classifier import check_exportable
 from relevance.export.folder import export
 from relevance.model.build import build_network
 from relevance.model.network import Network
 from relevance.model.store import load_network, save_network
-from tools.survey import fit
 from tools.survey.cell import Cell, settings
-from tools.survey.fit import fit_steps, start
+from tools.survey.fit import data_module, fit_steps, mean_loss, mixed_batch, private_start
 
 STEPS = ("fits", "saves", "reloads", "equal logits", "exports")
 TASK = "item_type"  # whose slice is exported
@@ -51,41 +51,41 @@ class Outcome:
 
 def check(cell: Cell, backbone: Path, rows: pa.Table, steps: int, folder: Path) -> Outcome:
     """Take a cell through STEPS, saving it into `folder`; whatever one raises ends it and is its reason."""
-    found = Outcome()
+    outcome = Outcome()
     try:
-        for _ in _taken(found, cell, backbone, rows, steps, folder):
-            found.done += 1
+        for _ in _steps(outcome, cell, backbone, rows, steps, folder):
+            outcome.done += 1
     except Exception as error:  # an architecture's own code may raise anything
-        said = first_line(error)
-        found.reason = said if isinstance(error, UserError | BrokenPromiseError) else f"{type(error).__name__}: {said}"
-    return found
+        kind = "" if isinstance(error, UserError | BrokenPromiseError) else f"{type(error).__name__}: "
+        outcome.reason = kind + first_line(error)
+    return outcome
 
 
-def _taken(found: Outcome, cell: Cell, backbone: Path, rows: pa.Table, steps: int, folder: Path) -> Iterator[None]:
+def _steps(outcome: Outcome, cell: Cell, backbone: Path, rows: pa.Table, steps: int, folder: Path) -> Iterator[None]:
     config = settings(cell, backbone, steps)
     torch.manual_seed(config.seed)
     network, tokenizer = build_network(config)
-    found.sizes, found.start = network.sizes(), start(network.private)
-    data = fit.module(config, rows, tokenizer)
-    found.before = fit.loss(network, data)
+    outcome.sizes, outcome.start = network.sizes(), private_start(network.private)
+    data = data_module(config, rows, tokenizer)
+    outcome.before = mean_loss(network, data)
     fit_steps(network, config, data)
-    found.after = fit.loss(network, data)
-    _expect(found.after < found.before, f"the loss went from {found.before:.4f} to {found.after:.4f}")
+    outcome.after = mean_loss(network, data)
+    _expect(outcome.after < outcome.before, f"the loss went from {outcome.before:.4f} to {outcome.after:.4f}")
     yield
     save_network(network, tokenizer, ConfigFile(config), data.reading.written(), folder)
     files = [path for path in folder.rglob("*") if path.is_file()]
-    found.size = sum(path.stat().st_size for path in files)
+    outcome.size = sum(path.stat().st_size for path in files)
     others = sorted(path.name for path in files if path.suffix not in PLAIN and path.name != CARD)
     _expect(not others, f"the model folder holds {others}")
     yield
     again, _ = load_network(folder)
     yield
-    found.difference = _difference(network, again, fit.mixed(data.examples))
-    _expect(found.difference == 0, f"logits differ by up to {found.difference:.3g}")
+    outcome.difference = _difference(network, again, mixed_batch(data.examples))
+    _expect(outcome.difference == 0, f"logits differ by up to {outcome.difference:.3g}")
     yield
-    found.refused = _refusal(again, config)
-    if not found.refused:
-        found.exported = export(folder, TASK, "merged", folder / "exported").difference
+    outcome.refused = _refusal(again, config)
+    if not outcome.refused:
+        outcome.exported = export(folder, TASK, "merged", folder / "exported").difference
     yield
 
 
@@ -99,7 +99,7 @@ def _refusal(network: Network, config: Config) -> str:
 
 
 @torch.no_grad()
-def _difference(one: Network, other: Network, batch: fit.MicroBatch) -> float:
+def _difference(one: Network, other: Network, batch: MicroBatch) -> float:
     logits = [network.eval()(batch.inputs, batch.slices) for network in (one, other)]
     return float((logits[0] - logits[1]).abs().max())
 

@@ -1,17 +1,11 @@
-"""Generated pairs, tokenized for one backbone and routing, as the data a cell trains on.
+"""A real fit of a small cell, without files: pairs → a batch, the loss over them, Lightning's Trainer for some steps.
 
 160 rows: query_item 67, item_item 28, item_type 28, query_type 22, query_query 9, type_type 6; all of them to train on
-
-How private layers start: what makes a network with them answer, at first, as it would without.
-
-Inserted blocks of llama → "silenced projections", of gemma2 → "silenced norms", of bert → "closed gate"
-
-A real fit: Lightning's Trainer and our module, for so many steps, leaving no file.
-
-config.trainer.max_steps=24, 160 rows in steps of 40 → six epochs
+config.trainer.max_steps=24, steps of 40 rows → six epochs
 """
 
 from dataclasses import asdict, replace
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -38,47 +32,16 @@ ROWS, SEED = 160, 0
 EACH = 2  # rows of each task in a mixed batch
 
 
-def table() -> pa.Table:
+def pairs_table() -> pa.Table:
     """The pairs of every cell, their labels without noise."""
     return generate_pairs(ROWS, SEED, noise=0.0)
 
 
-def module(config: Config, rows: pa.Table, tokenizer) -> PairsModule:
+def data_module(config: Config, rows: pa.Table, tokenizer: Any) -> PairsModule:
     """All of `rows` as the training split of a cell, the task named in the text where the routing says so."""
     template = Template(config.routing.prefix, config.model.family is Family.ce, config.model.max_length)
     examples = replace(unlabelled(rows, tokenizer, template), label=rows["label"].to_numpy(), weight=np.ones(len(rows)))
     return PairsModule(config, tokenizer, template, examples, {"train": np.arange(len(rows))})
-
-
-@torch.no_grad()
-def loss(network: Network, data: PairsModule) -> float:
-    """Mean cross-entropy in nats over the training rows, dropout off."""
-    network.eval()
-    losses = [
-        functional.cross_entropy(network(micro.inputs, micro.slices), micro.labels, reduction="none")
-        for micro in data.scoring("train")
-    ]
-    return float(torch.cat(losses).mean())
-
-
-def mixed(examples: Examples) -> MicroBatch:
-    """One batch with the first rows of all six tasks."""
-    first = [np.flatnonzero(examples.task == task)[:EACH] for task in range(len(TASK_NAMES))]
-    return collate(examples, np.concatenate(first))
-
-
-def start(private: PrivateLayers | None) -> str:
-    """In two words; "" for a network without private layers."""
-    if private is None:
-        return ""
-    if isinstance(private, Top):
-        return "copied weights"
-    if isinstance(private, TaskLora):
-        return "B = 0"
-    block = private.branches[0][0]
-    if isinstance(block, Gated):
-        return "closed gate"
-    return "silenced norms" if output_norms(block) else "silenced projections"
 
 
 def fit_steps(network: Network, config: Config, data: PairsModule, *callbacks: Callback) -> None:
@@ -94,3 +57,37 @@ def fit_steps(network: Network, config: Config, data: PairsModule, *callbacks: C
         enable_model_summary=False,
     )
     trainer.fit(RelevanceModule(network.train(), config), datamodule=data)
+
+
+@torch.no_grad()
+def mean_loss(network: Network, data: PairsModule) -> float:
+    """Mean cross-entropy in nats over the training rows, dropout off."""
+    network.eval()
+    losses = [
+        functional.cross_entropy(network(micro.inputs, micro.slices), micro.labels, reduction="none")
+        for micro in data.scoring("train")
+    ]
+    return float(torch.cat(losses).mean())
+
+
+def mixed_batch(examples: Examples) -> MicroBatch:
+    """One batch with the first rows of all six tasks."""
+    first = [np.flatnonzero(examples.task == task)[:EACH] for task in range(len(TASK_NAMES))]
+    return collate(examples, np.concatenate(first))
+
+
+def private_start(private: PrivateLayers | None) -> str:
+    """What makes a network with private layers answer, at first, as it would without; "" where it has none.
+
+    Inserted blocks of llama → "silenced projections", of gemma2 → "silenced norms", of bert → "closed gate".
+    """
+    if private is None:
+        return ""
+    if isinstance(private, Top):
+        return "copied weights"
+    if isinstance(private, TaskLora):
+        return "B = 0"
+    block = next(iter(private.branches[0].children()))
+    if isinstance(block, Gated):
+        return "closed gate"
+    return "silenced norms" if output_norms(block) else "silenced projections"

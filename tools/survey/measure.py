@@ -1,6 +1,6 @@
 """One backbone of real size, trained: how fast, in how much memory, how near the device's own rate of products.
 
-Shape("qwen3", ...) under mhp, 200 steps of 128 rows → Measured(rows_per_second=..., peak=..., rate=..., share=...)
+Shape("qwen3", ...) under mhp, 200 steps of 128 rows → Measured(sizes=..., rows_per_second=..., peak=..., rate=...)
 
 Every step runs twice over the same rows: first to warm up and to count its floating-point operations, then on the
 clock. A product of matrices counts as two operations a multiply-add; all else is not counted.
@@ -19,13 +19,11 @@ from relevance.model.build import build_network
 from relevance.model.network import peak_memory
 from relevance.shop.generate import generate_pairs
 from relevance.train.trainer import Pace
-from tools.survey import fit
 from tools.survey.architectures import Shape, made
 from tools.survey.cell import model, routings
-from tools.survey.fit import fit_steps
+from tools.survey.fit import SEED, data_module, fit_steps
 
 LORA = LoraConfig(r=16, alpha=32.0, targets="attention")
-RATES = {"lr": 1e-4, "head_lr": 1e-3, "head_step": None, "private_lr": 1e-4}
 STEP_ROWS, TOKENS = 128, 16_384  # rows of a step, padded tokens of a micro-batch
 SIDE, TIMES = 8192, 20  # of the product that gives the device's rate
 
@@ -45,7 +43,7 @@ def measure(shape: Shape, routing: str, steps: int, accelerator: str, folder: Pa
     config = settings(shape, routing, steps, accelerator, made(shape.kind, shape.sizes, folder))
     torch.manual_seed(config.seed)
     network, tokenizer = build_network(config)
-    data = fit.module(config, generate_pairs(steps * STEP_ROWS, fit.SEED, noise=0.0), tokenizer)
+    data = data_module(config, generate_pairs(steps * STEP_ROWS, SEED, noise=0.0), tokenizer)
     with FlopCounterMode(display=False) as counter:
         fit_steps(network, config, data)
     pace = Pace()
@@ -58,7 +56,8 @@ def measure(shape: Shape, routing: str, steps: int, accelerator: str, folder: Pa
 
 def settings(shape: Shape, routing: str, steps: int, accelerator: str, backbone: Path) -> Config:
     """The config that trains it: LoRA for a decoder, every weight of an encoder."""
-    chosen = replace(model(shape.family.value, backbone), **RATES)
+    chosen = model(shape.family.value, backbone)
+    chosen = replace(chosen, lr=1e-4, head_lr=1e-3, head_step=None, private_lr=1e-4)
     return Config(
         model=replace(chosen, lora=LORA) if shape.family is Family.llm else chosen,
         routing=routings()[routing],

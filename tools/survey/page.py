@@ -14,7 +14,7 @@ from relevance.pages.blocks import NONE, Table, count
 from relevance.pages.text import block
 from tools.survey.cell import Cell
 from tools.survey.check import Outcome
-from tools.survey.work import Found
+from tools.survey.work import Results
 
 REAL_SIZES = "## Real sizes"  # made by tools.survey.speed
 PARTS = {"trunk": ("trunk",), "adapters": ("adapters",), "private": ("private", "gates"), "heads": ("heads",)}
@@ -27,21 +27,21 @@ INTRODUCTION = (
 )
 
 
-def page(found: Found, command: str) -> str:
+def page(results: Results, command: str) -> str:
     """The text of the file without its section on real sizes."""
-    routings = [([cell.routing], cell) for cell in found.by_routing]
-    kinds = [([cell.kind.value, found.outcomes[cell].start], cell) for cell in found.by_kind]
+    routings = [([cell.routing], cell) for cell in results.by_routing]
+    kinds = [([cell.kind.value, results.outcomes[cell].start], cell) for cell in results.by_kind]
     blocks = [
         "# Backbones under every routing",
         f"    {command}",
-        f"{INTRODUCTION} Made on {made()}, in {found.seconds:,.0f} s on one thread.",
-        f"{found.counted}.",
-        block([*(_failure(cell, found.outcomes[cell]) for cell in found.failed), *_refusals(found)]),
+        f"{INTRODUCTION} Made on {made()}, in {results.seconds:,.0f} s on one thread.",
+        f"{results.counted}.",
+        block([*(_failure(cell, results.outcomes[cell]) for cell in results.failed), *_refusals(results)]),
         "## Routings",
-        _table(routings, ["routing"], found),
+        _table(routings, ["routing"], results),
         "## Kinds of private layers",
         "Under `mhp`, two layers each; start says what makes the network answer, at first, as it would without them.",
-        _table(kinds, ["kind", "start"], found),
+        _table(kinds, ["kind", "start"], results),
     ]
     return "\n\n".join(text for text in blocks if text) + "\n\n"
 
@@ -65,11 +65,11 @@ def write(path: Path, text: str) -> None:
     write_text(path, text.rstrip("\n") + "\n")
 
 
-def _table(lines: list[tuple[list[str], Cell]], more: list[str], found: Found) -> str:
+def _table(lines: list[tuple[list[str], Cell]], more: list[str], results: Results) -> str:
     header = ["architecture", "family", *more, *CHECKS, *PARTS]
     body = []
     for words, cell in lines:
-        outcome = found.outcomes[cell]
+        outcome = results.outcomes[cell]
         sizes = [_size(outcome, parts) for parts in PARTS.values()]
         named = [cell.architecture, cell.family.value, *(word or NONE for word in words)]
         body.append([*named, *_checks(outcome), *sizes])
@@ -78,15 +78,15 @@ def _table(lines: list[tuple[list[str], Cell]], more: list[str], found: Found) -
 
 def _checks(outcome: Outcome) -> list[str]:
     """A cell for each step; the one that failed says so, those behind it were not tried."""
-    told = [
+    shown = [
         f"{outcome.before:.3f} → {outcome.after:.3f}",
         f"{outcome.size / 1000:,.0f} kB",
         "yes",
         f"{outcome.difference:.1g}",
         "refused" if outcome.refused else f"{outcome.exported:.1g}",
     ]
-    untold = ["failed", NONE, NONE, NONE, NONE] if outcome.reason else []
-    return [*told[: outcome.done], *untold[: len(told) - outcome.done]]
+    rest = ["failed", NONE, NONE, NONE, NONE] if outcome.reason else []
+    return [*shown[: outcome.done], *rest[: len(shown) - outcome.done]]
 
 
 def _size(outcome: Outcome, parts: tuple[str, ...]) -> str:
@@ -94,10 +94,10 @@ def _size(outcome: Outcome, parts: tuple[str, ...]) -> str:
     return f"{count(trained)} / {count(total)}" if total else NONE
 
 
-def _refusals(found: Found) -> list[str]:
+def _refusals(results: Results) -> list[str]:
     """Each reason why cells cannot be exported, and how many have it."""
-    reasons = Counter(outcome.refused for outcome in found.outcomes.values() if outcome.refused)
-    return [f"export refused ({n} of {len(found.outcomes)} cells): {reason}" for reason, n in reasons.items()]
+    reasons = Counter(outcome.refused for outcome in results.outcomes.values() if outcome.refused)
+    return [f"export refused ({n} of {len(results.outcomes)} cells): {reason}" for reason, n in reasons.items()]
 
 
 def _failure(cell: Cell, outcome: Outcome) -> str:

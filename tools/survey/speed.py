@@ -55,17 +55,17 @@ def lines(options: Options, accelerator: str, rate: float) -> list[list[str]]:
     from relevance.pages.blocks import count
     from tools.survey.measure import measure
 
-    found = []
+    body = []
     for name in options.shapes:
         for routing in options.routings:
             with tempfile.TemporaryDirectory() as folder:
-                one = measure(SHAPES[name], routing, options.steps, accelerator, Path(folder))
-            trained, total = (sum(n) for n in zip(*one.sizes.values(), strict=True))
-            echo(f"{name} {routing}: {one.rows_per_second:,.0f} rows/s")
-            told = [count(one.rows_per_second), count(one.peak / 1e9, 1), count(one.rate / 1e12, 1)]
+                measured = measure(SHAPES[name], routing, options.steps, accelerator, Path(folder))
+            trained, total = (sum(n) for n in zip(*measured.sizes.values(), strict=True))
+            echo(f"{name} {routing}: {measured.rows_per_second:,.0f} rows/s")
+            numbers = [count(measured.rows_per_second), count(measured.peak / 1e9, 1), count(measured.rate / 1e12, 1)]
             weights = f"{count(trained)} / {count(total)}"
-            found.append([name, SHAPES[name].family.value, routing, weights, *told, f"{one.rate / rate:.0%}"])
-    return found
+            body.append([name, SHAPES[name].family.value, routing, weights, *numbers, f"{measured.rate / rate:.0%}"])
+    return body
 
 
 def section(device: str, rate: float, body: list[list[str]]) -> str:
@@ -74,12 +74,12 @@ def section(device: str, rate: float, body: list[list[str]]) -> str:
     from relevance.pages.text import block
     from tools.survey.page import REAL_SIZES, made
 
-    told = (
+    paragraph = (
         f"Random weights, bf16-mixed. Made on {made()}, on one {device}, whose best of its products of bfloat16 "
         f"matrices ran at {rate / 1e12:,.1f} TFLOP/s. Operations are those of products of matrices, attention's among "
         "them."
     )
-    return "\n\n".join([REAL_SIZES, told, block(Table(HEADER, body, left=3))]) + "\n"
+    return "\n\n".join([REAL_SIZES, paragraph, block(Table(HEADER, body, left=3))]) + "\n"
 
 
 def _checked(options: Options) -> Options:

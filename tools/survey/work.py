@@ -13,14 +13,14 @@ import torch
 from tqdm import tqdm
 
 from relevance.config import PrivateKind
-from tools.survey import fit
 from tools.survey.architectures import small
 from tools.survey.cell import Cell, by_kind, by_routing
 from tools.survey.check import STEPS, Outcome, check
+from tools.survey.fit import pairs_table
 
 
 @dataclass(frozen=True)
-class Found:
+class Results:
     """What came of every cell, and how long it took."""
 
     by_routing: tuple[Cell, ...]
@@ -43,7 +43,7 @@ class Found:
         return f"{len(self.outcomes)} cells: {steps}, {refused} cannot; {len(self.failed)} failed"
 
 
-def surveyed(architectures: list[str], routings: list[str], kinds: list[PrivateKind], steps: int) -> Found:
+def check_cells(architectures: list[str], routings: list[str], kinds: list[PrivateKind], steps: int) -> Results:
     """Check every cell on one thread, with a bar on a terminal; files go to a temporary folder."""
     started = time.perf_counter()
     first = by_routing(architectures, routings)
@@ -56,11 +56,11 @@ def surveyed(architectures: list[str], routings: list[str], kinds: list[PrivateK
             outcomes = dict(_checked(cells, Path(folder), steps))
     finally:
         torch.set_num_threads(threads)
-    return Found(tuple(first), tuple(second), outcomes, time.perf_counter() - started)
+    return Results(tuple(first), tuple(second), outcomes, time.perf_counter() - started)
 
 
 def _checked(cells: list[Cell], folder: Path, steps: int) -> Iterator[tuple[Cell, Outcome]]:
-    rows, backbones = fit.table(), {}
+    rows, backbones = pairs_table(), dict[str, Path]()
     for number, cell in enumerate(tqdm(cells, unit="cell", disable=None)):
         kind = cell.architecture
         if kind not in backbones:

@@ -1,18 +1,12 @@
-"""Effects → forest.png, forest.svg: a difference per line with its interval, under the heading of its group.
+"""Figures of effects and accuracies with their intervals: forest, slope and volume, each as png and svg.
 
-Line("macro", "llm", Effect(0.031, 0.012, 0.049, ...)) → llm / macro  ·  |  ├──●──┤  +3.1 [+1.2, +4.9]
-
-A matrix → slope.png, slope.svg: macro accuracy from prefix over mh to mhp, one line per model.
-
-rows (llm, prefix), (llm, mh), (llm, mhp), all joint and of one variant → 81.3 ── 83.0 ── 84.1 llm
-
-Gains by task → volume.png, volume.svg: gain over the single-task baseline by training rows of the task.
-
-Point("llm", "item_item", 1_200, Effect(0.04, ...)) → a marker of item_item at 1,200 rows and +4.0 points
+forest  Line("macro", "llm", Effect(0.031, 0.012, 0.049, ...)) → llm / macro  ·  |  ├──●──┤  +3.1 [+1.2, +4.9]
+slope   rows (llm, prefix), (llm, mh), (llm, mhp), all joint and of one variant → 81.3 ── 83.0 ── 84.1 llm
+volume  Point("llm", "item_item", 1_200, Effect(0.04, ...)) → a marker of item_item at 1,200 rows and +4.0 points
 """
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,10 +40,14 @@ from relevance.tasks import TASK_NAMES
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST = 40  # lines drawn
-LETTERS = 36  # of a label, on one line of it
-LETTER, SPACE = 0.16, 0.12  # inches of a line of a label, and between two labels
-SEEDS = 0.09  # inches that the dots of single seeds lie below their interval
+MOST_EFFECTS = 40  # of a forest
+LABEL_LETTERS = 36  # on one line of a label of a forest
+LINE, LABEL_SPACE = 0.16, 0.12  # inches of a line of a label, and between two labels
+SEED_DROP = 0.09  # inches that the dots of single seeds lie below their interval
+ROUTINGS = ("prefix", "mh", "mhp")  # of a slope
+MACRO = COLUMNS.index("macro")
+MODEL_GAP = 0.03  # between models, in routings: their bars do not cover each other
+MODEL_FACTOR = 1.03  # between models, a factor of rows: their bars do not cover each other
 
 
 @dataclass(frozen=True)
@@ -62,13 +60,13 @@ class Line:
 
 
 def write_forest(lines: list[Line], folder: Path, title: str, name: str = "forest") -> str:
-    """Draw the first MOST effects, in points; returns the caption, "" where no effect is a number."""
+    """Draw the first MOST_EFFECTS effects, in points; returns the caption, "" where no effect is a number."""
     lines = [line for line in lines if np.isfinite(line.effect.value)]
     if not lines:
         return erase(folder, name)
-    drawn = _slots(lines[:MOST])
-    texts = [wrap(slot.label if isinstance(slot, Line) else slot, LETTERS) for slot in drawn]
-    heights = np.array([SPACE + LETTER * (1 + text.count("\n")) for text in texts])
+    drawn = _slots(lines[:MOST_EFFECTS])
+    texts = [wrap(slot.label if isinstance(slot, Line) else slot, LABEL_LETTERS) for slot in drawn]
+    heights = np.array([LABEL_SPACE + LINE * (1 + text.count("\n")) for text in texts])
     places = heights.cumsum() - heights / 2
     with picture(folder, name, (WIDTH, heights.sum() + 0.9)) as figure:
         axes = figure.subplots()
@@ -104,7 +102,7 @@ def _bar(axes: "Axes", y: float, effect: Effect) -> None:
     )
     axes.text(1.02, y, _number(effect), transform=axes.get_yaxis_transform(), va="center")
     seeds = 100 * np.array(effect.seeds)
-    axes.plot(seeds, np.full(len(seeds), y + SEEDS), "o", color="0.35", markersize=SMALL / 2, markeredgewidth=0)
+    axes.plot(seeds, np.full(len(seeds), y + SEED_DROP), "o", color="0.35", markersize=SMALL / 2, markeredgewidth=0)
 
 
 def _number(effect: Effect) -> str:
@@ -112,22 +110,13 @@ def _number(effect: Effect) -> str:
 
 
 def _forest_caption(lines: list[Line]) -> str:
-    effects = [line.effect for line in lines[:MOST]]
-    told = f" {MOST} of {len(lines):,} differences are drawn." if len(lines) > MOST else ""
+    effects = [line.effect for line in lines[:MOST_EFFECTS]]
+    told = f" {MOST_EFFECTS} of {len(lines):,} differences are drawn." if len(lines) > MOST_EFFECTS else ""
     return (
         f"Differences of accuracy in points; bars: {INTERVALS}; a filled circle: the interval leaves out zero; dots "
         f"under it: single seeds. n = {span(effect.n for effect in effects)} test rows and "
         f"{counted((len(effect.seeds) for effect in effects), 'seed')} a difference.{told}"
     )
-
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-ROUTINGS = ("prefix", "mh", "mhp")
-MACRO = COLUMNS.index("macro")
-GAP = 0.03  # between models, in routings: their bars do not cover each other
-LINE = 0.16  # inches of a line of a label
 
 
 @dataclass(frozen=True)
@@ -158,7 +147,7 @@ def write_slope(matrix: Matrix, folder: Path, name: str = "slope") -> str:
     with picture(folder, name, (WIDTH, max(3.8, 2 * LINE * len(slopes) + 1))) as figure:
         axes = figure.subplots()
         looks = _looks(slopes)
-        shifts = min(GAP, 0.4 / len(slopes)) * (np.arange(len(slopes)) - (len(slopes) - 1) / 2)
+        shifts = min(MODEL_GAP, 0.4 / len(slopes)) * (np.arange(len(slopes)) - (len(slopes) - 1) / 2)
         for slope, style, shift in zip(slopes, looks, shifts, strict=True):
             _line(axes, slope, style, shift)
         axes.set_xticks(range(len(ROUTINGS)), ROUTINGS)
@@ -205,7 +194,8 @@ def _line(axes: "Axes", slope: Slope, style: Look, shift: float) -> None:
         axes.plot(np.arange(3) + shift, slope.values(seed), color=style.colour, alpha=0.4, linewidth=0.6)
     values = slope.values()
     has = np.flatnonzero(~np.isnan(values))  # a routing in between may be absent: the line goes on
-    ends = 100 * np.array([slope.rows[i].interval[:, MACRO] for i in has]).T
+    shown = [row for row, value in zip(slope.rows, values, strict=True) if row and not np.isnan(value)]
+    ends = 100 * np.array([row.interval[:, MACRO] for row in shown]).T
     axes.vlines(has + shift, *ends, color=style.colour, linewidth=1.2)
     axes.plot(
         has + shift, values[has], color=style.colour, marker=style.marker, linestyle=style.line, markersize=SMALL + 1.5
@@ -236,12 +226,6 @@ def _slope_caption(matrix: Matrix, slopes: list[Slope], shared: bool) -> str:
     )
 
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-APART = 1.03  # between models, a factor of rows: their bars do not cover each other
-
-
 @dataclass(frozen=True)
 class Point:
     """The gain of a model on a task it had so many training rows of."""
@@ -265,7 +249,7 @@ def write_volume(points: list[Point], folder: Path, name: str = "volume") -> str
             series[point.model, point.task].append(point)
         for (model, task), own in series.items():
             index = models.index(model)
-            _series(axes, own, _look(index, task), APART ** (index - (len(models) - 1) / 2))
+            _series(axes, own, _look(index, task), MODEL_FACTOR ** (index - (len(models) - 1) / 2))
         zero_line(axes, across=True)
         log_scale(axes, np.array([point.rows for point in points]))
         axes.grid()
@@ -305,7 +289,7 @@ def _legends(axes: "Axes", models: list[str], tasks: list[str]) -> None:
     names = [wrap(model, 30) for model in models]
     styles = [look(index) for index in range(len(models))]
     lines = [
-        Line2D([], [], color=style.colour, label=label, linestyle=style.line, **_marker(Look(*_round(style))))
+        Line2D([], [], color=style.colour, label=label, linestyle=style.line, **_marker(replace(style, marker="o")))
         for label, style in zip(names, styles, strict=True)
     ]
     marks = [
@@ -313,10 +297,6 @@ def _legends(axes: "Axes", models: list[str], tasks: list[str]) -> None:
     ]
     axes.figure.legend(handles=lines, loc="outside upper center", ncols=min(4, len(lines)), handlelength=3.5)
     axes.figure.legend(handles=marks, loc="outside lower center", ncols=min(6, len(marks)), handletextpad=0.2)
-
-
-def _round(style: Look) -> tuple:
-    return style.colour, "o", style.line, style.fill
 
 
 def _volume_caption(points: list[Point]) -> str:

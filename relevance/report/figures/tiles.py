@@ -1,14 +1,11 @@
-"""Matrices → heatmap.png, heatmap.svg: rows of the table down, tasks and macro across, the percentage in each tile.
+"""Figures in panels: the heat map of the matrix and the reliability of probabilities, each as png and svg.
 
-llm · mhp · joint | 87.1 | 90.2 | ... | 88.6
+heatmap      llm · mhp · joint | 87.1 | 90.2 | ... | 88.6: rows of the table down, tasks and macro across, in percent
+reliability  Curve("llm mhp", "item_item", confidence, accuracy, count [15 bins each]) → a line beside the diagonal
 
-Colours are cividis: one order for every kind of colour vision, and in grey. Their range is that of the
-trained rows; floors and ceiling may lie beyond it. A tile without a number is grey and says why: hatched
-"failed" or "missing", plain "—" where the data or the cell has no such task.
-
-Calibration → reliability.png, reliability.svg: accuracy by confidence, a panel per task, a line per model.
-
-Curve("llm mhp", "item_item", confidence [bins], accuracy [bins], count [bins]) → a line beside the diagonal
+Colours of the heat map are cividis: one order for every kind of colour vision, and in grey. Their range is that of the
+trained rows; floors and ceiling may lie beyond it. A tile without a number is grey and says why: hatched "failed" or
+"missing", plain "—" where the data or the cell has no such task.
 """
 
 from dataclasses import replace
@@ -33,11 +30,15 @@ MOST_ROWS = 60  # trained rows drawn of one matrix
 EVEN = 0.179  # relative luminance on which black and white text have the same contrast
 TILE = (0.92, 0.36)  # inches
 LETTER = 0.075  # inches
-LINE = 38  # letters of a label
+LABEL_LETTERS = 38  # on one line of a label
+MOST_LABELS = 8  # curves of a panel of reliability
+PANELS_ACROSS = 3  # of reliability
+MARKER_AREA = 45  # square points of the marker of the fullest bin
+LEAST_AREA = 4  # of any marker
 
 
 def write_heat_map(found: list[Matrix], folder: Path, name: str = "heatmap") -> str:
-    """Draw one panel per matrix, of at most MOST trained rows each; returns the caption, "" without any row."""
+    """Draw one panel per matrix, of at most MOST_ROWS trained rows each; returns the caption, "" without any row."""
     found = [matrix for matrix in found if matrix.rows]
     if not found:
         return erase(folder, name)
@@ -112,7 +113,7 @@ def _print(axes: "Axes", matrix: Matrix, values: np.ndarray, image: "AxesImage")
 
 def _names(matrix: Matrix) -> list[str]:
     labels = [*(row.labels for row in matrix.rows), *matrix.references]
-    return [title(words, LINE) for words in labels]
+    return [title(words, LABEL_LETTERS) for words in labels]
 
 
 def _values(matrix: Matrix) -> np.ndarray:
@@ -148,27 +149,17 @@ def _heat_map_caption(matrix: Matrix) -> str:
     )
 
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-MOST = 8  # labels drawn
-ACROSS = 3  # panels
-AREA = 45  # square points of the marker of the fullest bin
-SMALLEST = 4
-
-
 def write_reliability(curves: list[Curve], folder: Path, name: str = "reliability") -> str:
-    """Draw the curves of the first MOST labels; returns the caption, "" where no bin has a row."""
+    """Draw the curves of the first MOST_LABELS labels; returns the caption, "" where no bin has a row."""
     curves = [curve for curve in curves if curve.count.any()]
     if not curves:
         return erase(folder, name)
     labels = list(dict.fromkeys(curve.label for curve in curves))
-    drawn = [curve for curve in curves if curve.label in labels[:MOST]]
-    looks = {label: look(index) for index, label in enumerate(labels[:MOST])}
+    drawn = [curve for curve in curves if curve.label in labels[:MOST_LABELS]]
+    looks = {label: look(index) for index, label in enumerate(labels[:MOST_LABELS])}
     tasks = list(dict.fromkeys(curve.task for curve in drawn))
-    across, down = min(ACROSS, len(tasks)), -(-len(tasks) // ACROSS)
-    wide = WIDTH / ACROSS
+    across, down = min(PANELS_ACROSS, len(tasks)), -(-len(tasks) // PANELS_ACROSS)
+    wide = WIDTH / PANELS_ACROSS
     with picture(folder, name, (max(wide * across, 4.0), wide * down + 0.8)) as figure:
         panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
         for axes in panels.flat[len(tasks) :]:
@@ -189,7 +180,7 @@ def _reliability_panel(axes: "Axes", curves: list[Curve], looks: dict[str, Look]
         style, has = looks[curve.label], curve.count > 0
         x, y = 100 * curve.confidence[has], 100 * curve.accuracy[has]
         axes.plot(x, y, color=style.colour, linestyle=style.line, linewidth=1.1)
-        area = SMALLEST + AREA * curve.count[has] / fullest
+        area = LEAST_AREA + MARKER_AREA * curve.count[has] / fullest
         axes.scatter(x, y, area, color=style.colour, marker=style.marker, linewidths=0)
 
 
@@ -216,7 +207,7 @@ def _legend(figure: "Figure", looks: dict[str, Look]) -> None:
 
 
 def _reliability_caption(curves: list[Curve], labels: int) -> str:
-    told = f" {MOST} of {labels:,} models are drawn." if labels > MOST else ""
+    told = f" {MOST_LABELS} of {labels:,} models are drawn." if labels > MOST_LABELS else ""
     return (
         "Accuracy of the test rows by how confident the model is; on the diagonal confidence is right; a marker grows "
         f"with the rows in its bin. n = {span(int(curve.count.sum()) for curve in curves)} answers "

@@ -1,16 +1,11 @@
-"""A matrix → its table of test accuracies in percent.
+"""A matrix → its tables of numbers: test accuracies, their intervals, other measures, cost and parameters.
 
 | model | routing | task mix | variant | seeds  | query_item n=402 | query_query n=261 | ... |
 | llm   | mhp     | joint    |         | 2 of 3 | **87.1 ± 0.4**   | 76.6 ± 0.2 †      | ... |
 
-Rows of the matrix → what accuracy does not say: macro-F1, recall of each label, weighted kappa, mean distance.
-
-| llm | mhp | joint | | macro-F1 | 84.1 ± 0.6 | ... one line a measure, one column a task
-
-Rows of the matrices → what they took: a table of speed and size, and where their weights lie.
-
-| llm | mhp | joint | | 2,127,872 | 282 | 1,204 | 132 |
-| llm | mhp | joint | | 0 / 1,234,567 | 55,808 / 55,808 | 2,068,224 / 2,068,224 | 3,840 / 3,840 | ... |
+measures    macro-F1, recall of each label, weighted kappa, mean distance: a table each, one column a task
+cost        | llm | mhp | joint | | 2,127,872 | 282 | 1,204 | 132 |: weights trained, rows/s trained and scored, seconds
+parameters  | llm | mhp | joint | | 0 / 1,234,567 | 55,808 / 55,808 | ... |: where the weights lie, trainable / total
 """
 
 from collections.abc import Callable
@@ -24,6 +19,25 @@ from relevance.report.rows import Row, spread
 from relevance.tasks import LABELS, TASK_NAMES
 
 NEAR = "≈"  # not told apart from the best of the column
+BEYOND = (
+    "Per task, mean ± standard deviation over seeds. macro-F1: mean over the labels. Recall: share of the rows of a "
+    "label that are found. kappa: Cohen's with quadratic weights on the three-point scale. Distance: mean absolute "
+    "error on it."
+)
+COST = {
+    "trainable parameters": "params/trainable",
+    "rows/s trained": "train/rows_per_second",
+    "rows/s scored": "test/rows_per_second",
+    "seconds": "seconds",
+}
+MEMORY = "peak_memory_bytes"
+PARTS = {  # column: the metrics it sums, each logged as .../trainable and .../total
+    "trunk": ("params/trunk",),
+    "adapters": ("params/adapters",),
+    "private": ("params/private", "params/gates"),
+    "heads": ("params/heads",),
+    "all": ("params",),
+}
 
 
 def accuracy_table(matrix: Matrix, near: dict[Row, frozenset[int]]) -> Table:
@@ -79,17 +93,16 @@ def values(row: Row, n: np.ndarray, best: np.ndarray, near: frozenset[int] = fro
     return [Bold(text) if bold else text for text, bold in zip(texts, best, strict=True)]
 
 
+def _recall(label: int) -> Callable[[Scores], np.ndarray]:
+    return lambda scores: 100 * scores.recall[:, label]
+
+
 MEASURES: dict[str, tuple[Callable[[Scores], np.ndarray], int]] = {  # name: what it is, digits
     "macro-F1, %": (lambda scores: 100 * scores.macro_f1, 1),
-    **{f"recall {word}, %": ((lambda scores, at=at: 100 * scores.recall[:, at]), 1) for at, word in enumerate(LABELS)},
+    **{f"recall {word}, %": (_recall(at), 1) for at, word in enumerate(LABELS)},
     "kappa": (lambda scores: scores.kappa, 3),
     "distance": (lambda scores: scores.mae, 3),
 }
-INTRODUCTION = (
-    "Per task, mean ± standard deviation over seeds. macro-F1: mean over the labels. Recall: share of the rows of a "
-    "label that are found. kappa: Cohen's with quadratic weights on the three-point scale. Distance: mean absolute "
-    "error on it."
-)
 
 
 def measures_section(matrix: Matrix) -> list[Section]:
@@ -97,7 +110,7 @@ def measures_section(matrix: Matrix) -> list[Section]:
     rows = [row for row in matrix.rows if row.finished]
     if not rows:
         return []
-    found = [Section("Beyond accuracy", [INTRODUCTION])]
+    found = [Section("Beyond accuracy", [BEYOND])]
     for name, (measure, digits) in MEASURES.items():
         known = [(row, np.array([measure(scores) for scores in row.scores if scores])) for row in rows]
         body = [
@@ -115,22 +128,6 @@ def _text(digits: int, mean: float, sd: float = np.nan) -> str:
     if np.isnan(mean):
         return NONE
     return f"{mean:.{digits}f}" + ("" if np.isnan(sd) else f" ± {sd:.{digits}f}")
-
-
-COST = {
-    "trainable parameters": "params/trainable",
-    "rows/s trained": "train/rows_per_second",
-    "rows/s scored": "test/rows_per_second",
-    "seconds": "seconds",
-}
-MEMORY = "peak_memory_bytes"
-PARTS = {  # column: the metrics it sums, each logged as .../trainable and .../total
-    "trunk": ("params/trunk",),
-    "adapters": ("params/adapters",),
-    "private": ("params/private", "params/gates"),
-    "heads": ("params/heads",),
-    "all": ("params",),
-}
 
 
 def cost_table(rows: list[Row]) -> Table:

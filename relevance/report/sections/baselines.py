@@ -57,7 +57,7 @@ def _gain(row: Row, single: Row, task: str, budget: str, matrix: Matrix) -> Gain
         return None
     share = float((matrix.common | parts(row.labels[3])).get(SHARE, 1))
     base = _mean(single.values, [single.seeds.index(seed) for seed in _common(row, single)], task)
-    rows = max(1, round(share * matrix.train[TASK_NAMES.index(task)]))  # as mixing.portion has it
+    rows = max(1, round(share * matrix.train[TASK_NAMES.index(task)]))  # as data.batches.portion has it
     return Gain(row, single, task, budget, delta, delta.value / base if base else np.nan, rows)
 
 

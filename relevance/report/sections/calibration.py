@@ -124,7 +124,7 @@ def _curves(row: Row, bins: Bins) -> list[Curve]:
         [bins.confidence, bins.hits], bins.count, out=np.full((2, *bins.count.shape), np.nan), where=bins.count > 0
     )
     return [
-        Curve(label, task, *share[:, code], bins.count[code])
+        Curve(label, task, share[0, code], share[1, code], bins.count[code])
         for code, task in enumerate(TASK_NAMES)
         if bins.count[code].any()
     ]
@@ -155,7 +155,8 @@ def _remarks(one: Calibration) -> list[Block]:
     """What the tables leave out, each with how often."""
     cells = [cell for _, measured in one.rows for cell in measured]
     fitted = [cell for cell in cells if cell.kept is not None]
-    kept, cases = sum(cell.kept for cell in fitted), sum(int((~np.isnan(cell.error[0, :-1])).sum()) for cell in fitted)
+    kept = sum(cell.kept or 0 for cell in fitted)
+    cases = sum(int((~np.isnan(cell.error[0, :-1])).sum()) for cell in fitted)
     absent, rows = len(cells) - len(fitted), len(one.rows) + one.left_out
     lines = {
         f"Left out, of lower macro accuracy: {one.left_out} of {rows} rows.": one.left_out,
@@ -163,5 +164,5 @@ def _remarks(one: Calibration) -> list[Block]:
         f"Kept as trained because validation rows lack a label, or are none: {kept} of {cases} pairs of cell and "
         "task.": kept,
     }
-    told: list[Block] = [line for line, times in lines.items() if times]
+    told = [line for line, times in lines.items() if times]
     return [told] if told else []

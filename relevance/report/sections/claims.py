@@ -2,10 +2,7 @@
 
 a  the mhp vote beats every single cell   +0.9 [-0.2, +2.0]   undecided   n=1,212, seeds +0.7 +1.1 +0.9
 
-Claims and their verdicts → a table, the rule, and what the paper says of its own data.
-
-All six routings of a model → what prefix, heads and private layers do by themselves, and together.
-
+With all six routings of a model: what prefix, heads and private layers do by themselves, and together.
 llm  heads  +3.1 [+2.2, +4.0]  = mean of (none → mh) and (prefix → prefix_mh)
 """
 
@@ -35,6 +32,33 @@ RANK = {
     Verdict.undecided: 1,
     Verdict.supported: 2,
 }  # a claim about all is as good as its worst
+RULE = (
+    "Rule: supported where the 95 % interval of the difference of seed means (entities resampled, the same draws for "
+    f"every cell) lies above zero and at least {SEEDS} seeds have its sign; contradicted where it lies below zero, "
+    "likewise; else undecided. Differences of macro accuracy in points. McNemar's test (within each seed, in "
+    "comparisons.csv) is shown beside and decides nothing."
+)
+PAPER = (
+    "The paper's abstract (arXiv 2606.23919), on its own data and not on this: its ensemble of mhp models reaches "
+    "89.96 % on 453K test examples, the best of all; multi-task training gives up to 14 % on low-resource tasks."
+)
+Steps = list[tuple[str, str]]  # from one routing to another
+EFFECTS: dict[str, Steps] = {
+    "prefix": [("none", "prefix"), ("mh", "prefix_mh"), ("mhp", "prefix_mhp")],
+    "heads": [("none", "mh"), ("prefix", "prefix_mh")],
+    "private layers": [("mh", "mhp"), ("prefix_mh", "prefix_mhp")],
+    "private layers, shared by all tasks (capacity)": [("mh", SHARED)],
+    "private layers, of its own against shared (isolation)": [(SHARED, "mhp")],
+}
+INTERACTIONS = {  # the second step minus the first
+    "prefix × heads": (("none", "prefix"), ("mh", "prefix_mh")),
+    "prefix × private layers": (("mh", "mhp"), ("prefix_mh", "prefix_mhp")),
+}
+FACTORS = (
+    "Macro accuracy in points, 95 % intervals of resampled entities. A main effect is the mean of the steps between "
+    "routings that differ in it alone; an interaction says by how much the first factor changes what the second does. "
+    "Private layers come only with heads of their own, so that heads × private layers cannot be told."
+)
 
 
 @dataclass(frozen=True)
@@ -165,18 +189,6 @@ def _claim(main: MainRows, letter: str, text: str, terms: Terms) -> Claim:
     return Claim(letter, text, value, "" if value else f"no seed that all of these finished: {names}")
 
 
-RULE = (
-    "Rule: supported where the 95 % interval of the difference of seed means (entities resampled, the same draws for "
-    f"every cell) lies above zero and at least {SEEDS} seeds have its sign; contradicted where it lies below zero, "
-    "likewise; else undecided. Differences of macro accuracy in points. McNemar's test (within each seed, in "
-    "comparisons.csv) is shown beside and decides nothing."
-)
-PAPER = (
-    "The paper's abstract (arXiv 2606.23919), on its own data and not on this: its ensemble of mhp models reaches "
-    "89.96 % on 453K test examples, the best of all; multi-task training gives up to 14 % on low-resource tasks."
-)
-
-
 def claims_section(found: list[Claim], beside: dict[str, str]) -> Section:
     """`beside`: what McNemar's test says of a claim about two cells, by its letter."""
     body = [
@@ -198,25 +210,6 @@ def claims_section(found: list[Claim], beside: dict[str, str]) -> Section:
 
 def _cells(claim: Claim) -> str:
     return "; ".join(claim.effect.cells) if claim.effect else claim.reason
-
-
-Steps = list[tuple[str, str]]  # from one routing to another
-EFFECTS: dict[str, Steps] = {
-    "prefix": [("none", "prefix"), ("mh", "prefix_mh"), ("mhp", "prefix_mhp")],
-    "heads": [("none", "mh"), ("prefix", "prefix_mh")],
-    "private layers": [("mh", "mhp"), ("prefix_mh", "prefix_mhp")],
-    "private layers, shared by all tasks (capacity)": [("mh", SHARED)],
-    "private layers, of its own against shared (isolation)": [(SHARED, "mhp")],
-}
-INTERACTIONS = {  # the second step minus the first
-    "prefix × heads": (("none", "prefix"), ("mh", "prefix_mh")),
-    "prefix × private layers": (("mh", "mhp"), ("prefix_mh", "prefix_mhp")),
-}
-INTRODUCTION = (
-    "Macro accuracy in points, 95 % intervals of resampled entities. A main effect is the mean of the steps between "
-    "routings that differ in it alone; an interaction says by how much the first factor changes what the second does. "
-    "Private layers come only with heads of their own, so that heads × private layers cannot be told."
-)
 
 
 def factors(main: MainRows) -> list[tuple[str, str, str, Effect | None]]:
@@ -241,7 +234,7 @@ def factors_section(main: MainRows) -> list[Section]:
         return []
     body = [[model, name, steps, *_texts(value)] for model, name, steps, value in found]
     header = ["model", "effect", "steps", f"points n={main.matrix.n.sum():,}", "by seed", "above zero"]
-    return [Section("What each part of a routing does", [INTRODUCTION, Table(header, body, left=3)])]
+    return [Section("What each part of a routing does", [FACTORS, Table(header, body, left=3)])]
 
 
 def _effect(main: MainRows, model: str, steps: Steps, weights: list[float]) -> Effect | None:

@@ -1,8 +1,6 @@
-"""The ballots of a matrix → rows of votes, and what claims ask: the vote of each routing, how its members differ.
+"""The groups of a matrix that vote → rows of votes, what claims ask of them, and the section on ensembles.
 
-vote of ce, llm, llm_b  mhp  joint  hard vote  seeds 0, 1, 2
-
-Votes → the section on ensembles: their accuracies, ties under every policy, how members differ.
+vote of ce, llm, llm_b  mhp  joint  hard vote  seeds 0, 1, 2: accuracies, ties under every policy, how members differ
 """
 
 from dataclasses import dataclass
@@ -10,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from relevance.metrics import COLUMNS
-from relevance.pages.blocks import IDENTITY, Section, Table, percent
+from relevance.pages.blocks import IDENTITY, Block, Section, Table, percent
 from relevance.report.ensembles import (
     ASKED,
     METHODS,
@@ -35,6 +33,25 @@ WORK = 30_000_000  # predictions of their members, a second for ten million
 LEAST = 3  # backbones: with two every disagreement is a tie
 PAIR = "the vote has two members: every disagreement is a tie, and the policy for ties decides it, not the cells"
 ONE = "needs {kind} cells of three backbones that share a seed; +sweep=ensemble trains them"
+INTRODUCTION = (
+    "Cells vote on the test rows; nothing is trained. Votes of the cells of one routing and seed (the paper's ensemble"
+    " is that of three mhp cells of different backbones), of all cells of a seed, and over the seeds of one cell. Hard"
+    " vote: the label most members give, ties by the policy {ties}."
+)
+CONVENTION = "The default, higher, is the convention of the sister paper of the same team."
+TWO = (
+    "Votes of two members are shown, but every disagreement in them is a tie; the claim about votes is not tested on "
+    "them."
+)
+TIES = (
+    "Accuracy in percent of the hard vote under every policy for ties, micro over all rows; abstaining counts as wrong."
+)
+DIFFER = (
+    "Means over pairs of members: share of rows with different labels, Cohen's kappa of the labels, Yule's Q of being "
+    "right (0: independent). Oracle: any member is right."
+)
+MORE = "{n:,} more votes are not shown; python -m relevance.ensemble shows them all."
+BARE = "{n:,} votes lack the policy best_validation: their members' validation rows are absent, or differ."
 
 
 @dataclass(frozen=True)
@@ -109,27 +126,6 @@ def _apart(one: Voted, matrix: Matrix) -> Series:
     return Series(f"disagreement of {groups[0].kind} members", [group.seed for group in groups], values, draws)
 
 
-INTRODUCTION = (
-    "Cells vote on the test rows; nothing is trained. Votes of the cells of one routing and seed (the paper's ensemble"
-    " is that of three mhp cells of different backbones), of all cells of a seed, and over the seeds of one cell. Hard"
-    " vote: the label most members give, ties by the policy {ties}."
-)
-CONVENTION = "The default, higher, is the convention of the sister paper of the same team."
-TWO = (
-    "Votes of two members are shown, but every disagreement in them is a tie; the claim about votes is not tested on "
-    "them."
-)
-TIES = (
-    "Accuracy in percent of the hard vote under every policy for ties, micro over all rows; abstaining counts as wrong."
-)
-DIFFER = (
-    "Means over pairs of members: share of rows with different labels, Cohen's kappa of the labels, Yule's Q of being "
-    "right (0: independent). Oracle: any member is right."
-)
-MORE = "{n:,} more votes are not shown; python -m relevance.ensemble shows them all."
-BARE = "{n:,} votes lack the policy best_validation: their members' validation rows are absent, or differ."
-
-
 def ensembles_section(matrix: Matrix, found: list[Voted], ties: Ties) -> list[Section]:
     """None where no two cells of one mix and variant finished."""
     if not found:
@@ -140,8 +136,8 @@ def ensembles_section(matrix: Matrix, found: list[Voted], ties: Ties) -> list[Se
     bare = sum(Ties.best_validation not in ballot.policies for one in found for ballot in one.ballots)
     few += [BARE.format(n=bare)] if bare else []
     few += [MORE.format(n=left)] if left > 0 and found[0].ballots[0].group.kind != ASKED else []
-    blocks = [told, *few, _accuracies(matrix, found), TIES, _ties(matrix, found), DIFFER, _diversity(found)]
-    return [Section("Ensembles", blocks)]
+    tables: list[Block] = [_accuracies(matrix, found), TIES, _ties(matrix, found), DIFFER, _diversity(found)]
+    return [Section("Ensembles", [told, *few, *tables])]
 
 
 def _accuracies(matrix: Matrix, found: list[Voted]) -> Table:

@@ -1,13 +1,11 @@
-"""Test rows → slices of them by what is known of a pair, and how well a cell does on each.
+"""The best row of each model family → where its lowest seed is wrong: confusions, surest mistakes, slices.
+
+| task       | label   | predicted  | row  | confidence |
+| query_item | partial | irrelevant | 1834 |     0.9987 |
 
 | slice         | value         |   n | accuracy | 95 % interval | difference |
 | all           |               | 402 |     87.1 |     83.5–90.0 |            |
 | left seen ... | no            |  61 |     70.5 |     58.1–80.4 |      -16.6 |
-
-The best row of each model family → where its lowest seed is wrong: confusions, surest mistakes, slices.
-
-| task       | label   | predicted  | row  | confidence |
-| query_item | partial | irrelevant | 1834 |     0.9987 |
 """
 
 from dataclasses import dataclass
@@ -34,6 +32,17 @@ TEXTS = ("left", "right")
 MEASURED = ("characters", "overlap")  # of both texts, in a table that lacks the texts themselves
 SEEN = {"left_seen": "left seen in training", "right_seen": "right seen in training"}
 HEADER = ["slice", "value", "n", "accuracy", "95 % interval", "difference"]
+SUREST = 50  # mistakes that are listed
+CUT = 120  # characters of a text
+INTRODUCTION = (
+    "Of each model family the row of the highest mean macro accuracy, its lowest finished seed; one that learnt "
+    "nothing only where all rows of the family did."
+)
+SLICES = (
+    "Slices of the test rows: accuracy in percent with its 95 % Wilson interval (1927), and the difference to all rows "
+    f"in percentage points; below {FEWEST} rows there is none. Overlap of words: those both texts have over those "
+    "either has."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,19 +150,6 @@ def jaccard(left: pa.ChunkedArray, right: pa.ChunkedArray) -> np.ndarray:
     return shared / np.maximum(n[a] + n[b] - shared, 1)
 
 
-SUREST = 50  # mistakes that are listed
-CUT = 120  # characters of a text
-INTRODUCTION = (
-    "Of each model family the row of the highest mean macro accuracy, its lowest finished seed; one that learnt "
-    "nothing only where all rows of the family did."
-)
-SLICES = (
-    "Slices of the test rows: accuracy in percent with its 95 % Wilson interval (1927), and the difference to all rows "
-    f"in percentage points; below {FEWEST} rows there is none. Overlap of words: those both texts have over those "
-    "either has."
-)
-
-
 @dataclass(frozen=True, eq=False)
 class Mistakes:
     """The surest wrong answers, surest first, of equal confidence by row id."""
@@ -176,7 +172,7 @@ def mistakes_sections(found: list[Matrix], texts: bool) -> list[Section]:
     parts: list[Section] = []
     for matrix in found:
         if best := leaders(matrix):
-            data = [f"Data {matrix.digest[:12]}."] if len(found) > 1 else []
+            data: list[Block] = [f"Data {matrix.digest[:12]}."] if len(found) > 1 else []
             cut = slices(matrix.tested)
             parts += [_part(matrix.tested, row, data, cut, texts) for row in best]
     return [Section("Mistakes", [INTRODUCTION]), *parts] if parts else []

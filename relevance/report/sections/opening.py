@@ -1,11 +1,8 @@
-"""What a reader of matrix.md has to know, said only where it holds.
-
-found → ["Bold: the highest mean of its column ...", "† collapsed on the task: ... 2 of 6 finished cells collapsed ..."]
-
-The evidence → three sentences: which routing for which family, by how much, how sure; first, who learnt nothing.
+"""What a reader has to know first: three sentences that answer, and notes on the table, each only where it holds.
 
 "Which: for llm mhp is highest (84.9 % macro accuracy), undecided against mh; ..." made by rule, from numbers alone;
-decided is what the rule of the claims calls supported
+decided is what the rule of the claims calls supported; before them who learnt nothing
+["Bold: the highest mean of its column ...", "† collapsed on the task: ... 2 of 6 finished cells collapsed ..."]
 """
 
 from collections import Counter
@@ -55,39 +52,6 @@ THIN = (
     "them is undecided."
 )
 SEEDS = "Where seeds read 2 of 3, the mean is over the seeds that finished."
-
-
-def notes(found: list[Matrix], near: bool) -> list[str]:
-    """One line for each thing that holds for any of the matrices; `near` whether any row is not told apart."""
-    rows = [row for matrix in found for row in matrix.rows]
-    cells = [cell for row in rows for cell in row.cells]
-    dirty = sum(cell.dirty for cell in cells)
-    idle, finished = sum(sum(row.nothing) for row in rows), sum(row.finished for row in rows)
-    alike = {task: None for matrix in found for task in matrix.unlearnable}
-    thin = {TASK_NAMES[at]: None for matrix in found for at in np.flatnonzero(matrix.resample.thin)}
-    lines = {
-        BOLD: True,
-        ALIKE: near,
-        FLOOR: True,
-        f"Lexical is the majority on {', '.join(alike)}: fewer than two labels in training.": alike,
-        THIN.format(tasks=", ".join(thin), fewest=FEWEST): thin,
-        NOISE: any(CEILING in matrix.references for matrix in found),
-        f"{COLLAPSE} {_collapses(rows)}": any(row.marked.any() for row in rows),
-        f"{IDLE} {idle} of {finished} finished cells.": idle,
-        PARTIAL: any(matrix.partial(row) for matrix in found for row in matrix.rows),
-        SEEDS: any(0 < row.finished < len(row.cells) for row in rows),
-        f"{dirty} of {len(cells)} cells ran from a working tree with uncommitted changes.": dirty,
-    }
-    return [line for line, holds in lines.items() if holds]
-
-
-def _collapses(rows: list[Row]) -> str:
-    """How many of the finished cells collapsed, and how many of them on how many tasks."""
-    tasks = Counter(len(names) for row in rows for names in row.collapsed if names)
-    told = ", ".join(f"{cells} on {n} {'task' if n == 1 else 'tasks'}" for n, cells in sorted(tasks.items()))
-    return f"{tasks.total()} of {sum(row.finished for row in rows)} finished cells collapsed: {told}."
-
-
 MACRO = COLUMNS.index("macro")
 NAMED = 3  # cells that the first sentence names
 BETTER = "better than the most frequent label"
@@ -213,3 +177,34 @@ def _decided(value: Effect | None) -> bool:
 def _and(words: Sequence[str]) -> str:
     *first, last = words
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def notes(found: list[Matrix], near: bool) -> list[str]:
+    """One line for each thing that holds for any of the matrices; `near` whether any row is not told apart."""
+    rows = [row for matrix in found for row in matrix.rows]
+    cells = [cell for row in rows for cell in row.cells]
+    dirty = sum(cell.dirty for cell in cells)
+    idle, finished = sum(sum(row.nothing) for row in rows), sum(row.finished for row in rows)
+    alike = {task: None for matrix in found for task in matrix.unlearnable}
+    thin = {TASK_NAMES[at]: None for matrix in found for at in np.flatnonzero(matrix.resample.thin)}
+    lines = {
+        BOLD: True,
+        ALIKE: near,
+        FLOOR: True,
+        f"Lexical is the majority on {', '.join(alike)}: fewer than two labels in training.": alike,
+        THIN.format(tasks=", ".join(thin), fewest=FEWEST): thin,
+        NOISE: any(CEILING in matrix.references for matrix in found),
+        f"{COLLAPSE} {_collapses(rows)}": any(row.marked.any() for row in rows),
+        f"{IDLE} {idle} of {finished} finished cells.": idle,
+        PARTIAL: any(matrix.partial(row) for matrix in found for row in matrix.rows),
+        SEEDS: any(0 < row.finished < len(row.cells) for row in rows),
+        f"{dirty} of {len(cells)} cells ran from a working tree with uncommitted changes.": dirty,
+    }
+    return [line for line, holds in lines.items() if holds]
+
+
+def _collapses(rows: list[Row]) -> str:
+    """How many of the finished cells collapsed, and how many of them on how many tasks."""
+    tasks = Counter(len(names) for row in rows for names in row.collapsed if names)
+    told = ", ".join(f"{cells} on {n} {'task' if n == 1 else 'tasks'}" for n, cells in sorted(tasks.items()))
+    return f"{tasks.total()} of {sum(row.finished for row in rows)} finished cells collapsed: {told}."

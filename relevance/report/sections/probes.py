@@ -1,11 +1,11 @@
-"""What cells logged of their probes → a table: a trained row, then its test rows scored again with something changed.
+"""What cells answered when something was changed, or exchanged → the sections on probes and on consistency.
 
+probes: test rows scored again with one thing changed, from what cells logged
 | model | routing | task mix | variant | probe      | seeds  | query_item n=402 | ... |
 | llm   | mhp     | joint    |         | as trained | 2 of 3 | 87.1 ± 0.4       | ... |
 | llm   | mhp     | joint    |         | other_head | 2 of 3 | 41.3 ± 2.0       | ... |
 
-What cells answered to mirrored pairs and to the sides of triangles → how often they contradict themselves.
-
+consistency: mirrored pairs and the sides of triangles, from the predictions beside a cell's own
 llm mhp: 4.1 % of 330 mirrored pairs get another label; of 410 triangles with two sides called relevant, 3.2 % break
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 from relevance import predictions
 from relevance.data.implied import Implied, ensure_implied
 from relevance.metrics import COLUMNS, task_codes
-from relevance.pages.blocks import IDENTITY, NONE, Section, Table, percent
+from relevance.pages.blocks import IDENTITY, NONE, Block, Section, Table, percent
 from relevance.report.matrix import MainRows, Matrix, whole
 from relevance.report.rows import FINISHED, Row, spread
 from relevance.report.sections.accuracy import headings, seeds, values
@@ -38,6 +38,18 @@ SAMPLED = "probe/rows"  # logged where a probe scored a part of the test rows
 UNKNOWN = "a change that this report does not know"
 MEASURES = (*(f"{task}/accuracy" for task in TASK_NAMES), "accuracy", "macro_accuracy")  # in the order of COLUMNS
 LOGGED = re.compile(rf"probe/([^/]+)/({'|'.join(MEASURES)})")
+MIRRORS, SIDES = ("row", "mirror"), ("first", "second", "third")
+RELEVANT, IRRELEVANT = 2, 0
+SCORED = "consistency.parquet"  # beside a cell's predictions
+SAID = "query_item + item_type → query_type"  # relevant, exact, yet irrelevant: what the paper sets out from
+CONSISTENCY = (
+    "From pairs that the test rows imply, scored by each cell after its test. Mirrored: the two texts of a symmetric "
+    "pair exchanged; the label changes on this share of them, and the expected label (0 to 2) moves by this much. "
+    "Triangles: of those whose first two sides the cell calls relevant, the share whose third side it calls "
+    "irrelevant. Not every such triangle must close (two items of one type need not be alike): the shares compare "
+    "cells. single × 6: the six single-task cells of a model, each asked about its own task."
+)
+ABSENT = "cells scored no implied pairs (consistency=false, or trained before it was there)"
 
 
 def probed(cell: CellRecord) -> dict[str, np.ndarray]:
@@ -59,7 +71,7 @@ def probes_section(found: list[Matrix]) -> list[Section]:
     if not shown:
         return []
     told = "; ".join(f"{kind}: {KINDS.get(kind, UNKNOWN)}" for kind in shown)
-    blocks = [f"{PROBES} {told}.", *_sampled(found)]
+    blocks: list[Block] = [f"{PROBES} {told}.", *_sampled(found)]
     for matrix in found:
         if body := [line for row in matrix.rows for line in _lines(row, matrix)]:
             header = [*IDENTITY, "probe", "seeds", *headings(matrix)]
@@ -102,20 +114,6 @@ def _by_kind(row: Row) -> dict[str, np.ndarray]:
 
 def _ordered(kinds: set[str]) -> list[str]:
     return [kind for kind in KINDS if kind in kinds] + sorted(kinds - KINDS.keys())
-
-
-MIRRORS, SIDES = ("row", "mirror"), ("first", "second", "third")
-RELEVANT, IRRELEVANT = 2, 0
-SCORED = "consistency.parquet"  # beside a cell's predictions
-SAID = "query_item + item_type → query_type"  # relevant, exact, yet irrelevant: what the paper sets out from
-CONSISTENCY = (
-    "From pairs that the test rows imply, scored by each cell after its test. Mirrored: the two texts of a symmetric "
-    "pair exchanged; the label changes on this share of them, and the expected label (0 to 2) moves by this much. "
-    "Triangles: of those whose first two sides the cell calls relevant, the share whose third side it calls "
-    "irrelevant. Not every such triangle must close (two items of one type need not be alike): the shares compare "
-    "cells. single × 6: the six single-task cells of a model, each asked about its own task."
-)
-ABSENT = "cells scored no implied pairs (consistency=false, or trained before it was there)"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 """How sure: predictions → resampled accuracies → differences with intervals and tests.
 
-held_out.py rows.parquet → the test rows and their entities · resample.py correct or not → accuracies of resampled rows
-contrast.py rows of the matrix → an effect with its interval · mcnemar.py two cells → p
+resample.py the test rows, their entities, accuracies of resampled rows · contrast.py an effect with its interval,
+McNemar's test · calibration.py whether a confidence is the share of answers that are right
 """

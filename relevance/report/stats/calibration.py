@@ -1,10 +1,9 @@
-"""Probabilities and labels → whether a confidence is the share of answers that are right.
+"""Probabilities and labels → whether a confidence is the share of answers that are right; calibrated, task by task.
 
 confidences [0.9, 0.9, 0.7], right [1, 0, 1] → bins (0.67, 0.73] and (0.87, 0.93]
 error (1 - 0.7 + |1 - 1.8|) / 3 rows = 0.367; of the 2 surest rows, any 2 of those at 0.9, half are right
 
-Probabilities of validation rows → those of test rows, calibrated task by task.
-
+fitted on validation rows, applied to test rows:
 temperature [0.99, 0.01, 0.00], T = 2.1 → [0.89, 0.10, 0.01]; the answer stays what it was
 isotonic    each label's probability through a step function of its own, then divided by their sum
 """
@@ -19,6 +18,8 @@ from relevance.tasks import LABELS, TASK_NAMES
 
 BINS = 15  # as in Guo et al. 2017
 EDGES = np.linspace(0, 1, BINS + 1)
+METHODS = ("temperature", "isotonic")  # Guo et al. 2017; Zadrozny and Elkan 2002, one label against the others
+SMALLEST = float(np.finfo(np.float32).tiny)  # stands for a probability of 0, whose logarithm has no end
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +84,6 @@ def coverage(judged: Judged, percents: tuple[int, ...]) -> np.ndarray:
         surer, tied = confidence > ordered[k - 1], confidence == ordered[k - 1]
         found.append((hit[surer].sum() + (k - surer.sum()) * hit[tied].mean()) / k)
     return np.array(found)
-
-
-METHODS = ("temperature", "isotonic")  # Guo et al. 2017; Zadrozny and Elkan 2002, one label against the others
-SMALLEST = float(np.finfo(np.float32).tiny)  # stands for a probability of 0, whose logarithm has no end
 
 
 class Given(ClassifierMixin, BaseEstimator):

@@ -1,9 +1,6 @@
-"""Series of accuracies, each with a weight → one effect: how large, how sure, alike in every seed or not.
+"""Rows of the matrix → how far they differ: an effect with its interval, and McNemar's test on the rows themselves.
 
 +1 llm mhp joint, -1 llm mh joint, macro → 0.031 [0.012, 0.049], by seed 0.028, 0.041, 0.024, n = 1,212
-
-Two cells on the same rows → McNemar's test per task and over all rows: which of the two is right where they differ.
-
 right of a [1, 1, 0, 1], right of b [0, 1, 0, 0] → only a 2, only b 0, p = 0.5 (exact), 0.25 (mid-p)
 """
 
@@ -81,7 +78,8 @@ def contrast(terms: Terms, n: np.ndarray) -> Effect | None:
     common = sorted(set.intersection(*(set(series.seeds) for _, series in terms)))
     if not common:
         return None
-    values, draws, asked = 0.0, 0.0, np.zeros(len(n), bool)
+    values, draws = np.zeros(len(common)), np.zeros(terms[0][1].draws.shape[1])
+    asked = np.zeros(len(n), bool)
     for weights, series in terms:
         at, own = [series.seeds.index(seed) for seed in common], np.flatnonzero(weights)
         values = values + series.values[at][:, own] @ weights[own]
@@ -90,8 +88,8 @@ def contrast(terms: Terms, n: np.ndarray) -> Effect | None:
     if np.isnan(values).any():
         return None
     names = tuple(dict.fromkeys(series.name for _, series in terms))
-    numbers = [_exact(number) for number in (values.mean(), *interval(draws), *values)]
-    return Effect(*numbers[:3], tuple(numbers[3:]), int(n[asked].sum()), names)
+    value, low, high, *seeds = (_exact(number) for number in (values.mean(), *interval(draws), *values))
+    return Effect(value, low, high, tuple(seeds), int(n[asked].sum()), names)
 
 
 def _tasks(series: Series, weights: np.ndarray, tasks: int) -> np.ndarray:

@@ -1,10 +1,8 @@
-"""rows.parquet → its test rows as numbers, and which entities stand on either side of each.
+"""rows.parquet → its test rows and their entities; right or wrong, row by row → the accuracies of resampled test rows.
 
 row 1834, task 4 (item_type), label 1, left 17 (of the entities), right 803, whose kinds are 1 (item) and 2 (type)
-
-Right or wrong, row by row → the accuracies of resampled test rows, the same ones for every cell.
-
-right [N] of a cell → accuracies [draws, 8] in the order of COLUMNS: two cells' differences are paired, draw by draw
+right [N] of a cell → accuracies [draws, 8] in the order of COLUMNS: the same draws for every cell, so that the
+differences of two are paired, draw by draw
 
 Rows that share an entity are alike, so that entities are drawn, not rows: a row weighs what its left entity was drawn;
 in a task of two entities of one kind, what both were, multiplied (the pigeonhole bootstrap, Owen 2007,
@@ -28,6 +26,14 @@ from relevance.metrics import COLUMNS, Scores, task_codes
 from relevance.tasks import LABELS, TASK_NAMES, TASKS
 
 SIDES = {"left": LEFT_KIND, "right": RIGHT_KIND}  # kinds of entity by task [6]
+DRAWS = 1_000
+MANY = 2_000  # entities of a kind; more are dealt at random to POOLS groups, which are drawn instead
+POOLS = 128
+CHUNK = 8_192  # units weighed at a time
+FEWEST = 10  # entities of a task, below which drawing them again says nothing of how sure a number is
+KEPT = 40_000  # units of a task whose weights are worth the memory of keeping them
+BATCH = 32  # answers weighed at a time
+LEVEL = 95.0  # percent an interval holds
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class HeldOut:
     label: np.ndarray  # [N] int8
     left: np.ndarray  # [N] entities: of one kind and one id or, where the table has none, one text;
     right: np.ndarray  # [N] one numbering for all kinds
-    kind: np.ndarray  # [E] of each entity, a place in keys.KINDS
+    kind: np.ndarray  # [E] of each entity, a place in KINDS
 
     @classmethod
     def of(cls, path: Path) -> "HeldOut":
@@ -123,16 +129,6 @@ def _entities(table: pa.Table, task: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return left, right, kind
 
 
-DRAWS = 1_000
-MANY = 2_000  # entities of a kind; more are dealt at random to POOLS groups, which are drawn instead
-POOLS = 128
-CHUNK = 8_192  # units weighed at a time
-FEWEST = 10  # entities of a task, below which drawing them again says nothing of how sure a number is
-KEPT = 40_000  # units of a task whose weights are worth the memory of keeping them
-BATCH = 32  # answers weighed at a time
-LEVEL = 95.0  # percent an interval holds
-
-
 @dataclass(frozen=True)
 class Units:
     """Rows of one task that always weigh the same: one unit for each left entity, or for each pair of entities."""
@@ -190,8 +186,8 @@ class Resample:
         asked = asked & (self.tested.n > 0)
         hits = np.zeros((len(right), self.draws, len(TASK_NAMES)), np.float32)
         for code in range(len(TASK_NAMES)):
-            wanted = np.flatnonzero(asked[:, code])
-            if len(wanted) and self.tested.n[code]:
+            wanted = np.flatnonzero(asked[:, code]).tolist()
+            if wanted and self.tested.n[code]:
                 hits[wanted, :, code] = self._weighed(code, [right[k] for k in wanted])
         totals = np.where(asked[:, None, :], self.totals, 0).astype(np.float32)
         with np.errstate(invalid="ignore"):

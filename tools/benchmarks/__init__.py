@@ -1,0 +1,1 @@
+"""What the data, a cell and the report cost, each beside a peer (make bench-data, bench-sweep, bench-report)."""
