@@ -49,10 +49,11 @@ test-wheel: wheel  ## run the wheel from another folder, beside the packages of 
 chaos: $(READY)  ## disturb sweeps in every way they should survive, and check what is left (at most 15 minutes)
 	$(BIN)/python -m tools.chaos
 
-lint: $(READY)  ## check style, and that imports go downwards
+lint: $(READY)  ## check style, types, and that imports go downwards
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 $(AUDIT)/pip-audit:  # apart from what it looks at
 	$(PYTHON) -m venv .venv/audit
