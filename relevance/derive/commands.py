@@ -48,12 +48,12 @@ def derive(words: list[str]) -> None:
         print("\n" + aligned([("at fault", "", "", "rows"), *body], 3) + f"\nlisted in {sibling(output, ASIDE)}")
     print("\n" + aligned(derived.ledger.lines(), 2) + f"\n{LEGEND}")
     print(*_notes(derived), sep="\n", end="\n\n")
-    splits = [
+    counts = [
         (task, split, f"{sum(labels):,}", *(f"{rows:,}" for rows in labels))
         for task, splits in derived.splits.items()
         for split, labels in splits.items()
     ]
-    print(aligned([("task", "split", "rows", *LABELS), *splits], 2))
+    print(aligned([("task", "split", "rows", *LABELS), *counts], 2))
 
 
 def _notes(derived: "Derived") -> Iterator[str]:

@@ -34,8 +34,8 @@ def _parquet(path: Path, _: FileOptions, wanted: Collection[str]) -> Loaded:
     unique(path, names)
     table = pq.read_table(path, columns=[name for name in names if name in wanted], partitioning=None)
     rows = pq.read_metadata(path).num_rows
-    columns = {name: table[name] if name in table.column_names else pa.nulls(rows) for name in names}
-    return Loaded(pa.table(columns), np.arange(1, rows + 1))
+    named = {name: table[name] if name in table.column_names else pa.nulls(rows) for name in names}
+    return Loaded(pa.table(named), np.arange(1, rows + 1))
 
 
 def _delimited(path: Path, options: FileOptions, delimiter: str) -> Loaded:
@@ -62,8 +62,8 @@ def _without_swallowed(loaded: Loaded, delimiter: str) -> Loaded:
     if not bad.any():
         return loaded
     fault = Fault(SWALLOWED, SWALLOWED_REMEDY, loaded.rows[bad], [values[at] for at in np.flatnonzero(bad)])
-    kept = {"table": loaded.table.filter(pa.array(~bad)), "rows": loaded.rows[~bad]}
-    return replace(loaded, faults=(*loaded.faults, fault), **kept)
+    table = loaded.table.filter(pa.array(~bad))
+    return replace(loaded, table=table, rows=loaded.rows[~bad], faults=(*loaded.faults, fault))
 
 
 def _json_list(path: Path, wanted: Collection[str]) -> Loaded:

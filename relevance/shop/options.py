@@ -28,7 +28,7 @@ class ShopOptions:
     @property
     def leaves(self) -> int:
         """The types that items have."""
-        return self.types - upper_types()
+        return self.types - _upper_types()
 
 
 def most_judged(items: int) -> int:
@@ -36,14 +36,14 @@ def most_judged(items: int) -> int:
     return items // 4
 
 
-def upper_types() -> int:
+def _upper_types() -> int:
     """Departments and groups, which every shop has."""
     return sum(2 + len(department["groups"]) for department in load_lexicon()["departments"])
 
 
 def check_options(options: ShopOptions) -> ShopOptions:
     """The options, or a UserError that names each setting that no shop can have and what is allowed."""
-    upper = upper_types()
+    upper = _upper_types()
     ranges = {
         "items": (100, None),
         "types": (upper + LEAST_LEAVES, upper + most_leaves(0)),
