@@ -57,13 +57,13 @@ def implied(table: pa.Table) -> Implied:
     test = every[every["split"] == "test"]
     mirrors, triangles = _mirrors(test), _triangles(test, every)
     wanted = [mirrors, *(triangles[side].set_axis(PAIR, axis=1) for side in (SECOND, THIRD))]
-    asked = pd.MultiIndex.from_frame(pd.concat([part[PAIR] for part in wanted]).drop_duplicates())
+    closing = pd.MultiIndex.from_frame(pd.concat([part[PAIR] for part in wanted]).drop_duplicates())
     known = test.drop_duplicates(PAIR).set_index(PAIR)["row"]
-    new = asked[~asked.isin(known.index)]
+    new = closing[~closing.isin(known.index)]
     first = (pc.max(table["row"]).as_py() or 0) + 1
     rows = pd.concat([known, pd.Series(np.arange(first, first + len(new)), new)])
-    found = [rows.reindex(pd.MultiIndex.from_frame(part[PAIR])).to_numpy(np.int64) for part in wanted]
-    mirrors, triangles = mirrors.assign(mirror=found[0]), triangles.assign(second=found[1], third=found[2])
+    ids = [rows.reindex(pd.MultiIndex.from_frame(part[PAIR])).to_numpy(np.int64) for part in wanted]
+    mirrors, triangles = mirrors.assign(mirror=ids[0]), triangles.assign(second=ids[1], third=ids[2])
     texts, (task, a, b) = _texts(every), (new.get_level_values(name) for name in PAIR)
     return Implied(
         pa.table([rows[new].to_numpy(), np.asarray(task), texts[a], texts[b]], schema=PAIRS),
@@ -90,9 +90,9 @@ def _texts(test: pd.DataFrame) -> np.ndarray:
 
 def _mirrors(test: pd.DataFrame) -> pd.DataFrame:
     """task, row, and the sides a, b of its mirror; a pair of equal texts has none."""
-    found = test[(test["ka"] == test["kb"]) & (test["a"] != test["b"])]
-    found = _some(found.assign(a=found["b"], b=found["a"]), "task")
-    return found[["task", "row", "a", "b"]].reset_index(drop=True)
+    pairs = test[(test["ka"] == test["kb"]) & (test["a"] != test["b"])]
+    pairs = _some(pairs.assign(a=pairs["b"], b=pairs["a"]), "task")
+    return pairs[["task", "row", "a", "b"]].reset_index(drop=True)
 
 
 def _triangles(test: pd.DataFrame, every: pd.DataFrame) -> pd.DataFrame:
@@ -108,13 +108,13 @@ def _triangles(test: pd.DataFrame, every: pd.DataFrame) -> pd.DataFrame:
     third = CLOSING[kinds[:, 0], kinds[:, 1]]
     one, two = (both[name].map(TASK_INDEX) for name in ("task_1", "task_2"))
     named = np.array(TASK_NAMES, dtype=object)
-    found = pd.DataFrame({
+    triangles = pd.DataFrame({
         "kind": named[np.minimum(one, two)] + " + " + named[np.maximum(one, two)] + " → " + third,
         "first": both["row_1"].to_numpy(), "task_2": both["task_2"].to_numpy(),
         "a_2": both["a_2"].to_numpy(), "b_2": both["b_2"].to_numpy(),
         "task_3": third, "a_3": ends[:, 0], "b_3": ends[:, 1],
     })  # fmt: skip
-    return _some(found, "kind").reset_index(drop=True)
+    return _some(triangles, "kind").reset_index(drop=True)
 
 
 def _ends(sides: pd.DataFrame) -> pd.DataFrame:
@@ -124,6 +124,6 @@ def _ends(sides: pd.DataFrame) -> pd.DataFrame:
     return both.sample(frac=1, random_state=0)
 
 
-def _some(found: pd.DataFrame, group: str) -> pd.DataFrame:
+def _some(rows: pd.DataFrame, group: str) -> pd.DataFrame:
     """At most MOST rows of each group, in their order."""
-    return found.sample(frac=1, random_state=0).groupby(group).head(MOST).sort_index()
+    return rows.sample(frac=1, random_state=0).groupby(group).head(MOST).sort_index()

@@ -27,18 +27,18 @@ def plain_classifier(network: Network, config: Config, task: str) -> PreTrainedM
     such form, with the reason.
     """
     head = head_of(network, task)
-    own, depth = config.routing.private, head.config.get_text_config().num_hidden_layers
+    private, depth = config.routing.private, head.config.get_text_config().num_hidden_layers
     check_exportable(network, config)
     trunk: Any = network.trunk  # a PeftModel where the cell trained adapters
     if config.model.lora.r:
         trunk = trunk.merge_and_unload()
     name, prefix = blocks_name(trunk), head.base_model_prefix
     state = {f"{prefix}.{key}": tensor for key, tensor in trunk.state_dict().items()}
-    more = own.layers if own.kind in (PrivateKind.inserted, PrivateKind.shared) else 0
-    first = depth if more else depth - own.layers
-    if own.layers and own.kind is PrivateKind.lora:
+    more = private.layers if private.kind in (PrivateKind.inserted, PrivateKind.shared) else 0
+    first = depth if more else depth - private.layers
+    if private.layers and private.kind is PrivateKind.lora:
         _merge(network, trunk, config, task)
-    elif own.layers:
+    elif private.layers:
         state |= {f"{prefix}.{name}.{first + at}.{key}": tensor for at, key, tensor in _branch(network, task)}
     exported = AutoModelForSequenceClassification.from_config(_deeper(head.config, more), dtype=torch.float32)
     try:

@@ -56,31 +56,31 @@ def _sentence(block: Block) -> bool:
 
 def _anchors(titles: list[str]) -> list[str]:
     """An id for each title, of its letters and digits; "" for none, a number after one that is taken."""
-    found: list[str] = []
+    anchors: list[str] = []
     for title in titles:
         plain = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "section"
         tries = (plain if n == 1 else f"{plain}-{n}" for n in range(1, len(titles) + 2))
-        found.append(next(name for name in tries if name not in found) if title else "")
-    return found
+        anchors.append(next(name for name in tries if name not in anchors) if title else "")
+    return anchors
 
 
 def _contents(sections: list[Section], anchors: list[str]) -> list[tuple[str, str, list[tuple[str, str]]]]:
     """Title and anchor of each section, with those of its deep ones."""
-    found: list[tuple[str, str, list[tuple[str, str]]]] = []
+    entries: list[tuple[str, str, list[tuple[str, str]]]] = []
     for section, anchor in zip(sections, anchors, strict=True):
-        if section.title and section.deep and found:
-            found[-1][2].append((section.title, anchor))
+        if section.title and section.deep and entries:
+            entries[-1][2].append((section.title, anchor))
         elif section.title:
-            found.append((section.title, anchor, []))
-    return found
+            entries.append((section.title, anchor, []))
+    return entries
 
 
 def _shown(table: Table) -> Table:
     """The table without columns of words that are empty in every row: they would cost width and say nothing."""
     empty = [at for at in range(table.left) if not any(line[at] for line in table.body)]
-    kept = [at for at in range(len(table.header)) if at not in empty]
-    body = [[line[at] for at in kept] for line in table.body]
-    return Table([table.header[at] for at in kept], body, table.left - len(empty))
+    columns = [at for at in range(len(table.header)) if at not in empty]
+    body = [[line[at] for at in columns] for line in table.body]
+    return Table([table.header[at] for at in columns], body, table.left - len(empty))
 
 
 def _lines(table: Table) -> Iterator[list[tuple[str, str]]]:
@@ -97,8 +97,8 @@ def _lines(table: Table) -> Iterator[list[tuple[str, str]]]:
 
 def _heading(text: str) -> tuple[str, str]:
     """The name of a column and the count that stands under it: "query_item n=402" → "query_item", "n=402"."""
-    found = COUNT.fullmatch(text)
-    return (found[1], found[2]) if found else (text, "")
+    match = COUNT.fullmatch(text)
+    return (match[1], match[2]) if match else (text, "")
 
 
 def _data_uri(path: Path) -> str:
