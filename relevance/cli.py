@@ -6,7 +6,7 @@
 import difflib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +37,32 @@ def parse(schema: type[Options], words: list[str], *files: Path) -> Options:
     except YAMLError as error:
         raise UserError(f"arguments {words}: {' '.join(str(error).split())}; close brackets and quotes") from error
     return options
+
+
+def command_line(
+    usage: str | None, schema: type[Options], required: Sequence[str] = ()
+) -> Callable[[Callable[[Options], None]], Callable[[], None]]:
+    """Make of a function of options a command of this process's words: --help prints `usage` and the keys.
+
+    Raises UserError where one of the keys `required` has no value.
+    """
+
+    def decorate(run: Callable[[Options], None]) -> Callable[[], None]:
+        def command() -> None:
+            words = sys.argv[1:]
+            if {"-h", "--help"} & set(words):
+                print(help_text((usage or "").strip(), schema))
+                return
+            options = parse(schema, words)
+            absent = [key for key in required if getattr(options, key) in (None, "", [])]
+            if absent:
+                keys = " ".join(f"{key}=…" for key in absent)
+                raise UserError(f"{' and '.join(absent)} missing; give {keys} (--help)")
+            run(options)
+
+        return command
+
+    return decorate
 
 
 def aligned(rows: list[tuple[str, ...]], left: int) -> str:

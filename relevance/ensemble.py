@@ -12,7 +12,6 @@ output   FILE.parquet for the votes of `cells`, in the form of a cell's predicti
 ties     higher | lower | median | best_validation | mean_probability | abstain
 """
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from relevance import predictions
-from relevance.cli import among, help_text, listed, parse, run_command
+from relevance.cli import among, command_line, listed, run_command
 from relevance.errors import UserError
 from relevance.pages.text import markdown
 from relevance.report.ensembles import ASKED, LEAST, METHODS, Ballot, Group, ballot, mean_probabilities
@@ -45,12 +44,8 @@ class Options:
     outputs: str = "outputs"
 
 
-def ensemble() -> None:
-    words = sys.argv[1:]
-    if {"-h", "--help"} & set(words):
-        print(help_text((__doc__ or "").strip(), Options))
-        return
-    options = parse(Options, words)
+@command_line(__doc__, Options)
+def ensemble(options: Options) -> None:
     cells = None if options.cells is None else listed("cells", options.cells)
     place = options.tracking_uri, options.experiment, Path(options.outputs)
     print(votes_page(sweep_record(*place, listed("sweep", options.sweep)), cells, options.ties, options.output))

@@ -15,13 +15,13 @@ from peft import AutoPeftModelForSequenceClassification
 from small_sweep import ROUTINGS
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
-from relevance.cli import parse
 from relevance.config import Family, PrivateConfig, PrivateKind, RoutingConfig
 from relevance.config_io import ConfigFile
 from relevance.data.module import Reading
 from relevance.data.tokens import Template
 from relevance.errors import UserError
-from relevance.export.__main__ import Options, check_options, task_folders
+from relevance.export.__main__ import export as command
+from relevance.export.__main__ import task_folders
 from relevance.export.folder import export
 from relevance.model.build import build_network
 from relevance.model.store import save_network
@@ -271,6 +271,7 @@ def test_what_no_folder_can_hold_is_refused_and_leaves_nothing(place, model_of, 
         (["cell=a", "output=."], "is there already; give a new folder"),
     ],
 )
-def test_a_wrong_word_is_refused_before_anything_is_loaded(words, said):
+def test_a_wrong_word_is_refused_before_anything_is_loaded(words, said, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["export", *words])
     with pytest.raises(UserError, match=said):
-        check_options(parse(Options, words))
+        command()

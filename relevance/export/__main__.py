@@ -10,11 +10,10 @@ trust_remote_code  run code that came with the cell's backbone, where it was tra
 Each folder is read back and its logits compared with the cell's; they may differ by 1e-4 at most.
 """
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from relevance.cli import echo, help_text, parse, run_command
+from relevance.cli import command_line, echo, run_command
 from relevance.errors import UserError
 from relevance.tasks import TASK_NAMES
 
@@ -25,8 +24,8 @@ FORMS = ("merged", "adapter")
 class Options:
     """What to write and where; then where run ids are looked up."""
 
-    cell: str | None = None
-    output: str | None = None
+    cell: str = ""
+    output: str = ""
     task: str = "all"
     trust_remote_code: bool = False
     form: str = "merged"
@@ -35,40 +34,31 @@ class Options:
     outputs: str = "outputs"
 
 
-def export() -> None:
-    words = sys.argv[1:]
-    if {"-h", "--help"} & set(words):
-        print(help_text(__doc__.strip(), Options))
-        return
-    options = parse(Options, words)
-    cell, output = check_options(options)
+@command_line(__doc__, Options, required=("cell", "output"))
+def export(options: Options) -> None:
+    _check(options)
     from relevance.tracking.history import model_folder
 
-    model = model_folder(cell, options.tracking_uri, options.experiment, Path(options.outputs))
+    model = model_folder(options.cell, options.tracking_uri, options.experiment, Path(options.outputs))
     from relevance.export.folder import export as write
     from relevance.model.module import quiet
 
     quiet()
-    for task, folder in task_folders(model, options.task, output).items():
+    for task, folder in task_folders(model, options.task, Path(options.output)).items():
         done = write(model, task, options.form, folder, options.trust_remote_code)
         difference = f"logits differ by at most {done.difference:.1e} from the cell's in float32"
         echo(f"{done.folder}: {options.form}, {difference}")
 
 
-def check_options(options: Options) -> tuple[str, Path]:
-    """The cell and the output folder; UserError for options that are missing or wrong."""
-    needed = {"cell": options.cell or "", "output": options.output or ""}
-    absent = [key for key, value in needed.items() if not value]
-    if absent:
-        raise UserError(f"{' and '.join(absent)} missing; give {' '.join(f'{key}=…' for key in absent)} (--help)")
+def _check(options: Options) -> None:
+    """UserError for a form or task that is not known, and for an output that is there already."""
     if options.form not in FORMS:
         raise UserError(f"form={options.form}: use {' or '.join(FORMS)}")
     if options.task not in (*TASK_NAMES, "all"):
         raise UserError(f"task={options.task}: use all or one of {', '.join(TASK_NAMES)}")
-    output = Path(needed["output"])
+    output = Path(options.output)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"output={options.output}: is there already; give a new folder")
-    return needed["cell"], output
 
 
 def task_folders(model: Path, task: str, output: Path) -> dict[str, Path]:

@@ -18,12 +18,11 @@ device      cpu, cuda; null: CUDA where there is one
 trust_remote_code  run code that came with a cell's backbone, where it was trained with model.trust_remote_code=true
 """
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from relevance.cli import help_text, parse, run_command
+from relevance.cli import command_line, run_command
 from relevance.config import OnBadRow
 from relevance.errors import UserError
 
@@ -33,8 +32,8 @@ class Options:
     """What to score, with which cells, where to write; then where run ids are looked up."""
 
     cells: Any = None
-    input: str | None = None
-    output: str | None = None
+    input: str = ""
+    output: str = ""
     columns: dict[str, str] = field(default_factory=dict)  # ours: theirs
     on_bad_row: OnBadRow = OnBadRow.error
     chunk: int = 20_000
@@ -45,32 +44,18 @@ class Options:
     outputs: str = "outputs"
 
 
-def predict() -> None:
-    words = sys.argv[1:]
-    if {"-h", "--help"} & set(words):
-        print(help_text(__doc__.strip(), Options))
-        return
-    options = parse(Options, words)
-    source, target = _check(options)
+@command_line(__doc__, Options, required=("cells", "input", "output"))
+def predict(options: Options) -> None:
+    if options.chunk < 1:
+        raise UserError(f"chunk={options.chunk}: rows held at a time, 1 or more")
     folders = _folders(options)
     from relevance.predict.scoring import Job, score_file
 
     quarantine = options.on_bad_row is OnBadRow.quarantine
-    job = Job(source, target, options.columns, quarantine, options.chunk)
+    job = Job(Path(options.input), Path(options.output), options.columns, quarantine, options.chunk)
     tally = score_file(job, folders, options.device, options.trust_remote_code)
     if tally:
         print(tally.text())
-
-
-def _check(options: Options) -> tuple[Path, Path]:
-    """Input and output; UserError for options that are missing or wrong."""
-    needed = {"cells": options.cells, "input": options.input or "", "output": options.output or ""}
-    absent = [key for key, value in needed.items() if value in (None, "", [])]
-    if absent:
-        raise UserError(f"{' and '.join(absent)} missing; give {' '.join(f'{key}=…' for key in absent)} (--help)")
-    if options.chunk < 1:
-        raise UserError(f"chunk={options.chunk}: rows held at a time, 1 or more")
-    return Path(needed["input"]), Path(needed["output"])
 
 
 def _folders(options: Options) -> list[Path]:

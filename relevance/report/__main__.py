@@ -20,14 +20,13 @@ runs          whether to write runs.zip beside the report: config, record and pr
 ui            where MLflow's pages are, for the links to runs
 """
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from relevance.cli import help_text, listed, parse, run_command
+from relevance.cli import command_line, listed, run_command
 from relevance.errors import UserError
 from relevance.tracking.records import SweepRecord
 from relevance.vote import DEFAULT, Ties
@@ -55,12 +54,8 @@ class Options:
     reports: str = "multirun_reports"
 
 
-def report() -> None:
-    words = sys.argv[1:]
-    if {"-h", "--help"} & set(words):
-        print(help_text(__doc__.strip(), Options))
-        return
-    options = parse(Options, words)
+@command_line(__doc__, Options)
+def report(options: Options) -> None:
     folder = _compared(options) if options.compare is not None else _reported(options)
     print(f"report: {folder}")
     for path in sorted(folder.iterdir()):

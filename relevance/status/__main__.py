@@ -19,12 +19,11 @@ watch      null: live where that makes sense; true: until no cell waits or runs,
 seconds    between two looks
 """
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from relevance.cli import help_text, listed, parse, run_command
+from relevance.cli import command_line, listed, run_command
 from relevance.errors import UserError
 
 SECONDS = (0.1, 3600.0)
@@ -42,12 +41,8 @@ class Options:
     outputs: str = "outputs"
 
 
-def status() -> None:
-    words = sys.argv[1:]
-    if {"-h", "--help"} & set(words):
-        print(help_text(__doc__.strip(), Options))
-        return
-    options = parse(Options, words)
+@command_line(__doc__, Options)
+def status(options: Options) -> None:
     if not SECONDS[0] <= options.seconds <= SECONDS[1]:
         raise UserError(f"seconds={options.seconds}: give a number from {SECONDS[0]} to {SECONDS[1]:.0f}")
     names = listed("sweep", options.sweep)

@@ -3,9 +3,7 @@
 Writes config.json, model.safetensors, tokenizer.json, tokenizer_config.json and provenance.json.
 """
 
-import sys
-
-from relevance.cli import help_text, parse, run_command
+from relevance.cli import command_line, run_command
 from relevance.errors import UserError
 from tools.backbones.options import NAMES, Options
 
@@ -14,12 +12,8 @@ USAGE = """usage: python -m tools.backbones [key=value ...]
 Rebuilds the embedded backbones from generated text."""
 
 
-def run() -> None:
-    words = sys.argv[1:]
-    if "--help" in words or "-h" in words:
-        print(help_text(USAGE, Options))
-        return
-    options = parse(Options, words)
+@command_line(USAGE, Options)
+def run(options: Options) -> None:
     unknown = sorted(set(options.names) - set(NAMES))
     if unknown:
         raise UserError(f"names={unknown}: unknown backbone; available: {', '.join(NAMES)}")

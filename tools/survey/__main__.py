@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from relevance.cli import among, help_text, parse, run_command
+from relevance.cli import among, command_line, run_command
 from relevance.config import PrivateKind
 from relevance.errors import UserError
 from tools.survey.architectures import ARCHITECTURES
@@ -31,19 +31,15 @@ class Options:
     output: str = str(Path("multirun_reports") / "backbones.md")
 
 
-def survey() -> None:
-    words = sys.argv[1:]
-    if {"-h", "--help"} & set(words):
-        print(help_text(USAGE, Options))
-        return
-    options = parse(Options, words)
+@command_line(USAGE, Options)
+def survey(options: Options) -> None:
     _validate(options)
     from tools.survey.page import page, sections, write
     from tools.survey.work import check_cells
 
     results = check_cells(options.architectures, options.routings, options.kinds, options.steps)
     output = Path(options.output)
-    write(output, page(results, shlex.join(["python", "-m", "tools.survey", *words])) + sections(output)[1])
+    write(output, page(results, shlex.join(["python", "-m", "tools.survey", *sys.argv[1:]])) + sections(output)[1])
     print(f"{results.counted}\n{output}")
     sys.exit(1 if results.failed else 0)
 

@@ -3,12 +3,11 @@
 | Qwen3-0.6B | llm | mhp | 280,000,000 / 880,000,000 | rows/s | GB | TFLOP/s | % |
 """
 
-import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from relevance.cli import among, echo, help_text, parse, run_command
+from relevance.cli import among, command_line, echo, run_command
 from relevance.errors import UserError
 from tools.survey.architectures import SHAPES
 from tools.survey.cell import routings
@@ -30,12 +29,9 @@ class Options:
     output: str = str(Path("multirun_reports") / "backbones.md")
 
 
-def speed() -> None:
-    words = sys.argv[1:]
-    if {"-h", "--help"} & set(words):
-        print(help_text(USAGE, Options))
-        return
-    options = _checked(parse(Options, words))
+@command_line(USAGE, Options)
+def speed(options: Options) -> None:
+    _checked(options)
     import torch
 
     if not torch.cuda.is_available():
