@@ -16,7 +16,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from relevance.predictions import PROBABILITIES
 from relevance.tracking.connection import Connection
 
 BATCH = 1000  # metrics a server takes at once
@@ -76,6 +75,8 @@ class Run:
         """
         from mlflow.models import Model, ModelSignature
         from mlflow.types.schema import ColSpec, Schema
+
+        from relevance.predictions import PROBABILITIES  # takes pyarrow along, which no other word to a run needs
 
         outputs = self.store.client.get_run(self.run_id).outputs
         if outputs and outputs.model_outputs:

@@ -8,7 +8,8 @@ from relevance import predictions
 from relevance.pages.text import markdown
 from relevance.report.matrix import leaders, matrices
 from relevance.report.sections.calibration import KINDS, calibration, calibration_section
-from relevance.report.stats.calibration import BINS, METHODS, Bins, Judged, calibrated, coverage, temperature, unfit
+from relevance.report.stats.calibration import BINS, Bins, Judged, coverage
+from relevance.report.stats.calibrators import METHODS, calibrated, temperature, unfit
 from relevance.tasks import TASK_NAMES
 
 

@@ -96,7 +96,7 @@ def _measured(matrix: Matrix, cell: CellRecord) -> Measured:
     bins, sure = Bins.of(test), coverage(test, COVERAGE)
     if validation is None:
         return Measured(bins, np.vstack([bins.error, np.full((len(KINDS) - 1, len(bins.error)), np.nan)]), sure, None)
-    from relevance.report.stats.calibration import METHODS, calibrated, unfit  # scikit-learn is slow to import
+    from relevance.report.stats.calibrators import METHODS, calibrated, unfit  # scikit-learn is slow to import
 
     errors = [bins.error, *(Bins.of(calibrated(validation, test, method)).error for method in METHODS)]
     return Measured(bins, np.array(errors), sure, len(np.intersect1d(test.task, unfit(validation))))
