@@ -5,11 +5,11 @@ import pytest
 from page import line, text
 from sklearn.metrics import cohen_kappa_score
 
-from relevance.ensemble import votes_page
 from relevance.errors import UserError
 from relevance.report.ensembles import METHODS, best_first, disagreement, diversity
 from relevance.report.findings import Findings
 from relevance.report.matrix import matrices
+from relevance.report.vote_page import votes_page
 from relevance.vote import ABSTAINED, Poll, Ties
 
 LABELS = np.array([[2, 0, 0, 1, 2], [2, 1, 0, 1, 0], [0, 2, 2, 1, 0], [0, 1, 2, 2, 2]], np.int8)  # 4 members, 5 rows
