@@ -8,6 +8,7 @@ What others must not read is masked in commands and addresses, too:
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def read_config(path: Path) -> Config:
     """
     stored: Any = OmegaConf.to_container(OmegaConf.load(path))
     try:
-        return typed_config(_named(_current(stored)))
+        return typed_config(map_texts(_current(stored), _named))
     except OmegaConfBaseException as error:
         raise UserError(
             f"{path}: {error.full_key}: {first_line(error)}; set the environment variable it names"
@@ -84,15 +85,18 @@ def _current(stored: dict[str, Any]) -> dict[str, Any]:
     return stored
 
 
-def _named(node: Any) -> Any:
+def _named(text: str) -> str:
     """Every ${oc.env:NAME} that cannot be resolved here, escaped."""
+    return ENVIRONMENT.sub(lambda found: found[0] if found[1] in os.environ else f"\\{found[0]}", text)
+
+
+def map_texts(node: Any, change: Callable[[str], str]) -> Any:
+    """Nested mappings and lists with every text in them changed; other values, and keys, stay."""
     if isinstance(node, dict):
-        return {key: _named(value) for key, value in node.items()}
+        return {key: map_texts(value, change) for key, value in node.items()}
     if isinstance(node, list):
-        return [_named(value) for value in node]
-    if isinstance(node, str):
-        return ENVIRONMENT.sub(lambda found: found[0] if found[1] in os.environ else f"\\{found[0]}", node)
-    return node
+        return [map_texts(value, change) for value in node]
+    return change(node) if isinstance(node, str) else node
 
 
 def unset_variables(text: str) -> list[str]:

@@ -41,11 +41,9 @@ def kind(model: ModelConfig) -> str:
 def doubts(config: Config, usual: Config, rows: int) -> tuple[str, ...]:
     """Why a cell of `rows` training rows can hardly learn, each with what to set; `usual` has the rates of its kind."""
     lines = []
-    epochs, most = config.trainer.max_epochs, config.trainer.max_steps
-    whole = epochs * -(-rows // config.train.step_rows) if epochs > 0 else most
-    steps = min(whole, most) if most > 0 else whole
+    epochs, most, steps = config.trainer.max_epochs, config.trainer.max_steps, optimiser_steps(config, rows)
     if steps < FEW_STEPS:
-        more = f"trainer.max_epochs={-(-FEW_STEPS // max(1, whole)) * max(1, epochs)}"
+        more = f"trainer.max_epochs={-(-FEW_STEPS // max(1, steps)) * max(1, epochs)}"
         smaller = f"{more}, or a smaller train.step_rows than {config.train.step_rows}"
         remedy = f"trainer.max_steps={FEW_STEPS} or more" if steps == most else smaller
         lines.append(f"{steps} optimiser steps are few (new heads take about {FEW_STEPS}): give {remedy}")
@@ -57,6 +55,13 @@ def doubts(config: Config, usual: Config, rows: int) -> tuple[str, ...]:
                 "expect no learning, or leave it out"
             )
     return tuple(lines)
+
+
+def optimiser_steps(config: Config, rows: int) -> int:
+    """Steps that a cell of `rows` training rows an epoch takes at most."""
+    epochs, most = config.trainer.max_epochs, config.trainer.max_steps
+    whole = epochs * -(-rows // config.train.step_rows) if epochs > 0 else most
+    return min(whole, most) if most > 0 else whole
 
 
 def _complete(rates: dict[str, Any], name: str) -> None:

@@ -22,6 +22,7 @@ from relevance.data.batches import Examples, MicroBatch, ScoreDataset, StepDatas
 from relevance.data.tokens import Template, Tokens, load_tokens, segments
 from relevance.errors import UserError
 from relevance.metrics import places, task_codes
+from relevance.rates import optimiser_steps
 from relevance.tasks import SPLITS, TASK_NAMES
 
 
@@ -70,7 +71,6 @@ class PairsModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         step_rows, budget = self.config.train.step_rows, self.config.train.token_budget
-        assert step_rows is not None  # rates.filled
         steps = Steps(self.rows["train"], self.examples.task, self.config.task_mix, step_rows, self.config.seed)
         steps.begun = self.begun
         return _loader(StepDataset(self.examples, budget, distributed.rank(), distributed.size()), steps)
@@ -146,13 +146,7 @@ def _matched(config: Config, joint: int) -> int | None:
     """Steps that a joint cell on the same `joint` training rows takes, where this one is to take as many."""
     if config.match is not Match.steps or config.task_mix.kind is not Mix.single:
         return None
-    epochs, most, step_rows = config.trainer.max_epochs, config.trainer.max_steps, config.train.step_rows
-    assert epochs is not None  # rates.filled
-    assert step_rows is not None
-    if epochs < 1:
-        return most
-    steps = epochs * -(-joint // step_rows)
-    return min(steps, most) if most > 0 else steps
+    return optimiser_steps(config, joint)
 
 
 def _loader(dataset, sampler) -> DataLoader:

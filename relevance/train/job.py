@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from omegaconf import DictConfig, OmegaConf
 
 from relevance.cell_id import Cell
-from relevance.config_io import anchored_uri, frozen_config, typed_config
+from relevance.config_io import anchored_uri, frozen_config, map_texts, typed_config
 
 ENVIRONMENT = re.compile(r"\$\{\s*oc\.env\s*:\s*([^{}]*)\}")
 MARK = ("\ue000", "\ue001")  # of a private plane: no setting holds them
@@ -89,19 +89,14 @@ def thaw(text: str) -> Job:
 def from_environment(composed: DictConfig) -> dict[str, str]:
     """The leaves of a composed config that speak of the environment: path → their text, ${oc.env:NAME} in it."""
     found: dict[str, str] = {}
-    _collect(
-        OmegaConf.to_container(OmegaConf.create(_marked(OmegaConf.to_container(composed))), resolve=True), "", found
-    )
+    marked = OmegaConf.create(map_texts(OmegaConf.to_container(composed), _marked))
+    _collect(OmegaConf.to_container(marked, resolve=True), "", found)
     return found
 
 
-def _marked(node: Any) -> Any:
+def _marked(text: str) -> str:
     """Every ${oc.env:NAME} as a text that resolves to itself, whichever leaf takes it over."""
-    if isinstance(node, dict):
-        return {key: _marked(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_marked(value) for value in node]
-    return ENVIRONMENT.sub(rf"{MARK[0]}\1{MARK[1]}", node) if isinstance(node, str) else node
+    return ENVIRONMENT.sub(rf"{MARK[0]}\1{MARK[1]}", text)
 
 
 def _collect(node: Any, path: str, found: dict[str, str]) -> None:
