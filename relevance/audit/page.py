@@ -6,7 +6,7 @@
 import math
 
 from relevance.audit.findings import findings
-from relevance.audit.leaks import ENTITIES, OWN, PAIRS
+from relevance.audit.leaks import OWN, PAIRS, SIDES
 from relevance.audit.opened import ALL
 from relevance.pages.blocks import NONE, Section, Table, count, percent, signed
 from relevance.tasks import LABELS, SPLITS
@@ -128,8 +128,8 @@ def _seen(facts: dict) -> list[Section]:
 
 def _leaks_table(leaks: dict, own: bool) -> Table:
     """A line for each task that has test rows: percent of them."""
-    names = [OWN + name for name in ENTITIES] if own else [*ENTITIES, *PAIRS]
-    header = ["task", "test rows", *ENTITIES, *(() if own else ("pair", "two texts"))]
+    names = [OWN + name for name in SIDES] if own else [*SIDES, *PAIRS]
+    header = ["task", "test rows", *SIDES, *(() if own else ("pair", "two texts"))]
     body = [[task, count(one["n"]), *(share(one[name]["share"]) for name in names)] for task, one in leaks.items()]
     return Table(header, body, left=1)
 

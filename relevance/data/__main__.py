@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from relevance.audit.commands import audit, sample
-from relevance.audit.options import AuditOptions, Limits, SampleOptions
+from relevance.audit.commands import AuditOptions, Limits, SampleOptions, audit, sample
 from relevance.checks import validate_data
 from relevance.cli import aligned, help_text, parse, run_command
 from relevance.config import DataConfig, Source

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pyarrow as pa
 
 from relevance.cli import echo
-from relevance.derive.database import Database
+from relevance.data.database import Database
 from relevance.derive.options import DeriveOptions, RuleOptions
 from relevance.derive.rules import RULES, VIEWS, Rule
 from relevance.derive.world import LABEL, World, agreeing

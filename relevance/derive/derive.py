@@ -16,9 +16,9 @@ import pyarrow as pa
 from relevance.atomic_io import scratch_folder, sibling, write_text
 from relevance.cell_id import DERIVING, git_commit, package_versions
 from relevance.cli import echo
+from relevance.data.database import Database, opened
 from relevance.data.writers import streamed, writable
 from relevance.derive.candidates import Ledger, make_pairs, prepare_rules, usable_rules
-from relevance.derive.database import Database, opened
 from relevance.derive.files import BESIDE, INPUTS
 from relevance.derive.options import DeriveOptions
 from relevance.derive.quarantine import FaultCount, Quarantine

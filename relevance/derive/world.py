@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from relevance.audit.agreement import agreement, couples
-from relevance.derive.database import Database
+from relevance.audit.agreement import agreement, count_couples, successive
+from relevance.data.database import Database
 from relevance.derive.files import check_inputs
 from relevance.derive.items import Items, read_items
 from relevance.derive.judgements import KIND, read_judgements
@@ -131,13 +131,8 @@ def _put_judged(judged: pa.Table, settle: Settle, database: Database) -> dict[st
 
 
 def _agreement(database: Database) -> dict[str, float | int | None]:
-    """Of the judgements of one pair, each beside the next in the order of the files and rows."""
-    beside = database.table(
-        """SELECT q * (1::BIGINT << 32) + i AS pair, label, next FROM (
-            SELECT *, lead(label) OVER (PARTITION BY q, i ORDER BY place) AS next FROM opinion)
-        WHERE next IS NOT NULL ORDER BY ALL"""
-    )
-    return agreement(couples(*(column.to_numpy() for column in beside.columns)))
+    """Of the judgements of a pair in the order of the files and rows."""
+    return agreement(count_couples(database, successive("opinion", "q, i", "place"), "q, i")[1])
 
 
 def agreeing(settle: Settle) -> str:

@@ -1,7 +1,7 @@
 import pytest
 from small_pairs import row, write
 
-from relevance.audit.options import Limits
+from relevance.audit.commands import Limits
 from relevance.data.__main__ import command
 from relevance.errors import UserError
 
