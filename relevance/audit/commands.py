@@ -6,7 +6,7 @@ limits.left=0 → a table where any test row's left entity is seen in training i
 
 import json
 import shlex
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ PRINTED_UNTIL = "\n## Rows by split"  # of audit.md: findings and overview
 
 @dataclass
 class Limits:
-    """Shares, 0 to 1, of the test rows that may be seen in training; null: told, not limited."""
+    """Shares, 0 to 1, of the test rows that training may have seen; null: no limit."""
 
     left: float | None = None  # entity on either side of a training row of any task
     right: float | None = None
@@ -31,11 +31,11 @@ class Limits:
 
     def given(self) -> dict[str, float]:
         """Those that are not null; raises UserError for one that is no share."""
-        found = {one.name: getattr(self, one.name) for one in fields(self) if getattr(self, one.name) is not None}
-        for name, share in found.items():
+        limits = {name: share for name, share in vars(self).items() if share is not None}
+        for name, share in limits.items():
             if not 0 <= share <= 1:
                 raise UserError(f"limits.{name}={share}: give a share of the test rows, 0 to 1, or null for no limit")
-        return found
+        return limits
 
 
 @dataclass

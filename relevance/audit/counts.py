@@ -1,7 +1,8 @@
-"""A table of pairs → every number of its audit, as plain data with stable keys: what audit.json holds.
+"""A table of pairs → every number of its audit, as plain data with stable keys: what audit.json holds; limits of leaks.
 
 {"rows": {"sound": 19457, "set_aside": 0, ...}, "labels": {"query_item": {"train": {"rows": 3044, "labels":
 [966, 983, 1095], ...}, ...}}, "copies": ..., "leaks": ..., "lengths": ..., "baseline": ..., "agreement": ...}
+limits.left=0, 107 of 3,331 test rows with a left entity of training → UserError with rows 17, 44, ...
 """
 
 from itertools import groupby
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relevance.audit.agreement import agreement, count_couples, successive
-from relevance.audit.leaks import leak_shares
+from relevance.audit.commands import Limits
 from relevance.audit.opened import (
     ALL,
     ANNOTATOR,
@@ -24,8 +25,11 @@ from relevance.audit.opened import (
     pairs_database,
 )
 from relevance.data.database import Database
-from relevance.data.faults import LISTED, faulty_rows
+from relevance.data.entities import entity_keys
+from relevance.data.faults import LISTED, faulty_rows, shorten
 from relevance.data.floors import Labelled, lexical_floor, majority_floor
+from relevance.data.table import TEST, TRAIN, Rows
+from relevance.errors import UserError
 from relevance.tasks import SPLITS, TASK_NAMES
 
 PERCENTILES = (5, 50, 95, 99, 100)
@@ -39,6 +43,28 @@ COPIES = {  # of pairs with n rows each
     "conflicting": "count_if(conflicting)",
     "conflicting_rows": "coalesce(sum(n) FILTER (conflicting), 0)",
 }
+SIDES = ("left", "right", "either", "both")
+OWN = "own_"  # before the sides that are seen within the row's own task
+PAIRS = ("pair", "texts")
+SEEN = {  # what limits.* call a leak
+    "left": "a left entity seen in training (any task, either side)",
+    "right": "a right entity seen in training (any task, either side)",
+    "either": "an entity seen in training (any task, either side)",
+    "pair": "a pair seen in training (same task, by entities or texts, mirrored ones too)",
+    "texts": "two texts seen in training (any task, either order)",
+}
+MOVE = "move these rows to train, or remove them or the training rows they meet"
+REDIVIDE = "or drop the split column, so that left entities are divided anew"
+LEAKED = f"""WITH trained AS (FROM pair WHERE split = {TRAIN}),
+    entity AS (SELECT task, l AS n FROM trained UNION SELECT task, r FROM trained),
+    test AS (SELECT place, task, l IN (SELECT n FROM entity) AS a, r IN (SELECT n FROM entity) AS b,
+        (task, l) IN (SELECT task, n FROM entity) AS own_a, (task, r) IN (SELECT task, n FROM entity) AS own_b,
+        ({ENTITIES}) IN (SELECT {ENTITIES} FROM trained)
+            OR ({TASK_TEXTS}) IN (SELECT {TASK_TEXTS} FROM trained) AS pair,
+        ({TEXTS}) IN (SELECT {TEXTS} FROM trained) AS texts FROM pair WHERE split = {TEST})
+SELECT place, task, a AS "left", b AS "right", a OR b AS either, a AND b AS both,
+    own_a AS own_left, own_b AS own_right, own_a OR own_b AS own_either, own_a AND own_b AS own_both,
+    pair, texts FROM test"""
 BASELINE_SEED = 0  # of the rows of larger tables
 BASELINE_ROWS = {"train": 20_000, "test": 10_000}  # of a task, at most
 
@@ -64,12 +90,8 @@ def audit_facts(pairs: Opened) -> dict:
 
 def _rows(pairs: Opened) -> dict:
     reasons = [
-        {
-            "problem": fault.problem,
-            "remedy": fault.remedy,
-            "rows": len(fault.rows),
-            "first": fault.rows[:LISTED].tolist(),
-        }
+        {"problem": fault.problem, "remedy": fault.remedy, "rows": len(fault.rows)}
+        | {"first": fault.rows[:LISTED].tolist()}
         for fault in pairs.faults
     ]
     aside, sound = len(faulty_rows(pairs.faults)), len(pairs.table)
@@ -115,11 +137,6 @@ def copies(database: Database) -> dict[str, dict[str, dict[str, int]]]:
     return _transposed({way: by_task(database, groups, COPIES) for way, groups in ways.items()})
 
 
-def _transposed(parts: dict[str, dict[str, dict]]) -> dict[str, dict[str, dict]]:
-    """{part: {task: ...}} → {task: {part: ...}}"""
-    return {task: {part: tasks[task] for part, tasks in parts.items()} for task in parts[next(iter(parts))]}
-
-
 def shared_texts(database: Database) -> list[dict]:
     """For every two tasks that share pairs of texts: how many, and of how many the labels differ.
 
@@ -135,6 +152,19 @@ def shared_texts(database: Database) -> list[dict]:
         for a, b, n, differing in lines
     ]
     return sorted(shared, key=lambda line: (-line["differing"], -line["pairs"], line["tasks"]))
+
+
+def leak_shares(database: Database) -> dict[str, dict]:
+    """By task of test rows (and of all): n, then rows and share of each kind of leak; makes the table `leaked`.
+
+    An entity is its kind and its id, or its text where it has no id; it is seen where it stands on either side of a
+    training row. A pair is seen where its entities, or its texts, stand in a training row of its task, mirrored or
+    not; its texts are where they do so under any task.
+    """
+    database.make("leaked", LEAKED)
+    share = """{{'rows': count(*) FILTER ("{0}"), 'share': count(*) FILTER ("{0}") / nullif(count(*), 0)}}"""
+    names = (*SIDES, *(OWN + side for side in SIDES), *PAIRS)
+    return by_task(database, "leaked", {"n": "count(*)"} | {name: share.format(name) for name in names})
 
 
 def elsewhere(database: Database) -> dict[str, dict[str, int]]:
@@ -197,11 +227,8 @@ def baseline(pairs: Opened) -> dict[str, dict]:
         name: floor(rows).argmax(axis=1) == label[~train]
         for name, floor in (("majority", majority_floor), ("lexical", lexical_floor))
     }
-    tasks = {
-        TASK_NAMES[code]: _accuracies(task[train] == code, task[~train] == code, hits)
-        for code in np.unique(task[~train])
-    }
-    return tasks | {ALL: _accuracies(np.ones(train.sum(), bool), np.ones((~train).sum(), bool), hits)}
+    parts = {TASK_NAMES[code]: task == code for code in np.unique(task[~train])} | {ALL: task >= 0}
+    return {name: _accuracies(of_task[train], of_task[~train], hits) for name, of_task in parts.items()}
 
 
 def _baseline_rows(pairs: Opened) -> np.ndarray:
@@ -219,3 +246,57 @@ def _accuracies(fit: np.ndarray, test: np.ndarray, hits: dict[str, np.ndarray]) 
     line: dict = {"train": int(fit.sum()), "test": int(test.sum())}
     line |= {name: float(right[test].mean()) if fit.any() else None for name, right in hits.items()}
     return line | {"gain": line["lexical"] - line["majority"] if fit.any() else None}
+
+
+def hold_limits(limits: Limits, rows: Rows, name: str) -> None:
+    """Raise one UserError that names every limit which the test rows cross, and the rows by id.
+
+    `name` is what it calls the file.
+    """
+    given = limits.given()
+    if not given:
+        return
+    with pairs_database(rows.table, entity_keys(rows.table)) as database:
+        shares = leak_shares(database)
+        lines = [
+            line
+            for limit, most in given.items()
+            if shares[ALL][limit]["share"] > most
+            for line in _crossing(f"limits.{limit}={most:g}", limit, shares, rows, database)
+        ]
+    if lines:
+        raise UserError("\n".join([f"{name}: leaks beyond a limit", *lines]))
+
+
+def _crossing(setting: str, limit: str, shares: dict[str, dict], rows: Rows, database: Database) -> list[str]:
+    share, n, leaked = shares[ALL][limit]["share"], shares[ALL]["n"], shares[ALL][limit]["rows"]
+    query = f'SELECT place FROM leaked WHERE "{limit}" ORDER BY place LIMIT {LISTED}'
+    at = pa.array([place for (place,) in database.rows(query)])
+    by_task = ", ".join(
+        f"{task} {seen[limit]['rows']:,} of {seen['n']:,}" for task, seen in shares.items() if task != ALL
+    )
+    move = f"{MOVE}, {REDIVIDE}" if limit == "left" else MOVE
+    return [
+        f"  {setting}: {100 * share:.1f} % of {n:,} test rows ({leaked:,}) have {SEEN[limit]}",
+        f"    by task: {by_task}",
+        *_name_rows(rows, at),
+        *([f"      … and {leaked - LISTED:,} more"] if leaked > LISTED else []),
+        f"    remedy: {move}, or raise limits.{limit}",
+    ]
+
+
+def _transposed(parts: dict[str, dict[str, dict]]) -> dict[str, dict[str, dict]]:
+    """{part: {task: ...}} → {task: {part: ...}}"""
+    return {task: {part: tasks[task] for part, tasks in parts.items()} for task in parts[next(iter(parts))]}
+
+
+def _name_rows(rows: Rows, at: pa.Array) -> list[str]:
+    cells = rows.table.select(["task", "left", "right", "left_id", "right_id"]).take(at).to_pylist()
+    return [
+        f"      row {number}: {cell['task']} {_entity(cell, 'left')} | {_entity(cell, 'right')}"
+        for cell, number in zip(cells, rows.numbers[at.to_numpy()].tolist(), strict=True)
+    ]
+
+
+def _entity(cell: dict, side: str) -> str:
+    return shorten(cell[f"{side}_id"] or cell[side])

@@ -6,6 +6,7 @@ query_item "chorus": 57 graded, 3 not, 82.5 % equal, kappa 0.74 (0.58 to 0.86); 
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from relevance.data.contract import blank, labels
 from relevance.data.database import Database
 from relevance.data.delimited import read_delimited
 from relevance.data.faults import Fault, faults_error, guard_formulas, shorten
-from relevance.data.loaded import Loaded
+from relevance.data.loaded import Loaded, undecodable
 from relevance.data.readers import parse_errors
 from relevance.errors import UserError
 from relevance.pages.blocks import NONE, Section, Table, count
@@ -36,23 +37,21 @@ DIGESTED = 1 << 17  # rows at a time
 DELIMITERS = (",", ";", "\t")
 NEEDED = ("key", "grade")
 REREAD = "mend the file and read it again"
-FAULTS = {  # mark of a line: the column shown, the problem, the remedy
-    "wrong": (
-        "grade",
-        "grade is not 0, 1 or 2",
-        "leave the cell empty, or use 0 (irrelevant), 1 (partially relevant) or 2 (relevant)",
-    ),
-    "unknown": (
-        "key",
-        "key is no pair of the table",
-        "give the table the sample was drawn from, or remove the row",
-    ),
-    "twice": (
-        "key",
-        "a pair is graded twice",
-        "keep one of its rows; a second person's grades are a file of their own",
-    ),
-}
+GRADE_REMEDY = "leave the cell empty, or use 0 (irrelevant), 1 (partially relevant) or 2 (relevant)"
+KEY_REMEDY = "give the table the sample was drawn from, or remove the row"
+TWICE_REMEDY = "keep one of its rows; a second person's grades are a file of their own"
+FAULTS = (  # mark of a line, column shown, problem, remedy
+    ("wrong", "grade", "grade is not 0, 1 or 2", GRADE_REMEDY),
+    ("unknown", "key", "key is no pair of the table", KEY_REMEDY),
+    ("twice", "key", "a pair is graded twice", TWICE_REMEDY),
+)
+TALLY = "count(other) AS graded, count(*) - count(other) AS ungraded FROM graded"
+KAPPA_NOTE = (
+    "kappa: Cohen's, quadratic weights, between label and grade; its interval is of 1,000 draws of the pairs. A "
+    "rule that gives one label has none: its grades count in its task's (all rules). Each "
+    "label of a rule is shown alike often; in the table %: equal grades with each label weighed by its pairs in "
+    "the table. Where a pair stands in several rows, the first stands for it."
+)
 
 
 def grading_sheet(pairs: Opened, n: int, seed: int) -> pa.Table:
@@ -117,48 +116,39 @@ def graded(pairs: Opened, files: Sequence[Path]) -> dict:
         person = pa.array(np.repeat(np.arange(len(files)), list(map(len, answers))))
         database.put("answer", pa.concat_tables(answers).append_column("person", person))
         database.make("graded", "SELECT person, pair.*, grade AS other FROM answer JOIN pair USING (place)")
-        tally = "count(other), count(*) - count(other) FROM graded"
-        people = [n for _, *n in database.rows(f"SELECT person, {tally} GROUP BY ALL ORDER BY ALL")]
-        rules, couples, counts = _rules(database, tally)
+        couples, counts = count_couples(database, "FROM graded WHERE other IS NOT NULL", "task, source, place")
+        task = couples["task"].to_numpy()
         return {
             "file": pairs.name,
-            "graders": [
-                {"file": str(path), "graded": n, "ungraded": empty}
-                for path, (n, empty) in zip(files, people, strict=True)
+            "graders": [{"file": str(files[line.pop("person")])} | line for line in _tally(database, "person")],
+            "rules": _rules(database, couples, counts),
+            "tasks": [  # most rules have one label, and so no kappa of their own
+                line | agreement(counts[task == code]) | {"task": TASK_NAMES[code]}
+                for line in _tally(database, "task")
+                for code in (line["task"],)
             ],
-            "rules": rules,
-            "tasks": _tasks(database, tally, couples["task"].to_numpy(), counts),
-            "all": _tally(*database.rows(f"SELECT {tally}")[0]) | agreement(counts),
+            "all": database.table(f"SELECT {TALLY}").to_pylist()[0] | agreement(counts),
             "confusion": counts.sum(axis=0).tolist(),
             "between": [_between(files, *two, database) for two in combinations(range(len(files)), 2)],
         }
 
 
-def _tally(graded: int, ungraded: int) -> dict[str, int]:
-    return {"graded": graded, "ungraded": ungraded}
+def _tally(database: Database, by: str) -> list[dict]:
+    """Graded and ungraded rows of each group of the columns `by`, in order, a null last."""
+    return database.table(f"SELECT {by}, {TALLY} GROUP BY {by} ORDER BY ALL NULLS LAST").to_pylist()
 
 
-def _rules(database: Database, tally: str) -> tuple[list[dict], pa.Table, np.ndarray]:
-    """A line for each task and rule that people were shown; the graded pairs and their counts [G, 3, 3]."""
-    couples, counts = count_couples(database, "SELECT * FROM graded WHERE other IS NOT NULL", "task, source, place")
+def _rules(database: Database, couples: pa.Table, counts: np.ndarray) -> list[dict]:
+    """A line for each task and rule that people were shown; `counts` [G, 3, 3] are of the graded pairs `couples`."""
     groups = list(zip(couples["task"].to_pylist(), couples["source"].to_pylist(), strict=True))
     totals = {tuple(rule): n for *rule, n in database.rows(f"SELECT task, source, {BY_LABEL} FROM shown GROUP BY ALL")}
     lines = []
-    query = f"SELECT task, source, {tally} GROUP BY task, source ORDER BY task, source NULLS LAST"
-    for task, source, *n in database.rows(query):
-        own = counts[[group == (task, source) for group in groups]]
-        weighted = _weigh(np.array(totals[task, source]), own.sum(axis=0))
-        line = {"task": TASK_NAMES[task], "source": source} | _tally(*n) | agreement(own)
-        lines.append(line | {"weighted": weighted})
-    return lines, couples, counts
-
-
-def _tasks(database: Database, tally: str, task: np.ndarray, counts: np.ndarray) -> list[dict]:
-    """All rules of a task together: most of them have one label, and so no kappa of their own."""
-    return [
-        {"task": TASK_NAMES[code]} | _tally(*n) | agreement(counts[task == code])
-        for code, *n in database.rows(f"SELECT task, {tally} GROUP BY task ORDER BY task")
-    ]
+    for line in _tally(database, "task, source"):
+        rule = line["task"], line["source"]
+        of_rule = counts[[group == rule for group in groups]]
+        weighted = _weigh(np.array(totals[rule]), of_rule.sum(axis=0))
+        lines.append(line | {"task": TASK_NAMES[rule[0]]} | agreement(of_rule) | {"weighted": weighted})
+    return lines
 
 
 def _weigh(totals: np.ndarray, confusion: np.ndarray) -> float | None:
@@ -199,7 +189,7 @@ def _read_grades(path: Path, database: Database) -> pa.Table:
 
 
 def _faults(loaded: Loaded, lines: pa.Table) -> Iterator[Fault]:
-    for mark, (column, problem, remedy) in FAULTS.items():
+    for mark, column, problem, remedy in FAULTS:
         bad = np.flatnonzero(lines[mark].to_numpy())
         if len(bad):
             values = [shorten(value) for value in loaded.table[column].take(pa.array(bad)).to_pylist()]
@@ -223,25 +213,25 @@ def _load(path: Path) -> Loaded:
         raise UserError(f"{path}: missing column {', '.join(missing)}; present: {present}; keep the columns of sample")
     if not len(loaded.table) and not loaded.faults:
         raise UserError(f"{path}: the file holds no rows; give the csv that sample wrote")
-    utf8 = [pc.fill_null(_decode(loaded.table[name], name, path), "") for name in NEEDED]
-    return Loaded(pa.table(utf8, names=list(NEEDED)), loaded.rows, loaded.faults, loaded.counted)
-
-
-def _decode(column: pa.ChunkedArray, name: str, path: Path) -> pa.ChunkedArray:
-    try:
-        column.validate(full=True)
-    except pa.ArrowInvalid as error:
-        raise UserError(f"{path}: column {name} is not UTF-8; save the file as UTF-8 csv") from error
-    return column
+    texts = loaded.table.select(list(NEEDED))
+    if faults := list(undecodable(texts, loaded.rows)):
+        raise UserError(f"{path}: column {faults[0].problem}; save the file as UTF-8 csv")
+    return replace(loaded, table=pa.table({name: pc.fill_null(texts[name], "") for name in NEEDED}))
 
 
 def graded_sections(facts: dict) -> list[Section]:
     """The answer, the rules, the people and where labels and grades part."""
+    people = [[line["file"], count(line["graded"]), count(line["ungraded"])] for line in facts["graders"]]
+    between = [[*line["graders"], count(line["n"]), *agreed(line)[2:]] for line in facts["between"]]
+    cells = [[name, *map(count, line)] for name, line in zip(LABELS, facts["confusion"], strict=True)]
+    graders = [Table(["file", "graded", "ungraded"], people, left=1)]
+    if between:
+        graders.append(Table(["grader", "other grader", "pairs", *AGREED[2:]], between, left=2))
     return [
         Section("", [_opening(facts)]),
-        Section("Rules", [_rules_table(facts), _words()]),
-        Section("Graders", [_graders(facts["graders"]), *_between_graders(facts["between"])]),
-        Section("Labels (rows) and grades (columns)", [_confusion_table(facts["confusion"])]),
+        Section("Rules", [_rules_table(facts), KAPPA_NOTE]),
+        Section("Graders", [*graders]),
+        Section("Labels (rows) and grades (columns)", [Table(["label", *LABELS], cells, left=1)]),
     ]
 
 
@@ -261,42 +251,12 @@ def _opening(facts: dict) -> str:
     return f"{text} Least to be trusted: {rule}, {share(low['agreement'])} % of {low['graded']:,} equal."
 
 
-def _words() -> str:
-    return (
-        "kappa: Cohen's, quadratic weights, between label and grade; its interval is of 1,000 draws of the pairs. A "
-        "rule that gives one label has none: its grades count in its task's (all rules). Each "
-        "label of a rule is shown alike often; in the table %: equal grades with each label weighed by its pairs in "
-        "the table. Where a pair stands in several rows, the first stands for it."
-    )
-
-
 def _rules_table(facts: dict) -> Table:
-    tasks = [{"source": "all rules", "weighted": None} | one for one in facts["tasks"]]
+    tasks = [{"source": "all rules", "weighted": None} | line for line in facts["tasks"]]
     lines = [*facts["rules"], *tasks, {"task": "all", "source": "", "weighted": None} | facts["all"]]
-    body = [
-        [
-            line["task"],
-            NONE if line["source"] is None else line["source"],
-            count(line["graded"]),
-            count(line["ungraded"]),
-            share(line["weighted"]),
-            *agreed(line)[2:],
-        ]
-        for line in lines
-    ]
+    body = []
+    for line in lines:
+        source = NONE if line["source"] is None else line["source"]
+        tally = count(line["graded"]), count(line["ungraded"]), share(line["weighted"])
+        body.append([line["task"], source, *tally, *agreed(line)[2:]])
     return Table(["task", "rule", "graded", "ungraded", "in the table %", *AGREED[2:]], body, left=2)
-
-
-def _graders(people: list[dict]) -> Table:
-    body = [[one["file"], count(one["graded"]), count(one["ungraded"])] for one in people]
-    return Table(["file", "graded", "ungraded"], body, left=1)
-
-
-def _between_graders(between: list[dict]) -> list[Table]:
-    body = [[*one["graders"], count(one["n"]), *agreed(one)[2:]] for one in between]
-    return [Table(["grader", "other grader", "pairs", *AGREED[2:]], body, left=2)] if body else []
-
-
-def _confusion_table(cells: list[list[int]]) -> Table:
-    body = [[name, *map(count, line)] for name, line in zip(LABELS, cells, strict=True)]
-    return Table(["label", *LABELS], body, left=1)

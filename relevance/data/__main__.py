@@ -45,7 +45,7 @@ def validate(words: list[str]) -> None:
     """Print digest, counts and notes of a table of pairs; raises UserError with every bad row."""
     options = parse(ValidateOptions, words)
     options.limits.given()
-    from relevance.audit.leaks import hold_limits
+    from relevance.audit.counts import hold_limits
     from relevance.data.table import prepare_rows
 
     rows = prepare_rows(validate_data(options.data), Path(options.outputs))

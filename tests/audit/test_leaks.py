@@ -1,7 +1,7 @@
 from hypothesis import given
 from small_pairs import ROWS, SAME, counted, mirrored, row
 
-from relevance.audit.leaks import leak_shares
+from relevance.audit.counts import leak_shares
 from relevance.tasks import TASKS
 
 
