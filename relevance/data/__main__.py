@@ -14,8 +14,7 @@ from relevance.audit.commands import AuditOptions, Limits, SampleOptions, audit,
 from relevance.checks import validate_data
 from relevance.cli import aligned, help_text, parse, run_command
 from relevance.config import DataConfig, Source
-from relevance.derive.commands import derive
-from relevance.derive.options import DeriveOptions
+from relevance.derive.commands import DeriveOptions, derive
 from relevance.errors import UserError
 from relevance.shop.commands import GenerateOptions, generate, shop
 from relevance.shop.options import ShopOptions

@@ -1,23 +1,28 @@
-"""The command derive: its words over conf/source/<name>.yaml → a table of pairs, and a summary on the screen.
+"""The command derive, its options and what of them cannot be; imports no table library.
 
-["source=wands", "judgements=label.csv", ...] → DeriveOptions(grades={"Exact": 2, ...}, judgements="label.csv", ...)
+["source=wands", "judgements=label.csv", ...] over conf/source/wands.yaml → DeriveOptions(grades={"Exact": 2, ...},
+judgements="label.csv", ...) → pairs.parquet and a summary
+seed=-1, read.text="x" → ["seed=-1: must be from 0 to ...", "read.text=x: names no column; ..."]
 """
 
 import json
+import math
+import re
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from relevance.atomic_io import sibling
 from relevance.cli import aligned, parse
-from relevance.config import conf_folder
-from relevance.derive.checks import problems
-from relevance.derive.options import DeriveOptions
+from relevance.config import OnBadRow, conf_folder
 from relevance.errors import UserError
-from relevance.tasks import LABELS
+from relevance.tasks import LABELS, TASK_NAMES
 
 if TYPE_CHECKING:
     from relevance.derive.derive import Derived
@@ -29,6 +34,116 @@ LEGEND = (
     "settled: the same two texts once more, or outvoted; apart: entities of two splits; similar: the label doubtful; "
     "capped: an entity had enough; balanced: as tasks.* ask"
 )
+Checks = list[tuple[bool, str]]  # whether it is wrong, and the message then
+MEMORY = re.compile(r"[0-9]+(\.[0-9]+)?\s*([KMGT]i?B)", re.IGNORECASE)
+LARGEST = 2**63 - 1
+THREADS = 1024
+
+
+class Settle(StrEnum):
+    """Which label a pair gets that several queries, or several people, label differently."""
+
+    majority = "majority"  # the one most of them give, of equals the higher
+    highest = "highest"
+    lowest = "lowest"
+    drop = "drop"  # none: the pair is left out
+
+
+class Split(StrEnum):
+    """What an entity of a test row may not be in training."""
+
+    left = "left"  # an entity on the left of a test row stands in no training row
+    strict = "strict"  # an entity on either side of a test row stands in no training row
+
+
+class Similarity(StrEnum):
+    off = "off"
+    lexical = "lexical"  # cosine of character 3- and 4-grams
+    embedding = "embedding"  # cosine of mean token states of a transformer
+
+
+@dataclass
+class FileOptions:
+    """How one kind of file is read."""
+
+    columns: dict[str, str] = field(default_factory=dict)  # ours: theirs
+    where: dict[str, str] = field(default_factory=dict)  # their column: the value of the rows that are read
+    delimiter: str | None = None  # of .csv files; null: a comma
+    quotes: bool = True  # whether a cell in quotes may hold the delimiter and line breaks
+
+
+@dataclass
+class ReadOptions:
+    judgements: FileOptions = field(default_factory=FileOptions)  # query or query_id, item_id, label
+    queries: FileOptions = field(default_factory=FileOptions)  # query_id, query
+    items: FileOptions = field(default_factory=FileOptions)  # item_id, title, product_type or category
+    taxonomy: FileOptions = field(default_factory=FileOptions)  # type, parent, name; or category
+    text: str = "{title}"  # of an item, from its columns; an empty one goes with the words before it
+    separator: str = ">"  # between the types of a category path
+    longest: int = 20_000  # characters of a text; a longer one is at fault
+
+
+@dataclass
+class RuleOptions:
+    off: list[str] = field(default_factory=list)  # names of rules not to use
+    settle: Settle = Settle.majority
+    overlap: float = 0.5  # of the items judged for two queries and relevant to either, relevant to both: label 2
+    shared: int = 2  # and so many of them at least
+    rejected: int = 3  # items judged for both queries, relevant to one and irrelevant to the other: label 0
+    type_share: float = 0.2  # of a query's relevant items: from here on their type is wanted
+    far: int = 4  # steps in the tree from which on two types have nothing in common
+    broad: int = 500  # children from which on a type says nothing of what they have in common
+    beside: int = 2  # siblings and parents drawn for a query, an item or a type
+    draws: int = 2  # queries or types drawn at random for each entity; those that are not far are let go
+
+
+@dataclass
+class CapOptions:
+    """Most rows of one label in which an entity stands on one side of a derived task."""
+
+    query: int = 20
+    item: int = 6
+    type: int = 200
+    judgements: int = 40  # of a query and a label, that pair with its others
+
+
+@dataclass
+class TaskOptions:
+    rows: int | None = None  # at most
+    balance: list[float] | None = None  # shares of labels 0, 1, 2; null: as they come
+
+
+@dataclass
+class SimilarityOptions:
+    kind: Similarity = Similarity.off
+    model: str | None = None  # embedding: hub id or folder of any AutoModel; null: the embedded encoder
+    mine: int = 0  # nearest others of an entity among which hard negatives are looked for
+    pool: int = 20_000  # entities of a kind that take part in mining, drawn where there are more
+    above: float | None = None  # rows of label 0 as similar as this are dropped: perhaps relevant
+    below: float | None = None  # rows of label 2 less similar than this are dropped: perhaps irrelevant
+
+
+@dataclass
+class DeriveOptions:
+    source: str | None = None  # a file of conf/source, or a path to one of your own
+    judgements: str | None = None  # a file; many: a folder/*.csv pattern
+    queries: str | None = None  # where the judgements name queries by id alone
+    items: str | None = None
+    taxonomy: str | None = None  # null: the tree is read off the items' category paths
+    output: str | None = None
+    grades: dict[Any, int] = field(default_factory=dict)  # the label of each grade; {}: grades are 0, 1, 2
+    read: ReadOptions = field(default_factory=ReadOptions)
+    rules: RuleOptions = field(default_factory=RuleOptions)
+    caps: CapOptions = field(default_factory=CapOptions)
+    tasks: dict[str, TaskOptions] = field(default_factory=dict)
+    similarity: SimilarityOptions = field(default_factory=SimilarityOptions)
+    split: Split = Split.left
+    validation_share: float = 0.08  # of queries, items and types
+    test_share: float = 0.12
+    seed: int = 0
+    on_bad_row: OnBadRow = OnBadRow.error
+    memory: str = "2GB"  # of the database; beyond it, it works on disk
+    threads: int | None = None  # of the database; null: all cores
 
 
 def derive(words: list[str]) -> None:
@@ -103,3 +218,128 @@ def _source_file(name: str) -> Path:
     except UserError as error:
         raise UserError(f"source={name}: {path}: {error}") from error
     return path
+
+
+def problems(options: DeriveOptions) -> list[str]:
+    """What a person should mend, a line each; none where the options can be."""
+    return [message for wrong, message in _checks(options) if wrong]
+
+
+def _checks(o: DeriveOptions) -> Checks:
+    shares = o.validation_share + o.test_share
+    return [
+        (not o.output, "output: is missing; give output=FILE (.parquet, .csv, .tsv or .jsonl)"),
+        (not o.items and not o.taxonomy, "items: is missing; give items=FILE, and judgements=FILE for six tasks"),
+        (bool(o.judgements and not o.items), f"judgements={o.judgements}: need the items they are of; give items=FILE"),
+        (bool(o.queries and not o.judgements), f"queries={o.queries}: are texts of judgements; give judgements=FILE"),
+        (
+            not (o.validation_share > 0 and o.test_share > 0 and shares < 1),
+            f"validation_share={o.validation_share} test_share={o.test_share}: both must be above 0, their sum below 1",
+        ),
+        (not 0 <= o.seed <= LARGEST, f"seed={o.seed}: must be from 0 to {LARGEST}"),
+        (
+            o.threads is not None and not 1 <= o.threads <= THREADS,
+            f"threads={o.threads}: must be from 1 to {THREADS}, or null for all cores",
+        ),
+        (not MEMORY.fullmatch(o.memory), f"memory={o.memory}: give a number and a unit, such as 500MB or 2GB"),
+        *_grade_checks(o),
+        *_read_checks(o),
+        *_rule_checks(o),
+        *_task_checks(o),
+        *_similarity_checks(o),
+    ]
+
+
+def _grade_checks(o: DeriveOptions) -> Checks:
+    from relevance.derive.judgements import grade_text
+
+    odd = {grade: label for grade, label in o.grades.items() if label not in (0, 1, 2)}
+    written = Counter(grade_text(grade) for grade in o.grades)
+    twice = [grade for grade, count in written.items() if count > 1]
+    return [
+        (bool(odd), f"grades={odd}: labels are 0 (irrelevant), 1 (partially relevant) and 2 (relevant)"),
+        (bool(twice), f"grades={o.grades}: {', '.join(twice)} is given twice; give each grade one label"),
+    ]
+
+
+def _read_checks(o: DeriveOptions) -> Checks:
+    from relevance.derive.catalogue import ITEM_NAMES, TYPE_NAMES
+    from relevance.derive.judgements import JUDGEMENT_NAMES, QUERY_NAMES
+    from relevance.derive.quarantine import PLACE
+    from relevance.derive.texts import template_fields
+
+    try:
+        fields, checks = template_fields(o.read.text), []
+    except UserError as error:
+        fields, checks = [], [(True, str(error))]
+    ours = [name for name in fields if name in PLACE]
+    renamed = f"{ours} are names of ours; name the columns by others, read.items.columns={{other: {''.join(ours[:1])}}}"
+    checks += [
+        (bool(ours), f"read.text={o.read.text}: {renamed}"),
+        (not o.read.separator, "read.separator=: is empty; give what stands between the types of a path, such as >"),
+        (o.read.longest < 1, f"read.longest={o.read.longest}: must be 1 or more"),
+    ]
+    known = {"judgements": JUDGEMENT_NAMES, "queries": QUERY_NAMES, "taxonomy": TYPE_NAMES}
+    for kind, names in (known | {"items": (*ITEM_NAMES, *fields)}).items():
+        own = getattr(o.read, kind)
+        unknown = [name for name in own.columns if name not in names]
+        checks.append(
+            (bool(unknown), f"read.{kind}.columns={unknown}: our names are {', '.join(dict.fromkeys(names))}")
+        )
+        nested = [f"{key}: {value}" for key, value in (own.columns | own.where).items() if not isinstance(value, str)]
+        checks.append((bool(nested), f"read.{kind}={nested}: give one text for each column"))
+        odd = own.delimiter is not None and (len(own.delimiter) != 1 or own.delimiter in '\r\n"')
+        remedy = f"must be one character; a tab is 'read.{kind}.delimiter=\"\\t\"'"
+        checks.append((odd, f"read.{kind}.delimiter={own.delimiter!r}: {remedy}"))
+    return checks
+
+
+def _rule_checks(o: DeriveOptions) -> Checks:
+    from relevance.derive.rules import RULES
+
+    rules, names = o.rules, [rule.name for rule in RULES]
+    unknown = [name for name in rules.off if name not in names]
+    ones = {f"rules.{name}": getattr(rules, name) for name in ("shared", "rejected", "far", "broad")}
+    ones |= {f"caps.{name}": getattr(o.caps, name) for name in ("query", "item", "type", "judgements")}
+    counts = {f"rules.{name}": getattr(rules, name) for name in ("beside", "draws")}
+    return [
+        (bool(unknown), f"rules.off={unknown}: available: {', '.join(names)}"),
+        *((not 0 < share <= 1, f"rules.{name}={share}: must be above 0 and at most 1")
+          for name, share in (("overlap", rules.overlap), ("type_share", rules.type_share))),
+        *((value < 1, f"{name}={value}: must be 1 or more") for name, value in ones.items()),
+        *((value < 0, f"{name}={value}: must be 0 or more") for name, value in counts.items()),
+    ]  # fmt: skip
+
+
+def _task_checks(o: DeriveOptions) -> Checks:
+    unknown = [name for name in o.tasks if name not in TASK_NAMES]
+    checks = [(bool(unknown), f"tasks={unknown}: available: {', '.join(TASK_NAMES)}")]
+    for name, task in o.tasks.items():
+        shares = task.balance
+        bad = shares is not None and (
+            len(shares) != 3 or not all(0 <= one < math.inf for one in shares) or not sum(shares)
+        )
+        checks.append((bad, f"tasks.{name}.balance={shares}: give the shares of labels 0, 1 and 2, such as [2,1,1]"))
+        checks.append((task.rows is not None and task.rows < 1, f"tasks.{name}.rows={task.rows}: must be 1 or more"))
+    return checks
+
+
+def _similarity_checks(o: DeriveOptions) -> Checks:
+    s = o.similarity
+    used = s.mine or s.above is not None or s.below is not None
+    return [
+        *(
+            (value is not None and not -1 <= value <= 1, f"similarity.{name}={value}: a cosine is from -1 to 1")
+            for name, value in (("above", s.above), ("below", s.below))
+        ),
+        (s.mine < 0, f"similarity.mine={s.mine}: must be 0 or more"),
+        (s.pool < 2, f"similarity.pool={s.pool}: must be 2 or more"),
+        (
+            bool(used) and s.kind is Similarity.off,
+            "similarity.kind=off: cannot mine or filter; choose lexical or embedding",
+        ),
+        (
+            s.model is not None and s.kind is not Similarity.embedding,
+            f"similarity.model={s.model}: is read with similarity.kind=embedding alone",
+        ),
+    ]

@@ -18,12 +18,19 @@ from relevance.cell_id import DERIVING, git_commit, package_versions
 from relevance.cli import echo
 from relevance.data.database import Database, opened
 from relevance.data.writers import streamed, writable
-from relevance.derive.candidates import Ledger, make_pairs, prepare_rules, usable_rules
+from relevance.derive.commands import DeriveOptions
 from relevance.derive.files import BESIDE, INPUTS
-from relevance.derive.options import DeriveOptions
+from relevance.derive.pairs import (
+    Ledger,
+    balance_tasks,
+    cap_entities,
+    divide_entities,
+    make_pairs,
+    prepare_rules,
+    usable_rules,
+)
 from relevance.derive.quarantine import FaultCount, Quarantine
 from relevance.derive.rules import RULES, Rule
-from relevance.derive.selection import balance_tasks, cap_entities, divide_entities
 from relevance.derive.similarity import filter_pairs, mine_negatives
 from relevance.derive.world import load_world
 from relevance.errors import UserError

@@ -16,9 +16,8 @@ from tempfile import TemporaryDirectory
 
 from relevance.atomic_io import sibling
 from relevance.data.readers import parse_errors
-from relevance.derive.columns import Part, choose_columns
-from relevance.derive.options import DeriveOptions, FileOptions
-from relevance.derive.readers import READERS
+from relevance.derive.commands import DeriveOptions, FileOptions
+from relevance.derive.readers import READERS, Part, choose_columns
 from relevance.errors import UserError
 
 INPUTS = ("judgements", "queries", "items", "taxonomy")

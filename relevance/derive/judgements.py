@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relevance.data.contract import blank
-from relevance.derive.columns import Part
+from relevance.derive.commands import DeriveOptions
 from relevance.derive.files import read_inputs
-from relevance.derive.options import DeriveOptions
 from relevance.derive.quarantine import PLACE, Quarantine, too_long
+from relevance.derive.readers import Part
 from relevance.derive.texts import folded, repeats, spaced
 from relevance.errors import UserError
 

@@ -15,7 +15,7 @@ import pyarrow.csv
 from relevance.atomic_io import atomic_file
 from relevance.config import OnBadRow
 from relevance.data.faults import Fault, faults_error, faulty_rows, list_faults, shorten
-from relevance.derive.columns import Part
+from relevance.derive.readers import Part
 from relevance.errors import UserError, first_line
 
 PLACE = ("file", "row")  # columns that say where a row of an input stands

@@ -15,7 +15,7 @@ from scipy.sparse import csr_matrix
 from relevance.cli import echo
 from relevance.data.database import Database
 from relevance.data.floors import numbered, row_dot
-from relevance.derive.options import DeriveOptions, Similarity, SimilarityOptions
+from relevance.derive.commands import DeriveOptions, Similarity, SimilarityOptions
 from relevance.errors import UserError, first_line
 from relevance.tasks import TASK_NAMES, TASKS
 

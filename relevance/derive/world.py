@@ -11,13 +11,11 @@ import pyarrow as pa
 
 from relevance.audit.agreement import agreement, count_couples, successive
 from relevance.data.database import Database
+from relevance.derive.catalogue import SCHEMA, Items, Types, ancestors, assigned, read_items, read_taxonomy
+from relevance.derive.commands import DeriveOptions, RuleOptions, Settle
 from relevance.derive.files import check_inputs
-from relevance.derive.items import Items, read_items
 from relevance.derive.judgements import KIND, read_judgements
-from relevance.derive.options import DeriveOptions, RuleOptions, Settle
-from relevance.derive.paths import SCHEMA
 from relevance.derive.quarantine import PLACE, Quarantine
-from relevance.derive.taxonomy import Types, ancestors, assigned, read_taxonomy
 from relevance.derive.texts import folded, type_name
 
 NUMBERS = """(row_number() OVER (ORDER BY id, folded) - 1)::INTEGER AS n,
