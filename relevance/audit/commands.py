@@ -29,7 +29,7 @@ class Limits:
     pair: float | None = None  # same task and entities or texts, mirrored ones too
     texts: float | None = None  # the same two texts, in either order, under any task
 
-    def given(self) -> dict[str, float]:
+    def shares(self) -> dict[str, float]:
         """Those that are not null; raises UserError for one that is no share."""
         limits = {name: share for name, share in vars(self).items() if share is not None}
         for name, share in limits.items():

@@ -253,16 +253,16 @@ def hold_limits(limits: Limits, rows: Rows, name: str) -> None:
 
     `name` is what it calls the file.
     """
-    given = limits.given()
-    if not given:
+    shares = limits.shares()
+    if not shares:
         return
     with pairs_database(rows.table, entity_keys(rows.table)) as database:
-        shares = leak_shares(database)
+        leaks = leak_shares(database)
         lines = [
             line
-            for limit, most in given.items()
-            if shares[ALL][limit]["share"] > most
-            for line in _crossing(f"limits.{limit}={most:g}", limit, shares, rows, database)
+            for limit, most in shares.items()
+            if leaks[ALL][limit]["share"] > most
+            for line in _crossing(f"limits.{limit}={most:g}", limit, leaks, rows, database)
         ]
     if lines:
         raise UserError("\n".join([f"{name}: leaks beyond a limit", *lines]))

@@ -61,9 +61,9 @@ def check_source(name: str, loaded: Loaded, data: DataConfig) -> Opened:
     sound = sound_pairs(loaded, name)
     if not len(sound.table):
         raise faults_error(name, sound.faults, loaded.counted, NONE_LEFT)
-    given = "split" in sound.table.column_names
+    divided = "split" not in sound.table.column_names
     how = f"by left entity, seed {data.seed}, shares {data.validation_share} and {data.test_share}"
-    return Opened(name, with_split(sound.table, data), sound.keys, sound.faults, loaded.counted, "" if given else how)
+    return Opened(name, with_split(sound.table, data), sound.keys, sound.faults, loaded.counted, how if divided else "")
 
 
 @contextmanager

@@ -250,10 +250,10 @@ def _seen(leaks: dict) -> list[Section]:
     if not leaks[ALL]["n"]:
         return [Section(SEEN_TITLE, ["There are no test rows."])]
     every = _leaks_table(leaks, [*SIDES, *PAIRS], [*SIDES, "pair", "two texts"])
-    own = _leaks_table(leaks, [OWN + side for side in SIDES], SIDES)
+    of_task = _leaks_table(leaks, [OWN + side for side in SIDES], SIDES)
     return [
         Section(SEEN_TITLE, [SEEN_NOTE, "Under any task:", every]),
-        Section("", ["Entities under the row's own task:", own]),
+        Section("", ["Entities under the row's own task:", of_task]),
     ]
 
 

@@ -16,8 +16,7 @@ from relevance.cli import aligned, help_text, parse, run_command
 from relevance.config import DataConfig, Source
 from relevance.derive.commands import DeriveOptions, derive
 from relevance.errors import UserError
-from relevance.shop.commands import GenerateOptions, generate, shop
-from relevance.shop.options import ShopOptions
+from relevance.shop.commands import GenerateOptions, ShopOptions, generate, shop
 
 USAGE = """usage: python -m relevance.data COMMAND [key=value ...]
 
@@ -43,7 +42,7 @@ class ValidateOptions:
 def validate(words: list[str]) -> None:
     """Print digest, counts and notes of a table of pairs; raises UserError with every bad row."""
     options = parse(ValidateOptions, words)
-    options.limits.given()
+    options.limits.shares()
     from relevance.audit.counts import hold_limits
     from relevance.data.table import prepare_rows
 

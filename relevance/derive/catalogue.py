@@ -110,7 +110,7 @@ def _of_text(value: str, separator: str) -> list[Node] | None:
 def _named(names: Iterable[str]) -> list[Node]:
     names = [spaced for name in names if (spaced := " ".join(name.split()))]
     ids = [JOINT.join(names[: at + 1]) for at in range(len(names))]
-    return [Node(*one) for one in zip(ids, names, [None, *ids], strict=False)]
+    return [Node(*node) for node in zip(ids, names, [None, *ids], strict=False)]
 
 
 def _of_list(value: pa.ListScalar) -> list[Node] | None:
@@ -124,7 +124,7 @@ def _of_list(value: pa.ListScalar) -> list[Node] | None:
         return None
     ids = [str(entry["id"]) for entry in entries]
     names = [str(entry.get("name") or entry["id"]) for entry in entries]
-    return [Node(*one) for one in zip(ids, names, [None, *ids], strict=False)]
+    return [Node(*node) for node in zip(ids, names, [None, *ids], strict=False)]
 
 
 ITEMS = "items"

@@ -150,9 +150,9 @@ def derive(words: list[str]) -> None:
     """Write the pairs that judgements, items and a tree of types give, and print how they came about."""
     from relevance.derive.derive import ASIDE, RECORD, derive_pairs
 
-    asked = options(words)
-    derived = derive_pairs(asked)
-    output = Path(asked.output or "")
+    chosen = options(words)
+    derived = derive_pairs(chosen)
+    output = Path(chosen.output or "")
     print(f"{output}: {derived.rows:,} pairs; how they came about is in {sibling(output, RECORD)}\n")
     print(aligned([("input", "rows"), *((name, f"{rows:,}") for name, rows in derived.inputs.items())], 1))
     if derived.faults:
@@ -190,10 +190,10 @@ def options(words: list[str]) -> DeriveOptions:
     """Raises one UserError for an unknown key, a wrong type, a source that is not there and what cannot be."""
     named = [word.partition("=")[2].strip("'\"") for word in words if word.startswith(f"{SOURCE}=")]
     files = [_source_file(named[-1])] if named and named[-1] != "null" else []
-    asked = parse(DeriveOptions, [_quoted(word) for word in words], *files)
-    if found := problems(asked):
-        raise UserError("derive:\n" + "\n".join(f"  {problem}" for problem in found))
-    return asked
+    chosen = parse(DeriveOptions, [_quoted(word) for word in words], *files)
+    if wrong := problems(chosen):
+        raise UserError("derive:\n" + "\n".join(f"  {problem}" for problem in wrong))
+    return chosen
 
 
 def _quoted(word: str) -> str:
@@ -281,16 +281,16 @@ def _read_checks(o: DeriveOptions) -> Checks:
     ]
     known = {"judgements": JUDGEMENT_NAMES, "queries": QUERY_NAMES, "taxonomy": TYPE_NAMES}
     for kind, names in (known | {"items": (*ITEM_NAMES, *fields)}).items():
-        own = getattr(o.read, kind)
-        unknown = [name for name in own.columns if name not in names]
+        file = getattr(o.read, kind)
+        unknown = [name for name in file.columns if name not in names]
         checks.append(
             (bool(unknown), f"read.{kind}.columns={unknown}: our names are {', '.join(dict.fromkeys(names))}")
         )
-        nested = [f"{key}: {value}" for key, value in (own.columns | own.where).items() if not isinstance(value, str)]
+        nested = [f"{key}: {value}" for key, value in (file.columns | file.where).items() if not isinstance(value, str)]
         checks.append((bool(nested), f"read.{kind}={nested}: give one text for each column"))
-        odd = own.delimiter is not None and (len(own.delimiter) != 1 or own.delimiter in '\r\n"')
+        odd = file.delimiter is not None and (len(file.delimiter) != 1 or file.delimiter in '\r\n"')
         remedy = f"must be one character; a tab is 'read.{kind}.delimiter=\"\\t\"'"
-        checks.append((odd, f"read.{kind}.delimiter={own.delimiter!r}: {remedy}"))
+        checks.append((odd, f"read.{kind}.delimiter={file.delimiter!r}: {remedy}"))
     return checks
 
 
@@ -317,7 +317,7 @@ def _task_checks(o: DeriveOptions) -> Checks:
     for name, task in o.tasks.items():
         shares = task.balance
         bad = shares is not None and (
-            len(shares) != 3 or not all(0 <= one < math.inf for one in shares) or not sum(shares)
+            len(shares) != 3 or not all(0 <= share < math.inf for share in shares) or not sum(shares)
         )
         checks.append((bad, f"tasks.{name}.balance={shares}: give the shares of labels 0, 1 and 2, such as [2,1,1]"))
         checks.append((task.rows is not None and task.rows < 1, f"tasks.{name}.rows={task.rows}: must be 1 or more"))

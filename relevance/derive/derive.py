@@ -86,7 +86,7 @@ def _choose(rules: list[Rule], options: DeriveOptions, database: Database, ledge
             mine_negatives(options, database)
     with _timed("rules"):
         for task, made in make_pairs(rules, options, database):
-            ledger.found(task, made)
+            ledger.start(task, made)
         ledger.record("settled", database)
     if not database.count("pair"):
         inputs = [name for name in INPUTS if getattr(options, name)]

@@ -38,7 +38,7 @@ ENTITIES = 1 << 28  # of a kind, so that two of them and a rule are one number
 class Made:
     """What the rules made of one task, in rows."""
 
-    found: dict[str, int]  # of each rule
+    found: dict[str, int]  # rows of each rule
     differing: int  # pairs with more than one label
     alike: int  # rows whose two texts are the same, where both are of one kind
 
@@ -140,7 +140,7 @@ class Ledger:
     steps: dict[str, dict[str, int]] = field(default_factory=dict)
     made: dict[str, Made] = field(default_factory=dict)
 
-    def found(self, task: str, made: Made) -> None:
+    def start(self, task: str, made: Made) -> None:
         self.made[task] = made
         self.steps.setdefault("found", {}).update(made.found)
 
@@ -249,26 +249,26 @@ def balance_tasks(options: DeriveOptions, database: Database) -> None:
         (task, label): n for task, label, n in database.rows("SELECT task, label, count(*) FROM pair GROUP BY ALL")
     }
     limits = []
-    for name, asked in options.tasks.items():
+    for name, shape in options.tasks.items():
         task = TASK_NAMES.index(name)
         there = [counts.get((task, label), 0) for label in range(3)]
-        for label, share in enumerate(asked.balance or []):
+        for label, share in enumerate(shape.balance or []):
             if share and not there[label]:
                 raise UserError(
-                    f"tasks.{name}.balance={asked.balance}: there are no rows of label {label}; give it the share 0, "
+                    f"tasks.{name}.balance={shape.balance}: there are no rows of label {label}; give it the share 0, "
                     "or widen rules and caps"
                 )
-        limits += [f"WHEN task = {task} AND label = {label} THEN {n}" for label, n in enumerate(wanted(there, asked))]
+        limits += [f"WHEN task = {task} AND label = {label} THEN {n}" for label, n in enumerate(wanted(there, shape))]
     if limits:
         rank = RANK.format("1")
         query = f"SELECT * FROM pair QUALIFY {rank} <= CASE {' '.join(limits)} ELSE {rank} END"
         database.make("pair", query, {"seed": options.seed})
 
 
-def wanted(counts: list[int], asked: TaskOptions) -> list[int]:
-    """Rows of each label to keep of `counts`: as many as the shares allow, none drawn twice, at most asked.rows."""
-    shares = asked.balance or [n / max(1, sum(counts)) for n in counts]
+def wanted(counts: list[int], shape: TaskOptions) -> list[int]:
+    """Rows of each label to keep of `counts`: as many as the shares allow, none drawn twice, at most shape.rows."""
+    shares = shape.balance or [n / max(1, sum(counts)) for n in counts]
     shares = [share / (sum(shares) or 1) for share in shares]
     total = min((n / share for n, share in zip(counts, shares, strict=True) if share), default=0)
-    total = min(total, asked.rows) if asked.rows is not None else total
+    total = min(total, shape.rows) if shape.rows is not None else total
     return [min(n, int(total * share + 1e-6)) for n, share in zip(counts, shares, strict=True)]

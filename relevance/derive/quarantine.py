@@ -23,7 +23,7 @@ SET_ASIDE = "or set on_bad_row=quarantine to set these rows aside and go on with
 
 
 @dataclass(frozen=True)
-class Found:
+class FileFault:
     """A fault of one file; `kept` where its rows stay in use, less what is at fault."""
 
     kind: str
@@ -45,7 +45,7 @@ class Quarantine:
     """Collects what is at fault while inputs are read; `close` decides what becomes of it."""
 
     def __init__(self) -> None:
-        self.found: list[Found] = []
+        self.faults: list[FileFault] = []
         self._rows: dict[str, int] = {}  # of each kind, those that cannot be read among them
         self._left: dict[str, int] = {}  # left out by where
         self._alike: dict[str, int] = {}
@@ -71,7 +71,7 @@ class Quarantine:
         tables, names = [], dict.fromkeys(name for part in parts.values() for name in part.loaded.table.column_names)
         for name, part in parts.items():
             loaded = part.loaded
-            self.found += [Found(kind, name, fault, kept=False) for fault in loaded.faults]
+            self.faults += [FileFault(kind, name, fault, kept=False) for fault in loaded.faults]
             place = {"file": np.full(len(loaded.rows), len(self._files)), "row": loaded.rows}
             tables.append(pa.table({name: loaded.table[name] for name in loaded.table.column_names} | place))
             self._files.append((name, loaded.counted))
@@ -100,16 +100,16 @@ class Quarantine:
         for file in np.unique(files):
             at = files == file
             values = [shorten(value) for value in faulty[shown].filter(pa.array(at)).to_pylist()]
-            self.found.append(Found(kind, self._files[file][0], Fault(problem, remedy, rows[at], values), kept))
+            self.faults.append(FileFault(kind, self._files[file][0], Fault(problem, remedy, rows[at], values), kept))
 
     def close(self, policy: OnBadRow, path: Path) -> None:
         """Raise UserError over all faults, or write them to `path`; an earlier file makes way.
 
         Raises UserError too where a kind of input has no row left.
         """
-        if self.found and policy is OnBadRow.error:
-            raise UserError("\n".join([*self._told(), f"  {SET_ASIDE}"]))
-        if not self.found:
+        if self.faults and policy is OnBadRow.error:
+            raise UserError("\n".join([*self._errors(), f"  {SET_ASIDE}"]))
+        if not self.faults:
             path.unlink(missing_ok=True)
             return
         empty = pa.table({})
@@ -122,9 +122,9 @@ class Quarantine:
     def counts(self) -> list[FaultCount]:
         """A count for each kind of fault."""
         totals: dict[tuple[str, str, bool], int] = {}
-        for one in self.found:
-            key = one.kind, one.fault.problem, one.kept
-            totals[key] = totals.get(key, 0) + len(one.fault.rows)
+        for entry in self.faults:
+            key = entry.kind, entry.fault.problem, entry.kept
+            totals[key] = totals.get(key, 0) + len(entry.fault.rows)
         return [
             {"input": kind, "problem": problem, "rows": rows, "kept": kept}
             for (kind, problem, kept), rows in totals.items()
@@ -133,19 +133,19 @@ class Quarantine:
     def _aside(self, kind: str) -> int:
         """Rows of a kind that are at fault and not kept, each once."""
         faults: dict[str, list[Fault]] = {}
-        for one in self.found:
-            if one.kind == kind and not one.kept:
-                faults.setdefault(one.file, []).append(one.fault)
-        return sum(len(faulty_rows(own)) for own in faults.values())
+        for entry in self.faults:
+            if entry.kind == kind and not entry.kept:
+                faults.setdefault(entry.file, []).append(entry.fault)
+        return sum(len(faulty_rows(of_file)) for of_file in faults.values())
 
-    def _told(self) -> list[str]:
+    def _errors(self) -> list[str]:
         return [str(faults_error(name, faults, counted, "")).rstrip() for name, counted, faults in self._by_file()]
 
     def _by_file(self) -> list[tuple[str, str, Sequence[Fault]]]:
         return [
-            (name, counted, found)
+            (name, counted, faults)
             for name, counted in dict.fromkeys(self._files)
-            if (found := [one.fault for one in self.found if one.file == name])
+            if (faults := [entry.fault for entry in self.faults if entry.file == name])
         ]
 
 

@@ -30,7 +30,7 @@ SWALLOWED_REMEDY = (
     "close the quote, double one that belongs to the text, or read.*.quotes=false where no quote has a meaning"
 )
 ENTRIES = "rows are the entries of the list, from 1"
-# the file, how it is read, and their columns that are asked for; the others are known by name alone
+# the file, how it is read, and their columns to read; the others are known by name alone
 Reader = Callable[[Path, FileOptions, Collection[str]], Loaded]
 
 
@@ -151,7 +151,7 @@ class Part:
 
     loaded: Loaded
     left: int  # rows that options.where leaves out
-    held: str  # what stands in the columns of options.where
+    values: str  # what stands in the columns of options.where
     names: list[str]  # of all its columns, as the file has them
 
 
@@ -169,16 +169,16 @@ def choose_columns(name: str, loaded: Loaded, setting: str, options: FileOptions
     here = {ours: column for ours, column in theirs.items() if column in names or wanted[ours]}
     table = _plain(loaded.table, [*here.values(), *options.where])
     good = ~np.isin(loaded.rows, faulty_rows(loaded.faults))  # the jsonl reader leaves some at fault in the table
-    fits, held = _fitting(table, options.where, name)
+    fits, values = _fitting(table, options.where, name)
     sound = pa.table({ours: table[column] for ours, column in here.items()}).filter(pa.array(good & fits))
     decoded = decode_table(replace(loaded, table=sound, rows=loaded.rows[good & fits]))
     texts = {ours: decoded.table[ours] if ours in AS_IT_IS else as_text(decoded.table, ours, name) for ours in here}
-    return Part(replace(decoded, table=pa.table(texts)), int((good & ~fits).sum()), held, names)
+    return Part(replace(decoded, table=pa.table(texts)), int((good & ~fits).sum()), values, names)
 
 
-def check_columns(name: str, present: Collection[str], asked: Mapping[str, str], setting: str) -> None:
-    """UserError where columns `asked` for (ours: theirs) are not among those `present` in the file `name`."""
-    lacking = {ours: theirs for ours, theirs in asked.items() if theirs not in present}
+def check_columns(name: str, present: Collection[str], needed: Mapping[str, str], setting: str) -> None:
+    """UserError where columns `needed` (ours: theirs) are not among those `present` in the file `name`."""
+    lacking = {ours: theirs for ours, theirs in needed.items() if theirs not in present}
     if not lacking:
         return
     near = {theirs: difflib.get_close_matches(theirs, present, n=1) for theirs in lacking.values()}
@@ -210,10 +210,10 @@ def _known(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _fitting(table: pa.Table, where: Mapping[str, str], name: str) -> tuple[np.ndarray, str]:
     """[N], whether a row has the values of `where`; and some that are there."""
-    fits, held = np.ones(len(table), bool), []
+    fits, present = np.ones(len(table), bool), []
     for column, value in where.items():
         texts = as_text(table, column, name)
         fits &= pc.fill_null(pc.equal(texts, value), False).to_numpy()
         some = pc.unique(pc.drop_null(texts)).cast(pa.binary())[:NAMED].to_pylist()
-        held.append(f"{column} holds {', '.join(one.decode(errors='replace') for one in some) or 'nothing'}")
-    return fits, "; ".join(held)
+        present.append(f"{column} holds {', '.join(text.decode(errors='replace') for text in some) or 'nothing'}")
+    return fits, "; ".join(present)
