@@ -39,8 +39,8 @@ def agreement(counts: np.ndarray) -> dict[str, float | int | None]:
     """n couples of judgements, on how many pairs, the share that are equal, Cohen's kappa with quadratic weights
     (Cohen 1968) and its 95 % interval, of counts [G, 3, 3] by pair.
 
-    The interval is the middle of 1,000 draws of the pairs with replacement, always the same draws. None where there
-    is nothing to say: no couple, or one side with one label throughout, whose kappa is 0 whatever the other says.
+    The interval is the middle of 1,000 draws of the pairs with replacement, always the same draws. None without
+    a result: no couple, or one side with one label throughout, whose kappa is 0 whatever the other holds.
     """
     whole = counts.sum(axis=0)
     n = int(whole.sum())

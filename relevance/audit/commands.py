@@ -70,7 +70,7 @@ def audit(words: list[str]) -> None:
 
 
 def sample(words: list[str]) -> None:
-    """Write a blind csv for people to grade, or read such files back and tell how far rules and people agree."""
+    """Write a blind csv for people to grade, or read such files and print how far rules and people agree."""
     options = parse(SampleOptions, words)
     validate_data(options.data)
     if options.graded is not None:

@@ -14,9 +14,9 @@ from relevance.pages.blocks import NONE, Block, Section, Table, count, percent, 
 from relevance.tasks import LABELS, SPLITS
 
 WRONG, DOUBTFUL, NOTED = range(3)  # how bad a finding is
-ALMOST_ALL = 0.9  # accuracy of a lexical baseline from which a task asks for little else
+ALMOST_ALL = 0.9  # accuracy of a lexical baseline from which the surface of the texts nearly suffices
 POOR = 0.6  # kappa below which annotators hardly agree: "moderate" or less for Landis and Koch (1977)
-FEW = 100  # test rows below which an accuracy says little
+FEW = 100  # test rows below which an accuracy is too uncertain
 OVERVIEW_NOTE = f"Test rows seen in training in percent; {NONE}: nothing to say."
 SEEN_TITLE = "What training has seen of the test rows"
 SEEN_NOTE = (

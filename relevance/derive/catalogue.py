@@ -138,11 +138,13 @@ LONG = ("product_type is longer than read.longest", "shorten it; set aside, the 
 @dataclass(frozen=True)
 class Items:
     table: pa.Table  # item_id, text, type (null where unknown), file, row
-    nodes: pa.Table  # SCHEMA, file, row: the types that the items' own columns tell of, and where first
+    nodes: pa.Table  # SCHEMA, file, row: the types that the items' own columns name, and where first
 
 
 def read_items(options: DeriveOptions, quarantine: Quarantine) -> Items:
-    """Raises UserError for a file or a column that is not there; rows at fault go to `quarantine`."""
+    """Without a file of them none; raises UserError for a file or a column that is not there."""
+    if options.items is None:
+        return Items(_empty("item_id", "text", "type"), _empty(*SCHEMA.names))
     fields = template_fields(options.read.text)
     wanted = {name: name == "item_id" or name in fields for name in [*ITEM_NAMES[:1], *ITEM_NAMES[2:], *fields]}
     raw = quarantine.take(ITEMS, read_inputs(options, ITEMS, wanted))
@@ -153,8 +155,12 @@ def read_items(options: DeriveOptions, quarantine: Quarantine) -> Items:
     return Items(_sound(table, options.read.longest, quarantine), nodes)
 
 
+def _empty(*names: str) -> pa.Table:
+    return pa.table(dict.fromkeys(names, pa.array([], pa.string())) | dict.fromkeys(PLACE, pa.array([], pa.int64())))
+
+
 def _types(raw: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> tuple[pa.Array, pa.Table]:
-    """The type of each item [N] and the types that its columns tell of."""
+    """The type of each item [N] and the types that its columns name."""
     if {"product_type", "category"} <= set(raw.column_names):
         raise UserError(
             f"items={options.items}: has product_type and category; leave one out of read.items.columns, "
@@ -162,19 +168,19 @@ def _types(raw: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> tup
         )
     if "category" in raw.column_names:
         paths = read_paths(raw["category"], options.read, f"items={options.items}: category")
-        quarantine.note(ITEMS, raw, paths.bad, NO_PATH, kept=True)
+        quarantine.note(ITEMS, raw, paths.bad, NO_PATH, in_use=True)
         return paths.ends, place_paths(paths.nodes, raw)
     if "product_type" not in raw.column_names:
         return pa.nulls(len(raw), pa.string()), place_paths(_alone(pa.array([], pa.string())), raw)
     kind = spaced(raw["product_type"])
     long = pc.fill_null(pc.greater(pc.utf8_length(kind), options.read.longest), False)
-    quarantine.note(ITEMS, raw, long.to_numpy(), LONG, kept=True)
+    quarantine.note(ITEMS, raw, long.to_numpy(), LONG, in_use=True)
     kind = pc.if_else(pc.or_(blank(kind), long), None, kind).combine_chunks()
     return kind, place_paths(_alone(kind), raw)
 
 
 def _alone(kind: pa.Array) -> pa.Table:
-    """Types that nothing but an item tells of."""
+    """Types that only items name."""
     known = pc.drop_null(pc.unique(kind))
     columns = [known, known, pa.nulls(len(known), pa.string()), pc.index_in(known, kind).cast(pa.int64())]
     return pa.table(columns, [*SCHEMA.names, "at"])
@@ -212,15 +218,15 @@ class Types:
 
 @dataclass(frozen=True)
 class _Source:
-    """Types as an input tells of them: once or more, with or without a row for each parent."""
+    """Types as an input names them: once or more, with or without a row for each parent."""
 
     table: pa.Table  # SCHEMA, file, row
     kind: str  # of input
-    rows: bool  # whether each type is a row of a file, which is not used where it is at fault
+    rows: bool  # whether each type is a row of a file: at fault, it is not used
 
 
 def read_taxonomy(options: DeriveOptions, items: Items, quarantine: Quarantine) -> Types:
-    """The tree of the taxonomy file, or without one that of the types which the items tell of."""
+    """The tree of the taxonomy file, or without one that of the types which the items name."""
     source = _read_file(options, quarantine) if options.taxonomy else _Source(items.nodes, "items", rows=False)
     table, added = _whole(_once(source, quarantine))
     bad = in_circle(_places(table))
@@ -268,8 +274,8 @@ def _once(source: _Source, quarantine: Quarantine) -> pa.Table:
     """The first row of each type; a later one of another parent or name is at fault."""
     first, again, moved = repeats(source.table, "type", ("parent",))
     _, _, renamed = repeats(source.table, "type", ("name",))
-    quarantine.note(source.kind, source.table, moved, TWICE, kept=not source.rows)
-    quarantine.note(source.kind, source.table, renamed & ~moved, RENAMED, kept=not source.rows)
+    quarantine.note(source.kind, source.table, moved, TWICE, in_use=not source.rows)
+    quarantine.note(source.kind, source.table, renamed & ~moved, RENAMED, in_use=not source.rows)
     if source.rows:
         quarantine.alike(source.kind, int((again & ~moved & ~renamed).sum()))
     return source.table.filter(pa.array(first))
@@ -320,5 +326,5 @@ def assigned(items: pa.Table, types: Types, quarantine: Quarantine) -> pa.Table:
     """
     at = pc.index_in(items["type"], types.table["type"].combine_chunks())
     strange = pc.and_(pc.is_valid(items["type"]), pc.is_null(at)).to_numpy()
-    quarantine.note("items", items, strange, (*UNKNOWN, "type"), kept=True)
+    quarantine.note("items", items, strange, (*UNKNOWN, "type"), in_use=True)
     return items.append_column("t", at.cast(pa.int32()))

@@ -1,4 +1,4 @@
-"""The command derive, its options and what of them cannot be; imports no table library.
+"""The command derive, its options and their checks; imports no table library.
 
 ["source=wands", "judgements=label.csv", ...] over conf/source/wands.yaml → DeriveOptions(grades={"Exact": 2, ...},
 judgements="label.csv", ...) → pairs.parquet and a summary
@@ -9,9 +9,10 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,10 +35,12 @@ LEGEND = (
     "settled: the same two texts once more, or outvoted; apart: entities of two splits; similar: the label doubtful; "
     "capped: an entity had enough; balanced: as tasks.* ask"
 )
-Checks = list[tuple[bool, str]]  # whether it is wrong, and the message then
 MEMORY = re.compile(r"[0-9]+(\.[0-9]+)?\s*([KMGT]i?B)", re.IGNORECASE)
 LARGEST = 2**63 - 1
 THREADS = 1024
+LEAST = dict.fromkeys(("rules.beside", "rules.draws", "similarity.mine"), 0) | {"similarity.pool": 2}
+LEAST |= dict.fromkeys(("read.longest", "rules.shared", "rules.rejected", "rules.far", "rules.broad"), 1)
+LEAST |= dict.fromkeys(("caps.query", "caps.item", "caps.type", "caps.judgements"), 1)
 
 
 class Settle(StrEnum):
@@ -92,7 +95,7 @@ class RuleOptions:
     rejected: int = 3  # items judged for both queries, relevant to one and irrelevant to the other: label 0
     type_share: float = 0.2  # of a query's relevant items: from here on their type is wanted
     far: int = 4  # steps in the tree from which on two types have nothing in common
-    broad: int = 500  # children from which on a type says nothing of what they have in common
+    broad: int = 500  # children from which on a shared parent means nothing
     beside: int = 2  # siblings and parents drawn for a query, an item or a type
     draws: int = 2  # queries or types drawn at random for each entity; those that are not far are let go
 
@@ -187,11 +190,11 @@ def _notes(derived: "Derived") -> Iterator[str]:
 
 
 def options(words: list[str]) -> DeriveOptions:
-    """Raises one UserError for an unknown key, a wrong type, a source that is not there and what cannot be."""
+    """Raises one UserError for an unknown key, a wrong type, an absent source and values out of bounds."""
     named = [word.partition("=")[2].strip("'\"") for word in words if word.startswith(f"{SOURCE}=")]
     files = [_source_file(named[-1])] if named and named[-1] != "null" else []
     chosen = parse(DeriveOptions, [_quoted(word) for word in words], *files)
-    if wrong := problems(chosen):
+    if wrong := list(_problems(chosen)):
         raise UserError("derive:\n" + "\n".join(f"  {problem}" for problem in wrong))
     return chosen
 
@@ -220,126 +223,102 @@ def _source_file(name: str) -> Path:
     return path
 
 
-def problems(options: DeriveOptions) -> list[str]:
-    """What a person should mend, a line each; none where the options can be."""
-    return [message for wrong, message in _checks(options) if wrong]
+def _problems(o: DeriveOptions) -> Iterator[str]:
+    """A line for each setting to mend."""
+    if not o.output:
+        yield "output: is missing; give output=FILE (.parquet, .csv, .tsv or .jsonl)"
+    if not o.items and not o.taxonomy:
+        yield "items: is missing; give items=FILE, and judgements=FILE for six tasks"
+    if o.judgements and not o.items:
+        yield f"judgements={o.judgements}: need the items they are of; give items=FILE"
+    if o.queries and not o.judgements:
+        yield f"queries={o.queries}: are texts of judgements; give judgements=FILE"
+    if not (o.validation_share > 0 and o.test_share > 0 and o.validation_share + o.test_share < 1):
+        shares = f"validation_share={o.validation_share} test_share={o.test_share}"
+        yield f"{shares}: both must be above 0, their sum below 1"
+    if o.threads is not None and not 1 <= o.threads <= THREADS:
+        yield f"threads={o.threads}: must be from 1 to {THREADS}, or null for all cores"
+    if not MEMORY.fullmatch(o.memory):
+        yield f"memory={o.memory}: give a number and a unit, such as 500MB or 2GB"
+    yield from _out_of_bounds(o)
+    yield from _grade_problems(o)
+    yield from _read_problems(o)
+    yield from _rule_and_task_problems(o)
+    yield from _similarity_problems(o.similarity)
 
 
-def _checks(o: DeriveOptions) -> Checks:
-    shares = o.validation_share + o.test_share
-    return [
-        (not o.output, "output: is missing; give output=FILE (.parquet, .csv, .tsv or .jsonl)"),
-        (not o.items and not o.taxonomy, "items: is missing; give items=FILE, and judgements=FILE for six tasks"),
-        (bool(o.judgements and not o.items), f"judgements={o.judgements}: need the items they are of; give items=FILE"),
-        (bool(o.queries and not o.judgements), f"queries={o.queries}: are texts of judgements; give judgements=FILE"),
-        (
-            not (o.validation_share > 0 and o.test_share > 0 and shares < 1),
-            f"validation_share={o.validation_share} test_share={o.test_share}: both must be above 0, their sum below 1",
-        ),
-        (not 0 <= o.seed <= LARGEST, f"seed={o.seed}: must be from 0 to {LARGEST}"),
-        (
-            o.threads is not None and not 1 <= o.threads <= THREADS,
-            f"threads={o.threads}: must be from 1 to {THREADS}, or null for all cores",
-        ),
-        (not MEMORY.fullmatch(o.memory), f"memory={o.memory}: give a number and a unit, such as 500MB or 2GB"),
-        *_grade_checks(o),
-        *_read_checks(o),
-        *_rule_checks(o),
-        *_task_checks(o),
-        *_similarity_checks(o),
-    ]
+def _out_of_bounds(o: DeriveOptions) -> Iterator[str]:
+    if not 0 <= o.seed <= LARGEST:
+        yield f"seed={o.seed}: must be from 0 to {LARGEST}"
+    rows = {f"tasks.{name}.rows": task.rows for name, task in o.tasks.items() if task.rows is not None}
+    for key, value in ({key: attrgetter(key)(o) for key in LEAST} | rows).items():
+        if value < LEAST.get(key, 1):
+            yield f"{key}={value}: must be {LEAST.get(key, 1)} or more"
+    for key in ("rules.overlap", "rules.type_share"):
+        if not 0 < (share := attrgetter(key)(o)) <= 1:
+            yield f"{key}={share}: must be above 0 and at most 1"
 
 
-def _grade_checks(o: DeriveOptions) -> Checks:
+def _grade_problems(o: DeriveOptions) -> Iterator[str]:
     from relevance.derive.judgements import grade_text
 
-    odd = {grade: label for grade, label in o.grades.items() if label not in (0, 1, 2)}
-    written = Counter(grade_text(grade) for grade in o.grades)
-    twice = [grade for grade, count in written.items() if count > 1]
-    return [
-        (bool(odd), f"grades={odd}: labels are 0 (irrelevant), 1 (partially relevant) and 2 (relevant)"),
-        (bool(twice), f"grades={o.grades}: {', '.join(twice)} is given twice; give each grade one label"),
-    ]
+    if odd := {grade: label for grade, label in o.grades.items() if label not in (0, 1, 2)}:
+        yield f"grades={odd}: labels are 0 (irrelevant), 1 (partially relevant) and 2 (relevant)"
+    texts = Counter(map(grade_text, o.grades))
+    if twice := [grade for grade, count in texts.items() if count > 1]:
+        yield f"grades={o.grades}: {', '.join(twice)} is given twice; give each grade one label"
 
 
-def _read_checks(o: DeriveOptions) -> Checks:
+def _read_problems(o: DeriveOptions) -> Iterator[str]:
     from relevance.derive.catalogue import ITEM_NAMES, TYPE_NAMES
     from relevance.derive.judgements import JUDGEMENT_NAMES, QUERY_NAMES
     from relevance.derive.quarantine import PLACE
     from relevance.derive.texts import template_fields
 
+    fields = []
     try:
-        fields, checks = template_fields(o.read.text), []
+        fields = template_fields(o.read.text)
     except UserError as error:
-        fields, checks = [], [(True, str(error))]
-    ours = [name for name in fields if name in PLACE]
-    renamed = f"{ours} are names of ours; name the columns by others, read.items.columns={{other: {''.join(ours[:1])}}}"
-    checks += [
-        (bool(ours), f"read.text={o.read.text}: {renamed}"),
-        (not o.read.separator, "read.separator=: is empty; give what stands between the types of a path, such as >"),
-        (o.read.longest < 1, f"read.longest={o.read.longest}: must be 1 or more"),
-    ]
+        yield str(error)
+    if ours := [name for name in fields if name in PLACE]:
+        remedy = f"name the columns by others, read.items.columns={{other: {''.join(ours[:1])}}}"
+        yield f"read.text={o.read.text}: {ours} are names of ours; {remedy}"
+    if not o.read.separator:
+        yield "read.separator=: is empty; give what stands between the types of a path, such as >"
     known = {"judgements": JUDGEMENT_NAMES, "queries": QUERY_NAMES, "taxonomy": TYPE_NAMES}
-    for kind, names in (known | {"items": (*ITEM_NAMES, *fields)}).items():
-        file = getattr(o.read, kind)
-        unknown = [name for name in file.columns if name not in names]
-        checks.append(
-            (bool(unknown), f"read.{kind}.columns={unknown}: our names are {', '.join(dict.fromkeys(names))}")
-        )
-        nested = [f"{key}: {value}" for key, value in (file.columns | file.where).items() if not isinstance(value, str)]
-        checks.append((bool(nested), f"read.{kind}={nested}: give one text for each column"))
-        odd = file.delimiter is not None and (len(file.delimiter) != 1 or file.delimiter in '\r\n"')
-        remedy = f"must be one character; a tab is 'read.{kind}.delimiter=\"\\t\"'"
-        checks.append((odd, f"read.{kind}.delimiter={file.delimiter!r}: {remedy}"))
-    return checks
+    for kind, names in (known | {"items": tuple(dict.fromkeys((*ITEM_NAMES, *fields)))}).items():
+        yield from _file_problems(f"read.{kind}", getattr(o.read, kind), names)
 
 
-def _rule_checks(o: DeriveOptions) -> Checks:
+def _file_problems(key: str, file: FileOptions, names: Sequence[str]) -> Iterator[str]:
+    if unknown := [name for name in file.columns if name not in names]:
+        yield f"{key}.columns={unknown}: our names are {', '.join(names)}"
+    if nested := [f"{k}: {value}" for k, value in (file.columns | file.where).items() if not isinstance(value, str)]:
+        yield f"{key}={nested}: give one text for each column"
+    if file.delimiter is not None and (len(file.delimiter) != 1 or file.delimiter in '\r\n"'):
+        yield f"{key}.delimiter={file.delimiter!r}: must be one character; a tab is '{key}.delimiter=\"\\t\"'"
+
+
+def _rule_and_task_problems(o: DeriveOptions) -> Iterator[str]:
     from relevance.derive.rules import RULES
 
-    rules, names = o.rules, [rule.name for rule in RULES]
-    unknown = [name for name in rules.off if name not in names]
-    ones = {f"rules.{name}": getattr(rules, name) for name in ("shared", "rejected", "far", "broad")}
-    ones |= {f"caps.{name}": getattr(o.caps, name) for name in ("query", "item", "type", "judgements")}
-    counts = {f"rules.{name}": getattr(rules, name) for name in ("beside", "draws")}
-    return [
-        (bool(unknown), f"rules.off={unknown}: available: {', '.join(names)}"),
-        *((not 0 < share <= 1, f"rules.{name}={share}: must be above 0 and at most 1")
-          for name, share in (("overlap", rules.overlap), ("type_share", rules.type_share))),
-        *((value < 1, f"{name}={value}: must be 1 or more") for name, value in ones.items()),
-        *((value < 0, f"{name}={value}: must be 0 or more") for name, value in counts.items()),
-    ]  # fmt: skip
-
-
-def _task_checks(o: DeriveOptions) -> Checks:
-    unknown = [name for name in o.tasks if name not in TASK_NAMES]
-    checks = [(bool(unknown), f"tasks={unknown}: available: {', '.join(TASK_NAMES)}")]
+    rules = [rule.name for rule in RULES]
+    if unknown := [name for name in o.rules.off if name not in rules]:
+        yield f"rules.off={unknown}: available: {', '.join(rules)}"
+    if unknown := [name for name in o.tasks if name not in TASK_NAMES]:
+        yield f"tasks={unknown}: available: {', '.join(TASK_NAMES)}"
     for name, task in o.tasks.items():
         shares = task.balance
-        bad = shares is not None and (
-            len(shares) != 3 or not all(0 <= share < math.inf for share in shares) or not sum(shares)
-        )
-        checks.append((bad, f"tasks.{name}.balance={shares}: give the shares of labels 0, 1 and 2, such as [2,1,1]"))
-        checks.append((task.rows is not None and task.rows < 1, f"tasks.{name}.rows={task.rows}: must be 1 or more"))
-    return checks
+        if shares is not None and not (len(shares) == 3 and 0 < sum(shares) < math.inf and min(shares) >= 0):
+            yield f"tasks.{name}.balance={shares}: give the shares of labels 0, 1 and 2, such as [2,1,1]"
 
 
-def _similarity_checks(o: DeriveOptions) -> Checks:
-    s = o.similarity
-    used = s.mine or s.above is not None or s.below is not None
-    return [
-        *(
-            (value is not None and not -1 <= value <= 1, f"similarity.{name}={value}: a cosine is from -1 to 1")
-            for name, value in (("above", s.above), ("below", s.below))
-        ),
-        (s.mine < 0, f"similarity.mine={s.mine}: must be 0 or more"),
-        (s.pool < 2, f"similarity.pool={s.pool}: must be 2 or more"),
-        (
-            bool(used) and s.kind is Similarity.off,
-            "similarity.kind=off: cannot mine or filter; choose lexical or embedding",
-        ),
-        (
-            s.model is not None and s.kind is not Similarity.embedding,
-            f"similarity.model={s.model}: is read with similarity.kind=embedding alone",
-        ),
-    ]
+def _similarity_problems(s: SimilarityOptions) -> Iterator[str]:
+    bounds = {name: cosine for name, cosine in (("above", s.above), ("below", s.below)) if cosine is not None}
+    for name, cosine in bounds.items():
+        if not -1 <= cosine <= 1:
+            yield f"similarity.{name}={cosine}: a cosine is from -1 to 1"
+    if (s.mine or bounds) and s.kind is Similarity.off:
+        yield "similarity.kind=off: cannot mine or filter; choose lexical or embedding"
+    if s.model is not None and s.kind is not Similarity.embedding:
+        yield f"similarity.model={s.model}: is read with similarity.kind=embedding alone"

@@ -50,7 +50,7 @@ def read_inputs(options: DeriveOptions, setting: str, wanted: Mapping[str, bool]
     """The rows and columns `wanted` of each file that `setting`, one of INPUTS, names.
 
     `wanted` says of each column whether a file must have it. Raises UserError where no file is there, one cannot be
-    read, and where all of them have no row to give; rows that cannot be read come back as faults.
+    read, and where no file gives a row; unreadable rows come back as faults.
     """
     value: str = getattr(options, setting)
     how: FileOptions = getattr(options.read, setting)
@@ -62,7 +62,7 @@ def read_inputs(options: DeriveOptions, setting: str, wanted: Mapping[str, bool]
             try:
                 with parse_errors(Path(name)):
                     loaded = READERS[inner.suffix.lower()](inner, how, theirs)
-            except UserError as error:  # it speaks of the place where a file of an archive lies unpacked
+            except UserError as error:  # it names the place where a file of an archive lies unpacked
                 raise UserError(str(error).replace(str(inner), name)) from error
             parts[name] = choose_columns(name, loaded, setting, how, wanted)
     _check_rows(parts.values(), setting, value, how)

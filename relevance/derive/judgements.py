@@ -1,4 +1,4 @@
-"""What people said of query and item → each with the query's text, a known item and a label.
+"""Judgements of query and item → each with the query's text, a known item and a label.
 
 query="usb c cable" item_id="1229111" label="Exact" with grades={Exact: 2} → key="usb c cable" item_id label=2
 """

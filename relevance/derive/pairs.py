@@ -154,7 +154,7 @@ class Ledger:
         return ", ".join(f"{step} {sum(rows.values()):,}" for step, rows in self.steps.items())
 
     def lines(self) -> list[tuple[str, ...]]:
-        """A table in words: what each rule found, what each step took away, what is kept."""
+        """A table in words: what each rule found, what each step took away, what is left."""
         steps = list(self.steps)
         body = [("rule", "task", "found", *(f"- {step}" for step in steps[1:]), "kept")]
         for rule in RULES:
@@ -220,11 +220,11 @@ def _drop_crossing(database: Database) -> None:
     """Drop what is on the right in an earlier split than on the left: first of test, then of validation."""
     for name in ("test", "validation"):
         place = {"place": SPLITS.index(name)}
-        database.make("held", "SELECT DISTINCT lk AS kind, lx AS x FROM pair WHERE split = $place", place)
+        database.make("evaluated", "SELECT DISTINCT lk AS kind, lx AS x FROM pair WHERE split = $place", place)
         database.make(
             "pair",
             """SELECT * FROM pair WHERE NOT (split < $place AND other = $place
-            AND EXISTS (FROM held WHERE kind = rk AND x = rx))""",
+            AND EXISTS (FROM evaluated WHERE kind = rk AND x = rx))""",
             place,
         )
 

@@ -24,12 +24,12 @@ SET_ASIDE = "or set on_bad_row=quarantine to set these rows aside and go on with
 
 @dataclass(frozen=True)
 class FileFault:
-    """A fault of one file; `kept` where its rows stay in use, less what is at fault."""
+    """A fault of one file; `in_use` where its rows stay, less what is at fault."""
 
     kind: str
     file: str
     fault: Fault
-    kept: bool
+    in_use: bool
 
 
 class FaultCount(TypedDict):
@@ -42,7 +42,7 @@ class FaultCount(TypedDict):
 
 
 class Quarantine:
-    """Collects what is at fault while inputs are read; `close` decides what becomes of it."""
+    """Collects the faults of the inputs while they are read; `close` raises or writes them."""
 
     def __init__(self) -> None:
         self.faults: list[FileFault] = []
@@ -53,7 +53,7 @@ class Quarantine:
 
     @property
     def read(self) -> dict[str, int]:
-        """What became of the rows of each kind, where there are such: all less the others are those in use."""
+        """Rows of each kind: all, and those of them that are not in use, by reason; no zeros."""
         counts = {}
         for kind, rows in self._rows.items():
             counts[f"{kind}: rows of the files"] = rows
@@ -71,7 +71,7 @@ class Quarantine:
         tables, names = [], dict.fromkeys(name for part in parts.values() for name in part.loaded.table.column_names)
         for name, part in parts.items():
             loaded = part.loaded
-            self.faults += [FileFault(kind, name, fault, kept=False) for fault in loaded.faults]
+            self.faults += [FileFault(kind, name, fault, in_use=False) for fault in loaded.faults]
             place = {"file": np.full(len(loaded.rows), len(self._files)), "row": loaded.rows}
             tables.append(pa.table({name: loaded.table[name] for name in loaded.table.column_names} | place))
             self._files.append((name, loaded.counted))
@@ -82,7 +82,7 @@ class Quarantine:
         return _joined(tables, names)
 
     def alike(self, kind: str, rows: int) -> None:
-        """So many rows say what an earlier one says, and are not used."""
+        """Count `rows` that repeat an earlier one and are not used."""
         self._alike[kind] = self._alike.get(kind, 0) + rows
 
     def without(self, kind: str, table: pa.Table, bad: np.ndarray, why: tuple[str, str, str]) -> pa.Table:
@@ -90,8 +90,10 @@ class Quarantine:
         self.note(kind, table, bad, why)
         return table.filter(pa.array(~bad)) if bad.any() else table
 
-    def note(self, kind: str, table: pa.Table, bad: np.ndarray, why: tuple[str, str, str], kept: bool = False) -> None:
-        """The same, and the rows stay where they are."""
+    def note(
+        self, kind: str, table: pa.Table, bad: np.ndarray, why: tuple[str, str, str], in_use: bool = False
+    ) -> None:
+        """The same, but the rows stay in the table."""
         if not bad.any():
             return
         problem, remedy, shown = why
@@ -100,7 +102,7 @@ class Quarantine:
         for file in np.unique(files):
             at = files == file
             values = [shorten(value) for value in faulty[shown].filter(pa.array(at)).to_pylist()]
-            self.faults.append(FileFault(kind, self._files[file][0], Fault(problem, remedy, rows[at], values), kept))
+            self.faults.append(FileFault(kind, self._files[file][0], Fault(problem, remedy, rows[at], values), in_use))
 
     def close(self, policy: OnBadRow, path: Path) -> None:
         """Raise UserError over all faults, or write them to `path`; an earlier file makes way.
@@ -123,7 +125,7 @@ class Quarantine:
         """A count for each kind of fault."""
         totals: dict[tuple[str, str, bool], int] = {}
         for entry in self.faults:
-            key = entry.kind, entry.fault.problem, entry.kept
+            key = entry.kind, entry.fault.problem, entry.in_use
             totals[key] = totals.get(key, 0) + len(entry.fault.rows)
         return [
             {"input": kind, "problem": problem, "rows": rows, "kept": kept}
@@ -131,10 +133,10 @@ class Quarantine:
         ]
 
     def _aside(self, kind: str) -> int:
-        """Rows of a kind that are at fault and not kept, each once."""
+        """Rows of a kind that are at fault and not in use, each once."""
         faults: dict[str, list[Fault]] = {}
         for entry in self.faults:
-            if entry.kind == kind and not entry.kept:
+            if entry.kind == kind and not entry.in_use:
                 faults.setdefault(entry.file, []).append(entry.fault)
         return sum(len(faulty_rows(of_file)) for of_file in faults.values())
 

@@ -1,4 +1,4 @@
-"""The commands generate and shop of relevance.data, their options and what of them cannot be.
+"""The commands generate and shop of relevance.data, their options and the checks of these.
 
 ["output=shop", "items=2000"] → shop/judgements.parquet, shop/items.parquet, shop/taxonomy.parquet
 """

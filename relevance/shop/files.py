@@ -33,11 +33,11 @@ _ROUNDS = ((_LABEL, 1.0), (_LABEL, 0.8), (_LABEL, 0.7), (_RECIPE, 0.7), (_IRRELE
 _TRIES = 4  # of each round; what is open then takes any item
 _PLACES = {GROUP: "group", NOUN: "noun", LEAF: "leaf", NAVIGATION: "product"}  # what items of a scope share, in order
 _BREADTH = 0.6  # a query's judgements grow with its items to this power
-_NARROWER = 0.35  # and shrink by this for each value that it asks for
+_NARROWER = 0.35  # and shrink by this for each value that it names
 _NONE = 0.1  # where there are no such items
 _SPREAD = 1.2  # of the logarithm of a query's judgements
 _FAME = 3.0  # of the logarithm of an item's
-_NEVER = 0.1  # share of the items that nobody is asked about
+_NEVER = 0.1  # share of the items that are never judged
 _CARE = 6.0  # the larger, the more alike are the shares of labels from query to query
 
 
@@ -76,7 +76,7 @@ class _Open:
 def budgets(queries: Entities, items: Entities, total: int, rng: np.random.Generator) -> np.ndarray:
     """How many judgements each query has [Q]: 1 to a quarter of the items, in sum `total`.
 
-    No more than there are items in the query's scope, unless the total asks for more.
+    No more than there are items in the query's scope, unless the total needs more.
     """
     scope, place = queries.key["scope"], queries.key["place"]
     sold = np.choose(scope, [np.bincount(items.key[key], minlength=place.max() + 1)[place] for key in _PLACES.values()])
@@ -260,16 +260,16 @@ def describe_shop(shop: Shop) -> str:
     """What the files hold: rows, shares of labels, judgements of a query and of an item."""
     rows = shop.judgements
     pairs = rows.filter(pc.equal(rows["annotator"], "a"))
-    items, queries = (pc.value_counts(pairs[key]).field("counts").to_numpy() for key in ("query", "item_id"))
+    per_query, per_item = (pc.value_counts(pairs[key]).field("counts").to_numpy() for key in ("query", "item_id"))
     grades = rows["label"].to_numpy()
     labels = ", ".join(f"{grade} {np.mean(grades == grade):.1%}" for grade in GRADES)
     wrong = np.mean(np.array(GRADES)[shop.clean] != grades)
-    never = 1 - len(queries) / len(shop.items)
-    few = np.mean(queries <= 2)
+    never = 1 - len(per_item) / len(shop.items)
+    few, middle = np.mean(per_item <= 2), np.median(per_query)
     return "\n".join(
         [
             f"judgements  {len(rows):,} of {len(pairs):,} pairs: {labels}; {wrong:.1%} of them are wrong",
-            f"queries     {len(items):,}, judged with {np.median(items):.0f} items (median) to {items.max():,} (most)",
+            f"queries     {len(per_query):,}, judged with {middle:.0f} items (median) to {per_query.max():,} (most)",
             f"items       {len(shop.items):,}: {never:.0%} never judged, {few:.0%} of the others for 1 or 2 queries",
             f"types       {len(shop.taxonomy):,}",
         ]
