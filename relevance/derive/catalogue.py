@@ -216,19 +216,13 @@ class Types:
     added: int  # of them, known as a parent alone
 
 
-@dataclass(frozen=True)
-class _Source:
-    """Types as an input names them: once or more, with or without a row for each parent."""
-
-    table: pa.Table  # SCHEMA, file, row
-    kind: str  # of input
-    rows: bool  # whether each type is a row of a file: at fault, it is not used
-
-
 def read_taxonomy(options: DeriveOptions, items: Items, quarantine: Quarantine) -> Types:
     """The tree of the taxonomy file, or without one that of the types which the items name."""
-    source = _read_file(options, quarantine) if options.taxonomy else _Source(items.nodes, "items", rows=False)
-    table, added = _whole(_once(source, quarantine))
+    if options.taxonomy:
+        once = _first_rows(TAXONOMY, *_read_file(options, quarantine), quarantine)
+    else:
+        once = _first_rows(ITEMS, items.nodes, False, quarantine)
+    table, added = _whole(once)
     bad = in_circle(_places(table))
     if bad.any():  # paths make none
         table, more = _whole(quarantine.without(TAXONOMY, table, bad, CIRCLE))
@@ -236,7 +230,8 @@ def read_taxonomy(options: DeriveOptions, items: Items, quarantine: Quarantine) 
     return Types(table.select(SCHEMA.names), _places(table), added)
 
 
-def _read_file(options: DeriveOptions, quarantine: Quarantine) -> _Source:
+def _read_file(options: DeriveOptions, quarantine: Quarantine) -> tuple[pa.Table, bool]:
+    """The types (SCHEMA, file, row), and whether each is a row of the file; paths name a type once for each parent."""
     parts = read_inputs(options, TAXONOMY, dict.fromkeys(TYPE_NAMES, False))
     for name, part in parts.items():
         if "category" not in part.loaded.table.column_names:
@@ -244,18 +239,18 @@ def _read_file(options: DeriveOptions, quarantine: Quarantine) -> _Source:
             check_columns(name, part.names, needed, f"read.{TAXONOMY}.columns")
     raw = quarantine.take(TAXONOMY, parts)
     if "category" in raw.column_names:
-        return _of_paths(raw, options, quarantine)
-    return _Source(_of_rows(raw, options.read.longest, quarantine), TAXONOMY, rows=True)
+        return _of_paths(raw, options, quarantine), False
+    return _of_rows(raw, options.read.longest, quarantine), True
 
 
-def _of_paths(raw: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> _Source:
+def _of_paths(raw: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> pa.Table:
     paths = read_paths(raw["category"], options.read, f"taxonomy={options.taxonomy}: category")
     quarantine.note(TAXONOMY, raw, paths.bad, BAD)
     empty = pc.is_null(paths.ends).to_numpy(zero_copy_only=False) & ~paths.bad
     quarantine.note(TAXONOMY, raw, empty, PATHLESS)
     used = len(paths.ends) - paths.ends.null_count
     quarantine.alike(TAXONOMY, used - len(pc.unique(paths.ends.drop_null())))
-    return _Source(place_paths(paths.nodes, raw), TAXONOMY, rows=False)
+    return place_paths(paths.nodes, raw)
 
 
 def _of_rows(raw: pa.Table, longest: int, quarantine: Quarantine) -> pa.Table:
@@ -270,15 +265,16 @@ def _of_rows(raw: pa.Table, longest: int, quarantine: Quarantine) -> pa.Table:
     return quarantine.without(TAXONOMY, table, np.maximum.reduce(list(lengths)) > longest, too_long(longest, "type"))
 
 
-def _once(source: _Source, quarantine: Quarantine) -> pa.Table:
-    """The first row of each type; a later one of another parent or name is at fault."""
-    first, again, moved = repeats(source.table, "type", ("parent",))
-    _, _, renamed = repeats(source.table, "type", ("name",))
-    quarantine.note(source.kind, source.table, moved, TWICE, in_use=not source.rows)
-    quarantine.note(source.kind, source.table, renamed & ~moved, RENAMED, in_use=not source.rows)
-    if source.rows:
-        quarantine.alike(source.kind, int((again & ~moved & ~renamed).sum()))
-    return source.table.filter(pa.array(first))
+def _first_rows(kind: str, table: pa.Table, rows: bool, quarantine: Quarantine) -> pa.Table:
+    """The first row of each type; a later one of another parent or name is at fault, and where types are `rows` of a
+    file it is not used."""
+    first, again, moved = repeats(table, "type", ("parent",))
+    _, _, renamed = repeats(table, "type", ("name",))
+    quarantine.note(kind, table, moved, TWICE, in_use=not rows)
+    quarantine.note(kind, table, renamed & ~moved, RENAMED, in_use=not rows)
+    if rows:
+        quarantine.alike(kind, int((again & ~moved & ~renamed).sum()))
+    return table.filter(pa.array(first))
 
 
 def _whole(table: pa.Table) -> tuple[pa.Table, int]:

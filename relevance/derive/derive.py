@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import pyarrow as pa
 
@@ -29,7 +30,7 @@ from relevance.derive.pairs import (
     prepare_rules,
     usable_rules,
 )
-from relevance.derive.quarantine import FaultCount, Quarantine
+from relevance.derive.quarantine import Quarantine
 from relevance.derive.rules import RULES, Rule
 from relevance.derive.similarity import filter_pairs, mine_negatives
 from relevance.derive.world import load_world
@@ -50,7 +51,7 @@ class Derived:
     rows: int
     inputs: dict[str, int]  # rows of each kind of input, and what they hold
     agreement: dict[str, float | int | None]  # of people who judged the same pair
-    faults: list[FaultCount]
+    faults: list[dict[str, Any]]
     ledger: Ledger
     idle: dict[str, str]  # rules that were not used, and why
     splits: dict[str, dict[str, list[int]]]  # task: split: rows of labels 0, 1, 2
@@ -61,10 +62,7 @@ def derive_pairs(options: DeriveOptions) -> Derived:
     output = Path(options.output or "")
     writable(output)
     quarantine, ledger = Quarantine(), Ledger()
-    with (
-        scratch_folder(sibling(output, "work")) as folder,
-        opened(folder, options.memory, options.threads) as database,
-    ):
+    with scratch_folder(sibling(output, "work")) as folder, opened(folder, options.memory, options.threads) as database:
         with _timed("inputs"):
             world = load_world(options, quarantine, database)
             quarantine.close(options.on_bad_row, sibling(output, ASIDE))

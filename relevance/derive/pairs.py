@@ -102,8 +102,7 @@ def _settled(at: int, task: str, rules: list[Rule], settings: RuleOptions, datab
     if TASKS[task].symmetric:  # the lower text first, and no text beside itself
         turned = f"rule, label, votes, {turned_sides('lx > rx')} FROM candidate WHERE lx <> rx"
     database.make(
-        "vote",
-        f"""SELECT lx, rx, label, sum(votes) AS votes, {FIRST} AS first FROM (SELECT {turned}) GROUP BY ALL""",
+        "vote", f"""SELECT lx, rx, label, sum(votes) AS votes, {FIRST} AS first FROM (SELECT {turned}) GROUP BY ALL"""
     )
     database.append(
         "pair",

@@ -6,7 +6,7 @@ judgements raw.csv row 17, "grade is none of the map": 'Exactt' → set aside, c
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,15 +30,6 @@ class FileFault:
     file: str
     fault: Fault
     in_use: bool
-
-
-class FaultCount(TypedDict):
-    """The rows of one kind of input that have one kind of fault, and whether they stay in use."""
-
-    input: str
-    problem: str
-    rows: int
-    kept: bool
 
 
 class Quarantine:
@@ -121,8 +112,8 @@ class Quarantine:
         if empty_kinds := [kind for kind in self._rows if not self.used(kind)]:
             raise UserError(f"{' and '.join(empty_kinds)}: no row is left; why each is set aside is listed in {path}")
 
-    def counts(self) -> list[FaultCount]:
-        """A count for each kind of fault."""
+    def counts(self) -> list[dict[str, Any]]:
+        """input, problem, rows and whether they are kept in use, for each kind of fault."""
         totals: dict[tuple[str, str, bool], int] = {}
         for entry in self.faults:
             key = entry.kind, entry.fault.problem, entry.in_use

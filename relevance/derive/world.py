@@ -62,7 +62,8 @@ def load_world(options: DeriveOptions, quarantine: Quarantine, database: Databas
         "types known as a parent alone": types.added,
         "parents": int((types.parents >= 0).sum()),
     }
-    return World(counts, _agreement(database))
+    _, couples = count_couples(database, successive("opinion", "q, i", "place"), "q, i")
+    return World(counts, agreement(couples))
 
 
 def _put_items(table: pa.Table, database: Database) -> None:
@@ -118,11 +119,6 @@ def _put_judged(judged: pa.Table, settle: Settle, database: Database) -> dict[st
         "of them left out by rules.settle": pairs - database.count("judged"),
         "queries with several ids": database.rows(f"SELECT count(*) FROM ({ids})")[0][0],
     }
-
-
-def _agreement(database: Database) -> dict[str, float | int | None]:
-    """Of the judgements of a pair in the order of the files and rows."""
-    return agreement(count_couples(database, successive("opinion", "q, i", "place"), "q, i")[1])
 
 
 def agreeing(settle: Settle) -> str:

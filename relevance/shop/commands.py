@@ -14,6 +14,7 @@ from relevance.errors import UserError
 from relevance.shop.catalogue import load_lexicon, most_leaves
 
 FILES = ("judgements.parquet", "items.parquet", "taxonomy.parquet")
+LEAST = {"items": 100, "queries": 20, "judgements": 200, "seed": 0}
 LEAST_LEAVES = 20
 
 
@@ -46,21 +47,16 @@ def _upper_types() -> int:
 
 def check_options(options: ShopOptions) -> ShopOptions:
     """The options, or a UserError that names each setting that no shop can have and what is allowed."""
-    upper = _upper_types()
-    ranges = {
-        "items": (100, None),
-        "types": (upper + LEAST_LEAVES, upper + most_leaves(0)),
-        "queries": (20, None),
-        "judgements": (200, None),
-        "seed": (0, None),
-    }
-    values = vars(options)
-    faults = [f"{k}={values[k]}: {_allowed(*ends)}" for k, ends in ranges.items() if not _inside(values[k], *ends)]
-    faults += [f"noise={options.noise}: must be in [0, 0.5)"] * (not 0 <= options.noise < 0.5)
-    faults += [f"twice={options.twice}: must be in [0, 1]"] * (not 0 <= options.twice <= 1)
-    if not faults:
-        faults = _together(options)
-    if faults:
+    values, upper = vars(options), _upper_types()
+    types = upper + LEAST_LEAVES, upper + most_leaves(0)
+    faults = [f"{key}={values[key]}: must be {least:,} or more" for key, least in LEAST.items() if values[key] < least]
+    if not types[0] <= options.types <= types[1]:
+        faults.append(f"types={options.types}: must be in [{types[0]:,}, {types[1]:,}], the words there are")
+    if not 0 <= options.noise < 0.5:
+        faults.append(f"noise={options.noise}: must be in [0, 0.5)")
+    if not 0 <= options.twice <= 1:
+        faults.append(f"twice={options.twice}: must be in [0, 1]")
+    if faults := faults or _too_many(options):
         raise UserError("; ".join(faults))
     return options
 
@@ -75,25 +71,15 @@ def place(options: ShopOptions) -> Path:
     return folder
 
 
-def _inside(value: int, least: int, most: int | None) -> bool:
-    return least <= value and (most is None or value <= most)
-
-
-def _allowed(least: int, most: int | None) -> str:
-    return f"must be {least:,} or more" if most is None else f"must be in [{least:,}, {most:,}], the words there are"
-
-
-def _together(options: ShopOptions) -> list[str]:
+def _too_many(options: ShopOptions) -> list[str]:
     """Every query is judged, and with a quarter of the items at most."""
-    if options.queries > options.judgements:
-        return [f"queries={options.queries}: at most judgements={options.judgements}, since each is judged"]
-    most = options.queries * most_judged(options.items)
-    if options.judgements > most:
-        limit = f"at most {most:,} with queries={options.queries} and items={options.items}"
-        return [
-            f"judgements={options.judgements}: {limit}, since a query is judged with a quarter of the items at most"
-        ]
-    return []
+    queries, items, judgements = options.queries, options.items, options.judgements
+    if queries > judgements:
+        return [f"queries={queries}: at most judgements={judgements}, since each is judged"]
+    if judgements <= (most := queries * most_judged(items)):
+        return []
+    limit = f"at most {most:,} with queries={queries} and items={items}"
+    return [f"judgements={judgements}: {limit}, since a query is judged with a quarter of the items at most"]
 
 
 @dataclass

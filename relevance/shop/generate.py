@@ -255,7 +255,10 @@ def generate_pairs(rows: int, seed: int, noise: float, world: str = "shop") -> p
     rng = np.random.default_rng([seed, world_index(world)])
     shop = build_entities(rows, seed, world_index(world))
     tables = _tables(rows, shop, rng)
-    ids = {kind: _ids(kind, len(entities.text), rng) for kind, entities in shop.items()}
+    ids = {  # opaque, in no order
+        kind: np.array([f"{kind[0]}{number}" for number in rng.permutation(len(entities.text))], dtype=object)
+        for kind, entities in shop.items()
+    }
     table = pa.concat_tables([_table(rows, ids) for rows in tables.values()])
     table = table.take(rng.permutation(len(table)))
     return table.set_column(3, "label", pa.array(noisy(table["label_clean"].to_numpy(), noise, rng)))
@@ -308,11 +311,6 @@ def _draw(table: _Rows, recipe: Recipe, wanted: int, rng: np.random.Generator) -
             return
         left, right = draw_pairs(recipe, table.left, table.right, 2 * wanted + 32, rng)
         wanted -= table.add(left, right, recipe.name, wanted, recipe.label)
-
-
-def _ids(kind: str, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Opaque ids [N] in no order: "q1834"."""
-    return np.array([f"{kind[0]}{number}" for number in rng.permutation(count)], dtype=object)
 
 
 def _table(rows: _Rows, ids: dict[str, np.ndarray]) -> pa.Table:
