@@ -1,19 +1,56 @@
-"""The commands audit and sample of relevance.data: words of a command line → files and a summary.
+"""The commands audit and sample of relevance.data, their options, and the limits of validate.
 
 ["data.path=pairs.parquet"] → pairs.audit/audit.md, pairs.audit/audit.json
+limits.left=0 → a table where any test row's left entity is seen in training is refused
 """
 
 import json
 import shlex
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from relevance.atomic_io import sibling, write_text
-from relevance.audit.options import AuditOptions, SampleOptions
 from relevance.checks import validate_data
 from relevance.cli import listed, parse
+from relevance.config import DataConfig, Source
 from relevance.errors import UserError
 
 PRINTED_UNTIL = "\n## Rows by split"  # of audit.md: findings and overview
+
+
+@dataclass
+class Limits:
+    """Shares, 0 to 1, of the test rows that training may have seen; null: no limit."""
+
+    left: float | None = None  # entity on either side of a training row of any task
+    right: float | None = None
+    either: float | None = None
+    pair: float | None = None  # same task and entities or texts, mirrored ones too
+    texts: float | None = None  # the same two texts, in either order, under any task
+
+    def shares(self) -> dict[str, float]:
+        """Those that are not null; raises UserError for one that is no share."""
+        limits = {name: share for name, share in vars(self).items() if share is not None}
+        for name, share in limits.items():
+            if not 0 <= share <= 1:
+                raise UserError(f"limits.{name}={share}: give a share of the test rows, 0 to 1, or null for no limit")
+        return limits
+
+
+@dataclass
+class AuditOptions:
+    data: DataConfig = field(default_factory=lambda: DataConfig(kind=Source.pairs))
+    output: str | None = None  # folder; null: <stem of the file>.audit beside it
+
+
+@dataclass
+class SampleOptions:
+    data: DataConfig = field(default_factory=lambda: DataConfig(kind=Source.pairs))
+    output: str | None = None  # the csv to write; with graded the folder, null: <stem of the first>.graded beside it
+    n: int = 20  # pairs for each rule and label of a task
+    seed: int = 0  # of which pairs
+    graded: Any = None  # file or files, one for each grader
 
 
 def audit(words: list[str]) -> None:
@@ -33,7 +70,7 @@ def audit(words: list[str]) -> None:
 
 
 def sample(words: list[str]) -> None:
-    """Write a blind csv for people to grade, or read such files back and tell how far rules and people agree."""
+    """Write a blind csv for people to grade, or read such files and print how far rules and people agree."""
     options = parse(SampleOptions, words)
     validate_data(options.data)
     if options.graded is not None:
@@ -44,8 +81,8 @@ def sample(words: list[str]) -> None:
             f"output={options.output} n={options.n} seed={options.seed}: give output=FILE.csv, n of 1 or more and "
             "seed of 0 or more; or graded=FILE.csv to read grades back"
         )
+    from relevance.audit.grading import grading_sheet, write_sheet
     from relevance.audit.opened import open_source
-    from relevance.audit.sheet import grading_sheet, write_sheet
 
     table = grading_sheet(open_source(options.data), options.n, options.seed)
     write_sheet(table, Path(options.output))
@@ -59,7 +96,7 @@ def sample(words: list[str]) -> None:
 
 def _read_grades(options: SampleOptions) -> None:
     files = [Path(name) for name in listed("graded", options.graded)]
-    from relevance.audit.graded import graded, graded_sections
+    from relevance.audit.grading import graded, graded_sections
     from relevance.audit.opened import open_source
     from relevance.pages.text import markdown
 

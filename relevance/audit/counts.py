@@ -1,181 +1,211 @@
-"""A table of pairs → every number of its audit, as plain data with stable keys: what audit.json holds.
+"""A table of pairs → every number of its audit, as plain data with stable keys: what audit.json holds; limits of leaks.
 
 {"rows": {"sound": 19457, "set_aside": 0, ...}, "labels": {"query_item": {"train": {"rows": 3044, "labels":
 [966, 983, 1095], ...}, ...}}, "copies": ..., "leaks": ..., "lengths": ..., "baseline": ..., "agreement": ...}
+limits.left=0, 107 of 3,331 test rows with a left entity of training → UserError with rows 17, 44, ...
 """
 
-from collections.abc import Callable, Mapping
-from itertools import combinations
+from itertools import groupby
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relevance.audit.agreement import judged, ordered_by
-from relevance.audit.leaks import leaks
-from relevance.audit.opened import ALL, Match, Opened, match_pairs, split_up
-from relevance.data.faults import LISTED, faulty_rows
+from relevance.audit.agreement import agreement, count_couples, successive
+from relevance.audit.commands import Limits
+from relevance.audit.opened import (
+    ALL,
+    ANNOTATOR,
+    BY_LABEL,
+    ENTITIES,
+    TASK_TEXTS,
+    TEXTS,
+    Opened,
+    by_task,
+    pairs_database,
+)
+from relevance.data.database import Database
+from relevance.data.entities import entity_keys
+from relevance.data.faults import LISTED, faulty_rows, shorten
 from relevance.data.floors import Labelled, lexical_floor, majority_floor
-from relevance.data.notes import task_counts
-from relevance.tasks import LABELS, SPLITS, TASK_NAMES
+from relevance.data.table import TEST, TRAIN, Rows
+from relevance.errors import UserError
+from relevance.tasks import SPLITS, TASK_NAMES
 
 PERCENTILES = (5, 50, 95, 99, 100)
+GROUPS = """(SELECT task, count(*) AS n, min(l > r) <> max(l > r) AS mirrored, min(label) <> max(label) AS conflicting,
+    min(split) <> max(split) AS apart FROM pair GROUP BY task, {})"""
 SOURCES_SHOWN = 40  # rules of a task with a line of their own
-COPIES = ("pairs", "rows", "mirrored", "conflicting", "conflicting_rows")
+COPIES = {  # of pairs with n rows each
+    "pairs": "count_if(n > 1)",
+    "rows": "sum(n) - count(*)",
+    "mirrored": "count_if(mirrored)",
+    "conflicting": "count_if(conflicting)",
+    "conflicting_rows": "coalesce(sum(n) FILTER (conflicting), 0)",
+}
+SIDES = ("left", "right", "either", "both")
+OWN = "own_"  # before the sides that are seen within the row's own task
+PAIRS = ("pair", "texts")
+SEEN = {  # what limits.* call a leak
+    "left": "a left entity seen in training (any task, either side)",
+    "right": "a right entity seen in training (any task, either side)",
+    "either": "an entity seen in training (any task, either side)",
+    "pair": "a pair seen in training (same task, by entities or texts, mirrored ones too)",
+    "texts": "two texts seen in training (any task, either order)",
+}
+MOVE = "move these rows to train, or remove them or the training rows they meet"
+REDIVIDE = "or drop the split column, so that left entities are divided anew"
+LEAKED = f"""WITH trained AS (FROM pair WHERE split = {TRAIN}),
+    entity AS (SELECT task, l AS n FROM trained UNION SELECT task, r FROM trained),
+    test AS (SELECT place, task, l IN (SELECT n FROM entity) AS a, r IN (SELECT n FROM entity) AS b,
+        (task, l) IN (SELECT task, n FROM entity) AS own_a, (task, r) IN (SELECT task, n FROM entity) AS own_b,
+        ({ENTITIES}) IN (SELECT {ENTITIES} FROM trained)
+            OR ({TASK_TEXTS}) IN (SELECT {TASK_TEXTS} FROM trained) AS pair,
+        ({TEXTS}) IN (SELECT {TEXTS} FROM trained) AS texts FROM pair WHERE split = {TEST})
+SELECT place, task, a AS "left", b AS "right", a OR b AS either, a AND b AS both,
+    own_a AS own_left, own_b AS own_right, own_a OR own_b AS own_either, own_a AND own_b AS own_both,
+    pair, texts FROM test"""
 BASELINE_SEED = 0  # of the rows of larger tables
 BASELINE_ROWS = {"train": 20_000, "test": 10_000}  # of a task, at most
 
 
 def audit_facts(pairs: Opened) -> dict:
     """The audit of a table; the same rows give the same numbers."""
-    match = match_pairs(pairs.keys)
-    return {
-        "file": pairs.name,
-        "rows": _rows(pairs),
-        "split": {"given": not pairs.divided, "divided": pairs.divided or None},
-        "labels": label_table(pairs),
-        "sources": source_counts(pairs),
-        "copies": copies(pairs, match),
-        "shared_texts": shared_texts(pairs, match),
-        "leaks": leaks(pairs.keys, pairs.where("train"), pairs.where("test"), match).shares(),
-        "elsewhere": elsewhere(pairs, match),
-        "lengths": {"percentiles": list(PERCENTILES), "tasks": text_lengths(pairs)},
-        "baseline": {"most": BASELINE_ROWS, "seed": BASELINE_SEED, "tasks": baseline(pairs)},
-        "agreement": {"order": ordered_by(pairs), "tasks": judged(pairs)},
-    }
+    with pairs_database(pairs.table, pairs.keys) as database:
+        return {
+            "file": pairs.name,
+            "rows": _rows(pairs),
+            "split": {"given": not pairs.divided, "divided": pairs.divided or None},
+            "labels": label_table(database),
+            "sources": source_counts(database),
+            "copies": copies(database),
+            "shared_texts": shared_texts(database),
+            "leaks": leak_shares(database),
+            "elsewhere": elsewhere(database),
+            "lengths": {"percentiles": list(PERCENTILES), "tasks": text_lengths(pairs, database)},
+            "baseline": {"most": BASELINE_ROWS, "seed": BASELINE_SEED, "tasks": baseline(pairs)},
+            "agreement": {"order": judgement_order(pairs), "tasks": judged(database, pairs)},
+        }
 
 
 def _rows(pairs: Opened) -> dict:
     reasons = [
-        {
-            "problem": fault.problem,
-            "remedy": fault.remedy,
-            "rows": len(fault.rows),
-            "first": fault.rows[:LISTED].tolist(),
-        }
+        {"problem": fault.problem, "remedy": fault.remedy, "rows": len(fault.rows)}
+        | {"first": fault.rows[:LISTED].tolist()}
         for fault in pairs.faults
     ]
-    aside, sound = len(faulty_rows(pairs.faults)), len(pairs.rows)
+    aside, sound = len(faulty_rows(pairs.faults)), len(pairs.table)
     counts = {"read": sound + aside, "sound": sound, "set_aside": aside}
     return counts | {"reasons": reasons, "counted": pairs.counted}
 
 
-def label_table(pairs: Opened) -> dict[str, dict[str, dict]]:
+def label_table(database: Database) -> dict[str, dict[str, dict]]:
     """By task (and of all) and split: rows, of each label [3], and their shares [3]."""
-    cube = task_counts(pairs.table)
-    tasks = {task: _by_split(splits) for task, splits in zip(TASK_NAMES, cube, strict=True) if splits.any()}
-    return tasks | {ALL: _by_split(cube.sum(axis=0))}
+    columns = {split: BY_LABEL.replace("(", f"(split = {at} AND ") for at, split in enumerate(SPLITS)}
+    tasks = by_task(database, "pair", columns)
+    return {task: {split: _shares(labels) for split, labels in splits.items()} for task, splits in tasks.items()}
 
 
-def _by_split(splits: np.ndarray) -> dict[str, dict]:
-    return {split: _shared(labels) for split, labels in zip(SPLITS, splits, strict=True)}
+def _shares(labels: list[int]) -> dict:
+    n = sum(labels)
+    return {"rows": n, "labels": labels, "shares": [count / n for count in labels] if n else None}
 
 
-def _shared(labels: np.ndarray) -> dict:
-    n = int(labels.sum())
-    return {"rows": n, "labels": labels.tolist(), "shares": (labels / n).tolist() if n else None}
-
-
-def source_counts(pairs: Opened) -> dict[str, list[dict]]:
+def source_counts(database: Database) -> dict[str, list[dict]]:
     """The rules of each task, of most rows first, with their rows by label [3]; from the 41st on one counts them."""
-    if pairs.table["source"].null_count == len(pairs.table):
-        return {}
-    columns = pairs.table.select(["task", "source", "label"])
-    cells = columns.group_by(["task", "source", "label"]).aggregate([([], "count_all")])
-    rows: dict[str, dict[str | None, list[int]]] = {}
-    for cell in cells.to_pylist():
-        rules = rows.setdefault(cell["task"], {})
-        rules.setdefault(cell["source"], [0] * len(LABELS))[cell["label"]] = cell["count_all"]
-    return {task: _largest(rows[task]) for task in TASK_NAMES if task in rows}
+    lines = database.rows(
+        f"""SELECT task, source, {BY_LABEL} FROM pair WHERE (SELECT count(source) FROM pair) > 0
+        GROUP BY task, source ORDER BY task, count(*) DESC, coalesce(source, '')"""
+    )
+    return {TASK_NAMES[task]: _largest(list(rules)) for task, rules in groupby(lines, key=lambda line: line[0])}
 
 
-def _largest(rules: dict[str | None, list[int]]) -> list[dict]:
-    ordered = sorted(rules, key=lambda rule: (-sum(rules[rule]), rule or ""))
-    lines: list[dict] = [{"source": rule, "labels": rules[rule]} for rule in ordered[:SOURCES_SHOWN]]
-    if others := ordered[SOURCES_SHOWN:]:
-        lines.append({"others": len(others), "labels": np.sum([rules[rule] for rule in others], axis=0).tolist()})
+def _largest(rules: list[tuple]) -> list[dict]:
+    lines: list[dict] = [{"source": source, "labels": labels} for _, source, labels in rules[:SOURCES_SHOWN]]
+    if others := [labels for _, _, labels in rules[SOURCES_SHOWN:]]:
+        lines.append({"others": len(others), "labels": np.sum(others, axis=0).tolist()})
     return lines
 
 
-def copies(pairs: Opened, match: Match) -> dict[str, dict[str, dict[str, int]]]:
+def copies(database: Database) -> dict[str, dict[str, dict[str, int]]]:
     """By task (and of all), by entities and by texts: repeated pairs, their rows beyond the first of each, how many
     of the pairs stand mirrored and how many under two labels, and the rows of the latter.
 
     By texts the same two texts of one task count, whatever the ids.
     """
-    ways = {"entities": _repeats(match.entities, pairs, match), "texts": _repeats(match.task_texts, pairs, match)}
-    return {
-        name: {way: dict(zip(COPIES, counted(rows), strict=True)) for way, counted in ways.items()}
-        for name, rows in pairs.parts().items()
-    }
+    ways = {"entities": GROUPS.format(ENTITIES), "texts": GROUPS.format(TASK_TEXTS)}
+    return _transposed({way: by_task(database, groups, COPIES) for way, groups in ways.items()})
 
 
-def _repeats(group: np.ndarray, pairs: Opened, match: Match) -> Callable[[np.ndarray], list[int]]:
-    """A function from a mask of rows [N] to the counts of COPIES."""
-    size = np.bincount(group)
-    first = np.zeros(len(group), bool)
-    first[np.unique(group, return_index=True)[1]] = True
-    repeated = size[group] > 1
-    conflicting = split_up(group, pairs.label)
-    marks = (
-        repeated & first,
-        repeated & ~first,
-        split_up(group, match.turned.astype(np.int8)) & first,
-        conflicting & first,
-        conflicting,
-    )
-    return lambda rows: [int((mark & rows).sum()) for mark in marks]
-
-
-def shared_texts(pairs: Opened, match: Match) -> list[dict]:
+def shared_texts(database: Database) -> list[dict]:
     """For every two tasks that share pairs of texts: how many, and of how many the labels differ.
 
     A pair that has two labels in one of the tasks differs.
     """
-    labels = np.zeros((len(TASK_NAMES), int(match.texts.max(initial=0)) + 1), np.int8)  # bits of the labels met
-    for label in range(3):
-        rows = pairs.label == label
-        labels[pairs.keys.task[rows], match.texts[rows]] |= 1 << label
-    lines = []
-    for one, other in combinations(range(len(TASK_NAMES)), 2):
-        both = (labels[one] > 0) & (labels[other] > 0)
-        if both.any():
-            apart = int((both & (labels[one] != labels[other])).sum())
-            n = int(both.sum())
-            tasks = [TASK_NAMES[one], TASK_NAMES[other]]
-            lines.append({"tasks": tasks, "pairs": n, "differing": apart, "share": apart / n})
-    return sorted(lines, key=lambda line: (-line["differing"], -line["pairs"], line["tasks"]))
+    database.make("labelled", f"SELECT task, {TEXTS}, bit_or(1 << label) AS labels FROM pair GROUP BY task, {TEXTS}")
+    lines = database.rows(
+        """SELECT a.task, b.task, count(*), count_if(a.labels <> b.labels)
+        FROM labelled a JOIN labelled b USING (low_text, high_text) WHERE a.task < b.task GROUP BY ALL"""
+    )
+    shared = [
+        {"tasks": [TASK_NAMES[a], TASK_NAMES[b]], "pairs": n, "differing": differing, "share": differing / n}
+        for a, b, n, differing in lines
+    ]
+    return sorted(shared, key=lambda line: (-line["differing"], -line["pairs"], line["tasks"]))
 
 
-def elsewhere(pairs: Opened, match: Match) -> dict[str, dict[str, int]]:
+def leak_shares(database: Database) -> dict[str, dict]:
+    """By task of test rows (and of all): n, then rows and share of each kind of leak; makes the table `leaked`.
+
+    An entity is its kind and its id, or its text where it has no id; it is seen where it stands on either side of a
+    training row. A pair is seen where its entities, or its texts, stand in a training row of its task, mirrored or
+    not; its texts are where they do so under any task.
+    """
+    database.make("leaked", LEAKED)
+    share = """{{'rows': count(*) FILTER ("{0}"), 'share': count(*) FILTER ("{0}") / nullif(count(*), 0)}}"""
+    names = (*SIDES, *(OWN + side for side in SIDES), *PAIRS)
+    return by_task(database, "leaked", {"n": "count(*)"} | {name: share.format(name) for name in names})
+
+
+def elsewhere(database: Database) -> dict[str, dict[str, int]]:
     """By task (and of all): rows whose pair stands in another split of its task, by entities and by texts, and rows
     whose two texts stand under another task."""
+    under = f"""(SELECT task, count(*) AS n, count(*) OVER (PARTITION BY {TEXTS}) > 1 AS apart
+        FROM pair GROUP BY task, {TEXTS})"""
     marks = {
-        "other_split_entities": split_up(match.entities, pairs.split),
-        "other_split_texts": split_up(match.task_texts, pairs.split),
-        "other_task_texts": split_up(match.texts, pairs.keys.task),
+        "other_split_entities": GROUPS.format(ENTITIES),
+        "other_split_texts": GROUPS.format(TASK_TEXTS),
+        "other_task_texts": under,
     }
-    return {name: {mark: int((on & rows).sum()) for mark, on in marks.items()} for name, rows in pairs.parts().items()}
+    rows = "coalesce(sum(n) FILTER (apart), 0)"
+    parts = _transposed({mark: by_task(database, groups, {"rows": rows}) for mark, groups in marks.items()})
+    return {task: {mark: counts["rows"] for mark, counts in marks.items()} for task, marks in parts.items()}
 
 
-def text_lengths(pairs: Opened) -> dict[str, dict[str, dict[str, list[int]]]]:
+def text_lengths(pairs: Opened, database: Database) -> dict[str, dict[str, dict[str, list[int]]]]:
     """By task (and of all), side and unit the PERCENTILES [5], each a length that occurs; words end at white space."""
-    sizes = {side: _sizes(pairs.table[side]) for side in ("left", "right")}
-    return {
-        name: {side: {unit: _percentiles(size[rows]) for unit, size in units.items()} for side, units in sizes.items()}
-        for name, rows in pairs.parts().items()
-    }
+    shares = [percentile / 100 for percentile in PERCENTILES]
+    sides = {}
+    for side in ("left", "right"):
+        text = pairs.table[side]
+        units = {"characters": pc.utf8_length(text), "words": pc.count_substring_regex(text, r"\S+")}
+        database.put("length", pa.table({"task": pairs.keys.task} | units))
+        sides[side] = by_task(database, "length", {unit: f"quantile_disc({unit}, {shares})" for unit in units})
+    return _transposed(sides)
 
 
-def _sizes(texts: pa.ChunkedArray) -> Mapping[str, np.ndarray]:
-    return {
-        "characters": pc.utf8_length(texts).to_numpy(),
-        "words": pc.count_substring_regex(texts, r"\S+").to_numpy(),
-    }
+def judgement_order(pairs: Opened) -> str:
+    """What puts the judgements of a pair in order."""
+    return f"column {ANNOTATOR}" if ANNOTATOR in pairs.table.column_names else "rows in the file"
 
 
-def _percentiles(size: np.ndarray) -> list[int]:
-    return [int(value) for value in np.percentile(size, PERCENTILES, method="inverted_cdf")]
+def judged(database: Database, pairs: Opened) -> dict[str, dict]:
+    """Agreement by task (and of all) over rows of one task with the same left and right entity, in their order."""
+    order = f"{ANNOTATOR} NULLS LAST, place" if ANNOTATOR in pairs.table.column_names else "place"
+    couples, counts = count_couples(database, successive("pair", "task, l, r", order), "task, l, r")
+    task = couples["task"].to_numpy()
+    tasks = {TASK_NAMES[code]: agreement(counts[task == code]) for code in np.unique(pairs.keys.task)}
+    return tasks | {ALL: agreement(counts)}
 
 
 def baseline(pairs: Opened) -> dict[str, dict]:
@@ -187,35 +217,86 @@ def baseline(pairs: Opened) -> dict[str, dict]:
     those of the report's floors. A task is absent where it has no test rows, its accuracy None where none of its rows
     are training.
     """
-    chosen, train = _baseline_rows(pairs)
-    if not (~train).any() or not train.any():
+    chosen = _baseline_rows(pairs)
+    table, task = pairs.table.take(pa.array(chosen)), pairs.keys.task[chosen]
+    train, label = pc.equal(table["split"], "train").to_numpy(), table["label"].to_numpy()
+    if train.all() or not train.any():
         return {}
-    table = pairs.table.select(["left", "right"]).take(pa.array(chosen))
-    task, label = pairs.keys.task[chosen], pairs.label[chosen]
     rows = Labelled(task, table["left"], table["right"], label, train)
     hits = {
         name: floor(rows).argmax(axis=1) == label[~train]
         for name, floor in (("majority", majority_floor), ("lexical", lexical_floor))
     }
-    tasks = {}
-    for code in np.unique(task[~train]):
-        tasks[TASK_NAMES[code]] = _accuracies(task[train] == code, task[~train] == code, hits)
-    return tasks | {ALL: _accuracies(np.ones(train.sum(), bool), np.ones((~train).sum(), bool), hits)}
+    parts = {TASK_NAMES[code]: task == code for code in np.unique(task[~train])} | {ALL: task >= 0}
+    return {name: _accuracies(of_task[train], of_task[~train], hits) for name, of_task in parts.items()}
 
 
-def _baseline_rows(pairs: Opened) -> tuple[np.ndarray, np.ndarray]:
-    """Places [n] of the rows looked at, ascending, and which of them [n] are training."""
+def _baseline_rows(pairs: Opened) -> np.ndarray:
+    """Places [n] of the training and test rows looked at, ascending."""
     rng = np.random.default_rng(BASELINE_SEED)
-    train, rows = pairs.where("train"), []
+    rows = []
     for task in range(len(TASK_NAMES)):
         for split, most in BASELINE_ROWS.items():
-            at = np.flatnonzero((pairs.keys.task == task) & pairs.where(split))
+            at = np.flatnonzero((pairs.keys.task == task) & pc.equal(pairs.table["split"], split).to_numpy())
             rows.append(at if len(at) <= most else rng.choice(at, most, replace=False))
-    chosen = np.sort(np.concatenate(rows))
-    return chosen, train[chosen]
+    return np.sort(np.concatenate(rows))
 
 
 def _accuracies(fit: np.ndarray, test: np.ndarray, hits: dict[str, np.ndarray]) -> dict:
     line: dict = {"train": int(fit.sum()), "test": int(test.sum())}
     line |= {name: float(right[test].mean()) if fit.any() else None for name, right in hits.items()}
     return line | {"gain": line["lexical"] - line["majority"] if fit.any() else None}
+
+
+def hold_limits(limits: Limits, rows: Rows, name: str) -> None:
+    """Raise one UserError that names every limit which the test rows cross, and the rows by id.
+
+    `name` is what it calls the file.
+    """
+    shares = limits.shares()
+    if not shares:
+        return
+    with pairs_database(rows.table, entity_keys(rows.table)) as database:
+        leaks = leak_shares(database)
+        lines = [
+            line
+            for limit, most in shares.items()
+            if leaks[ALL][limit]["share"] > most
+            for line in _crossing(f"limits.{limit}={most:g}", limit, leaks, rows, database)
+        ]
+    if lines:
+        raise UserError("\n".join([f"{name}: leaks beyond a limit", *lines]))
+
+
+def _crossing(setting: str, limit: str, shares: dict[str, dict], rows: Rows, database: Database) -> list[str]:
+    share, n, leaked = shares[ALL][limit]["share"], shares[ALL]["n"], shares[ALL][limit]["rows"]
+    query = f'SELECT place FROM leaked WHERE "{limit}" ORDER BY place LIMIT {LISTED}'
+    at = pa.array([place for (place,) in database.rows(query)])
+    by_task = ", ".join(
+        f"{task} {seen[limit]['rows']:,} of {seen['n']:,}" for task, seen in shares.items() if task != ALL
+    )
+    move = f"{MOVE}, {REDIVIDE}" if limit == "left" else MOVE
+    return [
+        f"  {setting}: {100 * share:.1f} % of {n:,} test rows ({leaked:,}) have {SEEN[limit]}",
+        f"    by task: {by_task}",
+        *_name_rows(rows, at),
+        *([f"      … and {leaked - LISTED:,} more"] if leaked > LISTED else []),
+        f"    remedy: {move}, or raise limits.{limit}",
+    ]
+
+
+def _transposed(parts: dict[str, dict[str, dict]]) -> dict[str, dict[str, dict]]:
+    """{part: {task: ...}} → {task: {part: ...}}"""
+    return {task: {part: tasks[task] for part, tasks in parts.items()} for task in parts[next(iter(parts))]}
+
+
+def _name_rows(rows: Rows, at: pa.Array) -> list[str]:
+    cells = rows.table.select(["task", "left", "right", "left_id", "right_id"]).take(at).to_pylist()
+    return [
+        f"      row {number}: {cell['task']} {_entity(cell, 'left')} | {_entity(cell, 'right')}"
+        for cell, number in zip(cells, rows.numbers[at.to_numpy()].tolist(), strict=True)
+    ]
+
+
+def _entity(cell: dict, side: str) -> str:
+    return shorten(cell[f"{side}_id"] or cell[side])

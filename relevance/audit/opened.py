@@ -1,26 +1,38 @@
-"""A source of pairs → its sound rows, to be counted rather than refused, and which of them hold the same pair.
+"""A source of pairs → its sound rows, to be counted rather than refused, and a database to count them in.
 
-row 7 of pairs.csv: query_item "usb c cable" | "Volt USB-C cable 2 m" label=2 split="test", and row 9, its copy → both
-query_query q1 | q2 and query_query q2 | q1 → one pair of entities; query_item "sofa" | "bed" and type_type "bed" |
-"sofa" → one pair of texts
+pair(place, task, split, label, l, r, lx, rx, source, ...): `place` is the row's in the table;
+task and split are places in TASK_NAMES and SPLITS; l and r number the entities (a query and an item are two, even
+where they share an id), lx and rx the texts; low, high, low_text and high_text are the same in order
+
+query_query q1 | q2 and query_query q2 | q1 → one pair of ENTITIES; query_item "sofa" | "bed" and type_type "bed" |
+"sofa" → one pair of TEXTS, two of TASK_TEXTS
 """
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from relevance.config import DataConfig
-from relevance.data.contract import differs, sound_pairs
-from relevance.data.entities import Keys, combined, side_entities
+from relevance.data.contract import sound_pairs
+from relevance.data.database import Database, opened
+from relevance.data.entities import Keys, side_entities
 from relevance.data.faults import NONE_LEFT, Fault, faults_error
 from relevance.data.loaded import Loaded
 from relevance.data.table import load_pairs, with_split
-from relevance.tasks import SPLITS, TASK_NAMES, TASKS
+from relevance.tasks import LABELS, SPLITS, TASK_NAMES, TASKS
 
 ALL = "all"  # tasks, where parts are named
-SYMMETRIC = np.array([task.symmetric for task in TASKS.values()])
+ANNOTATOR = "annotator"  # column of the user's own that `pair` has too
+ENTITIES = "low, high"  # columns that are equal where the pairs are; of two tasks they never are
+TASK_TEXTS = "task, low_text, high_text, swapped"  # in either order where the task's sides are of one kind
+TEXTS = "low_text, high_text"  # whatever the task
+BY_LABEL = f"[{', '.join(f'count_if(label = {label})' for label in range(len(LABELS)))}]"  # rows [3]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,22 +41,10 @@ class Opened:
 
     name: str  # of the file
     table: pa.Table  # [N], with a split
-    rows: np.ndarray  # [N] numbers in the file
     keys: Keys
-    label: np.ndarray  # [N]
-    split: np.ndarray  # [N], index into SPLITS
     faults: tuple[Fault, ...]  # of the rows that were set aside
     counted: str  # how rows are numbered
     divided: str  # how the split was made; "" where the file has one
-
-    def where(self, split: str) -> np.ndarray:
-        """[N] bool, the rows of a split."""
-        return self.split == SPLITS.index(split)
-
-    def parts(self) -> dict[str, np.ndarray]:
-        """Masks [N] of the tasks that have rows, and of all."""
-        there = np.unique(self.keys.task)
-        return {TASK_NAMES[task]: self.keys.task == task for task in there} | {ALL: np.ones(len(self.rows), bool)}
 
 
 def open_source(data: DataConfig) -> Opened:
@@ -57,61 +57,38 @@ def open_source(data: DataConfig) -> Opened:
 
 
 def check_source(name: str, loaded: Loaded, data: DataConfig) -> Opened:
-    """The same of what has been read; `name` is what an error calls it."""
+    """The same of a loaded table; `name` is what an error calls it."""
     sound = sound_pairs(loaded, name)
     if not len(sound.table):
         raise faults_error(name, sound.faults, loaded.counted, NONE_LEFT)
-    given = "split" in sound.table.column_names
-    table = with_split(sound.table, data)
+    divided = "split" not in sound.table.column_names
     how = f"by left entity, seed {data.seed}, shares {data.validation_share} and {data.test_share}"
-    return Opened(
-        name,
-        table,
-        sound.rows,
-        sound.keys,
-        table["label"].to_numpy(),
-        pc.index_in(table["split"], pa.array(SPLITS)).to_numpy(),
-        sound.faults,
-        loaded.counted,
-        "" if given else how,
-    )
+    return Opened(name, with_split(sound.table, data), sound.keys, sound.faults, loaded.counted, how if divided else "")
 
 
-@dataclass(frozen=True)
-class Match:
-    """Numbers [N], equal exactly where the pairs are."""
-
-    entities: np.ndarray  # of kinds too, so that pairs of two tasks never match
-    task_texts: np.ndarray  # both texts and the task; in either order where its sides are of one kind
-    texts: np.ndarray  # both texts, whatever the task
-    turned: np.ndarray  # bool, whether the left entity has the higher number: mirrors of one another differ in it
-
-
-def match_pairs(keys: Keys) -> Match:
-    """The pairs of rows with these keys; in a task of two kinds no pair has a mirror."""
+@contextmanager
+def pairs_database(table: pa.Table, keys: Keys) -> Iterator[Database]:
+    """A database with the table `pair` of the rows of `table`, which has a split."""
     left, right = side_entities(keys)
-    low, high = _ordered(keys.left_text, keys.right_text)
-    own = (np.where(SYMMETRIC[keys.task], *sides) for sides in ((low, keys.left_text), (high, keys.right_text)))
-    entities = _group(combined(*_ordered(left, right)))
-    return Match(entities, _group(combined(keys.task, *own)), _group(combined(low, high)), left > right)
+    numbers = {"place": np.arange(len(table)), "task": keys.task, "l": left, "r": right}
+    numbers |= {"lx": keys.left_text, "rx": keys.right_text}
+    columns = {"split": pc.index_in(table["split"], pa.array(SPLITS))}
+    columns |= {name: table[name] for name in ("label", "source", ANNOTATOR) if name in table.column_names}
+    symmetric = tuple(at for at, task in enumerate(TASKS.values()) if task.symmetric)
+    with TemporaryDirectory() as folder, opened(Path(folder)) as database:
+        database.put("arrived", pa.table(numbers | columns))
+        database.make(
+            "pair",
+            f"""SELECT *, least(l, r) AS low, greatest(l, r) AS high, least(lx, rx) AS low_text,
+                greatest(lx, rx) AS high_text, lx > rx AND task NOT IN {symmetric} AS swapped FROM arrived""",
+        )
+        yield database
 
 
-def _ordered(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return np.minimum(left, right), np.maximum(left, right)
-
-
-def _group(numbers: np.ndarray) -> np.ndarray:
-    """The same from 0 on without gaps."""
-    return np.unique(numbers, return_inverse=True)[1]
-
-
-def split_up(group: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """[N] bool, whether the rows of the row's group [N], numbered without gaps, hold several of the values [N]."""
-    return differs(values, group)
-
-
-def among(group: np.ndarray, training: np.ndarray) -> np.ndarray:
-    """[N] bool, whether a row of `training`, a mask [N], belongs to the row's group [N]."""
-    held = np.zeros(int(group.max(initial=0)) + 1, bool)
-    held[group[training]] = True
-    return held[group]
+def by_task(database: Database, rows: str, columns: Mapping[str, str]) -> dict[str, dict]:
+    """The aggregates `columns` (name: SQL) over the query or table `rows`, for each task that has any and for all."""
+    aggregates = ", ".join(columns.values())
+    lines = database.rows(f"SELECT task, {aggregates} FROM {rows} GROUP BY ROLLUP (task) ORDER BY task NULLS LAST")
+    return {
+        ALL if task is None else TASK_NAMES[task]: dict(zip(columns, values, strict=True)) for task, *values in lines
+    }

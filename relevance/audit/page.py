@@ -1,18 +1,37 @@
-"""The numbers of an audit → its page: findings, an overview, then a table for each part.
+"""The numbers of an audit → its page: findings, worst first, an overview, then a table for each part.
 
 {"labels": {"query_item": {...}}, ...} → [Section("Findings", [["26.2 % of ...", ...]]), Section("Overview", ...), ...]
+leaks of left 872 of 3,331 → "26.2 % of the 3,331 test rows have a left entity that training has seen under another
+task: item_item 86.3 %, type_type 48.7 %."
 """
 
 import math
+from collections.abc import Callable, Iterator, Sequence
 
-from relevance.audit.findings import findings
-from relevance.audit.leaks import ENTITIES, OWN, PAIRS
+from relevance.audit.counts import OWN, PAIRS, SIDES
 from relevance.audit.opened import ALL
-from relevance.pages.blocks import NONE, Section, Table, count, percent, signed
+from relevance.pages.blocks import NONE, Block, Section, Table, count, percent, signed
 from relevance.tasks import LABELS, SPLITS
 
+WRONG, DOUBTFUL, NOTED = range(3)  # how bad a finding is
+ALMOST_ALL = 0.9  # accuracy of a lexical baseline from which the surface of the texts nearly suffices
+POOR = 0.6  # kappa below which annotators hardly agree: "moderate" or less for Landis and Koch (1977)
+FEW = 100  # test rows below which an accuracy is too uncertain
 OVERVIEW_NOTE = f"Test rows seen in training in percent; {NONE}: nothing to say."
+SEEN_TITLE = "What training has seen of the test rows"
+SEEN_NOTE = (
+    "Percent of the test rows. An entity is its kind and its id, or its text where it has no id; it is seen where "
+    "it stands on either side of a training row. both: left and right are. pair: its entities, or its texts, "
+    "stand in a training row of the same task, mirrored or not. two texts: they do, under any task."
+)
+SHARED_TITLE = "The same two texts under two tasks, in either order"
+COPIES_NOTE = (
+    "By entities: the same two, in either order. By texts: the same two texts of one task, whatever the ids. "
+    "more: rows beyond the first of each pair. A task without such pairs has no line."
+)
 AGREED = ["couples", "pairs", "equal %", "kappa", "95 % interval"]  # heads of what `agreed` gives
+
+Finding = tuple[int, float, str]  # how bad, share of the rows it is about, sentence
 
 
 def audit_sections(facts: dict) -> list[Section]:
@@ -20,14 +39,14 @@ def audit_sections(facts: dict) -> list[Section]:
     return [
         _opening(facts),
         Section("Overview", [_overview_table(facts), OVERVIEW_NOTE]),
-        *_aside(facts),
+        *_aside(facts["rows"]),
         Section("Rows by split and label", [_labels_table(facts["labels"])]),
-        _sources(facts),
-        *_seen(facts),
+        Section("Rules (source) and their labels", [_sources_table(facts["sources"])]),
+        *_seen(facts["leaks"]),
         *_again(facts),
         _lengths(facts["lengths"]),
-        _baseline(facts),
-        _agreement(facts),
+        _baseline(facts["baseline"]),
+        _agreement(facts["agreement"]),
     ]
 
 
@@ -36,6 +55,136 @@ def _opening(facts: dict) -> Section:
     sentence = f"{rows['read']:,} rows read, {rows['set_aside']:,} set aside; "
     sentence += "splits as the file has them." if split["given"] else f"divided {split['divided']}."
     return Section("Findings", [sentence, findings(facts)])
+
+
+def findings(facts: dict) -> list[str]:
+    """At least one sentence; those of one badness by the share of rows they are about."""
+    ordered = sorted((finding for part in PARTS for finding in part(facts)), key=lambda line: (line[0], -line[1]))
+    return [sentence for _, _, sentence in ordered]
+
+
+def _in_percent(value: float) -> str:
+    """A share, 0 to 1, in percent; what is not nothing never reads 0.0."""
+    return "under 0.1 %" if 0 < value < 0.0005 else f"{100 * value:.1f} %"
+
+
+def _set_aside(facts: dict) -> Iterator[Finding]:
+    rows = facts["rows"]
+    if rows["set_aside"]:
+        ratio = rows["set_aside"] / rows["read"]
+        why = ", ".join(f"{reason['problem']} ({reason['rows']:,})" for reason in rows["reasons"])
+        counts = f"{rows['set_aside']:,} of {rows['read']:,} rows ({_in_percent(ratio)})"
+        yield WRONG, ratio, f"{counts} break the contract and are counted nowhere below: {why}."
+
+
+def _copies(facts: dict) -> Iterator[Finding]:
+    sound, copies = facts["rows"]["sound"], facts["copies"]
+    same, texts = copies[ALL]["entities"], copies[ALL]["texts"]
+
+    def by_task(way: str, kind: str) -> str:
+        return _by_task({task: ways[way][kind] for task, ways in copies.items()}, "{:,}".format)
+
+    if same["conflicting"]:
+        rows = same["conflicting_rows"]
+        sentence = f"The same pair with two labels: {_pairs(same['conflicting'])} in {rows:,} rows"
+        yield WRONG, rows / sound, f"{sentence} ({by_task('entities', 'conflicting')})."
+    if same["pairs"]:
+        sentence = f"The same pair in several rows: {_pairs(same['pairs'])}, {same['mirrored']:,} of them mirrored"
+        sentence += f", {same['rows']:,} rows beyond the first of each"
+        yield DOUBTFUL, same["rows"] / sound, f"{sentence} ({by_task('entities', 'pairs')})."
+    if texts["conflicting"] > same["conflicting"]:
+        sentence = f"The same two texts of a task, whatever the ids, with two labels: {_pairs(texts['conflicting'])}"
+        yield DOUBTFUL, texts["conflicting_rows"] / sound, f"{sentence} ({by_task('texts', 'conflicting')})."
+
+
+def _leaks(facts: dict) -> Iterator[Finding]:
+    leaks = facts["leaks"]
+    whole = leaks[ALL]
+    for kind, bad, what in (
+        ("pair", WRONG, "are pairs that training holds under the same task, by entities or by texts"),
+        ("own_left", WRONG, "have a left entity that training has seen under the same task"),
+        ("left", DOUBTFUL, "have a left entity that training has seen under some task"),
+        ("right", NOTED, "have a right entity that training has seen under some task"),
+    ):
+        rows, ratio = whole[kind]["rows"], whole[kind]["share"]
+        again = kind == "left" and rows == whole["own_left"]["rows"]  # the finding before it
+        if rows and not again:
+            by_task = _by_task({task: seen[kind]["share"] for task, seen in leaks.items()}, _in_percent)
+            yield bad, ratio, f"{_in_percent(ratio)} of the {whole['n']:,} test rows {what}: {by_task}."
+
+
+def _shared_texts(facts: dict) -> Iterator[Finding]:
+    lines = facts["shared_texts"]
+    if lines:
+        pairs, apart = (sum(line[name] for line in lines) for name in ("pairs", "differing"))
+        most = f", most between {' and '.join(lines[0]['tasks'])} ({lines[0]['differing']:,})" if apart else ""
+        counts = f"The same two texts stand under two tasks {pairs:,} times, with differing labels {apart:,}{most}"
+        sentence = f"{counts}; only a model that is told the task can be right on both."
+        yield DOUBTFUL if apart else NOTED, apart / facts["rows"]["sound"], sentence
+
+
+def _splits(facts: dict) -> Iterator[Finding]:
+    labels = {task: splits for task, splits in facts["labels"].items() if task != ALL}
+    for split in SPLITS:
+        without = [task for task, splits in labels.items() if not splits[split]["rows"]]
+        if without:
+            yield DOUBTFUL, len(without) / len(labels), f"No {split} rows: {', '.join(without)}."
+    few = [f"{task} {n}" for task, splits in labels.items() if 0 < (n := splits["test"]["rows"]) < FEW]
+    if few:
+        yield NOTED, 0, f"Fewer than {FEW} test rows, too few to tell close cells apart: {', '.join(few)}."
+    for task, splits in labels.items():
+        absent = [name for name, n in zip(LABELS, splits["train"]["labels"], strict=True) if not n]
+        if absent and splits["train"]["rows"]:
+            yield DOUBTFUL, 0, f"The training rows of {task} hold no label {' and no '.join(absent)}."
+    if not facts["split"]["given"]:
+        yield NOTED, 0, f"The file has no split column: the rows are divided {facts['split']['divided']}."
+
+
+def _floors(facts: dict) -> Iterator[Finding]:
+    tasks = {task: line for task, line in facts["baseline"]["tasks"].items() if line["lexical"] is not None}
+    high = {task: line["lexical"] for task, line in tasks.items() if task != ALL and line["lexical"] >= ALMOST_ALL}
+    if high:
+        sentence = "The surface of the texts gives the labels nearly away; a lexical baseline reaches"
+        yield DOUBTFUL, max(high.values()), f"{sentence} {_by_task(high, _in_percent)}."
+    if ALL in tasks:
+        lexical, majority = (_in_percent(tasks[ALL][name]) for name in ("lexical", "majority"))
+        sentence = f"To beat: a lexical baseline is right on {lexical} of {tasks[ALL]['test']:,} test rows"
+        yield NOTED, 0, f"{sentence}, the most frequent label on {majority}."
+
+
+def _kappa(facts: dict) -> Iterator[Finding]:
+    whole = facts["agreement"]["tasks"][ALL]
+    if whole["kappa"] is not None:
+        kappa = "{kappa:.2f} ({low:.2f} to {high:.2f}; {n:,} couples of judgements)".format(**whole)
+        sentence = f"Annotators who judged the same pair agree at a quadratic-weighted kappa of {kappa}."
+        yield DOUBTFUL if whole["kappa"] < POOR else NOTED, 0, sentence
+
+
+def _clean(facts: dict) -> Iterator[Finding]:
+    """What was looked for and is not there."""
+    copies, leaks = facts["copies"][ALL], facts["leaks"][ALL]
+    checks = {
+        "no row breaks the contract": facts["rows"]["set_aside"],
+        "no pair stands in two rows": copies["entities"]["pairs"],
+        "no pair of texts has two labels within a task": copies["texts"]["conflicting"],
+        "no test pair stands in training": leaks["pair"]["rows"] or not leaks["n"],
+        "no left entity of a test row is trained on under its task": leaks["own_left"]["rows"] or not leaks["n"],
+    }
+    if clean := [words for words, rows in checks.items() if not rows]:
+        yield NOTED, -1, f"Clean: {'; '.join(clean)}."
+
+
+def _pairs(n: int) -> str:
+    return f"{n:,} pair{'s' * (n != 1)}"
+
+
+def _by_task(values: dict[str, float], form: Callable[[float], str]) -> str:
+    """ "item_item 86.3 %, type_type 48.7 %": the tasks that have some, those of most first."""
+    ordered = sorted(values.items(), key=lambda value: -(value[1] or 0))
+    return ", ".join(f"{task} {form(n)}" for task, n in ordered if n and task != ALL)
+
+
+PARTS = (_set_aside, _copies, _leaks, _shared_texts, _splits, _floors, _kappa, _clean)
 
 
 def _overview_table(facts: dict) -> Table:
@@ -58,20 +207,16 @@ def _overview(facts: dict, task: str) -> list[str]:
     ]
 
 
-def _aside(facts: dict) -> list[Section]:
-    rows = facts["rows"]
+def _aside(rows: dict) -> list[Section]:
+    """A line for each rule that rows break, with the numbers of the first of them."""
     if not rows["set_aside"]:
         return []
-    words = f"These rows are in no other count; a row may break several rules ({rows['counted']})."
-    return [Section("Set aside", [_aside_table(rows["reasons"]), words])]
-
-
-def _aside_table(reasons: list[dict]) -> Table:
-    """A line for each rule that rows break, with the numbers of the first of them."""
     body = [
-        [one["problem"], _first(one["first"][:5], one["rows"]), one["remedy"], count(one["rows"])] for one in reasons
+        [reason["problem"], _first(reason["first"][:5], reason["rows"]), reason["remedy"], count(reason["rows"])]
+        for reason in rows["reasons"]
     ]
-    return Table(["problem", "rows such as", "remedy", "rows"], body, left=3)
+    words = f"These rows are in no other count; a row may break several rules ({rows['counted']})."
+    return [Section("Set aside", [Table(["problem", "rows such as", "remedy", "rows"], body, left=3), words])]
 
 
 def _first(rows: list[int], n: int) -> str:
@@ -80,76 +225,53 @@ def _first(rows: list[int], n: int) -> str:
 
 def _labels_table(labels: dict) -> Table:
     """A line for each task and split that has rows, and the shares of the labels."""
-    body = []
-    for task, splits in labels.items():
-        for split, one in splits.items():
-            if one["rows"]:
-                body.append([task, split, count(one["rows"]), *map(count, one["labels"]), *map(percent, one["shares"])])
+    body = [
+        [task, split, count(line["rows"]), *map(count, line["labels"]), *map(percent, line["shares"])]
+        for task, splits in labels.items()
+        for split, line in splits.items()
+        if line["rows"]
+    ]
     return Table(["task", "split", "rows", *LABELS, *(f"{name} %" for name in LABELS)], body, left=2)
 
 
-def _sources(facts: dict) -> Section:
-    told = (
-        _sources_table(facts["sources"]) if facts["sources"] else "The table names no rules: it has no column source."
-    )
-    return Section("Rules (source) and their labels", [told])
-
-
-def _sources_table(sources: dict) -> Table:
+def _sources_table(sources: dict) -> Block:
     """A line for each task and rule."""
-    body = [
-        [task, _source(rule), count(sum(rule["labels"])), *map(count, rule["labels"])]
-        for task, rules in sources.items()
-        for rule in rules
-    ]
+    if not sources:
+        return "The table names no rules: it has no column source."
+    body = []
+    for task, rules in sources.items():
+        for rule in rules:
+            source = f"{rule['others']:,} others" if "others" in rule else rule["source"] or NONE
+            body.append([task, source, count(sum(rule["labels"])), *map(count, rule["labels"])])
     return Table(["task", "source", "rows", *LABELS], body, left=2)
 
 
-def _source(rule: dict) -> str:
-    if "others" in rule:
-        return f"{rule['others']:,} others"
-    return NONE if rule["source"] is None else rule["source"]
-
-
-def _seen(facts: dict) -> list[Section]:
-    if not facts["leaks"][ALL]["n"]:
-        return [Section("What training has seen of the test rows", ["There are no test rows."])]
-    words = (
-        "Percent of the test rows. An entity is its kind and its id, or its text where it has no id; it is seen where "
-        "it stands on either side of a training row. both: left and right are. pair: its entities, or its texts, "
-        "stand in a training row of the same task, mirrored or not. two texts: they do, under any task."
-    )
-    tables = [_leaks_table(facts["leaks"], own) for own in (False, True)]
+def _seen(leaks: dict) -> list[Section]:
+    if not leaks[ALL]["n"]:
+        return [Section(SEEN_TITLE, ["There are no test rows."])]
+    every = _leaks_table(leaks, [*SIDES, *PAIRS], [*SIDES, "pair", "two texts"])
+    of_task = _leaks_table(leaks, [OWN + side for side in SIDES], SIDES)
     return [
-        Section("What training has seen of the test rows", [words, "Under any task:", tables[0]]),
-        Section("", ["Entities under the row's own task:", tables[1]]),
+        Section(SEEN_TITLE, [SEEN_NOTE, "Under any task:", every]),
+        Section("", ["Entities under the row's own task:", of_task]),
     ]
 
 
-def _leaks_table(leaks: dict, own: bool) -> Table:
+def _leaks_table(leaks: dict, kinds: list[str], heads: Sequence[str]) -> Table:
     """A line for each task that has test rows: percent of them."""
-    names = [OWN + name for name in ENTITIES] if own else [*ENTITIES, *PAIRS]
-    header = ["task", "test rows", *ENTITIES, *(() if own else ("pair", "two texts"))]
-    body = [[task, count(one["n"]), *(share(one[name]["share"]) for name in names)] for task, one in leaks.items()]
-    return Table(header, body, left=1)
+    body = [[task, count(seen["n"]), *(share(seen[kind]["share"]) for kind in kinds)] for task, seen in leaks.items()]
+    return Table(["task", "test rows", *heads], body, left=1)
 
 
 def _again(facts: dict) -> list[Section]:
-    words = (
-        "By entities: the same two, in either order. By texts: the same two texts of one task, whatever the ids. "
-        "more: rows beyond the first of each pair. A task without such pairs has no line."
-    )
-    shared = _shared_table(facts["shared_texts"]) if facts["shared_texts"] else "No two texts stand under two tasks."
+    lines = facts["shared_texts"]
+    body = [[*line["tasks"], count(line["pairs"]), count(line["differing"]), share(line["share"])] for line in lines]
+    shared = Table(["task", "other task", "pairs of texts", "differing labels", "percent"], body, left=2)
+    words = "Rows of any split, counted by what else holds their pair, mirrored or not."
     return [
-        Section("Pairs that stand in several rows", [words, _copies_table(facts["copies"])]),
-        Section(
-            "The same pair elsewhere",
-            [
-                "Rows of any split, counted by what else holds their pair, mirrored or not.",
-                _elsewhere_table(facts["elsewhere"]),
-            ],
-        ),
-        Section("The same two texts under two tasks, in either order", [shared]),
+        Section("Pairs that stand in several rows", [COPIES_NOTE, _copies_table(facts["copies"])]),
+        Section("The same pair elsewhere", [words, _elsewhere_table(facts["elsewhere"])]),
+        Section(SHARED_TITLE, [shared if lines else "No two texts stand under two tasks."]),
     ]
 
 
@@ -157,10 +279,10 @@ def _copies_table(copies: dict) -> Table:
     """A line for each task by entities, one by texts; none where there is nothing to count."""
     header = ["task", "by", "pairs", "more", "mirrored", "of two labels", "rows of two labels"]
     body = [
-        [task, way, *map(count, one.values())]
+        [task, way, *map(count, counts.values())]
         for task, ways in copies.items()
-        for way, one in ways.items()
-        if one["pairs"] or task == ALL
+        for way, counts in ways.items()
+        if counts["pairs"] or task == ALL
     ]
     return Table(header, body, left=2)
 
@@ -168,24 +290,18 @@ def _copies_table(copies: dict) -> Table:
 def _elsewhere_table(elsewhere: dict) -> Table:
     """A line for each task."""
     header = ["task", "in another split, by entities", "by texts", "its texts under another task"]
-    return Table(header, [[task, *map(count, one.values())] for task, one in elsewhere.items()], left=1)
-
-
-def _shared_table(lines: list[dict]) -> Table:
-    """A line for each two tasks."""
-    body = [[*line["tasks"], count(line["pairs"]), count(line["differing"]), share(line["share"])] for line in lines]
-    return Table(["task", "other task", "pairs of texts", "differing labels", "percent"], body, left=2)
+    return Table(header, [[task, *map(count, rows.values())] for task, rows in elsewhere.items()], left=1)
 
 
 def _lengths(lengths: dict) -> Section:
     words = "So many percent of the texts are no longer than this; words end at white space."
-    tables = (("Characters:", _lengths_table(lengths, "characters")), ("Words:", _lengths_table(lengths, "words")))
-    return Section("Lengths", [words, *(block for pair in tables for block in pair)])
+    tables = [_lengths_table(lengths, unit) for unit in ("characters", "words")]
+    return Section("Lengths", [words, "Characters:", tables[0], "Words:", tables[1]])
 
 
 def _lengths_table(lengths: dict, unit: str) -> Table:
     """A line for each task and side, in characters or words."""
-    header = ["task", "side", *("max" if one == 100 else f"{one} %" for one in lengths["percentiles"])]
+    header = ["task", "side", *("max" if share == 100 else f"{share} %" for share in lengths["percentiles"])]
     body = [
         [task, side, *map(count, units[unit])]
         for task, sides in lengths["tasks"].items()
@@ -194,60 +310,46 @@ def _lengths_table(lengths: dict, unit: str) -> Table:
     return Table(header, body, left=2)
 
 
-def _baseline(facts: dict) -> Section:
-    one = facts["baseline"]
+def _baseline(floors: dict) -> Section:
+    """A line for each task that has test rows."""
     words = (
         f"Accuracy in percent. majority: the task's most frequent training label. lexical: boosting on how alike the "
-        f"two texts look, as in a report's floors. Of each task at most {one['most']['train']:,} training and "
-        f"{one['most']['test']:,} test rows are looked at, drawn with seed {one['seed']}."
+        f"two texts look, as in a report's floors. Of each task at most {floors['most']['train']:,} training and "
+        f"{floors['most']['test']:,} test rows are looked at, drawn with seed {floors['seed']}."
     )
-    told = _baseline_table(one["tasks"]) if one["tasks"] else "It needs training and test rows."
-    return Section("How far the surface of the texts gets", [words, told])
-
-
-def _baseline_table(tasks: dict) -> Table:
-    """A line for each task that has test rows."""
     body = [
         [
             task,
-            count(one["train"]),
-            count(one["test"]),
-            share(one["majority"]),
-            share(one["lexical"]),
-            _gain(one),
+            *(count(line[name]) for name in ("train", "test")),
+            *(share(line[name]) for name in ("majority", "lexical")),
+            signed(math.nan if line["gain"] is None else line["gain"]),
         ]
-        for task, one in tasks.items()
+        for task, line in floors["tasks"].items()
     ]
-    return Table(["task", "training rows", "test rows", "majority", "lexical", "gain"], body, left=1)
+    table = Table(["task", "training rows", "test rows", "majority", "lexical", "gain"], body, left=1)
+    return Section(
+        "How far the surface of the texts gets", [words, table if body else "It needs training and test rows."]
+    )
 
 
-def _gain(one: dict) -> str:
-    return signed(math.nan if one["gain"] is None else one["gain"])
-
-
-def _agreement(facts: dict) -> Section:
-    one = facts["agreement"]
+def _agreement(judged: dict) -> Section:
+    """A line for each task that has judgements."""
     title = "Agreement of annotators"
-    if not one["tasks"][ALL]["n"]:
+    if not judged["tasks"][ALL]["n"]:
         return Section(title, [f"{NONE} No pair has two rows, so that nothing can be said."])
     words = (
         "Rows of a task with the same left and right entity are judgements of one pair, in the order of the "
-        f"{one['order']}: the first beside the second, the second beside the third, and so on. Cohen's kappa with "
+        f"{judged['order']}: the first beside the second, the second beside the third, and so on. Cohen's kappa with "
         "quadratic weights; the interval is of 1,000 draws of the pairs. Mere copies of a row read as agreement."
     )
-    return Section(title, [words, _agreement_table(one["tasks"])])
+    body = [[task, *agreed(facts)] for task, facts in judged["tasks"].items() if facts["n"] or task == ALL]
+    return Section(title, [words, Table(["task", *AGREED], body, left=1)])
 
 
-def _agreement_table(parts: dict[str, dict]) -> Table:
-    """A line for each part that has judgements."""
-    body = [[name, *agreed(one)] for name, one in parts.items() if one["n"] or name == ALL]
-    return Table(["task", *AGREED], body, left=1)
-
-
-def agreed(one: dict) -> list[str]:
+def agreed(facts: dict) -> list[str]:
     """Couples, pairs, percent that are equal, kappa and its interval."""
-    span = NONE if one["low"] is None else f"{one['low']:.2f} to {one['high']:.2f}"
-    return [count(one["n"]), count(one["pairs"]), share(one["agreement"]), decimal(one["kappa"]), span]
+    span = NONE if facts["low"] is None else f"{facts['low']:.2f} to {facts['high']:.2f}"
+    return [count(facts["n"]), count(facts["pairs"]), share(facts["agreement"]), decimal(facts["kappa"]), span]
 
 
 def share(value: float | None) -> str:

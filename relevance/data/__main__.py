@@ -10,16 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from relevance.audit.commands import audit, sample
-from relevance.audit.options import AuditOptions, Limits, SampleOptions
+from relevance.audit.commands import AuditOptions, Limits, SampleOptions, audit, sample
 from relevance.checks import validate_data
 from relevance.cli import aligned, help_text, parse, run_command
 from relevance.config import DataConfig, Source
-from relevance.derive.commands import derive
-from relevance.derive.options import DeriveOptions
+from relevance.derive.commands import DeriveOptions, derive
 from relevance.errors import UserError
-from relevance.shop.commands import GenerateOptions, generate, shop
-from relevance.shop.options import ShopOptions
+from relevance.shop.commands import GenerateOptions, ShopOptions, generate, shop
 
 USAGE = """usage: python -m relevance.data COMMAND [key=value ...]
 
@@ -45,8 +42,8 @@ class ValidateOptions:
 def validate(words: list[str]) -> None:
     """Print digest, counts and notes of a table of pairs; raises UserError with every bad row."""
     options = parse(ValidateOptions, words)
-    options.limits.given()
-    from relevance.audit.leaks import hold_limits
+    options.limits.shares()
+    from relevance.audit.counts import hold_limits
     from relevance.data.table import prepare_rows
 
     rows = prepare_rows(validate_data(options.data), Path(options.outputs))

@@ -1,23 +1,29 @@
-"""The command derive: its words over conf/source/<name>.yaml → a table of pairs, and a summary on the screen.
+"""The command derive, its options and their checks; imports no table library.
 
-["source=wands", "judgements=label.csv", ...] → DeriveOptions(grades={"Exact": 2, ...}, judgements="label.csv", ...)
+["source=wands", "judgements=label.csv", ...] over conf/source/wands.yaml → DeriveOptions(grades={"Exact": 2, ...},
+judgements="label.csv", ...) → pairs.parquet and a summary
+seed=-1, read.text="x" → ["seed=-1: must be from 0 to ...", "read.text=x: names no column; ..."]
 """
 
 import json
-from collections.abc import Iterator
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from relevance.atomic_io import sibling
 from relevance.cli import aligned, parse
-from relevance.config import conf_folder
-from relevance.derive.checks import problems
-from relevance.derive.options import DeriveOptions
+from relevance.config import OnBadRow, conf_folder
 from relevance.errors import UserError
-from relevance.tasks import LABELS
+from relevance.tasks import LABELS, TASK_NAMES
 
 if TYPE_CHECKING:
     from relevance.derive.derive import Derived
@@ -29,15 +35,127 @@ LEGEND = (
     "settled: the same two texts once more, or outvoted; apart: entities of two splits; similar: the label doubtful; "
     "capped: an entity had enough; balanced: as tasks.* ask"
 )
+MEMORY = re.compile(r"[0-9]+(\.[0-9]+)?\s*([KMGT]i?B)", re.IGNORECASE)
+LARGEST = 2**63 - 1
+THREADS = 1024
+LEAST = dict.fromkeys(("rules.beside", "rules.draws", "similarity.mine"), 0) | {"similarity.pool": 2}
+LEAST |= dict.fromkeys(("read.longest", "rules.shared", "rules.rejected", "rules.far", "rules.broad"), 1)
+LEAST |= dict.fromkeys(("caps.query", "caps.item", "caps.type", "caps.judgements"), 1)
+
+
+class Settle(StrEnum):
+    """Which label a pair gets that several queries, or several people, label differently."""
+
+    majority = "majority"  # the one most of them give, of equals the higher
+    highest = "highest"
+    lowest = "lowest"
+    drop = "drop"  # none: the pair is left out
+
+
+class Split(StrEnum):
+    """What an entity of a test row may not be in training."""
+
+    left = "left"  # an entity on the left of a test row stands in no training row
+    strict = "strict"  # an entity on either side of a test row stands in no training row
+
+
+class Similarity(StrEnum):
+    off = "off"
+    lexical = "lexical"  # cosine of character 3- and 4-grams
+    embedding = "embedding"  # cosine of mean token states of a transformer
+
+
+@dataclass
+class FileOptions:
+    """How one kind of file is read."""
+
+    columns: dict[str, str] = field(default_factory=dict)  # ours: theirs
+    where: dict[str, str] = field(default_factory=dict)  # their column: the value of the rows that are read
+    delimiter: str | None = None  # of .csv files; null: a comma
+    quotes: bool = True  # whether a cell in quotes may hold the delimiter and line breaks
+
+
+@dataclass
+class ReadOptions:
+    judgements: FileOptions = field(default_factory=FileOptions)  # query or query_id, item_id, label
+    queries: FileOptions = field(default_factory=FileOptions)  # query_id, query
+    items: FileOptions = field(default_factory=FileOptions)  # item_id, title, product_type or category
+    taxonomy: FileOptions = field(default_factory=FileOptions)  # type, parent, name; or category
+    text: str = "{title}"  # of an item, from its columns; an empty one goes with the words before it
+    separator: str = ">"  # between the types of a category path
+    longest: int = 20_000  # characters of a text; a longer one is at fault
+
+
+@dataclass
+class RuleOptions:
+    off: list[str] = field(default_factory=list)  # names of rules not to use
+    settle: Settle = Settle.majority
+    overlap: float = 0.5  # of the items judged for two queries and relevant to either, relevant to both: label 2
+    shared: int = 2  # and so many of them at least
+    rejected: int = 3  # items judged for both queries, relevant to one and irrelevant to the other: label 0
+    type_share: float = 0.2  # of a query's relevant items: from here on their type is wanted
+    far: int = 4  # steps in the tree from which on two types have nothing in common
+    broad: int = 500  # children from which on a shared parent means nothing
+    beside: int = 2  # siblings and parents drawn for a query, an item or a type
+    draws: int = 2  # queries or types drawn at random for each entity; those that are not far are let go
+
+
+@dataclass
+class CapOptions:
+    """Most rows of one label in which an entity stands on one side of a derived task."""
+
+    query: int = 20
+    item: int = 6
+    type: int = 200
+    judgements: int = 40  # of a query and a label, that pair with its others
+
+
+@dataclass
+class TaskOptions:
+    rows: int | None = None  # at most
+    balance: list[float] | None = None  # shares of labels 0, 1, 2; null: as they come
+
+
+@dataclass
+class SimilarityOptions:
+    kind: Similarity = Similarity.off
+    model: str | None = None  # embedding: hub id or folder of any AutoModel; null: the embedded encoder
+    mine: int = 0  # nearest others of an entity among which hard negatives are looked for
+    pool: int = 20_000  # entities of a kind that take part in mining, drawn where there are more
+    above: float | None = None  # rows of label 0 as similar as this are dropped: perhaps relevant
+    below: float | None = None  # rows of label 2 less similar than this are dropped: perhaps irrelevant
+
+
+@dataclass
+class DeriveOptions:
+    source: str | None = None  # a file of conf/source, or a path to one of your own
+    judgements: str | None = None  # a file; many: a folder/*.csv pattern
+    queries: str | None = None  # where the judgements name queries by id alone
+    items: str | None = None
+    taxonomy: str | None = None  # null: the tree is read off the items' category paths
+    output: str | None = None
+    grades: dict[Any, int] = field(default_factory=dict)  # the label of each grade; {}: grades are 0, 1, 2
+    read: ReadOptions = field(default_factory=ReadOptions)
+    rules: RuleOptions = field(default_factory=RuleOptions)
+    caps: CapOptions = field(default_factory=CapOptions)
+    tasks: dict[str, TaskOptions] = field(default_factory=dict)
+    similarity: SimilarityOptions = field(default_factory=SimilarityOptions)
+    split: Split = Split.left
+    validation_share: float = 0.08  # of queries, items and types
+    test_share: float = 0.12
+    seed: int = 0
+    on_bad_row: OnBadRow = OnBadRow.error
+    memory: str = "2GB"  # of the database; beyond it, it works on disk
+    threads: int | None = None  # of the database; null: all cores
 
 
 def derive(words: list[str]) -> None:
     """Write the pairs that judgements, items and a tree of types give, and print how they came about."""
     from relevance.derive.derive import ASIDE, RECORD, derive_pairs
 
-    asked = options(words)
-    derived = derive_pairs(asked)
-    output = Path(asked.output or "")
+    chosen = options(words)
+    derived = derive_pairs(chosen)
+    output = Path(chosen.output or "")
     print(f"{output}: {derived.rows:,} pairs; how they came about is in {sibling(output, RECORD)}\n")
     print(aligned([("input", "rows"), *((name, f"{rows:,}") for name, rows in derived.inputs.items())], 1))
     if derived.faults:
@@ -72,13 +190,13 @@ def _notes(derived: "Derived") -> Iterator[str]:
 
 
 def options(words: list[str]) -> DeriveOptions:
-    """Raises one UserError for an unknown key, a wrong type, a source that is not there and what cannot be."""
+    """Raises one UserError for an unknown key, a wrong type, an absent source and values out of bounds."""
     named = [word.partition("=")[2].strip("'\"") for word in words if word.startswith(f"{SOURCE}=")]
     files = [_source_file(named[-1])] if named and named[-1] != "null" else []
-    asked = parse(DeriveOptions, [_quoted(word) for word in words], *files)
-    if found := problems(asked):
-        raise UserError("derive:\n" + "\n".join(f"  {problem}" for problem in found))
-    return asked
+    chosen = parse(DeriveOptions, [_quoted(word) for word in words], *files)
+    if wrong := list(_problems(chosen)):
+        raise UserError("derive:\n" + "\n".join(f"  {problem}" for problem in wrong))
+    return chosen
 
 
 def _quoted(word: str) -> str:
@@ -103,3 +221,104 @@ def _source_file(name: str) -> Path:
     except UserError as error:
         raise UserError(f"source={name}: {path}: {error}") from error
     return path
+
+
+def _problems(o: DeriveOptions) -> Iterator[str]:
+    """A line for each setting to mend."""
+    if not o.output:
+        yield "output: is missing; give output=FILE (.parquet, .csv, .tsv or .jsonl)"
+    if not o.items and not o.taxonomy:
+        yield "items: is missing; give items=FILE, and judgements=FILE for six tasks"
+    if o.judgements and not o.items:
+        yield f"judgements={o.judgements}: need the items they are of; give items=FILE"
+    if o.queries and not o.judgements:
+        yield f"queries={o.queries}: are texts of judgements; give judgements=FILE"
+    if not (o.validation_share > 0 and o.test_share > 0 and o.validation_share + o.test_share < 1):
+        shares = f"validation_share={o.validation_share} test_share={o.test_share}"
+        yield f"{shares}: both must be above 0, their sum below 1"
+    if o.threads is not None and not 1 <= o.threads <= THREADS:
+        yield f"threads={o.threads}: must be from 1 to {THREADS}, or null for all cores"
+    if not MEMORY.fullmatch(o.memory):
+        yield f"memory={o.memory}: give a number and a unit, such as 500MB or 2GB"
+    yield from _out_of_bounds(o)
+    yield from _grade_problems(o)
+    yield from _read_problems(o)
+    yield from _rule_and_task_problems(o)
+    yield from _similarity_problems(o.similarity)
+
+
+def _out_of_bounds(o: DeriveOptions) -> Iterator[str]:
+    if not 0 <= o.seed <= LARGEST:
+        yield f"seed={o.seed}: must be from 0 to {LARGEST}"
+    rows = {f"tasks.{name}.rows": task.rows for name, task in o.tasks.items() if task.rows is not None}
+    for key, value in ({key: attrgetter(key)(o) for key in LEAST} | rows).items():
+        if value < LEAST.get(key, 1):
+            yield f"{key}={value}: must be {LEAST.get(key, 1)} or more"
+    for key in ("rules.overlap", "rules.type_share"):
+        if not 0 < (share := attrgetter(key)(o)) <= 1:
+            yield f"{key}={share}: must be above 0 and at most 1"
+
+
+def _grade_problems(o: DeriveOptions) -> Iterator[str]:
+    from relevance.derive.judgements import grade_text
+
+    if odd := {grade: label for grade, label in o.grades.items() if label not in (0, 1, 2)}:
+        yield f"grades={odd}: labels are 0 (irrelevant), 1 (partially relevant) and 2 (relevant)"
+    texts = Counter(map(grade_text, o.grades))
+    if twice := [grade for grade, count in texts.items() if count > 1]:
+        yield f"grades={o.grades}: {', '.join(twice)} is given twice; give each grade one label"
+
+
+def _read_problems(o: DeriveOptions) -> Iterator[str]:
+    from relevance.derive.catalogue import ITEM_NAMES, TYPE_NAMES
+    from relevance.derive.judgements import JUDGEMENT_NAMES, QUERY_NAMES
+    from relevance.derive.quarantine import PLACE
+    from relevance.derive.texts import template_fields
+
+    fields = []
+    try:
+        fields = template_fields(o.read.text)
+    except UserError as error:
+        yield str(error)
+    if ours := [name for name in fields if name in PLACE]:
+        remedy = f"name the columns by others, read.items.columns={{other: {''.join(ours[:1])}}}"
+        yield f"read.text={o.read.text}: {ours} are names of ours; {remedy}"
+    if not o.read.separator:
+        yield "read.separator=: is empty; give what stands between the types of a path, such as >"
+    known = {"judgements": JUDGEMENT_NAMES, "queries": QUERY_NAMES, "taxonomy": TYPE_NAMES}
+    for kind, names in (known | {"items": tuple(dict.fromkeys((*ITEM_NAMES, *fields)))}).items():
+        yield from _file_problems(f"read.{kind}", getattr(o.read, kind), names)
+
+
+def _file_problems(key: str, file: FileOptions, names: Sequence[str]) -> Iterator[str]:
+    if unknown := [name for name in file.columns if name not in names]:
+        yield f"{key}.columns={unknown}: our names are {', '.join(names)}"
+    if nested := [f"{k}: {value}" for k, value in (file.columns | file.where).items() if not isinstance(value, str)]:
+        yield f"{key}={nested}: give one text for each column"
+    if file.delimiter is not None and (len(file.delimiter) != 1 or file.delimiter in '\r\n"'):
+        yield f"{key}.delimiter={file.delimiter!r}: must be one character; a tab is '{key}.delimiter=\"\\t\"'"
+
+
+def _rule_and_task_problems(o: DeriveOptions) -> Iterator[str]:
+    from relevance.derive.rules import RULES
+
+    rules = [rule.name for rule in RULES]
+    if unknown := [name for name in o.rules.off if name not in rules]:
+        yield f"rules.off={unknown}: available: {', '.join(rules)}"
+    if unknown := [name for name in o.tasks if name not in TASK_NAMES]:
+        yield f"tasks={unknown}: available: {', '.join(TASK_NAMES)}"
+    for name, task in o.tasks.items():
+        shares = task.balance
+        if shares is not None and not (len(shares) == 3 and 0 < sum(shares) < math.inf and min(shares) >= 0):
+            yield f"tasks.{name}.balance={shares}: give the shares of labels 0, 1 and 2, such as [2,1,1]"
+
+
+def _similarity_problems(s: SimilarityOptions) -> Iterator[str]:
+    bounds = {name: cosine for name, cosine in (("above", s.above), ("below", s.below)) if cosine is not None}
+    for name, cosine in bounds.items():
+        if not -1 <= cosine <= 1:
+            yield f"similarity.{name}={cosine}: a cosine is from -1 to 1"
+    if (s.mine or bounds) and s.kind is Similarity.off:
+        yield "similarity.kind=off: cannot mine or filter; choose lexical or embedding"
+    if s.model is not None and s.kind is not Similarity.embedding:
+        yield f"similarity.model={s.model}: is read with similarity.kind=embedding alone"

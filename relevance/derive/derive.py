@@ -10,20 +10,28 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import pyarrow as pa
 
 from relevance.atomic_io import scratch_folder, sibling, write_text
 from relevance.cell_id import DERIVING, git_commit, package_versions
 from relevance.cli import echo
+from relevance.data.database import Database, opened
 from relevance.data.writers import streamed, writable
-from relevance.derive.candidates import Ledger, make_pairs, prepare_rules, usable_rules
-from relevance.derive.database import Database, opened
+from relevance.derive.commands import DeriveOptions
 from relevance.derive.files import BESIDE, INPUTS
-from relevance.derive.options import DeriveOptions
-from relevance.derive.quarantine import FaultCount, Quarantine
+from relevance.derive.pairs import (
+    Ledger,
+    balance_tasks,
+    cap_entities,
+    divide_entities,
+    make_pairs,
+    prepare_rules,
+    usable_rules,
+)
+from relevance.derive.quarantine import Quarantine
 from relevance.derive.rules import RULES, Rule
-from relevance.derive.selection import balance_tasks, cap_entities, divide_entities
 from relevance.derive.similarity import filter_pairs, mine_negatives
 from relevance.derive.world import load_world
 from relevance.errors import UserError
@@ -43,7 +51,7 @@ class Derived:
     rows: int
     inputs: dict[str, int]  # rows of each kind of input, and what they hold
     agreement: dict[str, float | int | None]  # of people who judged the same pair
-    faults: list[FaultCount]
+    faults: list[dict[str, Any]]
     ledger: Ledger
     idle: dict[str, str]  # rules that were not used, and why
     splits: dict[str, dict[str, list[int]]]  # task: split: rows of labels 0, 1, 2
@@ -54,10 +62,7 @@ def derive_pairs(options: DeriveOptions) -> Derived:
     output = Path(options.output or "")
     writable(output)
     quarantine, ledger = Quarantine(), Ledger()
-    with (
-        scratch_folder(sibling(output, "work")) as folder,
-        opened(folder, options.memory, options.threads) as database,
-    ):
+    with scratch_folder(sibling(output, "work")) as folder, opened(folder, options.memory, options.threads) as database:
         with _timed("inputs"):
             world = load_world(options, quarantine, database)
             quarantine.close(options.on_bad_row, sibling(output, ASIDE))
@@ -79,7 +84,7 @@ def _choose(rules: list[Rule], options: DeriveOptions, database: Database, ledge
             mine_negatives(options, database)
     with _timed("rules"):
         for task, made in make_pairs(rules, options, database):
-            ledger.found(task, made)
+            ledger.start(task, made)
         ledger.record("settled", database)
     if not database.count("pair"):
         inputs = [name for name in INPUTS if getattr(options, name)]

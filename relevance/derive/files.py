@@ -16,9 +16,8 @@ from tempfile import TemporaryDirectory
 
 from relevance.atomic_io import sibling
 from relevance.data.readers import parse_errors
-from relevance.derive.columns import Part, choose_columns
-from relevance.derive.options import DeriveOptions, FileOptions
-from relevance.derive.readers import READERS
+from relevance.derive.commands import DeriveOptions, FileOptions
+from relevance.derive.readers import READERS, Part, choose_columns
 from relevance.errors import UserError
 
 INPUTS = ("judgements", "queries", "items", "taxonomy")
@@ -32,14 +31,14 @@ def check_inputs(options: DeriveOptions) -> None:
     outputs = [output, *(sibling(output, name) for name in BESIDE)]
     problems = []
     for setting in INPUTS:
-        if given := getattr(options, setting):
+        if value := getattr(options, setting):
             try:
-                paths = _located(given, setting)
+                paths = _locate(value, setting)
             except UserError as error:
                 problems.append(str(error))
                 continue
             problems += [
-                f"{setting}={given}: {path} would be written over by output={output}; choose another output"
+                f"{setting}={value}: {path} would be written over by output={output}; choose another output"
                 for path in paths
                 if any(place.exists() and path.samefile(place) for place in outputs)
             ]
@@ -51,36 +50,36 @@ def read_inputs(options: DeriveOptions, setting: str, wanted: Mapping[str, bool]
     """The rows and columns `wanted` of each file that `setting`, one of INPUTS, names.
 
     `wanted` says of each column whether a file must have it. Raises UserError where no file is there, one cannot be
-    read, and where all of them have no row to give; rows that cannot be read come back as faults.
+    read, and where no file gives a row; unreadable rows come back as faults.
     """
-    given: str = getattr(options, setting)
+    value: str = getattr(options, setting)
     how: FileOptions = getattr(options.read, setting)
     theirs = {*(how.columns.get(name, name) for name in wanted), *how.where}
     parts = {}
-    for path in _located(given, setting):
+    for path in _locate(value, setting):
         for name, inner in _tables(path):
             _check_size(inner, name)
             try:
                 with parse_errors(Path(name)):
                     loaded = READERS[inner.suffix.lower()](inner, how, theirs)
-            except UserError as error:  # it speaks of the place where a file of an archive lies unpacked
+            except UserError as error:  # it names the place where a file of an archive lies unpacked
                 raise UserError(str(error).replace(str(inner), name)) from error
             parts[name] = choose_columns(name, loaded, setting, how, wanted)
-    _check_rows(parts.values(), given, setting, how)
+    _check_rows(parts.values(), setting, value, how)
     return parts
 
 
-def _located(given: str, setting: str) -> list[Path]:
-    """The files that `given`, the value of `setting`, names; UserError where one of them is none that can be read."""
-    paths = [Path(given)] if Path(given).exists() else sorted(map(Path, glob(given, recursive=True)))
+def _locate(value: str, setting: str) -> list[Path]:
+    """The files that `value`, the value of `setting`, names; UserError where one of them is none that can be read."""
+    paths = [Path(value)] if Path(value).exists() else sorted(map(Path, glob(value, recursive=True)))
     if not paths:
-        raise UserError(f"{setting}={given}: no such file; give a file, or a pattern such as folder/*.csv")
+        raise UserError(f"{setting}={value}: no such file; give a file, or a pattern such as folder/*.csv")
     if folder := next((path for path in paths if path.is_dir()), None):
-        raise UserError(f"{setting}={given}: {folder} is a folder; name its files by a pattern such as {folder}/*.csv")
+        raise UserError(f"{setting}={value}: {folder} is a folder; name its files by a pattern such as {folder}/*.csv")
     for path in paths:
         if path.suffix.lower() not in (*READERS, ZIP):
             allowed = ", ".join([*READERS, ZIP])
-            raise UserError(f"{setting}={given}: {path} is of an unknown kind {path.suffix!r}; allowed: {allowed}")
+            raise UserError(f"{setting}={value}: {path} is of an unknown kind {path.suffix!r}; allowed: {allowed}")
         _check_size(path, str(path))
     return paths
 
@@ -90,19 +89,19 @@ def _check_size(path: Path, name: str) -> None:
         raise UserError(f"{name}: the file is empty; fetch it anew or leave its setting out")
 
 
-def _check_rows(parts: Collection[Part], given: str, setting: str, how: FileOptions) -> None:
-    """UserError where the files hold no row, or none that is asked for."""
+def _check_rows(parts: Collection[Part], setting: str, value: str, how: FileOptions) -> None:
+    """UserError where the files hold no row, or none that read.*.where lets pass."""
     if any(len(part.loaded.table) or part.loaded.faults for part in parts):
         return
     left = sum(part.left for part in parts)
     if left:
-        held = next(part.held for part in parts if part.left)
-        raise UserError(f"read.{setting}.where={how.where}: leaves out all {left:,} rows of {given}: {held}")
-    raise UserError(f"{setting}={given}: holds no rows; fetch it anew or leave its setting out")
+        values = next(part.values for part in parts if part.left)
+        raise UserError(f"read.{setting}.where={how.where}: leaves out all {left:,} rows of {value}: {values}")
+    raise UserError(f"{setting}={value}: holds no rows; fetch it anew or leave its setting out")
 
 
 def _tables(path: Path) -> Iterator[tuple[str, Path]]:
-    """What a person calls each table of `path`, itself or those of a .zip, and where it lies until the next is asked.
+    """What a person calls each table of `path`, itself or those of a .zip, and where it lies until the next is read.
 
     Folders of an archive are looked into, hidden files are not. Raises UserError for an archive that cannot be
     unpacked and for one that holds no file that can be read.

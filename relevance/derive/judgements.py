@@ -1,4 +1,4 @@
-"""What people said of query and item → each with the query's text, a known item and a label.
+"""Judgements of query and item → each with the query's text, a known item and a label.
 
 query="usb c cable" item_id="1229111" label="Exact" with grades={Exact: 2} → key="usb c cable" item_id label=2
 """
@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relevance.data.contract import blank
-from relevance.derive.columns import Part
+from relevance.derive.commands import DeriveOptions
 from relevance.derive.files import read_inputs
-from relevance.derive.options import DeriveOptions
 from relevance.derive.quarantine import PLACE, Quarantine, too_long
+from relevance.derive.readers import Part
 from relevance.derive.texts import folded, repeats, spaced
 from relevance.errors import UserError
 

@@ -6,7 +6,7 @@ judgements raw.csv row 17, "grade is none of the map": 'Exactt' → set aside, c
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,7 @@ import pyarrow.csv
 from relevance.atomic_io import atomic_file
 from relevance.config import OnBadRow
 from relevance.data.faults import Fault, faults_error, faulty_rows, list_faults, shorten
-from relevance.derive.columns import Part
+from relevance.derive.readers import Part
 from relevance.errors import UserError, first_line
 
 PLACE = ("file", "row")  # columns that say where a row of an input stands
@@ -23,29 +23,20 @@ SET_ASIDE = "or set on_bad_row=quarantine to set these rows aside and go on with
 
 
 @dataclass(frozen=True)
-class Found:
-    """A fault of one file; `kept` where its rows stay in use, less what is at fault."""
+class FileFault:
+    """A fault of one file; `in_use` where its rows stay, less what is at fault."""
 
     kind: str
     file: str
     fault: Fault
-    kept: bool
-
-
-class FaultCount(TypedDict):
-    """The rows of one kind of input that have one kind of fault, and whether they stay in use."""
-
-    input: str
-    problem: str
-    rows: int
-    kept: bool
+    in_use: bool
 
 
 class Quarantine:
-    """Collects what is at fault while inputs are read; `close` decides what becomes of it."""
+    """Collects the faults of the inputs while they are read; `close` raises or writes them."""
 
     def __init__(self) -> None:
-        self.found: list[Found] = []
+        self.faults: list[FileFault] = []
         self._rows: dict[str, int] = {}  # of each kind, those that cannot be read among them
         self._left: dict[str, int] = {}  # left out by where
         self._alike: dict[str, int] = {}
@@ -53,7 +44,7 @@ class Quarantine:
 
     @property
     def read(self) -> dict[str, int]:
-        """What became of the rows of each kind, where there are such: all less the others are those in use."""
+        """Rows of each kind: all, and those of them that are not in use, by reason; no zeros."""
         counts = {}
         for kind, rows in self._rows.items():
             counts[f"{kind}: rows of the files"] = rows
@@ -71,7 +62,7 @@ class Quarantine:
         tables, names = [], dict.fromkeys(name for part in parts.values() for name in part.loaded.table.column_names)
         for name, part in parts.items():
             loaded = part.loaded
-            self.found += [Found(kind, name, fault, kept=False) for fault in loaded.faults]
+            self.faults += [FileFault(kind, name, fault, in_use=False) for fault in loaded.faults]
             place = {"file": np.full(len(loaded.rows), len(self._files)), "row": loaded.rows}
             tables.append(pa.table({name: loaded.table[name] for name in loaded.table.column_names} | place))
             self._files.append((name, loaded.counted))
@@ -82,7 +73,7 @@ class Quarantine:
         return _joined(tables, names)
 
     def alike(self, kind: str, rows: int) -> None:
-        """So many rows say what an earlier one says, and are not used."""
+        """Count `rows` that repeat an earlier one and are not used."""
         self._alike[kind] = self._alike.get(kind, 0) + rows
 
     def without(self, kind: str, table: pa.Table, bad: np.ndarray, why: tuple[str, str, str]) -> pa.Table:
@@ -90,8 +81,10 @@ class Quarantine:
         self.note(kind, table, bad, why)
         return table.filter(pa.array(~bad)) if bad.any() else table
 
-    def note(self, kind: str, table: pa.Table, bad: np.ndarray, why: tuple[str, str, str], kept: bool = False) -> None:
-        """The same, and the rows stay where they are."""
+    def note(
+        self, kind: str, table: pa.Table, bad: np.ndarray, why: tuple[str, str, str], in_use: bool = False
+    ) -> None:
+        """The same, but the rows stay in the table."""
         if not bad.any():
             return
         problem, remedy, shown = why
@@ -100,16 +93,16 @@ class Quarantine:
         for file in np.unique(files):
             at = files == file
             values = [shorten(value) for value in faulty[shown].filter(pa.array(at)).to_pylist()]
-            self.found.append(Found(kind, self._files[file][0], Fault(problem, remedy, rows[at], values), kept))
+            self.faults.append(FileFault(kind, self._files[file][0], Fault(problem, remedy, rows[at], values), in_use))
 
     def close(self, policy: OnBadRow, path: Path) -> None:
         """Raise UserError over all faults, or write them to `path`; an earlier file makes way.
 
         Raises UserError too where a kind of input has no row left.
         """
-        if self.found and policy is OnBadRow.error:
-            raise UserError("\n".join([*self._told(), f"  {SET_ASIDE}"]))
-        if not self.found:
+        if self.faults and policy is OnBadRow.error:
+            raise UserError("\n".join([*self._errors(), f"  {SET_ASIDE}"]))
+        if not self.faults:
             path.unlink(missing_ok=True)
             return
         empty = pa.table({})
@@ -119,33 +112,33 @@ class Quarantine:
         if empty_kinds := [kind for kind in self._rows if not self.used(kind)]:
             raise UserError(f"{' and '.join(empty_kinds)}: no row is left; why each is set aside is listed in {path}")
 
-    def counts(self) -> list[FaultCount]:
-        """A count for each kind of fault."""
+    def counts(self) -> list[dict[str, Any]]:
+        """input, problem, rows and whether they are kept in use, for each kind of fault."""
         totals: dict[tuple[str, str, bool], int] = {}
-        for one in self.found:
-            key = one.kind, one.fault.problem, one.kept
-            totals[key] = totals.get(key, 0) + len(one.fault.rows)
+        for entry in self.faults:
+            key = entry.kind, entry.fault.problem, entry.in_use
+            totals[key] = totals.get(key, 0) + len(entry.fault.rows)
         return [
             {"input": kind, "problem": problem, "rows": rows, "kept": kept}
             for (kind, problem, kept), rows in totals.items()
         ]
 
     def _aside(self, kind: str) -> int:
-        """Rows of a kind that are at fault and not kept, each once."""
+        """Rows of a kind that are at fault and not in use, each once."""
         faults: dict[str, list[Fault]] = {}
-        for one in self.found:
-            if one.kind == kind and not one.kept:
-                faults.setdefault(one.file, []).append(one.fault)
-        return sum(len(faulty_rows(own)) for own in faults.values())
+        for entry in self.faults:
+            if entry.kind == kind and not entry.in_use:
+                faults.setdefault(entry.file, []).append(entry.fault)
+        return sum(len(faulty_rows(of_file)) for of_file in faults.values())
 
-    def _told(self) -> list[str]:
+    def _errors(self) -> list[str]:
         return [str(faults_error(name, faults, counted, "")).rstrip() for name, counted, faults in self._by_file()]
 
     def _by_file(self) -> list[tuple[str, str, Sequence[Fault]]]:
         return [
-            (name, counted, found)
+            (name, counted, faults)
             for name, counted in dict.fromkeys(self._files)
-            if (found := [one.fault for one in self.found if one.file == name])
+            if (faults := [entry.fault for entry in self.faults if entry.file == name])
         ]
 
 

@@ -80,7 +80,7 @@ QUERY_QUERY = (
 
 ITEM_ITEM_VIEWS = {
     "paired": """SELECT * FROM judged
-        QUALIFY row_number() OVER (PARTITION BY q, label ORDER BY hash(q, i, $seed), i) <= $judgements""",
+        QUALIFY row_number() OVER (PARTITION BY q, label ORDER BY hash(q, i, $seed), i) <= $judgements"""
 }
 MINED_ITEMS = """FROM draw JOIN item a ON a.n = l JOIN item b ON b.n = r
     WHERE task = 'item_item' AND mined AND l <> r AND a.t IS NOT NULL AND b.t IS NOT NULL AND a.t <> b.t

@@ -13,9 +13,9 @@ import pyarrow as pa
 from scipy.sparse import csr_matrix
 
 from relevance.cli import echo
+from relevance.data.database import Database
 from relevance.data.floors import numbered, row_dot
-from relevance.derive.database import Database
-from relevance.derive.options import DeriveOptions, Similarity, SimilarityOptions
+from relevance.derive.commands import DeriveOptions, Similarity, SimilarityOptions
 from relevance.errors import UserError, first_line
 from relevance.tasks import TASK_NAMES, TASKS
 
@@ -51,8 +51,8 @@ def mine_negatives(options: DeriveOptions, database: Database) -> None:
 
 def filter_pairs(options: DeriveOptions, database: Database) -> None:
     """Drop from `pair` derived rows of label 0 as alike as similarity.above, of label 2 less alike than below."""
-    asked = options.similarity
-    if asked.above is None and asked.below is None:
+    bounds = options.similarity
+    if bounds.above is None and bounds.below is None:
         return
     parts = []
     for at, name in enumerate(TASK_NAMES):
@@ -67,10 +67,10 @@ def filter_pairs(options: DeriveOptions, database: Database) -> None:
     close = _cosines(table, options)
     zero = table["label"].to_numpy() == 0
     bad = np.zeros(len(table), bool)
-    if asked.above is not None:
-        bad |= zero & (close >= asked.above)
-    if asked.below is not None:
-        bad |= ~zero & (close < asked.below)
+    if bounds.above is not None:
+        bad |= zero & (close >= bounds.above)
+    if bounds.below is not None:
+        bad |= ~zero & (close < bounds.below)
     database.put("doubtful", table.select(["task", "lx", "rx"]).filter(pa.array(bad)))
     database.make("pair", "SELECT * FROM pair ANTI JOIN doubtful USING (task, lx, rx)")
 
@@ -129,9 +129,9 @@ def _loaded(name: str):
             tokenizer.pad_token = tokenizer.eos_token
         return tokenizer, AutoModel.from_pretrained(path)
     except (OSError, ValueError, UserError) as error:
-        said = first_line(error).removeprefix(f"model.backbone={name}: ")
+        cause = first_line(error).removeprefix(f"model.backbone={name}: ")
         raise UserError(
-            f"similarity.model={name}: AutoModel cannot load it ({said}); give a folder or a hub id"
+            f"similarity.model={name}: AutoModel cannot load it ({cause}); give a folder or a hub id"
         ) from error
 
 

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from relevance.audit.agreement import agreement, couples
-from relevance.derive.database import Database
+from relevance.audit.agreement import agreement, count_couples, successive
+from relevance.data.database import Database
+from relevance.derive.catalogue import Types, ancestors, assigned, read_items, read_taxonomy
+from relevance.derive.commands import DeriveOptions, RuleOptions, Settle
 from relevance.derive.files import check_inputs
-from relevance.derive.items import Items, read_items
 from relevance.derive.judgements import KIND, read_judgements
-from relevance.derive.options import DeriveOptions, RuleOptions, Settle
-from relevance.derive.paths import SCHEMA
-from relevance.derive.quarantine import PLACE, Quarantine
-from relevance.derive.taxonomy import Types, ancestors, assigned, read_taxonomy
+from relevance.derive.quarantine import Quarantine
 from relevance.derive.texts import folded, type_name
 
 NUMBERS = """(row_number() OVER (ORDER BY id, folded) - 1)::INTEGER AS n,
@@ -35,7 +33,7 @@ class World:
     """What the inputs hold, and what was left out of them, in rows."""
 
     counts: dict[str, int]
-    agreement: dict[str, float | int | None]  # of people who judged the same pair: see audit.agreement
+    agreement: dict[str, float | int | None]  # of judgements of the same pair: see audit.agreement
 
     def has(self, need: str) -> bool:
         return self.counts[need] > 0
@@ -44,7 +42,7 @@ class World:
 def load_world(options: DeriveOptions, quarantine: Quarantine, database: Database) -> World:
     """Read the inputs into `database`. Raises UserError for what no quarantine mends."""
     check_inputs(options)
-    catalogue = read_items(options, quarantine) if options.items else _no_items()
+    catalogue = read_items(options, quarantine)
     types = read_taxonomy(options, catalogue, quarantine)
     table = assigned(catalogue.table, types, quarantine)
     judged = read_judgements(options, table["item_id"], quarantine)
@@ -64,15 +62,8 @@ def load_world(options: DeriveOptions, quarantine: Quarantine, database: Databas
         "types known as a parent alone": types.added,
         "parents": int((types.parents >= 0).sum()),
     }
-    return World(counts, _agreement(database))
-
-
-def _no_items() -> Items:
-    place = dict.fromkeys(PLACE, pa.array([], pa.int64()))
-    text, node = (
-        dict.fromkeys(names, pa.array([], pa.string())) for names in (("item_id", "text", "type"), SCHEMA.names)
-    )
-    return Items(pa.table(text | place), pa.table(node | place))
+    _, couples = count_couples(database, successive("opinion", "q, i", "place"), "q, i")
+    return World(counts, agreement(couples))
 
 
 def _put_items(table: pa.Table, database: Database) -> None:
@@ -117,10 +108,10 @@ def _put_judged(judged: pa.Table, settle: Settle, database: Database) -> dict[st
         f"""SELECT q.n AS q, i.n AS i, label, {first} AS place FROM judgement
         JOIN query q ON q.folded = judgement.key JOIN item i ON i.id = judgement.item_id""",
     )
-    database.make("said", "SELECT q, i, label, count(*) AS votes FROM opinion GROUP BY ALL")
-    database.make("judged", f"SELECT q, i, {LABEL[settle]} AS label FROM said GROUP BY q, i {agreeing(settle)}")
+    database.make("votes", "SELECT q, i, label, count(*) AS votes FROM opinion GROUP BY ALL")
+    database.make("judged", f"SELECT q, i, {LABEL[settle]} AS label FROM votes GROUP BY q, i {agreeing(settle)}")
     pairs, several = database.rows("SELECT count(*), coalesce(sum((labels > 1)::INTEGER), 0) FROM "
-                                   "(SELECT count(*) AS labels FROM said GROUP BY q, i)")[0]  # fmt: skip
+                                   "(SELECT count(*) AS labels FROM votes GROUP BY q, i)")[0]  # fmt: skip
     ids = "SELECT key FROM judgement GROUP BY key HAVING min(query_id) <> max(query_id)"
     return {
         "again": len(judged) - pairs,
@@ -128,16 +119,6 @@ def _put_judged(judged: pa.Table, settle: Settle, database: Database) -> dict[st
         "of them left out by rules.settle": pairs - database.count("judged"),
         "queries with several ids": database.rows(f"SELECT count(*) FROM ({ids})")[0][0],
     }
-
-
-def _agreement(database: Database) -> dict[str, float | int | None]:
-    """Of the judgements of one pair, each beside the next in the order of the files and rows."""
-    beside = database.table(
-        """SELECT q * (1::BIGINT << 32) + i AS pair, label, next FROM (
-            SELECT *, lead(label) OVER (PARTITION BY q, i ORDER BY place) AS next FROM opinion)
-        WHERE next IS NOT NULL ORDER BY ALL"""
-    )
-    return agreement(couples(*(column.to_numpy() for column in beside.columns)))
 
 
 def agreeing(settle: Settle) -> str:

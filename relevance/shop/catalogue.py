@@ -4,16 +4,71 @@ Sizes.of(40_000) → Sizes(leaves=500, products=5000, brands=10, wants=1666)
 Leaf(department=0, group=2, modifier="corner", noun="sofa", names=["corner sofa", "corner couch", ...])
 Product(leaf=17, values=("Velmora", "grey", "velvet", "160 cm", "with storage"))   values as in SLOTS, or ""
 Item(product=204, title="Velmora corner couch, gray velvet, 1.6 m - with storage")
+
+lexicon.json has the words of each department: {"names": ["furniture", "home furnishings"], "key": "material",
+"modifiers": ["corner", ...],
+"groups": [{"names": ["seating", ...], "nouns": {"sofa": ["couch", "settee"], ...}}, ...], ...}
+
+Two worlds share the words and no entity: "shop" is the data of a user, "pretraining" is what the embedded backbones
+read. A name falls to one of them by a hash of its own text, so the worlds of all seeds stay disjoint.
 """
 
+import hashlib
+import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations, product
+from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from relevance.shop.lexicon import SLOTS, belongs, load_lexicon, spellings
+from relevance.errors import UserError
+
+WORLDS = ("shop", "pretraining")
+SLOTS = ("brand", "colour", "material", "size", "feature")
+
+
+@cache
+def load_lexicon() -> dict:
+    """The lexicon: `synonyms` of modifiers and attribute values, and the `departments`."""
+    return json.loads(Path(__file__).with_name("lexicon.json").read_text(encoding="utf-8"))
+
+
+def world_index(world: str) -> int:
+    """Position of `world` in WORLDS; raises UserError for another name."""
+    if world not in WORLDS:
+        raise UserError(f"world={world}: unknown; available: {', '.join(WORLDS)}")
+    return WORLDS.index(world)
+
+
+def belongs(text: str, world: int) -> bool:
+    """Whether the hash of `text` falls to the world of this index."""
+    return hashlib.blake2b(text.encode(), digest_size=1).digest()[0] % len(WORLDS) == world
+
+
+def spellings(phrase: str) -> list[str]:
+    """The phrase and its synonyms: "grey" → ["grey", "gray"]."""
+    return [phrase, *load_lexicon()["synonyms"].get(phrase, [])]
+
+
+def misspell(text: str, random: Random) -> str:
+    """`text` with one letter of a longer word dropped, swapped with the next or doubled."""
+    words = text.split(" ")
+    long = [index for index, word in enumerate(words) if len(word) >= 5 and word.isalpha()]
+    if not long:
+        return text
+    index = random.choice(long)
+    word, at = words[index], random.randrange(1, len(words[index]) - 1)
+    words[index] = random.choice(
+        (
+            word[:at] + word[at + 1 :],
+            word[:at] + word[at + 1] + word[at] + word[at + 2 :],
+            word[:at] + word[at] + word[at:],
+        )
+    )
+    return " ".join(words)
 
 
 @dataclass(frozen=True)
@@ -95,11 +150,11 @@ def _groups(department: dict) -> list[dict]:
 
 
 def _leaves(count: int, random: Random, world: int) -> list[Leaf]:
-    """Types of one modifier first, then of two, as many as asked and available; no name twice."""
+    """Types of one modifier first, then of two, at most `count`; no name twice."""
     taken: set[str] = set()
     leaves: list[Leaf] = []
     for modifiers in (1, 2, 3):
-        wanted = [one for one in _candidates(modifiers) if belongs(f"{one[2]} {one[3]}", world)]
+        wanted = [leaf for leaf in _candidates(modifiers) if belongs(f"{leaf[2]} {leaf[3]}", world)]
         random.shuffle(wanted)
         for department, group, modifier, noun, synonyms in wanted[: count - len(leaves)]:
             names = [f"{m} {n}" for m, n in product(_modifier_spellings(modifier, synonyms), [noun, *synonyms[noun]])]
@@ -149,11 +204,11 @@ def _products(count: int, leaves: list[Leaf], brands: list[list[str]], random: R
     products = []
     for leaf in random.choices(range(len(leaves)), k=count):
         department = load_lexicon()["departments"][leaves[leaf].department]
-        given = (
+        others = (
             random.choice(department[slot]) if slot == department["key"] or random.random() < 0.72 else ""
             for slot in SLOTS[1:]
         )
-        products.append(Product(leaf, (random.choice(brands[leaves[leaf].department]), *given)))
+        products.append(Product(leaf, (random.choice(brands[leaves[leaf].department]), *others)))
     return products
 
 
@@ -163,10 +218,10 @@ def _items(products: list[Product], leaves: list[Leaf], random: Random) -> list[
     for leaf in leaves:
         nouns.setdefault(leaf.department, []).append(leaf.noun)
     items: dict[str, Item] = {}
-    for index, one in enumerate(products):
+    for index, listed in enumerate(products):
         for _ in range(2 if index % 4 == 0 else 1):
-            leaf = leaves[one.leaf]
-            title = _title(leaf, one.values, random.choice(nouns[leaf.department]), random)
+            leaf = leaves[listed.leaf]
+            title = _title(leaf, listed.values, random.choice(nouns[leaf.department]), random)
             items.setdefault(title, Item(index, title))
     return list(items.values())
 

@@ -1,4 +1,4 @@
-"""The commands generate and shop of relevance.data: their words → files, and what they hold on the screen.
+"""The commands generate and shop of relevance.data, their options and the checks of these.
 
 ["output=shop", "items=2000"] → shop/judgements.parquet, shop/items.parquet, shop/taxonomy.parquet
 """
@@ -11,7 +11,75 @@ from relevance.checks import validate_data
 from relevance.cli import parse
 from relevance.config import DataConfig
 from relevance.errors import UserError
-from relevance.shop.options import ShopOptions, check_options, place
+from relevance.shop.catalogue import load_lexicon, most_leaves
+
+FILES = ("judgements.parquet", "items.parquet", "taxonomy.parquet")
+LEAST = {"items": 100, "queries": 20, "judgements": 200, "seed": 0}
+LEAST_LEAVES = 20
+
+
+@dataclass
+class ShopOptions:
+    output: str | None = None  # folder of FILES
+    judgements: int = 800_000  # judged pairs of a query and an item
+    items: int = 200_000
+    types: int = 5_000  # of the taxonomy: departments, groups and leaves
+    queries: int = 40_000  # each with a judgement or more
+    seed: int = 0
+    noise: float = 0.04  # share of wrong labels, of each annotator
+    twice: float = 0.05  # share of the pairs that a second annotator judged as well
+
+    @property
+    def leaves(self) -> int:
+        """The types that items have."""
+        return self.types - _upper_types()
+
+
+def most_judged(items: int) -> int:
+    """How many of the items one query is judged with at most."""
+    return items // 4
+
+
+def _upper_types() -> int:
+    """Departments and groups, which every shop has."""
+    return sum(2 + len(department["groups"]) for department in load_lexicon()["departments"])
+
+
+def check_options(options: ShopOptions) -> ShopOptions:
+    """The options, or a UserError that names each setting that no shop can have and what is allowed."""
+    values, upper = vars(options), _upper_types()
+    types = upper + LEAST_LEAVES, upper + most_leaves(0)
+    faults = [f"{key}={values[key]}: must be {least:,} or more" for key, least in LEAST.items() if values[key] < least]
+    if not types[0] <= options.types <= types[1]:
+        faults.append(f"types={options.types}: must be in [{types[0]:,}, {types[1]:,}], the words there are")
+    if not 0 <= options.noise < 0.5:
+        faults.append(f"noise={options.noise}: must be in [0, 0.5)")
+    if not 0 <= options.twice <= 1:
+        faults.append(f"twice={options.twice}: must be in [0, 1]")
+    if faults := faults or _too_many(options):
+        raise UserError("; ".join(faults))
+    return options
+
+
+def place(options: ShopOptions) -> Path:
+    """The folder to write, or a UserError where none is given or it holds anything but an earlier shop."""
+    if not options.output:
+        raise UserError("output: give the folder to write, output=FOLDER")
+    folder = Path(options.output)
+    if folder.exists() and not (folder.is_dir() and {path.name for path in folder.iterdir()} <= set(FILES)):
+        raise UserError(f"output={folder}: holds something else; give a new or an empty folder")
+    return folder
+
+
+def _too_many(options: ShopOptions) -> list[str]:
+    """Every query is judged, and with a quarter of the items at most."""
+    queries, items, judgements = options.queries, options.items, options.judgements
+    if queries > judgements:
+        return [f"queries={queries}: at most judgements={judgements}, since each is judged"]
+    if judgements <= (most := queries * most_judged(items)):
+        return []
+    limit = f"at most {most:,} with queries={queries} and items={items}"
+    return [f"judgements={judgements}: {limit}, since a query is judged with a quarter of the items at most"]
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """Small tables of pairs: rows by hand, and rows that hypothesis makes up so that pairs repeat and contradict."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pyarrow.parquet as pq
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from relevance.audit.opened import Opened, check_source
+from relevance.audit.opened import Opened, check_source, pairs_database
 from relevance.config import DataConfig, Source
 from relevance.data.loaded import Loaded
 
@@ -43,6 +44,13 @@ def read(rows: list[dict]) -> Opened:
     """What `opened` makes of these rows."""
     data = DataConfig(kind=Source.pairs, path="pairs.parquet")
     return check_source("pairs.parquet", Loaded(table(rows), np.arange(1, len(rows) + 1)), data)
+
+
+def counted(rows: list[dict], part: Callable):
+    """What `part` counts in a database of these rows."""
+    pairs = read(rows)
+    with pairs_database(pairs.table, pairs.keys) as database:
+        return part(database)
 
 
 def mirrored(rows: list[dict]) -> list[dict]:

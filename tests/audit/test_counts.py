@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from hypothesis import given
-from small_pairs import ROWS, SAME, read, row
+from small_pairs import ROWS, SAME, counted, read, row
 
 from relevance.audit import counts
 from relevance.audit.counts import audit_facts
@@ -10,8 +10,7 @@ from relevance.audit.counts import audit_facts
 @SAME
 @given(ROWS)
 def test_rows_add_up_over_splits_labels_and_rules(rows):
-    found = read(rows)
-    labels, sources = counts.label_table(found), counts.source_counts(found)
+    labels, sources = counted(rows, lambda database: (counts.label_table(database), counts.source_counts(database)))
     assert sum(one["rows"] for one in labels["all"].values()) == len(rows)
     for task, splits in labels.items():
         of_task = [one for one in rows if task in ("all", one["task"])]
@@ -35,15 +34,15 @@ def test_rows_that_break_the_contract_are_set_aside_and_counted_once():
 
 def test_rules_beyond_the_largest_are_counted_together(monkeypatch):
     monkeypatch.setattr(counts, "SOURCES_SHOWN", 2)
-    found = read([row(n, source=f"rule {max(0, n - 5)}") for n in range(9)])
-    told = counts.source_counts(found)["query_item"]
+    rows = [row(n, source=f"rule {max(0, n - 5)}") for n in range(9)]
+    told = counted(rows, counts.source_counts)["query_item"]
     assert [rule.get("source") for rule in told] == ["rule 0", "rule 1", None]
     assert told[-1] == {"others": 2, "labels": [0, 1, 1]}
 
 
 def test_lengths_are_of_characters_and_of_words():
-    found = read([row(n, left="é " * n + "x") for n in range(100)])
-    told = counts.text_lengths(found)["query_item"]["left"]
+    rows = [row(n, left="é " * n + "x") for n in range(100)]
+    told = audit_facts(read(rows))["lengths"]["tasks"]["query_item"]["left"]
     assert told == {"characters": [9, 99, 189, 197, 199], "words": [5, 50, 95, 99, 100]}
 
 

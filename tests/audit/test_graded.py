@@ -3,8 +3,7 @@ import csv
 import pytest
 from small_pairs import read, row
 
-from relevance.audit.graded import graded
-from relevance.audit.sheet import COLUMNS, grading_sheet
+from relevance.audit.grading import COLUMNS, graded, grading_sheet
 from relevance.errors import UserError
 
 ROWS = [row(n, source="kind" if n % 2 else None) for n in range(24)]

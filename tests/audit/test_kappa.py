@@ -5,13 +5,26 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 from small_pairs import SAME, read, row
 
-from relevance.audit.agreement import agreement, couples, judged, ordered_by
+from relevance.audit.agreement import agreement
+from relevance.audit.counts import audit_facts
 
 JUDGEMENTS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=30)
 
 
+def couples(pair, label, other):
+    """Counts [pairs, 3, 3] of the judgements `label` beside `other` of each pair."""
+    groups = np.unique(pair, return_inverse=True)[1]
+    counts = np.zeros((groups.max() + 1, 3, 3), int)
+    np.add.at(counts, (groups, label, other), 1)
+    return counts
+
+
 def of(judgements):
     return agreement(couples(*np.array(judgements).T))
+
+
+def judged(rows):
+    return audit_facts(read(rows))["agreement"]
 
 
 @SAME
@@ -45,15 +58,15 @@ def test_the_interval_is_of_the_pairs_not_of_the_couples():
 def test_judgements_of_a_pair_are_taken_in_the_order_of_the_annotators():
     said = [("cy", 0), ("ann", 2), ("bob", 1)]
     rows = [row(0, left="a", right="b", label=label, annotator=who) for who, label in said] + [row(5)]
-    found = read(rows)
-    assert ordered_by(found) == "column annotator"
-    assert judged(found)["query_item"]["n"] == 2
+    told = judged(rows)
+    assert told["order"] == "column annotator"
+    assert told["tasks"]["query_item"]["n"] == 2
     by_name = couples(np.zeros(2, int), np.array([2, 1]), np.array([1, 0]))
-    assert judged(found)["all"] == agreement(by_name)
+    assert told["tasks"]["all"] == agreement(by_name)
     rows = [{name: value for name, value in one.items() if name != "annotator"} for one in rows]
-    assert judged(read(rows))["all"] == agreement(couples(np.zeros(2, int), np.array([0, 2]), np.array([2, 1])))
+    assert judged(rows)["tasks"]["all"] == agreement(couples(np.zeros(2, int), np.array([0, 2]), np.array([2, 1])))
 
 
 def test_without_several_judgements_there_is_no_kappa():
-    told = judged(read([row(0), row(1)]))["all"]
+    told = judged([row(0), row(1)])["tasks"]["all"]
     assert told == {"n": 0, "pairs": 0, "agreement": None, "kappa": None, "low": None, "high": None}

@@ -1,13 +1,12 @@
 from hypothesis import given
-from small_pairs import ROWS, SAME, mirrored, read, row
+from small_pairs import ROWS, SAME, counted, mirrored, row
 
-from relevance.audit.leaks import leaks
+from relevance.audit.counts import leak_shares
 from relevance.tasks import TASKS
 
 
 def shares(rows):
-    found = read(rows)
-    return leaks(found.keys, found.where("train"), found.where("test")).shares()
+    return counted(rows, leak_shares)
 
 
 def entity(one, side):

@@ -1,7 +1,7 @@
 import pytest
 from small_pairs import row, write
 
-from relevance.audit.options import Limits
+from relevance.audit.commands import Limits
 from relevance.data.__main__ import command
 from relevance.errors import UserError
 
@@ -53,6 +53,6 @@ def test_of_many_rows_the_first_are_named_and_the_others_counted(validate):
 @pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
 def test_a_limit_that_is_no_share_is_refused_before_the_file_is_read(share):
     with pytest.raises(UserError, match=r"limits\.pair="):
-        Limits(pair=share).given()
+        Limits(pair=share).shares()
     with pytest.raises(UserError, match=r"limits\.pair="):
         command(["validate", "data.path=nowhere.parquet", f"limits.pair={share}"])

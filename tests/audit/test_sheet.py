@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_pairs import ROWS, SAME, read, row
 
-from relevance.audit.sheet import BOM, COLUMNS, grading_sheet, write_sheet
+from relevance.audit.grading import BOM, COLUMNS, grading_sheet, write_sheet
 from relevance.errors import UserError
 
 MANY = [row(n, label=0 if n < 300 else 1 + n % 2, source="a" if n % 3 else None) for n in range(400)]

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from relevance.config import OnBadRow
+from relevance.data.database import opened
 from relevance.derive.commands import options
-from relevance.derive.database import opened
 from relevance.derive.quarantine import Quarantine
 from relevance.derive.world import load_world
 

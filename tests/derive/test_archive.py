@@ -5,8 +5,8 @@ import zipfile
 import pytest
 from little import put, zipped
 
+from relevance.derive.commands import DeriveOptions
 from relevance.derive.files import read_inputs
-from relevance.derive.options import DeriveOptions
 from relevance.errors import UserError
 
 CSV = "item_id,title,note\ni1,A,x\ni2,B,\n"

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from little import ITEMS, put, read, shop, zipped
 
+from relevance.derive.commands import DeriveOptions, FileOptions, ReadOptions
 from relevance.derive.files import check_inputs, read_inputs
-from relevance.derive.options import DeriveOptions, FileOptions, ReadOptions
 from relevance.errors import UserError
 
 WANTED = {"item_id": True, "title": True, "category": False}

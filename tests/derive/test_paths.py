@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from little import put, read, shop, unaccounted
 
-from relevance.derive.options import ReadOptions
-from relevance.derive.paths import read_paths
+from relevance.derive.catalogue import read_paths
+from relevance.derive.commands import ReadOptions
 from relevance.errors import UserError
 
 OPTIONS = ReadOptions(separator=">", longest=50)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from relevance.derive.options import Similarity, SimilarityOptions
+from relevance.derive.commands import Similarity, SimilarityOptions
 from relevance.derive.similarity import alike, nearest, vectors
 from relevance.errors import UserError
 from tests.derive.derived import TREE, run, written

@@ -3,8 +3,7 @@
 import pytest
 from little import put, shop
 
-from relevance.derive.commands import FOLDER, options
-from relevance.derive.options import DeriveOptions
+from relevance.derive.commands import FOLDER, DeriveOptions, options
 from relevance.errors import UserError
 
 GIVEN = ["judgements=j.csv", "items=i.csv", "output=pairs.parquet"]

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from relevance.derive.options import TaskOptions
-from relevance.derive.selection import wanted
+from relevance.derive.commands import TaskOptions
+from relevance.derive.pairs import wanted
 from relevance.errors import UserError
 from tests.derive.derived import TREE, run, written
 

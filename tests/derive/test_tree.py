@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from little import ITEMS, TREE, read, shop
 
-from relevance.derive.taxonomy import ancestors, in_circle
+from relevance.derive.catalogue import ancestors, in_circle
 
 
 @st.composite

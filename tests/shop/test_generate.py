@@ -7,10 +7,9 @@ import pandas as pd
 import pytest
 
 from relevance.errors import UserError
+from relevance.shop.catalogue import WORLDS, load_lexicon, misspell
 from relevance.shop.entities import build_entities
-from relevance.shop.generate import describe_pairs, generate_pairs
-from relevance.shop.lexicon import WORLDS, load_lexicon, misspell
-from relevance.shop.recipes import JUDGES, SHARES
+from relevance.shop.generate import JUDGES, SHARES, describe_pairs, generate_pairs
 from relevance.tasks import TASK_NAMES, TASKS
 
 COLUMNS = ["task", "left", "right", "label", "left_id", "right_id", "source", "label_clean"]

@@ -7,10 +7,9 @@ import pytest
 
 from relevance.data.__main__ import command
 from relevance.errors import UserError
-from relevance.shop.files import GRADES, Shop, build_shop, describe_shop, stocked
-from relevance.shop.judgements import Shelf
-from relevance.shop.options import FILES, ShopOptions
-from relevance.shop.recipes import query_item
+from relevance.shop.commands import FILES, ShopOptions
+from relevance.shop.files import GRADES, Shelf, Shop, build_shop, describe_shop, stocked
+from relevance.shop.generate import query_item
 
 SIZES = {"judgements": 6_000, "items": 2_000, "types": 120, "queries": 400}
 SMALLEST = {"judgements": 200, "items": 100, "types": 100, "queries": 20}

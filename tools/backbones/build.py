@@ -19,8 +19,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from relevance.atomic_io import atomic_folder
 from relevance.config import DataConfig
 from relevance.errors import UserError
+from relevance.shop.catalogue import world_index
 from relevance.shop.entities import build_entities
-from relevance.shop.lexicon import world_index
 from tools.backbones import corpus, train, vocabulary
 from tools.backbones.architectures import ARCHITECTURES
 from tools.backbones.options import Options

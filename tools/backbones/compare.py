@@ -8,10 +8,9 @@ These are facts of a catalogue. No task, no label and no grade of relevance is a
 
 import numpy as np
 
-from relevance.shop.entities import Entities, Keys
-from relevance.shop.lexicon import SLOTS
-from relevance.shop.queries import GROUP, NAVIGATION, NOUN
-from relevance.shop.recipes import RECIPES, SHARES, draw_pairs
+from relevance.shop.catalogue import SLOTS
+from relevance.shop.entities import GROUP, NAVIGATION, NOUN, Entities, Keys
+from relevance.shop.generate import RECIPES, SHARES, draw_pairs
 from relevance.tasks import TASKS
 
 _DEPARTMENT, _GROUP, _NOUN, _LEAF = range(4)  # how narrow an entity is

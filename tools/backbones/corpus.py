@@ -13,9 +13,8 @@ from random import Random
 
 import numpy as np
 
-from relevance.shop.entities import Entities, build_entities
-from relevance.shop.lexicon import SLOTS, world_index
-from relevance.shop.queries import LEAF, NAVIGATION
+from relevance.shop.catalogue import SLOTS, world_index
+from relevance.shop.entities import LEAF, NAVIGATION, Entities, build_entities
 from tools.backbones.compare import FACTS, UNKNOWN, comparisons
 
 

@@ -1,6 +1,6 @@
 """The only file that imports duckdb: Arrow tables in, SQL, Arrow tables out.
 
-database.put("judged", table); database.make("best", "SELECT q, i FROM judged WHERE label = 2") → rows made
+database.put("judged", table); database.make("best", "SELECT q, i FROM judged WHERE label = 2")
 """
 
 import re
@@ -19,7 +19,10 @@ VALUE = re.compile(r"\$([a-z_]+)")
 
 
 class Database:
-    """Tables that live as long as one command; beyond the memory it was given, it works on disk."""
+    """Tables that live as long as one command; beyond its memory it works on disk.
+
+    `$name` in a query stands for the value of that name; `values` may hold more than the query names.
+    """
 
     def __init__(self, connection: duckdb.DuckDBPyConnection):
         self._connection = connection
@@ -30,23 +33,18 @@ class Database:
         self.make(name, "SELECT * FROM arriving")
         self._connection.unregister("arriving")
 
-    def make(self, name: str, query: str, values: Mapping[str, object] = NONE) -> int:
-        """Keep what `query` finds as the table `name`, in place of one that was; how many rows it has.
-
-        `$name` in the query stands for the value given by that name; `values` may hold more.
-        """
+    def make(self, name: str, query: str, values: Mapping[str, object] = NONE) -> None:
+        """Make the table `name` of the rows of `query`; an earlier table of that name makes way."""
         self.rows(f"CREATE OR REPLACE TABLE {name} AS {query}", values)
-        return self.count(name)
 
-    def append(self, name: str, query: str, values: Mapping[str, object] = NONE) -> None:
-        """Add what `query` finds to the table `name`."""
-        self.rows(f"INSERT INTO {name} {query}", values)
+    def append(self, name: str, query: str) -> None:
+        self.rows(f"INSERT INTO {name} {query}")
 
     def count(self, name: str) -> int:
         return self.rows(f"SELECT count(*) FROM {name}")[0][0]
 
     def rows(self, query: str, values: Mapping[str, object] = NONE) -> list[tuple]:
-        """What `query` finds: for counts and the like, not for tables."""
+        """The rows of `query`: for counts and the like, not for tables."""
         with _explained():
             return self._connection.execute(query, _named(query, values)).fetchall()
 
@@ -55,7 +53,7 @@ class Database:
             return self._connection.sql(query, params=_named(query, values)).to_arrow_table()
 
     def chunks(self, query: str, rows: int) -> Iterator[pa.Table]:
-        """What `query` finds, so many rows at a time."""
+        """The rows of `query`, so many at a time."""
         with _explained():
             reader = self._connection.sql(query).to_arrow_reader(rows)
         while (batch := _next(reader)) is not None:
@@ -88,15 +86,11 @@ def _named(query: str, values: Mapping[str, object]) -> dict[str, object]:
 
 
 @contextmanager
-def opened(folder: Path, memory: str, threads: int | None) -> Iterator[Database]:
-    """An empty database that spills to `folder`."""
-    settings: dict[str, str | bool | int | float | list[str]] = {
-        "memory_limit": memory,
-        "temp_directory": str(folder),
-        "preserve_insertion_order": False,
-    }
-    if threads:
-        settings["threads"] = threads
+def opened(folder: Path, memory: str | None = None, threads: int | None = None) -> Iterator[Database]:
+    """An empty database that spills to `folder`; null: four fifths of the machine's memory, all of its cores."""
+    settings: dict[str, str | bool | int | float | list[str]] = {"temp_directory": str(folder)}
+    settings["preserve_insertion_order"] = False
+    settings |= {name: value for name, value in (("memory_limit", memory), ("threads", threads)) if value is not None}
     with _explained():
         connection = duckdb.connect(config=settings)
     try:

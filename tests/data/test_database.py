@@ -5,7 +5,7 @@ import threading
 import pyarrow as pa
 import pytest
 
-from relevance.derive.database import opened
+from relevance.data.database import opened
 from relevance.errors import UserError
 
 LONG = "SELECT count(*) FROM range(1000000000) a(x), range(1000) b(y) WHERE (x * y) % 7 = 3"
