@@ -9,22 +9,25 @@ from typing import Any
 import torch
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
-from relevance.config import HALF, Config, PrivateKind
+from relevance.config import HALF, Config
 from relevance.errors import UserError
-from relevance.export.classifier import branch_of, head_of
+from relevance.export.classifier import head_of
 from relevance.model.backbone import backbone_folder, name_base
 from relevance.model.network import Network
-from relevance.model.private.attach import own_targets
+from relevance.tasks import TASK_INDEX
 
 
 def write_adapter(network: Network, config: Config, task: str, folder: Path) -> None:
     """Write the adapter of `task` to `folder`; UserError where the cell has no such form."""
-    from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+    from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 
-    _admit(config)
+    private = network.private.adapter_weights(TASK_INDEX[task]) if network.private is not None else {}
+    _check(config, private)
     trunk: Any = network.trunk  # a PeftModel
     head, lora = head_of(network, task), trunk.peft_config["default"]
-    weights = _adapters(network, config, task, head.base_model_prefix)
+    start, inside = "base_model.model.", f"base_model.model.{head.base_model_prefix}."
+    weights = {f"{inside}{name.removeprefix(start)}": x for name, x in get_peft_model_state_dict(trunk).items()}
+    weights |= {f"{inside}{name}": tensor for name, tensor in private.items()}
     settings = LoraConfig(
         task_type="SEQ_CLS",
         r=lora.r,
@@ -32,11 +35,11 @@ def write_adapter(network: Network, config: Config, task: str, folder: Path) -> 
         use_dora=lora.use_dora,
         use_rslora=lora.use_rslora,
         fan_in_fan_out=lora.fan_in_fan_out,
-        target_modules=sorted({name.split(".lora_")[0].removeprefix("base_model.model.") for name in weights}),
+        target_modules=sorted({name.split(".lora_")[0].removeprefix(start) for name in weights}),
         modules_to_save=_head_parts(head),
     )
     model = get_peft_model(_base(config, head), settings)
-    heads = {f"base_model.model.{name}": tensor for name, tensor in head.state_dict().items()}
+    heads = {f"{start}{name}": tensor for name, tensor in head.state_dict().items()}
     loaded: Any = set_peft_model_state_dict(model, {**weights, **heads})
     if lost := loaded.unexpected_keys:
         raise UserError(f"form=adapter: peft finds no place for {lost[:3]}; use form=merged")
@@ -46,35 +49,18 @@ def write_adapter(network: Network, config: Config, task: str, folder: Path) -> 
         name_base(folder, backbone, revision)
 
 
-def _admit(config: Config) -> None:
+def _check(config: Config, private: dict[str, torch.Tensor]) -> None:
     """UserError where what the cell trained is no adapter, or stands on what nobody else has."""
-    private = config.routing.private
     if not config.model.lora.r:
         raise UserError(f"form=adapter: this cell of model={config.model.name} trained none; use form=merged")
-    if private.layers and private.kind is not PrivateKind.lora:
-        raise UserError(f"form=adapter: private layers of kind={private.kind} are no adapter; use form=merged")
+    if config.routing.private.layers and not private:
+        raise UserError(
+            f"form=adapter: private layers of kind={config.routing.private.kind} are no adapter; use form=merged"
+        )
     if config.trainer.precision == HALF:
         raise UserError(
             f"form=adapter: trainer.precision={HALF} rounded the backbone this one stands on; use form=merged"
         )
-
-
-def _adapters(network: Network, config: Config, task: str, prefix: str) -> dict[str, torch.Tensor]:
-    """The trunk's adapters and those of the task, by the names peft gives them below a classifier."""
-    from peft import get_peft_model_state_dict
-
-    trunk: Any = network.trunk
-    start = "base_model.model."
-    weights = {
-        f"{start}{prefix}.{name.removeprefix(start)}": tensor
-        for name, tensor in get_peft_model_state_dict(trunk).items()
-    }
-    if config.routing.private.layers:
-        targets = own_targets(trunk.get_base_model(), config)
-        for name, adapter in zip(targets, branch_of(network, task), strict=True):
-            weights[f"{start}{prefix}.{name}.lora_A.weight"] = adapter.a.weight
-            weights[f"{start}{prefix}.{name}.lora_B.weight"] = adapter.b.weight
-    return weights
 
 
 def _base(config: Config, head: PreTrainedModel) -> PreTrainedModel:

@@ -3,20 +3,16 @@
 trunk.layers.0 … 27 | private.branches[3].0, .1 | heads[3]  →  model.layers.0 … 29, score
 """
 
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
-from torch import nn
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 
-from relevance.config import Config, PrivateKind
+from relevance.config import Config
 from relevance.errors import UserError
-from relevance.model.architectures import PER_BLOCK, blocks_name
+from relevance.model.architectures import PER_BLOCK, block_list
 from relevance.model.heads import Plain
 from relevance.model.network import Network
-from relevance.model.private.attach import own_targets
-from relevance.model.private.inserted import Gated
 from relevance.tasks import LABELS, TASK_INDEX, TASK_NAMES
 
 
@@ -27,20 +23,16 @@ def plain_classifier(network: Network, config: Config, task: str) -> PreTrainedM
     such form, with the reason.
     """
     head = head_of(network, task)
-    private, depth = config.routing.private, head.config.get_text_config().num_hidden_layers
-    check_exportable(network, config)
+    check_exportable(network)
     trunk: Any = network.trunk  # a PeftModel where the cell trained adapters
     if config.model.lora.r:
         trunk = trunk.merge_and_unload()
-    name, prefix = blocks_name(trunk), head.base_model_prefix
-    state = {f"{prefix}.{key}": tensor for key, tensor in trunk.state_dict().items()}
-    more = private.layers if private.kind in (PrivateKind.inserted, PrivateKind.shared) else 0
-    first = depth if more else depth - private.layers
-    if private.layers and private.kind is PrivateKind.lora:
-        _merge(network, trunk, config, task)
-    elif private.layers:
-        state |= {f"{prefix}.{name}.{first + at}.{key}": tensor for at, key, tensor in _branch(network, task)}
-    exported = AutoModelForSequenceClassification.from_config(_deeper(head.config, more), dtype=torch.float32)
+    depth = len(block_list(trunk))
+    if network.private is not None:
+        network.private.merge(trunk, TASK_INDEX[task])
+    state = {f"{head.base_model_prefix}.{key}": tensor for key, tensor in trunk.state_dict().items()}
+    settings = _deeper(head.config, len(block_list(trunk)) - depth)
+    exported = AutoModelForSequenceClassification.from_config(settings, dtype=torch.float32)
     try:
         exported.load_state_dict({**state, **head.state_dict()})
     except RuntimeError as error:
@@ -50,51 +42,20 @@ def plain_classifier(network: Network, config: Config, task: str) -> PreTrainedM
 
 def head_of(network: Network, task: str) -> PreTrainedModel:
     """The classifier of `task` without its backbone."""
-    return _of_task(network.heads, task).classifier
+    heads: Any = network.heads
+    return heads[TASK_INDEX[task] if len(heads) > 1 else 0].classifier
 
 
-def branch_of(network: Network, task: str) -> Any:
-    """The private modules of `task`: blocks in their order, or the adapters beside `own_targets`."""
-    private: Any = network.private
-    return _of_task(private.branches, task)
-
-
-def _of_task(modules: Any, task: str) -> Any:
-    """Those of `task`, or the only ones there are."""
-    return modules[TASK_INDEX[task] if len(modules) > 1 else 0]
-
-
-def check_exportable(network: Network, config: Config) -> None:
+def check_exportable(network: Network) -> None:
     """UserError where no ordinary model computes what the network does."""
-    kind = f"routing.private.kind={config.routing.private.kind}"
     classifier = head_of(network, TASK_NAMES[0])
     if isinstance(classifier, Plain):
         raise UserError(
             f"{classifier.config.model_type}: transformers has no sequence classifier for it, so that "
             "there is no folder to write; use relevance.predict or the served model"
         )
-    if any(isinstance(part, Gated) for part in network.modules()):
-        raise UserError(
-            f"{kind}: the gate h + g (block(h) - h) of post-norm blocks is no ordinary block; "
-            "use relevance.predict or the served model, or train kind=top"
-        )
-
-
-def _branch(network: Network, task: str) -> Iterator[tuple[int, str, torch.Tensor]]:
-    """Place in the branch, name and weight of the private blocks of `task`."""
-    for place, block in enumerate(branch_of(network, task)):
-        for key, tensor in block.state_dict().items():
-            yield place, key, tensor
-
-
-def _merge(network: Network, trunk: PreTrainedModel, config: Config, task: str) -> None:
-    """Add scale * B A of the task's adapters to the weights they stand beside."""
-    private: Any = network.private
-    linears: Iterable[Any] = own_targets(trunk, config).values()
-    with torch.no_grad():
-        for linear, adapter in zip(linears, branch_of(network, task), strict=True):
-            delta = private.scale * adapter.b.weight @ adapter.a.weight
-            linear.weight += delta if isinstance(linear, nn.Linear) else delta.T  # gpt2 keeps [in, out]
+    if network.private is not None:
+        network.private.check_mergeable()
 
 
 def _deeper(config: PretrainedConfig, more: int) -> PretrainedConfig:

@@ -42,10 +42,9 @@ def blocks(backbone: nn.Module) -> nn.ModuleList:
     return max(lists, key=len)
 
 
-def blocks_name(backbone: nn.Module) -> str:
-    """What the backbone calls its list of blocks, "encoder.layer"; it may hold stand-ins."""
-    lists = {name: part for name, part in backbone.named_modules() if isinstance(part, nn.ModuleList)}
-    return max(lists, key=lambda name: len(lists[name]))
+def block_list(backbone: nn.Module) -> nn.ModuleList:
+    """The backbone's list of blocks where some of them may be stand-ins."""
+    return max((part for part in backbone.modules() if isinstance(part, nn.ModuleList)), key=len)
 
 
 def linears(module: nn.Module) -> dict[str, nn.Linear | Conv1D]:

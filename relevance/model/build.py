@@ -7,20 +7,19 @@ them alone; then on a row of model.max_length tokens beside a short one. What it
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
-from relevance.config import HALF, Config, Family, ModelConfig, PrivateKind
+from relevance.config import HALF, Config, Family, ModelConfig
 from relevance.errors import UserError, first_line
 from relevance.model.architectures import adapter_targets, blocks
 from relevance.model.backbone import backbone_folder
 from relevance.model.heads import classifier_of, detach
 from relevance.model.network import Network
 from relevance.model.pretrained import load_tokenizer
-from relevance.model.private.attach import attach, own_targets
-from relevance.model.private.layers import Slices
+from relevance.model.private import attach
+from relevance.model.private.layers import PrivateLayers, Slices
 from relevance.tasks import TASK_NAMES
 
 # Four rows, as most models have a multiple of four heads: neither must pass for the other
@@ -64,33 +63,23 @@ def _assembled(
     """Trunk, private layers, adapters and heads as one, on the device of `inputs`."""
     if config.model.gradient_checkpointing:
         trunk.activation_checkpointing_enable({"use_reentrant": False})
-    private = attach(trunk, config, inputs, _gated(saved) if saved else None)
-    adapted = _with_lora(trunk, config) if config.model.lora.r else trunk
+    private = attach(trunk, config, inputs, saved)
+    adapted = _with_lora(trunk, config, private) if config.model.lora.r else trunk
     network = Network(adapted, heads, private, positions=config.model.family is Family.llm)
     return network.to(inputs["input_ids"].device)
 
 
-def _gated(saved: Path) -> bool:
-    """Whether a saved cell's new blocks stand behind gates; what decided it, the trunk's weights, is not in yet."""
-    file = saved / "private.safetensors"
-    if not file.is_file():
-        return False
-    with safe_open(file, "pt") as weights:
-        return any(name.endswith(".gate") for name in weights.keys())  # noqa: SIM118 - no mapping
-
-
-def _with_lora(trunk: PreTrainedModel, config: Config) -> nn.Module:
+def _with_lora(trunk: PreTrainedModel, config: Config, private: PrivateLayers | None) -> nn.Module:
     from peft import LoraConfig as PeftLora
     from peft import get_peft_model, prepare_model_for_kbit_training
 
-    lora, own = config.model.lora, config.routing.private
-    by_task = own.layers and own.kind is PrivateKind.lora
+    lora = config.model.lora
     settings = PeftLora(
         r=lora.r,
         lora_alpha=lora.alpha,  # type: ignore[arg-type]  # peft divides it by r: a float is as good
         lora_dropout=lora.dropout,
         target_modules=adapter_targets(trunk, lora.targets),
-        exclude_modules=list(own_targets(trunk, config)) if by_task else None,
+        exclude_modules=list(private.targets) if private is not None and private.targets else None,
         use_dora=lora.use_dora,
         use_rslora=lora.use_rslora,
         fan_in_fan_out=any(isinstance(part, Conv1D) for part in trunk.modules()),

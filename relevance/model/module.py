@@ -17,7 +17,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch.nn import functional
 
 from relevance import distributed
-from relevance.config import Config, PrivateKind, Schedule
+from relevance.config import Config, Schedule
 from relevance.model.network import Network
 from relevance.tasks import TASK_NAMES
 
@@ -119,9 +119,9 @@ class RelevanceModule(L.LightningModule):
     def groups(self) -> list[dict[str, Any]]:
         """What the optimiser is given."""
         model, decay = self.config.model, self.config.train.weight_decay
-        own = self.config.routing.private
-        private = (model.lr if own.kind is PrivateKind.lora else model.private_lr) * own.lr_factor
-        rates = {"trunk": model.lr, "adapters": model.lr, "private": private, "gates": model.gate_lr}
+        rates = {"trunk": model.lr, "adapters": model.lr, "gates": model.gate_lr}
+        if self.network.private is not None:
+            rates["private"] = self.network.private.rate(model) * self.config.routing.private.lr_factor
         groups = []
         for part, parameters in self.network.parts().items():
             trained = [p for p in parameters if p.requires_grad]

@@ -11,9 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from relevance.model.private.inserted import Gated
 from relevance.model.private.layers import PrivateLayers, Slices
-from relevance.tasks import TASK_NAMES
 
 PARTS = ("trunk", "adapters", "private", "gates", "heads")
 KINDS = ("trainable", "total")
@@ -107,15 +105,8 @@ def weights_line(network: Network) -> str:
 
 def gate_values(network: Network) -> dict[str, float]:
     """Mean |g| of the gates of each task's private layers: 0 is closed, as all start."""
-    if network.private is None:
-        return {}
-    branches = network.private.branches
-    names = TASK_NAMES if len(branches) > 1 else ("all",)
-    return {
-        f"gate/{name}": float(torch.stack([block.gate.detach().abs() for block in branch]).mean())
-        for name, branch in zip(names, branches, strict=True)
-        if isinstance(branch[0], Gated)
-    }
+    values = network.private.gate_values() if network.private is not None else {}
+    return {f"gate/{name}": value for name, value in values.items()}
 
 
 def peak_memory() -> dict[str, float]:
