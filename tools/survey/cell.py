@@ -45,7 +45,7 @@ class Cell:
     @property
     def exists(self) -> bool:
         """Private adapters stand beside frozen weights, and an encoder has none."""
-        return self.kind is not PrivateKind.lora or self.family is Family.llm
+        return not self.kind.is_adapter or self.family is Family.llm
 
 
 def by_routing(architectures: list[str], names: list[str]) -> list[Cell]:
