@@ -11,8 +11,7 @@ from transformers import AutoModelForSequenceClassification, PretrainedConfig, P
 from relevance.config import Config
 from relevance.errors import UserError
 from relevance.model.architectures import PER_BLOCK, block_list
-from relevance.model.heads import Plain
-from relevance.model.network import Network
+from relevance.model.network import Network, Plain
 from relevance.tasks import LABELS, TASK_INDEX, TASK_NAMES
 
 

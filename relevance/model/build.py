@@ -4,24 +4,35 @@ It is tried on four rows of 12, 6, 9 and 4 tokens, padded to 12, the first of ta
 them alone; then on a row of model.max_length tokens beside a short one. What it cannot do ends here, with the reason.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
-from relevance.config import HALF, Config, Family, ModelConfig
+from relevance.config import HALF, Config, Family, ModelConfig, PrivateKind
 from relevance.errors import UserError, first_line
 from relevance.model.architectures import adapter_targets, blocks
 from relevance.model.backbone import backbone_folder
-from relevance.model.heads import classifier_of, detach
-from relevance.model.network import Network
-from relevance.model.pretrained import load_tokenizer
-from relevance.model.private import attach
-from relevance.model.private.layers import PrivateLayers, Slices
+from relevance.model.network import Network, detach
+from relevance.model.pretrained import classifier_of, load_tokenizer
+from relevance.model.private import PrivateLayers, Slices
+from relevance.model.private.inserted import Inserted
+from relevance.model.private.lora import TaskLora
+from relevance.model.private.top import Top
 from relevance.tasks import TASK_NAMES
 
+# (trunk, config, a batch to try blocks on, names of a saved cell's weights; null: a new cell) → the layers, attached
+Kind = Callable[[PreTrainedModel, Config, dict[str, torch.Tensor], list[str] | None], PrivateLayers]
+KINDS: dict[PrivateKind, Kind] = {
+    PrivateKind.inserted: Inserted,
+    PrivateKind.shared: Inserted,
+    PrivateKind.top: Top,
+    PrivateKind.lora: TaskLora,
+}
 # Four rows, as most models have a multiple of four heads: neither must pass for the other
 TRIAL_LENGTHS = (12, 6, 9, 4)
 TRIAL_SLICES: Slices = [(0, 0, 1), (3, 1, 4)]
@@ -63,10 +74,17 @@ def _assembled(
     """Trunk, private layers, adapters and heads as one, on the device of `inputs`."""
     if config.model.gradient_checkpointing:
         trunk.activation_checkpointing_enable({"use_reentrant": False})
-    private = attach(trunk, config, inputs, saved)
+    routing, private = config.routing.private, None
+    if routing.layers:
+        private = KINDS[routing.kind](trunk, config, inputs, _private_names(saved) if saved else None)
     adapted = _with_lora(trunk, config, private) if config.model.lora.r else trunk
     network = Network(adapted, heads, private, positions=config.model.family is Family.llm)
     return network.to(inputs["input_ids"].device)
+
+
+def _private_names(saved: Path) -> list[str]:
+    with safe_open(saved / "private.safetensors", "pt") as weights:
+        return list(weights.keys())
 
 
 def _with_lora(trunk: PreTrainedModel, config: Config, private: PrivateLayers | None) -> nn.Module:

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from relevance.config import Config, PrivateKind
 from relevance.errors import UserError
 from relevance.model.architectures import block_list, blocks, output_norms, silence_outputs
-from relevance.model.private.layers import PrivateLayers, arguments, hidden_of, rows, with_hidden
+from relevance.model.private import PrivateLayers, arguments, hidden_of, rows, with_hidden
 from relevance.tasks import TASK_NAMES
 
 NUDGE, GENTLE = 1e-4, 0.05  # about one optimiser step of a silenced weight, and how far hidden states may move by it

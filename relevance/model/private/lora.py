@@ -18,7 +18,7 @@ from transformers.pytorch_utils import Conv1D
 from relevance.config import Config, LoraConfig, ModelConfig
 from relevance.errors import UserError
 from relevance.model.architectures import ATTENTION, features, linears
-from relevance.model.private.layers import PrivateLayers, top_blocks
+from relevance.model.private import PrivateLayers, top_blocks
 from relevance.tasks import TASK_NAMES
 
 

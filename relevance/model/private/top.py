@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from relevance.config import Config
 from relevance.model.architectures import block_list
-from relevance.model.private.layers import PrivateLayers, arguments, hidden_of, rows, top_blocks, with_hidden
+from relevance.model.private import PrivateLayers, arguments, hidden_of, rows, top_blocks, with_hidden
 from relevance.tasks import TASK_NAMES
 
 
