@@ -15,7 +15,7 @@ from relevance.config import Config, Family, LoraConfig, ModelConfig
 from relevance.config_io import ConfigFile
 from relevance.data.tokens import pair_frame
 from relevance.errors import UserError
-from relevance.export.adapter import write_adapter
+from relevance.export.folder import write_adapter
 from relevance.model import converted
 from relevance.model.backbone import backbone_folder, body_parameters, folder_digest, resolve_folder
 from relevance.model.build import build_network

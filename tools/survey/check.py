@@ -14,8 +14,7 @@ import torch
 from relevance.config_io import ConfigFile
 from relevance.data.batches import MicroBatch
 from relevance.errors import UserError, first_line
-from relevance.export.classifier import check_exportable
-from relevance.export.folder import export
+from relevance.export.folder import check_exportable, export
 from relevance.model.build import build_network
 from relevance.model.network import Network
 from relevance.model.store import load_network, save_network
@@ -84,7 +83,7 @@ def _steps(outcome: Outcome, cell: Cell, backbone: Path, rows: pa.Table, steps: 
     yield
     outcome.refused = _refusal(again)
     if not outcome.refused:
-        outcome.exported = export(folder, TASK, "merged", folder / "exported").difference
+        outcome.exported = export(folder, TASK, "merged", folder / "exported")
     yield
 
 
