@@ -72,13 +72,13 @@ def silence_outputs(block: nn.Module) -> list[nn.Parameter]:
             nn.init.constant_(weight, -1.0)
     if scales:
         return list(scales.values())
-    found: list[nn.Parameter] = []
+    projections: list[nn.Parameter] = []
     for name, module in block.named_modules():
         if name.endswith(OUTPUT_PROJECTIONS) and module.get_parameter("weight").dim() == 2:
-            found += module.parameters(recurse=False)
-    for parameter in found:
+            projections += module.parameters(recurse=False)
+    for parameter in projections:
         nn.init.zeros_(parameter)
-    return found
+    return projections
 
 
 def output_norms(block: nn.Module) -> dict[str, nn.Module]:
@@ -86,8 +86,8 @@ def output_norms(block: nn.Module) -> dict[str, nn.Module]:
 
     Blocks without a norm behind their MLP (llama) use one of the names for the norm before it.
     """
-    found = {name: module for name, module in block.named_children() if name in OUTPUT_NORMS}
-    return found if found.keys() & MLP_NORMS else {}
+    norms = {name: module for name, module in block.named_children() if name in OUTPUT_NORMS}
+    return norms if norms.keys() & MLP_NORMS else {}
 
 
 def adapter_targets(backbone: nn.Module, wanted: str | list[str]) -> str | list[str]:
@@ -99,12 +99,12 @@ def adapter_targets(backbone: nn.Module, wanted: str | list[str]) -> str | list[
         if absent := [name for name in wanted if name not in last]:
             raise UserError(f"model.lora.targets: no linear layer is called {absent}; there are {sorted(last)}")
         return wanted
-    if not (found := sorted(last & ATTENTION)):
+    if not (attention := sorted(last & ATTENTION)):
         raise UserError(
             f"model.lora.targets=attention: {type(backbone).__name__} names its attention layers in no way "
             f"known here; give a list of {sorted(last)}, or all-linear"
         )
-    return found
+    return attention
 
 
 def attention_of(config: PretrainedConfig) -> str | None:

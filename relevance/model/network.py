@@ -16,11 +16,10 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAttentions, SequenceClassifierOutput
 
 from relevance.config import ModelConfig
-from relevance.model.private import PrivateLayers, Slices
+from relevance.model.private import Inputs, PrivateLayers, Slices
 from relevance.tasks import LABELS
 
 PARTS = ("trunk", "adapters", "private", "gates", "heads")
-KINDS = ("trainable", "total")
 SPREAD = 0.05  # root mean square of the first logits: a loss of ln 3. From zero the trunk would learn nothing at first,
 # and then from directions that the first rows chose: on words under MiniLM it took twice the steps
 DIGITS = 3  # of the rate: what rounding changes between devices is not in it
@@ -35,11 +34,7 @@ class Network(nn.Module):
         self.heads, self.private, self.positions = heads, private, positions
 
     def forward(
-        self,
-        inputs: dict[str, torch.Tensor],
-        slices: Slices,
-        branches: Slices | None = None,
-        heads: Slices | None = None,
+        self, inputs: Inputs, slices: Slices, branches: Slices | None = None, heads: Slices | None = None
     ) -> torch.Tensor:
         """Logits [B, 3] in float32. `branches` and `heads` send rows through those of other tasks (probes)."""
         mask, hidden = inputs["attention_mask"], self.states(inputs, branches or slices)
@@ -50,7 +45,7 @@ class Network(nn.Module):
                 return self.heads[0](hidden, mask)
             return torch.cat([self.heads[task](hidden[a:b], mask[a:b]) for task, a, b in heads or slices])
 
-    def states(self, inputs: dict[str, torch.Tensor], slices: Slices) -> torch.Tensor:
+    def states(self, inputs: Inputs, slices: Slices) -> torch.Tensor:
         """Hidden states [B, T, H] of trunk and private layers."""
         if self.private is not None:
             self.private.slices = slices
@@ -75,17 +70,17 @@ class Network(nn.Module):
 
     def parts(self) -> dict[str, list[nn.Parameter]]:
         """Every parameter by part of PARTS."""
-        found: dict[str, list[nn.Parameter]] = {part: [] for part in PARTS}
+        parts: dict[str, list[nn.Parameter]] = {part: [] for part in PARTS}
         gates = {id(gate) for gate in self.private.gates()} if self.private is not None else set()
         for name, parameter in self.named_parameters():
-            found["gates" if id(parameter) in gates else _part(name)].append(parameter)
-        return found
+            parts["gates" if id(parameter) in gates else _part(name)].append(parameter)
+        return parts
 
     def sizes(self) -> dict[str, tuple[int, int]]:
         """Weights of each part: trained, and in all."""
         return {
-            part: (sum(p.numel() for p in found if p.requires_grad), sum(p.numel() for p in found))
-            for part, found in self.parts().items()
+            part: (sum(p.numel() for p in weights if p.requires_grad), sum(p.numel() for p in weights))
+            for part, weights in self.parts().items()
         }
 
 
@@ -98,10 +93,13 @@ def _part(name: str) -> str:
 
 def weight_counts(network: Network) -> dict[str, float]:
     """Weights trained and in all, of each part and of the whole."""
-    parts = network.sizes()
-    found = {f"params/{part}/{kind}": n for part, two in parts.items() for kind, n in zip(KINDS, two, strict=True)}
-    both = [sum(n) for n in zip(*parts.values(), strict=True)]
-    return {**found, **{f"params/{kind}": n for kind, n in zip(KINDS, both, strict=True)}}
+    counts: dict[str, float] = {}
+    for at, kind in enumerate(("trainable", "total")):
+        of_part = {part: size[at] for part, size in network.sizes().items()}
+        counts |= {f"params/{part}/{kind}": n for part, n in of_part.items()} | {
+            f"params/{kind}": sum(of_part.values())
+        }
+    return counts
 
 
 def weights_line(network: Network) -> str:
@@ -124,8 +122,7 @@ def peak_memory() -> dict[str, float]:
 
 
 class Plain(nn.Module):
-    """A classifier for architectures transformers has none for: one linear layer on a decoder's last real token, or
-    on an encoder's first."""
+    """Where transformers has no classifier: one linear layer on a decoder's last real token, or an encoder's first."""
 
     base_model_prefix = "backbone"
 
@@ -146,7 +143,7 @@ def detach(classifier: PreTrainedModel, copies: int) -> tuple[PreTrainedModel, n
     """A classifier taken apart: its backbone, and `copies` equal heads with weights of their own."""
     name = classifier.base_model_prefix
     backbone = getattr(classifier, name)
-    setattr(classifier, name, Given(getattr(backbone, "pooler", None)))
+    setattr(classifier, name, StatesOnly(getattr(backbone, "pooler", None)))
     if getattr(backbone, "pooler", None) is not None:
         backbone.pooler = None
     return backbone, nn.ModuleList(Head(copy.deepcopy(classifier)) for _ in range(copies))
@@ -170,15 +167,15 @@ class Head(nn.Module):
         return self.classifier(input_ids=marks, attention_mask=mask, inputs_embeds=hidden).logits.float()
 
 
-class Given(nn.Module):
-    """Stands where the backbone stood: hands on hidden states that were computed before."""
+class StatesOnly(nn.Module):
+    """Stands where the backbone stood: returns hidden states that were computed before."""
 
     def __init__(self, pooler: nn.Module | None):
         super().__init__()
         self.pooler = pooler  # BERT keeps the first layer of its head inside the backbone
 
     def forward(
-        self, input_ids=None, attention_mask=None, inputs_embeds=None, **_unused
+        self, input_ids=None, attention_mask=None, inputs_embeds=None, **_other
     ) -> BaseModelOutputWithPoolingAndCrossAttentions:
         pooled = None if self.pooler is None else self.pooler(inputs_embeds)
         return BaseModelOutputWithPoolingAndCrossAttentions(last_hidden_state=inputs_embeds, pooler_output=pooled)

@@ -17,6 +17,7 @@ from relevance.errors import UserError
 from relevance.model.architectures import PER_ROW, blocks
 
 Slices = list[tuple[int, int, int]]  # (task index, first row, row after the last)
+Inputs = dict[str, torch.Tensor]  # of a batch: input_ids, attention_mask, token_type_ids, each [B, T]
 
 
 class PrivateLayers(nn.Module, ABC):

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from relevance.config import Config, PrivateKind
 from relevance.errors import UserError
 from relevance.model.architectures import block_list, blocks, output_norms, silence_outputs
-from relevance.model.private import PrivateLayers, arguments, hidden_of, rows, with_hidden
+from relevance.model.private import Inputs, PrivateLayers, arguments, hidden_of, rows, with_hidden
 from relevance.tasks import TASK_NAMES
 
 NUDGE, GENTLE = 1e-4, 0.05  # about one optimiser step of a silenced weight, and how far hidden states may move by it
@@ -40,9 +40,7 @@ class Inserted(PrivateLayers):
     A hook leaves the backbone's own list of blocks, its layer indices and its state dict as they were.
     """
 
-    def __init__(
-        self, trunk: PreTrainedModel, config: Config, inputs: dict[str, torch.Tensor], saved: list[str] | None
-    ):
+    def __init__(self, trunk: PreTrainedModel, config: Config, inputs: Inputs, saved: list[str] | None):
         last, private = blocks(trunk)[-1], config.routing.private
         if saved is None:
             is_gated = not starts_at_identity(last, trunk, inputs)
@@ -132,7 +130,7 @@ def detached(block: nn.Module) -> nn.Module:
     return new
 
 
-def starts_at_identity(last: nn.Module, backbone: nn.Module, inputs: dict[str, torch.Tensor]) -> bool:
+def starts_at_identity(last: nn.Module, backbone: nn.Module, inputs: Inputs) -> bool:
     """Whether a silenced copy of the last block returns its input exactly, and leaves it gently once it learns.
 
     Asked of the block, not of its name: a norm behind what was silenced undoes either the one or the other.

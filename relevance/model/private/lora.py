@@ -18,7 +18,7 @@ from transformers.pytorch_utils import Conv1D
 from relevance.config import Config, LoraConfig, ModelConfig
 from relevance.errors import UserError
 from relevance.model.architectures import ATTENTION, features, linears
-from relevance.model.private import PrivateLayers, top_blocks
+from relevance.model.private import Inputs, PrivateLayers, top_blocks
 from relevance.tasks import TASK_NAMES
 
 
@@ -42,9 +42,7 @@ class TaskLora(PrivateLayers):
 
     halves = False
 
-    def __init__(
-        self, trunk: PreTrainedModel, config: Config, inputs: dict[str, torch.Tensor], saved: list[str] | None
-    ):
+    def __init__(self, trunk: PreTrainedModel, config: Config, inputs: Inputs, saved: list[str] | None):
         lora, linears = config.model.lora, _adapted_linears(trunk, config)
         super().__init__(
             nn.ModuleList(nn.ModuleList(Adapter(linear, lora) for linear in linears.values()) for _ in TASK_NAMES)

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from relevance.config import Config
 from relevance.model.architectures import block_list
-from relevance.model.private import PrivateLayers, arguments, hidden_of, rows, top_blocks, with_hidden
+from relevance.model.private import Inputs, PrivateLayers, arguments, hidden_of, rows, top_blocks, with_hidden
 from relevance.tasks import TASK_NAMES
 
 
@@ -34,9 +34,7 @@ class StandIn(nn.Module):
 class Top(PrivateLayers):
     """Branches of copies of the top blocks, each called from the place its original had."""
 
-    def __init__(
-        self, trunk: PreTrainedModel, config: Config, inputs: dict[str, torch.Tensor], saved: list[str] | None
-    ):
+    def __init__(self, trunk: PreTrainedModel, config: Config, inputs: Inputs, saved: list[str] | None):
         originals = nn.ModuleList(top_blocks(trunk, config))
         others = [copy.deepcopy(originals) for _ in TASK_NAMES[1:]]
         super().__init__(nn.ModuleList([originals, *others]).requires_grad_(True))
