@@ -242,7 +242,7 @@ def test_a_shared_head_serves_a_task_it_never_saw(place, model_of, tmp_path):
 def test_an_adapter_on_a_backbone_that_was_rounded_is_refused(place, model_of, tmp_path):
     config = place("llm", "mh")
     folder = model_of(replace(config, trainer=replace(config.trainer, precision="bf16-true")))
-    with pytest.raises(UserError, match="precision=bf16-true rounded the backbone this one stands on; use form=merged"):
+    with pytest.raises(UserError, match="precision=bf16-true rounded the backbone of this one; use form=merged"):
         export(folder, "item_type", "adapter", tmp_path / "out")
     assert export(folder, "item_type", "merged", tmp_path / "out") <= 1e-4
 

@@ -60,7 +60,7 @@ def export(model: Path, task: str, form: str, output: Path, trust_remote_code: b
     with atomic_folder(output) as part:
         difference = _write(model, task, form, part, trust_remote_code)
         if output.is_dir():
-            output.rmdir()  # empty, or the command had rejected it
+            output.rmdir()  # empty, or the command had raised
     return difference
 
 
@@ -198,7 +198,7 @@ def write_adapter(network: Network, config: Config, task: str, folder: Path) -> 
 
 
 def _check(config: Config, private: dict[str, torch.Tensor]) -> None:
-    """UserError where what the cell trained is no adapter, or stands on what nobody else has."""
+    """UserError where the cell trained more than adapters, or on a backbone that nobody else has."""
     if not config.model.lora.r:
         raise UserError(f"form=adapter: this cell of model={config.model.name} trained none; use form=merged")
     if config.routing.private.layers and not private:
@@ -206,9 +206,7 @@ def _check(config: Config, private: dict[str, torch.Tensor]) -> None:
             f"form=adapter: private layers of kind={config.routing.private.kind} are no adapter; use form=merged"
         )
     if config.trainer.precision == HALF:
-        raise UserError(
-            f"form=adapter: trainer.precision={HALF} rounded the backbone this one stands on; use form=merged"
-        )
+        raise UserError(f"form=adapter: trainer.precision={HALF} rounded the backbone of this one; use form=merged")
 
 
 def _base(config: Config, head: PreTrainedModel) -> PreTrainedModel:
@@ -228,7 +226,7 @@ def _head_parts(head: PreTrainedModel) -> list[str]:
 def pad_beside_end(tokenizer) -> None:
     """Another token to pad with where it was the end token; embeddings of a frozen backbone cannot grow.
 
-    transformers finds the last real token by the pad id, and every text ends in the end token: any other one serves.
+    transformers finds the last real token by the pad id, and every text ends in the end token: any other token will do.
     """
     if tokenizer.pad_token_id == tokenizer.eos_token_id:
         others = [at for at in (tokenizer.bos_token_id, tokenizer.unk_token_id, 0, 1) if at is not None]
@@ -277,7 +275,7 @@ def _write_template(folder: Path, content: dict[str, object]) -> None:
 
 
 def _loading(config: Config, form: str, pad: int) -> dict[str, str]:
-    """The line that loads a folder to give the logits of its examples; then, of a cell that scored otherwise, how.
+    """The line that loads a folder to give the logits of its examples; for a cell that scored in bfloat16, how.
 
     A reader's head runs in the dtype of its trunk, and merged adapters are rounded with the weights they are added to.
     """

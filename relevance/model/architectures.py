@@ -90,15 +90,15 @@ def output_norms(block: nn.Module) -> dict[str, nn.Module]:
     return norms if norms.keys() & MLP_NORMS else {}
 
 
-def adapter_targets(backbone: nn.Module, wanted: str | list[str]) -> str | list[str]:
+def adapter_targets(backbone: nn.Module, targets: str | list[str]) -> str | list[str]:
     """model.lora.targets as peft takes it; UserError where a name, or every known one, is not in the backbone."""
-    if wanted == "all-linear":
-        return wanted
+    if targets == "all-linear":
+        return targets
     last = {name.rsplit(".", 1)[-1] for name in linears(backbone)}
-    if wanted != "attention":
-        if absent := [name for name in wanted if name not in last]:
+    if targets != "attention":
+        if absent := [name for name in targets if name not in last]:
             raise UserError(f"model.lora.targets: no linear layer is called {absent}; there are {sorted(last)}")
-        return wanted
+        return targets
     if not (attention := sorted(last & ATTENTION)):
         raise UserError(
             f"model.lora.targets=attention: {type(backbone).__name__} names its attention layers in no way "

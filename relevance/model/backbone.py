@@ -55,8 +55,8 @@ def resolve_folder(
 ) -> Path:
     """The local folder of `embedded:<name>`, `packaged:<name>`, a path or a hub id (fetched); UserError where none is.
 
-    `revision` is a branch, tag or commit of a hub id; `code`: that of its own is needed too. GGUF files and pickled
-    weights are converted, and kept below `outputs`.
+    `revision` is a branch, tag or commit of a hub id; `code`: the backbone's code is needed too. GGUF files and pickled
+    weights are converted, to folders below `outputs`.
     """
     if backbone.startswith("embedded:"):
         return _embedded(backbone.removeprefix("embedded:"))
@@ -122,7 +122,7 @@ def _joined(parts: list[Path], outputs: Path) -> Path:
 
 
 def _fetched(name: str, revision: str | None, code: bool) -> Path:
-    from relevance.model.hub import fetch_snapshot, resolve_commit  # takes its library along
+    from relevance.model.hub import fetch_snapshot, resolve_commit  # imports huggingface_hub
 
     return fetch_snapshot(name, resolve_commit(name, revision), code)
 
@@ -184,9 +184,9 @@ def _on_hub(name: str, revision: str | None) -> bool:
 
 
 def folder_digest(path: Path, code: bool = False) -> str:
-    """sha256 (hex) of what a backbone's folder says: config, tokenizer and weights, and `code` of its own that runs.
+    """sha256 (hex) of a backbone's config, tokenizer, weights and, with `code`, its code, wherever they lie.
 
-    Wherever these files lie it is the same; of a converted folder it is that of what was converted.
+    The digest of a converted folder is that of its source.
     """
     if source := source_digest(path):
         return source

@@ -43,7 +43,7 @@ def build_network(config: Config, saved: Path | None = None) -> tuple[Network, P
     """The network a cell trains and its tokenizer, from the backbone's pretrained weights.
 
     `saved` is the folder of a cell whose own weights are to be loaded: a whole trunk starts without the backbone's.
-    Raises UserError where the backbone cannot do what the routing asks.
+    Raises UserError where the backbone does not support the routing.
     """
     model = config.model
     trained = saved / "trunk" if saved and not model.lora.r else None
@@ -57,13 +57,7 @@ def build_network(config: Config, saved: Path | None = None) -> tuple[Network, P
         network = _assembled(trunk, heads, config, inputs, saved)
         try_network(network, inputs, last, alike)
     except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
-        routing, private = config.routing, config.routing.private
-        layers = f" with routing.private.kind={private.kind} layers={private.layers}" if private.layers else ""
-        raise UserError(
-            f"model.backbone={model.backbone}: {classifier.config.model_type} cannot run routing={routing.name}"
-            f"{layers} ({type(error).__name__}: {first_line(error)}); choose another routing or backbone"
-            f"{', or other model.lora.targets' if model.lora.r else ''}"
-        ) from error
+        raise _unsupported(config, classifier.config.model_type, error) from error
     read_longest(network, longest, model, alike)
     if config.trainer.precision == HALF:
         network.halve()
@@ -82,6 +76,16 @@ def _assembled(
     adapted = _with_lora(trunk, config, private) if config.model.lora.r else trunk
     network = Network(adapted, heads, private, positions=config.model.family is Family.llm)
     return network.to(inputs["input_ids"].device)
+
+
+def _unsupported(config: Config, architecture: str, error: Exception) -> UserError:
+    model, routing, private = config.model, config.routing, config.routing.private
+    layers = f" with routing.private.kind={private.kind} layers={private.layers}" if private.layers else ""
+    return UserError(
+        f"model.backbone={model.backbone}: {architecture} cannot run routing={routing.name}{layers} "
+        f"({type(error).__name__}: {first_line(error)}); choose another routing or backbone"
+        f"{', or other model.lora.targets' if model.lora.r else ''}"
+    )
 
 
 def _private_names(saved: Path) -> list[str]:
@@ -141,7 +145,7 @@ def try_network(network: Network, inputs: Inputs, last: nn.Module, alike: float)
         raise RuntimeError("its longest list of blocks is not the one that texts pass through")
     if (apart := _apart(network, inputs, TRIAL_SLICES)) > alike:
         raise RuntimeError(f"a row's hidden states change by {apart:.1%} with the padding of the rows beside it")
-    if (network(_ending_otherwise(inputs), TRIAL_SLICES) == logits).all(dim=1).any():
+    if (network(_with_other_end(inputs), TRIAL_SLICES) == logits).all(dim=1).any():
         raise RuntimeError("what it says of a text does not depend on the text's last token")
 
 
@@ -174,7 +178,7 @@ def _apart(network: Network, inputs: Inputs, slices: Slices, first: int = 0) -> 
     return worst
 
 
-def _ending_otherwise(inputs: Inputs) -> Inputs:
+def _with_other_end(inputs: Inputs) -> Inputs:
     """The same rows, the last real token of each the one before it."""
     ids, last = inputs["input_ids"].clone(), inputs["attention_mask"].sum(1) - 1
     rows = torch.arange(len(ids), device=ids.device)

@@ -73,7 +73,7 @@ def _converted(digest: str, outputs: Path, convert: Callable[[Path, Path], None]
 
 @contextmanager
 def conversion(place: Path, lock: str = "lock") -> Iterator[bool]:
-    """Whether `place` is still to be made, by nobody else meanwhile; what is there needs no right to write."""
+    """Whether `place` is still to be made, under a lock; one that exists needs no permission to write."""
     if place.is_dir():
         yield False
         return

@@ -30,7 +30,7 @@ from huggingface_hub.utils import parse_ratelimit_headers
 from relevance.errors import UserError, first_line
 from relevance.model.weight_files import ADAPTER, CONFIG, needed_files
 
-TRIES = 5  # at a hub that is busy
+TRIES = 5  # of a request while the hub is busy
 PATIENCE = 60.0  # seconds they may take together
 BUSY = (429, 500, 502, 503, 504)
 SITE = "https://huggingface.co"  # where licences are accepted, whatever mirror files come from
@@ -49,17 +49,17 @@ class BusyError(Exception):
 
 
 def resolve_commit(name: str, revision: str | None) -> str:
-    """The commit (40 hex digits) that a branch, tag or commit of the repository `name` is; null: of its main branch.
+    """The commit (40 hex digits) of a branch, tag or commit of the repository `name`; null: of its main branch.
 
-    Without a network that of the last time it was asked for. Raises UserError where it cannot be known.
+    Without a network it is the one of the last request. Raises UserError where it is unknown.
     """
     return _answered(lambda: HfApi().resolve_revision(name, revision=revision).resolved, name, revision)
 
 
 def fetch_snapshot(name: str, sha: str, code: bool) -> Path:
-    """The folder in the cache with the files that are needed of a commit, fetched where they were not.
+    """The folder in the cache with the files that a commit's backbone needs; missing ones are downloaded.
 
-    Asks nobody where all are there. Raises UserError where the repository holds no backbone, or it is not to be had.
+    Without a request where all are there. Raises UserError for a repository without a backbone or without access.
     """
 
     def read(file: str) -> Path:
@@ -70,7 +70,7 @@ def fetch_snapshot(name: str, sha: str, code: bool) -> Path:
 
 
 def _listing(name: str, sha: str) -> list[str]:
-    """All files of a commit; of a cache that an older library filled, where nobody can be asked, what is there."""
+    """All files of a commit; without a network, in a cache that an older library filled, those that are there."""
     with suppress(CachedRepoTreeNotFoundError):
         return [file.path for file in get_cached_repo_tree(name, revision=sha)]
     folder = snapshot_download(name, revision=sha, allow_patterns=[CONFIG, ADAPTER])
@@ -80,7 +80,7 @@ def _listing(name: str, sha: str) -> list[str]:
 
 
 def _answered(call: Callable[[], T], name: str, revision: str | None) -> T:
-    """What `call` gives; a hub that is busy is asked again, when it asks for that and within PATIENCE seconds."""
+    """What `call` returns; repeated while the hub is busy, as late as it says, within PATIENCE seconds."""
     ends, number = time.monotonic() + PATIENCE, 1
     while True:
         _listen()
@@ -128,12 +128,12 @@ def _reason(error: BaseException, name: str, revision: str | None) -> str:
         "it once with a network",
         FileMetadataError: no_hub,
         json.JSONDecodeError: no_hub,
-        httpx2.ConnectError: f"neither a local folder nor to be had from {constants.ENDPOINT}, which cannot be "
+        httpx2.ConnectError: f"neither a local folder nor available from {constants.ENDPOINT}, which cannot be "
         "reached; look at the network, or give a local folder",
         httpx2.TransportError: f"the connection to the hub was cut ({first_line(error)}); give the same command again",
         HFValidationError: "neither a local folder nor a hub id (org/name)",
         HfHubHTTPError: f"the hub answers {_answer(error)}; {login} with a token that may read it",
-        Exception: f"cannot be had from the hub ({type(error).__name__}: {first_line(error)}); give a local folder",
+        Exception: f"cannot be fetched from the hub ({type(error).__name__}: {first_line(error)}); give a local folder",
     }
     return next(reason for kind, reason in reasons.items() if isinstance(error, kind))
 

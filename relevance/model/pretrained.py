@@ -1,4 +1,4 @@
-"""A backbone's folder → its config and tokenizer, or the reason why it cannot serve.
+"""A backbone's folder → its config, its tokenizer and a classifier; or the reason why it is not supported.
 
 Family is read from the config: {"model_type": "qwen3"} is a decoder, {"model_type": "modernbert"} an encoder.
 
@@ -75,7 +75,7 @@ def _check_vocabulary(size: int, tokenizer: PreTrainedTokenizerBase, model: Mode
 
 
 def _check_words(tokenizer: PreTrainedTokenizerBase, model: ModelConfig) -> None:
-    """transformers makes an empty tokenizer where a folder holds none: every word is unknown, or nothing at all."""
+    """transformers makes an empty tokenizer for a folder without one: every word is unknown, or gives no token."""
     read = tokenizer(WORDS, add_special_tokens=False)["input_ids"]
     known = sum(any(at != tokenizer.unk_token_id for at in ids) for ids in read)
     if known < len(WORDS) / 4:
@@ -98,7 +98,7 @@ def check_family(config: PretrainedConfig, model: ModelConfig) -> None:
     """UserError where the backbone's own config says that it is of another family than the model's."""
     kind, setting, code = config.model_type, f"model.backbone={model.backbone}", offered(config)
     if config.is_encoder_decoder:
-        raise UserError(f"{setting}: {kind} is an encoder-decoder and cannot serve; {REMEDY}")
+        raise UserError(f"{setting}: {kind} is an encoder-decoder, which is not supported; {REMEDY}")
     if not code and kind not in {*CAUSAL, *MASKED, *CLASSIFIERS}:
         raise UserError(f"{setting}: {kind} is no model of text; {REMEDY}")
     causal, masked = kind in CAUSAL or CAUSAL_LM in code, kind in MASKED or MASKED_LM in code
@@ -129,7 +129,7 @@ def load_tokenizer(path: Path, model: ModelConfig) -> PreTrainedTokenizerBase:
 
 
 def check_quantized(model: ModelConfig) -> None:
-    """UserError where 4 bits are asked for and cannot be had here."""
+    """UserError where 4 bits are set but not available here."""
     if not model.load_in_4bit:
         return
     lacking = ["the package bitsandbytes (pip install 'relevance[qlora]')"] if find_spec("bitsandbytes") is None else []
@@ -153,7 +153,7 @@ def quantized_arguments(model: ModelConfig) -> dict[str, Any]:
 
 
 def classifier_of(path: Path, model: ModelConfig, pad: int, weights: bool = True):
-    """A sequence classifier of three labels in float32 (its trunk in 4 bits where asked), head new.
+    """A sequence classifier of three labels in float32 (its trunk in 4 bits where the model says so), its head new.
 
     Its weights are the folder's, or random where `weights` is False and others are loaded into it. Raises UserError
     where the family does not fit, or where the folder lacks weights of the backbone itself.

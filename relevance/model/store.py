@@ -30,9 +30,9 @@ DIGEST = "trunk/backbone.txt"  # sha256 of the frozen backbone an adapter was tr
 def save_network(
     network: Network, tokenizer: PreTrainedTokenizerBase, file: ConfigFile, template: dict, folder: Path
 ) -> None:
-    """Everything needed to score pairs again, whole or not at all; an adapter leaves its frozen backbone where it is.
+    """Write all that is needed to score pairs again, whole or not at all, in place of what is in `folder`.
 
-    Whatever stood in `folder` makes way.
+    The frozen backbone of an adapter stays where it is.
     """
     with atomic_folder(folder) as part:
         if file.config.model.lora.r:
@@ -53,9 +53,9 @@ def save_network(
 
 
 def load_network(folder: Path, trust_remote_code: bool = False) -> tuple[Network, Config]:
-    """The network that `save_network` wrote, its logits equal; UserError where `folder` holds none to be had here.
+    """The network that `save_network` wrote, its logits equal; UserError where `folder` holds none that loads here.
 
-    A folder may come from anywhere: code of its backbone's own is run where the caller says so, whatever it says.
+    A folder may come from anywhere: its backbone's code runs only where the caller trusts it, whatever its config says.
     """
     config = _settings(folder)
     if config.model.trust_remote_code and not trust_remote_code:
@@ -98,7 +98,7 @@ def _settings(folder: Path) -> Config:
         raise UserError(f"{folder}: holds no model; train the cell with save=all rerun=true")
     config = read_config(folder / "config.yaml")
     if config.model.lora.r and (absent := unset_variables(config.model.backbone)):
-        raise UserError(f"{folder}: stands on model.backbone={config.model.backbone}; set {' and '.join(absent)}")
+        raise UserError(f"{folder}: needs model.backbone={config.model.backbone}; set {' and '.join(absent)}")
     return config
 
 

@@ -48,7 +48,7 @@ def needed_files(names: Iterable[str], code: bool, read: Callable[[str], Path], 
 
 
 def has_pickled(names: Iterable[str]) -> bool:
-    """Whether weights among the files that are `needed` are pickled."""
+    """Whether weights among the files are pickled."""
     return any(name.endswith(".bin") for name in names)
 
 

@@ -42,7 +42,7 @@ class Scorer:
     def probabilities(self, table: pa.Table, tell: Callable[[int], object] | None = None) -> np.ndarray:
         """[N, 3] float32 for the N rows of `table` (columns task, left, right), in their order.
 
-        The tasks are names in TASK_NAMES, the texts are not empty. `tell` hears of every batch how many rows it had.
+        The tasks are names in TASK_NAMES, the texts are not empty. `tell` is called with the rows of every batch.
         """
         probabilities = np.empty((len(table), 3), np.float32)
         with self.alone:

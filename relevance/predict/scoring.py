@@ -1,7 +1,7 @@
 """A file of pairs, scored chunk by chunk: read → probabilities of each cell → vote → written; then a table of scores.
 
 task="query_item" left="usb c cable" right="Volt USB-C cable 2 m" label=2 or null where the row has none, then columns
-of the user's own, carried along; nothing is asked of splits, ids and copies
+of the user's own, carried along; splits, ids and copies do not matter
 
 The file is read twice: once for its rows, columns and faults, before a model is loaded; once to score it. Lines of
 jsonl further down may bring other columns and types: chunks of {left: string, price: int64} and of
@@ -246,7 +246,7 @@ def _notes(job: Job, scan: Scan, cells: int) -> Iterator[str]:
 
 
 def _opened(folders: list[Path], device: str | None, trusted: bool, scan: Scan) -> list["Scorer"]:
-    from relevance.predict.scorer import Scorer  # takes torch along; bad rows are told before it is loaded
+    from relevance.predict.scorer import Scorer  # imports torch: bad rows are reported before
 
     scorers = [Scorer(folder, device, trusted) for folder in folders]
     for folder, scorer in zip(folders, scorers, strict=True):

@@ -46,14 +46,10 @@ class Inserted(PrivateLayers):
             is_gated = not starts_at_identity(last, trunk, inputs)
         else:  # a saved trunk's weights, which decided it, are not in yet
             is_gated = any(name.endswith(".gate") for name in saved)
-        new_block, branches = (
-            gated if is_gated else copied,
-            1 if private.kind is PrivateKind.shared else len(TASK_NAMES),
-        )
-        super().__init__(
-            nn.ModuleList(nn.ModuleList(new_block(last) for _ in range(private.layers)) for _ in range(branches))
-        )
-        self.gated, self.kind, self.closed = is_gated, private.kind, False
+        new_block = gated if is_gated else copied
+        tasks = ("all",) if private.kind is PrivateKind.shared else TASK_NAMES
+        super().__init__(nn.ModuleList(nn.ModuleList(new_block(last) for _ in range(private.layers)) for _ in tasks))
+        self.gated, self.kind, self.tasks, self.closed = is_gated, private.kind, tasks, False
         last.register_forward_hook(self._after, with_kwargs=True)
 
     def start(self) -> str:
@@ -78,10 +74,9 @@ class Inserted(PrivateLayers):
         return [*(block.gate for block in new if self.gated), *norms]
 
     def gate_values(self) -> dict[str, float]:
-        names = TASK_NAMES if len(self.branches) > 1 else ("all",)
         return {
-            name: float(torch.stack([block.gate.detach().abs() for block in branch]).mean())
-            for name, branch in zip(names, self.branches, strict=True)
+            task: float(torch.stack([block.gate.detach().abs() for block in branch]).mean())
+            for task, branch in zip(self.tasks, self.branches, strict=True)
             if self.gated
         }
 
@@ -133,7 +128,7 @@ def detached(block: nn.Module) -> nn.Module:
 def starts_at_identity(last: nn.Module, backbone: nn.Module, inputs: Inputs) -> bool:
     """Whether a silenced copy of the last block returns its input exactly, and leaves it gently once it learns.
 
-    Asked of the block, not of its name: a norm behind what was silenced undoes either the one or the other.
+    The block is run, its name says nothing: a norm behind what was silenced undoes either.
     """
     probe, seen = detached(last).eval(), []
     silenced = silence_outputs(probe)

@@ -88,11 +88,11 @@ def _adapted_linears(trunk: PreTrainedModel, config: Config) -> dict[str, nn.Lin
     names, named = {module: name for name, module in trunk.named_modules()}, dict[str, nn.Linear | Conv1D]()
     for block in top_blocks(trunk, config):
         named |= {f"{names[block]}.{name}": linear for name, linear in linears(block).items()}
-    wanted = config.model.lora.targets
-    if wanted == "all-linear":
+    targets = config.model.lora.targets
+    if targets == "all-linear":
         return named
-    known = ATTENTION if wanted == "attention" else frozenset(wanted)
+    known = ATTENTION if targets == "attention" else frozenset(targets)
     chosen = {name: linear for name, linear in named.items() if name.rsplit(".", 1)[-1] in known}
     if not chosen:
-        raise UserError(f"model.lora.targets={wanted}: none of them in the top blocks; these have {sorted(named)[:8]}")
+        raise UserError(f"model.lora.targets={targets}: none of them in the top blocks; these have {sorted(named)[:8]}")
     return chosen
