@@ -49,11 +49,11 @@ def predict(options: Options) -> None:
     if options.chunk < 1:
         raise UserError(f"chunk={options.chunk}: rows held at a time, 1 or more")
     folders = _folders(options)
-    from relevance.predict.scoring import Job, score_file, scores_text
+    from relevance.predict.scoring import Files, score_file, scores_text
 
     quarantine = options.on_bad_row is OnBadRow.quarantine
-    job = Job(Path(options.input), Path(options.output), options.columns, quarantine, options.chunk)
-    if text := scores_text(score_file(job, folders, options.device, options.trust_remote_code)):
+    files = Files(Path(options.input), Path(options.output), options.columns, quarantine, options.chunk)
+    if text := scores_text(score_file(files, folders, options.device, options.trust_remote_code)):
         print(text)
 
 

@@ -168,7 +168,7 @@ def with_columns(table: pa.Table, names: Sequence[str], rows: int) -> pa.Table:
 
 
 @dataclass(frozen=True)
-class Job:
+class Files:
     """A file to read and one to write."""
 
     input: Path
@@ -211,34 +211,34 @@ class Job:
         return scan
 
 
-def score_file(job: Job, folders: list[Path], device: str | None, trusted: bool) -> Scores:
+def score_file(files: Files, folders: list[Path], device: str | None, trusted: bool) -> Scores:
     """Score the input with the models in `folders` and write the output; the scores of the rows that have labels.
 
     `trusted`: code of the backbones' own may run, see model.store.load_network.
 
     Raises UserError for what cannot be read, scored or written; what stood at the output then stays.
     """
-    scan = job.scan()
-    for note in _notes(job, scan, len(folders)):
+    scan = files.scan()
+    for note in _notes(files, scan, len(folders)):
         echo(note)
-    with ExitStack() as files:
-        output = files.enter_context(streamed(job.output, pa.schema([*scan.schema, *ADDED])))
-        aside = files.enter_context(streamed(job.aside, listing_schema(SHOWN))) if scan.faults else None
+    with ExitStack() as stack:
+        output = stack.enter_context(streamed(files.output, pa.schema([*scan.schema, *ADDED])))
+        aside = stack.enter_context(streamed(files.aside, listing_schema(SHOWN))) if scan.faults else None
         scorers = _opened(folders, device, trusted, scan)
         started = time.perf_counter()
-        scores = _scored(job, scan, scorers, output, aside)
+        scores = _scored(files, scan, scorers, output, aside)
     if not scan.faults:
-        job.aside.unlink(missing_ok=True)  # of an earlier file
+        files.aside.unlink(missing_ok=True)  # of an earlier file
     seconds = time.perf_counter() - started
-    echo(f"{scan.rows:,} rows in {seconds:.1f} s, {scan.rows / seconds:,.0f} rows/s → {job.output}")
+    echo(f"{scan.rows:,} rows in {seconds:.1f} s, {scan.rows / seconds:,.0f} rows/s → {files.output}")
     return scores
 
 
-def _notes(job: Job, scan: Scan, cells: int) -> Iterator[str]:
+def _notes(files: Files, scan: Scan, cells: int) -> Iterator[str]:
     if scan.faults:
         bad = len(faulty_rows(scan.faults))
         kinds = ", ".join(f"{fault.problem} {len(fault.rows):,}" for fault in scan.faults)
-        yield f"quarantined: {bad:,} of {bad + scan.rows:,} rows ({kinds}) → {job.aside}"
+        yield f"quarantined: {bad:,} of {bad + scan.rows:,} rows ({kinds}) → {files.aside}"
     if 0 < scan.labelled < scan.rows:
         yield f"labels: on {scan.labelled:,} rows; the other {scan.rows - scan.labelled:,} enter no score"
     if cells > 1:
@@ -259,12 +259,12 @@ def _opened(folders: list[Path], device: str | None, trusted: bool, scan: Scan) 
     return scorers
 
 
-def _scored(job: Job, scan: Scan, scorers: list["Scorer"], output: Writer, aside: Writer | None) -> Scores:
+def _scored(files: Files, scan: Scan, scorers: list["Scorer"], output: Writer, aside: Writer | None) -> Scores:
     rows, confusion = 0, np.zeros((len(TASK_NAMES), len(LABELS), len(LABELS)), np.int64)
     with tqdm(total=scan.rows * len(scorers), unit="row", disable=None) as bar:
-        for chunk in job.chunks():
+        for chunk in files.chunks():
             if aside and chunk.faults:
-                aside.write_table(job.bad(chunk))
+                aside.write_table(files.bad(chunk))
             if len(chunk.table):
                 table = fitted(chunk.table, scan.schema)
                 p, predicted = vote(np.stack([scorer.probabilities(table, bar.update) for scorer in scorers]))
@@ -272,7 +272,7 @@ def _scored(job: Job, scan: Scan, scorers: list["Scorer"], output: Writer, aside
                 confusion += _confusion(table, predicted)
                 rows += len(table)
     if rows != scan.rows:
-        raise UserError(f"{job.input}: changed as it was scored ({scan.rows:,} rows, then {rows:,}); score it again")
+        raise UserError(f"{files.input}: changed as it was scored ({scan.rows:,} rows, then {rows:,}); score it again")
     return Scores(confusion)
 
 
