@@ -2,6 +2,8 @@
 
 input_ids [B, T], attention_mask [B, T], rows grouped by task, slices [(task, start, stop), …]
 
+A head scores just as AutoModelForSequenceClassification does: hidden states [B, T, H], attention mask → logits [B, 3].
+
 Where its weights lie and what they took, as metrics:
 {"params/adapters/trainable": 55808, "params/trunk/total": 1280256, "gate/query_item": 0.12, ...}
 """

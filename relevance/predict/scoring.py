@@ -113,7 +113,9 @@ def scan_file(chunks: Iterable[Chunk]) -> Scan:
     """What the chunks of a file hold in all; raises what reading them raises."""
     scan = Scan(pa.schema([]), np.zeros(len(TASK_NAMES), np.int64), 0, (), "")
     for chunk in chunks:
-        scan = replace(scan, faults=_merged([*scan.faults, *chunk.faults]), counted=chunk.loaded.counted)
+        merged = merge_faults([*scan.faults, *chunk.faults])
+        listed = tuple(replace(fault, values=fault.values[:LISTED]) for fault in merged)
+        scan = replace(scan, faults=listed, counted=chunk.loaded.counted)
         if len(chunk.table):  # the columns of other chunks may be made up of nulls
             scan = _added(scan, chunk.table)
     return scan
@@ -124,10 +126,6 @@ def _added(scan: Scan, table: pa.Table) -> Scan:
     labelled = len(table) - table[LABEL].null_count if LABEL in table.column_names else 0
     schema = _union(scan.schema, table.schema)
     return replace(scan, schema=schema, tasks=scan.tasks + tasks, labelled=scan.labelled + labelled)
-
-
-def _merged(faults: Sequence[Fault]) -> tuple[Fault, ...]:
-    return tuple(replace(fault, values=fault.values[:LISTED]) for fault in merge_faults(faults)) if faults else ()
 
 
 def _union(first: pa.Schema, second: pa.Schema) -> pa.Schema:
@@ -150,13 +148,11 @@ def fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
     if table.schema.equals(schema):
         return table
     whole = with_columns(table, schema.names, len(table))
-    return pa.table({field.name: _column(whole[field.name], field.type) for field in schema}, schema)
-
-
-def _column(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    if pa.types.is_string(kind) and not pa.types.is_string(column.type):
-        return json_values(column)
-    return column.cast(kind)
+    as_json = {f.name for f in schema if pa.types.is_string(f.type) and not pa.types.is_string(whole[f.name].type)}
+    return pa.table(
+        {f.name: json_values(whole[f.name]) if f.name in as_json else whole[f.name].cast(f.type) for f in schema},
+        schema,
+    )
 
 
 def with_columns(table: pa.Table, names: Sequence[str], rows: int) -> pa.Table:
@@ -198,11 +194,8 @@ class Files:
         if self.output.resolve() == self.input.resolve():
             raise UserError(f"output={self.output}: is the input; name another file")
         scan = scan_file(self.chunks())
-        taken = [name for name in ADDED.names if name in scan.schema.names]
-        if taken:
-            raise UserError(
-                f"{self.input}: column {', '.join(taken)} is the output's own; rename or drop it in the file"
-            )
+        if taken := ", ".join(name for name in ADDED.names if name in scan.schema.names):
+            raise UserError(f"{self.input}: column {taken} is the output's own; rename or drop it in the file")
         if scan.faults and not (self.quarantine and scan.rows):
             remedy = SET_ASIDE if scan.rows else NONE_LEFT
             raise faults_error(str(self.input), scan.faults, scan.counted, remedy)
