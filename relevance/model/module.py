@@ -47,9 +47,7 @@ class RelevanceModule(L.LightningModule):
             self.manual_backward(loss)
             losses.append(loss.detach())
         distributed.sum_gradients(_trained(optimizer))
-        limit = self.config.train.clip or float("inf")
-        norm = torch.nn.utils.clip_grad_norm_(_trained(optimizer), limit)
-        metrics = {"loss": distributed.summed(torch.stack(losses).sum()), "gradient_norm": norm}
+        metrics = {"loss": distributed.summed(torch.stack(losses).sum()), "gradient_norm": self._clip(optimizer)}
         self._check(metrics, step)
         optimizer.step()
         scheduler.step()
@@ -115,6 +113,10 @@ class RelevanceModule(L.LightningModule):
             )
             error.add_note(f"rows of the step: {rows}")  # all of them, for the traceback in the cell's folder
             raise error
+
+    def _clip(self, optimizer: Any) -> torch.Tensor:
+        limit = self.config.train.clip or float("inf")
+        return torch.nn.utils.clip_grad_norm_(_trained(optimizer), limit)
 
     def groups(self) -> list[dict[str, Any]]:
         """What the optimiser is given."""
