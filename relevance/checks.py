@@ -21,7 +21,6 @@ from relevance.config import (
     MixConfig,
     ModelConfig,
     PrivateConfig,
-    PrivateKind,
     RoutingConfig,
     Source,
     TrainConfig,
@@ -144,12 +143,12 @@ def _private_checks(routing: RoutingConfig, model: ModelConfig) -> list[tuple[bo
         ),
         (not 0 < own.lr_factor < float("inf"), f"routing.private.lr_factor={own.lr_factor}: must be above 0"),
         (
-            own.kind is PrivateKind.lora and (not model.lora.r or model.lora.use_dora),
+            own.kind.is_adapter and (not model.lora.r or model.lora.use_dora),
             f"{kind}: needs plain LoRA (model.lora.r={model.lora.r} use_dora={model.lora.use_dora}); use model=llm "
             "with r above 0 and use_dora=false",
         ),
         (
-            model.load_in_4bit and own.layers > 0 and own.kind is not PrivateKind.lora,
+            model.load_in_4bit and own.layers > 0 and not own.kind.is_adapter,
             f"{kind} with model.load_in_4bit=true: copies of 4-bit blocks cannot be trained; use kind=lora",
         ),
     ]

@@ -45,6 +45,11 @@ class PrivateKind(StrEnum):
     lora = "lora"
     shared = "shared"
 
+    @property
+    def is_adapter(self) -> bool:
+        """Whether its layers are LoRA beside frozen weights; all others are blocks of which every weight is trained."""
+        return self is PrivateKind.lora
+
 
 class Save(StrEnum):
     all = "all"

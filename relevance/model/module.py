@@ -17,7 +17,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch.nn import functional
 
 from relevance import distributed
-from relevance.config import Config, PrivateKind, Schedule
+from relevance.config import Config, Schedule
 from relevance.model.network import Network
 from relevance.tasks import TASK_NAMES
 
@@ -47,11 +47,11 @@ class RelevanceModule(L.LightningModule):
             self.manual_backward(loss)
             losses.append(loss.detach())
         distributed.sum_gradients(_trained(optimizer))
-        found = {"loss": distributed.summed(torch.stack(losses).sum()), "gradient_norm": self._clip(optimizer)}
-        self._check(found, step)
+        metrics = {"loss": distributed.summed(torch.stack(losses).sum()), "gradient_norm": self._clip(optimizer)}
+        self._check(metrics, step)
         optimizer.step()
         scheduler.step()
-        self.log_dict({f"train/{name}": value for name, value in found.items()})
+        self.log_dict({f"train/{name}": value for name, value in metrics.items()})
 
     def validation_step(self, micro: Any, index: int) -> None:
         right = self._logits(micro).argmax(-1) == micro.labels
@@ -89,10 +89,12 @@ class RelevanceModule(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in trained}
-        rates = checkpoint.get("lr_schedulers", [])  # functions of the step: the rest, a list a group, is made anew
-        checkpoint["lr_schedulers"] = [
-            {"last_epoch": one["last_epoch"], "_step_count": one["_step_count"], "lr_lambdas": []} for one in rates
-        ]
+        counts = (
+            "last_epoch",
+            "_step_count",
+        )  # rates are functions of the step: the rest, a list a group, is made anew
+        schedules = checkpoint.get("lr_schedulers", [])
+        checkpoint["lr_schedulers"] = [{**{k: rates[k] for k in counts}, "lr_lambdas": []} for rates in schedules]
 
     def _logits(self, micro: Any) -> torch.Tensor:
         sent = {part: [(int(to[task]), a, b) for task, a, b in micro.slices] for part, to in self.detours.items()}
@@ -101,15 +103,15 @@ class RelevanceModule(L.LightningModule):
     def _loss(self, micro: Any) -> torch.Tensor:
         return (functional.cross_entropy(self._logits(micro), micro.labels, reduction="none") * micro.weights).sum()
 
-    def _check(self, found: dict[str, torch.Tensor], step: list) -> None:
-        wrong = [f"{name} is {value.item()}" for name, value in found.items() if not torch.isfinite(value)]
+    def _check(self, metrics: dict[str, torch.Tensor], step: list) -> None:
+        wrong = [f"{name} is {value.item()}" for name, value in metrics.items() if not torch.isfinite(value)]
         if wrong:
             rows = distributed.gathered(torch.cat([micro.rows for micro in step])).tolist()
             error = FloatingPointError(
                 f"{', '.join(wrong)} at step {self.global_step}, rows {rows[:8]} and {max(0, len(rows) - 8)} more; "
                 "lower model.lr, lengthen train.warmup, or set trainer.precision=32-true"
             )
-            error.add_note(f"rows of the step: {rows}")  # all of them, for the traceback that is kept
+            error.add_note(f"rows of the step: {rows}")  # all of them, for the traceback in the cell's folder
             raise error
 
     def _clip(self, optimizer: Any) -> torch.Tensor:
@@ -119,9 +121,9 @@ class RelevanceModule(L.LightningModule):
     def groups(self) -> list[dict[str, Any]]:
         """What the optimiser is given."""
         model, decay = self.config.model, self.config.train.weight_decay
-        own = self.config.routing.private
-        private = (model.lr if own.kind is PrivateKind.lora else model.private_lr) * own.lr_factor
-        rates = {"trunk": model.lr, "adapters": model.lr, "private": private, "gates": model.gate_lr}
+        rates = {"trunk": model.lr, "adapters": model.lr, "gates": model.gate_lr}
+        if self.network.private is not None:
+            rates["private"] = self.network.private.rate(model) * self.config.routing.private.lr_factor
         groups = []
         for part, parameters in self.network.parts().items():
             trained = [p for p in parameters if p.requires_grad]

@@ -1,4 +1,4 @@
-"""A backbone's folder → its config and tokenizer, or the reason why it cannot serve.
+"""A backbone's folder → its config, its tokenizer and a classifier; or the reason why it is not supported.
 
 Family is read from the config: {"model_type": "qwen3"} is a decoder, {"model_type": "modernbert"} an encoder.
 
@@ -6,17 +6,29 @@ model.load_in_4bit is QLoRA (arXiv 2305.14314): the frozen trunk in 4 bits, adap
 float32. It needs CUDA and an extra: pip install "relevance[qlora]"
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.models.auto import modeling_auto
+from transformers.utils import logging
 
 from relevance.config import Family, ModelConfig
 from relevance.errors import UserError, first_line
-from relevance.model.architectures import blocks
+from relevance.model.architectures import attention_of, blocks
+from relevance.model.network import Plain
 
 CAUSAL = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 MASKED = modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
@@ -27,30 +39,34 @@ REMEDY = "choose an encoder (model=ce) or a decoder (model=llm)"
 
 
 def check_backbone(path: Path, model: ModelConfig) -> None:
-    """Refuse, before anything trains, a backbone that cannot serve: UserError with the reason and the remedy.
+    """UserError, before anything trains, for an unsupported backbone, with the reason and the remedy.
 
     The model is laid out without memory for its weights, so that its size does not matter.
     """
-    config, found = load_config(path, model), load_tokenizer(path, model)
+    config, tokenizer = load_config(path, model), load_tokenizer(path, model)
     check_quantized(model)
-    try:
-        with torch.device("meta"):
-            laid_out = AutoModel.from_config(config, trust_remote_code=model.trust_remote_code)
-    except Exception as error:  # whatever an architecture's own code raises
-        raise UserError(
-            f"model.backbone={model.backbone}: {config.model_type} cannot be built ({first_line(error)}); "
-            "choose an encoder or a decoder that AutoModel loads"
-        ) from error
+    remedy = "choose an encoder or a decoder that AutoModel loads"
+    with _explained(model, f"{config.model_type} cannot be built", remedy), torch.device("meta"):
+        laid_out = AutoModel.from_config(config, trust_remote_code=model.trust_remote_code)
     blocks(laid_out)
-    _check_vocabulary(laid_out.get_input_embeddings().weight.shape[0], found, model)
-    _check_words(found, model)
+    _check_vocabulary(laid_out.get_input_embeddings().weight.shape[0], tokenizer, model)
+    _check_words(tokenizer, model)
 
 
-def _check_vocabulary(size: int, found: PreTrainedTokenizerBase, model: ModelConfig) -> None:
+@contextmanager
+def _explained(model: ModelConfig, problem: str, remedy: str) -> Iterator[None]:
+    """Whatever code of a backbone or its files raise within becomes a UserError that names the backbone."""
+    try:
+        yield
+    except Exception as error:
+        raise UserError(f"model.backbone={model.backbone}: {problem} ({first_line(error)}); {remedy}") from error
+
+
+def _check_vocabulary(size: int, tokenizer: PreTrainedTokenizerBase, model: ModelConfig) -> None:
     """Special tokens count where our text forms use them: Gemma 3's of images lies beyond its text models' table."""
-    used = {getattr(found, f"{name}_token_id") for name in ("pad", "bos", "eos", "cls", "sep")}
-    marks = {at for at, token in found.added_tokens_decoder.items() if token.special} - used
-    most = max(at for at in found.get_vocab().values() if at not in marks)
+    used = {getattr(tokenizer, f"{name}_token_id") for name in ("pad", "bos", "eos", "cls", "sep")}
+    marks = {at for at, token in tokenizer.added_tokens_decoder.items() if token.special} - used
+    most = max(at for at in tokenizer.get_vocab().values() if at not in marks)
     if most >= size:
         raise UserError(
             f"model.backbone={model.backbone}: its tokenizer gives ids up to {most:,}, its embeddings end at "
@@ -58,10 +74,10 @@ def _check_vocabulary(size: int, found: PreTrainedTokenizerBase, model: ModelCon
         )
 
 
-def _check_words(found: PreTrainedTokenizerBase, model: ModelConfig) -> None:
-    """transformers makes an empty tokenizer where a folder holds none: every word is unknown, or nothing at all."""
-    read = found(WORDS, add_special_tokens=False)["input_ids"]
-    known = sum(any(at != found.unk_token_id for at in ids) for ids in read)
+def _check_words(tokenizer: PreTrainedTokenizerBase, model: ModelConfig) -> None:
+    """transformers makes an empty tokenizer for a folder without one: every word is unknown, or gives no token."""
+    read = tokenizer(WORDS, add_special_tokens=False)["input_ids"]
+    known = sum(any(at != tokenizer.unk_token_id for at in ids) for ids in read)
     if known < len(WORDS) / 4:
         raise UserError(
             f"model.backbone={model.backbone}: its tokenizer knows {known} of {len(WORDS)} common words; put the files "
@@ -71,32 +87,25 @@ def _check_words(found: PreTrainedTokenizerBase, model: ModelConfig) -> None:
 
 def load_config(path: Path, model: ModelConfig) -> PretrainedConfig:
     """The backbone's own config; UserError where transformers does not know it or the family is another."""
-    try:
+    remedy = "choose another, or model.trust_remote_code=true where its code is its own and you trust it"
+    with _explained(model, "no config that transformers reads", remedy):
         config = AutoConfig.from_pretrained(path, trust_remote_code=model.trust_remote_code)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"model.backbone={model.backbone}: no config that transformers reads ({first_line(error)}); choose "
-            "another, or model.trust_remote_code=true where its code is its own and you trust it"
-        ) from error
     check_family(config, model)
     return config
 
 
 def check_family(config: PretrainedConfig, model: ModelConfig) -> None:
-    """Compare the family asked for with what the backbone's own config says it is."""
-    kind, given, own = config.model_type, f"model.backbone={model.backbone}", offered(config)
+    """UserError where the backbone's own config says that it is of another family than the model's."""
+    kind, setting, code = config.model_type, f"model.backbone={model.backbone}", offered(config)
     if config.is_encoder_decoder:
-        raise UserError(f"{given}: {kind} is an encoder-decoder and cannot serve; {REMEDY}")
-    if not own and kind not in {*CAUSAL, *MASKED, *CLASSIFIERS}:
-        raise UserError(f"{given}: {kind} is no model of text; {REMEDY}")
-    causal, masked = kind in CAUSAL or CAUSAL_LM in own, kind in MASKED or MASKED_LM in own
+        raise UserError(f"{setting}: {kind} is an encoder-decoder, which is not supported; {REMEDY}")
+    if not code and kind not in {*CAUSAL, *MASKED, *CLASSIFIERS}:
+        raise UserError(f"{setting}: {kind} is no model of text; {REMEDY}")
+    causal, masked = kind in CAUSAL or CAUSAL_LM in code, kind in MASKED or MASKED_LM in code
     is_decoder = getattr(config, "is_decoder", False) if causal and masked else causal
-    found = Family.llm if is_decoder else Family.ce
-    if found is not model.family:
-        fitting = "llm or llm_b" if found is Family.llm else "ce or ce_b"
-        raise UserError(
-            f"model={model.name} {given}: {kind} is {'a decoder' if is_decoder else 'an encoder'}; use model={fitting}"
-        )
+    if is_decoder != (model.family is Family.llm):
+        fitting = "a decoder; use model=llm or llm_b" if is_decoder else "an encoder; use model=ce or ce_b"
+        raise UserError(f"model={model.name} {setting}: {kind} is {fitting}")
 
 
 def offered(config: PretrainedConfig) -> dict[str, str]:
@@ -106,25 +115,21 @@ def offered(config: PretrainedConfig) -> dict[str, str]:
 
 def load_tokenizer(path: Path, model: ModelConfig) -> PreTrainedTokenizerBase:
     """The backbone's tokenizer, with a pad token; UserError where it has none and none can be found."""
-    try:
-        found = AutoTokenizer.from_pretrained(path, trust_remote_code=model.trust_remote_code)
-    except Exception as error:  # whatever a tokenizer's own code raises
-        raise UserError(
-            f"model.backbone={model.backbone}: no tokenizer that transformers reads ({first_line(error)}); put the "
-            "files of the one it was trained with into its folder"
-        ) from error
-    if found.pad_token_id is None:
-        if found.eos_token_id is None:
+    remedy = "put the files of the one it was trained with into its folder"
+    with _explained(model, "no tokenizer that transformers reads", remedy):
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=model.trust_remote_code)
+    if tokenizer.pad_token_id is None:
+        if tokenizer.eos_token_id is None:
             raise UserError(
                 f"model.backbone={model.backbone}: its tokenizer has neither a pad nor an eos token to pad with; "
                 "set pad_token in its tokenizer_config.json"
             )
-        found.pad_token = found.eos_token
-    return found
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
 
 
 def check_quantized(model: ModelConfig) -> None:
-    """UserError where 4 bits are asked for and cannot be had here."""
+    """UserError where 4 bits are set but not available here."""
     if not model.load_in_4bit:
         return
     lacking = ["the package bitsandbytes (pip install 'relevance[qlora]')"] if find_spec("bitsandbytes") is None else []
@@ -142,10 +147,69 @@ def quantized_arguments(model: ModelConfig) -> dict[str, Any]:
         return {}
     from transformers import BitsAndBytesConfig
 
-    settings = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
-    )
+    nf4 = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True, "bnb_4bit_compute_dtype": torch.bfloat16}
+    settings = BitsAndBytesConfig(load_in_4bit=True, **nf4)
     return {"quantization_config": settings, "device_map": {"": torch.cuda.current_device()}}
+
+
+def classifier_of(path: Path, model: ModelConfig, pad: int, weights: bool = True):
+    """A sequence classifier of three labels in float32 (its trunk in 4 bits where the model says so), its head new.
+
+    Its weights are the folder's, or random where `weights` is False and others are loaded into it. Raises UserError
+    where the family does not fit, or where the folder lacks weights of the backbone itself.
+    """
+    config = load_config(path, model)
+    config.num_labels, config.get_text_config().pad_token_id = 3, pad
+    config.get_text_config().use_cache = False
+    logging.set_verbosity_error()  # that the head is new is no news here; what else is missing is checked below
+    logging.disable_progress_bar()
+    known = _has_classifier(config)
+    maker = AutoModelForSequenceClassification if known else AutoModel
+    attention = model.attn_implementation or attention_of(config)
+    code = {"trust_remote_code": model.trust_remote_code, "attn_implementation": attention}
+    if weights:
+        network = _loaded(maker, path, model, config, code)
+    else:
+        network = maker.from_config(config, dtype=torch.float32, **code)
+    return network if known else Plain(network, last=model.family is Family.llm)
+
+
+def _has_classifier(config: PretrainedConfig) -> bool:
+    """Whether there is a sequence classifier of the architecture, in transformers or in the backbone's own code."""
+    code = offered(config)
+    return AutoModelForSequenceClassification.__name__ in code if code else config.model_type in CLASSIFIERS
+
+
+def _loaded(maker, path: Path, model: ModelConfig, config: PretrainedConfig, code: dict):
+    how = {"dtype": "float32", "use_safetensors": True, "ignore_mismatched_sizes": True, **code}
+    how |= quantized_arguments(model)
+    try:
+        network, loading = maker.from_pretrained(path, config=config, output_loading_info=True, **how)
+    except OSError as error:
+        raise UserError(
+            f"model.backbone={model.backbone}: no weights that can be read ({first_line(error)}); its folder needs "
+            "model.safetensors, or its parts and their index"
+        ) from error
+    body = network.base_model_prefix + "." if maker is not AutoModel else ""
+    unfit = {name for name, *_ in loading["mismatched_keys"]}  # a head of other labels than ours, too
+    missing = sorted(k for k in {*loading["missing_keys"], *unfit} if k.startswith(body) and "pooler." not in k)
+    if missing:
+        raise UserError(f"model.backbone={model.backbone}: its weights lack {missing[:5]} ({len(missing)} in all)")
+    if maker is not AutoModel:
+        _with_new_head(network, {*loading["missing_keys"], *unfit})
+    return network
+
+
+def _with_new_head(classifier: PreTrainedModel, new: set[str]) -> None:
+    """Draw the whole head anew where the folder held one, or a part of one: its labels were not ours.
+
+    `new` are the names of weights that are random already.
+    """
+    trunk = classifier.base_model_prefix
+    if all(name in new or name.startswith(f"{trunk}.") for name, _ in classifier.named_parameters()):
+        return
+    for part in (part for name, part in classifier.named_children() if name != trunk):
+        marked: list[Any] = [*part.modules(), *part.parameters()]
+        for part_or_weight in marked:
+            part_or_weight._is_hf_initialized = False  # transformers passes by what is marked
+        part.apply(classifier._init_weights)

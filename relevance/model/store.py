@@ -22,40 +22,40 @@ from relevance.model.build import build_network
 from relevance.model.network import Network
 from relevance.model.pretrained import check_quantized
 
-OWN_PARTS = ("heads", "private")  # beside the trunk
+PARTS = ("heads", "private")  # beside the trunk
 WEIGHTS = "model.safetensors"
 DIGEST = "trunk/backbone.txt"  # sha256 of the frozen backbone an adapter was trained on
 
 
 def save_network(
-    network: Network, tokenizer: PreTrainedTokenizerBase, kept: ConfigFile, template: dict, folder: Path
+    network: Network, tokenizer: PreTrainedTokenizerBase, file: ConfigFile, template: dict, folder: Path
 ) -> None:
-    """Everything needed to score pairs again, whole or not at all; an adapter leaves its frozen backbone where it is.
+    """Write all that is needed to score pairs again, whole or not at all, in place of what is in `folder`.
 
-    Whatever stood in `folder` makes way.
+    The frozen backbone of an adapter stays where it is.
     """
     with atomic_folder(folder) as part:
-        if kept.config.model.lora.r:
-            _keep_adapter(network, kept, part / "trunk")
-            kept = replace(kept, config=_with_whole_path(kept.config))
-            (part / DIGEST).write_text(backbone_digest(kept.config))
+        if file.config.model.lora.r:
+            _save_adapter(network, file, part / "trunk")
+            file = replace(file, config=_with_whole_path(file.config))
+            (part / DIGEST).write_text(backbone_digest(file.config))
         else:  # not as a backbone of its own: kind=top leaves it without its upper blocks
             network.trunk.config.save_pretrained(part / "trunk")
             save_file(_tensors(network.trunk), part / "trunk" / WEIGHTS)
-            _keep_code(kept.config, part / "trunk")
-        for name in OWN_PARTS:
-            own: nn.Module | None = getattr(network, name)
-            if own is not None:
-                save_file(_tensors(own), part / f"{name}.safetensors")
+            _copy_code(file.config, part / "trunk")
+        for name in PARTS:
+            module: nn.Module | None = getattr(network, name)
+            if module is not None:
+                save_file(_tensors(module), part / f"{name}.safetensors")
         tokenizer.save_pretrained(part / "tokenizer")
         (part / "template.json").write_text(json.dumps(template, indent=1, sort_keys=True))
-        (part / "config.yaml").write_text(kept.text(), encoding="utf-8")
+        (part / "config.yaml").write_text(file.text(), encoding="utf-8")
 
 
 def load_network(folder: Path, trust_remote_code: bool = False) -> tuple[Network, Config]:
-    """The network that `save_network` wrote, its logits equal; UserError where `folder` holds none to be had here.
+    """The network that `save_network` wrote, its logits equal; UserError where `folder` holds none that loads here.
 
-    A folder may come from anywhere: code of its backbone's own is run where the caller says so, whatever it says.
+    A folder may come from anywhere: its backbone's code runs only where the caller trusts it, whatever its config says.
     """
     config = _settings(folder)
     if config.model.trust_remote_code and not trust_remote_code:
@@ -71,22 +71,22 @@ def load_network(folder: Path, trust_remote_code: bool = False) -> tuple[Network
         _load_adapter(network, folder / "trunk")
     else:
         network.trunk.load_state_dict(load_file(folder / "trunk" / WEIGHTS))
-    for name in OWN_PARTS:
+    for name in PARTS:
         part = getattr(network, name)
         if part is not None:
             part.load_state_dict(load_file(folder / f"{name}.safetensors"))
     return network.eval(), config
 
 
-def _keep_adapter(network: Network, kept: ConfigFile, trunk: Path) -> None:
+def _save_adapter(network: Network, file: ConfigFile, trunk: Path) -> None:
     """As peft keeps it; a backbone of the hub, or one that the environment named, is named so in its texts too."""
     network.trunk.save_pretrained(trunk)
-    model = kept.config.model
-    if named := kept.unresolved.get("model.backbone") or (model.revision and model.backbone):
+    model = file.config.model
+    if named := file.unresolved.get("model.backbone") or (model.revision and model.backbone):
         name_base(trunk, named, model.revision)
 
 
-def _keep_code(config: Config, trunk: Path) -> None:
+def _copy_code(config: Config, trunk: Path) -> None:
     """Code of the backbone's own lies beside the weights that only it can use."""
     if config.model.trust_remote_code:
         for file in backbone_folder(config).glob("*.py"):
@@ -98,7 +98,7 @@ def _settings(folder: Path) -> Config:
         raise UserError(f"{folder}: holds no model; train the cell with save=all rerun=true")
     config = read_config(folder / "config.yaml")
     if config.model.lora.r and (absent := unset_variables(config.model.backbone)):
-        raise UserError(f"{folder}: stands on model.backbone={config.model.backbone}; set {' and '.join(absent)}")
+        raise UserError(f"{folder}: needs model.backbone={config.model.backbone}; set {' and '.join(absent)}")
     return config
 
 
@@ -110,11 +110,11 @@ def _with_whole_path(config: Config) -> Config:
 
 
 def _same_backbone(config: Config, folder: Path) -> None:
-    found = backbone_digest(config)
-    if found != (folder / DIGEST).read_text():
+    digest = backbone_digest(config)
+    if digest != (folder / DIGEST).read_text():
         raise UserError(
             f"{folder}: was trained on another model.backbone={config.model.backbone} than lies there now "
-            f"(digest {found[:12]}); put the old one back, or train the cell with rerun=true"
+            f"(digest {digest[:12]}); put the old one back, or train the cell with rerun=true"
         )
 
 

@@ -42,13 +42,13 @@ def needed_files(names: Iterable[str], code: bool, read: Callable[[str], Path], 
     if CONFIG not in root:
         raise UserError(_instead(root, read, here))
     tokenizer = [name for name in root if any(fnmatch(name, pattern) for pattern in TOKENIZER)]
-    own = [name for name in root if fnmatch(name, CODE)] if code else []
+    runnable = [name for name in root if fnmatch(name, CODE)] if code else []
     described = [name for name in tokenizer if not fnmatch(name, CODE)]
-    return [CONFIG, *described, *own, *_weights(root, read)]
+    return [CONFIG, *described, *runnable, *_weights(root, read)]
 
 
 def has_pickled(names: Iterable[str]) -> bool:
-    """Whether weights among the files that are `needed` are pickled."""
+    """Whether weights among the files are pickled."""
     return any(name.endswith(".bin") for name in names)
 
 

@@ -49,13 +49,12 @@ def predict(options: Options) -> None:
     if options.chunk < 1:
         raise UserError(f"chunk={options.chunk}: rows held at a time, 1 or more")
     folders = _folders(options)
-    from relevance.predict.scoring import Job, score_file
+    from relevance.predict.scoring import Files, score_file, scores_text
 
     quarantine = options.on_bad_row is OnBadRow.quarantine
-    job = Job(Path(options.input), Path(options.output), options.columns, quarantine, options.chunk)
-    tally = score_file(job, folders, options.device, options.trust_remote_code)
-    if tally:
-        print(tally.text())
+    files = Files(Path(options.input), Path(options.output), options.columns, quarantine, options.chunk)
+    if text := scores_text(score_file(files, folders, options.device, options.trust_remote_code)):
+        print(text)
 
 
 def _folders(options: Options) -> list[Path]:

@@ -20,10 +20,6 @@ from relevance.model.pretrained import load_tokenizer
 from relevance.model.store import load_network
 
 
-def _unheard(_rows: int) -> None:
-    """Nobody asked how far it is."""
-
-
 class Scorer:
     """Scores tables of pairs with the model in a folder, one at a time whatever threads ask; prints nothing.
 
@@ -43,24 +39,22 @@ class Scorer:
         self.half = self.config.trainer.precision == MIXED  # under bf16-true the network itself is halved
 
     @torch.inference_mode()
-    def probabilities(self, table: pa.Table, tell: Callable[[int], None] = _unheard) -> np.ndarray:
+    def probabilities(self, table: pa.Table, tell: Callable[[int], object] | None = None) -> np.ndarray:
         """[N, 3] float32 for the N rows of `table` (columns task, left, right), in their order.
 
-        The tasks are names in TASK_NAMES, the texts are not empty. `tell` hears of every batch how many rows it had.
+        The tasks are names in TASK_NAMES, the texts are not empty. `tell` is called with the rows of every batch.
         """
-        with self.alone:
-            return self._scored(table, tell)
-
-    def _scored(self, table: pa.Table, tell: Callable[[int], None]) -> np.ndarray:
-        examples = unlabelled(table, self.tokenizer, self.reading.template)
-        batches = ScoreDataset(examples, np.arange(len(table)), self.config.train.score_token_budget)
         probabilities = np.empty((len(table), 3), np.float32)
-        for micro in (batches[index] for index in range(len(batches))):
-            inputs = {name: tensor.to(self.device) for name, tensor in micro.inputs.items()}
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-                logits = self.network(inputs, micro.slices)
-            probabilities[micro.rows.numpy()] = logits.cpu().double().softmax(-1).numpy()
-            tell(len(micro.rows))
+        with self.alone:
+            examples = unlabelled(table, self.tokenizer, self.reading.template)
+            batches = ScoreDataset(examples, np.arange(len(table)), self.config.train.score_token_budget)
+            for micro in (batches[index] for index in range(len(batches))):
+                inputs = {name: tensor.to(self.device) for name, tensor in micro.inputs.items()}
+                with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                    logits = self.network(inputs, micro.slices)
+                probabilities[micro.rows.numpy()] = logits.cpu().double().softmax(-1).numpy()
+                if tell:
+                    tell(len(micro.rows))
         return probabilities
 
 

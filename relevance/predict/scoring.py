@@ -1,31 +1,43 @@
 """A file of pairs, scored chunk by chunk: read → probabilities of each cell → vote → written; then a table of scores.
 
-The file is read twice: once for its rows, columns and faults, before a model is loaded; once to score it. Where rows
-have labels:
+task="query_item" left="usb c cable" right="Volt USB-C cable 2 m" label=2 or null where the row has none, then columns
+of the user's own, carried along; splits, ids and copies do not matter
 
-task          n   accuracy %  macro-F1 %
-query_item  812         81.4        80.2
-micro       812         81.4
+The file is read twice: once for its rows, columns and faults, before a model is loaded; once to score it. Lines of
+jsonl further down may bring other columns and types: chunks of {left: string, price: int64} and of
+{left: string, note: bool, price: double} are written under {left: string, price: double, note: bool}.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from tqdm import tqdm
 
 from relevance.cli import echo
-from relevance.data.contract import check_names
-from relevance.data.faults import NONE_LEFT, faults_error, faulty_rows, list_faults, listing_schema
+from relevance.data import contract
+from relevance.data.faults import (
+    LISTED,
+    NONE_LEFT,
+    Fault,
+    faults_error,
+    faulty_rows,
+    list_faults,
+    listing_schema,
+    merge_faults,
+)
+from relevance.data.jsonl import json_values
+from relevance.data.loaded import Loaded
+from relevance.data.readers import stream_table
 from relevance.data.writers import Writer, streamed, writable
 from relevance.errors import UserError
 from relevance.metrics import Scores, score, task_codes
-from relevance.predict.input import LABEL, NEEDED, Chunk, Scan, fitted, read_chunks, scan_file, with_columns
 from relevance.predictions import PROBABILITIES, SCHEMA
 from relevance.tasks import LABELS, TASK_NAMES
 from relevance.vote import TIE, vote
@@ -33,14 +45,126 @@ from relevance.vote import TIE, vote
 if TYPE_CHECKING:
     from relevance.predict.scorer import Scorer
 
-
+NEEDED = ("task", "left", "right")
+LABEL = "label"
 ADDED = pa.schema([SCHEMA.field(name) for name in (*PROBABILITIES, "predicted")])
 SHOWN = (*NEEDED, LABEL)  # cells of a row that is set aside
 SET_ASIDE = "or set on_bad_row=quarantine to leave these rows out of the output and list them beside it"
 
 
 @dataclass(frozen=True)
-class Job:
+class Chunk:
+    """Consecutive rows of a file."""
+
+    table: pa.Table  # rows that can be scored: columns as in the file; task, left, right are text, label is int8
+    faults: tuple[Fault, ...]
+    loaded: Loaded  # every row that could be read, as it stands in the file
+
+
+def read_chunks(path: Path, columns: dict[str, str], rows: int) -> Iterator[Chunk]:
+    """The file at `path` in chunks of at most `rows` rows, in order, `columns` (ours: theirs) renamed.
+
+    Raises UserError for a file that cannot be read, and for one without task, left or right.
+    """
+    columns_seen = False
+    for loaded in stream_table(path, columns, rows):
+        names = loaded.table.column_names
+        if names and not columns_seen:
+            contract.check_present(names, NEEDED, str(path), "columns")
+        columns_seen = columns_seen or bool(names)  # jsonl lines that lack one later on are rows at fault
+        yield _checked(loaded, str(path))
+
+
+def _checked(loaded: Loaded, name: str) -> Chunk:
+    table = with_columns(loaded.table, NEEDED, len(loaded.rows))
+    ours = [column for column in (*NEEDED, LABEL) if column in table.column_names]
+    texts = pa.table({column: contract.as_text(table, column, name) for column in ours})
+    faults = tuple(contract.row_faults(texts, _rules(texts), loaded.rows))
+    typed = {column: contract.labels(texts[column]) if column == LABEL else texts[column] for column in ours}
+    table = pa.table({column: typed.get(column, table[column]) for column in table.column_names})
+    if faults:
+        table = table.filter(pa.array(~np.isin(loaded.rows, faulty_rows(faults))))
+    return Chunk(table, (*loaded.faults, *faults), loaded)
+
+
+def _rules(texts: pa.Table) -> Iterator[contract.Rule]:
+    yield from contract.pair_rules(texts)
+    if LABEL in texts.column_names:
+        bad = pc.and_(pc.is_null(contract.labels(texts[LABEL])), pc.invert(contract.blank(texts[LABEL])))
+        yield LABEL, bad, "label is not 0, 1 or 2", f"{contract.LABEL_REMEDY}, or leave it empty"
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A file as a whole; 8 bytes for each row at fault are all that grows with it."""
+
+    schema: pa.Schema  # of the rows that can be scored
+    tasks: np.ndarray  # [6] rows of each task that can be scored
+    labelled: int  # of those
+    faults: tuple[Fault, ...]  # of each rule every row, and the values of the first LISTED
+    counted: str  # how rows are numbered
+
+    @property
+    def rows(self) -> int:
+        return int(self.tasks.sum())
+
+
+def scan_file(chunks: Iterable[Chunk]) -> Scan:
+    """What the chunks of a file hold in all; raises what reading them raises."""
+    scan = Scan(pa.schema([]), np.zeros(len(TASK_NAMES), np.int64), 0, (), "")
+    for chunk in chunks:
+        merged = merge_faults([*scan.faults, *chunk.faults])
+        listed = tuple(replace(fault, values=fault.values[:LISTED]) for fault in merged)
+        scan = replace(scan, faults=listed, counted=chunk.loaded.counted)
+        if len(chunk.table):  # the columns of other chunks may be made up of nulls
+            scan = _added(scan, chunk.table)
+    return scan
+
+
+def _added(scan: Scan, table: pa.Table) -> Scan:
+    tasks = np.bincount(task_codes(table["task"]), minlength=len(TASK_NAMES))
+    labelled = len(table) - table[LABEL].null_count if LABEL in table.column_names else 0
+    schema = _union(scan.schema, table.schema)
+    return replace(scan, schema=schema, tasks=scan.tasks + tasks, labelled=scan.labelled + labelled)
+
+
+def _union(first: pa.Schema, second: pa.Schema) -> pa.Schema:
+    """Every column of both, in the order they were met; types that nothing else can join are joined as text."""
+    if first.equals(second):
+        return first
+    names = [*first.names, *(name for name in second.names if name not in first.names)]
+    return pa.schema([(name, _type([s.field(name) for s in (first, second) if name in s.names])) for name in names])
+
+
+def _type(fields: list[pa.Field]) -> pa.DataType:
+    try:
+        return pa.unify_schemas([pa.schema([field]) for field in fields], promote_options="permissive").types[0]
+    except pa.ArrowTypeError:
+        return pa.string()
+
+
+def fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """`table` under a schema that is the union of its own and others."""
+    if table.schema.equals(schema):
+        return table
+    whole = with_columns(table, schema.names, len(table))
+    as_json = {f.name for f in schema if pa.types.is_string(f.type) and not pa.types.is_string(whole[f.name].type)}
+    return pa.table(
+        {f.name: json_values(whole[f.name]) if f.name in as_json else whole[f.name].cast(f.type) for f in schema},
+        schema,
+    )
+
+
+def with_columns(table: pa.Table, names: Sequence[str], rows: int) -> pa.Table:
+    """`table` of so many rows with a column of nulls for each of `names` it lacks."""
+    absent = [name for name in names if name not in table.column_names]
+    if not absent:
+        return table
+    return pa.table({name: table[name] for name in table.column_names} | {name: pa.nulls(rows) for name in absent})
+
+
+@dataclass(frozen=True)
+class Files:
     """A file to read and one to write."""
 
     input: Path
@@ -65,16 +189,13 @@ class Job:
 
     def scan(self) -> Scan:
         """The first look; raises UserError for what cannot be scored or written."""
-        check_names(self.columns, "columns")
+        contract.check_names(self.columns, "columns")
         writable(self.output)
         if self.output.resolve() == self.input.resolve():
             raise UserError(f"output={self.output}: is the input; name another file")
         scan = scan_file(self.chunks())
-        taken = [name for name in ADDED.names if name in scan.schema.names]
-        if taken:
-            raise UserError(
-                f"{self.input}: column {', '.join(taken)} is the output's own; rename or drop it in the file"
-            )
+        if taken := ", ".join(name for name in ADDED.names if name in scan.schema.names):
+            raise UserError(f"{self.input}: column {taken} is the output's own; rename or drop it in the file")
         if scan.faults and not (self.quarantine and scan.rows):
             remedy = SET_ASIDE if scan.rows else NONE_LEFT
             raise faults_error(str(self.input), scan.faults, scan.counted, remedy)
@@ -83,64 +204,34 @@ class Job:
         return scan
 
 
-class Tally:
-    """Counts of all chunks; rows without a label are left out."""
-
-    def __init__(self) -> None:
-        self.confusion = np.zeros((len(TASK_NAMES), len(LABELS), len(LABELS)), np.int64)
-
-    def add(self, table: pa.Table, predicted: np.ndarray) -> None:
-        """Count a chunk: `table` [N] has a column task, and label where any row has one; `predicted` is [N]."""
-        if "label" not in table.column_names:
-            return
-        label = table["label"].fill_null(-1).to_numpy()
-        known = label >= 0
-        self.confusion += score(task_codes(table["task"])[known], label[known], predicted[known]).confusion
-
-    def __bool__(self) -> bool:
-        """Whether any row had a label."""
-        return bool(self.confusion.any())
-
-    def text(self) -> str:
-        """An aligned table in percent: each task present, then micro and macro."""
-        scores = Scores(self.confusion)
-        accuracy, f1 = 100 * scores.accuracy, 100 * scores.macro_f1
-        rows = [(TASK_NAMES[k], scores.n[k], accuracy[k], f1[k]) for k in np.flatnonzero(scores.n)]
-        lines = [f"{'task':<12}{'n':>10}{'accuracy %':>12}{'macro-F1 %':>12}"]
-        lines += [f"{name:<12}{n:>10,}{share:>12.1f}{mean:>12.1f}" for name, n, share, mean in rows]
-        for name, share in (("micro", scores.micro), ("macro", scores.macro)):
-            lines.append(f"{name:<12}{scores.n.sum():>10,}{100 * share:>12.1f}")
-        return "\n".join(lines)
-
-
-def score_file(job: Job, folders: list[Path], device: str | None, trusted: bool) -> Tally:
-    """Score the input with the models in `folders`, write the output, say on stderr what a person should know.
+def score_file(files: Files, folders: list[Path], device: str | None, trusted: bool) -> Scores:
+    """Score the input with the models in `folders` and write the output; the scores of the rows that have labels.
 
     `trusted`: code of the backbones' own may run, see model.store.load_network.
 
     Raises UserError for what cannot be read, scored or written; what stood at the output then stays.
     """
-    scan = job.scan()
-    for note in _notes(job, scan, len(folders)):
+    scan = files.scan()
+    for note in _notes(files, scan, len(folders)):
         echo(note)
-    with ExitStack() as files:
-        output = files.enter_context(streamed(job.output, pa.schema([*scan.schema, *ADDED])))
-        aside = files.enter_context(streamed(job.aside, listing_schema(SHOWN))) if scan.faults else None
+    with ExitStack() as stack:
+        output = stack.enter_context(streamed(files.output, pa.schema([*scan.schema, *ADDED])))
+        aside = stack.enter_context(streamed(files.aside, listing_schema(SHOWN))) if scan.faults else None
         scorers = _opened(folders, device, trusted, scan)
         started = time.perf_counter()
-        tally = _scored(job, scan, scorers, output, aside)
+        scores = _scored(files, scan, scorers, output, aside)
     if not scan.faults:
-        job.aside.unlink(missing_ok=True)  # of an earlier file
+        files.aside.unlink(missing_ok=True)  # of an earlier file
     seconds = time.perf_counter() - started
-    echo(f"{scan.rows:,} rows in {seconds:.1f} s, {scan.rows / seconds:,.0f} rows/s → {job.output}")
-    return tally
+    echo(f"{scan.rows:,} rows in {seconds:.1f} s, {scan.rows / seconds:,.0f} rows/s → {files.output}")
+    return scores
 
 
-def _notes(job: Job, scan: Scan, cells: int) -> Iterator[str]:
+def _notes(files: Files, scan: Scan, cells: int) -> Iterator[str]:
     if scan.faults:
         bad = len(faulty_rows(scan.faults))
         kinds = ", ".join(f"{fault.problem} {len(fault.rows):,}" for fault in scan.faults)
-        yield f"quarantined: {bad:,} of {bad + scan.rows:,} rows ({kinds}) → {job.aside}"
+        yield f"quarantined: {bad:,} of {bad + scan.rows:,} rows ({kinds}) → {files.aside}"
     if 0 < scan.labelled < scan.rows:
         yield f"labels: on {scan.labelled:,} rows; the other {scan.rows - scan.labelled:,} enter no score"
     if cells > 1:
@@ -148,7 +239,7 @@ def _notes(job: Job, scan: Scan, cells: int) -> Iterator[str]:
 
 
 def _opened(folders: list[Path], device: str | None, trusted: bool, scan: Scan) -> list["Scorer"]:
-    from relevance.predict.scorer import Scorer  # takes torch along; bad rows are told before it is loaded
+    from relevance.predict.scorer import Scorer  # imports torch: bad rows are reported before
 
     scorers = [Scorer(folder, device, trusted) for folder in folders]
     for folder, scorer in zip(folders, scorers, strict=True):
@@ -161,24 +252,49 @@ def _opened(folders: list[Path], device: str | None, trusted: bool, scan: Scan) 
     return scorers
 
 
-def _scored(job: Job, scan: Scan, scorers: list["Scorer"], output: Writer, aside: Writer | None) -> Tally:
-    tally, rows = Tally(), 0
+def _scored(files: Files, scan: Scan, scorers: list["Scorer"], output: Writer, aside: Writer | None) -> Scores:
+    rows, confusion = 0, np.zeros((len(TASK_NAMES), len(LABELS), len(LABELS)), np.int64)
     with tqdm(total=scan.rows * len(scorers), unit="row", disable=None) as bar:
-        for chunk in job.chunks():
+        for chunk in files.chunks():
             if aside and chunk.faults:
-                aside.write_table(job.bad(chunk))
+                aside.write_table(files.bad(chunk))
             if len(chunk.table):
                 table = fitted(chunk.table, scan.schema)
                 p, predicted = vote(np.stack([scorer.probabilities(table, bar.update) for scorer in scorers]))
                 output.write_table(_with(table, p, predicted))
-                tally.add(table, predicted)
+                confusion += _confusion(table, predicted)
                 rows += len(table)
     if rows != scan.rows:
-        raise UserError(f"{job.input}: changed as it was scored ({scan.rows:,} rows, then {rows:,}); score it again")
-    return tally
+        raise UserError(f"{files.input}: changed as it was scored ({scan.rows:,} rows, then {rows:,}); score it again")
+    return Scores(confusion)
 
 
 def _with(table: pa.Table, p: np.ndarray, predicted: np.ndarray) -> pa.Table:
     for field, values in zip(ADDED, (*p.T, predicted), strict=True):
         table = table.append_column(field, pa.array(values, field.type))
     return table
+
+
+def _confusion(table: pa.Table, predicted: np.ndarray) -> np.ndarray:
+    """Counts [6, 3, 3] of a chunk's rows [N] that have a label."""
+    label = table[LABEL].fill_null(-1).to_numpy() if LABEL in table.column_names else np.full(len(table), -1)
+    known = label >= 0
+    return score(task_codes(table["task"])[known], label[known], predicted[known]).confusion
+
+
+def scores_text(scores: Scores) -> str:
+    """An aligned table in percent, each task present, then micro and macro; "" where no row had a label.
+
+    task          n   accuracy %  macro-F1 %
+    query_item  812         81.4        80.2
+    micro       812         81.4
+    """
+    if not scores.n.any():
+        return ""
+    lines = [f"{'task':<12}{'n':>10}{'accuracy %':>12}{'macro-F1 %':>12}"]
+    for task in np.flatnonzero(scores.n):
+        accuracy, f1 = 100 * scores.accuracy[task], 100 * scores.macro_f1[task]
+        lines.append(f"{TASK_NAMES[task]:<12}{scores.n[task]:>10,}{accuracy:>12.1f}{f1:>12.1f}")
+    for name, share in (("micro", scores.micro), ("macro", scores.macro)):
+        lines.append(f"{name:<12}{scores.n.sum():>10,}{100 * share:>12.1f}")
+    return "\n".join(lines)

@@ -23,10 +23,10 @@ class ServedCell(PythonModel):
     """Scores every row or none: what cannot be scored is answered with a 400 that names the rows."""
 
     def load_context(self, context) -> None:
-        # MLflow runs this file of the model's before it asks for anything: who serves a model trusts its code
+        # MLflow has run this file of the model by now: who serves a model trusts its code
         self.scorer = Scorer(Path(context.artifacts["model"]), trust_remote_code=True)
         heads = self.scorer.config.routing.heads
-        self.tasks = self.scorer.reading.tasks if heads else TASK_NAMES  # a head of its own is of use once trained
+        self.tasks = self.scorer.reading.tasks if heads else TASK_NAMES  # a head is of use once trained
 
     def predict(self, context, model_input: pd.DataFrame, params=None) -> pd.DataFrame:
         _check(model_input, self.tasks)
@@ -39,15 +39,15 @@ class ServedCell(PythonModel):
 
 def _check(rows: pd.DataFrame, tasks: tuple[str, ...]) -> None:
     known = rows["task"].map(lambda value: isinstance(value, str) and value in tasks)
-    problems = [_said(rows, rows.index[~known], "task", f"unknown task; available: {', '.join(tasks)}")]
+    problems = [_problem(rows, rows.index[~known], "task", f"unknown task; available: {', '.join(tasks)}")]
     for side in ("left", "right"):
         text = rows[side].map(lambda value: isinstance(value, str) and bool(value.strip()))
-        problems.append(_said(rows, rows.index[~text], side, f"{side} is no text or empty; give the text"))
-    if said := "; ".join(filter(None, problems)):
-        raise MlflowException.invalid_parameter_value(said)
+        problems.append(_problem(rows, rows.index[~text], side, f"{side} is no text or empty; give the text"))
+    if text := "; ".join(filter(None, problems)):
+        raise MlflowException.invalid_parameter_value(text)
 
 
-def _said(rows: pd.DataFrame, at: pd.Index, column: str, problem: str) -> str:
+def _problem(rows: pd.DataFrame, at: pd.Index, column: str, problem: str) -> str:
     named = ", ".join(f"row {row} ({rows.at[row, column]!r})" for row in at[:SHOWN])
     more = f" and {len(at) - SHOWN} more" if len(at) > SHOWN else ""
     return f"{named}{more}: {problem}" if len(at) else ""

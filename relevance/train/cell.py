@@ -16,9 +16,8 @@ from relevance.config_io import ConfigFile
 from relevance.data.module import PairsModule, pairs_module
 from relevance.distributed import check_devices, process_count
 from relevance.model.build import build_network
-from relevance.model.head_start import start_heads
 from relevance.model.module import RelevanceModule, quiet
-from relevance.model.network import gate_values, peak_memory, weight_counts, weights_line
+from relevance.model.network import gate_values, peak_memory, start_heads, weight_counts, weights_line
 from relevance.model.store import save_network
 from relevance.tracking import CellLog
 from relevance.train import checkpoint

@@ -6,21 +6,18 @@ Of more than MOST test rows so many are scored, drawn once per table: "probe/row
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import lightning as L
 import numpy as np
 
-from relevance.config import PrivateKind
 from relevance.data.batches import Examples, portion
 from relevance.data.module import PairsModule
 from relevance.data.table import read_rows
 from relevance.data.tokens import encode_pairs
 from relevance.metrics import logged, score
 from relevance.model.module import RelevanceModule
-from relevance.model.private.inserted import Gated, Inserted
 from relevance.tasks import TASK_NAMES
 from relevance.train.evaluation import logits
 
@@ -95,12 +92,14 @@ def _changed(asked: _Asked) -> Iterator[tuple[str, np.ndarray]]:
     if routing.heads and several:
         with module.detour(heads=other):
             yield "other_head", asked.again()
-    if routing.private.layers and routing.private.kind is not PrivateKind.shared and several:
+    if private is None:
+        return
+    if len(private.branches) > 1 and several:
         with module.detour(branches=other):
             yield "other_private", asked.again()
-    if isinstance(private, Inserted) and any(isinstance(part, Gated) for part in private.modules()):
-        with _closed(private):
-            yield "closed_gate", asked.again()
+    for kind, change in private.probes().items():
+        with change:
+            yield kind, asked.again()
 
 
 def _others(data: PairsModule) -> tuple[np.ndarray, bool]:
@@ -116,12 +115,3 @@ def _named(asked: _Asked, other: np.ndarray | None) -> dict[str, np.ndarray]:
         told["wrong_prefix"] = other[task]
         told["shuffled_prefix"] = np.random.default_rng(asked.module.config.seed).permutation(task)
     return told
-
-
-@contextmanager
-def _closed(private: Inserted) -> Iterator[None]:
-    private.closed = True
-    try:
-        yield
-    finally:
-        private.closed = False

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from relevance.errors import UserError
-from relevance.predict.input import fitted, read_chunks, scan_file
+from relevance.predict.scoring import fitted, read_chunks, scan_file
 
 ROW = {"task": "query_item", "left": "usb", "right": "usb cable"}
 

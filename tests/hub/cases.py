@@ -128,7 +128,7 @@ WEATHER = (
          "the connection to the hub was cut (peer closed connection without sending complete message body); give "
          "the same command again", "llm"),
     Case("no network", "model.backbone=org/new", REFUSED,
-         "neither a local folder nor to be had from NOBODY, which cannot be reached; look at the network, or give a "
+         "neither a local folder nor available from NOBODY, which cannot be reached; look at the network, or give a "
          "local folder", "llm", network=NOBODY),
     Case("no network, but in the cache", "model.backbone=org/tiny", SERVED, "nothing", "llm", network=NOBODY),
     Case("HF_HUB_OFFLINE=1, not in the cache", "model.backbone=org/new", REFUSED,

@@ -16,7 +16,7 @@ from relevance.config import PrivateKind
 from relevance.config_io import ConfigFile
 from relevance.model.build import build_network
 from relevance.model.network import Network
-from relevance.model.private import attach
+from relevance.model.private import inserted
 from relevance.model.store import load_network, save_network
 from tools.survey.architectures import ARCHITECTURES, DECODERS, small
 
@@ -96,11 +96,11 @@ def test_gates_of_a_saved_cell_are_those_it_was_trained_with(folders, tmp_path, 
     """Whatever the random weights of a trunk would say before its own are loaded."""
     settings = cell(folders, "modernbert", "inserted")
     for gates in (False, True):
-        monkeypatch.setattr(attach, "starts_at_identity", lambda *_, gates=gates: not gates)
+        monkeypatch.setattr(inserted, "starts_at_identity", lambda *_, gates=gates: not gates)
         net, tokenizer = build_network(settings)
         expected = awake(net.eval())(batch(), MIXED)
         save_network(net, tokenizer, ConfigFile(settings), {}, tmp_path / str(gates))
-        monkeypatch.setattr(attach, "starts_at_identity", lambda *_: pytest.fail("asked again"))
+        monkeypatch.setattr(inserted, "starts_at_identity", lambda *_: pytest.fail("asked again"))
         assert torch.equal(load_network(tmp_path / str(gates))[0](batch(), MIXED), expected)
 
 

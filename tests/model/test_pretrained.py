@@ -1,4 +1,4 @@
-"""What cannot serve is refused before anything trains, with the reason and the remedy."""
+"""Unsupported backbones are rejected before anything trains, with the reason and the remedy."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ def odd(folder: Path, kind: str, **changes) -> Path:
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        ("t5", r"t5 is an encoder-decoder and cannot serve; choose an encoder \(model=ce\) or a decoder"),
+        ("t5", r"t5 is an encoder-decoder, which is not supported; choose an encoder \(model=ce\) or a decoder"),
         ("vit", r"vit is no model of text; choose an encoder \(model=ce\) or a decoder"),
         ("never_heard_of", "no config that transformers reads .*; choose another, or model.trust_remote_code=true"),
     ],

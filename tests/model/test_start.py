@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from relevance.config import Config, Family, LoraConfig, ModelConfig, RoutingConfig
 from relevance.model.build import build_network
-from relevance.model.head_start import SPREAD, output_layer, start_heads
+from relevance.model.network import SPREAD, output_layer, start_heads
 
 MICRO = SimpleNamespace(inputs=batch(), slices=MIXED)
 

@@ -64,5 +64,5 @@ def test_an_adapter_needs_the_variable_that_names_its_backbone_and_says_so(backb
     assert not [path for path in (tmp_path / "model").rglob("*") if path.is_file() and told in path.read_bytes()]
     assert load_network(tmp_path / "model")[1].model == llm
     monkeypatch.delenv("MODELS")
-    with pytest.raises(UserError, match=r"stands on model\.backbone=\$\{oc\.env:MODELS\}/llm; set MODELS$"):
+    with pytest.raises(UserError, match=r"needs model\.backbone=\$\{oc\.env:MODELS\}/llm; set MODELS$"):
         load_network(tmp_path / "model")

@@ -108,4 +108,4 @@ def _default_texts() -> set[str]:
     """Every entity that the default data can hold."""
     default = DataConfig()
     shop = build_entities(default.rows, default.seed, world_index("shop"))
-    return {text for one in shop.values() for text in one.text}
+    return {text for entities in shop.values() for text in entities.text}

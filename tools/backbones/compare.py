@@ -28,9 +28,9 @@ def comparisons(world: dict[str, Entities], count: int, rng: np.random.Generator
         kinds = (TASKS[task].left, TASKS[task].right)
         left, right = world[kinds[0]], world[kinds[1]]
         # the rarer kinds of pair hold the tree: read them more often than users would label them
-        size, own = count * (0.5 * share + 0.5 / 6), [one for one in RECIPES if one.task == task]
-        for recipe in own:
-            a, b = draw_pairs(recipe, left, right, int(size / len(own)) + 1, rng)
+        size, recipes = count * (0.5 * share + 0.5 / 6), [recipe for recipe in RECIPES if recipe.task == task]
+        for recipe in recipes:
+            a, b = draw_pairs(recipe, left, right, int(size / len(recipes)) + 1, rng)
             keep = left.text[a] != right.text[b]
             a, b = a[keep], b[keep]
             facts.append(_facts(_taken(left.key, a), _taken(right.key, b), kinds))
@@ -53,8 +53,8 @@ def _width(keys: Keys, kind: str) -> np.ndarray:
 
 def _relation(left: Keys, right: Keys, kinds: tuple[str, str]) -> np.ndarray:
     """How the kinds of the two sides relate: places in RELATIONS [N]."""
-    one, other = _width(left, kinds[0]), _width(right, kinds[1])
-    at = np.minimum(one, other)
+    first, second = _width(left, kinds[0]), _width(right, kinds[1])
+    at = np.minimum(first, second)
     same = {name: (left[name] == right[name]) & (left[name] >= 0) for name in ("department", "group", "noun", "leaf")}
     meets = np.choose(at, [same["department"], same["group"], same["noun"], same["leaf"]])
     product = np.zeros(len(at), bool)
@@ -65,7 +65,7 @@ def _relation(left: Keys, right: Keys, kinds: tuple[str, str]) -> np.ndarray:
         ]
         product = (left["product"] == right["product"]) & (left["product"] >= 0) & whole[0] & whole[1]
     return np.select(
-        [product, meets & (one == other), meets & (one < other), meets, same["group"], same["department"]],
+        [product, meets & (first == second), meets & (first < second), meets, same["group"], same["department"]],
         list(range(6)),
         6,
     )
@@ -79,6 +79,6 @@ def _facts(left: Keys, right: Keys, kinds: tuple[str, str]) -> np.ndarray:
             columns.append(np.full(len(columns[0]), UNKNOWN))
             continue
         a, b = left[slot], right[slot]
-        asked = [(a >= 0) & (b < 0), (a >= 0) & (a == b), a >= 0, (b >= 0) & (kinds[1] == "query")]
-        columns.append(np.select(asked, [1, 2, 3, 4], 0))
+        stated = [(a >= 0) & (b < 0), (a >= 0) & (a == b), a >= 0, (b >= 0) & (kinds[1] == "query")]
+        columns.append(np.select(stated, [1, 2, 3, 4], 0))
     return np.stack(columns, axis=1)

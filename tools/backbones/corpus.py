@@ -38,7 +38,7 @@ def corpus(seed: int, shops: int, rows: int) -> Corpus:
         pairs, stated = comparisons(world, 2 * rows, np.random.default_rng(shop))
         documents += pages + pairs
         facts += [np.full((len(pages), len(FACTS)), UNKNOWN), stated]
-        known.update(text for one in world.values() for text in one.text)
+        known.update(text for entities in world.values() for text in entities.text)
     order = np.random.default_rng(seed).permutation(len(documents))
     return Corpus([documents[at] for at in order], np.concatenate(facts)[order], known)
 

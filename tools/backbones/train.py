@@ -101,10 +101,10 @@ class Pretrainer(torch.nn.Module):
         logits = self.answers(pooled).split(FACTS, dim=1)
         stated = facts != UNKNOWN
         losses = [
-            cross_entropy(one, fact, ignore_index=UNKNOWN, reduction="sum")
-            for one, fact in zip(logits, facts.T, strict=True)
+            cross_entropy(answer, fact, ignore_index=UNKNOWN, reduction="sum")
+            for answer, fact in zip(logits, facts.T, strict=True)
         ]
-        hits = [(one.argmax(1) == fact).sum() for one, fact in zip(logits, facts.T, strict=True)]
+        hits = [(answer.argmax(1) == fact).sum() for answer, fact in zip(logits, facts.T, strict=True)]
         loss, right = sum(losses, torch.zeros(())), sum(hits, torch.tensor(0))
         return loss / max(1, int(stated[:, 0].sum())), right / max(1, int(stated.sum()))
 
@@ -140,21 +140,22 @@ def train(whole: Pretrainer, rows: Encoded, plan: Plan) -> int:
     rng = np.random.default_rng(plan.seed)
     steps = _steps(rows.ids.lengths, plan, rng)
     optimisers = _optimisers(whole, plan)
-    rates = [group["lr"] for one in optimisers for group in one.param_groups]
+    groups = [group for optimiser in optimisers for group in optimiser.param_groups]
+    rates = [group["lr"] for group in groups]
     warm = max(1, int(plan.warmup * len(steps)))
     whole.train()
     bar = tqdm(steps, desc=whole.model.config.model_type, unit="step", mininterval=5)
     for step, chosen in enumerate(bar):
         whole.causal = not whole.kind.encoder or step < plan.forward * len(steps)
         turn = min((step + 1) / warm, (1 + np.cos(np.pi * step / len(steps))) / 2)
-        for group, rate in zip((g for one in optimisers for g in one.param_groups), rates, strict=True):
+        for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate * turn
         losses = whole(rows.take(chosen), plan.learnt, rng)
         (losses.tokens + losses.facts).backward()
         torch.nn.utils.clip_grad_norm_(whole.parameters(), 1.0)
-        for one in optimisers:
-            one.step()
-            one.zero_grad(set_to_none=True)
+        for optimiser in optimisers:
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
         if step % 50 == 0:
             bar.set_postfix_str(
                 f"tokens {losses.tokens:.2f} facts {losses.facts:.2f} right {losses.right:.0%}", refresh=False

@@ -31,8 +31,8 @@ def call(name: str, *words: str) -> Cost:
 
 def _peak() -> float:
     """GB this process held at its peak; of the program alone, where resource.getrusage begins with its parent's."""
-    told = Path("/proc/self/status").read_text().split("VmHWM:")[1]
-    return int(told.split()[0]) * 1024 / 1e9
+    peak = Path("/proc/self/status").read_text().split("VmHWM:")[1]
+    return int(peak.split()[0]) * 1024 / 1e9
 
 
 def _generate(folder: str, rows: str, pairs: str) -> Callable[[], object]:
@@ -94,14 +94,14 @@ def _tokens(source: str, outputs: str) -> Callable[[], object]:
 def _plain(source: str, count: str) -> Callable[[], object]:
     import pyarrow.parquet as pq
 
-    tokenizer, kept = _tokenizer(), list[list[int]]()
+    tokenizer, ids = _tokenizer(), list[list[int]]()
 
     def work() -> None:
         with pq.ParquetFile(source) as file:
             for batch in file.iter_batches(BATCH, columns=["left", "right"]):
                 left, right = (batch[side].to_pylist() for side in ("left", "right"))
-                kept.extend(tokenizer(left, right, truncation=True, max_length=MAX_LENGTH)["input_ids"])
-                if len(kept) >= int(count):
+                ids.extend(tokenizer(left, right, truncation=True, max_length=MAX_LENGTH)["input_ids"])
+                if len(ids) >= int(count):
                     return
 
     return work

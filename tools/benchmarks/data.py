@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from relevance.cli import echo, parse, run_command
+from relevance.cli import command_line, echo, run_command
 from tools.benchmarks.calls import Cost
 from tools.benchmarks.report import measured
 
@@ -53,15 +53,15 @@ class Figure:
 
     def line(self) -> str:
         ours, theirs = (
-            (median(one.seconds for one in costs), median(one.memory for one in costs))
+            (median(cost.seconds for cost in costs), median(cost.memory for cost in costs))
             for costs in (self.ours, self.theirs)
         )
         cells = f"{ours[0]:9.2f}{ours[1]:8.2f}{theirs[0]:9.2f}{theirs[1]:8.2f}{ours[0] / theirs[0]:8.2f}"
         return f"{self.name:44}{cells}  {self.peer}"
 
 
-def run() -> None:
-    options = parse(Options, sys.argv[1:])
+@command_line(__doc__, Options)
+def run(options: Options) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         echo(f"generated {options.rows:,} and {options.pairs:,} pairs in {generated(folder, options):.0f} s")

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from relevance import predictions
 from relevance.cell_id import cell_folder, data_folder
-from relevance.cli import echo, parse, run_command
+from relevance.cli import command_line, echo, run_command
 from relevance.metrics import logged, score, task_codes
 from relevance.tasks import TASK_NAMES
 from relevance.tracking import CELLS, Store
@@ -45,8 +45,8 @@ class Options:
     rows: int = 453_000
 
 
-def main() -> None:
-    options = parse(Options, sys.argv[1:])
+@command_line(__doc__, Options)
+def main(options: Options) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         started = time.perf_counter()
@@ -146,8 +146,8 @@ def _store(folder: Path, outputs: Path, cells: int, dealt: list[tuple[Path, dict
         for split in ("validation", "test"):
             os.link(source / f"{split}.parquet", place / f"{split}.parquet")
         name = f"{model}-{routing}-{mix}-s{seed}"
-        told = {"model": model, "routing": routing, "task_mix": mix, "seed": seed, "variant": ""}
-        listed.append({"cell": name, **told, "fingerprint": fingerprint, "data_digest": DIGEST})
+        settings = {"model": model, "routing": routing, "task_mix": mix, "seed": seed, "variant": ""}
+        listed.append({"cell": name, **settings, "fingerprint": fingerprint, "data_digest": DIGEST})
         run = store.start(name, {"kind": "cell", "fingerprint": fingerprint, "git_commit": "0" * 40})
         run.params({"family": MODELS[model]})
         run.log(

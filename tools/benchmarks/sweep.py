@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from relevance.cell_id import Cell, fingerprint
-from relevance.cli import echo, parse, run_command
+from relevance.cli import command_line, echo, run_command
 from relevance.config import Config, ModelConfig, RoutingConfig, Save
 from relevance.sweep.launchers.sequential import Sequential
 from relevance.tracking import Store
@@ -51,7 +51,8 @@ def jobs(folder: Path, count: int, store: str) -> list[Job]:
     parent = Store(store, config.experiment, folder).start("bench", {"kind": "sweep"}).run_id
     seeds = [replace(config, seed=seed) for seed in range(count)]
     cells = [
-        Cell(one, fingerprint(one, "", ""), f"s{one.seed}", "", "", "", folder / "rows.parquet", 0) for one in seeds
+        Cell(seeded, fingerprint(seeded, "", ""), f"s{seeded.seed}", "", "", "", folder / "rows.parquet", 0)
+        for seeded in seeds
     ]
     return [Job(cell, parent, f"[{number}/{count}] {cell.name}") for number, cell in enumerate(cells, 1)]
 
@@ -104,8 +105,8 @@ def worker() -> None:
     real()
 
 
-def run() -> None:
-    options = parse(Options, sys.argv[1:])
+@command_line(__doc__, Options)
+def run(options: Options) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
@@ -122,8 +123,8 @@ def run() -> None:
             f"ray: {options.workers} warm workers": _ray(made("ray", options.cells), options.workers),
         }
     for label, seconds in costs.items():
-        told = "not installed" if seconds is None else f"{seconds:8.3f} s a cell   {apart / seconds:6.1f} ×"
-        print(f"{label:28} {told}")
+        cost = "not installed" if seconds is None else f"{seconds:8.3f} s a cell   {apart / seconds:6.1f} ×"
+        print(f"{label:28} {cost}")
 
 
 def _ray(given: list[Job], workers: int) -> float | None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from relevance.cli import echo, parse, run_command
+from relevance.cli import command_line, echo, run_command
 from tools.chaos.ground import Ground
 from tools.chaos.invariants import broken, repeated
 from tools.chaos.trials import (
@@ -45,9 +45,9 @@ def campaign(options: Options) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:
         calm = Ground(_folder(Path(name), "calm"))
-        code, said = calm.run()
+        code, output = calm.run()
         if code:
-            raise RuntimeError(f"the undisturbed sweep ended with code {code}:\n{said}")
+            raise RuntimeError(f"the undisturbed sweep ended with code {code}:\n{output}")
         for number, (fault, disturbances) in enumerate(_planned(options)):
             if time.monotonic() - started > options.limit:
                 rows.append((fault, "not tried: the time was up", "—", "—", "—"))
@@ -76,15 +76,18 @@ def _trial(fault: str, disturbances: list[Trial], ground: Ground, calm: Ground, 
     started = time.monotonic()
     try:
         moments = [disturb(ground, chance) for disturb in disturbances]
-        code, said = ground.run()
-        wrong = [*([] if code == 0 else [f"asked again: code {code}, {said.splitlines()[-1]}"]), *broken(ground, calm)]
+        code, output = ground.run()
+        wrong = [
+            *([] if code == 0 else [f"run again: code {code}, {output.splitlines()[-1]}"]),
+            *broken(ground, calm),
+        ]
         again = repeated(ground)
     finally:
         unmount(ground)
     if wrong:
-        kept = Path(tempfile.mkdtemp(prefix="chaos-broken-"))
-        shutil.copytree(ground.folder, kept, dirs_exist_ok=True)
-        echo(f"{fault}: {'; '.join(wrong)}; its folder is kept: {kept}")
+        copy = Path(tempfile.mkdtemp(prefix="chaos-broken-"))
+        shutil.copytree(ground.folder, copy, dirs_exist_ok=True)
+        echo(f"{fault}: {'; '.join(wrong)}; a copy of its folder: {copy}")
     return fault, "; then ".join(moments), "; ".join(wrong) or "nothing", again, f"{time.monotonic() - started:.0f}"
 
 
@@ -99,8 +102,8 @@ def table(rows: list[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines) + "\n"
 
 
-def run() -> None:
-    options = parse(Options, sys.argv[1:])
+@command_line(__doc__, Options)
+def run(options: Options) -> None:
     rows = campaign(options)
     text = table(rows)
     print(text, end="")

@@ -68,22 +68,22 @@ class Ground:
 
     def living(self) -> list[psutil.Process]:
         """Processes of this trial."""
-        found = []
+        processes = []
         for process in psutil.process_iter():
             try:
                 if process.environ().get(MARK) == str(self.folder) and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(process)
+                    processes.append(process)
             except psutil.Error:
                 continue
-        return found
+        return processes
 
     def worker(self) -> psutil.Process | None:
         """The process that trains."""
-        return next((one for one in self.living() if "tools.chaos.worker" in " ".join(one.cmdline())), None)
+        return next((p for p in self.living() if "tools.chaos.worker" in " ".join(p.cmdline())), None)
 
     def quiet(self, seconds: float = 12.0) -> list[str]:
         """What is left of the trial after waiting so long for it to end: nothing, if all is well."""
         end = time.monotonic() + seconds
         while self.living() and time.monotonic() < end:
             time.sleep(0.2)
-        return [" ".join(one.cmdline())[:80] for one in self.living()]
+        return [" ".join(process.cmdline())[:80] for process in self.living()]

@@ -17,7 +17,7 @@ CLOCK = ("seconds", "rows_per_second")  # parts of the names of metrics that no 
 
 def broken(ground: Ground, calm: Ground) -> list[str]:
     """Every cell FINISHED exactly once, nothing RUNNING, numbers as undisturbed, logged once, nothing alive."""
-    left = [f"still alive: {one}" for one in ground.quiet()]
+    left = [f"still alive: {command}" for command in ground.quiet()]
     store = Store(ground.uri, "relevance", ground.outputs)
     undisturbed = Store(calm.uri, "relevance", calm.outputs)
     return [*ground.wrong, *left, *_statuses(store, undisturbed), *_numbers(ground, calm), *_curves(store, undisturbed)]
@@ -25,31 +25,31 @@ def broken(ground: Ground, calm: Ground) -> list[str]:
 
 def repeated(ground: Ground) -> str:
     """What was done again, from what the commands said: "llm-mh from step 4; ce-mh from the start"."""
-    begun, told, name = set[str](), [], ""
+    begun, repeats, name = set[str](), [], ""
     for line in "\n".join([*ground.heard, ground.said()]).splitlines():
         if line.startswith("[") and line.endswith(": training"):
             name = line.partition("] ")[2].partition("[")[0]
             if name in begun:
-                told.append(f"{name} from the start")
+                repeats.append(f"{name} from the start")
             begun.add(name)
         elif line.startswith("  goes on from step"):
-            told[-1] = f"{name} from step {line.split()[4]}"
-    return "; ".join(told) or "nothing"
+            repeats[-1] = f"{name} from step {line.split()[4]}"
+    return "; ".join(repeats) or "nothing"
 
 
 def _statuses(store: Store, calm: Store) -> list[str]:
     """A cell has one run, whichever attempts it took, and that one is FINISHED."""
-    found, asked = _ends(store), _ends(calm)
-    wrong = [f"{name}: runs {' '.join(found[name]) or 'none'}" for name in asked if found[name] != ["FINISHED"]]
+    ends, undisturbed = _ends(store), _ends(calm)
+    wrong = [f"{name}: runs {' '.join(ends[name]) or 'none'}" for name in undisturbed if ends[name] != ["FINISHED"]]
     running = [run.info.run_name for run in store.runs("attributes.status = 'RUNNING'")]
     return [*wrong, *(f"{name}: still RUNNING" for name in running)]
 
 
 def _ends(store: Store) -> dict[str, list[str]]:
-    found = defaultdict[str, list[str]](list)
+    ends = defaultdict[str, list[str]](list)
     for run in store.runs("tags.kind = 'cell'"):
-        found[run.info.run_name].append(run.info.status)
-    return found
+        ends[run.info.run_name].append(run.info.status)
+    return ends
 
 
 def _numbers(ground: Ground, calm: Ground) -> list[str]:
@@ -75,10 +75,10 @@ def _curves(store: Store, calm: Store) -> list[str]:
 
 
 def _points(store: Store) -> dict[str, str]:
-    found = {}
+    curves = {}
     for run in store.runs("tags.kind = 'cell' and attributes.status = 'FINISHED'"):
         keys = [key for key in run.data.metrics if not key.endswith(CLOCK)]
         history = {key: store.client.get_metric_history(run.info.run_id, key) for key in keys}
-        points = {key: sorted((one.step, round(one.value, 12)) for one in all_) for key, all_ in history.items()}
-        found[run.info.run_name] = json.dumps(points, sort_keys=True)
-    return found
+        points = {key: sorted((point.step, round(point.value, 12)) for point in all_) for key, all_ in history.items()}
+        curves[run.info.run_name] = json.dumps(points, sort_keys=True)
+    return curves

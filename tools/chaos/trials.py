@@ -42,11 +42,11 @@ def terminate(ground: Ground, chance: Random) -> str:
     process = ground.start()
     ground.until("trains", process)
     time.sleep(chance.uniform(0, 2))
-    asked = time.time()
+    stopped = time.time()
     process.terminate()
     code = process.wait(WAIT)
     killed = Store(ground.uri, "relevance", ground.outputs).runs("tags.kind = 'cell' and attributes.status = 'KILLED'")
-    took = max((run.info.end_time / 1000 - asked for run in killed), default=float("inf"))
+    took = max((run.info.end_time / 1000 - stopped for run in killed), default=float("inf"))
     if took > STOP or code != INTERRUPTED:
         ground.wrong.append(f"asked to stop, its run read KILLED after {took:.1f} s, code {code}")
     return f"{_where(ground)}; its run reads KILLED {took:.2f} s later, code {code}"
@@ -57,10 +57,10 @@ def faults(*kinds: str) -> Trial:
 
     def trial(ground: Ground, chance: Random) -> str:
         cells = ("llm-prefix", "llm-mh", "ce-prefix", "ce-mh")
-        asked = dict(zip(cells, kinds, strict=False))
-        code, said = ground.run(CHAOS=json.dumps(asked))
-        told = [line.partition("FAILED: ")[2] for line in said.splitlines() if ": FAILED: " in line]
-        return f"step 5; code {code}: {' | '.join(one[:44] for one in told)}"
+        faults = dict(zip(cells, kinds, strict=False))
+        code, output = ground.run(CHAOS=json.dumps(faults))
+        reasons = [line.partition("FAILED: ")[2] for line in output.splitlines() if ": FAILED: " in line]
+        return f"step 5; code {code}: {' | '.join(reason[:44] for reason in reasons)}"
 
     return trial
 
@@ -75,7 +75,7 @@ def torn_checkpoint(ground: Ground, chance: Random) -> str:
 def _tear(ground: Ground) -> Path | None:
     """Cut the newest checkpoint of a half-trained cell in half; None where no cell has two."""
     for folder in ground.outputs.glob("cells/*.part/checkpoints"):
-        states = sorted(folder.glob("last-*.ckpt"), key=lambda one: int(one.stem.rpartition("-")[2]))
+        states = sorted(folder.glob("last-*.ckpt"), key=lambda file: int(file.stem.rpartition("-")[2]))
         if len(states) > 1:
             states[-1].write_bytes(states[-1].read_bytes()[: states[-1].stat().st_size // 2])
             return states[-1]
@@ -86,11 +86,11 @@ def locked_store(ground: Ground, chance: Random) -> str:
     """Another program holds the database for 25 seconds, while cells train."""
     process = ground.start()
     ground.until("trains", process)
-    with sqlite3.connect(ground.folder / "mlflow.db", isolation_level=None, timeout=60) as held:
-        held.execute("BEGIN EXCLUSIVE")
+    with sqlite3.connect(ground.folder / "mlflow.db", isolation_level=None, timeout=60) as store:
+        store.execute("BEGIN EXCLUSIVE")
         time.sleep(25)
-        held.execute("ROLLBACK")
-    held.close()
+        store.execute("ROLLBACK")
+    store.close()
     return f"first cell, 25 s; code {process.wait(WAIT)}"
 
 
@@ -107,10 +107,10 @@ def full_disk(ground: Ground, chance: Random) -> str:
     """Outputs on a file system of 1 MB; then it grows."""
     ground.outputs.mkdir()
     _mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", str(ground.outputs))
-    code, said = ground.run()
-    told = [line for line in said.splitlines() if "No space" in line or "FAILED" in line]
+    code, output = ground.run()
+    errors = [line for line in output.splitlines() if "No space" in line or "FAILED" in line]
     _mount("-o", "remount,size=64m", str(ground.outputs))
-    return f"1 MB; code {code}: {told[0].strip()[-60:] if told else said.splitlines()[-1][:60]}"
+    return f"1 MB; code {code}: {errors[0].strip()[-60:] if errors else output.splitlines()[-1][:60]}"
 
 
 def can_mount() -> bool:

@@ -34,20 +34,20 @@ def stopped() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-FAULTS = {one.__name__: one for one in (exception, leave, memory, killed, crash, stopped)}
+FAULTS = {fault.__name__: fault for fault in (exception, leave, memory, killed, crash, stopped)}
 
 
 def main() -> None:
     """Work as relevance.sweep.launchers.worker does; a cell that CHAOS names meets its fault once."""
-    asked = json.loads(os.environ.get("CHAOS", "{}"))
-    if asked:
+    faults = json.loads(os.environ.get("CHAOS", "{}"))
+    if faults:
         from relevance.model.module import RelevanceModule
 
         step = RelevanceModule.training_step
 
         def disturbed(module, micros, index) -> None:
             config = module.config
-            fault = asked.get(f"{config.model.name}-{config.routing.name}")
+            fault = faults.get(f"{config.model.name}-{config.routing.name}")
             if fault and module.global_step == STEP:
                 if fault == "nan":
                     next(module.parameters()).data.fill_(float("nan"))

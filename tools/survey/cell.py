@@ -6,7 +6,6 @@ conf/routing/mhp.yaml → routings()["mhp"] = RoutingConfig(name="mhp", heads=Tr
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 from omegaconf import OmegaConf
 
@@ -21,13 +20,13 @@ from relevance.config import (
     TrainerConfig,
     conf_folder,
 )
+from relevance.config_io import typed_config
 from relevance.rates import filled
 from tools.survey.architectures import ENCODERS
 
 KINDS_UNDER = "mhp"  # the routing that the kinds of private layers are compared under
 STEP_ROWS = 40
 LORA = LoraConfig(r=4, alpha=8.0, targets="attention")
-Schema = TypeVar("Schema")
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Cell:
     @property
     def exists(self) -> bool:
         """Private adapters stand beside frozen weights, and an encoder has none."""
-        return self.kind is not PrivateKind.lora or self.family is Family.llm
+        return not self.kind.is_adapter or self.family is Family.llm
 
 
 def by_routing(architectures: list[str], names: list[str]) -> list[Cell]:
@@ -75,7 +74,8 @@ def settings(cell: Cell, backbone: Path, steps: int) -> Config:
 
 def routings() -> dict[str, RoutingConfig]:
     """Every routing of conf/routing by name, what gives a task less of its own first."""
-    groups = [_typed(RoutingConfig, OmegaConf.load(path)) for path in (conf_folder() / "routing").glob("*.yaml")]
+    files = (conf_folder() / "routing").glob("*.yaml")
+    groups = [typed_config({"routing": OmegaConf.load(path)}).routing for path in files]
     groups.sort(key=lambda routing: (routing.private.layers, routing.heads, routing.prefix))
     return {routing.name: routing for routing in groups}
 
@@ -84,10 +84,4 @@ def model(name: str, backbone: Path) -> ModelConfig:
     """The model of conf/model/<name>.yaml with the backbone in this folder, at the rates of conf/rates.yaml."""
     node = OmegaConf.load(conf_folder() / "model" / f"{name}.yaml")
     node.backbone = str(backbone)  # the file leaves it to a group of Hydra's
-    return filled(_typed(Config, {"model": node, "rates": OmegaConf.load(conf_folder() / "rates.yaml")})).model
-
-
-def _typed(schema: type[Schema], values: Any) -> Schema:
-    """The values over the defaults of a dataclass, as one of its objects."""
-    merged: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), values))
-    return merged
+    return filled(typed_config({"model": node, "rates": OmegaConf.load(conf_folder() / "rates.yaml")})).model

@@ -11,17 +11,15 @@ from pathlib import Path
 import pyarrow as pa
 import torch
 
-from relevance.config import Config
 from relevance.config_io import ConfigFile
 from relevance.data.batches import MicroBatch
 from relevance.errors import UserError, first_line
-from relevance.export.classifier import check_exportable
-from relevance.export.folder import export
+from relevance.export.folder import check_exportable, export
 from relevance.model.build import build_network
 from relevance.model.network import Network
 from relevance.model.store import load_network, save_network
 from tools.survey.cell import Cell, settings
-from tools.survey.fit import data_module, fit_steps, mean_loss, mixed_batch, private_start
+from tools.survey.fit import data_module, fit_steps, mean_loss, mixed_batch
 
 STEPS = ("fits", "saves", "reloads", "equal logits", "exports")
 TASK = "item_type"  # whose slice is exported
@@ -65,7 +63,7 @@ def _steps(outcome: Outcome, cell: Cell, backbone: Path, rows: pa.Table, steps: 
     config = settings(cell, backbone, steps)
     torch.manual_seed(config.seed)
     network, tokenizer = build_network(config)
-    outcome.sizes, outcome.start = network.sizes(), private_start(network.private)
+    outcome.sizes, outcome.start = network.sizes(), network.private.start() if network.private is not None else ""
     data = data_module(config, rows, tokenizer)
     outcome.before = mean_loss(network, data)
     fit_steps(network, config, data)
@@ -83,16 +81,16 @@ def _steps(outcome: Outcome, cell: Cell, backbone: Path, rows: pa.Table, steps: 
     outcome.difference = _difference(network, again, mixed_batch(data.examples))
     _expect(outcome.difference == 0, f"logits differ by up to {outcome.difference:.3g}")
     yield
-    outcome.refused = _refusal(again, config)
+    outcome.refused = _refusal(again)
     if not outcome.refused:
-        outcome.exported = export(folder, TASK, "merged", folder / "exported").difference
+        outcome.exported = export(folder, TASK, "merged", folder / "exported")
     yield
 
 
-def _refusal(network: Network, config: Config) -> str:
+def _refusal(network: Network) -> str:
     """Why no ordinary folder can hold the network, "" where one can."""
     try:
-        check_exportable(network, config)
+        check_exportable(network)
     except UserError as error:
         return first_line(error)
     return ""

@@ -18,13 +18,8 @@ from relevance.config import Config, Family
 from relevance.data.batches import Examples, MicroBatch, collate, unlabelled
 from relevance.data.module import PairsModule
 from relevance.data.tokens import Template
-from relevance.model.architectures import output_norms
 from relevance.model.module import RelevanceModule, quiet
 from relevance.model.network import Network
-from relevance.model.private.inserted import Gated
-from relevance.model.private.layers import PrivateLayers
-from relevance.model.private.lora import TaskLora
-from relevance.model.private.top import Top
 from relevance.shop.generate import generate_pairs
 from relevance.tasks import TASK_NAMES
 
@@ -74,20 +69,3 @@ def mixed_batch(examples: Examples) -> MicroBatch:
     """One batch with the first rows of all six tasks."""
     first = [np.flatnonzero(examples.task == task)[:EACH] for task in range(len(TASK_NAMES))]
     return collate(examples, np.concatenate(first))
-
-
-def private_start(private: PrivateLayers | None) -> str:
-    """What makes a network with private layers answer, at first, as it would without; "" where it has none.
-
-    Inserted blocks of llama → "silenced projections", of gemma2 → "silenced norms", of bert → "closed gate".
-    """
-    if private is None:
-        return ""
-    if isinstance(private, Top):
-        return "copied weights"
-    if isinstance(private, TaskLora):
-        return "B = 0"
-    block = next(iter(private.branches[0].children()))
-    if isinstance(block, Gated):
-        return "closed gate"
-    return "silenced norms" if output_norms(block) else "silenced projections"

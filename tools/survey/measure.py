@@ -68,12 +68,12 @@ def settings(shape: Shape, routing: str, steps: int, accelerator: str, backbone:
 
 def products(device: str, side: int = SIDE) -> float:
     """Operations a second of the device on products of square bfloat16 matrices: the best of TIMES."""
-    one, other = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
+    left, right = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
     best = math.inf
     for _ in range(TIMES):
         _wait(device)
         started = time.perf_counter()
-        one @ other
+        left @ right
         _wait(device)
         best = min(best, time.perf_counter() - started)
     return 2 * side**3 / best

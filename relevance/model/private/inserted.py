@@ -4,14 +4,19 @@ hidden [B, T, H] of the last block → each row through k blocks of its own task
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
-from relevance.model.architectures import output_norms, silence_outputs
-from relevance.model.private.layers import PrivateLayers, arguments, hidden_of, rows, with_hidden
+from relevance.config import Config, PrivateKind
+from relevance.errors import UserError
+from relevance.model.architectures import block_list, blocks, output_norms, silence_outputs
+from relevance.model.private import Inputs, PrivateLayers, arguments, hidden_of, rows, with_hidden
+from relevance.tasks import TASK_NAMES
 
 NUDGE, GENTLE = 1e-4, 0.05  # about one optimiser step of a silenced weight, and how far hidden states may move by it
 
@@ -35,30 +40,69 @@ class Inserted(PrivateLayers):
     A hook leaves the backbone's own list of blocks, its layer indices and its state dict as they were.
     """
 
-    def __init__(self, last: nn.Module, new_block: Callable[[], nn.Module], branches: int, layers: int):
-        super().__init__(nn.ModuleList(nn.ModuleList(new_block() for _ in range(layers)) for _ in range(branches)))
+    def __init__(self, trunk: PreTrainedModel, config: Config, inputs: Inputs, saved: list[str] | None):
+        last, private = blocks(trunk)[-1], config.routing.private
+        if saved is None:
+            is_gated = not starts_at_identity(last, trunk, inputs)
+        else:  # a saved trunk's weights, which decided it, are not in yet
+            is_gated = any(name.endswith(".gate") for name in saved)
+        new_block = gated if is_gated else copied
+        tasks = ("all",) if private.kind is PrivateKind.shared else TASK_NAMES
+        super().__init__(nn.ModuleList(nn.ModuleList(new_block(last) for _ in range(private.layers)) for _ in tasks))
+        self.gated, self.kind, self.tasks, self.closed = is_gated, private.kind, tasks, False
         last.register_forward_hook(self._after, with_kwargs=True)
-        self.closed = False  # probe: rows pass the private layers by
+
+    def start(self) -> str:
+        if self.gated:
+            return "closed gate"
+        return "silenced norms" if output_norms(self.branches[0][0]) else "silenced projections"
+
+    def merge(self, trunk: PreTrainedModel, task: int) -> None:
+        block_list(trunk).extend(self.branch(task))
+
+    def check_mergeable(self) -> None:
+        if self.gated:
+            raise UserError(
+                f"routing.private.kind={self.kind}: the gate h + g (block(h) - h) of post-norm blocks is no ordinary "
+                "block; use relevance.predict or the served model, or train kind=top"
+            )
 
     def gates(self) -> list[nn.Parameter]:
         """Gates of post-norm blocks; of blocks with a norm behind each sublayer, the weights of those norms."""
-        blocks = [block for branch in self.branches for block in branch]
-        norms = [norm.get_parameter("weight") for block in blocks for norm in output_norms(block).values()]
-        return [*(block.gate for block in blocks if isinstance(block, Gated)), *norms]
+        new = [block for branch in self.branches for block in branch]
+        norms = [norm.get_parameter("weight") for block in new for norm in output_norms(block).values()]
+        return [*(block.gate for block in new if self.gated), *norms]
+
+    def gate_values(self) -> dict[str, float]:
+        return {
+            task: float(torch.stack([block.gate.detach().abs() for block in branch]).mean())
+            for task, branch in zip(self.tasks, self.branches, strict=True)
+            if self.gated
+        }
+
+    def probes(self) -> dict[str, AbstractContextManager]:
+        return {"closed_gate": self._closed()} if self.gated else {}
+
+    @contextmanager
+    def _closed(self) -> Iterator[None]:
+        """Within it, rows pass the private layers by."""
+        self.closed = True
+        try:
+            yield
+        finally:
+            self.closed = False
 
     def _after(self, block: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> Any:
         if self.closed:
             return output
-        given = {**arguments(block, args, kwargs), "hidden_states": hidden_of(output)}
-        shared = len(self.branches) == 1
-        slices = [(0, 0, len(given["hidden_states"]))] if shared else self.slices
-        parts = [self._branch(task, rows(given, start, stop)) for task, start, stop in slices]
-        return with_hidden(output, torch.cat(parts))
+        passed = {**arguments(block, args, kwargs), "hidden_states": hidden_of(output)}
+        slices = self.slices if len(self.branches) > 1 else [(0, 0, len(passed["hidden_states"]))]
+        return with_hidden(output, torch.cat([self._run(task, rows(passed, a, b)) for task, a, b in slices]))
 
-    def _branch(self, task: int, given: dict[str, Any]) -> torch.Tensor:
-        hidden = given.pop("hidden_states")
+    def _run(self, task: int, passed: dict[str, Any]) -> torch.Tensor:
+        hidden = passed.pop("hidden_states")
         for block in self.branches[task]:
-            hidden = hidden_of(block(hidden, **given))
+            hidden = hidden_of(block(hidden, **passed))
         return hidden
 
 
@@ -81,21 +125,21 @@ def detached(block: nn.Module) -> nn.Module:
     return new
 
 
-def starts_at_identity(last: nn.Module, backbone: nn.Module, inputs: dict[str, torch.Tensor]) -> bool:
+def starts_at_identity(last: nn.Module, backbone: nn.Module, inputs: Inputs) -> bool:
     """Whether a silenced copy of the last block returns its input exactly, and leaves it gently once it learns.
 
-    Asked of the block, not of its name: a norm behind what was silenced undoes either the one or the other.
+    The block is run, its name says nothing: a norm behind what was silenced undoes either.
     """
     probe, seen = detached(last).eval(), []
     silenced = silence_outputs(probe)
 
     def compare(block: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
-        given = {**arguments(block, args, kwargs), "hidden_states": hidden_of(output)}
-        still = torch.equal(hidden_of(probe(**given)), given["hidden_states"])
+        passed = {**arguments(block, args, kwargs), "hidden_states": hidden_of(output)}
+        still = torch.equal(hidden_of(probe(**passed)), passed["hidden_states"])
         generator = torch.Generator().manual_seed(0)
         for parameter in silenced:
             parameter.add_(NUDGE * torch.randn(parameter.shape, generator=generator).to(parameter))
-        moved = (hidden_of(probe(**given)) - given["hidden_states"]).norm() / given["hidden_states"].norm()
+        moved = (hidden_of(probe(**passed)) - passed["hidden_states"]).norm() / passed["hidden_states"].norm()
         seen.append(still and bool(moved < GENTLE))
 
     handle = last.register_forward_hook(compare, with_kwargs=True)

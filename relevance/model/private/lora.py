@@ -8,14 +8,18 @@ linear layers by forward hooks, so a checkpointed block computes them again as i
 
 import math
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from relevance.config import LoraConfig
-from relevance.model.architectures import features
-from relevance.model.private.layers import PrivateLayers
+from relevance.config import Config, LoraConfig, ModelConfig
+from relevance.errors import UserError
+from relevance.model.architectures import ATTENTION, features, linears
+from relevance.model.private import Inputs, PrivateLayers, top_blocks
+from relevance.tasks import TASK_NAMES
 
 
 class Adapter(nn.Module):
@@ -34,17 +38,38 @@ class Adapter(nn.Module):
 
 
 class TaskLora(PrivateLayers):
-    """Branches of adapters: `branches[task][i]` stands beside `targets[i]`."""
+    """Branches of adapters: `branches[task][i]` stands beside the linear layer `targets[i]`."""
 
     halves = False
 
-    def __init__(self, targets: list[nn.Linear | Conv1D], branches: int, lora: LoraConfig):
+    def __init__(self, trunk: PreTrainedModel, config: Config, inputs: Inputs, saved: list[str] | None):
+        lora, linears = config.model.lora, _adapted_linears(trunk, config)
         super().__init__(
-            nn.ModuleList(nn.ModuleList(Adapter(linear, lora) for linear in targets) for _ in range(branches))
+            nn.ModuleList(nn.ModuleList(Adapter(linear, lora) for linear in linears.values()) for _ in TASK_NAMES)
         )
-        self.scale = scale(lora)
-        for place, linear in enumerate(targets):
+        self.targets, self.scale = tuple(linears), scale(lora)
+        for place, linear in enumerate(linears.values()):
             linear.register_forward_hook(partial(self._add, place))  # no closure: a deep copy has its own
+
+    def start(self) -> str:
+        return "B = 0"
+
+    def rate(self, model: ModelConfig) -> float:
+        """That of the trunk's adapters."""
+        return model.lr
+
+    @torch.no_grad()
+    def merge(self, trunk: PreTrainedModel, task: int) -> None:
+        for name, adapter in zip(self.targets, self.branch(task), strict=True):
+            linear: Any = trunk.get_submodule(name)
+            delta = self.scale * adapter.b.weight @ adapter.a.weight
+            linear.weight += delta if isinstance(linear, nn.Linear) else delta.T  # gpt2 keeps [in, out]
+
+    def adapter_weights(self, task: int) -> dict[str, torch.Tensor]:
+        weights: dict[str, torch.Tensor] = {}
+        for name, adapter in zip(self.targets, self.branch(task), strict=True):
+            weights |= {f"{name}.lora_A.weight": adapter.a.weight, f"{name}.lora_B.weight": adapter.b.weight}
+        return weights
 
     def _add(self, place: int, linear: nn.Module, args: tuple, output: torch.Tensor) -> torch.Tensor:
         x = args[0]
@@ -56,3 +81,18 @@ class TaskLora(PrivateLayers):
 def scale(lora: LoraConfig) -> float:
     """What B A is multiplied with: alpha / r, with rsLoRA alpha / sqrt(r) (arXiv 2312.03732)."""
     return lora.alpha / (math.sqrt(lora.r) if lora.use_rslora else lora.r)
+
+
+def _adapted_linears(trunk: PreTrainedModel, config: Config) -> dict[str, nn.Linear | Conv1D]:
+    """The linear layers of the top blocks that model.lora.targets names, by their names in the trunk."""
+    names, named = {module: name for name, module in trunk.named_modules()}, dict[str, nn.Linear | Conv1D]()
+    for block in top_blocks(trunk, config):
+        named |= {f"{names[block]}.{name}": linear for name, linear in linears(block).items()}
+    targets = config.model.lora.targets
+    if targets == "all-linear":
+        return named
+    known = ATTENTION if targets == "attention" else frozenset(targets)
+    chosen = {name: linear for name, linear in named.items() if name.rsplit(".", 1)[-1] in known}
+    if not chosen:
+        raise UserError(f"model.lora.targets={targets}: none of them in the top blocks; these have {sorted(named)[:8]}")
+    return chosen

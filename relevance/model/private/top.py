@@ -4,12 +4,17 @@ the trunk's block at place N-k+i is taken by a stand-in: hidden [B, T, H] → ea
 """
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
-from relevance.model.private.layers import PrivateLayers, arguments, hidden_of, rows, with_hidden
+from relevance.config import Config
+from relevance.model.architectures import block_list
+from relevance.model.private import Inputs, PrivateLayers, arguments, hidden_of, rows, top_blocks, with_hidden
+from relevance.tasks import TASK_NAMES
 
 
 class StandIn(nn.Module):
@@ -29,16 +34,26 @@ class StandIn(nn.Module):
 class Top(PrivateLayers):
     """Branches of copies of the top blocks, each called from the place its original had."""
 
-    def __init__(self, stack: nn.ModuleList, branches: int, layers: int):
-        first = len(stack) - layers
-        originals = nn.ModuleList(stack[place] for place in range(first, len(stack)))
-        others = [copy.deepcopy(originals) for _ in range(branches - 1)]
+    def __init__(self, trunk: PreTrainedModel, config: Config, inputs: Inputs, saved: list[str] | None):
+        originals = nn.ModuleList(top_blocks(trunk, config))
+        others = [copy.deepcopy(originals) for _ in TASK_NAMES[1:]]
         super().__init__(nn.ModuleList([originals, *others]).requires_grad_(True))
-        for place, block in enumerate(originals):
-            stack[first + place] = StandIn(block, place, self)
+        self._place(trunk, [StandIn(block, place, self) for place, block in enumerate(originals)])
+
+    def start(self) -> str:
+        return "copied weights"
+
+    def merge(self, trunk: PreTrainedModel, task: int) -> None:
+        self._place(trunk, self.branch(task))
 
     def run(self, place: int, args: tuple, kwargs: dict[str, Any]) -> Any:
         """What the block at `place` would return, had every task a block of its own there."""
-        given = arguments(self.branches[0][place], args, kwargs)
-        outputs = [self.branches[task][place](**rows(given, start, stop)) for task, start, stop in self.slices]
+        passed = arguments(self.branches[0][place], args, kwargs)
+        outputs = [self.branches[task][place](**rows(passed, start, stop)) for task, start, stop in self.slices]
         return with_hidden(outputs[0], torch.cat([hidden_of(output) for output in outputs]))
+
+    def _place(self, trunk: PreTrainedModel, top: Iterable[nn.Module]) -> None:
+        stack = block_list(trunk)
+        first = len(stack) - len(self.branches[0])
+        for place, block in enumerate(top, first):
+            stack[place] = block

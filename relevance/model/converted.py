@@ -1,16 +1,19 @@
-"""A GGUF file → a folder as transformers keeps a backbone, made once for each file.
+"""A backbone that transformers does not read as it lies → a folder that it does, made once for each digest.
 
 SmolLM2-135M.Q4_1.gguf → outputs/backbones/b179c9523d0e6a0f: config.json, model.safetensors (bfloat16), tokenizer.json
+electra: pytorch_model.bin → outputs/backbones/4f0c81d2aa93be57/model.safetensors; what a pickle would run is not run
 """
 
 import hashlib
+import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from filelock import FileLock
@@ -19,7 +22,8 @@ from relevance.atomic_io import atomic_folder
 from relevance.cli import echo
 from relevance.errors import UserError, first_line
 
-DIGEST = "gguf.sha256"  # in a converted folder: of the file it was made from
+MARK = "source.txt"  # in a converted folder: the digest of what it was made from
+MARKS = (MARK, "gguf.sha256")  # the second in folders that GGUF files were converted to before 2026-11-28
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")  # a folder that holds these is a backbone as it is
 # `tokenizer.ggml.pre` of vocabularies that read every digit by itself, as llama.cpp splits them; and those of GPT-2
 DIGITS = frozenset({"smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"})
@@ -44,42 +48,49 @@ def gguf_file(path: Path) -> Path | None:
 
 
 def converted_folder(file: Path, outputs: Path) -> Path:
-    """The folder (absolute) that `file` was converted to; converted on the first call, by one process.
+    """The folder that the GGUF `file` was converted to; UserError where it cannot be read as a decoder."""
+    return _converted(file_sha256(file), outputs, partial(_convert_gguf, file))
 
-    Raises UserError where the file cannot be read as a decoder.
+
+def unpickled_folder(source: Path, names: list[str], digest: str, outputs: Path) -> Path:
+    """The folder with the files `names` of `source`, whose digest is given, their weights as safetensors.
+
+    Raises UserError for weights that are torn, or that hold more than tensors.
     """
-    digest = file_sha256(file)
+    return _converted(digest, outputs, partial(_convert_pickled, source, names))
+
+
+def _converted(digest: str, outputs: Path, convert: Callable[[Path, Path], None]) -> Path:
+    """The folder (absolute) for `digest`; on the first call one process calls `convert` with it and its part."""
     place = converted_place(digest, outputs)
-    with only_gguf(place) as first:
+    with conversion(place) as first:
         if first:
-            started = time.monotonic()
             with atomic_folder(place) as part:
-                _convert(file, part)
-                (part / DIGEST).write_text(digest)
-            echo(f"model.backbone={file.name}: converted to {place}, {time.monotonic() - started:.0f} s")
+                convert(place, part)
+                (part / MARK).write_text(digest)
     return place
 
 
 @contextmanager
-def only_gguf(place: Path, lock: str = "lock") -> Iterator[bool]:
-    """Whether `place` is still to be made, by nobody else meanwhile; what is there needs no right to write."""
+def conversion(place: Path, lock: str = "lock") -> Iterator[bool]:
+    """Whether `place` is still to be made, under a lock; one that exists needs no permission to write."""
     if place.is_dir():
         yield False
         return
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        held = FileLock(f"{place}.{lock}").acquire()
+        locked = FileLock(f"{place}.{lock}").acquire()
     except OSError as error:
         raise UserError(
             f"{place.parent}: a backbone is to be converted there ({error.strerror}); let it be written to, or give "
             "outputs=FOLDER"
         ) from error
-    with held:
+    with locked:
         yield not place.is_dir()
 
 
 def converted_place(digest: str, outputs: Path) -> Path:
-    """Where the GGUF file of a sha256 is converted to."""
+    """Where what has this digest is converted to: an adapter on it names it from anywhere."""
     return outputs.absolute() / "backbones" / digest[:16]
 
 
@@ -96,17 +107,17 @@ def _sha256(file: Path, size: int, modified: int) -> str:
 
 
 def source_digest(path: Path) -> str | None:
-    """sha256 of the GGUF file that `path` was converted from; None where it is no such folder, or a copy of one.
+    """The digest of what `path` was converted from; None where it is no such folder, or a copy of one.
 
     Whatever version of transformers converted it: it writes its own number into config.json.
     """
-    file = path / DIGEST
-    digest = file.read_text() if file.is_file() else ""
-    return digest if digest and path.name == digest[:16] else None
+    digests = [(path / name).read_text() for name in MARKS if (path / name).is_file()]
+    return next((digest for digest in digests if path.name == digest[:16]), None)
 
 
-def _convert(file: Path, part: Path) -> None:
+def _convert_gguf(file: Path, place: Path, part: Path) -> None:
     """Write model and tokenizer as transformers reads them from `file` alone, whatever lies beside it."""
+    started = time.monotonic()
     if find_spec("gguf") is None:
         raise UserError(f"model.backbone={file}: GGUF files are read with the package gguf; pip install gguf")
     source = part / "source"
@@ -121,6 +132,7 @@ def _convert(file: Path, part: Path) -> None:
     model.save_pretrained(part)
     tokenizer.save_pretrained(part)
     shutil.rmtree(source)  # the link, not the file
+    echo(f"model.backbone={file.name}: converted to {place}, {time.monotonic() - started:.0f} s")
 
 
 def _model(source: Path, file: Path):
@@ -180,3 +192,39 @@ def _reason(file: Path, error: Exception) -> str:
     except Exception as torn:  # as above
         return f"is no whole GGUF file ({first_line(torn)}); fetch it again"
     return f"transformers reads no {kind} as a decoder from GGUF ({first_line(error)}); {ORIGIN}"
+
+
+def _convert_pickled(source: Path, names: list[str], place: Path, part: Path) -> None:
+    from safetensors.torch import save_file
+
+    for name in names:
+        safe = part / _safe_name(name)
+        if name.endswith(".bin"):
+            save_file(_tensors(source / name), safe, {"format": "pt"})
+        elif name.endswith(".bin.index.json"):
+            index = json.loads((source / name).read_text(encoding="utf-8"))
+            parts = {key: _safe_name(part) for key, part in index["weight_map"].items()}
+            safe.write_text(json.dumps({**index, "weight_map": parts}))
+        else:
+            shutil.copyfile(source / name, part / name)
+
+
+def _safe_name(name: str) -> str:
+    """pytorch_model-00001-of-00002.bin → model-00001-of-00002.safetensors"""
+    return name.replace("pytorch_model", "model").replace(".bin", ".safetensors")
+
+
+def _tensors(file: Path) -> dict[str, Any]:
+    """Each with memory of its own: safetensors takes none that share it, as tied embeddings do."""
+    import torch
+
+    try:
+        tensors = torch.load(file, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise UserError(
+            f"{file.name} holds more than tensors and is not read, for it could run anything; where you trust it, "
+            "convert it to safetensors yourself"
+        ) from error
+    except (RuntimeError, EOFError, OSError) as error:
+        raise UserError(f"{file.name} is no whole file of weights ({first_line(error)}); fetch it again") from error
+    return {name: value.contiguous().clone() for name, value in tensors.items() if torch.is_tensor(value)}
