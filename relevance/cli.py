@@ -3,7 +3,6 @@
 ["sweep=nightly", "data.rows=500", "cells=[a,b]"] → Options(sweep="nightly", data=..., cells=["a", "b"])
 """
 
-import difflib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from relevance.errors import Stopped, UserError
+from relevance.errors import Stopped, UserError, did_you_mean
 
 Options = TypeVar("Options")
 INTERRUPTED = 130  # exit code of a command that Ctrl-C ended, as shells have it
@@ -148,6 +147,5 @@ def _leaves(node: DictConfig, prefix: str = "") -> Iterator[tuple[str, object]]:
 
 def _explain(error: OmegaConfBaseException, base: DictConfig) -> str:
     known = [key for key, _ in _leaves(base)]
-    near = difflib.get_close_matches(str(error.full_key), known, n=1)
-    hint = f"did you mean {near[0]}? " if near and near[0] != str(error.full_key) else ""
+    hint = did_you_mean(str(error.full_key), known)
     return f"{error.full_key}: {str(error.msg).splitlines()[0]}; {hint}available: {', '.join(known)}"

@@ -3,7 +3,6 @@
 columns={item_id: id}, where={locale: us}: id=17.0 locale="us" → item_id="17"; id=18.0 locale="es" → left out
 """
 
-import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -16,7 +15,7 @@ from relevance.data.faults import faulty_rows
 from relevance.data.loaded import Loaded, plain_strings
 from relevance.data.readers import decode_table
 from relevance.derive.options import FileOptions
-from relevance.errors import UserError
+from relevance.errors import UserError, did_you_mean
 
 AS_IT_IS = ("category",)  # a path may be a list; every other column is text
 NAMED = 30  # columns or values of a file that an error names
@@ -58,12 +57,10 @@ def check_columns(name: str, present: Collection[str], asked: Mapping[str, str],
     lacking = {ours: theirs for ours, theirs in asked.items() if theirs not in present}
     if not lacking:
         return
-    near = {theirs: difflib.get_close_matches(theirs, present, n=1) for theirs in lacking.values()}
-    hints = [f"did you mean {close[0]} for {theirs}? " for theirs, close in near.items() if close]
     listed = ", ".join([*list(present)[:NAMED], *["…"] * (len(present) > NAMED)])
-    ours = next(iter(lacking))
+    ours, hint = next(iter(lacking)), did_you_mean(lacking.values(), present)
     raise UserError(
-        f"{name}: has no column {', '.join(lacking.values())}; {''.join(hints)}present: {listed}; "
+        f"{name}: has no column {', '.join(lacking.values())}; {hint}present: {listed}; "
         f"name it with {setting}={{{ours}: <{'value' if setting.endswith('where') else 'column of the file'}>}}"
     )
 
