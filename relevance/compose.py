@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import hydra
@@ -14,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from relevance.cell_id import Request
 from relevance.checks import validate
-from relevance.cli import run_command
+from relevance.cli import key_help, run_command
 from relevance.config import Config
 from relevance.config_io import mask_words, typed_config
 from relevance.errors import UserError
@@ -24,6 +25,10 @@ from relevance.train.job import Launch, from_environment
 from relevance.train.processes import stoppable
 
 OPEN = ("data.columns", "train.task_weights", "backbones")  # Hydra closes every node that does not say otherwise
+FIRST = (  # settings that a newcomer needs
+    *("data.path", "data.columns", "data.rows", "model.backbone", "task_mix.share", "train.step_rows"),
+    *("trainer.max_epochs", "trainer.precision", "seed", "name", "outputs", "tracking_uri"),
+)
 NAMED = ("model", "routing", "task_mix")  # groups whose option is a part of the cell's name
 
 
@@ -33,6 +38,18 @@ def register() -> None:
     for name in OPEN:
         OmegaConf.set_struct(OmegaConf.select(schema, name), False)
     ConfigStore.instance().store(name="schema", node=schema)
+    OmegaConf.register_new_resolver("settings_help", settings_help, replace=True)  # of conf/config.yaml
+
+
+def settings_help(*, _root_: DictConfig) -> str:
+    """What --help prints of the settings of a composed config: those a newcomer needs, then the others by group."""
+    keys = key_help(Config, _ours(_root_))
+    lines = ["The settings to know first:", *(keys.pop(key) for key in FIRST)]
+    grouped = [key for key in keys if "." in key]
+    for group, members in groupby(grouped, lambda key: key.partition(".")[0]):
+        lines += ["", f"{group}:", *map(keys.pop, members)]
+    lines += ["", "Others:", *keys.values()]
+    return "\n".join(lines).replace("$", "$$")  # Hydra fills in a template
 
 
 def typed(composed: DictConfig) -> Config:

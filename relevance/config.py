@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 else:
     Text, Count, Rate = str | None, int | None, float | None
 
+RATES = "see conf/rates.yaml"  # of null
 BOUNDS = {  # name: the test a number has to pass, and its words behind "must be"
     "above": (operator.gt, "above {:,}"),
     "at_least": (operator.ge, "{:,} or more"),
@@ -65,7 +66,7 @@ def allows(metadata: Mapping[str, Any], value: Any) -> bool:
 def allowed(metadata: Mapping[str, Any]) -> str:
     """What the value of a field may be, "0 or more and below 1"; "" where it has no bounds."""
     words = [text.format(metadata[name]) for name, (_, text) in BOUNDS.items() if name in metadata]
-    return " and ".join(words) or f"one of {', '.join(metadata['one_of'])}"
+    return " and ".join(words) or (f"one of {', '.join(metadata['one_of'])}" if metadata["one_of"] else "")
 
 
 def conf_folder() -> Path:
@@ -141,13 +142,12 @@ class LoraConfig:
     r: int = setting(0, "rank of the adapters; 0: none, every weight is trained", at_least=0)
     alpha: float = setting(16.0, "scale of the adapters, over r", above=0)
     dropout: float = setting(0.0, "in front of the adapters", at_least=0, below=1)
-    targets: Any = setting("all-linear", "attention, all-linear, or a list of module names", null="see conf/rates.yaml")
+    targets: Any = setting("all-linear", "attention, all-linear, or a list of module names", null=RATES)
     use_dora: bool = setting(False, "weights split into magnitude and direction (arXiv 2402.09353)")
     use_rslora: bool = setting(False, "scaled by alpha / sqrt(r) instead of alpha / r (arXiv 2312.03732)")
 
 
 HEAD = frozenset({"head_lr", "head_step"})  # two ways to give one rate: the one given nearer to the cell counts
-RATES = "that of the backbone's kind in conf/rates.yaml"
 
 
 @dataclass
@@ -165,7 +165,7 @@ class ModelConfig:
     gradient_checkpointing: bool = setting(False, "compute blocks again in the backward pass: less memory, more time")
     load_in_4bit: bool = setting(False, "QLoRA: the frozen trunk in 4 bits (arXiv 2305.14314); CUDA and bitsandbytes")
     lr: Rate = setting(5e-4, "rate of the body: adapters (llm) or every backbone weight (ce)", null=RATES, above=0)
-    head_lr: float | None = setting(1e-3, "rate of the heads", null="from head_step", above=0)
+    head_lr: float | None = setting(1e-3, "rate of the heads", null="head_step says it", above=0)
     head_step: float | None = setting(
         None,
         "points that a step at the full rate moves a logit by: head_lr = it / (mean |h|₁ + 1)",
