@@ -11,17 +11,16 @@ from pathlib import Path
 import hydra
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from relevance.cell_id import Request
 from relevance.checks import validate
 from relevance.cli import key_help, run_command
 from relevance.config import Config
-from relevance.config_io import mask_words, typed_config
+from relevance.config_io import from_environment, mask_words
 from relevance.errors import UserError
 from relevance.rates import filled
 from relevance.sweep.launchers.sequential import InProcess, Sequential
-from relevance.train.job import Launch, from_environment
+from relevance.train.job import Launch
 from relevance.train.processes import stoppable
 
 OPEN = ("data.columns", "train.task_weights", "backbones")  # Hydra closes every node that does not say otherwise
@@ -50,14 +49,6 @@ def settings_help(*, _root_: DictConfig) -> str:
         lines += ["", f"{group}:", *map(keys.pop, members)]
     lines += ["", "Others:", *keys.values()]
     return "\n".join(lines).replace("$", "$$")  # Hydra fills in a template
-
-
-def typed(composed: DictConfig) -> Config:
-    """A composed config without Hydra's own node, resolved; raises UserError where a value cannot be resolved."""
-    try:
-        return typed_config(_ours(composed))
-    except OmegaConfBaseException as error:
-        raise UserError(f"config: {error}") from error
 
 
 def launch(composed: list[tuple[DictConfig, Mapping[str, str]]], way: Callable[[], Launch] | None = None) -> None:
@@ -106,9 +97,10 @@ def _ours(composed: DictConfig) -> DictConfig:
 
 def _request(composed: DictConfig, choices: Mapping[str, str]) -> Request:
     groups = [f"{group}={choices[group]}" for group in NAMED]
-    config = typed(composed)
-    defaults = filled(typed(hydra.compose("config", overrides=groups)), like=config)
-    request = Request(filled(config), defaults, from_environment(_ours(composed)))
+    ours = _ours(composed)
+    config = filled(ours)
+    defaults = filled(hydra.compose("config", overrides=groups), like=config)
+    request = Request(config, defaults, from_environment(ours))
     try:
         validate(request.config)
     except UserError as error:

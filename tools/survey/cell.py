@@ -84,7 +84,7 @@ def model(name: str, backbone: Path) -> ModelConfig:
     """The model of conf/model/<name>.yaml with the backbone in this folder, at the rates of conf/rates.yaml."""
     node = OmegaConf.load(conf_folder() / "model" / f"{name}.yaml")
     node.backbone = str(backbone)  # the file leaves it to a group of Hydra's
-    return filled(_typed(Config, {"model": node, "rates": OmegaConf.load(conf_folder() / "rates.yaml")})).model
+    return filled(OmegaConf.create({"model": node, "rates": OmegaConf.load(conf_folder() / "rates.yaml")})).model
 
 
 def _typed(schema: type[Schema], values: Any) -> Schema:
