@@ -22,10 +22,8 @@ from relevance.model.network import gate_values, peak_memory, weight_counts, wei
 from relevance.model.store import save_network
 from relevance.tracking import CellLog
 from relevance.train import checkpoint
-from relevance.train.checkpoint import Note
-from relevance.train.evaluation import evaluate, score_implied, tag_collapsed
-from relevance.train.probes import probe
-from relevance.train.resume import ResumableTrainer
+from relevance.train.checkpoint import Note, ResumableTrainer
+from relevance.train.evaluation import evaluate, probe, score_implied, tag_collapsed
 from relevance.train.trainer import Pace, Progress, restore_best, trainer_of
 
 SAMPLE = 16  # training rows whose states say how new heads start

@@ -25,7 +25,7 @@ from relevance.distributed import Replicas, process_count
 from relevance.model.module import RelevanceModule
 from relevance.tracking import CellLog
 from relevance.train import checkpoint
-from relevance.train.resume import Files, best_checkpoint
+from relevance.train.checkpoint import Files, best_checkpoint
 
 MONITOR = "validation/macro_accuracy"
 
