@@ -34,7 +34,7 @@ class Job:
 class Outcome:
     """How an attempt at a cell ended: the line for the terminal, and the reason where it failed."""
 
-    said: str
+    line: str
     reason: str = ""  # "" where it finished
     died: bool = False  # its process did, so that nobody wrote the end of its run
     last: bool = False  # the process that says so ends, and takes no other job
@@ -44,7 +44,7 @@ class Outcome:
 
     @staticmethod
     def of(text: str) -> "Outcome":
-        """What `text` said."""
+        """The outcome whose `text` it is."""
         return Outcome(**json.loads(text))
 
 
@@ -74,8 +74,8 @@ def anchored(job: Job) -> Job:
 
 def thaw(text: str) -> Job:
     """The job of a `text`; environment variables are those of the reading process."""
-    told = json.loads(text)
-    config = typed_config(told.pop("config"))
-    parent, place, rows = told.pop("parent"), told.pop("place"), Path(told.pop("rows"))
-    doubts = tuple(told.pop("doubts"))  # JSON knows lists alone
-    return Job(Cell(config=config, rows=rows, doubts=doubts, **told), parent, place)
+    settings = json.loads(text)
+    config = typed_config(settings.pop("config"))
+    parent, place, rows = settings.pop("parent"), settings.pop("place"), Path(settings.pop("rows"))
+    doubts = tuple(settings.pop("doubts"))  # JSON knows lists alone
+    return Job(Cell(config=config, rows=rows, doubts=doubts, **settings), parent, place)
