@@ -82,26 +82,27 @@ def aligned(rows: list[tuple[str, ...]], left: int) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def among(key: str, asked: list[str], known: Iterable[str]) -> None:
-    """UserError where the list `asked` for is empty or names what is not known."""
-    unknown = [name for name in asked if name not in known]
-    if unknown or not asked:
-        raise UserError(f"{key}={unknown or asked}: available: {', '.join(known)}")
+def among(key: str, names: list[str], known: Iterable[str]) -> None:
+    """UserError where the list `names` is empty or holds one that is not known."""
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        raise UserError(f"{key}={unknown or names}: available: {', '.join(known)}")
 
 
 def listed(key: str, value: object) -> list[str]:
-    """Null, one name or a list of names, as a list; UserError for names that are empty or repeated."""
+    """Null, a name or a list of names, as a list; UserError for names that are empty or repeated."""
     if value is None:
         return []
-    names = [str(one) for one in value] if isinstance(value, list) else [str(value)]
-    nested = isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, list | dict) for one in value))
+    values = value if isinstance(value, list) else [value]
+    names = list(map(str, values))
+    nested = any(isinstance(name, list | dict) for name in values)
     if nested or not names or not all(names) or len(set(names)) < len(names):
         raise UserError(f"{key}={value}: give a name, or a list of different names, {key}=[A,B]")
     return names
 
 
 def echo(*lines: str) -> None:
-    """Tell the person at the terminal: on stderr, later lines indented under the first. Nobody there stops no work."""
+    """Print to stderr, later lines indented under the first. A terminal that is gone stops no work."""
     try:
         print(*lines, sep="\n  ", file=sys.stderr, flush=True)
     except OSError:  # a closed pipe, a terminal that is gone, a log on a full disk

@@ -32,7 +32,7 @@ NAMED = ("model", "routing", "task_mix")  # groups whose option is a part of the
 
 
 def register() -> None:
-    """Tell Hydra the schema of conf/; its maps take keys of the user's own."""
+    """Register the schema of conf/ with Hydra; its mappings take keys of the user's."""
     schema = OmegaConf.structured(Config)
     for name in OPEN:
         OmegaConf.set_struct(OmegaConf.select(schema, name), False)
@@ -52,7 +52,7 @@ def settings_help(*, _root_: DictConfig) -> str:
 
 
 def launch(composed: list[tuple[DictConfig, Mapping[str, str]]], way: Callable[[], Launch] | None = None) -> None:
-    """Run the cells of one command, each given as its config and its choice of groups; exits 1 if one failed.
+    """Run the cells of a command, each a config and its choice of groups; exits 1 if one failed.
 
     `way` says where they run, null: one after another, each apart from the sweep.
     """
@@ -79,13 +79,13 @@ def _way(config: Config) -> Callable[[], Launch]:
 
 
 def _admit_some(requests: list[Request]) -> None:
-    """UserError where no cell that was asked for can be."""
+    """UserError where no cell can be trained."""
     if all(request.refusal for request in requests):
         raise UserError("\n".join(dict.fromkeys(request.refusal for request in requests)))
 
 
 def forget(composed: DictConfig) -> None:
-    """Hydra keeps the words of a multirun as they were typed, passwords too; the sweep's run has them masked."""
+    """Remove the words of a multirun, passwords too, that Hydra writes as typed; the sweep's run has them masked."""
     sweep = OmegaConf.select(composed, "hydra.sweep.dir", throw_on_resolution_failure=False)
     if sweep is not None:
         (Path(sweep) / "multirun.yaml").unlink(missing_ok=True)

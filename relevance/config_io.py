@@ -1,4 +1,4 @@
-"""A config ↔ the text of config.yaml: passwords masked, and ${oc.env:NAME} as it was written.
+"""A config ↔ the text of config.yaml: passwords masked, what came from the environment as ${oc.env:NAME}.
 
 tracking_uri: postgresql://ana:${oc.env:STORE_PASSWORD}@db/runs
 
@@ -44,7 +44,7 @@ class ConfigFile:
         return OmegaConf.to_yaml(OmegaConf.create(mask_settings(self.settings())))
 
     def settings(self) -> dict[str, Any]:
-        """The config as plain values for OmegaConf to resolve; what came from the environment is named, not told."""
+        """The config as plain values for OmegaConf to resolve; what came from the environment is named."""
         return {key: self._setting(key, value) for key, value in asdict(self.config).items()}
 
     def _setting(self, path: str, value: Any) -> Any:
@@ -91,7 +91,7 @@ def _value_or_reference(name: str, *default: Any) -> Any:
 def read_config(path: Path) -> Config:
     """The config in `path`. A variable that is not set here stays a name: most settings are of no use to a reader.
 
-    Raises UserError where what names one is no text.
+    Raises UserError where its setting is no text.
     """
     stored: Any = OmegaConf.to_container(OmegaConf.load(path))
     try:
@@ -141,7 +141,7 @@ def mask_settings(node: dict[str, Any]) -> dict[str, Any]:
 def _inside(value: Any) -> Any:
     if isinstance(value, dict):
         return mask_settings(value)
-    return [_inside(one) for one in value] if isinstance(value, list) else mask_uris(value)
+    return [_inside(inner) for inner in value] if isinstance(value, list) else mask_uris(value)
 
 
 def mask_uris(value: Any) -> Any:
@@ -149,16 +149,16 @@ def mask_uris(value: Any) -> Any:
     return URI_QUERY.sub(_setting, URI_PASSWORD.sub(rf"\1:{MASK}@", value)) if isinstance(value, str) else value
 
 
-def _setting(found: re.Match[str]) -> str:
-    """One of a URI's query, masked as its key says."""
-    return f"{found[1]}={MASK}" if SECRET_KEY.search(found[1]) else found[0]
+def _setting(match: re.Match[str]) -> str:
+    """A setting of a URI's query, masked as its key says."""
+    return f"{match[1]}={MASK}" if SECRET_KEY.search(match[1]) else match[0]
 
 
 def mask_words(command: list[str]) -> list[str]:
     """The words of a command line, each key=value masked as `mask_settings` would."""
-    found = []
+    words = []
     for word in command:
         key, is_setting, value = word.partition("=")
         secret = is_setting and SECRET_KEY.search(key.lstrip("+~")) and not value.startswith("${oc.env:")
-        found.append(f"{key}={MASK}" if secret else mask_uris(word))
-    return found
+        words.append(f"{key}={MASK}" if secret else mask_uris(word))
+    return words

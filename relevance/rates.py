@@ -1,4 +1,4 @@
-"""The rates a cell leaves open, filled in from conf/rates.yaml by its backbone, family and tuning. Imports no torch.
+"""The rates that a cell leaves null, from conf/rates.yaml by its backbone, family and tuning. Imports no torch.
 
 model.lr=null of model.backbone=embedded:llm → rates.embedded_llm_lora.lr
 """
@@ -76,11 +76,11 @@ def _complete(rates: dict[str, Any], name: str) -> None:
     lacking = [key for key, value in rates.items() if value is None and key not in {"targets", *HEAD}]
     lacking += ["head_step"] if all(rates[key] is None for key in HEAD) else []
     if lacking:
-        raise UserError(f"rates.{name}.{lacking[0]}=null: nothing else says it; give a number, or leave it out")
+        raise UserError(f"rates.{name}.{lacking[0]}=null: nothing else gives it; give a number, or leave it out")
 
 
 def _over(upper: dict[str, Any], lower: dict[str, Any]) -> dict[str, Any]:
     """The rates of `upper`, and those of `lower` where it has none."""
-    given = {key: value for key, value in upper.items() if value is not None}
-    hidden = HEAD if given.keys() & HEAD else set()
-    return {key: None if key in hidden else value for key, value in lower.items()} | given
+    rates = {key: value for key, value in upper.items() if value is not None}
+    hidden = HEAD if rates.keys() & HEAD else set()
+    return {key: None if key in hidden else value for key, value in lower.items()} | rates

@@ -1,4 +1,4 @@
-"""Requests → cells: data prepared, hub ids pinned to commits, backbones hashed, each question asked once."""
+"""Requests → cells: data prepared, hub ids pinned to commits, backbones hashed, each question once."""
 
 from dataclasses import replace
 from functools import cache
@@ -20,7 +20,7 @@ COMMIT = 40  # hex digits
 def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Cell], list[str]]:
     """The cells asked for, each once and in order, and what a person should read about them.
 
-    A cell that cannot be carries the reason; UserError where none can.
+    A cell that cannot be trained carries the reason; UserError where none can.
     """
     cells: dict[str, Cell] = {}
     notes = [f"pairs {rows.digest[:12]}: " + "\n  ".join([str(rows.path), *rows.notes]) for rows in datasets.values()]
@@ -40,7 +40,7 @@ def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Ce
 def _pinned(requests: list[Request]) -> list[Request]:
     """The requests, with the commits their hub ids are at now, and the reason in those whose backbone is not here.
 
-    Each is asked for once: cells of one command read the same commit, though a branch should move meanwhile.
+    Each is looked up once: cells of a command read the same commit, even if a branch moves meanwhile.
     """
     from relevance.model.hub import resolve_commit  # takes its library along
 
@@ -70,20 +70,20 @@ def _at(request: Request, name: str, revision: str | None, refusal: str) -> Requ
     return replace(request, config=replace(request.config, model=model), refusal=refusal)
 
 
-def _commits(asked: list[Request], pinned: list[Request]) -> list[str]:
+def _commits(requests: list[Request], pinned: list[Request]) -> list[str]:
     """A line for each branch or tag that was looked up."""
-    pairs = [(before.config.model, after.config.model) for before, after in zip(asked, pinned, strict=True)]
-    found = [(after, split_revision(before)[1]) for before, after in pairs if after.revision != before.revision]
-    lines = [
-        f"model.backbone={model.backbone}: {named or 'main'} is commit {model.revision}"
-        for model, named in found
-        if named != model.revision and len(model.revision or "") == COMMIT
-    ]
-    return list(dict.fromkeys(lines))
+    lines: dict[str, None] = {}
+    for before, after in zip(requests, pinned, strict=True):
+        model = after.config.model
+        if model.revision == before.config.model.revision or len(model.revision or "") != COMMIT:
+            continue
+        if (name := split_revision(before.config.model)[1]) != model.revision:
+            lines[f"model.backbone={model.backbone}: {name or 'main'} is commit {model.revision}"] = None
+    return list(lines)
 
 
 def _admitted(requests: list[Request]) -> list[Request]:
-    """The requests, with the reason in those whose backbone cannot serve."""
+    """The requests, with the reason in those whose backbone is not supported."""
     from relevance.model.pretrained import check_backbone
 
     @cache
@@ -103,7 +103,7 @@ def _admitted(requests: list[Request]) -> list[Request]:
 
 
 def _full(request: Request, datasets: dict[str, Rows]) -> Cell:
-    from relevance.train.cell import resolved  # takes torch along; bad data is told before it is loaded
+    from relevance.train.cell import resolved  # takes torch along; bad data raises before it is loaded
 
     config, defaults = request.config, request.defaults
     plain = replace(defaults, trainer=replace(defaults.trainer, precision="32-true"))  # on every machine
@@ -122,10 +122,7 @@ def _refused(request: Request) -> Cell:
 
 
 def prepared(configs: list[Config]) -> dict[str, Rows]:
-    """The checked rows of each different data config; of their tables, split and task alone.
-
-    A sweep holds them for as long as it runs.
-    """
+    """The checked rows of each different data config; of their tables, split and task alone, to spare memory."""
     wanted: dict[str, DataConfig] = {repr(config.data): config.data for config in configs}
     return {key: _narrow(prepare_rows(data, Path(configs[0].outputs))) for key, data in wanted.items()}
 

@@ -1,4 +1,4 @@
-"""A cell frozen for another process: Job ↔ one line of JSON, in which ${oc.env:NAME} stays what it is.
+"""A cell frozen for another process: Job ↔ a line of JSON, in which ${oc.env:NAME} stays what it is.
 
 Job(cell, parent="5d41…", place="[3/6] llm-mh-joint-s0") ↔ {"config": {…}, "fingerprint": "9f2c…", "parent": "5d41…", …}
 """
@@ -22,7 +22,7 @@ class Job:
     place: str
 
     def text(self) -> str:
-        """One line that `thaw` reads, in this process or another, on this host or another."""
+        """A line that `thaw` reads, in another process or on another host."""
         plain = {field.name: getattr(self.cell, field.name) for field in fields(Cell)}
         config = ConfigFile(self.cell.config, self.cell.unresolved).settings()
         return json.dumps(
@@ -37,7 +37,7 @@ class Outcome:
     line: str
     reason: str = ""  # "" where it finished
     died: bool = False  # its process did, so that nobody wrote the end of its run
-    last: bool = False  # the process that says so ends, and takes no other job
+    last: bool = False  # its process ends, and takes no other job
 
     def text(self) -> str:
         return json.dumps(asdict(self))
