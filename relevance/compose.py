@@ -60,28 +60,20 @@ def launch(composed: list[tuple[DictConfig, Mapping[str, str]]], way: Callable[[
     def sweep() -> None:
         forget(composed[0][0])
         requests = [_request(*cell) for cell in composed]
-        _admit_some(requests)
+        if all(request.refusal for request in requests):
+            raise UserError("\n".join(dict.fromkeys(request.refusal for request in requests)))
         from relevance.sweep.resolve import prepared
 
         datasets = prepared([request.config for request in requests if not request.refusal])
         line = shlex.join(mask_words(["python", "-m", "relevance.run", *sys.argv[1:]]))
-        with stoppable(), closing((way or _way(requests[0].config))()) as chosen:
+        default = Sequential if requests[0].config.isolate else InProcess
+        with stoppable(), closing((way or default)()) as launcher:
             from relevance.sweep.sweep import run_sweep  # only now: it takes torch along
 
-            code = run_sweep(requests, datasets, line, chosen)
+            code = run_sweep(requests, datasets, line, launcher)
         sys.exit(code)
 
     run_command(sweep)
-
-
-def _way(config: Config) -> Callable[[], Launch]:
-    return Sequential if config.isolate else InProcess
-
-
-def _admit_some(requests: list[Request]) -> None:
-    """UserError where no cell can be trained."""
-    if all(request.refusal for request in requests):
-        raise UserError("\n".join(dict.fromkeys(request.refusal for request in requests)))
 
 
 def forget(composed: DictConfig) -> None:

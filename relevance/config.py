@@ -76,50 +76,14 @@ def conf_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "conf"
 
 
-class Source(StrEnum):
-    generated = "generated"
-    pairs = "pairs"
-
-
-class OnBadRow(StrEnum):
-    error = "error"
-    quarantine = "quarantine"
-
-
-class Family(StrEnum):
-    ce = "ce"
-    llm = "llm"
-
-
-class PrivateKind(StrEnum):
-    inserted = "inserted"
-    top = "top"
-    lora = "lora"
-    shared = "shared"
-
-
-class Save(StrEnum):
-    all = "all"
-    none = "none"
-
-
-class Schedule(StrEnum):
-    linear = "linear"
-    cosine = "cosine"
-    constant = "constant"
-
-
-class Mix(StrEnum):
-    joint = "joint"
-    temperature = "temperature"
-    equal = "equal"
-    single = "single"
-
-
-class Match(StrEnum):
-    none = "none"
-    examples = "examples"
-    steps = "steps"
+Source = StrEnum("Source", "generated pairs")
+OnBadRow = StrEnum("OnBadRow", "error quarantine")
+Family = StrEnum("Family", "ce llm")
+PrivateKind = StrEnum("PrivateKind", "inserted top lora shared")
+Save = StrEnum("Save", "all none")
+Schedule = StrEnum("Schedule", "linear cosine constant")
+Mix = StrEnum("Mix", "joint temperature equal single")
+Match = StrEnum("Match", "none examples steps")
 
 
 @dataclass

@@ -105,10 +105,22 @@ def _admitted(requests: list[Request]) -> list[Request]:
 def _full(request: Request, datasets: dict[str, Rows]) -> Cell:
     from relevance.train.cell import resolved  # takes torch along; bad data raises before it is loaded
 
-    config, defaults = request.config, request.defaults
+    config, defaults, rows = resolved(budgeted(request.config)), request.defaults, datasets[repr(request.config.data)]
     plain = replace(defaults, trainer=replace(defaults.trainer, precision="32-true"))  # on every machine
-    full = replace(request, config=resolved(budgeted(config)), defaults=plain)
-    return _cell(full, datasets[repr(config.data)], backbone_digest(config))
+    backbone, train_rows = backbone_digest(config), _train_rows(config, rows)
+    variant = variant_of(config, plain, rows.digest, backbone)
+    return Cell(
+        config,
+        fingerprint(config, rows.digest, backbone),
+        cell_name(config, variant),
+        variant,
+        rows.digest,
+        backbone,
+        rows.path,
+        train_rows,
+        request.unresolved,
+        doubts=doubts(config, plain, train_rows),
+    )
 
 
 def _refused(request: Request) -> Cell:
@@ -129,23 +141,6 @@ def prepared(configs: list[Config]) -> dict[str, Rows]:
 
 def _narrow(rows: Rows) -> Rows:
     return replace(rows, table=pa.table({name: rows.table[name].dictionary_encode() for name in ("split", "task")}))
-
-
-def _cell(request: Request, rows: Rows, backbone_digest: str) -> Cell:
-    config, train_rows = request.config, _train_rows(request.config, rows)
-    variant = variant_of(config, request.defaults, rows.digest, backbone_digest)
-    return Cell(
-        config,
-        fingerprint(config, rows.digest, backbone_digest),
-        cell_name(config, variant),
-        variant,
-        rows.digest,
-        backbone_digest,
-        rows.path,
-        train_rows,
-        request.unresolved,
-        doubts=doubts(config, request.defaults, train_rows),
-    )
 
 
 def budgeted(config: Config) -> Config:

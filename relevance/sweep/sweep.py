@@ -159,11 +159,8 @@ def plan(cells: list[Cell], store: Store) -> list[Step]:
     runs = store.runs("tags.kind = 'cell'")
     done = store.finished(cells, runs)
     steps = [_step(cell, done.get(cell.fingerprint), runs) for cell in cells]
-    return [replace(step, why=step.why + _merged(step.cell)) for step in steps]
-
-
-def _merged(cell: Cell) -> str:
-    return f" (asked for {cell.asked} times, run once)" if cell.asked > 1 else ""
+    again = [f" (asked for {cell.asked} times, run once)" if cell.asked > 1 else "" for cell in cells]
+    return [replace(step, why=step.why + times) for step, times in zip(steps, again, strict=True)]
 
 
 def _step(cell: Cell, finished: MlflowRun | None, runs: list[MlflowRun]) -> Step:
