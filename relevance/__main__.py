@@ -3,14 +3,13 @@
 relevance report sweep=nightly → python -m relevance.report sweep=nightly
 """
 
-import difflib
 import os
 import runpy
 import sys
 from pathlib import Path
 
 from relevance.cli import run_command
-from relevance.errors import UserError
+from relevance.errors import UserError, did_you_mean
 
 COMPLETION = "completion"
 SHELLS = ("bash", "zsh")
@@ -57,9 +56,7 @@ def _answer(name: str, words: list[str]) -> str:
         return USAGE
     if name == COMPLETION:
         return _completion(words)
-    near = difflib.get_close_matches(name, COMMANDS)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise UserError(f"unknown command {name!r}; {hint}available: {', '.join(COMMANDS)}")
+    raise UserError(f"unknown command {name!r}; {did_you_mean(name, COMMANDS)}available: {', '.join(COMMANDS)}")
 
 
 def _completion(words: list[str]) -> str:

@@ -1,8 +1,8 @@
-"""A file or folder written whole or not at all: beside its place, flushed to disk, renamed over what stood there.
+"""A file or folder written whole or not at all: beside its place, flushed to disk, renamed over an earlier one.
 
 with atomic_file(Path("a.parquet")) as part: write(part)  →  .a.parquet.box-817-0.part, and at the end a.parquet
 
-A full disk, a quota or a folder that is shut becomes a UserError that names the place asked for, never the part.
+A full disk, a quota or a read-only folder becomes a UserError that names the place, never the part.
 """
 
 import errno
@@ -26,7 +26,7 @@ NUMBER = count()
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A path to write, which takes the place of `path` at the end; after an error what stood there is as it was.
+    """A path to write, which takes the place of `path` at the end; after an error the file there is as it was.
 
     Makes the folders above. Raises UserError where the system lets nothing be written there.
     """
@@ -51,7 +51,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder(path: Path) -> Iterator[Path]:
-    """A folder beside `path` for what is needed meanwhile; what a killed process left of one is cleared away."""
+    """A temporary folder beside `path`; those that killed processes left are removed."""
     with _beside(path) as part:
         part.mkdir()
         yield part
@@ -62,15 +62,15 @@ def sibling(path: Path, name: str) -> Path:
     return path.with_name(f"{path.stem}.{name}")
 
 
-def write_text(path: Path, said: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Write a text, its lines ending as they do on every system."""
     with atomic_file(path) as part:
-        part.write_text(said, encoding="utf-8", newline="\n")
+        part.write_text(text, encoding="utf-8", newline="\n")
 
 
 @contextmanager
 def with_filename(part: Path) -> Iterator[None]:
-    """An error of the system that does not say which file it speaks of says `part`: for who writes several at once."""
+    """An error of the system that names no file names `part`: for code that writes several at once."""
     try:
         yield
     except OSError as error:
@@ -88,8 +88,8 @@ def _beside(path: Path) -> Iterator[Path]:
         yield part
     except Exception as error:
         if reason := _reason(error, part):
-            kept = "what stood there is whole" if os.path.lexists(path) else "nothing was written"
-            raise UserError(f"{path}: {reason}; {kept}; {_remedy(error)}") from error
+            state = "what stood there is whole" if os.path.lexists(path) else "nothing was written"
+            raise UserError(f"{path}: {reason}; {state}; {_remedy(error)}") from error
         raise
     finally:
         _remove(part)
@@ -101,7 +101,7 @@ def _stem(path: Path) -> str:
 
 
 def _clear(path: Path) -> None:
-    """Remove what a process of this host that was killed had begun."""
+    """Remove the parts of processes of this host that were killed."""
     for left in path.parent.glob(f"{escape(_stem(path))}-*-*.part"):
         pid = left.name.split("-")[-2]
         if pid.isdecimal() and not _alive(int(pid)):
@@ -166,8 +166,8 @@ def _reason(error: Exception, part: Path) -> str:
 def _code(error: Exception) -> int | None:
     if isinstance(error, OSError):
         return error.errno
-    told = RUST.search(str(error))
-    return int(told[1]) if told else None
+    number = RUST.search(str(error))
+    return int(number[1]) if number else None
 
 
 def _remedy(error: Exception) -> str:

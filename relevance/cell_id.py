@@ -1,8 +1,8 @@
-"""What a cell is called, and what its numbers rest on: config and digests → fingerprint, name, variant; versions.
+"""The identity of a cell, and what its numbers rest on: config and digests → fingerprint, name, variant; versions.
 
 Config(model=llm, routing=mhp, routing.private.layers=3, seed=0) → "llm-mhp[private.layers=3]-joint-s0", "9f2c…"
 
-slug: a name as a person gives it → that of a folder, never a path, the same for the same name
+slug: any name → that of a folder, never a path, the same for the same name
 "nightly" → "nightly"    "a b" → "a-b-c8687a08"    "../../x" → "x-9cdf6a50"
 """
 
@@ -86,9 +86,9 @@ def fingerprint(config: Config, data_digest: str, backbone_digest: str) -> str:
     Of the settings those count that differ from the schema's defaults, so that a new field changes no fingerprint.
     """
     ours, defaults = flat(question(config)), flat(question(Config()))
-    asked = {key: value for key, value in ours.items() if key not in defaults or value != defaults[key]}
-    asked |= {"model.backbone": backbone_digest, "data": data_digest, "seed": config.seed, "numerics": NUMERICS}
-    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+    settings = {key: value for key, value in ours.items() if key not in defaults or value != defaults[key]}
+    settings |= {"model.backbone": backbone_digest, "data": data_digest, "seed": config.seed, "numerics": NUMERICS}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def question(config: Config) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 ["sweep=nightly", "data.rows=500", "cells=[a,b]"] → Options(sweep="nightly", data=..., cells=["a", "b"])
 """
 
-import difflib
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import Field, fields, is_dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,9 +16,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from relevance.errors import Stopped, UserError
+from relevance.config import allowed
+from relevance.errors import Stopped, UserError, did_you_mean
 
 Options = TypeVar("Options")
+MEANING, WIDTH, LONGEST = 42, 120, 80  # of --help: where meanings start, where lines end, characters of a value
 INTERRUPTED = 130  # exit code of a command that Ctrl-C ended, as shells have it
 
 
@@ -33,7 +37,7 @@ def parse(schema: type[Options], words: list[str], *files: Path) -> Options:
         merged = OmegaConf.merge(base, *map(OmegaConf.load, files), OmegaConf.from_dotlist(words))
         options: Any = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
-        raise UserError(_explain(error, base)) from error
+        raise UserError(_explain(error, schema)) from error
     except YAMLError as error:
         raise UserError(f"arguments {words}: {' '.join(str(error).split())}; close brackets and quotes") from error
     return options
@@ -78,26 +82,27 @@ def aligned(rows: list[tuple[str, ...]], left: int) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def among(key: str, asked: list[str], known: Iterable[str]) -> None:
-    """UserError where the list `asked` for is empty or names what is not known."""
-    unknown = [name for name in asked if name not in known]
-    if unknown or not asked:
-        raise UserError(f"{key}={unknown or asked}: available: {', '.join(known)}")
+def among(key: str, names: list[str], known: Iterable[str]) -> None:
+    """UserError where the list `names` is empty or holds one that is not known."""
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        raise UserError(f"{key}={unknown or names}: available: {', '.join(known)}")
 
 
 def listed(key: str, value: object) -> list[str]:
-    """Null, one name or a list of names, as a list; UserError for names that are empty or repeated."""
+    """Null, a name or a list of names, as a list; UserError for names that are empty or repeated."""
     if value is None:
         return []
-    names = [str(one) for one in value] if isinstance(value, list) else [str(value)]
-    nested = isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, list | dict) for one in value))
+    values = value if isinstance(value, list) else [value]
+    names = list(map(str, values))
+    nested = any(isinstance(name, list | dict) for name in values)
     if nested or not names or not all(names) or len(set(names)) < len(names):
         raise UserError(f"{key}={value}: give a name, or a list of different names, {key}=[A,B]")
     return names
 
 
 def echo(*lines: str) -> None:
-    """Tell the person at the terminal: on stderr, later lines indented under the first. Nobody there stops no work."""
+    """Print to stderr, later lines indented under the first. A terminal that is gone stops no work."""
     try:
         print(*lines, sep="\n  ", file=sys.stderr, flush=True)
     except OSError:  # a closed pipe, a terminal that is gone, a log on a full disk
@@ -132,22 +137,58 @@ def run_command(run: Callable[[], None]) -> None:
 
 
 def help_text(usage: str, schema: type) -> str:
-    """The text of --help: usage, then each key with its default."""
-    lines = [f"  {key}={'null' if value is None else value}" for key, value in _leaves(OmegaConf.structured(schema))]
-    return "\n".join([usage, "", "keys and their defaults:", *lines])
+    """The text of --help: usage, then each key with its default and its meaning."""
+    return "\n".join([usage, "", "keys and their defaults:", *key_help(schema, OmegaConf.structured(schema)).values()])
 
 
-def _leaves(node: DictConfig, prefix: str = "") -> Iterator[tuple[str, object]]:
-    for key in map(str, node):
-        value = node[key]
-        if isinstance(value, DictConfig) and len(value):
-            yield from _leaves(value, f"{prefix}{key}.")
+def key_help(schema: type, options: DictConfig) -> dict[str, str]:
+    """What --help prints of each key of the `options` of a schema: key=value, and what its `setting` says of it.
+
+    A reference to an environment variable prints as it stands, and no password.
+    """
+    values: Any = OmegaConf.to_container(options)
+    leaves = _leaves(schema, values)
+    return {key: _key_lines(f"{key}={_text(value)}", _meaning(field, value)) for key, value, field in leaves}
+
+
+def _leaves(schema: type, values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, Field]]:
+    """Key, value and field of every setting, those of nested options under dotted keys."""
+    for field in fields(schema):
+        if isinstance(field.type, type) and is_dataclass(field.type):
+            yield from _leaves(field.type, values[field.name], f"{prefix}{field.name}.")
         else:
-            yield f"{prefix}{key}", value
+            yield f"{prefix}{field.name}", values[field.name], field
 
 
-def _explain(error: OmegaConfBaseException, base: DictConfig) -> str:
-    known = [key for key, _ in _leaves(base)]
-    near = difflib.get_close_matches(str(error.full_key), known, n=1)
-    hint = f"did you mean {near[0]}? " if near and near[0] != str(error.full_key) else ""
+def _text(value: Any) -> str:
+    """A value as one would type it; a long one is cut."""
+    if isinstance(value, dict):
+        return textwrap.shorten(f"{{{', '.join(f'{key}: {_text(inner)}' for key, inner in value.items())}}}", LONGEST)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
+
+
+def _meaning(field: Field, value: Any) -> str:
+    if not (meta := field.metadata):
+        return ""
+    choices = f" ({' | '.join(type(value))})" if isinstance(value, Enum) else ""
+    null = f"null: {meta['null']}" if meta["null"] else ""
+    return "; ".join(part for part in (meta["help"] + choices, null, allowed(meta)) if part)
+
+
+def _key_lines(setting: str, meaning: str) -> str:
+    """The setting, and its meaning in a column to its right, or under it where the setting reaches into that."""
+    if not meaning:
+        return f"  {setting}"
+    column = " " * MEANING
+    lines = textwrap.wrap(meaning, WIDTH, initial_indent=column, subsequent_indent=column, break_on_hyphens=False)
+    start = f"  {setting}".ljust(MEANING - 1)
+    lines[:1] = [f"{start} {lines[0].lstrip()}"] if len(start) < MEANING else [start, lines[0]]
+    return "\n".join(lines)
+
+
+def _explain(error: OmegaConfBaseException, schema: type) -> str:
+    known = list(key_help(schema, OmegaConf.structured(schema)))
+    hint = did_you_mean(str(error.full_key), known)
     return f"{error.full_key}: {str(error.msg).splitlines()[0]}; {hint}available: {', '.join(known)}"

@@ -5,46 +5,54 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import hydra
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from relevance.cell_id import Request
 from relevance.checks import validate
-from relevance.cli import run_command
+from relevance.cli import key_help, run_command
 from relevance.config import Config
-from relevance.config_io import mask_words, typed_config
+from relevance.config_io import from_environment, mask_words
 from relevance.errors import UserError
 from relevance.rates import filled
 from relevance.sweep.launchers.sequential import InProcess, Sequential
-from relevance.train.job import Launch, from_environment
+from relevance.train.job import Launch
 from relevance.train.processes import stoppable
 
 OPEN = ("data.columns", "train.task_weights", "backbones")  # Hydra closes every node that does not say otherwise
+FIRST = (  # settings that a newcomer needs
+    *("data.path", "data.columns", "data.rows", "model.backbone", "task_mix.share", "train.step_rows"),
+    *("trainer.max_epochs", "trainer.precision", "seed", "name", "outputs", "tracking_uri"),
+)
 NAMED = ("model", "routing", "task_mix")  # groups whose option is a part of the cell's name
 
 
 def register() -> None:
-    """Tell Hydra the schema of conf/; its maps take keys of the user's own."""
+    """Register the schema of conf/ with Hydra; its mappings take keys of the user's."""
     schema = OmegaConf.structured(Config)
     for name in OPEN:
         OmegaConf.set_struct(OmegaConf.select(schema, name), False)
     ConfigStore.instance().store(name="schema", node=schema)
+    OmegaConf.register_new_resolver("settings_help", settings_help, replace=True)  # of conf/config.yaml
 
 
-def typed(composed: DictConfig) -> Config:
-    """A composed config without Hydra's own node, resolved; raises UserError where a value cannot be resolved."""
-    try:
-        return typed_config(_ours(composed))
-    except OmegaConfBaseException as error:
-        raise UserError(f"config: {error}") from error
+def settings_help(*, _root_: DictConfig) -> str:
+    """What --help prints of the settings of a composed config: those a newcomer needs, then the others by group."""
+    keys = key_help(Config, _ours(_root_))
+    lines = ["The settings to know first:", *(keys.pop(key) for key in FIRST)]
+    grouped = [key for key in keys if "." in key]
+    for group, members in groupby(grouped, lambda key: key.partition(".")[0]):
+        lines += ["", f"{group}:", *map(keys.pop, members)]
+    lines += ["", "Others:", *keys.values()]
+    return "\n".join(lines).replace("$", "$$")  # Hydra fills in a template
 
 
 def launch(composed: list[tuple[DictConfig, Mapping[str, str]]], way: Callable[[], Launch] | None = None) -> None:
-    """Run the cells of one command, each given as its config and its choice of groups; exits 1 if one failed.
+    """Run the cells of a command, each a config and its choice of groups; exits 1 if one failed.
 
     `way` says where they run, null: one after another, each apart from the sweep.
     """
@@ -52,32 +60,24 @@ def launch(composed: list[tuple[DictConfig, Mapping[str, str]]], way: Callable[[
     def sweep() -> None:
         forget(composed[0][0])
         requests = [_request(*cell) for cell in composed]
-        _admit_some(requests)
+        if all(request.refusal for request in requests):
+            raise UserError("\n".join(dict.fromkeys(request.refusal for request in requests)))
         from relevance.sweep.resolve import prepared
 
         datasets = prepared([request.config for request in requests if not request.refusal])
         line = shlex.join(mask_words(["python", "-m", "relevance.run", *sys.argv[1:]]))
-        with stoppable(), closing((way or _way(requests[0].config))()) as chosen:
+        default = Sequential if requests[0].config.isolate else InProcess
+        with stoppable(), closing((way or default)()) as launcher:
             from relevance.sweep.sweep import run_sweep  # only now: it takes torch along
 
-            code = run_sweep(requests, datasets, line, chosen)
+            code = run_sweep(requests, datasets, line, launcher)
         sys.exit(code)
 
     run_command(sweep)
 
 
-def _way(config: Config) -> Callable[[], Launch]:
-    return Sequential if config.isolate else InProcess
-
-
-def _admit_some(requests: list[Request]) -> None:
-    """UserError where no cell that was asked for can be."""
-    if all(request.refusal for request in requests):
-        raise UserError("\n".join(dict.fromkeys(request.refusal for request in requests)))
-
-
 def forget(composed: DictConfig) -> None:
-    """Hydra keeps the words of a multirun as they were typed, passwords too; the sweep's run has them masked."""
+    """Remove the words of a multirun, passwords too, that Hydra writes as typed; the sweep's run has them masked."""
     sweep = OmegaConf.select(composed, "hydra.sweep.dir", throw_on_resolution_failure=False)
     if sweep is not None:
         (Path(sweep) / "multirun.yaml").unlink(missing_ok=True)
@@ -89,9 +89,10 @@ def _ours(composed: DictConfig) -> DictConfig:
 
 def _request(composed: DictConfig, choices: Mapping[str, str]) -> Request:
     groups = [f"{group}={choices[group]}" for group in NAMED]
-    config = typed(composed)
-    defaults = filled(typed(hydra.compose("config", overrides=groups)), like=config)
-    request = Request(filled(config), defaults, from_environment(_ours(composed)))
+    ours = _ours(composed)
+    config = filled(ours)
+    defaults = filled(hydra.compose("config", overrides=groups), like=config)
+    request = Request(config, defaults, from_environment(ours))
     try:
         validate(request.config)
     except UserError as error:

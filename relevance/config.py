@@ -1,20 +1,72 @@
-"""The typed config: the schema of conf/. Validated once, at the door, by relevance.checks. Imports no torch."""
+"""The typed config: the schema of conf/. Checked once, at the door, by relevance.checks. Imports no torch.
 
+A field says with `setting` what --help prints of its key and which values it may have:
+lr: Rate = setting(5e-4, "learning rate of the body", above=0) → "model.lr=0: must be above 0"
+"""
+
+import operator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 NAMES = 250  # characters of a run's name that MLflow's databases hold
 
-# Settings that are null in conf/ only: rates.yaml and the backbones group fill them in before a cell is made, and so
-# code that reads them never meets None.
+# conf/ leaves these null until rates.filled, so that OmegaConf has to read them as optional; a Config has them all.
 if TYPE_CHECKING:
     Text = str
     Count = int
     Rate = float
 else:
     Text, Count, Rate = str | None, int | None, float | None
+
+RATES = "see conf/rates.yaml"  # of null
+BOUNDS = {  # name: the test a number has to pass, and its words behind "must be"
+    "above": (operator.gt, "above {:,}"),
+    "at_least": (operator.ge, "{:,} or more"),
+    "below": (operator.lt, "below {:,}"),
+    "at_most": (operator.le, "at most {:,}"),
+}
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    null: str = "",
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+    at_most: float | None = None,
+    one_of: tuple[str, ...] = (),
+) -> Any:
+    """A field of an options dataclass; `default` is a value, dict or list; `null` says what null means.
+
+    Bounds are those of a number, or of each number in a list or a mapping.
+    """
+    numbers = {"above": above, "at_least": at_least, "below": below, "at_most": at_most}
+    metadata = {"help": help, "null": null, "one_of": one_of} | {k: v for k, v in numbers.items() if v is not None}
+    if isinstance(default, type):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def allows(metadata: Mapping[str, Any], value: Any) -> bool:
+    """Whether a value is within the bounds of its field; null is, and so is what bounds say nothing of."""
+    if isinstance(value, dict | list):
+        return all(allows(metadata, inner) for inner in (value.values() if isinstance(value, dict) else value))
+    if isinstance(value, str) or value is None:
+        return value is None or not metadata.get("one_of") or value in metadata["one_of"]
+    bounds = [(test, metadata[name]) for name, (test, _) in BOUNDS.items() if name in metadata]
+    return not bounds or (isfinite(value) and all(test(value, bound) for test, bound in bounds))
+
+
+def allowed(metadata: Mapping[str, Any]) -> str:
+    """What the value of a field may be, "0 or more and below 1"; "" where it has no bounds."""
+    words = [text.format(metadata[name]) for name, (_, text) in BOUNDS.items() if name in metadata]
+    return " and ".join(words) or (f"one of {', '.join(metadata['one_of'])}" if metadata["one_of"] else "")
 
 
 def conf_folder() -> Path:
@@ -24,19 +76,13 @@ def conf_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "conf"
 
 
-class Source(StrEnum):
-    generated = "generated"
-    pairs = "pairs"
-
-
-class OnBadRow(StrEnum):
-    error = "error"
-    quarantine = "quarantine"
-
-
-class Family(StrEnum):
-    ce = "ce"
-    llm = "llm"
+Source = StrEnum("Source", "generated pairs")
+OnBadRow = StrEnum("OnBadRow", "error quarantine")
+Family = StrEnum("Family", "ce llm")
+Save = StrEnum("Save", "all none")
+Schedule = StrEnum("Schedule", "linear cosine constant")
+Mix = StrEnum("Mix", "joint temperature equal single")
+Match = StrEnum("Match", "none examples steps")
 
 
 class PrivateKind(StrEnum):
@@ -51,74 +97,58 @@ class PrivateKind(StrEnum):
         return self is PrivateKind.lora
 
 
-class Save(StrEnum):
-    all = "all"
-    none = "none"
-
-
-class Schedule(StrEnum):
-    linear = "linear"
-    cosine = "cosine"
-    constant = "constant"
-
-
-class Mix(StrEnum):
-    joint = "joint"
-    temperature = "temperature"
-    equal = "equal"
-    single = "single"
-
-
-class Match(StrEnum):
-    none = "none"
-    examples = "examples"
-    steps = "steps"
-
-
 @dataclass
 class DataConfig:
-    kind: Source = Source.generated
-    path: str | None = None  # file of pairs: .parquet, .csv, .tsv, .jsonl
-    columns: dict[str, str] = field(default_factory=dict)  # ours: theirs
-    on_bad_row: OnBadRow = OnBadRow.error
-    seed: int = 0  # of the generator and of the split by entity; never the cell's seed
-    validation_share: float = 0.08
-    test_share: float = 0.12
-    rows: int = 40_000  # generated data only
-    noise: float = 0.04  # generated data only: share of labels replaced by another
+    kind: Source = setting(Source.generated, "a made-up shop, or the pairs of a file")
+    path: str | None = setting(None, "file of pairs: .parquet, .csv, .tsv, .jsonl; with data=pairs")
+    columns: dict[str, str] = setting(dict, "names of the file's columns, ours: theirs, {left: query, right: title}")
+    on_bad_row: OnBadRow = setting(OnBadRow.error, "name every bad row and stop, or set bad rows aside and count them")
+    seed: int = setting(0, "of the generator and of the split by entity; never the cell's seed", at_least=0)
+    validation_share: float = setting(
+        0.08, "of the entities on the left, where the pairs have no column split", above=0
+    )
+    test_share: float = setting(0.12, "the same for the test split", above=0)
+    rows: int = setting(40_000, "how many pairs; of generated data only", at_least=100)
+    noise: float = setting(0.04, "share of labels replaced by another; of generated data only", at_least=0, below=0.5)
 
 
 @dataclass
 class LoraConfig:
-    r: int = 0  # 0: no adapter
-    alpha: float = 16.0
-    dropout: float = 0.0
-    targets: Any = "all-linear"  # null in conf/model, see rates.yaml; attention | all-linear | a list of module names
-    use_dora: bool = False  # weights split into magnitude and direction (arXiv 2402.09353)
-    use_rslora: bool = False  # scaled by alpha / sqrt(r) instead of alpha / r (arXiv 2312.03732)
+    r: int = setting(0, "rank of the adapters; 0: none, every weight is trained", at_least=0)
+    alpha: float = setting(16.0, "scale of the adapters, over r", above=0)
+    dropout: float = setting(0.0, "in front of the adapters", at_least=0, below=1)
+    targets: Any = setting("all-linear", "attention, all-linear, or a list of module names", null=RATES)
+    use_dora: bool = setting(False, "weights split into magnitude and direction (arXiv 2402.09353)")
+    use_rslora: bool = setting(False, "scaled by alpha / sqrt(r) instead of alpha / r (arXiv 2312.03732)")
 
 
-HEAD = frozenset({"head_lr", "head_step"})  # two ways to say one rate: the one said nearer to the cell counts
+HEAD = frozenset({"head_lr", "head_step"})  # two ways to give one rate: the one given nearer to the cell counts
 
 
 @dataclass
 class ModelConfig:
-    name: str = "ce"
-    family: Family = Family.ce
-    backbone: Text = ""  # embedded:<name>, packaged:<name>, a hub id, a local folder, a GGUF file
+    name: str = setting("ce", "in the cell's name")
+    family: Family = setting(Family.ce, "an encoder or a decoder")
+    backbone: Text = setting("", "embedded:NAME, packaged:NAME, a hub id, a local folder, a GGUF file")
     lora: LoraConfig = field(default_factory=LoraConfig)
-    max_length: int = 128  # tokens of a pair, longest side cut first
-    revision: str | None = None  # of a hub id: branch, tag or commit; null: its main branch
-    trust_remote_code: bool = False
-    attn_implementation: str | None = None  # eager | sdpa; null: what computes the architecture's own attention
-    gradient_checkpointing: bool = False  # compute blocks again in the backward pass: less memory, more time
-    load_in_4bit: bool = False  # QLoRA: the frozen trunk in 4 bits (arXiv 2305.14314); CUDA and bitsandbytes only
-    # Null in conf/model: rates.yaml says what the backbone takes.
-    lr: Rate = 5e-4  # of the body: adapters (llm) or every backbone weight (ce)
-    head_lr: float | None = 1e-3  # of the heads; null where head_step is given
-    head_step: float | None = None  # points a step at the full rate moves a logit by: head_lr = it / (mean |h|₁ + 1)
-    private_lr: Rate = 1e-3  # of private blocks; adapters of routing.private.kind=lora learn at lr
-    gate_lr: Rate = 1e-2  # of the gates of post-norm private layers
+    max_length: int = setting(128, "tokens of a pair, the longest side is cut first", at_least=8)
+    revision: str | None = setting(None, "of a hub id: branch, tag or commit", null="its main branch")
+    trust_remote_code: bool = setting(False, "run code that comes with the backbone")
+    attn_implementation: str | None = setting(
+        None, "how attention is computed", null="as the architecture does by itself", one_of=("eager", "sdpa")
+    )
+    gradient_checkpointing: bool = setting(False, "compute blocks again in the backward pass: less memory, more time")
+    load_in_4bit: bool = setting(False, "QLoRA: the frozen trunk in 4 bits (arXiv 2305.14314); CUDA and bitsandbytes")
+    lr: Rate = setting(5e-4, "rate of the body: adapters (llm) or every backbone weight (ce)", null=RATES, above=0)
+    head_lr: float | None = setting(1e-3, "rate of the heads", null="head_step says it", above=0)
+    head_step: float | None = setting(
+        None,
+        "points that a step at the full rate moves a logit by: head_lr = it / (mean |h|₁ + 1)",
+        null=RATES,
+        above=0,
+    )
+    private_lr: Rate = setting(1e-3, "rate of private blocks; adapters of kind=lora learn at lr", null=RATES, above=0)
+    gate_lr: Rate = setting(1e-2, "rate of the gates of post-norm private layers", null=RATES, above=0)
 
 
 @dataclass
@@ -138,41 +168,45 @@ class RatesConfig:
 
 @dataclass
 class PrivateConfig:
-    kind: PrivateKind = PrivateKind.inserted  # new | top blocks copied | LoRA on the top | one set for all
-    layers: int = 0  # private layers per task; 0: none
-    lr_factor: float = 1.0  # times model.private_lr, of kind=lora times model.lr
+    kind: PrivateKind = setting(PrivateKind.inserted, "new | top blocks copied | LoRA on the top | one set for all")
+    layers: int = setting(0, "private layers of each task; 0: none", at_least=0)
+    lr_factor: float = setting(1.0, "times model.private_lr, of kind=lora times model.lr", above=0)
 
 
 @dataclass
 class RoutingConfig:
-    name: str = "mh"
-    prefix: bool = False  # the task is named in the text
-    heads: bool = False  # one head per task instead of one for all
+    name: str = setting("mh", "in the cell's name")
+    prefix: bool = setting(False, "name the task in the text")
+    heads: bool = setting(False, "a head for each task instead of one for all")
     private: PrivateConfig = field(default_factory=PrivateConfig)
 
 
 @dataclass
 class MixConfig:
-    name: str = "joint"
-    kind: Mix = Mix.joint
-    task: str | None = None  # of kind single
-    temperature: float = 1.0  # of kind temperature: p is proportional to n^(1/T)
-    draws: int | None = None  # rows an epoch of temperature and equal draws; null: the training rows
-    share: float = 1.0  # of each task's training rows; a smaller share is a part of every larger one
+    name: str = setting("joint", "in the cell's name")
+    kind: Mix = setting(Mix.joint, "each row once | draws in proportion to n^(1/T) | as many of each task | one task")
+    task: str | None = setting(None, "of kind=single")
+    temperature: float = setting(1.0, "T of kind=temperature", above=0)
+    draws: int | None = setting(
+        None, "rows an epoch of kind=temperature and equal", null="the training rows", at_least=1
+    )
+    share: float = setting(1.0, "of each task's training rows; smaller ones are parts of larger", above=0, at_most=1)
 
 
 @dataclass
 class TrainConfig:
-    step_rows: Count = 128  # rows an optimiser step sees; null in conf/config.yaml, see rates.yaml
-    token_budget: int = 1536  # padded tokens a micro-batch may hold
-    score_token_budget: int = 8192  # the same where no gradient is kept
-    weight_decay: float = 0.01
-    warmup: Rate = 0.06  # share of all steps, ten at least (0: none); null in conf/config.yaml, see rates.yaml
-    schedule: Schedule = Schedule.linear
-    clip: float = 1.0  # norm of the gradient; 0: off
-    patience: int = 2  # validations without a better macro accuracy before the cell stops; 0: never
-    class_weights: list[float] | None = None  # of labels 0, 1, 2
-    task_weights: dict[str, float] = field(default_factory=dict)
+    step_rows: Count = setting(128, "rows of an optimiser step", null=RATES, at_least=1)
+    token_budget: int = setting(1536, "padded tokens a micro-batch may hold: memory", at_least=1)
+    score_token_budget: int = setting(8192, "the same where no gradient is kept", at_least=1)
+    weight_decay: float = setting(0.01, "of AdamW", at_least=0)
+    warmup: Rate = setting(0.06, "share of all steps, ten steps at least; 0: none", null=RATES, at_least=0, at_most=1)
+    schedule: Schedule = setting(Schedule.linear, "how rates fall after the warm-up")
+    clip: float = setting(1.0, "norm of the gradient; 0: off", at_least=0)
+    patience: int = setting(
+        2, "validations without a better macro accuracy before the cell stops; 0: never", at_least=0
+    )
+    class_weights: list[float] | None = setting(None, "in the loss, of labels 0, 1, 2", null="equal", at_least=0)
+    task_weights: dict[str, float] = setting(dict, "in the loss, {query_item: 2.0}; 1 for a task left out", at_least=0)
 
 
 ALL = ("auto", "-1")  # of trainer.devices: as many as there are
@@ -184,26 +218,28 @@ MIXED = "bf16-mixed"  # weights in float32, products of trunk and private layers
 class TrainerConfig:
     """Arguments of lightning.Trainer, passed on as they are, but for devices: see relevance.train.trainer."""
 
-    accelerator: str = "auto"
-    devices: Any = 1  # of one cell: how many, auto (all there are) or a list of GPU numbers
-    precision: str | None = None  # null: bf16-mixed on CUDA, 32-true on the CPU
-    max_epochs: Count = 1  # null in conf/config.yaml, see rates.yaml
-    min_epochs: int | None = None
-    max_steps: int = -1
-    min_steps: int | None = None
-    max_time: str | None = None
-    limit_train_batches: Any = None
-    limit_val_batches: Any = None
-    val_check_interval: Any = None
-    check_val_every_n_epoch: int = 1
-    num_sanity_val_steps: int = 0
-    log_every_n_steps: int = 5
-    enable_progress_bar: bool | None = None  # null: where a terminal shows it
-    deterministic: bool | None = None
-    benchmark: bool | None = None
-    detect_anomaly: bool = False
-    gradient_clip_val: float | None = None  # refused: train.clip
-    accumulate_grad_batches: int | None = None  # refused: train.token_budget
+    accelerator: str = setting("auto", "auto: a GPU where there is one", one_of=("auto", "cpu", "gpu", "cuda", "mps"))
+    devices: Any = setting(1, "of one cell: how many, auto (all there are) or a list of GPU numbers")
+    precision: str | None = setting(  # 16-mixed scales its gradients, so that train.clip would cut them all
+        None, "of numbers", null=f"{MIXED} on CUDA, 32-true on the CPU", one_of=("32-true", MIXED, HALF)
+    )
+    max_epochs: Count = setting(1, "most epochs; -1: trainer.max_steps alone counts", null=RATES)
+    min_epochs: int | None = setting(None, "fewest epochs")
+    max_steps: int = setting(-1, "most optimiser steps; -1: no limit")
+    min_steps: int | None = setting(None, "fewest optimiser steps")
+    max_time: str | None = setting(None, "longest training, DD:HH:MM:SS", null="no limit")
+    limit_train_batches: Any = setting(None, "share (0.5) or number (20) of an epoch's steps", null="all", above=0)
+    limit_val_batches: Any = setting(None, "share or number of the validation's batches", null="all")
+    val_check_interval: Any = setting(None, "share or number of steps between two validations", null="epochs", above=0)
+    check_val_every_n_epoch: int = setting(1, "epochs between two validations", above=0)
+    num_sanity_val_steps: int = setting(0, "batches of a validation before training")
+    log_every_n_steps: int = setting(5, "steps between two points of the curves")
+    enable_progress_bar: bool | None = setting(None, "whether a bar shows the epoch", null="where a terminal shows it")
+    deterministic: bool | None = setting(None, "whether torch uses deterministic algorithms alone", null="no")
+    benchmark: bool | None = setting(None, "whether cuDNN tries which algorithm is fastest", null="no")
+    detect_anomaly: bool = setting(False, "whether a gradient that is no number stops training; slow")
+    gradient_clip_val: float | None = setting(None, "not supported: train.clip")
+    accumulate_grad_batches: int | None = setting(None, "not supported: train.step_rows")
 
 
 @dataclass
@@ -211,24 +247,30 @@ class Config:
     """One cell: everything that can change its numbers, then where and how it runs."""
 
     data: DataConfig = field(default_factory=DataConfig)
-    backbones: dict[str, str | None] = field(default_factory=dict)
-    rates: dict[str, RatesConfig] = field(default_factory=dict)
+    backbones: dict[str, str | None] = setting(dict, "the backbone of each model group; choose one with backbones=")
+    rates: dict[str, RatesConfig] = setting(
+        dict, "rates.ce.lr=1e-4 stands for model.lr=null of every ce (conf/rates.yaml)"
+    )
     model: ModelConfig = field(default_factory=ModelConfig)
     routing: RoutingConfig = field(default_factory=RoutingConfig)
     task_mix: MixConfig = field(default_factory=MixConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
-    match: Match = Match.none  # of budgets: single_<task> sees its rows as often as joint does, or takes as many steps
-    seed: int = 0
-    threads: int | None = None  # null: torch's own choice; logged, since numbers depend on it
-    save: Save = Save.all
-    probes: bool = True  # after its test, score a cell with what it is told of the task changed
-    consistency: bool = True  # after its test, score mirrored pairs and the pairs that close triangles
-    checkpoint_steps: int | None = None  # also within an epoch, every so many steps; null: at epoch ends
-    rerun: bool = False
-    isolate: bool = True  # cells run in a process apart from the sweep; false: in its own, for a debugger
-    name: str | None = None  # of the sweep; null: made from its list of cells
-    outputs: str = "outputs"
-    reports: str = "multirun_reports"
-    tracking_uri: str = "sqlite:///mlflow.db"
-    experiment: str = "relevance"
+    match: Match = setting(
+        Match.none, "of budgets: single_<task> sees its rows as often as joint does, or as many steps"
+    )
+    seed: int = setting(0, "of the weights, the order of rows and dropout", at_least=0, below=2**32)
+    threads: int | None = setting(None, "of torch; numbers depend on it", null="torch's own choice", at_least=1)
+    save: Save = setting(Save.all, "whether the trained model is written, or its predictions alone")
+    probes: bool = setting(True, "after its test, score a cell with what it is told of the task changed")
+    consistency: bool = setting(True, "after its test, score mirrored pairs and the pairs that close triangles")
+    checkpoint_steps: int | None = setting(
+        None, "write a checkpoint within an epoch, too, every so many steps", null="at the ends of epochs", at_least=1
+    )
+    rerun: bool = setting(False, "train cells from the start that are finished or half trained")
+    isolate: bool = setting(True, "cells run in a process apart from the sweep; false: in its own, for a debugger")
+    name: str | None = setting(None, "of the sweep", null="made from its list of cells")
+    outputs: str = setting("outputs", "folder of cells, data and token files")
+    reports: str = setting("multirun_reports", "folder of reports")
+    tracking_uri: str = setting("sqlite:///mlflow.db", "MLflow's store")
+    experiment: str = setting("relevance", "MLflow's experiment")

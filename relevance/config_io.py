@@ -1,4 +1,4 @@
-"""A config ↔ the text of config.yaml: passwords masked, and ${oc.env:NAME} as it was written.
+"""A config ↔ the text of config.yaml: passwords masked, what came from the environment as ${oc.env:NAME}.
 
 tracking_uri: postgresql://ana:${oc.env:STORE_PASSWORD}@db/runs
 
@@ -8,18 +8,21 @@ What others must not read is masked in commands and addresses, too:
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from omegaconf.resolvers import oc
 
+from relevance.cell_id import flat
 from relevance.config import Config
 from relevance.errors import UserError, first_line
 
-ENVIRONMENT = re.compile(r"(?<!\\)\$\{oc\.env:([^{},]*)\}")  # without a default of its own
+REFERENCE = re.compile(r"\$\{oc\.env:([^{},]*)\}")
 MASK = "***"
 SECRET_KEY = re.compile(
     r"(^|[._-])(tokens?|secrets?|passwords?|passwd|passphrases?|credentials?|(api|access|private)?_?keys?)$", re.I
@@ -34,35 +37,66 @@ class ConfigFile:
     """A config, and which of its leaves came from the environment: path → text, ${oc.env:NAME} in it."""
 
     config: Config
-    unresolved: dict[str, str] = field(default_factory=dict)
+    unresolved: dict[str, Any] = field(default_factory=dict)
 
     def text(self) -> str:
-        return OmegaConf.to_yaml(OmegaConf.create(mask_settings(frozen_config(self.config, self.unresolved))))
+        """The YAML as OmegaConf writes it, passwords masked."""
+        return OmegaConf.to_yaml(OmegaConf.create(mask_settings(self.settings())))
+
+    def settings(self) -> dict[str, Any]:
+        """The config as plain values for OmegaConf to resolve; what came from the environment is named."""
+        return {key: self._setting(key, value) for key, value in asdict(self.config).items()}
+
+    def _setting(self, path: str, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self._setting(f"{path}.{key}", inner) for key, inner in value.items()}
+        return self.unresolved[path] if path in self.unresolved else _escaped(value)
 
 
-def frozen_config(config: Config, unresolved: dict[str, str]) -> dict[str, Any]:
-    """The config as plain values; what came from the environment is named (`unresolved`: path → text), not told."""
-    return _frozen(asdict(config), unresolved, "")
+def _escaped(value: Any) -> Any:
+    """A value whose texts resolve to what they are."""
+    if isinstance(value, list):
+        return [_escaped(inner) for inner in value]
+    return value.replace("${", r"\${") if isinstance(value, str) else value
 
 
-def _frozen(node: Any, unresolved: dict[str, str], path: str) -> Any:
-    if isinstance(node, dict):
-        return {key: _frozen(value, unresolved, f"{path}.{key}".lstrip(".")) for key, value in node.items()}
-    if path in unresolved:
-        return unresolved[path]
-    if isinstance(node, list):
-        return [_frozen(value, unresolved, f"{path}[{index}]") for index, value in enumerate(node)]
-    return node.replace("${", r"\${") if isinstance(node, str) else node
+def from_environment(composed: DictConfig) -> dict[str, Any]:
+    """The leaves of a composed config that speak of the environment: path → their text, ${oc.env:NAME} in it."""
+    settings = OmegaConf.create(OmegaConf.to_container(composed))  # without types: the name of a number is a text
+    values: Any = OmegaConf.to_container(settings, resolve=True)
+    with _environment(_reference):
+        names: Any = OmegaConf.to_container(settings, resolve=True)
+    leaves = flat(values)
+    return {path: name for path, name in flat(names).items() if name != leaves[path]}
+
+
+@contextmanager
+def _environment(read: Callable[..., Any]) -> Iterator[None]:
+    """Within it ${oc.env:NAME} resolves to what `read` makes of NAME, and of a default where it has one."""
+    OmegaConf.register_new_resolver("oc.env", read, replace=True)
+    try:
+        yield
+    finally:
+        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
+
+
+def _reference(name: str, *default: Any) -> str:
+    return f"${{oc.env:{','.join([name, *('null' if value is None else str(value) for value in default)])}}}"
+
+
+def _value_or_reference(name: str, *default: Any) -> Any:
+    return oc.env(name, *default) if name in os.environ or default else _reference(name)
 
 
 def read_config(path: Path) -> Config:
     """The config in `path`. A variable that is not set here stays a name: most settings are of no use to a reader.
 
-    Raises UserError where what names one is no text.
+    Raises UserError where its setting is no text.
     """
     stored: Any = OmegaConf.to_container(OmegaConf.load(path))
     try:
-        return typed_config(map_texts(_current(stored), _named))
+        with _environment(_value_or_reference):
+            return typed_config(_current(stored))
     except OmegaConfBaseException as error:
         raise UserError(
             f"{path}: {error.full_key}: {first_line(error)}; set the environment variable it names"
@@ -85,23 +119,9 @@ def _current(stored: dict[str, Any]) -> dict[str, Any]:
     return stored
 
 
-def _named(text: str) -> str:
-    """Every ${oc.env:NAME} that cannot be resolved here, escaped."""
-    return ENVIRONMENT.sub(lambda found: found[0] if found[1] in os.environ else f"\\{found[0]}", text)
-
-
-def map_texts(node: Any, change: Callable[[str], str]) -> Any:
-    """Nested mappings and lists with every text in them changed; other values, and keys, stay."""
-    if isinstance(node, dict):
-        return {key: map_texts(value, change) for key, value in node.items()}
-    if isinstance(node, list):
-        return [map_texts(value, change) for value in node]
-    return change(node) if isinstance(node, str) else node
-
-
 def unset_variables(text: str) -> list[str]:
     """The environment variables that a setting names and that are not set."""
-    return [name for name in ENVIRONMENT.findall(text) if name not in os.environ]
+    return [name for name in REFERENCE.findall(text) if name not in os.environ]
 
 
 def anchored_uri(uri: str) -> str:
@@ -121,7 +141,7 @@ def mask_settings(node: dict[str, Any]) -> dict[str, Any]:
 def _inside(value: Any) -> Any:
     if isinstance(value, dict):
         return mask_settings(value)
-    return [_inside(one) for one in value] if isinstance(value, list) else mask_uris(value)
+    return [_inside(inner) for inner in value] if isinstance(value, list) else mask_uris(value)
 
 
 def mask_uris(value: Any) -> Any:
@@ -129,16 +149,16 @@ def mask_uris(value: Any) -> Any:
     return URI_QUERY.sub(_setting, URI_PASSWORD.sub(rf"\1:{MASK}@", value)) if isinstance(value, str) else value
 
 
-def _setting(found: re.Match[str]) -> str:
-    """One of a URI's query, masked as its key says."""
-    return f"{found[1]}={MASK}" if SECRET_KEY.search(found[1]) else found[0]
+def _setting(match: re.Match[str]) -> str:
+    """A setting of a URI's query, masked as its key says."""
+    return f"{match[1]}={MASK}" if SECRET_KEY.search(match[1]) else match[0]
 
 
 def mask_words(command: list[str]) -> list[str]:
     """The words of a command line, each key=value masked as `mask_settings` would."""
-    found = []
+    words = []
     for word in command:
         key, is_setting, value = word.partition("=")
         secret = is_setting and SECRET_KEY.search(key.lstrip("+~")) and not value.startswith("${oc.env:")
-        found.append(f"{key}={MASK}" if secret else mask_uris(word))
-    return found
+        words.append(f"{key}={MASK}" if secret else mask_uris(word))
+    return words

@@ -27,7 +27,7 @@ def size() -> int:
 
 
 def first() -> bool:
-    """Whether this rank is the one that writes files and speaks."""
+    """Whether this rank writes files and prints."""
     return rank() == 0
 
 
@@ -52,16 +52,16 @@ def gathered(part: torch.Tensor) -> torch.Tensor:
     most = int(torch.stack(counts).max())
     padded = part.new_zeros(most, *part.shape[1:])
     padded[: len(part)] = part
-    found = [torch.empty_like(padded) for _ in range(size())]
-    dist.all_gather(found, padded)
-    return torch.cat([rows[:count] for rows, count in zip(found, counts, strict=True)])
+    parts = [torch.empty_like(padded) for _ in range(size())]
+    dist.all_gather(parts, padded)
+    return torch.cat([rows[:count] for rows, count in zip(parts, counts, strict=True)])
 
 
 def sum_gradients(parameters: list[torch.nn.Parameter]) -> None:
     """Every parameter's gradient becomes its sum over ranks.
 
-    One that has none on some rank, because no row of its task went there, counts as zero; one that has none anywhere
-    keeps none, so that the optimiser leaves it alone as it would on one device.
+    A parameter without one on some rank, because no row of its task went there, counts as zero; without one anywhere
+    it stays so, and the optimiser leaves it alone as it would on one device.
     """
     if size() == 1:
         return
@@ -73,7 +73,7 @@ def sum_gradients(parameters: list[torch.nn.Parameter]) -> None:
     for bucket in _buckets([parameter.grad for parameter in parameters if parameter.grad is not None]):
         flat = torch.cat([gradient.flatten() for gradient in bucket])
         dist.all_reduce(flat)
-        for gradient, total in zip(bucket, flat.split([one.numel() for one in bucket]), strict=True):
+        for gradient, total in zip(bucket, flat.split([gradient.numel() for gradient in bucket]), strict=True):
             gradient.copy_(total.view_as(gradient))
 
 
@@ -81,13 +81,13 @@ def _buckets(gradients: list[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
     """Gradients of one type that together hold about BUCKET weights, or a single larger one."""
     for kind in dict.fromkeys(gradient.dtype for gradient in gradients):
         bucket: list[torch.Tensor] = []
-        held = 0
-        for gradient in (one for one in gradients if one.dtype == kind):
-            if bucket and held + gradient.numel() > BUCKET:
+        weights = 0
+        for gradient in (gradient for gradient in gradients if gradient.dtype == kind):
+            if bucket and weights + gradient.numel() > BUCKET:
                 yield bucket
-                bucket, held = [], 0
+                bucket, weights = [], 0
             bucket.append(gradient)
-            held += gradient.numel()
+            weights += gradient.numel()
         yield bucket
 
 
@@ -111,7 +111,7 @@ def is_distributed(trainer: TrainerConfig) -> bool:
 
 
 def check_devices(trainer: TrainerConfig) -> None:
-    """UserError where this machine has not what the cell asks for by name."""
+    """UserError where this machine lacks the accelerator of the config."""
     has = torch.cuda.is_available() or torch.backends.mps.is_available()
     if trainer.accelerator not in ("auto", "cpu") and not has:
         raise UserError(f"trainer.accelerator={trainer.accelerator}: torch sees no GPU here; give auto or cpu")
@@ -120,7 +120,7 @@ def check_devices(trainer: TrainerConfig) -> None:
 class Replicas(DDPStrategy):
     """The whole network on every rank, without torch's wrapper: RelevanceModule sums the gradients once a step.
 
-    The wrapper would have to be told which weights a rank's rows pass, and would sum after every micro-batch.
+    The wrapper would need to know which weights a rank's rows pass, and would sum after every micro-batch.
     """
 
     def configure_ddp(self) -> None:

@@ -5,11 +5,6 @@ python -m relevance.ensemble [sweep=NAME] [cells=[CELL,CELL,...]] [ties=higher]
 Votes of the mhp cells of a seed, of its prefix cells, of all its cells, and over the seeds of one cell: hard vote, mean
 probability; the rate of ties, accuracy under every policy for them; how members differ.
 Reads predictions only. The report has the same section.
-
-sweep    null: the newest; a list is read as one
-cells    names of finished cells of the sweep that vote together, instead of the groups above
-output   FILE.parquet for the votes of `cells`, in the form of a cell's predictions
-ties     higher | lower | median | best_validation | mean_probability | abstain
 """
 
 from dataclasses import dataclass
@@ -17,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from relevance.cli import command_line, listed, run_command
+from relevance.config import setting
 from relevance.vote import DEFAULT, Ties
 
 
@@ -24,13 +20,13 @@ from relevance.vote import DEFAULT, Ties
 class Options:
     """Which cells, how ties are settled; then where to look."""
 
-    sweep: Any = None
-    cells: Any = None
-    output: str | None = None
-    ties: Ties = DEFAULT
-    tracking_uri: str = "sqlite:///mlflow.db"
-    experiment: str = "relevance"
-    outputs: str = "outputs"
+    sweep: Any = setting(None, "name, or a list that is read as one sweep", null="the newest")
+    cells: Any = setting(None, "names of finished cells that vote together", null="the groups above")
+    output: str | None = setting(None, "FILE.parquet for the votes of `cells`, in the form of a cell's predictions")
+    ties: Ties = setting(DEFAULT, "which label a row gets whose most frequent labels are equally frequent")
+    tracking_uri: str = setting("sqlite:///mlflow.db", "MLflow's store")
+    experiment: str = setting("relevance", "MLflow's experiment")
+    outputs: str = setting("outputs", "folder of cells")
 
 
 @command_line(__doc__, Options)

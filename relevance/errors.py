@@ -1,4 +1,7 @@
-"""The errors that are no accident: one a user is meant to read, and one that asks to stop."""
+"""The errors that are no accident: UserError, which a person reads, and Stopped; and parts of their texts."""
+
+import difflib
+from collections.abc import Iterable
 
 
 class UserError(Exception):
@@ -12,3 +15,10 @@ class Stopped(BaseException):
 def first_line(error: BaseException) -> str:
     """What an error says, on one line; "" where it says nothing."""
     return next(iter(str(error).splitlines()), "")
+
+
+def did_you_mean(names: str | Iterable[str], known: Iterable[str]) -> str:
+    """ "did you mean title or price? " for ["titel", "prise"]; "" where nothing `known` is near."""
+    wanted, present = [names] if isinstance(names, str) else list(names), list(known)
+    near = [name for wrong in wanted for name in difflib.get_close_matches(wrong, present, n=1) if name not in wanted]
+    return f"did you mean {' or '.join(near)}? " if near else ""

@@ -1,35 +1,43 @@
-"""The rates a cell leaves open, filled in from conf/rates.yaml by its backbone, family and tuning. Imports no torch.
+"""The rates that a cell leaves null, from conf/rates.yaml by its backbone, family and tuning. Imports no torch.
 
 model.lr=null of model.backbone=embedded:llm → rates.embedded_llm_lora.lr
 """
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
 from relevance.config import HEAD, Config, LoraConfig, ModelConfig
+from relevance.config_io import typed_config
 from relevance.errors import UserError
 
 FEW_STEPS = 200  # of the optimiser: in fewer a new head rarely learns six tasks
 FAR = 10.0  # times the rate of its kind
 
 
-def filled(config: Config, like: Config | None = None) -> Config:
-    """The config with every rate given: its own, else that of `rates.<family>`, else that of its kind of backbone.
+def filled(composed: DictConfig, like: Config | None = None) -> Config:
+    """The config of composed settings, each rate its own, else that of `rates.<family>`, else of its kind of backbone.
 
-    `like` is the config whose backbone and tuning decide, null: this one. Raises UserError where one is null in all.
+    `like` is the config whose backbone and tuning decide, null: this one. Raises UserError where a rate is null in all,
+    or where a setting cannot be resolved.
     """
-    model, train, trainer = config.model, config.train, config.trainer
-    deciding = (like or config).model
-    own = {key: getattr(model, key) for key in ("lr", "private_lr", "gate_lr", *HEAD)}
-    own |= {"targets": model.lora.targets, "step_rows": train.step_rows, "warmup": train.warmup}
-    own |= {"max_epochs": trainer.max_epochs}
-    family = asdict(config.rates[deciding.family.value])
-    rates = _over(own, _over(family, asdict(config.rates[kind(deciding)])))
+    try:
+        config = typed_config(composed)
+    except OmegaConfBaseException as error:
+        raise UserError(f"config: {error}") from error
+    model, deciding = config.model, (like or config).model
+    places: dict[str, Any] = dict.fromkeys(("lr", "private_lr", "gate_lr", *HEAD), model)
+    places |= {"targets": model.lora, "step_rows": config.train, "warmup": config.train, "max_epochs": config.trainer}
+    family, usual = (asdict(config.rates[name]) for name in (deciding.family.value, kind(deciding)))
+    rates = _over({key: getattr(place, key) for key, place in places.items()}, _over(family, usual))
     _complete(rates, kind(deciding))
-    lora = replace(model.lora, targets=rates.pop("targets") or LoraConfig.targets)  # of no adapter none are named
-    train = replace(train, step_rows=rates.pop("step_rows"), warmup=rates.pop("warmup"))
-    trainer = replace(trainer, max_epochs=rates.pop("max_epochs"))
-    return replace(config, model=replace(model, lora=lora, **rates), train=train, trainer=trainer, rates={})
+    rates["targets"] = rates["targets"] or LoraConfig.targets  # of no adapter none are named
+    for key, place in places.items():
+        setattr(place, key, rates[key])
+    config.rates = {}
+    return config
 
 
 def kind(model: ModelConfig) -> str:
@@ -68,11 +76,11 @@ def _complete(rates: dict[str, Any], name: str) -> None:
     lacking = [key for key, value in rates.items() if value is None and key not in {"targets", *HEAD}]
     lacking += ["head_step"] if all(rates[key] is None for key in HEAD) else []
     if lacking:
-        raise UserError(f"rates.{name}.{lacking[0]}=null: nothing else says it; give a number, or leave it out")
+        raise UserError(f"rates.{name}.{lacking[0]}=null: nothing else gives it; give a number, or leave it out")
 
 
 def _over(upper: dict[str, Any], lower: dict[str, Any]) -> dict[str, Any]:
     """The rates of `upper`, and those of `lower` where it has none."""
-    given = {key: value for key, value in upper.items() if value is not None}
-    hidden = HEAD if given.keys() & HEAD else set()
-    return {key: None if key in hidden else value for key, value in lower.items()} | given
+    rates = {key: value for key, value in upper.items() if value is not None}
+    hidden = HEAD if rates.keys() & HEAD else set()
+    return {key: None if key in hidden else value for key, value in lower.items()} | rates

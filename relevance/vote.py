@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 
 LABELS = 3
-ABSTAINED = -2  # where the policy is to give no label; -1 is a row nobody was asked
+ABSTAINED = -2  # where the policy is to give no label; -1: a row that no member scored
 
 
 class Ties(StrEnum):
@@ -42,11 +42,11 @@ class Poll:
         `p` [N, 3] are the members' mean probabilities, `order` the members by validation, the best first; each is
         looked at under its own policy only.
         """
-        found = self.highest.copy()
+        labels = self.highest.copy()
         if ties is not Ties.higher:
             at = self.tied
-            found[at] = _settled(self.labels[:, at], self.leading[:, at], ties, p[at], order)
-        return found
+            labels[at] = _settled(self.labels[:, at], self.leading[:, at], ties, p[at], order)
+        return labels
 
 
 def _settled(labels: np.ndarray, leading: np.ndarray, ties: Ties, p: np.ndarray, order: list[int]) -> np.ndarray:

@@ -38,7 +38,7 @@ def test_a_cell_whose_record_cannot_be_begun_fails_alone_and_names_the_place(cel
     job = Job(cell, "", "[1/1] a")
     outcome = attempt(job)
     assert outcome.reason.startswith("FileExistsError")
-    assert str(cell.work) in outcome.said
+    assert str(cell.work) in outcome.line
     lost(job, "its process was killed")
     assert f"how it ended could not be written ([Errno 17] File exists: '{cell.work}')" in capsys.readouterr().err
 

@@ -11,8 +11,7 @@ import torch
 
 from relevance.errors import UserError
 from relevance.train import checkpoint
-from relevance.train.checkpoint import Note, newest, write
-from relevance.train.resume import Files
+from relevance.train.checkpoint import Files, Note, newest, write
 
 CELL = "a1" * 32
 

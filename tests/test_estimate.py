@@ -9,7 +9,7 @@ import pytest
 from relevance.cell_id import Cell
 from relevance.cli import duration_text
 from relevance.config import Config, ModelConfig, RoutingConfig, TrainerConfig
-from relevance.sweep.plan import duration
+from relevance.sweep.sweep import duration
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from relevance.cell_id import Cell
-from relevance.compose import typed
 from relevance.config import Config, ModelConfig, PrivateKind, TrainerConfig
-from relevance.train.job import Job, anchored, from_environment, frozen_config, thaw
+from relevance.config_io import ConfigFile, from_environment, typed_config
+from relevance.train.job import Job, anchored, thaw
 
 
 def cell(config: Config, unresolved: dict[str, str]) -> Cell:
@@ -29,11 +29,11 @@ def test_what_comes_from_the_environment_is_named_and_not_told(monkeypatch):
     composed = OmegaConf.create(
         {"tracking_uri": "postgresql://ana:${oc.env:STORE_PASSWORD}@db/runs", "experiment": "${tracking_uri}"}
     )
-    config, unresolved = typed(composed), from_environment(composed)
+    config, unresolved = typed_config(composed), from_environment(composed)
     assert config.tracking_uri == "postgresql://ana:hunter2@db/runs"
     job = Job(cell(config, unresolved), "", "")
     assert "hunter2" not in job.text()
-    assert "${oc.env:STORE_PASSWORD}" in frozen_config(config, unresolved)["experiment"]
+    assert "${oc.env:STORE_PASSWORD}" in ConfigFile(config, unresolved).settings()["experiment"]
     assert thaw(job.text()) == job
     monkeypatch.setenv("STORE_PASSWORD", "changed")
     assert thaw(job.text()).cell.config == replace(
@@ -44,8 +44,8 @@ def test_what_comes_from_the_environment_is_named_and_not_told(monkeypatch):
 def test_an_environment_variable_is_named_however_it_is_spaced(monkeypatch):
     monkeypatch.setenv("STORE_PASSWORD", "hunter2")
     composed = OmegaConf.create({"tracking_uri": "postgresql://ana:${ oc.env: STORE_PASSWORD }@db/runs"})
-    assert typed(composed).tracking_uri == "postgresql://ana:hunter2@db/runs"
-    job = Job(cell(typed(composed), from_environment(composed)), "", "")
+    assert typed_config(composed).tracking_uri == "postgresql://ana:hunter2@db/runs"
+    job = Job(cell(typed_config(composed), from_environment(composed)), "", "")
     assert "hunter2" not in job.text()
     assert thaw(job.text()) == job
 

@@ -7,7 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from relevance.checks import validate
-from relevance.compose import register, typed
+from relevance.compose import register
 from relevance.config import Config, Match, conf_folder
 from relevance.rates import filled
 from relevance.tasks import TASK_NAMES
@@ -33,7 +33,7 @@ def cells(name: str) -> list[Config]:
     register()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
         return [
-            validate(filled(typed(hydra.compose("config", overrides=[f"+sweep={name}", *words]))))
+            validate(filled(hydra.compose("config", overrides=[f"+sweep={name}", *words])))
             for words in zip(*columns, strict=True)
         ]
 

@@ -9,7 +9,7 @@ from small_sweep import record, runs, sweep
 from relevance import predictions
 from relevance.config import Mix, MixConfig, PrivateConfig, PrivateKind, RoutingConfig, Save, TrainConfig
 from relevance.tasks import TASK_NAMES
-from relevance.train.probes import next_task, sample
+from relevance.train.evaluation import next_task, sample
 
 WORDS = {
     "none": set(),
@@ -105,7 +105,7 @@ def test_a_cell_no_better_than_the_majority_is_tagged_and_says_so(place, capsys)
 
 
 def test_of_a_large_table_a_part_is_probed_and_it_is_said(place, monkeypatch):
-    monkeypatch.setattr("relevance.train.probes.MOST", 24)
+    monkeypatch.setattr("relevance.train.evaluation.MOST", 24)
     found = metrics(replace(place("ce"), routing=routed("prefix_mh")))
     assert 18 <= found["probe/rows"] <= 30
     assert kinds(found) - {"rows"} == WORDS["prefix_mh"]
@@ -117,7 +117,7 @@ def test_of_a_large_table_a_part_is_probed_and_it_is_said(place, monkeypatch):
 def test_the_rows_of_a_probe_are_the_same_each_time_and_of_each_task_its_share(monkeypatch):
     task = np.random.default_rng(0).choice(3, 10_000, p=[0.7, 0.25, 0.05])
     assert sample(task, 0).tolist() == list(range(10_000))
-    monkeypatch.setattr("relevance.train.probes.MOST", 1_000)
+    monkeypatch.setattr("relevance.train.evaluation.MOST", 1_000)
     found = sample(task, 0)
     assert np.array_equal(found, sample(task, 0))
     assert not np.array_equal(found, sample(task, 1))

@@ -7,7 +7,7 @@ from test_run import ROOT
 
 from relevance.cell_id import fingerprint, variant_of
 from relevance.checks import validate
-from relevance.compose import register, typed
+from relevance.compose import register
 from relevance.config import Config
 from relevance.errors import UserError
 from relevance.rates import doubts, filled
@@ -20,9 +20,9 @@ def composed():
     with initialize_config_dir(str(ROOT / "conf"), version_base=None):
 
         def made(*words: str) -> tuple[Config, Config]:
-            config = typed(compose("config", overrides=list(words)))
+            config = filled(compose("config", overrides=list(words)))
             groups = [word for word in words if word.split("=")[0] in ("model", "routing", "task_mix")]
-            return filled(config), filled(typed(compose("config", overrides=groups)), like=config)
+            return config, filled(compose("config", overrides=groups), like=config)
 
         yield made
     hydra.core.global_hydra.GlobalHydra.instance().clear()

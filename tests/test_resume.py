@@ -16,7 +16,7 @@ from relevance.config import Config, DataConfig, LoraConfig, Match, Mix, MixConf
 from relevance.errors import UserError
 from relevance.model.module import RelevanceModule
 from relevance.train import cell as cells
-from relevance.train import checkpoint, resume
+from relevance.train import checkpoint
 
 ROWS = 119  # of an epoch, which has five steps of 24
 LEFT = ("config.yaml", "test.parquet", "validation.parquet")
@@ -25,7 +25,7 @@ SINGLE = MixConfig("single_query_item", Mix.single, "query_item")
 
 @pytest.fixture(autouse=True)
 def every_epoch(monkeypatch):
-    monkeypatch.setattr(resume, "SPARE", 0)  # however short it is
+    monkeypatch.setattr(checkpoint, "SPARE", 0)  # however short it is
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_cell_that_was_stopped_within_an_epoch_ends_as_if_it_was_not(small, mo
 
 
 def test_without_a_seed_for_each_step_it_would_not(small, monkeypatch):
-    monkeypatch.setattr(resume.torch, "manual_seed", lambda _: None)
+    monkeypatch.setattr(checkpoint.torch, "manual_seed", lambda _: None)
     cell = cell_of(small("llm"))
     whole = ended(cell)
     stopped(cell, 8)
@@ -181,7 +181,7 @@ def test_time_and_rows_of_all_parts_count(small):
 
 
 def test_short_epochs_are_not_each_followed_by_a_checkpoint(small, monkeypatch):
-    monkeypatch.setattr(resume, "SPARE", 10**6)
+    monkeypatch.setattr(checkpoint, "SPARE", 10**6)
     cell = cell_of(small())
     stopped(cell, None)
     assert lasts(cell) == ["last-5.ckpt"]

@@ -6,6 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
+
+from relevance.cli import key_help
+from relevance.compose import FIRST
+from relevance.config import Config
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "transformers", "lightning", "mlflow", "pandas", "sklearn", "rich")
@@ -86,6 +91,19 @@ def test_help_lists_every_group_option():
     shown = command("-m", "relevance.run", "--help").stdout
     for option in ("prefix_mhp", "single_type_type", "ce_b", "paper", "generated"):
         assert option in shown
+
+
+def test_help_says_what_every_key_means_and_those_a_newcomer_needs_first():
+    meanings = key_help(Config, OmegaConf.structured(Config))
+    bare = [key for key, text in meanings.items() if not text.partition("=")[2].partition("  ")[2].strip()]
+    assert bare == []
+    shown = command("-m", "relevance.run", "--help", "model=llm", "tracking_uri=${oc.env:NOT_SET}").stdout
+    assert "  tracking_uri=${oc.env:NOT_SET}          MLflow's store\n" in shown
+    assert "  model.lora.r=16  " in shown
+    keys = [line.split("=")[0].strip() for line in shown.splitlines() if line.startswith("  ") and "=" in line[:44]]
+    assert keys[-len(meanings) :][:12] == [*FIRST]
+    assert sorted(keys[-len(meanings) :]) == sorted(meanings)
+    assert max(map(len, shown.partition("Settings")[2].splitlines())) <= 120
 
 
 def test_help_answers_soon():

@@ -6,7 +6,6 @@ right_id="i4" source="human" weight=1.0, then columns of the user's own, carried
 rows 3 and 17 hold query_item q1 | i4 with labels 0 and 2 → Fault("a pair has two labels", ..., rows=[3, 17])
 """
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,7 @@ import pyarrow.compute as pc
 from relevance.data.entities import Keys, entity_keys
 from relevance.data.faults import Fault, faulty_rows, shorten
 from relevance.data.loaded import Loaded
-from relevance.errors import UserError
+from relevance.errors import UserError, did_you_mean
 from relevance.tasks import SPLITS, TASK_NAMES
 
 REQUIRED = ("task", "left", "right", "label")
@@ -74,11 +73,9 @@ def check_present(names: Sequence[str], needed: Sequence[str], name: str, settin
     """Raise UserError where one of the columns `needed` is not among `names`; `setting` maps columns to ours."""
     missing = [column for column in needed if column not in names]
     if missing:
-        near = {column: difflib.get_close_matches(column, names, n=1) for column in missing}
-        hints = [f"did you mean {close[0]} for {column}?" for column, close in near.items() if close]
         raise UserError(
             f"{name}: missing column {', '.join(missing)}; present: {', '.join(names)}; "
-            + " ".join([*hints, f"name it with {setting}={{{missing[0]}: <column of the file>}}"])
+            f"{did_you_mean(missing, names)}name it with {setting}={{{missing[0]}: <column of the file>}}"
         )
 
 

@@ -7,7 +7,6 @@ pairs.csv of 45,000 rows, 20,000 at a time → Loaded(rows 1 to 20,000), Loaded(
 """
 
 import csv
-import difflib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,7 +20,7 @@ from relevance.data.delimited import read_delimited, stream_delimited
 from relevance.data.faults import NONE_LEFT, faults_error, faulty_rows
 from relevance.data.jsonl import read_jsonl, stream_jsonl
 from relevance.data.loaded import Loaded, plain_strings, undecodable, unique
-from relevance.errors import UserError
+from relevance.errors import UserError, did_you_mean
 
 BUFFER = 1 << 18  # bytes of a parquet column read at once
 
@@ -98,8 +97,7 @@ def rename_columns(path: Path, present: list[str], columns: dict[str, str], sett
     """The names `present` under our names; raises UserError where `columns`, given as `setting`, does not fit them."""
     for ours, theirs in columns.items():
         if theirs not in present:
-            near = difflib.get_close_matches(theirs, present, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
+            hint = did_you_mean(theirs, present)
             raise UserError(
                 f"{setting}.{ours}={theirs}: {path} has no such column; {hint}present: {', '.join(present)}"
             )

@@ -3,7 +3,6 @@
 query="usb c cable" item_id="1229111" label="Exact" with grades={Exact: 2} → key="usb c cable" item_id label=2
 """
 
-import difflib
 import re
 
 import pyarrow as pa
@@ -15,7 +14,7 @@ from relevance.derive.files import read_inputs
 from relevance.derive.quarantine import PLACE, Quarantine, too_long
 from relevance.derive.readers import Part
 from relevance.derive.texts import folded, repeats, spaced
-from relevance.errors import UserError
+from relevance.errors import UserError, did_you_mean
 
 KIND = "judgements"
 SCHEMA = pa.schema(
@@ -127,11 +126,9 @@ def _labels(column: pa.ChunkedArray, options: DeriveOptions) -> pa.ChunkedArray:
     at = pc.index_in(pc.replace_substring_regex(column, NUMBER, r"\1"), pa.array(list(known)))
     if len(column) and at.null_count == len(column):
         seen = [str(value) if value is not None else "null" for value in pc.unique(column).to_pylist()[:10]]
-        near = difflib.get_close_matches(seen[0], list(known), n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
         labels = ", ".join(f"{grade}: {label}" for grade, label in known.items())
         raise UserError(
-            f"judgements={options.judgements}: none of its grades ({', '.join(seen)}) is in grades={{{labels}}}{hint}; "
-            "give each a label: grades={Exact: 2, Partial: 1, Irrelevant: 0}"
+            f"judgements={options.judgements}: none of its grades ({', '.join(seen)}) is in grades={{{labels}}}; "
+            f"{did_you_mean(seen[0], known)}give each a label: grades={{Exact: 2, Partial: 1, Irrelevant: 0}}"
         )
     return pa.chunked_array([pa.array(known.values(), pa.int8()).take(chunk) for chunk in at.chunks], pa.int8())

@@ -5,7 +5,6 @@ columns={item_id: id}, where={locale: us}: id=17.0 locale="us" → item_id="17";
 Rows that cannot be read come back as faults.
 """
 
-import difflib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from relevance.data.jsonl import columns, no_texts, read_jsonl
 from relevance.data.loaded import UTF8_REMEDY, Loaded, plain_strings, unique
 from relevance.data.readers import decode_table
 from relevance.derive.commands import FileOptions
-from relevance.errors import UserError
+from relevance.errors import UserError, did_you_mean
 
 SWALLOWED = "a quote opened here closes rows further on"
 SWALLOWED_REMEDY = (
@@ -181,12 +180,10 @@ def check_columns(name: str, present: Collection[str], needed: Mapping[str, str]
     lacking = {ours: theirs for ours, theirs in needed.items() if theirs not in present}
     if not lacking:
         return
-    near = {theirs: difflib.get_close_matches(theirs, present, n=1) for theirs in lacking.values()}
-    hints = [f"did you mean {close[0]} for {theirs}? " for theirs, close in near.items() if close]
     listed = ", ".join([*list(present)[:NAMED], *["…"] * (len(present) > NAMED)])
-    ours = next(iter(lacking))
+    ours, hint = next(iter(lacking)), did_you_mean(lacking.values(), present)
     raise UserError(
-        f"{name}: has no column {', '.join(lacking.values())}; {''.join(hints)}present: {listed}; "
+        f"{name}: has no column {', '.join(lacking.values())}; {hint}present: {listed}; "
         f"name it with {setting}={{{ours}: <{'value' if setting.endswith('where') else 'column of the file'}>}}"
     )
 

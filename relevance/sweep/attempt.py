@@ -1,4 +1,4 @@
-"""One attempt at a cell: its run in MLflow reads FINISHED, FAILED or KILLED at the end, whatever happens."""
+"""An attempt at a cell: its run in MLflow reads FINISHED, FAILED or KILLED at the end, whatever happens."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ from relevance.train.job import Job, Outcome
 from relevance.train.processes import ASKED, wait_for_exit
 from relevance.train.torchrun import LAST, sign_of, train_in_ranks
 
-HASTE = 3.0  # seconds that what was asked to stop gives its store
+HASTE = 3.0  # seconds that a process which has to stop gives its store
 
 
 def attempt(job: Job) -> Outcome:
@@ -38,7 +38,7 @@ def attempt(job: Job) -> Outcome:
 
 
 def lost(job: Job, reason: str) -> None:
-    """Write the end of an attempt whose process died; of one that had finished MLflow hears by the next command."""
+    """Write the end of an attempt whose process died; if it had finished, the next command tells MLflow."""
     try:
         with _alone(job):
             if not job.cell.work.is_dir() and Record(job.cell.folder).ended() == "FINISHED":
@@ -70,7 +70,7 @@ def _attempt(job: Job) -> Outcome:
 
 @contextmanager
 def _alone(job: Job) -> Iterator[bool]:
-    """Hold the cell's folder against other processes; gives whether one had to be waited for."""
+    """Lock the cell's folder against other processes; yields whether it had to wait for one."""
     folder = job.cell.folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_suffix(".lock"))
@@ -130,12 +130,12 @@ def _finished(job: Job, run: CellRun) -> Outcome:
     with run.moving(job.cell.folder):
         settle(job.cell)
     run.carry()
-    found, tags = run.record.metrics(), run.record.tags()
-    accuracy = f"test micro {found['test/accuracy']:.1%}, macro {found['test/macro_accuracy']:.1%}"
+    metrics, tags = run.record.metrics(), run.record.tags()
+    accuracy = f"test micro {metrics['test/accuracy']:.1%}, macro {metrics['test/macro_accuracy']:.1%}"
     collapsed = tags.get("collapsed")
     fallen = f"; COLLAPSED on {collapsed}: no better than the majority" if collapsed else ""
     nothing = "; LEARNT NOTHING: lower model.lr or train longer" if tags.get("learnt") == "nothing" else ""
-    pace = f"{found['train/rows_per_second']:.0f} rows/s, {duration_text(found['seconds'])}"
+    pace = f"{metrics['train/rows_per_second']:.0f} rows/s, {duration_text(metrics['seconds'])}"
     return Outcome(f"{job.place}: {accuracy}, {pace}{nothing}{fallen}")
 
 
@@ -152,8 +152,8 @@ def _reason(error: BaseException) -> str:
 
 def _interrupted(error: BaseException) -> bool:
     """SIGTERM, a queue that wants its machine back, or Ctrl-C, which Lightning turns into SystemExit."""
-    asked = ASKED.is_set() or isinstance(error, KeyboardInterrupt | Stopped)
-    return asked or isinstance(error.__context__, KeyboardInterrupt)
+    stopped = ASKED.is_set() or isinstance(error, KeyboardInterrupt | Stopped)
+    return stopped or isinstance(error.__context__, KeyboardInterrupt)
 
 
 def _tags(cell: Cell) -> dict[str, str]:

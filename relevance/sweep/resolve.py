@@ -1,4 +1,4 @@
-"""Requests → cells: data prepared, hub ids pinned to commits, backbones hashed, each question asked once."""
+"""Requests → cells: data prepared, hub ids pinned to commits, backbones hashed, each question once."""
 
 from dataclasses import replace
 from functools import cache
@@ -20,7 +20,7 @@ COMMIT = 40  # hex digits
 def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Cell], list[str]]:
     """The cells asked for, each once and in order, and what a person should read about them.
 
-    A cell that cannot be carries the reason; UserError where none can.
+    A cell that cannot be trained carries the reason; UserError where none can.
     """
     cells: dict[str, Cell] = {}
     notes = [f"pairs {rows.digest[:12]}: " + "\n  ".join([str(rows.path), *rows.notes]) for rows in datasets.values()]
@@ -40,7 +40,7 @@ def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Ce
 def _pinned(requests: list[Request]) -> list[Request]:
     """The requests, with the commits their hub ids are at now, and the reason in those whose backbone is not here.
 
-    Each is asked for once: cells of one command read the same commit, though a branch should move meanwhile.
+    Each is looked up once: cells of a command read the same commit, even if a branch moves meanwhile.
     """
     from relevance.model.hub import resolve_commit  # takes its library along
 
@@ -70,20 +70,20 @@ def _at(request: Request, name: str, revision: str | None, refusal: str) -> Requ
     return replace(request, config=replace(request.config, model=model), refusal=refusal)
 
 
-def _commits(asked: list[Request], pinned: list[Request]) -> list[str]:
+def _commits(requests: list[Request], pinned: list[Request]) -> list[str]:
     """A line for each branch or tag that was looked up."""
-    pairs = [(before.config.model, after.config.model) for before, after in zip(asked, pinned, strict=True)]
-    found = [(after, split_revision(before)[1]) for before, after in pairs if after.revision != before.revision]
-    lines = [
-        f"model.backbone={model.backbone}: {named or 'main'} is commit {model.revision}"
-        for model, named in found
-        if named != model.revision and len(model.revision or "") == COMMIT
-    ]
-    return list(dict.fromkeys(lines))
+    lines: dict[str, None] = {}
+    for before, after in zip(requests, pinned, strict=True):
+        model = after.config.model
+        if model.revision == before.config.model.revision or len(model.revision or "") != COMMIT:
+            continue
+        if (name := split_revision(before.config.model)[1]) != model.revision:
+            lines[f"model.backbone={model.backbone}: {name or 'main'} is commit {model.revision}"] = None
+    return list(lines)
 
 
 def _admitted(requests: list[Request]) -> list[Request]:
-    """The requests, with the reason in those whose backbone cannot serve."""
+    """The requests, with the reason in those whose backbone is not supported."""
     from relevance.model.pretrained import check_backbone
 
     @cache
@@ -103,12 +103,24 @@ def _admitted(requests: list[Request]) -> list[Request]:
 
 
 def _full(request: Request, datasets: dict[str, Rows]) -> Cell:
-    from relevance.train.cell import resolved  # takes torch along; bad data is told before it is loaded
+    from relevance.train.cell import resolved  # takes torch along; bad data raises before it is loaded
 
-    config, defaults = request.config, request.defaults
+    config, defaults, rows = resolved(budgeted(request.config)), request.defaults, datasets[repr(request.config.data)]
     plain = replace(defaults, trainer=replace(defaults.trainer, precision="32-true"))  # on every machine
-    full = replace(request, config=resolved(budgeted(config)), defaults=plain)
-    return _cell(full, datasets[repr(config.data)], backbone_digest(config))
+    backbone, train_rows = backbone_digest(config), _train_rows(config, rows)
+    variant = variant_of(config, plain, rows.digest, backbone)
+    return Cell(
+        config,
+        fingerprint(config, rows.digest, backbone),
+        cell_name(config, variant),
+        variant,
+        rows.digest,
+        backbone,
+        rows.path,
+        train_rows,
+        request.unresolved,
+        doubts=doubts(config, plain, train_rows),
+    )
 
 
 def _refused(request: Request) -> Cell:
@@ -122,33 +134,13 @@ def _refused(request: Request) -> Cell:
 
 
 def prepared(configs: list[Config]) -> dict[str, Rows]:
-    """The checked rows of each different data config; of their tables, split and task alone.
-
-    A sweep holds them for as long as it runs.
-    """
+    """The checked rows of each different data config; of their tables, split and task alone, to spare memory."""
     wanted: dict[str, DataConfig] = {repr(config.data): config.data for config in configs}
     return {key: _narrow(prepare_rows(data, Path(configs[0].outputs))) for key, data in wanted.items()}
 
 
 def _narrow(rows: Rows) -> Rows:
     return replace(rows, table=pa.table({name: rows.table[name].dictionary_encode() for name in ("split", "task")}))
-
-
-def _cell(request: Request, rows: Rows, backbone_digest: str) -> Cell:
-    config, train_rows = request.config, _train_rows(request.config, rows)
-    variant = variant_of(config, request.defaults, rows.digest, backbone_digest)
-    return Cell(
-        config,
-        fingerprint(config, rows.digest, backbone_digest),
-        cell_name(config, variant),
-        variant,
-        rows.digest,
-        backbone_digest,
-        rows.path,
-        train_rows,
-        request.unresolved,
-        doubts=doubts(config, request.defaults, train_rows),
-    )
 
 
 def budgeted(config: Config) -> Config:

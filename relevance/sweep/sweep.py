@@ -1,23 +1,47 @@
-"""A sweep: requests in, one MLflow parent with its cells out. Finished cells are skipped, failures named at the end."""
+"""A sweep: requests in, an MLflow parent with its cells out. Finished cells are skipped, failures named at the end.
+
+cells, what MLflow and their folders know → Step(cell, skip=False, why="goes on from step 40: was cut off"), …
+"""
 
 import hashlib
 import json
+import re
 import threading
+import time
 from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from relevance.cell_id import Cell, Request
+import numpy as np
+
+from relevance.cell_id import NUMERICS, Cell, Request, full_name, git_commit
 from relevance.cli import INTERRUPTED, duration_text, echo
+from relevance.config import Family
 from relevance.data.floors import ensure_floors
 from relevance.data.implied import ensure_implied
 from relevance.data.table import Rows
-from relevance.errors import Stopped, first_line
+from relevance.errors import Stopped, UserError, first_line
+from relevance.model.backbone import backbone_folder, body_parameters
 from relevance.sweep.attempt import HASTE, lost
-from relevance.sweep.plan import Step, duration, plan
 from relevance.sweep.resolve import resolve
-from relevance.tracking import Run, Store, beating, deliver_all
+from relevance.tracking import TEST, Record, Run, Store, beating, deliver_all
+from relevance.tracking.records import MlflowRun, RunData
+from relevance.train.cell import threads
 from relevance.train.job import Job, Launch
 from relevance.train.processes import signals_ignored
+
+NAME_DIGEST = re.compile(r"@[0-9a-f]{8}")  # of data or backbone, in a cell's name
+ROW_TOKENS = 24  # of a short pair; only for the guess without history
+RATE_SHARE = 0.25  # of the machine's matmul rate that training a small model reaches
+
+
+@dataclass(frozen=True)
+class Step:
+    """A cell, whether it is skipped, and the line that says why."""
+
+    cell: Cell
+    skip: bool
+    why: str
 
 
 def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str, launch: Launch) -> int:
@@ -58,7 +82,7 @@ def _planned(name: str, cells: list[Cell], store: Store, parent: Run) -> list[St
 
 
 def _tidy(store: Store, parent: Run, cells: list[Cell]) -> None:
-    """What commands before this one could not say to MLflow, and the runs whose processes are gone."""
+    """Deliver what earlier commands could not tell MLflow, and end the runs whose processes are gone."""
     for late in deliver_all(store, parent.run_id, [cell.folder for cell in cells]):
         echo(f"{late}: what MLflow had not heard of it is delivered")
     for dead in store.bury():
@@ -78,7 +102,7 @@ def _run_all(steps: list[Step], parent: Run, launch: Launch) -> dict[str, str]:
     failed = {step.cell.fingerprint: step.cell.refusal for step in steps if step.cell.refusal}
     with closing(launch(jobs)) as outcomes:
         for job, outcome in outcomes:
-            echo(outcome.said)
+            echo(outcome.line)
             if outcome.reason:
                 failed[job.cell.fingerprint] = outcome.reason
             if outcome.died:
@@ -95,7 +119,7 @@ def _announce(name: str, steps: list[Step], store: Store) -> None:
     echo(line, *(f"[{number}/{len(steps)}] {step.cell.name}: {step.why}" for number, step in enumerate(steps, 1)))
     doubted = [(doubt, cell.name) for cell in waiting for doubt in cell.doubts]
     for doubt in dict.fromkeys(doubt for doubt, _ in doubted):
-        first, *others = [name for said, name in doubted if said == doubt]
+        first, *others = [name for other, name in doubted if other == doubt]
         echo(f"{first}{f' and {len(others)} more' if others else ''}: {doubt}")
 
 
@@ -108,11 +132,11 @@ def _end(name: str, store: Store, parent: Run, status: str) -> None:
 
 
 def _hasten(name: str, store: Store, parent: Run) -> None:
-    """End a sweep that was asked to stop; a store that does not answer soon hears it by the next command."""
-    telling = threading.Thread(target=_end, args=(name, store, parent, "KILLED"), daemon=True)
-    telling.start()
-    telling.join(HASTE)
-    if telling.is_alive():
+    """End a sweep that has to stop; a store that does not answer soon hears it by the next command."""
+    ending = threading.Thread(target=_end, args=(name, store, parent, "KILLED"), daemon=True)
+    ending.start()
+    ending.join(HASTE)
+    if ending.is_alive():
         echo(f"sweep {name}: MLflow has not heard that it ended (no answer in {HASTE:.0f} s)")
     echo(f"sweep {name}: interrupted; the same command goes on from here")
 
@@ -128,3 +152,120 @@ def _close(name: str, cells: list[Cell], failed: dict[str, str]) -> int:
     )
     echo(f"its table: python -m relevance.report sweep={name}")
     return 1 if failed else 0
+
+
+def plan(cells: list[Cell], store: Store) -> list[Step]:
+    """A step for each cell, in their order. A cell that finished is done again only with rerun=true."""
+    runs = store.runs("tags.kind = 'cell'")
+    done = store.finished(cells, runs)
+    steps = [_step(cell, done.get(cell.fingerprint), runs) for cell in cells]
+    again = [f" (asked for {cell.asked} times, run once)" if cell.asked > 1 else "" for cell in cells]
+    return [replace(step, why=step.why + times) for step, times in zip(steps, again, strict=True)]
+
+
+def _step(cell: Cell, finished: MlflowRun | None, runs: list[MlflowRun]) -> Step:
+    if cell.refusal:
+        return Step(cell, True, f"refused: {cell.refusal}")
+    if cell.config.rerun:
+        return Step(cell, False, "from the start, as rerun=true asks")
+    if finished:
+        return Step(cell, True, f"finished before, not trained again{_since(cell, finished)}")
+    return Step(cell, False, _cut_off(cell) or _changed(cell, runs))
+
+
+def _since(cell: Cell, run: MlflowRun) -> str:
+    """What differs from the time the finished cell ran and could matter, though it is no part of the question."""
+    config = cell.config
+    params = {"threads": str(threads(config)), "probes": str(config.probes), "consistency": str(config.consistency)}
+    now = {"code commit": git_commit()["git_commit"][:8], **params}
+    then = {"code commit": run.data.tags.get("git_commit", "")[:8]}
+    then |= {key: run.data.params.get(key, "") for key in params}
+    differing = [f"{key} {then[key] or 'unknown'} then, {now[key]} now" for key in now if now[key] != then[key]]
+    return f" ({'; '.join(differing)}; rerun=true trains it anew)" if differing else ""
+
+
+def _cut_off(cell: Cell) -> str:
+    """What the folder of an earlier attempt says; "" where there is none."""
+    record = Record(cell.work)
+    try:
+        if not record.exists():
+            return ""
+    except UserError as error:  # the cell fails with it, the others train
+        return str(error)
+    status, step = record.ended(), record.last("kept").get("step", 0)
+    if status == "FINISHED":
+        return "was cut off after its last line; only its folder is put in place"
+    before = {"FAILED": f"failed before ({record.tags().get('reason')})", "KILLED": "was stopped"}.get(status)
+    return f"{before or 'was cut off'}; {f'goes on from step {step}' if step else 'tried again from the start'}"
+
+
+def _changed(cell: Cell, runs: list[MlflowRun]) -> str:
+    """Why a cell without a run, or whose run cannot be used, is new."""
+    same = [run for run in runs if run.data.tags["fingerprint"] == cell.fingerprint]
+    if any(run.info.status == "FINISHED" for run in same):
+        gone = "its model was not saved, or is gone" if (cell.folder / TEST).is_file() else "its files are gone"
+        return f"finished before, but {gone}; trained again"
+    if same:
+        return f"{same[0].info.status.lower()} before, of which nothing is left; trained again"
+    namesake = _namesake(cell, runs)
+    if namesake is None:
+        return "new"
+    if (numerics := namesake.tags.get("numerics", "1")) != str(NUMERICS):
+        return f"new: numerics {NUMERICS}, was {numerics}"
+    now = {"data digest": cell.data_digest[:16], "backbone digest": cell.backbone_digest[:16]}
+    then = {key: namesake.params.get(key.replace(" ", "_"), "") for key in now}
+    changed = [f"{key} changed ({then[key][:8]} then, {now[key][:8]} now)" for key in now if then[key] != now[key]]
+    revision = namesake.params.get("revision")
+    if revision and then["backbone digest"] != now["backbone digest"]:
+        changed.append(f"model.revision={revision} is what it was at then")
+    return f"new: {', '.join(changed) or 'settings that are no part of its name changed'}"
+
+
+def _namesake(cell: Cell, runs: list[MlflowRun]) -> RunData | None:
+    """What is known of the newest run of a cell that is called the same but for digests; None where there is none."""
+    wanted = NAME_DIGEST.sub("", full_name(cell.config, cell.variant))
+    names = (NAME_DIGEST.sub("", run.data.tags.get("cell", run.info.run_name)) for run in runs)
+    return next((run.data for run, name in zip(runs, names, strict=True) if name == wanted), None)
+
+
+def duration(cells: list[Cell], finished: list[MlflowRun]) -> tuple[float, str]:
+    """Seconds for all `cells`, and where the figure comes from; `finished` are runs of cells, newest first."""
+    paces = [_remembered(cell, finished) for cell in cells]
+    known = [pace for pace in paces if pace]
+    if len(known) == len(cells):
+        return sum(_rows(cell) * pace for cell, pace in zip(cells, known, strict=True)), "from earlier cells"
+    speed = _matmul_rate() * RATE_SHARE
+    guessed = [_rows(cell) * (pace or _flops(cell) / speed) for cell, pace in zip(cells, paces, strict=True)]
+    return sum(guessed), "guessed from the backbones' sizes and this machine's speed"
+
+
+def _remembered(cell: Cell, finished: list[MlflowRun]) -> float | None:
+    """Seconds a trained row took in the newest cell of this model, on this routing where there is one."""
+    same = [run for run in finished if run.data.tags["model"] == cell.config.model.name]
+    same = [run for run in same if run.data.params.get("backbone_digest") == cell.backbone_digest[:16]]
+    same.sort(key=lambda run: run.data.tags["routing"] != cell.config.routing.name)  # stable: newest first
+    metrics = same[0].data.metrics if same else {}
+    rows, seconds = metrics.get("train/rows"), metrics.get("seconds")
+    return seconds / rows if rows and seconds else None
+
+
+def _rows(cell: Cell) -> int:
+    """How many rows the cell trains on at most."""
+    rows, steps = cell.train_rows * cell.config.trainer.max_epochs, cell.config.trainer.max_steps
+    return rows if steps < 0 else min(rows, steps * cell.config.train.step_rows)
+
+
+def _flops(cell: Cell) -> float:
+    """Of training one short row: two per weight and token forward, four backward (two where weights are frozen)."""
+    factor = 6 if cell.config.model.family is Family.ce else 4
+    return factor * ROW_TOKENS * body_parameters(backbone_folder(cell.config))
+
+
+def _matmul_rate() -> float:
+    """Floating-point operations a second that numpy reaches here on a square product; takes a tenth of a second."""
+    size, a = 512, np.ones((512, 512), np.float32)
+    started, rounds = time.perf_counter(), 0
+    while time.perf_counter() - started < 0.1:
+        a @ a
+        rounds += 1
+    return rounds * 2 * size**3 / (time.perf_counter() - started)

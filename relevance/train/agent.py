@@ -21,18 +21,18 @@ def main(parent: int, folder: Path) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.run import parse_args, run
 
-    logging.disable(logging.CRITICAL)  # the reason is told by the process that waits for this one
+    logging.disable(logging.CRITICAL)  # the process that waits for this one prints the reason
     os.environ["RELEVANCE_PARENT"] = str(os.getpid())
     try:
         run(parse_args(json.loads((folder / "torchrun.json").read_text())))
     except ChildFailedError as error:
-        found = {rank: failure.exitcode for rank, failure in error.failures.items()}
-        (folder / "failed.json").write_text(json.dumps(found))
+        codes = {rank: failure.exitcode for rank, failure in error.failures.items()}
+        (folder / "failed.json").write_text(json.dumps(codes))
         raise SystemExit(1) from None
-    except SignalException as told:  # the ranks are ended by now
+    except SignalException as signal:  # the ranks are ended by now
         if os.getppid() != parent:
             shutil.rmtree(folder, ignore_errors=True)  # nobody else will
-        raise SystemExit(128 + told.sigval) from None
+        raise SystemExit(128 + signal.sigval) from None
 
 
 if __name__ == "__main__":

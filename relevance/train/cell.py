@@ -1,4 +1,4 @@
-"""One cell: fit, score validation and test once, save. Cell in → predictions, model folder and metrics out."""
+"""A cell fitted, scored on validation and test once, saved: Cell in → predictions, model folder and metrics out."""
 
 import shutil
 from dataclasses import replace
@@ -21,10 +21,8 @@ from relevance.model.network import gate_values, peak_memory, start_heads, weigh
 from relevance.model.store import save_network
 from relevance.tracking import CellLog
 from relevance.train import checkpoint
-from relevance.train.checkpoint import Note
-from relevance.train.evaluation import evaluate, score_implied, tag_collapsed
-from relevance.train.probes import probe
-from relevance.train.resume import ResumableTrainer
+from relevance.train.checkpoint import Note, ResumableTrainer
+from relevance.train.evaluation import evaluate, probe, score_implied, tag_collapsed
 from relevance.train.trainer import Pace, Progress, restore_best, trainer_of
 
 SAMPLE = 16  # training rows whose states say how new heads start
@@ -32,14 +30,14 @@ DEFAULT_THREADS = torch.get_num_threads()  # before any cell asked for another n
 
 
 def train_cell(cell: Cell, run: CellLog) -> None:
-    """Train and score one cell; its work folder then holds predictions, config and (save=all) the model.
+    """Train and score a cell; its work folder then holds predictions, config and (save=all) the model.
 
-    `settle` puts it in the old one's place: a cell that fails leaves what was. One that was stopped has checkpoints
-    there, from the newest of which it goes on.
+    `settle` puts it in the place of an earlier attempt's: a cell that fails leaves that as it was. A cell that was
+    stopped goes on from the newest checkpoint in its work folder.
     """
     config, pace = cell.config, Pace()
     work = _begin(cell, run)
-    kept = checkpoint.newest(work, cell.fingerprint)
+    resumed = checkpoint.newest(work, cell.fingerprint)
     network, tokenizer = build_network(config)
     data = pairs_module(config, cell.rows, tokenizer, cell.backbone_digest)
     learning = replace(config, model=start_heads(network, config.model, data.sample(SAMPLE)))
@@ -47,21 +45,21 @@ def train_cell(cell: Cell, run: CellLog) -> None:
     echo(f"  {weights_line(network)}; {_rates(learning)}")
     module = RelevanceModule(network, learning)
     trainer = trainer_of(config, work, run, [ResumableTrainer(cell, run), pace, Progress(run, pace)], data.steps)
-    _fit(trainer, module, data, kept)
+    _fit(trainer, module, data, resumed)
     restore_best(trainer, module)
-    found, scores, logits = evaluate(work, trainer, module, data, run)
+    metrics, scores, logits = evaluate(work, trainer, module, data, run)
     tag_collapsed(scores, cell.rows, run)
     if config.probes:
-        found |= probe(trainer, module, data, cell.rows, logits)
+        metrics |= probe(trainer, module, data, cell.rows, logits)
     if config.consistency:
         score_implied(work, trainer, module, data, cell.rows)
     if config.save is Save.all and distributed.first():
         save_network(network, tokenizer, ConfigFile(config, cell.unresolved), data.reading.written(), work / "model")
         run.model("model", data.reading.tasks[0])
-    found |= {**pace.metrics(), **weight_counts(network), **gate_values(network), **peak_memory()}
-    found |= {"epochs": trainer.current_epoch, "truncated_share": data.examples.tokens.truncated}
-    found["seconds"] = pace.elapsed()
-    run.log(found, trainer.global_step)
+    metrics |= {**pace.metrics(), **weight_counts(network), **gate_values(network), **peak_memory()}
+    metrics |= {"epochs": trainer.current_epoch, "truncated_share": data.examples.tokens.truncated}
+    metrics["seconds"] = pace.elapsed()
+    run.log(metrics, trainer.global_step)
 
 
 def _rates(config: Config) -> str:
@@ -88,19 +86,19 @@ def _begin(cell: Cell, run: CellLog) -> Path:
     return work
 
 
-def _fit(trainer: L.Trainer, module: RelevanceModule, data: PairsModule, kept: tuple[Path, Note] | None) -> None:
-    """Train, from the start or from the checkpoint that was kept."""
-    if not kept:
+def _fit(trainer: L.Trainer, module: RelevanceModule, data: PairsModule, resumed: tuple[Path, Note] | None) -> None:
+    """Train, from the start or from a checkpoint."""
+    if not resumed:
         trainer.fit(module, datamodule=data)
         return
-    path, note = kept
+    path, note = resumed
     echo(f"  goes on from step {note.step} of {note.steps}")
     data.begun = (note.epoch, note.within)
     trainer.fit(module, datamodule=data, ckpt_path=path, weights_only=True)
 
 
 def settle(cell: Cell) -> None:
-    """What was left in the work folder takes the place of an earlier attempt; again, if that was cut off."""
+    """The work folder takes the place of an earlier attempt's; called again if that was cut off."""
     if cell.work.is_dir():
         (cell.work / checkpoint.MARK).unlink(missing_ok=True)
         shutil.rmtree(cell.work / checkpoint.FOLDER, ignore_errors=True)  # absent where no epoch ended
@@ -131,7 +129,7 @@ def settings(cell: Cell) -> dict[str, object]:
 
 
 def threads(config: Config) -> int:
-    """Set and return the number of threads of each process: on the CPU, sums depend on it."""
+    """Set and return the threads of each process: on the CPU, sums depend on their number."""
     torch.set_num_threads(config.threads or max(1, DEFAULT_THREADS // process_count(config.trainer)))
     return torch.get_num_threads()
 

@@ -1,10 +1,13 @@
-"""The rows of a trained cell scored once: predictions on disk, metrics, the tasks on which it collapsed.
+"""The rows of a trained cell scored: predictions on disk, metrics, the tasks on which it collapsed, probes.
 
 validation and test rows → validation.parquet, test.parquet, {"test/accuracy": 0.79, "test/macro_accuracy": 0.77, …}
 implied.parquet (mirrored pairs, third sides of triangles: no labels) → consistency.parquet, in the same form
+routing=prefix → {"probe/no_prefix/query_item/accuracy": 0.41, "probe/no_prefix/logit_shift": 2.3, …}
 """
 
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,41 +18,45 @@ import pyarrow.compute as pc
 import torch
 
 from relevance import distributed, predictions
-from relevance.data.batches import unlabelled
+from relevance.data.batches import Examples, portion, unlabelled
 from relevance.data.floors import ensure_floors
 from relevance.data.implied import ensure_implied
 from relevance.data.module import PairsModule
-from relevance.metrics import Scores, collapsed, confusion_text, learnt_nothing, logged, score_predictions
+from relevance.data.table import read_rows
+from relevance.data.tokens import encode_pairs
+from relevance.metrics import Scores, collapsed, confusion_text, learnt_nothing, logged, score, score_predictions
 from relevance.model.module import RelevanceModule
 from relevance.tasks import TASK_NAMES
 from relevance.tracking import CellLog
+
+MOST = 50_000  # test rows that a probe scores, of more so many drawn once per table: "probe/rows" then says how many
 
 
 def evaluate(
     work: Path, trainer: L.Trainer, module: RelevanceModule, data: PairsModule, run: CellLog
 ) -> tuple[dict[str, float], Scores, np.ndarray]:
     """Metrics of both splits, the test's scores and its logits [n, 3] in the order of the rows."""
-    found: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for split in ("validation", "test"):
         started = time.perf_counter()
-        rows, given = logits(trainer, module, data.scoring(split))
+        rows, scored = logits(trainer, module, data.scoring(split))
         pace = len(rows) / (time.perf_counter() - started)
         names = np.array(TASK_NAMES, dtype=object)[data.examples.task[rows]]
-        scored = predictions.table(rows, names, data.examples.label[rows], softmax(given))
+        table = predictions.table(rows, names, data.examples.label[rows], softmax(scored))
         if distributed.first():
-            predictions.write(scored, work / f"{split}.parquet")
-        scores = score_predictions(scored)
-        found |= logged(scores, split)
-    found["test/rows_per_second"] = pace
+            predictions.write(table, work / f"{split}.parquet")
+        scores = score_predictions(table)
+        metrics |= logged(scores, split)
+    metrics["test/rows_per_second"] = pace
     run.text(confusion_text(scores), "confusion.txt")
-    return found, scores, given[np.argsort(rows)]
+    return metrics, scores, scored[np.argsort(rows)]
 
 
 def tag_collapsed(scores: Scores, rows: Path, run: CellLog) -> None:
     """Tag the run with the tasks on which it says no more than the majority row, and where it learnt nothing at all."""
     majority = score_predictions(ensure_floors(rows)["majority"])
-    if found := ", ".join(collapsed(scores, majority)):
-        run.tag("collapsed", found)
+    if tasks := ", ".join(collapsed(scores, majority)):
+        run.tag("collapsed", tasks)
     if learnt_nothing(scores, majority):
         run.tag("learnt", "nothing")
 
@@ -61,15 +68,15 @@ def score_implied(work: Path, trainer: L.Trainer, module: RelevanceModule, data:
     """
     pairs = ensure_implied(rows).pairs
     pairs = pairs.filter(pc.is_in(pairs["task"], pa.array(data.reading.tasks)))
-    found = np.zeros((len(pairs), 3))
+    probabilities = np.zeros((len(pairs), 3))
     if len(pairs):
         examples = unlabelled(pairs, data.tokenizer, data.template)
-        at, given = logits(trainer, module, data.loader(examples, np.arange(len(pairs))))
-        found[at] = softmax(given)
+        rows_scored, scored = logits(trainer, module, data.loader(examples, np.arange(len(pairs))))
+        probabilities[rows_scored] = softmax(scored)
     names = pairs["task"].to_numpy(zero_copy_only=False)
-    scored = predictions.table(pairs["row"].to_numpy(), names, np.full(len(pairs), -1), found)
+    table = predictions.table(pairs["row"].to_numpy(), names, np.full(len(pairs), -1), probabilities)
     if distributed.first():
-        predictions.write(scored, work / "consistency.parquet")
+        predictions.write(table, work / "consistency.parquet")
 
 
 def logits(trainer: L.Trainer, module: RelevanceModule, loader) -> tuple[np.ndarray, np.ndarray]:
@@ -78,16 +85,106 @@ def logits(trainer: L.Trainer, module: RelevanceModule, loader) -> tuple[np.ndar
     FloatingPointError where some are no numbers.
     """
     parts: Any = trainer.predict(module, loader)
-    rows, found = (distributed.gathered(torch.cat(part)) for part in zip(*parts, strict=True))
-    wrong = rows[~found.isfinite().all(dim=1)].tolist()
+    rows, scored = (distributed.gathered(torch.cat(part)) for part in zip(*parts, strict=True))
+    wrong = rows[~scored.isfinite().all(dim=1)].tolist()
     if wrong:
         raise FloatingPointError(
             f"logits are not finite on {len(wrong):,} of {len(rows):,} rows, {wrong[:8]} among them; lower model.lr, "
             "lengthen train.warmup, or set trainer.precision=32-true"
         )
-    return rows.numpy(), found.numpy()
+    return rows.numpy(), scored.numpy()
 
 
-def softmax(given: np.ndarray) -> np.ndarray:
+def softmax(scored: np.ndarray) -> np.ndarray:
     """Probabilities [n, 3] of logits [n, 3], in double precision."""
-    return torch.from_numpy(given).double().softmax(-1).numpy()
+    return torch.from_numpy(scored).double().softmax(-1).numpy()
+
+
+def probe(
+    trainer: L.Trainer, module: RelevanceModule, data: PairsModule, rows: Path, trained: np.ndarray
+) -> dict[str, float]:
+    """The test rows scored again with one thing changed, nothing trained: does the model use what names the task?
+
+    Accuracies of each probe that fits the routing, and the mean |change| of the logits `trained` [n, 3]. Another task
+    is the next in TASK_NAMES that the cell was trained on; a cell of a single task has no such probe.
+    """
+    every = data.rows["test"]
+    drawn = sample(data.examples.task[every], data.config.data.seed)
+    at, trained = every[drawn], trained[drawn]
+    task, label = data.examples.task[at], data.examples.label[at]
+    metrics: dict[str, float] = {}
+    for kind, changed in _probes(_Rescoring(trainer, module, data, rows, at)):
+        scores = logged(score(task, label, changed.argmax(1)), f"probe/{kind}")
+        metrics |= {name: value for name, value in scores.items() if name.endswith("accuracy")}
+        metrics[f"probe/{kind}/logit_shift"] = float(np.abs(changed - trained).mean())
+    return metrics | ({"probe/rows": float(len(at))} if metrics and len(at) < len(every) else {})
+
+
+def sample(task: np.ndarray, seed: int) -> np.ndarray:
+    """Places of at most about MOST of the rows [N], ascending, each task in its share; the same for the same seed."""
+    return portion(task, min(1, MOST / len(task)), seed)
+
+
+def next_task(tasks: np.ndarray) -> np.ndarray:
+    """For each place in TASK_NAMES the next, in a circle, among those that `tasks` holds [6]."""
+    known = np.unique(tasks)
+    return known[np.searchsorted(known, np.arange(len(TASK_NAMES)), side="right") % len(known)]
+
+
+@dataclass(frozen=True)
+class _Rescoring:
+    """A trained cell and the test rows, by position, that it scores again."""
+
+    trainer: L.Trainer
+    module: RelevanceModule
+    data: PairsModule
+    rows: Path
+    at: np.ndarray  # [n] ascending
+
+    def logits(self) -> np.ndarray:
+        """Logits [n, 3] in the order of the rows."""
+        return self._logits(self.data.examples, self.at)
+
+    def logits_naming(self, task: np.ndarray) -> np.ndarray:
+        """Logits [n, 3] where each row's text names its entry of `task` [n], a place in TASK_NAMES; -1: none."""
+        data, at = self.data, self.at
+        tokens = encode_pairs(read_rows(self.rows, at, ["task", "left", "right"]), data.tokenizer, data.template, task)
+        every = data.examples
+        examples = replace(every, tokens=tokens, task=every.task[at], label=every.label[at], weight=every.weight[at])
+        return self._logits(examples, np.arange(len(at)))
+
+    def _logits(self, examples: Examples, rows: np.ndarray) -> np.ndarray:
+        order, scored = logits(self.trainer, self.module, self.data.loader(examples, rows))
+        return scored[np.argsort(order)]
+
+
+def _probes(rescoring: _Rescoring) -> Iterator[tuple[str, np.ndarray]]:
+    """Kind of each probe and its logits, in the order of the rows."""
+    module = rescoring.module
+    routing, private = module.config.routing, module.network.private
+    trained = rescoring.data.examples.task[rescoring.data.rows["train"]]
+    other, several = next_task(trained), len(np.unique(trained)) > 1
+    if routing.prefix:
+        for kind, task in _named_tasks(rescoring, other if several else None).items():
+            yield kind, rescoring.logits_naming(task)
+    if routing.heads and several:
+        with module.detour(heads=other):
+            yield "other_head", rescoring.logits()
+    if private is None:
+        return
+    if len(private.branches) > 1 and several:
+        with module.detour(branches=other):
+            yield "other_private", rescoring.logits()
+    for kind, change in private.probes().items():
+        with change:
+            yield kind, rescoring.logits()
+
+
+def _named_tasks(rescoring: _Rescoring, other: np.ndarray | None) -> dict[str, np.ndarray]:
+    """For each probe of the prefix, the task each row names [n]: -1 none."""
+    task = rescoring.data.examples.task[rescoring.at]
+    named = {"no_prefix": np.full(len(task), -1)}
+    if other is not None:
+        named["wrong_prefix"] = other[task]
+        named["shuffled_prefix"] = np.random.default_rng(rescoring.module.config.seed).permutation(task)
+    return named

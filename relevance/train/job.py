@@ -1,22 +1,16 @@
-"""A cell frozen for another process: Job ↔ one line of JSON, in which ${oc.env:NAME} stays what it is.
+"""A cell frozen for another process: Job ↔ a line of JSON, in which ${oc.env:NAME} stays what it is.
 
 Job(cell, parent="5d41…", place="[3/6] llm-mh-joint-s0") ↔ {"config": {…}, "fingerprint": "9f2c…", "parent": "5d41…", …}
 """
 
 import json
-import re
 from collections.abc import Generator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Protocol
-
-from omegaconf import DictConfig, OmegaConf
+from typing import Protocol
 
 from relevance.cell_id import Cell
-from relevance.config_io import anchored_uri, frozen_config, map_texts, typed_config
-
-ENVIRONMENT = re.compile(r"\$\{\s*oc\.env\s*:\s*([^{}]*)\}")
-MARK = ("\ue000", "\ue001")  # of a private plane: no setting holds them
+from relevance.config_io import ConfigFile, anchored_uri, typed_config
 
 
 @dataclass(frozen=True)
@@ -28,28 +22,29 @@ class Job:
     place: str
 
     def text(self) -> str:
-        """One line that `thaw` reads, in this process or another, on this host or another."""
+        """A line that `thaw` reads, in another process or on another host."""
         plain = {field.name: getattr(self.cell, field.name) for field in fields(Cell)}
-        frozen = frozen_config(self.cell.config, self.cell.unresolved)
-        own = {"config": frozen, "rows": str(self.cell.rows), "parent": self.parent, "place": self.place}
-        return json.dumps({**plain, **own})
+        config = ConfigFile(self.cell.config, self.cell.unresolved).settings()
+        return json.dumps(
+            plain | {"config": config, "rows": str(self.cell.rows), "parent": self.parent, "place": self.place}
+        )
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How an attempt at a cell ended: the line for the terminal, and the reason where it failed."""
 
-    said: str
+    line: str
     reason: str = ""  # "" where it finished
     died: bool = False  # its process did, so that nobody wrote the end of its run
-    last: bool = False  # the process that says so ends, and takes no other job
+    last: bool = False  # its process ends, and takes no other job
 
     def text(self) -> str:
         return json.dumps(asdict(self))
 
     @staticmethod
     def of(text: str) -> "Outcome":
-        """What `text` said."""
+        """The outcome whose `text` it is."""
         return Outcome(**json.loads(text))
 
 
@@ -79,29 +74,8 @@ def anchored(job: Job) -> Job:
 
 def thaw(text: str) -> Job:
     """The job of a `text`; environment variables are those of the reading process."""
-    told = json.loads(text)
-    config = typed_config(told.pop("config"))
-    parent, place, rows = told.pop("parent"), told.pop("place"), Path(told.pop("rows"))
-    doubts = tuple(told.pop("doubts"))  # JSON knows lists alone
-    return Job(Cell(config=config, rows=rows, doubts=doubts, **told), parent, place)
-
-
-def from_environment(composed: DictConfig) -> dict[str, str]:
-    """The leaves of a composed config that speak of the environment: path → their text, ${oc.env:NAME} in it."""
-    found: dict[str, str] = {}
-    marked = OmegaConf.create(map_texts(OmegaConf.to_container(composed), _marked))
-    _collect(OmegaConf.to_container(marked, resolve=True), "", found)
-    return found
-
-
-def _marked(text: str) -> str:
-    """Every ${oc.env:NAME} as a text that resolves to itself, whichever leaf takes it over."""
-    return ENVIRONMENT.sub(rf"{MARK[0]}\1{MARK[1]}", text)
-
-
-def _collect(node: Any, path: str, found: dict[str, str]) -> None:
-    inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for key, value in inner:
-        _collect(value, f"{path}[{key}]" if isinstance(node, list) else f"{path}.{key}".lstrip("."), found)
-    if isinstance(node, str) and MARK[0] in node:
-        found[path] = node.replace(MARK[0], "${oc.env:").replace(MARK[1], "}")
+    settings = json.loads(text)
+    config = typed_config(settings.pop("config"))
+    parent, place, rows = settings.pop("parent"), settings.pop("place"), Path(settings.pop("rows"))
+    doubts = tuple(settings.pop("doubts"))  # JSON knows lists alone
+    return Job(Cell(config=config, rows=rows, doubts=doubts, **settings), parent, place)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from relevance.errors import Stopped
 
-SIGNALS = {one.value: one.name for one in signal.Signals}  # those of real time have no names
+SIGNALS = {number.value: number.name for number in signal.Signals}  # those of real time have no names
 PARENT_POLL, GRACE = 0.5, 5.0  # seconds between two looks for the parent, and between SIGTERM and SIGKILL
 SIGN = "alive"  # the file that is locked
 SIGN_POLL = 0.05  # seconds between two tries to lock it
@@ -74,7 +74,7 @@ def wait_for_exit(sign: Path, seconds: float) -> bool:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Within it the first SIGTERM raises Stopped; those that follow are not heard. Of the main thread only."""
+    """Within it the first SIGTERM raises Stopped; later ones do nothing. In the main thread only."""
 
     def stop(*_: object) -> None:
         if not ASKED.is_set():
@@ -89,38 +89,38 @@ def stoppable() -> Iterator[None]:
 
 @contextmanager
 def sigterm_event() -> Iterator[threading.Event]:
-    """Within it SIGTERM sets the event that is given: for calls out of which no exception comes whole."""
-    asked = threading.Event()
-    with _handled_by(lambda *_: asked.set(), signal.SIGTERM):
-        yield asked
+    """Within it SIGTERM sets an event: for calls out of which no exception comes whole."""
+    stop = threading.Event()
+    with _handled_by(lambda *_: stop.set(), signal.SIGTERM):
+        yield stop
 
 
 @contextmanager
 def signals_ignored() -> Iterator[None]:
-    """Within it neither Ctrl-C nor SIGTERM is heard: the one that was ends everything in order."""
+    """Within it Ctrl-C and SIGTERM do nothing: the first signal ends everything in order."""
     with _handled_by(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):
         yield
 
 
 @contextmanager
 def restored_handlers(*signals: signal.Signals) -> Iterator[None]:
-    """After it the signals are heard as before, whatever was set within."""
-    before = {one: signal.getsignal(one) for one in signals}
+    """After it the signals have the handlers of before, whatever was set within."""
+    before = {number: signal.getsignal(number) for number in signals}
     try:
         yield
     finally:
-        for one, handler in before.items():
+        for number, handler in before.items():
             if _in_main():
-                signal.signal(one, handler)
+                signal.signal(number, handler)
 
 
 @contextmanager
 def _handled_by(handler: Callable | signal.Handlers, *signals: signal.Signals) -> Iterator[None]:
-    """Within it `handler` hears the signals; nothing is changed in a thread that can hear none."""
+    """Within it `handler` handles the signals; does nothing in a thread that gets none."""
     with restored_handlers(*signals):
-        for one in signals:
+        for number in signals:
             if _in_main():
-                signal.signal(one, handler)
+                signal.signal(number, handler)
         yield
 
 

@@ -35,7 +35,7 @@ def main(folder: Path) -> None:
     try:
         _train(folder)
     except BaseException as error:
-        _tell(error, folder)
+        _write_error(error, folder)
         code = 1
     sys.stdout.flush()
     sys.stderr.flush()
@@ -65,14 +65,14 @@ def join(trainer: TrainerConfig) -> None:
 
 
 def agree(cell: Cell) -> None:
-    """UserError on every rank where one reads another config, other pairs or another backbone than the rest."""
-    own = fingerprint(cell.config, file_digest(cell.rows), backbone_digest(cell.config))
-    seen = distributed.gathered(torch.tensor([list(bytes.fromhex(own))], dtype=torch.uint8))
-    found = [bytes(row).hex() for row in seen.tolist()]
-    if set(found) != {cell.fingerprint}:
-        told = ", ".join(f"rank {rank} {one[:16]}" for rank, one in enumerate(found))
+    """UserError on every rank where a rank reads another config, other pairs or another backbone than the rest."""
+    digest = fingerprint(cell.config, file_digest(cell.rows), backbone_digest(cell.config))
+    gathered = distributed.gathered(torch.tensor([list(bytes.fromhex(digest))], dtype=torch.uint8))
+    digests = [bytes(row).hex() for row in gathered.tolist()]
+    if set(digests) != {cell.fingerprint}:
+        ranks = ", ".join(f"rank {rank} {digest[:16]}" for rank, digest in enumerate(digests))
         raise UserError(
-            f"fingerprint {cell.fingerprint[:16]} was asked for, found were {told}; give every rank the same config, "
+            f"fingerprint {cell.fingerprint[:16]} was asked for, found were {ranks}; give every rank the same config, "
             "pairs and backbone, and change none of them while cells wait"
         )
 
@@ -82,12 +82,11 @@ def leave() -> None:
     dist.destroy_process_group()
 
 
-def _tell(error: BaseException, folder: Path) -> None:
-    own = isinstance(error, UserError)
-    reason = str(error) if own else f"{type(error).__name__}: {first_line(error)}"
-    told = {"reason": reason, "traceback": traceback.format_exc(), "time": time.time()}
+def _write_error(error: BaseException, folder: Path) -> None:
+    reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {first_line(error)}"
     file = folder / f"error-{os.environ['RANK']}.json"
-    file.with_suffix(".part").write_text(json.dumps(told))
+    text = json.dumps({"reason": reason, "traceback": traceback.format_exc(), "time": time.time()})
+    file.with_suffix(".part").write_text(text)
     file.with_suffix(".part").replace(file)
 
 

@@ -1,4 +1,4 @@
-"""A cell of several devices: one job, its ranks started by torchrun, which none of them outlives.
+"""A cell of several devices: a job, its ranks started by torchrun, which none of them outlives.
 
 Job(devices=2) → a folder with the frozen job → agent (torchrun) → rank 0, rank 1 → the cell's files, or why not
 """
@@ -46,12 +46,12 @@ def train_in_ranks(job: Job) -> None:
 
 
 def sign_of(cell: Cell) -> Path:
-    """Where the ranks of a cell show that they live: they may outlive whoever held its lock, by seconds."""
+    """Where the ranks of a cell show that they live: they may outlive the process with its lock by seconds."""
     return cell.folder.with_suffix(".ranks")
 
 
 def _torchrun(trainer: TrainerConfig) -> list[str]:
-    """On this machine; one attempt, and one rank that speaks: another's words would be its own words again."""
+    """On this machine; one attempt, and one rank that prints: the others would print the same."""
     return ["--standalone", f"--nproc-per-node={process_count(trainer)}", "--max-restarts=0", "--local-ranks-filter=0"]
 
 
@@ -65,7 +65,7 @@ def _enough(trainer: TrainerConfig) -> None:
 def _run(folder: Path) -> int:
     """Exit code of the agent, negative where a signal killed it. No process of the group is left afterwards."""
     known = {name: value for name, value in os.environ.items() if name not in FOREIGN}
-    environment = {**known, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}  # torch is told: config.threads
+    environment = {**known, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}  # torch takes config.threads
     command = [sys.executable, "-m", "relevance.train.agent", str(os.getpid()), str(folder)]
     agent = subprocess.Popen(command, env=environment, start_new_session=True)  # Ctrl-C is for us, who end the group
     try:
@@ -91,7 +91,7 @@ def _failure(folder: Path, code: int) -> UserError:
     failed = folder / "failed.json"
     codes = json.loads(failed.read_text()) if failed.is_file() else {}
     killed = {rank: f"rank {rank} {exit_reason(ended)}" for rank, ended in codes.items() if ended < 0}
-    struck = [told for rank, told in killed.items() if codes[rank] != -signal.SIGTERM]
+    struck = [reason for rank, reason in killed.items() if codes[rank] != -signal.SIGTERM]
     if code < 0:
         struck.append(f"the process that holds the ranks {exit_reason(code)}")
     if struck:
@@ -100,11 +100,11 @@ def _failure(folder: Path, code: int) -> UserError:
 
 
 def _raised(folder: Path) -> UserError | None:
-    """What the first rank that raised an error said, its traceback as a note."""
-    told = [(json.loads(file.read_text()), file.stem.removeprefix("error-")) for file in folder.glob("error-*.json")]
-    if not told:
+    """The error of the first rank that raised one, its traceback as a note."""
+    errors = [(json.loads(file.read_text()), file.stem.removeprefix("error-")) for file in folder.glob("error-*.json")]
+    if not errors:
         return None
-    first, rank = min(told, key=lambda one: one[0]["time"])
+    first, rank = min(errors, key=lambda error: error[0]["time"])
     error = UserError(f"rank {rank}: {first['reason']}")
     error.add_note(first["traceback"])
     return error

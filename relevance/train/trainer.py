@@ -1,4 +1,4 @@
-"""Lightning's Trainer as a cell wants it: its curves go to the cell's run, its best epoch is kept.
+"""Lightning's Trainer for a cell: its curves go to the cell's run, the weights of its best epoch to disk.
 
 It runs on one device of its own, or on this process's among those of the cell's ranks:
 TrainerConfig(devices=2) in one of two ranks → {"strategy": Replicas(), "devices": 2, "use_distributed_sampler": False}
@@ -25,13 +25,13 @@ from relevance.distributed import Replicas, process_count
 from relevance.model.module import RelevanceModule
 from relevance.tracking import CellLog
 from relevance.train import checkpoint
-from relevance.train.resume import Files, best_checkpoint
+from relevance.train.checkpoint import Files, best_checkpoint
 
 MONITOR = "validation/macro_accuracy"
 
 
 def trainer_of(config: Config, work: Path, run: CellLog, callbacks: list[Callback], steps: int | None) -> L.Trainer:
-    """The Trainer of one cell, which keeps its files in `work` and ends no run; `steps` stands for its epochs."""
+    """The Trainer of a cell, which writes its files to `work` and ends no run; `steps` stands for its epochs."""
     arguments = {key: value for key, value in asdict(config.trainer).items() if value is not None}
     arguments |= placed(config.trainer)
     if config.trainer.precision == HALF:
@@ -79,13 +79,13 @@ def environment() -> ClusterEnvironment:
 
 
 def restore_best(trainer: L.Trainer, module: RelevanceModule) -> None:
-    """Put the weights of the best validation back; the last ones stay, and it is said, where none ran.
+    """Put the weights of the best validation back; the last ones stay, with a message, where none ran.
 
-    Nothing is kept, or put back, under a matched budget.
+    Does nothing under a matched budget.
     """
-    if not (kept := best_checkpoint(trainer)):
+    if not (callback := best_checkpoint(trainer)):
         return
-    if not (best := kept.best_model_path):
+    if not (best := callback.best_model_path):
         echo("training ended before its first validation (trainer.max_steps, trainer.max_time): the last weights count")
         return
     weights = load_file(best)
@@ -102,7 +102,7 @@ class Pace(Callback):
         self.begun = time.perf_counter()
 
     def metrics(self) -> dict[str, float]:
-        """Of all ranks; each has to ask."""
+        """Of all ranks; each has to call it."""
         rows = int(distributed.summed(torch.tensor(self.rows)))
         return {"train/rows": rows, "train/rows_per_second": rows / max(self.seconds, 1e-9)}
 
@@ -129,7 +129,7 @@ class Pace(Callback):
 
 
 class Progress(Callback):
-    """Tells the run how far training is; the time left is that of steps, without what is scored."""
+    """Writes to the run how far training is; the time left is that of steps, without what is scored."""
 
     def __init__(self, run: CellLog, pace: Pace):
         self.run, self.pace = run, pace
@@ -149,7 +149,7 @@ class Progress(Callback):
 
 
 class Curves(Logger):
-    """Lightning's metrics, handed to the run that the cell itself owns and ends."""
+    """Lightning's metrics, logged to the run that the cell itself opens and ends."""
 
     def __init__(self, run: CellLog):
         super().__init__()

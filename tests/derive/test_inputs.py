@@ -176,7 +176,7 @@ def test_a_grade_is_its_text(tmp_path, name):
 
 def test_grades_none_of_which_has_a_label_are_an_error_with_a_hint(tmp_path):
     words = shop(tmp_path, judgements="query,item_id,label\nlamp,i4,exact\n")
-    with pytest.raises(UserError, match=r"none of its grades \(exact\).*did you mean Exact\?; give each a label"):
+    with pytest.raises(UserError, match=r"none of its grades \(exact\).*did you mean Exact\? give each a label"):
         read([*words, "grades={Exact: 2}"])
 
 

@@ -54,7 +54,7 @@ def outcomes(*names: str) -> list:
 
 
 def test_one_process_takes_all_jobs():
-    assert len({outcome.said for outcome in outcomes("a", "b", "c")}) == 1
+    assert len({outcome.line for outcome in outcomes("a", "b", "c")}) == 1
 
 
 def test_a_worker_that_dies_costs_its_own_job_alone():
@@ -62,14 +62,14 @@ def test_a_worker_that_dies_costs_its_own_job_alone():
     assert "was killed by SIGKILL (out of memory?" in second.reason
     assert "ended with code 3" in fourth.reason
     assert (second.died, fourth.died) == (True, True)
-    assert len({first.said, third.said, fifth.said}) == 3
+    assert len({first.line, third.line, fifth.line}) == 3
     assert not any(outcome.reason for outcome in (first, third, fifth))
 
 
 def test_a_worker_that_says_it_is_leaving_gets_no_other_job():
     first, second = outcomes("last", "a")
     assert not second.reason
-    assert first.said != second.said
+    assert first.line != second.line
 
 
 @pytest.mark.parametrize("name", ["slow", "deaf"])
@@ -118,7 +118,7 @@ def test_a_worker_whose_sweep_was_gone_before_it_looked_ends_as_well():
 
 STOPPED = """
 from relevance.sweep import attempt
-from relevance.sweep.launchers.worker import main
+from relevance.sweep.launchers.sequential import main
 def stopped(job):
     raise KeyboardInterrupt
 attempt.attempt = stopped

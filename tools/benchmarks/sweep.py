@@ -99,7 +99,7 @@ def work(text: str) -> str:
 
 def worker() -> None:
     from relevance.sweep import attempt
-    from relevance.sweep.launchers.worker import main as real
+    from relevance.sweep.launchers.sequential import main as real
 
     attempt.train_cell = idle
     real()

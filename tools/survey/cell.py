@@ -20,7 +20,6 @@ from relevance.config import (
     TrainerConfig,
     conf_folder,
 )
-from relevance.config_io import typed_config
 from relevance.rates import filled
 from tools.survey.architectures import ENCODERS
 
@@ -84,4 +83,5 @@ def model(name: str, backbone: Path) -> ModelConfig:
     """The model of conf/model/<name>.yaml with the backbone in this folder, at the rates of conf/rates.yaml."""
     node = OmegaConf.load(conf_folder() / "model" / f"{name}.yaml")
     node.backbone = str(backbone)  # the file leaves it to a group of Hydra's
-    return filled(typed_config({"model": node, "rates": OmegaConf.load(conf_folder() / "rates.yaml")})).model
+    values = OmegaConf.create({"model": node, "rates": OmegaConf.load(conf_folder() / "rates.yaml")})
+    return filled(values).model

@@ -18,9 +18,9 @@ from relevance.errors import Stopped, UserError, first_line
 from relevance.train.job import Job, Outcome, Outcomes, anchored, thaw
 from relevance.train.processes import restored_handlers, signals_ignored, sigterm_event, stoppable
 
-GRACE = 4.0  # seconds that cells which are asked to stop may take for it
+GRACE = 4.0  # seconds that cells may take to stop
 ANSWER = 10.0  # seconds a cluster may take to answer
-LOOK = 0.5  # seconds between two looks at whether the sweep is asked to stop
+POLL = 0.5  # seconds between two looks at whether the sweep has to stop
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_COLOR_PREFIX": "0",
@@ -85,17 +85,17 @@ class OnRay:
         for job, (gpus, cpus) in zip(jobs, shares, strict=True):
             job = _threaded(anchored(job), int(cpus))
             self.waiting[task.options(num_gpus=gpus, num_cpus=cpus).remote(job.text())] = job
-        with sigterm_event() as asked:
+        with sigterm_event() as stop:
             while self.waiting:
-                done, _ = self.ray.wait(list(self.waiting), num_returns=1, timeout=LOOK)
-                if asked.is_set():
+                done, _ = self.ray.wait(list(self.waiting), num_returns=1, timeout=POLL)
+                if stop.is_set():
                     raise Stopped
                 for task in done:
                     job = self.waiting.pop(task)
                     yield job, self._outcome(task, job)
 
     def close(self) -> None:
-        """Ask the cells under way to stop, give them the grace, end what was started here."""
+        """Stop the cells under way, within GRACE, and what was started here."""
         waiting, self.waiting = list(self.waiting), {}  # closed again, Ray would begin anew
         with signals_ignored():
             for task in waiting:
@@ -135,20 +135,20 @@ def share(
         gpus = float(several) if there[0] and trainer.accelerator != "cpu" else 0.0
     if cpus is None:
         cpus = max(float(several), there[1] * gpus / there[0] // 1 if there[0] else 0.0)
-    asked = f"hydra.launcher.gpus_per_cell={gpus:g} cpus_per_cell={cpus:g} trainer.devices={trainer.devices}"
+    words = f"hydra.launcher.gpus_per_cell={gpus:g} cpus_per_cell={cpus:g} trainer.devices={trainer.devices}"
     if gpus > there[0] or cpus > there[1]:
         raise UserError(
-            f"{asked}: there are {there[0]:g} GPUs and {there[1]:g} cores; no cell would ever start, ask for less"
+            f"{words}: there are {there[0]:g} GPUs and {there[1]:g} cores; no cell would ever start, ask for less"
         )
     if not _suits(gpus, several, trainer.devices):
         raise UserError(
-            f"{asked}: leave gpus_per_cell out, or give as many as there are devices (of one device: 1, or a fraction)"
+            f"{words}: leave gpus_per_cell out, or give as many as there are devices (of one device: 1, or a fraction)"
         )
     return gpus, cpus
 
 
 def devices(trainer: TrainerConfig) -> int:
-    """Of one cell; "all there are" are those of one cell's share."""
+    """Of a cell; "all there are" are those of its share."""
     return 1 if str(trainer.devices) in ALL else process_count(trainer)
 
 
@@ -166,7 +166,7 @@ def _threaded(job: Job, cpus: int) -> Job:
 
 
 def work(text: str) -> str:
-    """In a Ray worker: attempt the job on the GPUs that are its own."""
+    """In a Ray worker: attempt the job on the GPUs that Ray gives it."""
     import ray
 
     from relevance.sweep.attempt import attempt
@@ -185,6 +185,6 @@ def _placed(job: Job, ids: list[str]) -> Job:
     if not ids or job.cell.config.trainer.accelerator == "cpu":
         return job
     seen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    places = [seen.split(",").index(one) if seen else int(one) for one in ids]
+    places = [seen.split(",").index(gpu) if seen else int(gpu) for gpu in ids]
     trainer = replace(job.cell.config.trainer, devices=places)
     return replace(job, cell=replace(job.cell, config=replace(job.cell.config, trainer=trainer)))

@@ -1,6 +1,7 @@
 """Cells one after another: in a worker process that stays warm, or in this one, for a debugger (isolate=false).
 
-A new worker takes the place of one that dies; a cell that kills this process ends the sweep.
+python -m relevance.sweep.launchers.sequential is the worker: jobs on stdin, each a line → outcomes on stdout. A new
+worker takes the place of one that dies; a cell that kills this process ends the sweep.
 """
 
 import contextlib
@@ -9,11 +10,11 @@ import signal
 import subprocess
 import sys
 
-from relevance.train.job import Job, Outcome, Outcomes
-from relevance.train.processes import exit_reason, signals_ignored
+from relevance.train.job import Job, Outcome, Outcomes, thaw
+from relevance.train.processes import die_with_parent, exit_reason, signals_ignored, stoppable
 
-GRACE = 4.0  # seconds a worker that is asked to stop may take for it
-WORKER = (sys.executable, "-m", "relevance.sweep.launchers.worker")
+GRACE = 4.0  # seconds a worker may take to stop
+WORKER = (sys.executable, "-m", "relevance.sweep.launchers.sequential")
 
 
 class Sequential:
@@ -24,12 +25,12 @@ class Sequential:
         self._start()
 
     def __call__(self, jobs: list[Job]) -> Outcomes:
-        """Attempt each job; one whose worker dies has failed, with what killed it as the reason."""
+        """Attempt each job; a job whose worker dies has failed, with what killed it as the reason."""
         for job in jobs:
             if self.worker.poll() is not None:
                 self.close()  # what it started, if anything is left of that
                 self._start()
-            yield job, self._ask(job)
+            yield job, self._outcome(job)
 
     def close(self) -> None:
         """SIGTERM, and SIGKILL for the whole group after the grace: what the worker started goes with it."""
@@ -53,7 +54,7 @@ class Sequential:
         assert worker.stdout is not None
         self.worker, self.requests, self.answers = worker, worker.stdin, worker.stdout
 
-    def _ask(self, job: Job) -> Outcome:
+    def _outcome(self, job: Job) -> Outcome:
         with contextlib.suppress(BrokenPipeError):  # it died before it read
             self.requests.write(job.text() + "\n")
             self.requests.flush()
@@ -78,3 +79,29 @@ class InProcess:
 
     def close(self) -> None:
         """Nothing was started."""
+
+
+def main() -> None:
+    """The worker: attempt jobs until there are no more. All else that is printed goes to stderr."""
+    die_with_parent(int(os.environ["RELEVANCE_PARENT"]))  # by its number: a parent that is gone has no other
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    from relevance.sweep.attempt import attempt
+
+    for line in sys.stdin:
+        job = thaw(line)
+        try:
+            with stoppable():
+                outcome = attempt(job)
+        except KeyboardInterrupt:
+            outcome = Outcome(f"{job.place}: KILLED by SIGTERM", "killed by SIGTERM", last=True)
+        try:
+            answers.write(outcome.text() + "\n")
+        except BrokenPipeError:  # the sweep is gone; what the cell did is in its record
+            return
+        if outcome.last:
+            raise SystemExit(143)
+
+
+if __name__ == "__main__":
+    main()
