@@ -14,8 +14,7 @@ import pyarrow.compute as pc
 from relevance.config import DataConfig
 from relevance.data.contract import differs, sound_pairs
 from relevance.data.entities import Keys, combined, side_entities
-from relevance.data.faults import NONE_LEFT, Fault, faults_error
-from relevance.data.loaded import Loaded
+from relevance.data.faults import NONE_LEFT, Fault, Loaded, faults_error
 from relevance.data.table import load_pairs, with_split
 from relevance.tasks import SPLITS, TASK_NAMES, TASKS
 

@@ -19,8 +19,7 @@ from relevance.audit.opened import Opened
 from relevance.data.contract import blank, labels
 from relevance.data.delimited import read_delimited
 from relevance.data.entities import combined
-from relevance.data.faults import Fault, faults_error, guard_formulas, shorten
-from relevance.data.loaded import Loaded
+from relevance.data.faults import Fault, Loaded, faults_error, guard_formulas, shorten
 from relevance.data.readers import parse_errors
 from relevance.errors import UserError
 

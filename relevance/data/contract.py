@@ -16,8 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relevance.data.entities import Keys, entity_keys
-from relevance.data.faults import Fault, faulty_rows, shorten
-from relevance.data.loaded import Loaded
+from relevance.data.faults import Fault, Loaded, faulty_rows, shorten
 from relevance.errors import UserError
 from relevance.tasks import SPLITS, TASK_NAMES
 

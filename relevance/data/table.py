@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
 import pyarrow.parquet as pq
 
 from relevance.atomic_io import atomic_file
@@ -25,8 +26,7 @@ from relevance.config import DataConfig, OnBadRow, Source
 from relevance.data.contract import Checked, check_names, check_pairs
 from relevance.data.digest import columns_digest, table_digest
 from relevance.data.entities import Keys, seen_in_task
-from relevance.data.faults import NONE_LEFT, SET_ASIDE, faults_error, faulty_rows, write_quarantine
-from relevance.data.loaded import Loaded
+from relevance.data.faults import NONE_LEFT, SET_ASIDE, Loaded, faults_error, list_faults, quarantine_note
 from relevance.data.notes import notes_of
 from relevance.data.readers import read_table
 from relevance.errors import UserError
@@ -169,10 +169,9 @@ def _quarantine(path: Path, name: str, loaded: Loaded, checked: Checked) -> tupl
     if not checked.faults:
         path.unlink(missing_ok=True)
         return ()
-    write_quarantine(path, name, checked.faults, loaded.table, loaded.rows)
-    bad = len(faulty_rows(checked.faults))
-    kinds = ", ".join(f"{fault.problem} {len(fault.rows):,}" for fault in checked.faults)
-    return (f"quarantined: {bad:,} of {bad + len(checked.table):,} rows ({kinds}) → {path}",)
+    with atomic_file(path) as part:
+        pa.csv.write_csv(list_faults(name, checked.faults, loaded.table, loaded.rows), part)
+    return (quarantine_note(checked.faults, len(checked.table), path),)
 
 
 def _origin(data: DataConfig, loaded: Loaded, has_split: bool) -> tuple[str, ...]:

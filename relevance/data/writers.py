@@ -1,20 +1,25 @@
-"""Tables of one schema → a file, chunk by chunk, whole or not at all.
+"""Tables of one schema → a file, chunk by chunk, whole or not at all; no Python loop over rows.
 
 with streamed(Path("scored.csv"), schema) as writer: writer.write_table(chunk)  →  scored.csv, at the end
+left=["usb", null], score=[0.5, NaN] → {"left": "usb", "score": 0.5} and {"left": null, "score": null}: JSON has no word
+for NaN and the infinite
 """
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from relevance.atomic_io import atomic_file, with_filename
-from relevance.data.jsonl import json_lines, json_values
 from relevance.errors import UserError
+
+ESCAPES = {chr(code): json.dumps(chr(code))[1:-1] for code in range(32)}
 
 
 class Writer(Protocol):
@@ -31,7 +36,9 @@ def streamed(path: Path, schema: pa.Schema) -> Iterator[Writer]:
     Raises UserError for a kind of file, or a type of column, that cannot be written.
     """
     writable(path)
-    _check_types(path, schema)
+    raw = [field for field in schema if "binary" in str(field.type)]
+    if raw and path.suffix.lower() != ".parquet":
+        raise UserError(f"{path}: column {raw[0].name} has type {raw[0].type}, which is no text; write .parquet")
     with (
         atomic_file(path) as part,
         part.open("wb") as file,
@@ -46,12 +53,6 @@ def writable(path: Path) -> None:
         raise UserError(f"{path}: unknown kind of file {path.suffix!r}; allowed: {', '.join(WRITERS)}")
     if path.is_dir():
         raise UserError(f"{path}: is a folder; name the file to write")
-
-
-def _check_types(path: Path, schema: pa.Schema) -> None:
-    raw = [field for field in schema if "binary" in str(field.type)]
-    if raw and path.suffix.lower() != ".parquet":
-        raise UserError(f"{path}: column {raw[0].name} has type {raw[0].type}, which is no text; write .parquet")
 
 
 class _Named:
@@ -75,12 +76,17 @@ class _Delimited:
     def __init__(self, file: BinaryIO, schema: pa.Schema, delimiter: str):
         options = pa.csv.WriteOptions(delimiter=delimiter)
         self.writer = pa.csv.CSVWriter(file, _flat(schema.empty_table()).schema, write_options=options)
+        self.close = self.writer.close
 
     def write_table(self, table: pa.Table) -> None:
         self.writer.write_table(_flat(table))
 
-    def close(self) -> None:
-        self.writer.close()
+
+def _flat(table: pa.Table) -> pa.Table:
+    columns = zip(table.column_names, table.columns, strict=True)
+    return pa.table(
+        {name: json_values(column) if pa.types.is_nested(column.type) else column for name, column in columns}
+    )
 
 
 class _Jsonl:
@@ -96,11 +102,37 @@ class _Jsonl:
         """The file is closed by whoever opened it."""
 
 
-def _flat(table: pa.Table) -> pa.Table:
-    columns = zip(table.column_names, table.columns, strict=True)
-    return pa.table(
-        {name: json_values(column) if pa.types.is_nested(column.type) else column for name, column in columns}
-    )
+def json_lines(table: pa.Table) -> pa.Array:
+    """[N], an object for each row, with its line break."""
+    parts: list[pa.Array | str] = []
+    for name in table.column_names:
+        parts.append(f"{', ' if parts else '{'}{json.dumps(name, ensure_ascii=False)}: ")
+        parts.append(pc.fill_null(json_values(table[name]), "null").combine_chunks())
+    return pc.binary_join_element_wise(*parts, "}\n", "")
+
+
+def json_values(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """[N], the JSON of each value; null stays null. Dates, times and decimals are texts, as JSON knows neither."""
+    kind = column.type
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind):
+        return column.cast(pa.string())
+    if pa.types.is_floating(kind):
+        return pc.if_else(pc.is_finite(column), column, None).cast(pa.string())
+    if pa.types.is_nested(kind):  # rare, and Arrow has no way: value by value
+        values = [
+            None if value is None else json.dumps(value, ensure_ascii=False, default=str)
+            for value in column.to_pylist()
+        ]
+        return pa.chunked_array([values], pa.string())
+    return _quoted(column.cast(pa.string()))
+
+
+def _quoted(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    text = pc.replace_substring(pc.replace_substring(text, "\\", "\\\\"), '"', '\\"')
+    if pc.any(pc.match_substring_regex(text, r"[\x00-\x1f]")).as_py():
+        for character, escape in ESCAPES.items():
+            text = pc.replace_substring(text, character, escape)
+    return pc.binary_join_element_wise('"', text, '"', "")
 
 
 WRITERS: dict[str, Callable[[BinaryIO, pa.Schema], Writer]] = {

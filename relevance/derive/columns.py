@@ -12,9 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relevance.data.contract import as_text
-from relevance.data.faults import faulty_rows
-from relevance.data.loaded import Loaded, plain_strings
-from relevance.data.readers import decode_table
+from relevance.data.faults import Loaded, faulty_rows
+from relevance.data.readers import decode_table, plain_strings
 from relevance.derive.options import FileOptions
 from relevance.errors import UserError
 

@@ -18,10 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relevance.data.contract import LABEL_REMEDY, Rule, as_text, blank, check_present, labels, pair_rules, row_faults
-from relevance.data.faults import LISTED, Fault, faulty_rows, merge_faults
-from relevance.data.jsonl import json_values
-from relevance.data.loaded import Loaded
+from relevance.data.faults import LISTED, Fault, Loaded, faulty_rows, merge_faults
 from relevance.data.readers import stream_table
+from relevance.data.writers import json_values
 from relevance.metrics import task_codes
 from relevance.tasks import TASK_NAMES
 

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from relevance.cli import echo
 from relevance.data.contract import check_names
-from relevance.data.faults import NONE_LEFT, faults_error, faulty_rows, list_faults, listing_schema
+from relevance.data.faults import NONE_LEFT, faults_error, list_faults, listing_schema, quarantine_note
 from relevance.data.writers import Writer, streamed, writable
 from relevance.errors import UserError
 from relevance.metrics import Scores, score, task_codes
@@ -138,9 +138,7 @@ def score_file(job: Job, folders: list[Path], device: str | None, trusted: bool)
 
 def _notes(job: Job, scan: Scan, cells: int) -> Iterator[str]:
     if scan.faults:
-        bad = len(faulty_rows(scan.faults))
-        kinds = ", ".join(f"{fault.problem} {len(fault.rows):,}" for fault in scan.faults)
-        yield f"quarantined: {bad:,} of {bad + scan.rows:,} rows ({kinds}) → {job.aside}"
+        yield quarantine_note(scan.faults, scan.rows, job.aside)
     if 0 < scan.labelled < scan.rows:
         yield f"labels: on {scan.labelled:,} rows; the other {scan.rows - scan.labelled:,} enter no score"
     if cells > 1:

@@ -3,8 +3,7 @@ import pyarrow as pa
 import pytest
 
 from relevance.data.contract import check_pairs
-from relevance.data.faults import SET_ASIDE, faults_error
-from relevance.data.loaded import Loaded
+from relevance.data.faults import SET_ASIDE, Loaded, faults_error
 from relevance.errors import UserError
 
 ROW = {"task": "query_item", "left": "cable", "right": "usb cable", "label": "2", "split": "train"}

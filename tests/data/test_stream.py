@@ -8,7 +8,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from relevance.data.loaded import joined
+from relevance.data.faults import joined
 from relevance.data.readers import read_table, stream_table
 from relevance.errors import UserError
 

@@ -7,9 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from relevance.data.jsonl import json_lines
 from relevance.data.readers import read_table
-from relevance.data.writers import streamed
+from relevance.data.writers import json_lines, streamed
 from relevance.errors import UserError
 
 KINDS = (".parquet", ".csv", ".tsv", ".jsonl")
