@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relevance.config import DataConfig
-from relevance.data.contract import differs, sound_pairs
-from relevance.data.entities import Keys, combined, side_entities
+from relevance.data.contract import sound_pairs
+from relevance.data.entities import Keys, combined, differs, entity_keys, side_entities
 from relevance.data.faults import NONE_LEFT, Fault, Loaded, faults_error
 from relevance.data.table import load_pairs, with_split
 from relevance.tasks import SPLITS, TASK_NAMES, TASKS
@@ -67,7 +67,7 @@ def check_source(name: str, loaded: Loaded, data: DataConfig) -> Opened:
         name,
         table,
         sound.rows,
-        sound.keys,
+        entity_keys(sound.table),
         table["label"].to_numpy(),
         pc.index_in(table["split"], pa.array(SPLITS)).to_numpy(),
         sound.faults,

@@ -8,14 +8,14 @@ rows 3 and 17 hold query_item q1 | i4 with labels 0 and 2 → Fault("a pair has 
 
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relevance.data.entities import Keys, entity_keys
+from relevance.data.entities import Keys, differs, entity_keys, repeated
 from relevance.data.faults import Fault, Loaded, faulty_rows, shorten
 from relevance.errors import UserError
 from relevance.tasks import SPLITS, TASK_NAMES
@@ -35,38 +35,24 @@ NAMED_ROWS = 8  # rows of one pair that a message names
 Rule = tuple[str, pa.ChunkedArray, str, str]  # column, mask [N] of its bad rows, problem, remedy
 
 
-@dataclass(frozen=True)
-class Checked:
-    """The rows that keep the contract, and those that do not."""
+def check_pairs(loaded: Loaded, name: str) -> tuple[Loaded, Keys]:
+    """The rows of a loaded table that keep the contract, the others as faults; `name` is what an error calls the file.
 
-    table: pa.Table  # CONTRACT columns that are there, then the user's own
-    rows: np.ndarray  # [N], numbers in the file
-    keys: Keys
-    faults: tuple[Fault, ...]
-
-
-def check_pairs(loaded: Loaded, name: str) -> Checked:
-    """Hold a loaded table against the contract; `name` is what an error calls the file.
-
-    Labels come out as int8, weights as float32, texts as strings, absent ids and sources as null. Raises
-    UserError for a missing column; every row at fault is collected, none is changed.
+    The table has the columns of CONTRACT that are there, then the user's own: labels as int8, weights as float32, texts
+    as strings, absent ids and sources as null. Raises UserError for a missing column; no row is changed.
     """
     sound = sound_pairs(loaded, name)
-    repeats = list(_repeat_faults(sound.table, sound.rows, sound.keys))
-    good = ~np.isin(sound.rows, faulty_rows(repeats))
-    table = _only(sound.table, good)
-    return Checked(table, sound.rows[good], sound.keys.only(good), (*sound.faults, *repeats))
+    keys = entity_keys(sound.table)
+    repeats = list(_repeat_faults(sound, keys))
+    return sound.without(repeats), keys.only(~np.isin(sound.rows, faulty_rows(repeats)))
 
 
-def sound_pairs(loaded: Loaded, name: str) -> Checked:
+def sound_pairs(loaded: Loaded, name: str) -> Loaded:
     """The same for rows taken one by one: pairs that stand in several rows stay."""
     check_present(loaded.table.column_names, REQUIRED, name, "data.columns")
     texts = _texts(loaded.table, name)
     table = _typed(texts)
-    faults = list(row_faults(texts, _rules(table), loaded.rows))
-    good = ~np.isin(loaded.rows, faulty_rows(faults))
-    table = _only(table, good)
-    return Checked(table, loaded.rows[good], entity_keys(table), (*loaded.faults, *faults))
+    return replace(loaded, table=table).without(list(row_faults(texts, _rules(table), loaded.rows)))
 
 
 def check_present(names: Sequence[str], needed: Sequence[str], name: str, setting: str) -> None:
@@ -114,13 +100,15 @@ def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _typed(texts: pa.Table) -> pa.Table:
     """The same columns in the types of the contract; what does not fit is null."""
-    here = [column for column in CONTRACT if column in texts.column_names]
     convert = {"label": labels, "label_clean": labels, "weight": _weights}
     convert |= dict.fromkeys(("split", *ALWAYS), _blank_as_null)
-    typed = {column: convert[column](texts[column]) if column in convert else texts[column] for column in here}
-    absent = pa.nulls(len(texts), pa.string())
-    ordered = {c: typed.get(c, absent) for c in CONTRACT if c in typed or c in ALWAYS}
-    return pa.table(ordered | {c: texts[c] for c in texts.column_names if c not in CONTRACT})
+    columns = {}
+    for name in CONTRACT:
+        if name in texts.column_names:
+            columns[name] = convert[name](texts[name]) if name in convert else texts[name]
+        elif name in ALWAYS:
+            columns[name] = pa.nulls(len(texts), pa.string())
+    return pa.table(columns | {name: texts[name] for name in texts.column_names if name not in CONTRACT})
 
 
 def _blank_as_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -180,20 +168,25 @@ def blank(text: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.fill_null(pc.or_(pc.utf8_is_space(text), pc.equal(pc.binary_length(text), 0)), True)
 
 
-def _only(table: pa.Table, good: np.ndarray) -> pa.Table:
-    return table if good.all() else table.filter(pa.array(good))
+def utf8_bytes(chunk: pa.StringArray) -> memoryview:
+    """The UTF-8 bytes of all texts, one behind the other."""
+    _, offsets, values = chunk.buffers()
+    if values is None:
+        return memoryview(b"")
+    ends = np.frombuffer(offsets, np.int32)
+    return memoryview(values)[ends[chunk.offset] : ends[chunk.offset + len(chunk)]]
 
 
-def _repeat_faults(table: pa.Table, rows: np.ndarray, keys: Keys) -> Iterator[Fault]:
-    """Every row of a pair that disagrees with itself, and every copy after the first of one that does not.
-
-    `rows` [N] are the numbers of the table's rows in the file.
-    """
+def _repeat_faults(sound: Loaded, keys: Keys) -> Iterator[Fault]:
+    """Every row of a pair that disagrees with itself, and every copy after the first of a pair that does not."""
     at, group = repeated(keys.pair)
     if not len(at):
         return
-    again = table.take(pa.array(at))
-    two_labels, two_splits = differs(again["label"].to_numpy(), group), differs(_splits(again), group)
+    again, rows = sound.table.take(pa.array(at)), sound.rows[at]
+    two_labels = differs(again["label"].to_numpy(), group)
+    two_splits = np.zeros(len(at), bool)
+    if "split" in again.column_names:
+        two_splits = differs(pc.index_in(again["split"], pa.array(SPLITS)).to_numpy(), group)
     copies = np.ones(len(at), bool)
     copies[np.unique(group, return_index=True)[1]] = False
     for bad, problem, remedy in (
@@ -202,40 +195,11 @@ def _repeat_faults(table: pa.Table, rows: np.ndarray, keys: Keys) -> Iterator[Fa
         (copies & ~two_labels & ~two_splits, "a pair is repeated", "remove the copy"),
     ):
         if bad.any():
-            yield Fault(problem, remedy, rows[at[bad]], _rendered(again, rows[at], group, bad))
+            yield Fault(problem, remedy, rows[bad], _describe(again, rows, group, bad))
 
 
-def repeated(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Positions [M], ascending, of rows whose pair [N] occurs more than once, and the group [M] of each."""
-    ordered = np.sort(pair)
-    if not (ordered[1:] == ordered[:-1]).any():  # the common case, at a quarter of the price
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    order = np.argsort(pair)
-    equal = pair[order][1:] == pair[order][:-1]
-    again = np.concatenate([[False], equal])
-    several = again | np.concatenate([equal, [False]])
-    number = np.cumsum(several & ~again)[several] - 1
-    rows = order[several]
-    ascending = np.argsort(rows)
-    return rows[ascending], number[ascending]
-
-
-def differs(values: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """[M], whether the row's group holds more than one value."""
-    low, high = np.full(len(group), 127), np.full(len(group), -1)
-    np.minimum.at(low, group, values)
-    np.maximum.at(high, group, values)
-    return (low < high)[group]
-
-
-def _splits(again: pa.Table) -> np.ndarray:
-    if "split" not in again.column_names:
-        return np.zeros(len(again), np.int64)
-    return pc.index_in(again["split"], pa.array(SPLITS)).to_numpy()
-
-
-def _rendered(again: pa.Table, rows: np.ndarray, group: np.ndarray, bad: np.ndarray) -> list[str]:
-    """What a person needs to see of each bad row: the pair, what it says, the rows it stands in."""
+def _describe(again: pa.Table, rows: np.ndarray, group: np.ndarray, bad: np.ndarray) -> list[str]:
+    """What a person needs to see of each bad row: the pair, its label and split, the rows it stands in."""
     order = np.argsort(group, kind="stable")
     together = np.split(rows[order], np.flatnonzero(np.diff(group[order])) + 1)
     named = [", ".join(map(str, same[:NAMED_ROWS])) + (", …" if len(same) > NAMED_ROWS else "") for same in together]

@@ -106,3 +106,21 @@ def _among(left: np.ndarray, right: np.ndarray, training: np.ndarray) -> tuple[n
     seen[left[training]] = True
     seen[right[training]] = True
     return seen[left], seen[right]
+
+
+def repeated(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions [M], ascending, of rows whose pair [N] occurs more than once, and the group [M] of each."""
+    ordered = np.sort(pair)
+    if not (ordered[1:] == ordered[:-1]).any():  # the common case, at a quarter of the price
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    _, group, count = np.unique(pair, return_inverse=True, return_counts=True)
+    at = np.flatnonzero(count[group] > 1)
+    return at, np.unique(group[at], return_inverse=True)[1]
+
+
+def differs(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """[M], whether the row's group holds more than one value."""
+    low, high = np.full(len(group), 127), np.full(len(group), -1)
+    np.minimum.at(low, group, values)
+    np.maximum.at(high, group, values)
+    return (low < high)[group]

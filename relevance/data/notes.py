@@ -4,14 +4,14 @@
 """
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relevance.data.contract import differs, repeated
-from relevance.data.digest import utf8_bytes
-from relevance.data.entities import KINDS, LEFT_KIND, RIGHT_KIND, Keys, combined, seen_in_any_task
+from relevance.data.contract import utf8_bytes
+from relevance.data.entities import Keys, combined, differs, repeated, seen_in_any_task, side_entities
 from relevance.tasks import SPLITS, TASK_NAMES
 
 
@@ -30,10 +30,11 @@ def notes_of(table: pa.Table, keys: Keys) -> tuple[str, ...]:
     notes = []
     for task, rows in enumerate(task_counts(table).sum(axis=2)):
         if rows.any():
-            own = test & (keys.task == task)
-            notes.append(_task(TASK_NAMES[task], rows, [side[own] for side in sides]))
-    notes += [*_any_task(table, test, keys), *_line_breaks(table), *_ids(table)]
-    return (*notes, *_texts_and_ids(keys), *_across_tasks(table, keys))
+            tested = test & (keys.task == task)
+            notes.append(_task(TASK_NAMES[task], rows, [side[tested] for side in sides]))
+    if test.any():
+        notes.append(_any_task(table, test, keys))
+    return (*notes, *_line_breaks(table), *_ids(table), *_texts_and_ids(keys), *_across_tasks(table, keys))
 
 
 def _task(name: str, rows: np.ndarray, seen: list[np.ndarray]) -> str:
@@ -48,29 +49,23 @@ def _task(name: str, rows: np.ndarray, seen: list[np.ndarray]) -> str:
     return f"{note}; entities of test rows seen in training: left {left}, right {right}"
 
 
-def _any_task(table: pa.Table, test: np.ndarray, keys: Keys) -> list[str]:
+def _any_task(table: pa.Table, test: np.ndarray, keys: Keys) -> str:
     """Split task by task, a query of one task's test rows may be trained on under another."""
-    if not test.any():
-        return []
     training = pc.equal(table["split"], "train").to_numpy()
     left, right = (side[test] for side in seen_in_any_task(keys, training))
-    shares = ", ".join(
-        f"{name} {100 * side.mean():.0f} %"
-        for name, side in (("left", left), ("right", right), ("either", left | right))
-    )
-    return [f"all tasks: entities of test rows seen in training of any task: {shares}"]
+    sides = {"left": left, "right": right, "either": left | right}
+    shares = ", ".join(f"{name} {100 * side.mean():.0f} %" for name, side in sides.items())
+    return f"all tasks: entities of test rows seen in training of any task: {shares}"
 
 
 def _line_breaks(table: pa.Table) -> list[str]:
     """Stray quotes in a csv make one text of many rows: nothing but its line breaks shows it."""
-    broken = [_broken(table[side]) for side in ("left", "right")]
-    return [f"texts with line breaks: left {broken[0]:,}, right {broken[1]:,}"] if any(broken) else []
+    left, right = (_count_broken(table[side]) for side in ("left", "right"))
+    return [f"texts with line breaks: left {left:,}, right {right:,}"] if left or right else []
 
 
-def _broken(texts: pa.ChunkedArray) -> int:
-    if not any(
-        re.search(b"\n", utf8_bytes(chunk)) for chunk in texts.chunks
-    ):  # the common case, at a tenth of the price
+def _count_broken(texts: pa.ChunkedArray) -> int:
+    if not any(re.search(b"\n", utf8_bytes(chunk)) for chunk in texts.chunks):  # at a tenth of the price
         return 0
     return pc.sum(pc.match_substring(texts, "\n")).as_py()
 
@@ -88,40 +83,33 @@ def _ids(table: pa.Table) -> list[str]:
 
 
 def _texts_and_ids(keys: Keys) -> list[str]:
-    """Within one kind of entity: a query and a type may share a text."""
-    kind = np.concatenate([LEFT_KIND[keys.task], RIGHT_KIND[keys.task]])
-    text = np.concatenate([keys.left_text, keys.right_text]) * len(KINDS) + kind
-    entity = np.concatenate([keys.left, keys.right]) * len(KINDS) + kind
-    notes = []
-    for one, many, words in (
-        (text, entity, "equal texts under different ids"),
-        (entity, text, "ids with different texts"),
-    ):
-        names, entities = _ambiguous(one, many)
-        if names:
-            notes.append(f"{words}: {names:,}, in all {entities:,} entities")
-    return notes
+    """Within each kind of entity: a query and a type may share a text."""
+    entity = np.concatenate(side_entities(keys))
+    text = np.concatenate(side_entities(replace(keys, left=keys.left_text, right=keys.right_text)))
+    counts = {
+        "equal texts under different ids": _ambiguous(text, entity),
+        "ids with different texts": _ambiguous(entity, text),
+    }
+    return [f"{words}: {names:,}, in all {entities:,} entities" for words, (names, entities) in counts.items() if names]
 
 
-def _ambiguous(one: np.ndarray, many: np.ndarray) -> tuple[int, int]:
-    """How many values of `one` [N] stand with several of `many` [N], and with how many in all."""
+def _ambiguous(names: np.ndarray, values: np.ndarray) -> tuple[int, int]:
+    """How many of `names` [N] stand with several of `values` [N], and with how many in all."""
     # equal numbers overwrite one another here, so any that differ show without a sort
-    last = np.zeros(one.max() + 1, np.int64)
-    last[one] = many
+    last = np.zeros(names.max() + 1, np.int64)
+    last[names] = values
     several = np.zeros(len(last), bool)
-    several[one[last[one] != many]] = True
-    rows = several[one]
-    return int(several.sum()), len(np.unique(combined(one[rows], many[rows])))
+    several[names[last[names] != values]] = True
+    rows = several[names]
+    return int(several.sum()), len(np.unique(combined(names[rows], values[rows])))
 
 
 def _across_tasks(table: pa.Table, keys: Keys) -> list[str]:
-    """Does the same pair of texts mean something else under another task?"""
+    """Whether the same pair of texts means something else under another task."""
     at, group = repeated(keys.texts)
-    if not len(at):
-        return []
     tasks = differs(keys.task[at], group)
     labels = differs(table["label"].to_numpy()[at], group)
-    several, conflicting = (np.count_nonzero(np.bincount(group[rows])) for rows in (tasks, tasks & labels))
+    several, conflicting = (len(np.unique(group[rows])) for rows in (tasks, tasks & labels))
     if not several:
         return []
     return [f"equal pairs of texts under several tasks: {several:,}, with different labels: {conflicting:,}"]

@@ -10,6 +10,7 @@ task and every file.
 """
 
 import hashlib
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,8 +24,7 @@ import pyarrow.parquet as pq
 from relevance.atomic_io import atomic_file
 from relevance.cell_id import QUARANTINE
 from relevance.config import DataConfig, OnBadRow, Source
-from relevance.data.contract import Checked, check_names, check_pairs
-from relevance.data.digest import columns_digest, table_digest
+from relevance.data.contract import check_names, check_pairs, utf8_bytes
 from relevance.data.entities import Keys, seen_in_task
 from relevance.data.faults import NONE_LEFT, SET_ASIDE, Loaded, faults_error, list_faults, quarantine_note
 from relevance.data.notes import notes_of
@@ -64,17 +64,18 @@ def prepare_rows(data: DataConfig, outputs: Path) -> Rows:
     beside rows.parquet and goes on; raises UserError where no row, or none of some split, is left.
     """
     name, loaded = load_pairs(data)
-    checked = check_pairs(_without_ours(loaded), name)
+    foreign = [column for column in loaded.table.column_names if column not in OURS]
+    checked, keys = check_pairs(replace(loaded, table=loaded.table.select(foreign)), name)
     if checked.faults and (data.on_bad_row is OnBadRow.error or not len(checked.table)):
         remedy = SET_ASIDE if len(checked.table) else NONE_LEFT
         raise faults_error(name, checked.faults, loaded.counted, remedy)
     has_split = "split" in checked.table.column_names
     table = with_split(checked.table, data)
     _every_split(table, name, GIVEN_SPLIT_REMEDY if has_split else DIVIDED_SPLIT_REMEDY)
-    completed = _completed(table, checked.keys)
+    completed = _completed(table, keys)
     with ThreadPoolExecutor(1) as pool:  # hashing and Arrow's writing take one core, without Python's lock
         stored = pool.submit(_stored, table, completed, outputs)
-        notes = notes_of(completed, checked.keys)
+        notes = notes_of(completed, keys)
         digest, path = stored.result()
     quarantined = _quarantine(path.with_name(QUARANTINE), name, loaded, checked)
     notes = (*quarantined, *_origin(data, loaded, has_split), *notes)
@@ -92,11 +93,6 @@ def load_pairs(data: DataConfig) -> tuple[str, Loaded]:
 
     table = generate_pairs(data.rows, data.seed, data.noise)
     return "generated pairs", Loaded(table, np.arange(1, len(table) + 1))
-
-
-def _without_ours(loaded: Loaded) -> Loaded:
-    names = [name for name in loaded.table.column_names if name not in OURS]
-    return replace(loaded, table=loaded.table.select(names))
 
 
 def with_split(table: pa.Table, data: DataConfig) -> pa.Table:
@@ -152,7 +148,7 @@ def _completed(table: pa.Table, keys: Keys) -> pa.Table:
 
 def _stored(table: pa.Table, completed: pa.Table, outputs: Path) -> tuple[str, Path]:
     """The digest of a table, and where it lies under it, written unless it was there."""
-    digest = table_digest(table)
+    digest = _digest(len(table), zip(table.column_names, table.columns, strict=True))
     path = outputs / "data" / digest[:16] / "rows.parquet"
     if not path.is_file():
         repeated = [name for name in completed.column_names if name not in MOSTLY_DIFFERENT]
@@ -164,7 +160,7 @@ def _stored(table: pa.Table, completed: pa.Table, outputs: Path) -> tuple[str, P
     return digest, path
 
 
-def _quarantine(path: Path, name: str, loaded: Loaded, checked: Checked) -> tuple[str, ...]:
+def _quarantine(path: Path, name: str, loaded: Loaded, checked: Loaded) -> tuple[str, ...]:
     """Write the bad rows beside the table; says how many and where. An earlier file's bad rows make way."""
     if not checked.faults:
         path.unlink(missing_ok=True)
@@ -188,7 +184,35 @@ def file_digest(path: Path) -> str:
     with pq.ParquetFile(path) as file:
         names = [name for name in file.schema_arrow.names if name not in OURS]
         columns = ((name, file.read([name])[name]) for name in names)
-        return columns_digest(file.metadata.num_rows, columns)
+        return _digest(file.metadata.num_rows, columns)
+
+
+def _digest(rows: int, columns: Iterable[tuple[str, pa.ChunkedArray]]) -> str:
+    """sha256, in hex, of what a table of so many rows says; its named columns come one after another.
+
+    Names, values, nulls and order count; file format, path, chunks, dictionaries and string width do not.
+    """
+    total = hashlib.sha256(str(rows).encode())
+    for name, column in columns:
+        total.update(b"\0" + name.encode() + b"\0")
+        _add_column(total, column)
+    return total.hexdigest()
+
+
+def _add_column(total: "hashlib._Hash", column: pa.ChunkedArray) -> None:
+    """Which values are null, how long the text of each is, then the bytes of all."""
+    try:
+        column = column.cast(pa.string())
+    except pa.ArrowException:  # nested values and raw bytes have no text of their own
+        column = pa.chunked_array([pa.array([repr(value) for value in column.to_pylist()], pa.string())])
+    total.update(b"nulls" if column.null_count else b"whole")
+    if column.null_count:
+        total.update(np.packbits(pc.is_null(column).to_numpy()).tobytes())
+        column = pc.fill_null(column, "")
+    for chunk in column.chunks:
+        total.update(pc.binary_length(chunk).to_numpy())
+    for chunk in column.chunks:
+        total.update(utf8_bytes(chunk))
 
 
 def read_rows(rows: Path, at: np.ndarray, columns: list[str]) -> pa.Table:
