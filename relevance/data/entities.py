@@ -124,3 +124,10 @@ def differs(values: np.ndarray, group: np.ndarray) -> np.ndarray:
     np.minimum.at(low, group, values)
     np.maximum.at(high, group, values)
     return (low < high)[group]
+
+
+def numbered(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, pa.StringArray]:
+    """The places [N] and [N] of both columns' texts among the different texts [U], which come last."""
+    chunks = [chunk for side in (left, right) for chunk in side.cast(pa.string()).chunks]
+    both = pa.chunked_array(chunks, pa.string()).combine_chunks().dictionary_encode()
+    return *np.split(both.indices.to_numpy(), 2), both.dictionary

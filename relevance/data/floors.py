@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from relevance import predictions
+from relevance.data.entities import numbered
 from relevance.metrics import Scores, score, task_codes
 from relevance.tasks import LABELS, TASK_NAMES
 
@@ -146,12 +147,6 @@ class _Texts:
         seen = self.grams[np.unique(np.concatenate([self.left[fit], self.right[fit]]))]
         known = np.flatnonzero(seen.getnnz(axis=0))
         return TfidfTransformer().fit(seen[:, known]).transform(self.grams[:, known])
-
-
-def numbered(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, pa.Array]:
-    """The places [N] and [N] of both columns' texts among the different ones [U], which come last."""
-    both = pa.chunked_array([*left.chunks, *right.chunks]).combine_chunks().dictionary_encode()
-    return *np.split(both.indices.to_numpy(), 2), both.dictionary
 
 
 def row_dot(matrix, left: np.ndarray, right: np.ndarray) -> np.ndarray:

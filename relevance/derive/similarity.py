@@ -13,7 +13,8 @@ import pyarrow as pa
 from scipy.sparse import csr_matrix
 
 from relevance.cli import echo
-from relevance.data.floors import numbered, row_dot
+from relevance.data.entities import numbered
+from relevance.data.floors import row_dot
 from relevance.derive.database import Database
 from relevance.derive.options import DeriveOptions, Similarity, SimilarityOptions
 from relevance.errors import UserError, first_line
