@@ -49,8 +49,7 @@ def stream_delimited(path: Path, delimiter: str, quotes: bool = True) -> Iterato
     ) as blocks:
         table, last = blocks.schema.empty_table(), 0
         for block in blocks:
-            table = pa.Table.from_batches([block])
-            rows = _numbers(len(table), last, torn)
+            table, rows = pa.Table.from_batches([block]), _numbers(len(block), last, torn)
             last = rows[-1]
             past = [row for row in torn if _number(row) < last]
             del torn[: len(past)]

@@ -18,8 +18,7 @@ from transformers import AutoModelForSequenceClassification
 from relevance.atomic_io import atomic_folder
 from relevance.config import HALF, MIXED, Config
 from relevance.data.batches import collate, unlabelled
-from relevance.data.module import Reading
-from relevance.data.tokens import Template, pair_frame, prefix_ids, segments
+from relevance.data.tokens import Reading, Template, pair_frame, prefix_ids, segments
 from relevance.errors import UserError
 from relevance.export.adapter import pad_beside_end, write_adapter
 from relevance.export.classifier import plain_classifier

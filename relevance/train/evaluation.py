@@ -15,10 +15,9 @@ import pyarrow.compute as pc
 import torch
 
 from relevance import distributed, predictions
-from relevance.data.batches import unlabelled
+from relevance.data.batches import PairsModule, unlabelled
 from relevance.data.floors import ensure_floors
 from relevance.data.implied import ensure_implied
-from relevance.data.module import PairsModule
 from relevance.metrics import Scores, collapsed, confusion_text, learnt_nothing, logged, score_predictions
 from relevance.model.module import RelevanceModule
 from relevance.tasks import TASK_NAMES

@@ -14,8 +14,7 @@ import lightning as L
 import numpy as np
 
 from relevance.config import PrivateKind
-from relevance.data.batches import Examples, portion
-from relevance.data.module import PairsModule
+from relevance.data.batches import Examples, PairsModule, portion
 from relevance.data.table import read_rows
 from relevance.data.tokens import encode_pairs
 from relevance.metrics import logged, score

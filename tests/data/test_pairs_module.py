@@ -5,7 +5,7 @@ import torch
 from transformers import AutoTokenizer
 
 from relevance.config import Config, DataConfig, ModelConfig, RoutingConfig
-from relevance.data.module import pairs_module
+from relevance.data.batches import pairs_module
 from relevance.data.table import prepare_rows
 
 

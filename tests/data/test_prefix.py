@@ -8,9 +8,8 @@ from conftest import WORDS
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from relevance.data.module import Reading
 from relevance.data.token_ids import encode_texts
-from relevance.data.tokens import Template, encode_pairs
+from relevance.data.tokens import Reading, Template, encode_pairs
 from relevance.tasks import TASK_NAMES, TASKS
 
 LEFT = ["red lamp", "usb cable 20", "lamp", "steel cup"]
