@@ -16,7 +16,7 @@ from relevance.audit.leaks import leaks
 from relevance.audit.opened import ALL, Match, Opened, match_pairs, split_up
 from relevance.data.faults import LISTED, faulty_rows
 from relevance.data.floors import Labelled, lexical_floor, majority_floor
-from relevance.data.notes import task_counts
+from relevance.data.table import task_counts
 from relevance.tasks import LABELS, SPLITS, TASK_NAMES
 
 PERCENTILES = (5, 50, 95, 99, 100)

@@ -58,7 +58,7 @@ def validate(words: list[str]) -> None:
 
 def _counted(table) -> str:
     """Rows of each task and split, by label."""
-    from relevance.data.notes import task_counts
+    from relevance.data.table import task_counts
     from relevance.tasks import LABELS, SPLITS, TASK_NAMES
 
     lines: list[tuple[str, ...]] = [("task", "split", "rows", *LABELS)]

@@ -1,11 +1,16 @@
-"""Entities and pairs as whole numbers, so that equal ones are found by sorting; and which of them training has seen.
+"""Entities and pairs as whole numbers, which a sort compares; which of them training has seen; the split by entity.
 
 left_id=["q1", null, "q1"], left=["usb", "hdmi", "usb"] → left=[0, 3, 0]: ids are numbered first, then the
 texts of entities that have no id, in one numbering for both sides.
 
 query_item q7 | i4 (test), query_query q7 | q9 (train) → left of the first: in its own task unseen, in any task seen
+
+A table without a split is divided by left entity: "q17" under seed 0 → a number in [0, 1) that depends on nothing else
+→ below test_share: test; below test_share + validation_share: validation; else train. An entity falls alike in every
+task and every file.
 """
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 
@@ -13,7 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relevance.tasks import TASK_NAMES, TASKS
+from relevance.config import DataConfig
+from relevance.tasks import SPLITS, TASK_NAMES, TASKS
 
 KINDS = ("query", "item", "type")
 LEFT_KIND = np.array([KINDS.index(task.left) for task in TASKS.values()])
@@ -131,3 +137,23 @@ def numbered(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[np.ndarray,
     chunks = [chunk for side in (left, right) for chunk in side.cast(pa.string()).chunks]
     both = pa.chunked_array(chunks, pa.string()).combine_chunks().dictionary_encode()
     return *np.split(both.indices.to_numpy(), 2), both.dictionary
+
+
+def split_by_entity(table: pa.Table, data: DataConfig) -> pa.Array:
+    """The split [N] of each row, by its left_id, or its left text where it has none."""
+    ids = table["left_id"]
+    ids = pc.coalesce(ids, table["left"]) if ids.null_count else ids
+    entity = ids.combine_chunks().dictionary_encode()
+    place = split_parts(entity.dictionary, data.seed, data.validation_share, data.test_share)
+    return pa.array(SPLITS).take(pa.array(place)).take(entity.indices)
+
+
+def split_parts(texts: pa.Array, seed: int, validation: float, test: float) -> np.ndarray:
+    """The place in SPLITS [U] of each text [U], of which about these shares fall to validation and test."""
+    from pandas.util import hash_array
+
+    key = hashlib.sha256(str(seed).encode()).hexdigest()[:16]  # of SipHash
+    hashes = hash_array(texts.to_numpy(zero_copy_only=False), hash_key=key, categorize=False)
+    at = (hashes >> np.uint64(11)) / 2.0**53  # in [0, 1)
+    places = [SPLITS.index(name) for name in ("test", "validation", "train")]
+    return np.select([at < test, at < test + validation], places[:2], places[2])

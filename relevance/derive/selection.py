@@ -8,7 +8,7 @@ under caps.item=6 → the 6 of the lowest hash stay.
 import numpy as np
 import pyarrow as pa
 
-from relevance.data.table import split_parts
+from relevance.data.entities import split_parts
 from relevance.derive.candidates import turned_sides
 from relevance.derive.database import Database
 from relevance.derive.options import CapOptions, DeriveOptions, Split, TaskOptions
