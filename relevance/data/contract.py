@@ -22,8 +22,7 @@ from relevance.tasks import SPLITS, TASK_NAMES
 
 REQUIRED = ("task", "left", "right", "label")
 ALWAYS = ("left_id", "right_id", "source")  # null where the source has none
-OPTIONAL = ("split", *ALWAYS, "weight", "label_clean")
-CONTRACT = (*REQUIRED, *OPTIONAL)
+CONTRACT = (*REQUIRED, "split", *ALWAYS, "weight", "label_clean")
 LABEL_PATTERN = r"^\s*[012](\.0*)?\s*$"
 NUMBER_PATTERN = r"^\s*-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 WHOLE_BELOW = 2.0**53  # below it a float holds every whole number
@@ -203,11 +202,11 @@ def _describe(again: pa.Table, rows: np.ndarray, group: np.ndarray, bad: np.ndar
     order = np.argsort(group, kind="stable")
     together = np.split(rows[order], np.flatnonzero(np.diff(group[order])) + 1)
     named = [", ".join(map(str, same[:NAMED_ROWS])) + (", …" if len(same) > NAMED_ROWS else "") for same in together]
-    cells = again.filter(pa.array(bad)).to_pylist()
-    return [f"{_pair(cell)}; rows {named[g]}" for cell, g in zip(cells, group[bad], strict=True)]
+    bad_rows = again.filter(pa.array(bad)).to_pylist()
+    return [f"{_pair(row)}; rows {named[g]}" for row, g in zip(bad_rows, group[bad], strict=True)]
 
 
-def _pair(cell: dict[str, Any]) -> str:
-    left, right = (shorten(cell[f"{side}_id"] or cell[side]) for side in ("left", "right"))
-    where = f", {cell['split']}" if "split" in cell else ""
-    return f"{cell['task']} {left} | {right} label {cell['label']}{where}"
+def _pair(row: dict[str, Any]) -> str:
+    left, right = (shorten(row[f"{side}_id"] or row[side]) for side in ("left", "right"))
+    split = f", {row['split']}" if "split" in row else ""
+    return f"{row['task']} {left} | {right} label {row['label']}{split}"

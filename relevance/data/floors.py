@@ -44,12 +44,9 @@ def fit_floors(rows: Path) -> dict[str, pa.Table]:
     train = pc.equal(table["split"], "train").to_numpy()
     task, label = task_codes(table["task"]), table["label"].to_numpy()
     labelled = Labelled(task, table["left"], table["right"], label, train)
-    names = np.array(TASK_NAMES, dtype=object)[task[~train]]
-    row, label = table["row"].to_numpy()[~train], label[~train]
-    return {
-        "majority": predictions.table(row, names, label, majority_floor(labelled)),
-        "lexical": predictions.table(row, names, label, lexical_floor(labelled)),
-    }
+    tested = table["row"].to_numpy()[~train], np.array(TASK_NAMES, dtype=object)[task[~train]], label[~train]
+    probabilities = {"majority": majority_floor(labelled), "lexical": lexical_floor(labelled)}
+    return {name: predictions.table(*tested, values) for name, values in probabilities.items()}
 
 
 def unlearnable(rows: Path) -> list[str]:

@@ -110,10 +110,10 @@ def _renamed(path: Path, loaded: Loaded, columns: dict[str, str], setting: str) 
             raise UserError(
                 f"{setting}.{ours}={theirs}: {path} has no such column; {hint}present: {', '.join(present)}"
             )
-    new_names = {theirs: ours for ours, theirs in columns.items()}
-    if len(new_names) < len(columns):
+    ours_of = {theirs: ours for ours, theirs in columns.items()}
+    if len(ours_of) < len(columns):
         raise UserError(f"{setting}={columns}: one column of the file is given twice; name each once")
-    names = [new_names.get(name, name) for name in present]
+    names = [ours_of.get(name, name) for name in present]
     unique(path, names)
     return decode_table(replace(loaded, table=loaded.table.rename_columns(names)))
 
@@ -130,10 +130,9 @@ def plain_strings(table: pa.Table) -> pa.Table:
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    text = pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type)
-    return column.cast(pa.string()) if text else column
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    text = pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return column.cast(pa.string() if text else kind)
 
 
 def _undecodable(table: pa.Table, rows: np.ndarray) -> Iterator[Fault]:
@@ -184,9 +183,11 @@ def _stream_jsonl(path: Path, rows: int) -> Iterator[Loaded]:
 
 def _read_lines(file: BinaryIO, number: int, wanted: Collection[str] | None = None) -> Loaded:
     """The lines of `file`, of which the first has this number."""
-    first, lines = _first_line_and_count(file)
+    lines = _count_lines(file)
+    file.seek(0)
     try:
-        keys = _object(first)
+        keys = _object(file.readline())
+        file.seek(0)
         schema = pa.schema([(key, pa.string()) for key, value in keys.items() if isinstance(value, str)])
         table = pa.json.read_json(
             file, pa.json.ReadOptions(block_size=BLOCK), pa.json.ParseOptions(explicit_schema=schema)
@@ -199,14 +200,11 @@ def _read_lines(file: BinaryIO, number: int, wanted: Collection[str] | None = No
     return Loaded(table.select(names), np.arange(number, number + lines), counted=LINES)
 
 
-def _first_line_and_count(file: BinaryIO) -> tuple[bytes, int]:
-    first = file.readline()
-    file.seek(0)
+def _count_lines(file: BinaryIO) -> int:
     lines, block = 0, b""
     while more := file.read(1 << 20):
         lines, block = lines + more.count(b"\n"), more
-    file.seek(0)
-    return first, lines + (not block.endswith(b"\n"))
+    return lines + (not block.endswith(b"\n"))
 
 
 def _guessed(field: pa.Field, first: object) -> bool:

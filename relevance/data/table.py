@@ -42,12 +42,10 @@ from relevance.tasks import SPLITS, TASK_NAMES
 
 COLUMN_ORDER = ("split", "task", "left", "right", "left_id", "right_id", "source", "label", "weight")
 OURS = ("row", "left_seen", "right_seen")  # made here; a file that brings them gets them anew
-GIVEN_SPLIT_REMEDY = (
+SPLIT_REMEDY = (
     f"name all of {', '.join(SPLITS)} in the split column, or drop it and let data.test_share divide the rows"
 )
-DIVIDED_SPLIT_REMEDY = (
-    "bring more left entities, raise data.validation_share and data.test_share, or try another data.seed"
-)
+SHARES_REMEDY = "bring more left entities, raise data.validation_share and data.test_share, or try another data.seed"
 MOSTLY_DIFFERENT = ("row", "left", "right", "left_id", "right_id")  # values hardly repeat: a dictionary saves nothing
 GROUP_ROWS = 1 << 17  # rows of a row group: what a reader in parts holds at once
 PART = 1 << 16  # rows that read_rows reads at a time
@@ -78,7 +76,7 @@ def prepare_rows(data: DataConfig, outputs: Path) -> Rows:
         raise faults_error(name, checked.faults, loaded.counted, remedy)
     has_split = "split" in checked.table.column_names
     table = with_split(checked.table, data)
-    _every_split(table, name, GIVEN_SPLIT_REMEDY if has_split else DIVIDED_SPLIT_REMEDY)
+    _every_split(table, name, SPLIT_REMEDY if has_split else SHARES_REMEDY)
     completed = _completed(table, keys)
     with ThreadPoolExecutor(1) as pool:  # hashing and Arrow's writing take one core, without Python's lock
         stored = pool.submit(_stored, table, completed, outputs)
@@ -131,12 +129,9 @@ def _stored(table: pa.Table, completed: pa.Table, outputs: Path) -> tuple[str, P
     digest = _digest(len(table), zip(table.column_names, table.columns, strict=True))
     path = outputs / "data" / digest[:16] / "rows.parquet"
     if not path.is_file():
-        repeated = [name for name in completed.column_names if name not in MOSTLY_DIFFERENT]
-        statistics = ["row"]  # by which parts are passed over
-        with atomic_file(path) as part:
-            pq.write_table(
-                completed, part, row_group_size=GROUP_ROWS, use_dictionary=repeated, write_statistics=statistics
-            )
+        encoded = [name for name in completed.column_names if name not in MOSTLY_DIFFERENT]
+        with atomic_file(path) as part:  # by the statistics of "row" parts are passed over
+            pq.write_table(completed, part, row_group_size=GROUP_ROWS, use_dictionary=encoded, write_statistics=["row"])
     return digest, path
 
 

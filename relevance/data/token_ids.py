@@ -153,16 +153,13 @@ class DistinctTexts:
         numbers[met] = self.known[2, at[met]]
         # of two new texts with one hash, the later one is tokenized each time it is met
         numbers[~met] = len(self.lengths) + np.arange(np.count_nonzero(~met))
-        self._remember(np.vstack([hashes, numbers])[:, ~met])
+        new = np.vstack([hashes, numbers])[:, ~met]
+        new = new[:, np.argsort(new[0], kind="stable")]
+        self.known = np.insert(self.known, np.searchsorted(self.known[0], new[0], side="right"), new, axis=1)
         made = ragged(self.tokenizer, values[~met].tolist())
         self.file.append(made.ids)
         self.lengths = np.concatenate([self.lengths, made.lengths])
         return numbers.astype(np.int64)
-
-    def _remember(self, new: np.ndarray) -> None:
-        new = new[:, np.argsort(new[0], kind="stable")]
-        at = np.searchsorted(self.known[0], new[0], side="right")
-        self.known = np.insert(self.known, at, new, axis=1)
 
 
 class Growing:
@@ -174,7 +171,7 @@ class Growing:
     def __init__(self, path: Path, dtype: type):
         self.path, self.dtype, self.size = path, np.dtype(dtype), 0
         self.file = path.open("wb")
-        self._header()
+        self._write_header()
         self.start = self.file.tell()
 
     def append(self, values: np.ndarray) -> None:
@@ -196,8 +193,8 @@ class Growing:
     def __exit__(self, *_: object) -> None:
         with self.file, with_filename(self.path):
             self.file.seek(0)
-            self._header()  # numpy leaves room in it for any length
+            self._write_header()  # numpy leaves room in it for any length
 
-    def _header(self) -> None:
+    def _write_header(self) -> None:
         header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": (self.size,)}
         np.lib.format.write_array_header_1_0(self.file, header)

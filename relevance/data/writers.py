@@ -8,8 +8,9 @@ for NaN and the infinite
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from io import BufferedWriter, FileIO
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,8 +42,8 @@ def streamed(path: Path, schema: pa.Schema) -> Iterator[Writer]:
         raise UserError(f"{path}: column {raw[0].name} has type {raw[0].type}, which is no text; write .parquet")
     with (
         atomic_file(path) as part,
-        part.open("wb") as file,
-        closing(_Named(WRITERS[path.suffix.lower()](file, schema), file, part)) as writer,
+        BufferedWriter(_NamedFile(str(part), "w")) as file,
+        closing(WRITERS[path.suffix.lower()](file, schema)) as writer,
     ):
         yield writer
 
@@ -55,19 +56,12 @@ def writable(path: Path) -> None:
         raise UserError(f"{path}: is a folder; name the file to write")
 
 
-class _Named:
-    """A writer whose errors say which file it writes."""
+class _NamedFile(FileIO):
+    """A file whose errors say which file it is."""
 
-    def __init__(self, writer: Writer, file: BinaryIO, part: Path):
-        self.writer, self.file, self.part = writer, file, part
-
-    def write_table(self, table: pa.Table) -> None:
-        with with_filename(self.part):
-            self.writer.write_table(table)
-
-    def close(self) -> None:
-        with with_filename(self.part), self.file:  # on leaving, the file writes what its buffer holds
-            self.writer.close()
+    def write(self, data: Any) -> int:
+        with with_filename(Path(self.name)):
+            return super().write(data)
 
 
 class _Delimited:
@@ -83,10 +77,8 @@ class _Delimited:
 
 
 def _flat(table: pa.Table) -> pa.Table:
-    columns = zip(table.column_names, table.columns, strict=True)
-    return pa.table(
-        {name: json_values(column) if pa.types.is_nested(column.type) else column for name, column in columns}
-    )
+    columns = {name: table[name] for name in table.column_names}
+    return pa.table({name: json_values(c) if pa.types.is_nested(c.type) else c for name, c in columns.items()})
 
 
 class _Jsonl:
@@ -119,11 +111,8 @@ def json_values(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_floating(kind):
         return pc.if_else(pc.is_finite(column), column, None).cast(pa.string())
     if pa.types.is_nested(kind):  # rare, and Arrow has no way: value by value
-        values = [
-            None if value is None else json.dumps(value, ensure_ascii=False, default=str)
-            for value in column.to_pylist()
-        ]
-        return pa.chunked_array([values], pa.string())
+        texts = [json.dumps(value, ensure_ascii=False, default=str) for value in column.to_pylist()]
+        return pc.if_else(column.is_null(), None, pa.chunked_array([texts], pa.string()))
     return _quoted(column.cast(pa.string()))
 
 
