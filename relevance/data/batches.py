@@ -196,10 +196,7 @@ def _slices(task: np.ndarray) -> list[tuple[int, int, int]]:
 
 
 def stand_in(examples: Examples, row: np.ndarray) -> MicroBatch:
-    """What a rank passes forward where the others still have rows: one row [1] that weighs and counts nothing.
-
-    Every rank then makes as many passes, and none is without any.
-    """
+    """One row [1] of no weight: a rank passes it forward while others still have rows, and all make as many."""
     micro = collate(examples, row)
     return replace(micro, rows=micro.rows[:0], weights=torch.zeros_like(micro.weights))
 
@@ -234,7 +231,7 @@ class PairsModule(L.LightningDataModule):
 
     @property
     def reading(self) -> Reading:
-        """What a reader of the trained model has to know of its pairs."""
+        """How the trained model reads pairs."""
         known = np.unique(self.examples.task[self.rows["train"]])
         return Reading(self.template, tuple(TASK_NAMES[task] for task in known))
 
@@ -244,13 +241,13 @@ class PairsModule(L.LightningDataModule):
         steps.begun = self.begun
         return _loader(StepDataset(self.examples, budget, distributed.rank(), distributed.size()), steps)
 
-    def val_dataloader(self) -> DataLoader:
-        return self.scoring("validation")
-
     def sample(self, size: int) -> MicroBatch:
         """Training rows at even distances, `size` at most."""
         rows = self.rows["train"]
         return collate(self.examples, rows[:: -(-len(rows) // size)])
+
+    def val_dataloader(self) -> DataLoader:
+        return self.scoring("validation")
 
     def scoring(self, split: str) -> DataLoader:
         """Every row of the split once over all ranks, longest first."""

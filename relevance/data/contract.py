@@ -1,7 +1,7 @@
-"""The contract of a table of pairs: columns, types, what no row may hold, and what no two rows may say.
+"""The contract of a table of pairs: columns, types, rules for each row, and rules for the rows of one pair.
 
 task="query_item" left="usb c cable" right="Volt USB-C cable 2 m" label=2 split="train" left_id="q17"
-right_id="i4" source="human" weight=1.0, then columns of the user's own, carried along
+right_id="i4" source="human" weight=1.0, then the user's own columns, unchanged
 
 rows 3 and 17 hold query_item q1 | i4 with labels 0 and 2 → Fault("a pair has two labels", ..., rows=[3, 17])
 """
@@ -49,7 +49,8 @@ def check_pairs(loaded: Loaded, name: str) -> tuple[Loaded, Keys]:
 def sound_pairs(loaded: Loaded, name: str) -> Loaded:
     """The same for rows taken one by one: pairs that stand in several rows stay."""
     check_present(loaded.table.column_names, REQUIRED, name, "data.columns")
-    texts = _texts(loaded.table, name)
+    names = loaded.table.column_names
+    texts = pa.table({c: as_text(loaded.table, c, name) if c in CONTRACT else loaded.table[c] for c in names})
     table = _typed(texts)
     return replace(loaded, table=table).without(list(row_faults(texts, _rules(table), loaded.rows)))
 
@@ -67,34 +68,25 @@ def check_present(names: Sequence[str], needed: Sequence[str], name: str, settin
 
 
 def check_names(columns: dict[str, str], setting: str) -> None:
-    """Raise UserError where `columns` (ours: theirs), given as `setting`, holds a name that is not of the contract."""
+    """Raise UserError where `columns` (ours: theirs), given as `setting`, has a name that is not in the contract."""
     unknown = [name for name in columns if name not in CONTRACT]
     if unknown:
         raise UserError(f"{setting}={columns}: {', '.join(unknown)} is none of our names: {', '.join(CONTRACT)}")
 
 
-def _texts(table: pa.Table, name: str) -> pa.Table:
-    """Contract columns as text, as they stand in the file; then the others, untouched."""
-    columns = {column: as_text(table, column, name) for column in CONTRACT if column in table.column_names}
-    return pa.table(columns | {c: table[c] for c in table.column_names if c not in CONTRACT})
-
-
 def as_text(table: pa.Table, column: str, name: str) -> pa.ChunkedArray:
-    """A column as text; raises UserError, which calls the file `name`, for a type that is neither text nor number."""
+    """A column as text; raises UserError, which calls the file `name`, for a type that is neither text nor number.
+
+    Floats that are all whole, as a null among integers makes of them, have the text of integers.
+    """
+    values = table[column]
+    if pa.types.is_floating(values.type):
+        whole = pc.and_(pc.less(pc.abs(values), WHOLE_BELOW), pc.equal(values, pc.floor(values)))
+        values = values.cast(pa.int64()) if pc.all(whole, min_count=0).as_py() else values
     try:
-        return _whole(table[column]).cast(pa.string())
+        return values.cast(pa.string())
     except pa.ArrowException as error:
-        kind = table.schema.field(column).type
-        raise UserError(f"{name}: column {column} has type {kind}; write it as text or numbers") from error
-
-
-def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Whole numbers that stand as floats, as a null among integers leaves them, as integers again."""
-    if pa.types.is_floating(column.type):
-        whole = pc.and_(pc.less(pc.abs(column), WHOLE_BELOW), pc.equal(column, pc.floor(column)))
-        if pc.all(whole, min_count=0).as_py():
-            return column.cast(pa.int64())
-    return column
+        raise UserError(f"{name}: column {column} has type {values.type}; write it as text or numbers") from error
 
 
 def _typed(texts: pa.Table) -> pa.Table:
@@ -116,12 +108,12 @@ def _blank_as_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Texts [N] as int8 [N], null where one is no label."""
+    """Texts [N] as int8 [N], null where the text is no label."""
     return pa.chunked_array([_labels(chunk.dictionary_encode()) for chunk in column.chunks], pa.int8())
 
 
 def _labels(column: pa.DictionaryArray) -> pa.Int8Array:
-    """There are few different ones: each is looked at once."""
+    """Few texts differ, and each of these is parsed once."""
     texts = column.dictionary
     fits = pc.match_substring_regex(texts, LABEL_PATTERN)
     known = pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(pc.if_else(fits, texts, None)), 0, 1).cast(pa.int8())
@@ -144,7 +136,7 @@ def row_faults(texts: pa.Table, rules: Iterable[Rule], rows: np.ndarray) -> Iter
 
 
 def _rules(typed: pa.Table) -> Iterator[Rule]:
-    """`typed` is null where a value does not fit."""
+    """What every labelled pair keeps; `typed` is null where a value does not fit."""
     yield from pair_rules(typed)
     for label in ("label", "label_clean"):
         if label in typed.column_names:

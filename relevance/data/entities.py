@@ -69,13 +69,9 @@ def entity_keys(table: pa.Table) -> Keys:
 def _numbers(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, int]:
     """Numbers [N] of both columns in one numbering, -1 for null, and how many there are."""
     both = pa.chunked_array([*left.chunks, *right.chunks], pa.string()).dictionary_encode()
-    parts = [np.empty(0, np.int64), *(_indices(chunk) for chunk in both.chunks)]
-    numbers = np.concatenate(parts)
+    parts = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64) for chunk in both.chunks]
+    numbers = np.concatenate([np.empty(0, np.int64), *parts])
     return numbers[: len(left)], numbers[len(left) :], int(numbers.max(initial=-1)) + 1
-
-
-def _indices(chunk: pa.DictionaryArray) -> np.ndarray:
-    return chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def combined(*numbers: np.ndarray) -> np.ndarray:
@@ -109,8 +105,7 @@ def seen_in_any_task(keys: Keys, training: np.ndarray) -> tuple[np.ndarray, np.n
 
 def _among(left: np.ndarray, right: np.ndarray, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     seen = np.zeros(int(max(left.max(initial=0), right.max(initial=0))) + 1, bool)
-    seen[left[training]] = True
-    seen[right[training]] = True
+    seen[left[training]] = seen[right[training]] = True
     return seen[left], seen[right]
 
 

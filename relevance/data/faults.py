@@ -43,13 +43,12 @@ class Loaded:
     counted: str = "rows are counted from 1"
 
     def without(self, faults: Sequence[Fault]) -> "Loaded":
-        """The same with these faults added and their rows out of the table."""
+        """The same with these faults added and their rows taken out of the table."""
         if not faults:
             return self
         good = ~np.isin(self.rows, faulty_rows(faults))
-        return replace(
-            self, table=self.table.filter(pa.array(good)), rows=self.rows[good], faults=(*self.faults, *faults)
-        )
+        table = self.table.filter(pa.array(good))
+        return replace(self, table=table, rows=self.rows[good], faults=(*self.faults, *faults))
 
 
 def joined(parts: Sequence[Loaded]) -> Loaded:

@@ -3,7 +3,7 @@
     majority  the most frequent training label of the task
     lexical   per task: how alike the two texts look, into gradient boosting
 
-A cell that does not beat them has learnt nothing that the surface of the texts does not give away. Features of one row
+A cell that does not beat them has learnt no more than the surface of the texts shows. Features of one row
 of lexical: cosine=0.41, jaccard=0.25, left_in_right=0.5, right_in_left=0.33, then chars and words of left (11, 2), of
 right (27, 6), shorter over longer (0.41, 0.33) → probabilities [0.1, 0.3, 0.6]
 """
@@ -50,7 +50,7 @@ def fit_floors(rows: Path) -> dict[str, pa.Table]:
 
 
 def unlearnable(rows: Path) -> list[str]:
-    """Tasks of the test rows whose training rows carry fewer than two labels: no floor can learn them."""
+    """Tasks of the test rows whose training rows have fewer than two labels: no floor can learn them."""
     table = pq.read_table(rows, columns=["split", "task", "label"])
     task, label = task_codes(table["task"]), table["label"].to_numpy()
     train, test = (pc.equal(table["split"], split).to_numpy() for split in ("train", "test"))

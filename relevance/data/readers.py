@@ -5,7 +5,7 @@ in csv and tsv every cell is text, an empty cell is empty text and no word means
 
 pairs.csv of 45,000 rows, 20,000 at a time → Loaded(rows 1 to 20,000), Loaded(20,001 to 40,000), Loaded(to 45,000)
 
-{"task": "query_item", "left": "NA", "label": 2}, a line of jsonl → task="query_item" left="NA" label=2; what is no such
+{"task": "query_item", "left": "NA", "label": 2}, a line of jsonl → task="query_item" left="NA" label=2; any other
 line is a fault: "café" in Latin-1 in row 3 → Fault("left is not UTF-8", UTF8_REMEDY, rows=[3], ...)
 """
 
@@ -75,7 +75,7 @@ def stream_table(path: Path, columns: dict[str, str], rows: int) -> Iterator[Loa
 
 
 def _pieces(part: Loaded, rows: int) -> Iterator[Loaded]:
-    """A part cut to at most `rows` rows; what could not be read goes with the first piece."""
+    """A part cut to at most `rows` rows; its faults go with the first piece."""
     faults = part.faults
     for start in range(0, max(len(part.rows), len(faults)), rows):
         yield replace(part, table=part.table[start : start + rows], rows=part.rows[start : start + rows], faults=faults)
@@ -93,7 +93,7 @@ def _check_readable(path: Path, setting: str) -> None:
 
 @contextmanager
 def parse_errors(path: Path) -> Iterator[None]:
-    """What a parser says of a file it cannot read, as a UserError."""
+    """Turns the error of a parser that cannot read a file into a UserError."""
     try:
         yield
     except (pa.ArrowException, csv.Error, OSError) as cause:
@@ -166,7 +166,7 @@ def _stream_parquet(path: Path, rows: int) -> Iterator[Loaded]:
 def read_jsonl(path: Path, wanted: Collection[str] | None = None) -> Loaded:
     """Arrow's parser where each line is one object of steady types, else line by line.
 
-    A value that is no text is a fault in the columns `wanted`, those that somebody will read; None: in all.
+    In the columns `wanted` (None: all), those that somebody will read, a value that is no text is a fault.
     """
     with path.open("rb") as file:
         return _read_lines(file, 1, wanted)

@@ -82,8 +82,7 @@ def prepare_rows(data: DataConfig, outputs: Path) -> Rows:
         stored = pool.submit(_stored, table, completed, outputs)
         notes = notes_of(completed, keys)
         digest, path = stored.result()
-    quarantined = _quarantine(path.with_name(QUARANTINE), name, loaded, checked)
-    notes = (*quarantined, *_origin(data, loaded, has_split), *notes)
+    notes = (*_quarantine(path.with_name(QUARANTINE), name, loaded, checked), *_origin(data, loaded, has_split), *notes)
     return Rows(digest, path, completed, checked.rows, notes)
 
 
@@ -136,7 +135,7 @@ def _stored(table: pa.Table, completed: pa.Table, outputs: Path) -> tuple[str, P
 
 
 def _quarantine(path: Path, name: str, loaded: Loaded, checked: Loaded) -> tuple[str, ...]:
-    """Write the bad rows beside the table; says how many and where. An earlier file's bad rows make way."""
+    """Write the bad rows beside the table, and the note that counts them; remove those of an earlier file."""
     if not checked.faults:
         path.unlink(missing_ok=True)
         return ()
@@ -146,7 +145,7 @@ def _quarantine(path: Path, name: str, loaded: Loaded, checked: Loaded) -> tuple
 
 
 def _origin(data: DataConfig, loaded: Loaded, has_split: bool) -> tuple[str, ...]:
-    """What was added to the source or replaced in it."""
+    """Notes of what was added to the source or replaced in it."""
     replaced = [name for name in OURS if name in loaded.table.column_names]
     notes = [f"replaced: columns {', '.join(replaced)} of the file by our own"] if replaced else []
     if not has_split:
@@ -163,31 +162,26 @@ def file_digest(path: Path) -> str:
 
 
 def _digest(rows: int, columns: Iterable[tuple[str, pa.ChunkedArray]]) -> str:
-    """sha256, in hex, of what a table of so many rows says; its named columns come one after another.
+    """sha256, in hex, of a table of so many rows whose named columns come one after another.
 
     Names, values, nulls and order count; file format, path, chunks, dictionaries and string width do not.
     """
     total = hashlib.sha256(str(rows).encode())
     for name, column in columns:
         total.update(b"\0" + name.encode() + b"\0")
-        _add_column(total, column)
+        try:
+            text = column.cast(pa.string())
+        except pa.ArrowException:  # nested values and raw bytes have no text of their own
+            text = pa.chunked_array([pa.array([repr(value) for value in column.to_pylist()], pa.string())])
+        total.update(b"nulls" if text.null_count else b"whole")
+        if text.null_count:
+            total.update(np.packbits(pc.is_null(text).to_numpy()).tobytes())
+            text = pc.fill_null(text, "")
+        for chunk in text.chunks:
+            total.update(pc.binary_length(chunk).to_numpy())
+        for chunk in text.chunks:
+            total.update(utf8_bytes(chunk))
     return total.hexdigest()
-
-
-def _add_column(total: "hashlib._Hash", column: pa.ChunkedArray) -> None:
-    """Which values are null, how long the text of each is, then the bytes of all."""
-    try:
-        column = column.cast(pa.string())
-    except pa.ArrowException:  # nested values and raw bytes have no text of their own
-        column = pa.chunked_array([pa.array([repr(value) for value in column.to_pylist()], pa.string())])
-    total.update(b"nulls" if column.null_count else b"whole")
-    if column.null_count:
-        total.update(np.packbits(pc.is_null(column).to_numpy()).tobytes())
-        column = pc.fill_null(column, "")
-    for chunk in column.chunks:
-        total.update(pc.binary_length(chunk).to_numpy())
-    for chunk in column.chunks:
-        total.update(utf8_bytes(chunk))
 
 
 def read_rows(rows: Path, at: np.ndarray, columns: list[str]) -> pa.Table:
@@ -246,14 +240,11 @@ def _any_task(table: pa.Table, test: np.ndarray, keys: Keys) -> str:
 
 def _line_breaks(table: pa.Table) -> list[str]:
     """Stray quotes in a csv make one text of many rows: nothing but its line breaks shows it."""
-    left, right = (_count_broken(table[side]) for side in ("left", "right"))
-    return [f"texts with line breaks: left {left:,}, right {right:,}"] if left or right else []
-
-
-def _count_broken(texts: pa.ChunkedArray) -> int:
-    if not any(re.search(b"\n", utf8_bytes(chunk)) for chunk in texts.chunks):  # at a tenth of the price
-        return 0
-    return pc.sum(pc.match_substring(texts, "\n")).as_py()
+    sides = table["left"], table["right"]
+    if not any(re.search(b"\n", utf8_bytes(chunk)) for side in sides for chunk in side.chunks):  # 10 times as fast
+        return []
+    left, right = (pc.sum(pc.match_substring(side, "\n")).as_py() for side in sides)
+    return [f"texts with line breaks: left {left:,}, right {right:,}"]
 
 
 def _ids(table: pa.Table) -> list[str]:

@@ -3,9 +3,9 @@
 ["usb c cable", "red lamp"] → Ragged of [[2713, 65, 994], [430, 1289]]: ids [2713, ..., 1289], starts [0, 3],
 lengths [3, 2]
 
-Of a large table, taken a part at a time, each different text is tokenized once: left ["usb", "lamp"], right
+A large table is read in parts, and each different text is tokenized once: left ["usb", "lamp"], right
 ["red lamp", "usb"] → numbers [0, 1], [2, 0] of the different texts met so far, hence ids. Texts are recognised by two
-hashes of 64 bits, and their ids lie in a file: 40 bytes of each stay in memory.
+hashes of 64 bits, and their ids are in a file: 40 bytes of each text stay in memory.
 """
 
 from collections.abc import Callable, Generator, Iterable
@@ -103,9 +103,9 @@ def _plain(tokenizer) -> bool:
 
 
 def ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Generator[Made, None, None]:
-    """What `make` makes of each item, in order, in a thread that is one item ahead; ahead(len, ["a", "bb"]) → 1, 2.
+    """`make` of each item, in order, by a thread that is one item ahead; ahead(len, ["a", "bb"]) → 1, 2.
 
-    An error comes where its item would. Worth it where C does the work.
+    An error is raised in its item's place. Worth a thread where C does the work.
     """
     with ThreadPoolExecutor(1) as pool:
         current = None

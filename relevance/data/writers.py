@@ -32,7 +32,7 @@ class Writer(Protocol):
 
 @contextmanager
 def streamed(path: Path, schema: pa.Schema) -> Iterator[Writer]:
-    """Writes beside `path` and takes its place at the end; after an error what stood at `path` is as it was.
+    """Writes beside `path` and replaces it at the end; after an error `path` is as it was before.
 
     Raises UserError for a kind of file, or a type of column, that cannot be written.
     """

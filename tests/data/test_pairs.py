@@ -50,7 +50,7 @@ def test_labels_may_be_whole_numbers_of_any_type():
 
 
 def test_each_kind_of_bad_row_is_collected():
-    found = problems(
+    faults = problems(
         {},
         {"task": "query_itme"},
         {"left": " \t"},
@@ -59,7 +59,7 @@ def test_each_kind_of_bad_row_is_collected():
         {"split": None},
         {"left": "\u00a0"},
     )
-    assert {problem: rows for problem, (rows, _) in found.items()} == {
+    assert {problem: rows for problem, (rows, _) in faults.items()} == {
         "unknown task": [2],
         "left is empty": [3, 7],
         "right is empty": [4],
@@ -89,18 +89,18 @@ def test_weights_are_finite_and_not_negative(weight, bad):
 
 
 def test_a_pair_with_two_labels_names_both_rows():
-    found = problems({"right": "x", "label": "0"}, {}, {"right": "x", "label": "2"})
-    assert list(found) == ["a pair has two labels"]
-    rows, values = found["a pair has two labels"]
+    faults = problems({"right": "x", "label": "0"}, {}, {"right": "x", "label": "2"})
+    assert list(faults) == ["a pair has two labels"]
+    rows, values = faults["a pair has two labels"]
     assert rows == [1, 3]
     assert "label 0" in values[0]
     assert "rows 1, 3" in values[0]
 
 
 def test_a_pair_in_two_splits_and_a_copy_are_told_apart():
-    found = problems({"right": "x"}, {"right": "x", "split": "test"}, {"right": "y"}, {"right": "y"}, {"right": "y"})
-    assert found["a pair stands in two splits"][0] == [1, 2]
-    assert found["a pair is repeated"][0] == [4, 5]
+    faults = problems({"right": "x"}, {"right": "x", "split": "test"}, {"right": "y"}, {"right": "y"}, {"right": "y"})
+    assert faults["a pair stands in two splits"][0] == [1, 2]
+    assert faults["a pair is repeated"][0] == [4, 5]
 
 
 def test_a_pair_is_its_ids_or_else_its_texts():
