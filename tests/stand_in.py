@@ -9,8 +9,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from relevance.config import Config
-from relevance.data.module import Reading
-from relevance.data.tokens import Template
+from relevance.data.tokens import Reading, Template
 from relevance.tasks import TASK_NAMES
 
 KINDS = ("parquet", "csv", "tsv", "jsonl")

@@ -17,8 +17,7 @@ from transformers import AutoModel, AutoModelForSequenceClassification, AutoToke
 
 from relevance.config import Family, PrivateConfig, PrivateKind, RoutingConfig
 from relevance.config_io import ConfigFile
-from relevance.data.module import Reading
-from relevance.data.tokens import Template
+from relevance.data.tokens import Reading, Template
 from relevance.errors import UserError
 from relevance.export.__main__ import export as command
 from relevance.export.__main__ import task_folders

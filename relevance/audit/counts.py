@@ -28,7 +28,7 @@ from relevance.data.database import Database
 from relevance.data.entities import entity_keys
 from relevance.data.faults import LISTED, faulty_rows, shorten
 from relevance.data.floors import Labelled, lexical_floor, majority_floor
-from relevance.data.table import TEST, TRAIN, Rows
+from relevance.data.table import Rows
 from relevance.errors import UserError
 from relevance.tasks import SPLITS, TASK_NAMES
 
@@ -55,13 +55,13 @@ SEEN = {  # what limits.* call a leak
 }
 MOVE = "move these rows to train, or remove them or the training rows they meet"
 REDIVIDE = "or drop the split column, so that left entities are divided anew"
-LEAKED = f"""WITH trained AS (FROM pair WHERE split = {TRAIN}),
+LEAKED = f"""WITH trained AS (FROM pair WHERE split = {SPLITS.index("train")}),
     entity AS (SELECT task, l AS n FROM trained UNION SELECT task, r FROM trained),
     test AS (SELECT place, task, l IN (SELECT n FROM entity) AS a, r IN (SELECT n FROM entity) AS b,
         (task, l) IN (SELECT task, n FROM entity) AS own_a, (task, r) IN (SELECT task, n FROM entity) AS own_b,
         ({ENTITIES}) IN (SELECT {ENTITIES} FROM trained)
             OR ({TASK_TEXTS}) IN (SELECT {TASK_TEXTS} FROM trained) AS pair,
-        ({TEXTS}) IN (SELECT {TEXTS} FROM trained) AS texts FROM pair WHERE split = {TEST})
+        ({TEXTS}) IN (SELECT {TEXTS} FROM trained) AS texts FROM pair WHERE split = {SPLITS.index("test")})
 SELECT place, task, a AS "left", b AS "right", a OR b AS either, a AND b AS both,
     own_a AS own_left, own_b AS own_right, own_a OR own_b AS own_either, own_a AND own_b AS own_both,
     pair, texts FROM test"""

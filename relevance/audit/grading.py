@@ -22,9 +22,8 @@ from relevance.audit.page import AGREED, agreed, decimal, share
 from relevance.data.contract import blank, labels
 from relevance.data.database import Database
 from relevance.data.delimited import read_delimited
-from relevance.data.faults import Fault, faults_error, guard_formulas, shorten
-from relevance.data.loaded import Loaded, undecodable
-from relevance.data.readers import parse_errors
+from relevance.data.faults import Fault, Loaded, faults_error, guard_formulas, shorten
+from relevance.data.readers import parse_errors, undecodable
 from relevance.errors import UserError
 from relevance.pages.blocks import NONE, Section, Table, count
 from relevance.tasks import LABELS, TASK_NAMES

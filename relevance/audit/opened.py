@@ -21,9 +21,8 @@ import pyarrow.compute as pc
 from relevance.config import DataConfig
 from relevance.data.contract import sound_pairs
 from relevance.data.database import Database, opened
-from relevance.data.entities import Keys, side_entities
-from relevance.data.faults import NONE_LEFT, Fault, faults_error
-from relevance.data.loaded import Loaded
+from relevance.data.entities import Keys, entity_keys, side_entities
+from relevance.data.faults import NONE_LEFT, Fault, Loaded, faults_error
 from relevance.data.table import load_pairs, with_split
 from relevance.tasks import LABELS, SPLITS, TASK_NAMES, TASKS
 
@@ -63,7 +62,8 @@ def check_source(name: str, loaded: Loaded, data: DataConfig) -> Opened:
         raise faults_error(name, sound.faults, loaded.counted, NONE_LEFT)
     divided = "split" not in sound.table.column_names
     how = f"by left entity, seed {data.seed}, shares {data.validation_share} and {data.test_share}"
-    return Opened(name, with_split(sound.table, data), sound.keys, sound.faults, loaded.counted, how if divided else "")
+    keys = entity_keys(sound.table)
+    return Opened(name, with_split(sound.table, data), keys, sound.faults, loaded.counted, how if divided else "")
 
 
 @contextmanager

@@ -48,14 +48,13 @@ def validate(words: list[str]) -> None:
 
     rows = prepare_rows(validate_data(options.data), Path(options.outputs))
     print(f"digest {rows.digest}\nrows   {len(rows.table):,} in {rows.path}\n")
-    print(_counted(rows.table))
-    print("\n" + "\n".join(rows.notes))
+    print(_counts_text(rows.table), "", *rows.notes, sep="\n")
     hold_limits(options.limits, rows, options.data.path or "generated pairs")
 
 
-def _counted(table) -> str:
+def _counts_text(table) -> str:
     """Rows of each task and split, by label."""
-    from relevance.data.notes import task_counts
+    from relevance.data.table import task_counts
     from relevance.tasks import LABELS, SPLITS, TASK_NAMES
 
     lines: list[tuple[str, ...]] = [("task", "split", "rows", *LABELS)]

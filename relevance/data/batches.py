@@ -1,4 +1,4 @@
-"""Rows of the table → the steps of an epoch → micro-batches of tensors, rows of a task side by side.
+"""Rows of the table → the steps of an epoch → micro-batches of tensors, rows of a task side by side; for Lightning.
 
 The task mix draws an epoch from the task of each training row [N]: joint takes each row once, single those of one task,
 temperature and equal draw N rows, of a task of n rows in proportion to n^(1/T) (equal: T → ∞). A step is cut by length:
@@ -9,16 +9,22 @@ a step of 64 rows under a budget of 1,024 tokens → e.g. [21 rows × 48 tokens,
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 
+import lightning as L
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler
 
-from relevance.config import Mix, MixConfig
-from relevance.data.tokens import Template, Tokens, encode_pairs, segments
-from relevance.metrics import task_codes
-from relevance.tasks import TASK_NAMES
+from relevance import distributed
+from relevance.config import Config, Family, Match, Mix, MixConfig
+from relevance.data.tokens import Reading, Template, Tokens, encode_pairs, load_tokens, segments
+from relevance.errors import UserError
+from relevance.metrics import places, task_codes
+from relevance.rates import optimiser_steps
+from relevance.tasks import SPLITS, TASK_NAMES
 
 
 class Steps(Sampler[np.ndarray]):
@@ -72,10 +78,10 @@ def draw_shares(counts: np.ndarray, mix: MixConfig) -> np.ndarray:
 
 def _whole(shares: np.ndarray) -> np.ndarray:
     """Whole numbers with the same sum: what is left over goes to the largest remainders."""
-    down = np.floor(shares).astype(int)
-    left = round(shares.sum()) - down.sum()
-    down[np.argsort(down - shares, kind="stable")[:left]] += 1
-    return down
+    counts = np.floor(shares).astype(int)
+    left_over = round(shares.sum()) - counts.sum()
+    counts[np.argsort(counts - shares, kind="stable")[:left_over]] += 1
+    return counts
 
 
 def _cycle(rows: np.ndarray, draws: int, random: np.random.Generator) -> np.ndarray:
@@ -190,10 +196,7 @@ def _slices(task: np.ndarray) -> list[tuple[int, int, int]]:
 
 
 def stand_in(examples: Examples, row: np.ndarray) -> MicroBatch:
-    """What a rank passes forward where the others still have rows: one row [1] that weighs and counts nothing.
-
-    Every rank then makes as many passes, and none is without any.
-    """
+    """One row [1] of no weight: a rank passes it forward while others still have rows, and all make as many."""
     micro = collate(examples, row)
     return replace(micro, rows=micro.rows[:0], weights=torch.zeros_like(micro.weights))
 
@@ -213,3 +216,94 @@ class ScoreDataset(Dataset[MicroBatch]):
     def __getitem__(self, index: int) -> MicroBatch:
         piece = self.pieces[index]
         return collate(self.examples, piece) if len(piece) else stand_in(self.examples, self.rows[:1])
+
+
+class PairsModule(L.LightningDataModule):
+    """Train, validation and test rows of the mix's tasks, each from the same memory-mapped token ids."""
+
+    steps: int | None = None  # of training, where another cell's budget says how many
+    begun = (0, 0)  # the epoch that training resumes in, the steps done of it
+
+    def __init__(self, config: Config, tokenizer, template: Template, examples: Examples, rows: dict[str, np.ndarray]):
+        super().__init__()
+        self.config, self.tokenizer, self.template = config, tokenizer, template
+        self.examples, self.rows = examples, rows
+
+    @property
+    def reading(self) -> Reading:
+        """How the trained model reads pairs."""
+        known = np.unique(self.examples.task[self.rows["train"]])
+        return Reading(self.template, tuple(TASK_NAMES[task] for task in known))
+
+    def train_dataloader(self) -> DataLoader:
+        step_rows, budget = self.config.train.step_rows, self.config.train.token_budget
+        steps = Steps(self.rows["train"], self.examples.task, self.config.task_mix, step_rows, self.config.seed)
+        steps.begun = self.begun
+        return _loader(StepDataset(self.examples, budget, distributed.rank(), distributed.size()), steps)
+
+    def sample(self, size: int) -> MicroBatch:
+        """Training rows at even distances, `size` at most."""
+        rows = self.rows["train"]
+        return collate(self.examples, rows[:: -(-len(rows) // size)])
+
+    def val_dataloader(self) -> DataLoader:
+        return self.scoring("validation")
+
+    def scoring(self, split: str) -> DataLoader:
+        """Every row of the split once over all ranks, longest first."""
+        return self.loader(self.examples, self.rows[split])
+
+    def loader(self, examples: Examples, rows: np.ndarray) -> DataLoader:
+        """The given rows of `examples` once over all ranks, longest first."""
+        budget = self.config.train.score_token_budget
+        return _loader(ScoreDataset(examples, rows, budget, distributed.rank(), distributed.size()), None)
+
+
+def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsModule:
+    """The data of one cell; raises UserError where the mix leaves a split without rows."""
+    length, most = config.model.max_length, tokenizer.model_max_length
+    if length > most:
+        raise UserError(f"model.max_length={length}: this backbone reads at most {most} tokens; lower it")
+    template = Template(config.routing.prefix, config.model.family is Family.ce, length)
+    ids = load_tokens(rows, tokenizer, identity, template, Path(config.outputs) / "tokens")
+    wanted = [name for name in ("task", "split", "label", "weight") if name in pq.read_schema(rows).names]
+    table = pq.read_table(rows, columns=wanted, read_dictionary=["task", "split"])  # the texts stay on disk
+    task, split = task_codes(table["task"]), places(table["split"], SPLITS)
+    train = np.flatnonzero(split == SPLITS.index("train"))
+    train = train[portion(task[train], config.task_mix.share, config.data.seed)]
+    parts = _parts(rows, config.task_mix, task, split, train)
+    weight = _weights(config, table, task)
+    if not weight[parts["train"]].any():
+        raise UserError(
+            f"{rows}: every training row of task_mix={config.task_mix.name} weighs 0; give some of them a weight "
+            "(its column, train.class_weights and train.task_weights multiply)"
+        )
+    label, shown = table["label"].to_numpy(), segments(tokenizer, template)
+    examples = Examples(ids, task, label, weight, tokenizer.pad_token_id, shown)
+    module = PairsModule(config, tokenizer, template, examples, parts)
+    if config.match is Match.steps and config.task_mix.kind is Mix.single:
+        module.steps = optimiser_steps(config, len(train))  # those of a joint cell on the same rows
+    return module
+
+
+def _parts(rows: Path, mix: MixConfig, task: np.ndarray, split: np.ndarray, train: np.ndarray) -> dict[str, np.ndarray]:
+    """Positions of the rows of each split that the mix knows; `train` are those of training, of all tasks."""
+    known = members(task, mix)
+    parts = {name: known[split[known] == index] for index, name in enumerate(SPLITS)}
+    parts["train"] = known[np.isin(known, train, kind="table")]
+    for name, part in parts.items():
+        if not len(part):
+            raise UserError(f"task_mix={mix.name}: no {name} rows in {rows}; choose another mix or split")
+    return parts
+
+
+def _weights(config: Config, table: pa.Table, task: np.ndarray) -> np.ndarray:
+    """The weight [N] of each row in the loss: its own, that of its task and that of its label multiply."""
+    weight = table["weight"].to_numpy() if "weight" in table.column_names else np.ones(len(task))
+    of_task = np.array([config.train.task_weights.get(name, 1.0) for name in TASK_NAMES])
+    of_label = np.array(config.train.class_weights or [1.0, 1.0, 1.0])
+    return weight * of_task[task] * of_label[table["label"].to_numpy()]
+
+
+def _loader(dataset: Dataset, sampler: Sampler | None) -> DataLoader:
+    return DataLoader(dataset, batch_size=None, sampler=sampler, collate_fn=lambda batch: batch)

@@ -1,29 +1,27 @@
-"""The contract of a table of pairs: columns, types, what no row may hold, and what no two rows may say.
+"""The contract of a table of pairs: columns, types, rules for each row, and rules for the rows of one pair.
 
 task="query_item" left="usb c cable" right="Volt USB-C cable 2 m" label=2 split="train" left_id="q17"
-right_id="i4" source="human" weight=1.0, then columns of the user's own, carried along
+right_id="i4" source="human" weight=1.0, then the user's own columns, unchanged
 
 rows 3 and 17 hold query_item q1 | i4 with labels 0 and 2 → Fault("a pair has two labels", ..., rows=[3, 17])
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relevance.data.entities import Keys, entity_keys
-from relevance.data.faults import Fault, faulty_rows, shorten
-from relevance.data.loaded import Loaded
+from relevance.data.entities import Keys, differs, entity_keys, repeated
+from relevance.data.faults import Fault, Loaded, faulty_rows, shorten
 from relevance.errors import UserError, did_you_mean
 from relevance.tasks import SPLITS, TASK_NAMES
 
 REQUIRED = ("task", "left", "right", "label")
 ALWAYS = ("left_id", "right_id", "source")  # null where the source has none
-OPTIONAL = ("split", *ALWAYS, "weight", "label_clean")
-CONTRACT = (*REQUIRED, *OPTIONAL)
+CONTRACT = (*REQUIRED, "split", *ALWAYS, "weight", "label_clean")
 LABEL_PATTERN = r"^\s*[012](\.0*)?\s*$"
 NUMBER_PATTERN = r"^\s*-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 WHOLE_BELOW = 2.0**53  # below it a float holds every whole number
@@ -35,38 +33,25 @@ NAMED_ROWS = 8  # rows of one pair that a message names
 Rule = tuple[str, pa.ChunkedArray, str, str]  # column, mask [N] of its bad rows, problem, remedy
 
 
-@dataclass(frozen=True)
-class Checked:
-    """The rows that keep the contract, and those that do not."""
+def check_pairs(loaded: Loaded, name: str) -> tuple[Loaded, Keys]:
+    """The rows of a loaded table that keep the contract, the others as faults; `name` is what an error calls the file.
 
-    table: pa.Table  # CONTRACT columns that are there, then the user's own
-    rows: np.ndarray  # [N], numbers in the file
-    keys: Keys
-    faults: tuple[Fault, ...]
-
-
-def check_pairs(loaded: Loaded, name: str) -> Checked:
-    """Hold a loaded table against the contract; `name` is what an error calls the file.
-
-    Labels come out as int8, weights as float32, texts as strings, absent ids and sources as null. Raises
-    UserError for a missing column; every row at fault is collected, none is changed.
+    The table has the columns of CONTRACT that are there, then the user's own: labels as int8, weights as float32, texts
+    as strings, absent ids and sources as null. Raises UserError for a missing column; no row is changed.
     """
     sound = sound_pairs(loaded, name)
-    repeats = list(_repeat_faults(sound.table, sound.rows, sound.keys))
-    good = ~np.isin(sound.rows, faulty_rows(repeats))
-    table = _only(sound.table, good)
-    return Checked(table, sound.rows[good], sound.keys.only(good), (*sound.faults, *repeats))
+    keys = entity_keys(sound.table)
+    repeats = list(_repeat_faults(sound, keys))
+    return sound.without(repeats), keys.only(~np.isin(sound.rows, faulty_rows(repeats)))
 
 
-def sound_pairs(loaded: Loaded, name: str) -> Checked:
+def sound_pairs(loaded: Loaded, name: str) -> Loaded:
     """The same for rows taken one by one: pairs that stand in several rows stay."""
     check_present(loaded.table.column_names, REQUIRED, name, "data.columns")
-    texts = _texts(loaded.table, name)
+    names = loaded.table.column_names
+    texts = pa.table({c: as_text(loaded.table, c, name) if c in CONTRACT else loaded.table[c] for c in names})
     table = _typed(texts)
-    faults = list(row_faults(texts, _rules(table), loaded.rows))
-    good = ~np.isin(loaded.rows, faulty_rows(faults))
-    table = _only(table, good)
-    return Checked(table, loaded.rows[good], entity_keys(table), (*loaded.faults, *faults))
+    return replace(loaded, table=table).without(list(row_faults(texts, _rules(table), loaded.rows)))
 
 
 def check_present(names: Sequence[str], needed: Sequence[str], name: str, setting: str) -> None:
@@ -80,45 +65,38 @@ def check_present(names: Sequence[str], needed: Sequence[str], name: str, settin
 
 
 def check_names(columns: dict[str, str], setting: str) -> None:
-    """Raise UserError where `columns` (ours: theirs), given as `setting`, holds a name that is not of the contract."""
+    """Raise UserError where `columns` (ours: theirs), given as `setting`, has a name that is not in the contract."""
     unknown = [name for name in columns if name not in CONTRACT]
     if unknown:
         raise UserError(f"{setting}={columns}: {', '.join(unknown)} is none of our names: {', '.join(CONTRACT)}")
 
 
-def _texts(table: pa.Table, name: str) -> pa.Table:
-    """Contract columns as text, as they stand in the file; then the others, untouched."""
-    columns = {column: as_text(table, column, name) for column in CONTRACT if column in table.column_names}
-    return pa.table(columns | {c: table[c] for c in table.column_names if c not in CONTRACT})
-
-
 def as_text(table: pa.Table, column: str, name: str) -> pa.ChunkedArray:
-    """A column as text; raises UserError, which calls the file `name`, for a type that is neither text nor number."""
+    """A column as text; raises UserError, which calls the file `name`, for a type that is neither text nor number.
+
+    Floats that are all whole, as a null among integers makes of them, have the text of integers.
+    """
+    values = table[column]
+    if pa.types.is_floating(values.type):
+        whole = pc.and_(pc.less(pc.abs(values), WHOLE_BELOW), pc.equal(values, pc.floor(values)))
+        values = values.cast(pa.int64()) if pc.all(whole, min_count=0).as_py() else values
     try:
-        return _whole(table[column]).cast(pa.string())
+        return values.cast(pa.string())
     except pa.ArrowException as error:
-        kind = table.schema.field(column).type
-        raise UserError(f"{name}: column {column} has type {kind}; write it as text or numbers") from error
-
-
-def _whole(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Whole numbers that stand as floats, as a null among integers leaves them, as integers again."""
-    if pa.types.is_floating(column.type):
-        whole = pc.and_(pc.less(pc.abs(column), WHOLE_BELOW), pc.equal(column, pc.floor(column)))
-        if pc.all(whole, min_count=0).as_py():
-            return column.cast(pa.int64())
-    return column
+        raise UserError(f"{name}: column {column} has type {values.type}; write it as text or numbers") from error
 
 
 def _typed(texts: pa.Table) -> pa.Table:
     """The same columns in the types of the contract; what does not fit is null."""
-    here = [column for column in CONTRACT if column in texts.column_names]
     convert = {"label": labels, "label_clean": labels, "weight": _weights}
     convert |= dict.fromkeys(("split", *ALWAYS), _blank_as_null)
-    typed = {column: convert[column](texts[column]) if column in convert else texts[column] for column in here}
-    absent = pa.nulls(len(texts), pa.string())
-    ordered = {c: typed.get(c, absent) for c in CONTRACT if c in typed or c in ALWAYS}
-    return pa.table(ordered | {c: texts[c] for c in texts.column_names if c not in CONTRACT})
+    columns = {}
+    for name in CONTRACT:
+        if name in texts.column_names:
+            columns[name] = convert[name](texts[name]) if name in convert else texts[name]
+        elif name in ALWAYS:
+            columns[name] = pa.nulls(len(texts), pa.string())
+    return pa.table(columns | {name: texts[name] for name in texts.column_names if name not in CONTRACT})
 
 
 def _blank_as_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -127,12 +105,12 @@ def _blank_as_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Texts [N] as int8 [N], null where one is no label."""
+    """Texts [N] as int8 [N], null where the text is no label."""
     return pa.chunked_array([_labels(chunk.dictionary_encode()) for chunk in column.chunks], pa.int8())
 
 
 def _labels(column: pa.DictionaryArray) -> pa.Int8Array:
-    """There are few different ones: each is looked at once."""
+    """Few texts differ, and each of these is parsed once."""
     texts = column.dictionary
     fits = pc.match_substring_regex(texts, LABEL_PATTERN)
     known = pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(pc.if_else(fits, texts, None)), 0, 1).cast(pa.int8())
@@ -155,7 +133,7 @@ def row_faults(texts: pa.Table, rules: Iterable[Rule], rows: np.ndarray) -> Iter
 
 
 def _rules(typed: pa.Table) -> Iterator[Rule]:
-    """`typed` is null where a value does not fit."""
+    """What every labelled pair keeps; `typed` is null where a value does not fit."""
     yield from pair_rules(typed)
     for label in ("label", "label_clean"):
         if label in typed.column_names:
@@ -178,20 +156,25 @@ def blank(text: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.fill_null(pc.or_(pc.utf8_is_space(text), pc.equal(pc.binary_length(text), 0)), True)
 
 
-def _only(table: pa.Table, good: np.ndarray) -> pa.Table:
-    return table if good.all() else table.filter(pa.array(good))
+def utf8_bytes(chunk: pa.StringArray) -> memoryview:
+    """The UTF-8 bytes of all texts, one behind the other."""
+    _, offsets, values = chunk.buffers()
+    if values is None:
+        return memoryview(b"")
+    ends = np.frombuffer(offsets, np.int32)
+    return memoryview(values)[ends[chunk.offset] : ends[chunk.offset + len(chunk)]]
 
 
-def _repeat_faults(table: pa.Table, rows: np.ndarray, keys: Keys) -> Iterator[Fault]:
-    """Every row of a pair that disagrees with itself, and every copy after the first of one that does not.
-
-    `rows` [N] are the numbers of the table's rows in the file.
-    """
+def _repeat_faults(sound: Loaded, keys: Keys) -> Iterator[Fault]:
+    """Every row of a pair that disagrees with itself, and every copy after the first of a pair that does not."""
     at, group = repeated(keys.pair)
     if not len(at):
         return
-    again = table.take(pa.array(at))
-    two_labels, two_splits = differs(again["label"].to_numpy(), group), differs(_splits(again), group)
+    again, rows = sound.table.take(pa.array(at)), sound.rows[at]
+    two_labels = differs(again["label"].to_numpy(), group)
+    two_splits = np.zeros(len(at), bool)
+    if "split" in again.column_names:
+        two_splits = differs(pc.index_in(again["split"], pa.array(SPLITS)).to_numpy(), group)
     copies = np.ones(len(at), bool)
     copies[np.unique(group, return_index=True)[1]] = False
     for bad, problem, remedy in (
@@ -200,48 +183,19 @@ def _repeat_faults(table: pa.Table, rows: np.ndarray, keys: Keys) -> Iterator[Fa
         (copies & ~two_labels & ~two_splits, "a pair is repeated", "remove the copy"),
     ):
         if bad.any():
-            yield Fault(problem, remedy, rows[at[bad]], _rendered(again, rows[at], group, bad))
+            yield Fault(problem, remedy, rows[bad], _describe(again, rows, group, bad))
 
 
-def repeated(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Positions [M], ascending, of rows whose pair [N] occurs more than once, and the group [M] of each."""
-    ordered = np.sort(pair)
-    if not (ordered[1:] == ordered[:-1]).any():  # the common case, at a quarter of the price
-        return np.empty(0, np.int64), np.empty(0, np.int64)
-    order = np.argsort(pair)
-    equal = pair[order][1:] == pair[order][:-1]
-    again = np.concatenate([[False], equal])
-    several = again | np.concatenate([equal, [False]])
-    number = np.cumsum(several & ~again)[several] - 1
-    rows = order[several]
-    ascending = np.argsort(rows)
-    return rows[ascending], number[ascending]
-
-
-def differs(values: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """[M], whether the row's group holds more than one value."""
-    low, high = np.full(len(group), 127), np.full(len(group), -1)
-    np.minimum.at(low, group, values)
-    np.maximum.at(high, group, values)
-    return (low < high)[group]
-
-
-def _splits(again: pa.Table) -> np.ndarray:
-    if "split" not in again.column_names:
-        return np.zeros(len(again), np.int64)
-    return pc.index_in(again["split"], pa.array(SPLITS)).to_numpy()
-
-
-def _rendered(again: pa.Table, rows: np.ndarray, group: np.ndarray, bad: np.ndarray) -> list[str]:
-    """What a person needs to see of each bad row: the pair, what it says, the rows it stands in."""
+def _describe(again: pa.Table, rows: np.ndarray, group: np.ndarray, bad: np.ndarray) -> list[str]:
+    """What a person needs to see of each bad row: the pair, its label and split, the rows it stands in."""
     order = np.argsort(group, kind="stable")
     together = np.split(rows[order], np.flatnonzero(np.diff(group[order])) + 1)
     named = [", ".join(map(str, same[:NAMED_ROWS])) + (", …" if len(same) > NAMED_ROWS else "") for same in together]
-    cells = again.filter(pa.array(bad)).to_pylist()
-    return [f"{_pair(cell)}; rows {named[g]}" for cell, g in zip(cells, group[bad], strict=True)]
+    bad_rows = again.filter(pa.array(bad)).to_pylist()
+    return [f"{_pair(row)}; rows {named[g]}" for row, g in zip(bad_rows, group[bad], strict=True)]
 
 
-def _pair(cell: dict[str, Any]) -> str:
-    left, right = (shorten(cell[f"{side}_id"] or cell[side]) for side in ("left", "right"))
-    where = f", {cell['split']}" if "split" in cell else ""
-    return f"{cell['task']} {left} | {right} label {cell['label']}{where}"
+def _pair(row: dict[str, Any]) -> str:
+    left, right = (shorten(row[f"{side}_id"] or row[side]) for side in ("left", "right"))
+    split = f", {row['split']}" if "split" in row else ""
+    return f"{row['task']} {left} | {right} label {row['label']}{split}"

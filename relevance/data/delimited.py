@@ -4,16 +4,19 @@
 """
 
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from relevance.data.faults import Fault, shorten
-from relevance.data.loaded import BLOCK, UTF8_REMEDY, Loaded, joined, unique
+from relevance.data.faults import UTF8_REMEDY, Fault, Loaded, joined, shorten, unique
 from relevance.errors import UserError
+
+BLOCK = 1 << 25  # bytes the parser holds at once: the longest possible row
+COUNTED = "rows are counted from 1 after the header, blank lines left out"
+TORN_REMEDY = "give every row as many cells as the header; quote a cell that holds the delimiter"
 
 
 def read_delimited(path: Path, delimiter: str, quotes: bool = True) -> Loaded:
@@ -36,29 +39,24 @@ def stream_delimited(path: Path, delimiter: str, quotes: bool = True) -> Iterato
     with pa.csv.open_csv(
         path,
         pa.csv.ReadOptions(use_threads=False, block_size=BLOCK),  # one thread: only so are torn rows numbered
-        _parsing(delimiter, quotes, set_aside),
+        pa.csv.ParseOptions(
+            delimiter=delimiter,
+            quote_char='"' if quotes else False,
+            newlines_in_values=quotes,
+            invalid_row_handler=set_aside,
+        ),
         pa.csv.ConvertOptions(check_utf8=False, column_types=dict.fromkeys(names, pa.string())),
     ) as blocks:
         table, last = blocks.schema.empty_table(), 0
         for block in blocks:
-            table = pa.Table.from_batches([block])
-            rows = _numbers(len(table), last, torn)
+            table, rows = pa.Table.from_batches([block]), _numbers(len(block), last, torn)
             last = rows[-1]
-            ours = [row for row in torn if _number(row) < last]
-            del torn[: len(ours)]
-            yield _loaded(path, table, rows, ours)
+            past = [row for row in torn if _number(row) < last]
+            del torn[: len(past)]
+            yield _loaded(path, table, rows, past)
     if quotes and len(table) and not torn:
-        _closed(path, table, last)
+        _check_last_quote(path, table, last)
     yield _loaded(path, table[:0], np.empty(0, np.int64), torn)
-
-
-def _parsing(delimiter: str, quotes: bool, set_aside: Callable[[pa.csv.InvalidRow], str]) -> pa.csv.ParseOptions:
-    return pa.csv.ParseOptions(
-        delimiter=delimiter,
-        quote_char='"' if quotes else False,
-        newlines_in_values=quotes,
-        invalid_row_handler=set_aside,
-    )
 
 
 def _number(row: pa.csv.InvalidRow) -> int:
@@ -75,10 +73,14 @@ def _loaded(path: Path, table: pa.Table, rows: np.ndarray, torn: list[pa.csv.Inv
     for row in torn:
         if "\n" in row.text and row.text.count('"') % 2:
             raise _open_quote(path, _number(row))
-    remedy = "give every row as many cells as the header; quote a cell that holds the delimiter"
-    numbers = np.array([_number(row) for row in torn], np.int64)
-    faults = (Fault("torn row", remedy, numbers, [_torn(row) for row in torn]),) if torn else ()
-    return Loaded(table, rows, faults, "rows are counted from 1 after the header, blank lines left out")
+    fault = Fault("torn row", TORN_REMEDY, np.array([_number(row) for row in torn], np.int64), [*map(_cells, torn)])
+    return Loaded(table, rows, (fault,) if torn else (), COUNTED)
+
+
+def _cells(row: pa.csv.InvalidRow) -> str:
+    lines = row.text.count("\n") + 1
+    over = f" over {lines} lines" if lines > 1 else ""
+    return f"{row.actual_columns} cells{over}, not {row.expected_columns}: {shorten(row.text)}"
 
 
 def _header(path: Path, delimiter: str, quotes: bool) -> list[str]:
@@ -95,29 +97,20 @@ def _header(path: Path, delimiter: str, quotes: bool) -> list[str]:
     return names
 
 
-def _torn(row: pa.csv.InvalidRow) -> str:
-    lines = row.text.count("\n") + 1
-    over = f" over {lines} lines" if lines > 1 else ""
-    return f"{row.actual_columns} cells{over}, not {row.expected_columns}: {shorten(row.text)}"
+def _check_last_quote(path: Path, table: pa.Table, row: int) -> None:
+    """Refuse a quote that is never closed: the parser takes all that follows it as one cell, whatever rows are in it.
 
-
-def _closed(path: Path, table: pa.Table, row: int) -> None:
-    """The parser takes what follows a quote that is never closed as one cell, whatever rows are in it: refuse it.
-
-    `row` is the number of the table's last row, the last of the file. (A torn row that did so is told by its quotes.)
+    `row` is the number of the table's last row, the last of the file. (A torn row that did so shows by its quotes.)
     """
     cell = table.columns[-1][-1].as_buffer()
-    if cell is not None and b"\n" in cell.to_pybytes() and not _ends_in_quote(path):
-        raise _open_quote(path, row)
+    if cell is not None and b"\n" in cell.to_pybytes():
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 64))
+            if not file.read().rstrip().endswith(b'"'):
+                raise _open_quote(path, row)
 
 
 def _open_quote(path: Path, row: int) -> UserError:
     return UserError(
         f"{path}: row {row} opens a quote that is never closed; close it, or double a quote that belongs to the text"
     )
-
-
-def _ends_in_quote(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 64))
-        return file.read().rstrip().endswith(b'"')

@@ -1,11 +1,16 @@
-"""Entities and pairs as whole numbers, so that equal ones are found by sorting; and which of them training has seen.
+"""Entities and pairs as whole numbers, which a sort compares; which of them training has seen; the split by entity.
 
 left_id=["q1", null, "q1"], left=["usb", "hdmi", "usb"] → left=[0, 3, 0]: ids are numbered first, then the
 texts of entities that have no id, in one numbering for both sides.
 
 query_item q7 | i4 (test), query_query q7 | q9 (train) → left of the first: in its own task unseen, in any task seen
+
+A table without a split is divided by left entity: "q17" under seed 0 → a number in [0, 1) that depends on nothing else
+→ below test_share: test; below test_share + validation_share: validation; else train. An entity falls alike in every
+task and every file.
 """
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 
@@ -13,7 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relevance.tasks import TASK_NAMES, TASKS
+from relevance.config import DataConfig
+from relevance.tasks import SPLITS, TASK_NAMES, TASKS
 
 KINDS = ("query", "item", "type")
 LEFT_KIND = np.array([KINDS.index(task.left) for task in TASKS.values()])
@@ -63,13 +69,9 @@ def entity_keys(table: pa.Table) -> Keys:
 def _numbers(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, int]:
     """Numbers [N] of both columns in one numbering, -1 for null, and how many there are."""
     both = pa.chunked_array([*left.chunks, *right.chunks], pa.string()).dictionary_encode()
-    parts = [np.empty(0, np.int64), *(_indices(chunk) for chunk in both.chunks)]
-    numbers = np.concatenate(parts)
+    parts = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64) for chunk in both.chunks]
+    numbers = np.concatenate([np.empty(0, np.int64), *parts])
     return numbers[: len(left)], numbers[len(left) :], int(numbers.max(initial=-1)) + 1
-
-
-def _indices(chunk: pa.DictionaryArray) -> np.ndarray:
-    return chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def combined(*numbers: np.ndarray) -> np.ndarray:
@@ -103,6 +105,50 @@ def seen_in_any_task(keys: Keys, training: np.ndarray) -> tuple[np.ndarray, np.n
 
 def _among(left: np.ndarray, right: np.ndarray, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     seen = np.zeros(int(max(left.max(initial=0), right.max(initial=0))) + 1, bool)
-    seen[left[training]] = True
-    seen[right[training]] = True
+    seen[left[training]] = seen[right[training]] = True
     return seen[left], seen[right]
+
+
+def repeated(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions [M], ascending, of rows whose pair [N] occurs more than once, and the group [M] of each."""
+    ordered = np.sort(pair)
+    if not (ordered[1:] == ordered[:-1]).any():  # the common case, at a quarter of the price
+        return np.empty(0, np.int64), np.empty(0, np.int64)
+    _, group, count = np.unique(pair, return_inverse=True, return_counts=True)
+    at = np.flatnonzero(count[group] > 1)
+    return at, np.unique(group[at], return_inverse=True)[1]
+
+
+def differs(values: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """[M], whether the row's group holds more than one value."""
+    low, high = np.full(len(group), 127), np.full(len(group), -1)
+    np.minimum.at(low, group, values)
+    np.maximum.at(high, group, values)
+    return (low < high)[group]
+
+
+def numbered(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, pa.StringArray]:
+    """The places [N] and [N] of both columns' texts among the different texts [U], which come last."""
+    chunks = [chunk for side in (left, right) for chunk in side.cast(pa.string()).chunks]
+    both = pa.chunked_array(chunks, pa.string()).combine_chunks().dictionary_encode()
+    return *np.split(both.indices.to_numpy(), 2), both.dictionary
+
+
+def split_by_entity(table: pa.Table, data: DataConfig) -> pa.Array:
+    """The split [N] of each row, by its left_id, or its left text where it has none."""
+    ids = table["left_id"]
+    ids = pc.coalesce(ids, table["left"]) if ids.null_count else ids
+    entity = ids.combine_chunks().dictionary_encode()
+    place = split_parts(entity.dictionary, data.seed, data.validation_share, data.test_share)
+    return pa.array(SPLITS).take(pa.array(place)).take(entity.indices)
+
+
+def split_parts(texts: pa.Array, seed: int, validation: float, test: float) -> np.ndarray:
+    """The place in SPLITS [U] of each text [U], of which about these shares fall to validation and test."""
+    from pandas.util import hash_array
+
+    key = hashlib.sha256(str(seed).encode()).hexdigest()[:16]  # of SipHash
+    hashes = hash_array(texts.to_numpy(zero_copy_only=False), hash_key=key, categorize=False)
+    at = (hashes >> np.uint64(11)) / 2.0**53  # in [0, 1)
+    places = [SPLITS.index(name) for name in ("test", "validation", "train")]
+    return np.select([at < test, at < test + validation], places[:2], places[2])

@@ -1,8 +1,9 @@
-"""Rows that break the contract → one error that names them all, or a quarantine file.
+"""The rows of a file that could be read, those at fault, and the one error or the listing that names every fault.
 
-Fault("label is not 0, 1 or 2", "use 0 irrelevant, ...", rows=[3, 9], values=["two", "1.5"])
+Loaded(table=3 rows, rows=[1, 2, 4], faults=[Fault("torn row", "give every row ...", rows=[3], values=["3 cells"])])
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,15 +11,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 
-from relevance.atomic_io import atomic_file
 from relevance.errors import UserError
 
+UTF8_REMEDY = "save the file as UTF-8 (iconv -f LATIN1 -t UTF-8 does it for Latin-1)"
 SET_ASIDE = "or set data.on_bad_row=quarantine to set these rows aside and go on without them"
 NONE_LEFT = "no row is left; mend the file"
-LISTED = 20  # rows an error spells out for each kind of fault
-WIDTH = 100  # characters of a value that a person is shown
+LISTED = 20  # rows of each kind of fault that an error lists
+WIDTH = 100  # characters of a value that an error shows
 LISTING = ("file", "row", "problem", "value", "remedy")  # then cells of the row
 SHOWN = ("task", "left", "right", "label", "split", "left_id", "right_id", "source", "weight")
 
@@ -33,24 +33,53 @@ class Fault:
     values: Sequence[str]  # [k], what stands there
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """The rows that could be read, and those that could not."""
+
+    table: pa.Table
+    rows: np.ndarray  # [N] numbers of the table's rows in the file, ascending
+    faults: tuple[Fault, ...] = ()
+    counted: str = "rows are counted from 1"
+
+    def without(self, faults: Sequence[Fault]) -> "Loaded":
+        """The same with these faults added and their rows taken out of the table."""
+        if not faults:
+            return self
+        good = ~np.isin(self.rows, faulty_rows(faults))
+        table = self.table.filter(pa.array(good))
+        return replace(self, table=table, rows=self.rows[good], faults=(*self.faults, *faults))
+
+
+def joined(parts: Sequence[Loaded]) -> Loaded:
+    """Consecutive parts of one file as one."""
+    table = pa.concat_tables([part.table for part in parts])
+    rows = np.concatenate([part.rows for part in parts])
+    faults = merge_faults([fault for part in parts for fault in part.faults])
+    return replace(parts[-1], table=table, rows=rows, faults=faults)
+
+
 def faulty_rows(faults: Sequence[Fault]) -> np.ndarray:
-    """The numbers of all rows named by `faults`, each once, ascending."""
+    """The numbers of all rows that `faults` name, each once, ascending."""
     return np.unique(np.concatenate([np.empty(0, np.int64), *(fault.rows for fault in faults)]))
 
 
 def merge_faults(faults: Sequence[Fault]) -> tuple[Fault, ...]:
-    """One fault for each rule, in the order they were met first."""
-    rules: dict[str, list[Fault]] = {}
+    """A fault for each rule, in the order the rules were met first."""
+    merged: dict[str, Fault] = {}
     for fault in faults:
-        rules.setdefault(fault.problem, []).append(fault)
-    return tuple(
-        replace(
-            same[0],
-            rows=np.concatenate([fault.rows for fault in same]),
-            values=[value for fault in same for value in fault.values],
-        )
-        for same in rules.values()
-    )
+        if known := merged.get(fault.problem):
+            rows, values = np.concatenate([known.rows, fault.rows]), [*known.values, *fault.values]
+            fault = replace(known, rows=rows, values=values)
+        merged[fault.problem] = fault
+    return tuple(merged.values())
+
+
+def unique(path: Path, names: Sequence[str]) -> None:
+    """Raise UserError where the file names a column twice."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise UserError(f"{path}: column {', '.join(twice)} is given twice; rename or remove one")
 
 
 def shorten(value: object) -> str:
@@ -60,10 +89,10 @@ def shorten(value: object) -> str:
 
 
 def faults_error(file: str, faults: Sequence[Fault], counted: str, remedy: str) -> UserError:
-    """One error over every fault; `counted` says how rows are numbered, `remedy` what else helps."""
-    lines = [f"{file}: {_rows(len(faulty_rows(faults)))} at fault ({counted})"]
+    """One error for all faults; `counted` says how rows are numbered, `remedy` what else helps."""
+    lines = [f"{file}: {_count(len(faulty_rows(faults)))} at fault ({counted})"]
     for fault in faults:
-        lines.append(f"  {fault.problem}: {_rows(len(fault.rows))}; remedy: {fault.remedy}")
+        lines.append(f"  {fault.problem}: {_count(len(fault.rows))}; remedy: {fault.remedy}")
         shown = zip(fault.rows[:LISTED], fault.values[:LISTED], strict=True)
         lines += [f"    {file} row {row}: {value}" for row, value in shown]
         if len(fault.rows) > LISTED:
@@ -71,14 +100,15 @@ def faults_error(file: str, faults: Sequence[Fault], counted: str, remedy: str) 
     return UserError("\n".join([*lines, f"  {remedy}"]))
 
 
-def _rows(count: int) -> str:
-    return f"{count:,} row{'s' * (count != 1)}"
+def _count(rows: int) -> str:
+    return f"{rows:,} row{'s' * (rows != 1)}"
 
 
-def write_quarantine(path: Path, file: str, faults: Sequence[Fault], table: pa.Table, rows: np.ndarray) -> None:
-    """Write every fault as `list_faults` has it to the csv at `path`, whole or not at all."""
-    with atomic_file(path) as part:
-        pa.csv.write_csv(list_faults(file, faults, table, rows), part)
+def quarantine_note(faults: Sequence[Fault], good: int, path: Path) -> str:
+    """How many rows are at fault beside the `good` ones, why, and where they are listed."""
+    bad = len(faulty_rows(faults))
+    kinds = ", ".join(f"{fault.problem} {len(fault.rows):,}" for fault in faults)
+    return f"quarantined: {bad:,} of {bad + good:,} rows ({kinds}) → {path}"
 
 
 def listing_schema(cells: Sequence[str]) -> pa.Schema:
@@ -92,22 +122,20 @@ def list_faults(file: str, faults: Sequence[Fault], table: pa.Table, rows: np.nd
     `table` holds the rows that could be read, `rows` their numbers; other rows get empty cells.
     """
     numbers = np.concatenate([fault.rows for fault in faults])
-    kind = np.repeat(np.arange(len(faults)), [len(fault.rows) for fault in faults])
-    about = (
-        pa.array([file] * len(numbers), pa.string()),
-        pa.array(numbers),
-        pa.array([fault.problem for fault in faults]).take(pa.array(kind)),
-        pa.array([value for fault in faults for value in fault.values], pa.string()),
-        pa.array([fault.remedy for fault in faults]).take(pa.array(kind)),
-    )
-    columns = dict(zip(LISTING, about, strict=True))
-    at = np.searchsorted(rows, numbers)
+    kind = pa.array(np.repeat(np.arange(len(faults)), [len(fault.rows) for fault in faults]))
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {
+        "file": pa.array([file] * len(numbers), pa.string()),
+        "row": pa.array(numbers),
+        "problem": pa.array([fault.problem for fault in faults]).take(kind),
+        "value": pa.array([value for fault in faults for value in fault.values], pa.string()),
+        "remedy": pa.array([fault.remedy for fault in faults]).take(kind),
+    }
     absent = ~np.isin(numbers, rows)
-    at = pa.array(np.where(absent, 0, at), mask=absent)
+    at = pa.array(np.where(absent, 0, np.searchsorted(rows, numbers)), mask=absent)
     columns |= {name: table[name].take(at) for name in SHOWN if name in table.column_names}
     return pa.table({name: guard_formulas(column) for name, column in columns.items()})
 
 
 def guard_formulas(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    """Cells a spreadsheet would run as a formula get a leading quote."""
+    """Cells that a spreadsheet would run as a formula get a leading quote."""
     return pc.replace_substring_regex(column.cast(pa.string()), r"^([=+\-@\t\r])", r"'\1")

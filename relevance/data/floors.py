@@ -3,7 +3,7 @@
     majority  the most frequent training label of the task
     lexical   per task: how alike the two texts look, into gradient boosting
 
-A cell that does not beat them has learnt nothing that the surface of the texts does not give away. Features of one row
+A cell that does not beat them has learnt no more than the surface of the texts shows. Features of one row
 of lexical: cosine=0.41, jaccard=0.25, left_in_right=0.5, right_in_left=0.33, then chars and words of left (11, 2), of
 right (27, 6), shorter over longer (0.41, 0.33) → probabilities [0.1, 0.3, 0.6]
 """
@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from relevance import predictions
+from relevance.data.entities import numbered
 from relevance.metrics import Scores, score, task_codes
 from relevance.tasks import LABELS, TASK_NAMES
 
@@ -43,16 +44,13 @@ def fit_floors(rows: Path) -> dict[str, pa.Table]:
     train = pc.equal(table["split"], "train").to_numpy()
     task, label = task_codes(table["task"]), table["label"].to_numpy()
     labelled = Labelled(task, table["left"], table["right"], label, train)
-    names = np.array(TASK_NAMES, dtype=object)[task[~train]]
-    row, label = table["row"].to_numpy()[~train], label[~train]
-    return {
-        "majority": predictions.table(row, names, label, majority_floor(labelled)),
-        "lexical": predictions.table(row, names, label, lexical_floor(labelled)),
-    }
+    tested = table["row"].to_numpy()[~train], np.array(TASK_NAMES, dtype=object)[task[~train]], label[~train]
+    probabilities = {"majority": majority_floor(labelled), "lexical": lexical_floor(labelled)}
+    return {name: predictions.table(*tested, values) for name, values in probabilities.items()}
 
 
 def unlearnable(rows: Path) -> list[str]:
-    """Tasks of the test rows whose training rows carry fewer than two labels: no floor can learn them."""
+    """Tasks of the test rows whose training rows have fewer than two labels: no floor can learn them."""
     table = pq.read_table(rows, columns=["split", "task", "label"])
     task, label = task_codes(table["task"]), table["label"].to_numpy()
     train, test = (pc.equal(table["split"], split).to_numpy() for split in ("train", "test"))
@@ -146,12 +144,6 @@ class _Texts:
         seen = self.grams[np.unique(np.concatenate([self.left[fit], self.right[fit]]))]
         known = np.flatnonzero(seen.getnnz(axis=0))
         return TfidfTransformer().fit(seen[:, known]).transform(self.grams[:, known])
-
-
-def numbered(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, pa.Array]:
-    """The places [N] and [N] of both columns' texts among the different ones [U], which come last."""
-    both = pa.chunked_array([*left.chunks, *right.chunks]).combine_chunks().dictionary_encode()
-    return *np.split(both.indices.to_numpy(), 2), both.dictionary
 
 
 def row_dot(matrix, left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -20,15 +20,17 @@ from relevance.atomic_io import atomic_file
 from relevance.data.entities import KINDS
 from relevance.tasks import TASK_INDEX, TASK_NAMES, TASKS
 
-MOST = 1_000  # mirrors of a task, triangles of a kind; chosen by a fixed seed where there are more
+MOST = 1_000  # mirrors of a task, triangles of a kind; drawn by a fixed seed where there are more
 DEGREE = 8  # sides an entity lends to triangles at most, so that one broad type does not make them all
 CLOSING = np.array([[f"{left}_{right}" for right in KINDS] for left in KINDS], dtype=object)  # for kinds in order
 RELEVANT = 2
 PAIR = ["task", "a", "b"]
 SECOND, THIRD = ([f"{name}_{side}" for name in PAIR] for side in (2, 3))  # of a triangle
-PAIRS = pa.schema([("row", pa.int64()), ("task", pa.string()), ("left", pa.string()), ("right", pa.string())])
-MIRRORS = pa.schema([("task", pa.string()), ("row", pa.int64()), ("mirror", pa.int64())])
-TRIANGLES = pa.schema([("kind", pa.string()), ("first", pa.int64()), ("second", pa.int64()), ("third", pa.int64())])
+SCHEMAS = {
+    "pairs": pa.schema([("row", pa.int64()), ("task", pa.string()), ("left", pa.string()), ("right", pa.string())]),
+    "mirrors": pa.schema([("task", pa.string()), ("row", pa.int64()), ("mirror", pa.int64())]),
+    "triangles": pa.schema([("kind", pa.string()), *((name, pa.int64()) for name in ("first", "second", "third"))]),
+}
 
 
 @dataclass(frozen=True)
@@ -42,50 +44,46 @@ class Implied:
 
 def ensure_implied(rows: Path) -> Implied:
     """What the test rows of rows.parquet imply, read from beside it or computed and left there."""
-    paths = {name: rows.with_name(f"implied-{name}.parquet") for name in ("pairs", "mirrors", "triangles")}
+    paths = {name: rows.with_name(f"implied-{name}.parquet") for name in SCHEMAS}
     if not all(path.is_file() for path in paths.values()):
-        found = implied(pq.read_table(rows, columns=["row", "split", "task", "left", "right", "label"]))
+        made = implied(pq.read_table(rows, columns=["row", "split", "task", "left", "right", "label"]))
         for name, path in paths.items():
             with atomic_file(path) as part:
-                pq.write_table(getattr(found, name), part)
+                pq.write_table(getattr(made, name), part)
     return Implied(**{name: pq.read_table(path) for name, path in paths.items()})
 
 
 def implied(table: pa.Table) -> Implied:
     """Mirrors and triangles of the test rows of `table`; the same rows give the same pairs."""
-    every = _coded(table.to_pandas())
-    test = every[every["split"] == "test"]
-    mirrors, triangles = _mirrors(test), _triangles(test, every)
-    wanted = [mirrors, *(triangles[side].set_axis(PAIR, axis=1) for side in (SECOND, THIRD))]
-    closing = pd.MultiIndex.from_frame(pd.concat([part[PAIR] for part in wanted]).drop_duplicates())
+    rows, texts = _coded(table.to_pandas())
+    test = rows[rows["split"] == "test"]
+    mirrors, triangles = _mirrors(test), _triangles(test, rows)
+    wanted = [mirrors[PAIR], *(triangles[side].set_axis(PAIR, axis=1) for side in (SECOND, THIRD))]
+    pairs = pd.MultiIndex.from_frame(pd.concat(wanted).drop_duplicates())
     known = test.drop_duplicates(PAIR).set_index(PAIR)["row"]
-    new = closing[~closing.isin(known.index)]
+    new = pairs[~pairs.isin(known.index)]
     first = (pc.max(table["row"]).as_py() or 0) + 1
-    rows = pd.concat([known, pd.Series(np.arange(first, first + len(new)), new)])
-    ids = [rows.reindex(pd.MultiIndex.from_frame(part[PAIR])).to_numpy(np.int64) for part in wanted]
-    mirrors, triangles = mirrors.assign(mirror=ids[0]), triangles.assign(second=ids[1], third=ids[2])
-    texts, (task, a, b) = _texts(every), (new.get_level_values(name) for name in PAIR)
+    ids = pd.concat([known, pd.Series(np.arange(first, first + len(new)), new)])
+    mirror, second, third = (ids.reindex(pd.MultiIndex.from_frame(part)).to_numpy(np.int64) for part in wanted)
+    frames = {"mirrors": mirrors.assign(mirror=mirror), "triangles": triangles.assign(second=second, third=third)}
+    task, a, b = (new.get_level_values(name).to_numpy() for name in PAIR)
     return Implied(
-        pa.table([rows[new].to_numpy(), np.asarray(task), texts[a], texts[b]], schema=PAIRS),
-        pa.Table.from_pandas(mirrors[MIRRORS.names], MIRRORS, preserve_index=False),
-        pa.Table.from_pandas(triangles[TRIANGLES.names], TRIANGLES, preserve_index=False),
+        pa.table([ids[new].to_numpy(), task, texts[a], texts[b]], schema=SCHEMAS["pairs"]),
+        *(pa.Table.from_pandas(frame, SCHEMAS[name], preserve_index=False) for name, frame in frames.items()),
     )
 
 
-def _coded(test: pd.DataFrame) -> pd.DataFrame:
-    """With the entities as numbers `a` (left) and `b` (right): one for each kind and text; `ka`, `kb` their kinds."""
+def _coded(rows: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    """With the entities as numbers `a` (left) and `b` (right), one for each kind and text; `ka`, `kb` their kinds.
+
+    Then the text of each number.
+    """
     for side, kind in (("left", "ka"), ("right", "kb")):
-        test[kind] = test["task"].map({name: KINDS.index(getattr(task, side)) for name, task in TASKS.items()})
-    both = pd.concat([test["ka"], test["kb"]]).astype(str) + " " + pd.concat([test["left"], test["right"]])
-    codes = pd.factorize(both)[0]
-    test["a"], test["b"] = np.split(codes, 2)
-    return test
-
-
-def _texts(test: pd.DataFrame) -> np.ndarray:
-    texts = np.empty(1 + max(test["a"].max(), test["b"].max()), dtype=object)
-    texts[test["a"]], texts[test["b"]] = test["left"], test["right"]
-    return texts
+        rows[kind] = rows["task"].map({name: KINDS.index(getattr(task, side)) for name, task in TASKS.items()})
+    both = pd.concat([rows["ka"], rows["kb"]]).astype(str) + " " + pd.concat([rows["left"], rows["right"]])
+    codes, different = pd.factorize(both)
+    rows["a"], rows["b"] = np.split(codes, 2)
+    return rows, different.str.slice(2).to_numpy()
 
 
 def _mirrors(test: pd.DataFrame) -> pd.DataFrame:
@@ -97,8 +95,8 @@ def _mirrors(test: pd.DataFrame) -> pd.DataFrame:
 
 def _triangles(test: pd.DataFrame, every: pd.DataFrame) -> pd.DataFrame:
     """kind, first (a test row of label 2), the pair of a row of label 2 that shares an entity, and the closing pair."""
-    ours, all_ = (_ends(rows[(rows["label"] == RELEVANT) & (rows["a"] != rows["b"])]) for rows in (test, every))
-    both = ours.merge(all_.groupby("shared").head(DEGREE), on="shared", suffixes=("_1", "_2"))
+    tested, known = (_ends(rows[(rows["label"] == RELEVANT) & (rows["a"] != rows["b"])]) for rows in (test, every))
+    both = tested.merge(known.groupby("shared").head(DEGREE), on="shared", suffixes=("_1", "_2"))
     both = both[(both["row_1"] != both["row_2"]) & (both["end_1"] != both["end_2"])]
     low, high = (which(both["row_1"], both["row_2"]) for which in (np.minimum, np.maximum))
     both = both[~pd.DataFrame({"low": low, "high": high}).duplicated()]
@@ -106,10 +104,10 @@ def _triangles(test: pd.DataFrame, every: pd.DataFrame) -> pd.DataFrame:
     pairs = (both[[f"{name}_1", f"{name}_2"]].to_numpy() for name in ("kind", "end"))
     kinds, ends = (np.where(turned.to_numpy()[:, None], pair[:, ::-1], pair) for pair in pairs)
     third = CLOSING[kinds[:, 0], kinds[:, 1]]
-    one, two = (both[name].map(TASK_INDEX) for name in ("task_1", "task_2"))
-    named = np.array(TASK_NAMES, dtype=object)
+    tasks = np.sort(np.column_stack([both[name].map(TASK_INDEX) for name in ("task_1", "task_2")]))
+    names = np.array(TASK_NAMES, dtype=object)[tasks]
     triangles = pd.DataFrame({
-        "kind": named[np.minimum(one, two)] + " + " + named[np.maximum(one, two)] + " → " + third,
+        "kind": names[:, 0] + " + " + names[:, 1] + " → " + third,
         "first": both["row_1"].to_numpy(), "task_2": both["task_2"].to_numpy(),
         "a_2": both["a_2"].to_numpy(), "b_2": both["b_2"].to_numpy(),
         "task_3": third, "a_3": ends[:, 0], "b_3": ends[:, 1],

@@ -4,25 +4,40 @@ pairs.csv "query,item,label / NA,,2" with columns={left: query, right: item} →
 in csv and tsv every cell is text, an empty cell is empty text and no word means "missing".
 
 pairs.csv of 45,000 rows, 20,000 at a time → Loaded(rows 1 to 20,000), Loaded(20,001 to 40,000), Loaded(to 45,000)
+
+{"task": "query_item", "left": "NA", "label": 2}, a line of jsonl → task="query_item" left="NA" label=2; any other
+line is a fault: "café" in Latin-1 in row 3 → Fault("left is not UTF-8", UTF8_REMEDY, rows=[3], ...)
 """
 
 import csv
-from collections.abc import Callable, Iterator
+import json
+from codecs import BOM_UTF8
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from io import BytesIO
+from itertools import islice
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json
 import pyarrow.parquet as pq
 
 from relevance.data.delimited import read_delimited, stream_delimited
-from relevance.data.faults import NONE_LEFT, faults_error, faulty_rows
-from relevance.data.jsonl import read_jsonl, stream_jsonl
-from relevance.data.loaded import Loaded, plain_strings, undecodable, unique
+from relevance.data.faults import NONE_LEFT, UTF8_REMEDY, Fault, Loaded, faults_error, shorten, unique
 from relevance.errors import UserError, did_you_mean
 
 BUFFER = 1 << 18  # bytes of a parquet column read at once
+BLOCK = 1 << 25  # bytes the jsonl parser holds at once: the longest possible line
+LINES = "rows are the lines of the file, counted from 1"
+UTF8_PATTERN = (  # over bytes: table 3-7 of the Unicode standard
+    r"^(?:[\x00-\x7F]|[\xC2-\xDF][\x80-\xBF]|\xE0[\xA0-\xBF][\x80-\xBF]|[\xE1-\xEC\xEE\xEF][\x80-\xBF]{2}"
+    r"|\xED[\x80-\x9F][\x80-\xBF]|\xF0[\x90-\xBF][\x80-\xBF]{2}|[\xF1-\xF3][\x80-\xBF]{3}"
+    r"|\xF4[\x80-\x8F][\x80-\xBF]{2})*$"
+)
 
 
 def read_table(path: Path, columns: dict[str, str]) -> Loaded:
@@ -31,13 +46,14 @@ def read_table(path: Path, columns: dict[str, str]) -> Loaded:
     Raises UserError for a file that is absent, empty, unreadable or of an unknown kind, and for a column
     that is missing or given twice. Rows that cannot be read come back as faults.
     """
-    readable(path, "data.path")
+    _check_readable(path, "data.path")
     with parse_errors(path):
         loaded = READERS[path.suffix.lower()](path)
+    if not len(loaded.table) and loaded.faults:
+        raise faults_error(str(path), loaded.faults, loaded.counted, NONE_LEFT)
     if not len(loaded.table):
-        raise _no_rows(path, loaded)
-    names = rename_columns(path, loaded.table.column_names, columns, "data.columns")
-    return decode_table(replace(loaded, table=loaded.table.rename_columns(names)))
+        raise UserError(f"{path}: the file holds no rows")
+    return _renamed(path, loaded, columns, "data.columns")
 
 
 def stream_table(path: Path, columns: dict[str, str], rows: int) -> Iterator[Loaded]:
@@ -46,7 +62,7 @@ def stream_table(path: Path, columns: dict[str, str], rows: int) -> Iterator[Loa
     A jsonl part has the columns and types of its own lines. Raises UserError as `read_table` does, for a column
     to be renamed once the first part with columns lacks it. Parts hold rows, faults, or both.
     """
-    readable(path, "input")
+    _check_readable(path, "input")
     columns_seen = False
     with parse_errors(path):
         for part in STREAMS[path.suffix.lower()](path, rows):
@@ -54,21 +70,18 @@ def stream_table(path: Path, columns: dict[str, str], rows: int) -> Iterator[Loa
                 names = piece.table.column_names
                 wanted = {ours: theirs for ours, theirs in columns.items() if theirs in names or not columns_seen}
                 columns_seen = columns_seen or bool(names)
-                if columns_seen:
-                    names = rename_columns(path, names, wanted, "columns")
-                yield decode_table(replace(piece, table=piece.table.rename_columns(names)))
+                yield _renamed(path, piece, wanted if columns_seen else {}, "columns")
 
 
 def _pieces(part: Loaded, rows: int) -> Iterator[Loaded]:
-    """A part cut to at most `rows` rows; what could not be read goes with the first piece."""
+    """A part cut to at most `rows` rows; its faults go with the first piece."""
     faults = part.faults
     for start in range(0, max(len(part.rows), len(faults)), rows):
         yield replace(part, table=part.table[start : start + rows], rows=part.rows[start : start + rows], faults=faults)
         faults = ()
 
 
-def readable(path: Path, setting: str) -> None:
-    """Raise UserError where no file that `setting` may name lies at `path`."""
+def _check_readable(path: Path, setting: str) -> None:
     if path.suffix.lower() not in READERS:
         raise UserError(f"{path}: unknown kind of file {path.suffix!r}; allowed: {', '.join(READERS)}")
     if not path.is_file():
@@ -79,47 +92,61 @@ def readable(path: Path, setting: str) -> None:
 
 @contextmanager
 def parse_errors(path: Path) -> Iterator[None]:
-    """What a parser says of a file it cannot read, as a UserError."""
+    """Turns the error of a parser that cannot read a file into a UserError."""
     try:
         yield
     except (pa.ArrowException, csv.Error, OSError) as cause:
         raise UserError(f"{path}: cannot be read as {path.suffix}: {cause}; write the file anew") from cause
 
 
-def _no_rows(path: Path, loaded: Loaded) -> UserError:
-    """The error of a file none of whose rows could be read."""
-    if loaded.faults:
-        return faults_error(str(path), loaded.faults, loaded.counted, NONE_LEFT)
-    return UserError(f"{path}: the file holds no rows")
-
-
-def rename_columns(path: Path, present: list[str], columns: dict[str, str], setting: str) -> list[str]:
-    """The names `present` under our names; raises UserError where `columns`, given as `setting`, does not fit them."""
+def _renamed(path: Path, loaded: Loaded, columns: dict[str, str], setting: str) -> Loaded:
+    """`loaded` under our names and decoded; raises UserError where `columns`, given as `setting`, does not fit it."""
+    present = loaded.table.column_names
     for ours, theirs in columns.items():
         if theirs not in present:
             hint = did_you_mean(theirs, present)
             raise UserError(
                 f"{setting}.{ours}={theirs}: {path} has no such column; {hint}present: {', '.join(present)}"
             )
-    new_names = {theirs: ours for ours, theirs in columns.items()}
-    if len(new_names) < len(columns):
+    ours_of = {theirs: ours for ours, theirs in columns.items()}
+    if len(ours_of) < len(columns):
         raise UserError(f"{setting}={columns}: one column of the file is given twice; name each once")
-    names = [new_names.get(name, name) for name in present]
+    names = [ours_of.get(name, name) for name in present]
     unique(path, names)
-    return names
+    return decode_table(replace(loaded, table=loaded.table.rename_columns(names)))
 
 
 def decode_table(loaded: Loaded) -> Loaded:
     """Text columns as plain strings; rows with bytes that are not UTF-8 become faults."""
     table = plain_strings(loaded.table)
-    faults = tuple(undecodable(table, loaded.rows))
-    good = ~np.isin(loaded.rows, faulty_rows(faults))
-    if faults:
-        table = table.filter(pa.array(good))
-    return replace(loaded, table=table, rows=loaded.rows[good], faults=(*loaded.faults, *faults))
+    return replace(loaded, table=table).without(list(_undecodable(table, loaded.rows)))
 
 
-def _parquet(path: Path) -> Loaded:
+def plain_strings(table: pa.Table) -> pa.Table:
+    """The same table, dictionaries decoded and every kind of string as Arrow's `string`."""
+    return pa.table({name: _plain(table[name]) for name in table.column_names})
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    text = pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return column.cast(pa.string() if text else kind)
+
+
+def _undecodable(table: pa.Table, rows: np.ndarray) -> Iterator[Fault]:
+    for name in table.column_names:
+        if not pa.types.is_string(table.schema.field(name).type):
+            continue
+        try:
+            table[name].validate(full=True)
+        except pa.ArrowInvalid:  # rare: only now is it worth to look at each value
+            raw = table[name].cast(pa.binary())
+            at = np.flatnonzero(pc.equal(pc.match_substring_regex(raw, UTF8_PATTERN), False).to_numpy())
+            values = [shorten(value) for value in raw.take(pa.array(at)).to_pylist()]
+            yield Fault(f"{name} is not UTF-8", UTF8_REMEDY, rows[at], values)
+
+
+def _read_parquet(path: Path) -> Loaded:
     unique(path, pq.read_schema(path).names)
     table = pq.read_table(path)
     return Loaded(table, np.arange(1, len(table) + 1))
@@ -134,8 +161,119 @@ def _stream_parquet(path: Path, rows: int) -> Iterator[Loaded]:
             last += len(batch)
 
 
+def read_jsonl(path: Path, wanted: Collection[str] | None = None) -> Loaded:
+    """Arrow's parser where each line is one object of steady types, else line by line.
+
+    In the columns `wanted` (None: all), those that somebody will read, a value that is no text is a fault.
+    """
+    with path.open("rb") as file:
+        return _read_lines(file, 1, wanted)
+
+
+def _stream_jsonl(path: Path, rows: int) -> Iterator[Loaded]:
+    """`rows` lines of the file at a time: names and types of columns are those of the lines at hand."""
+    with path.open("rb") as file:
+        number = 1
+        while lines := list(islice(file, rows)):
+            yield _read_lines(BytesIO(b"".join(lines)), number)
+            number += len(lines)
+
+
+def _read_lines(file: BinaryIO, number: int, wanted: Collection[str] | None = None) -> Loaded:
+    """The lines of `file`, of which the first has this number."""
+    lines = _count_lines(file)
+    file.seek(0)
+    try:
+        keys = _object(file.readline())
+        file.seek(0)
+        schema = pa.schema([(key, pa.string()) for key, value in keys.items() if isinstance(value, str)])
+        table = pa.json.read_json(
+            file, pa.json.ReadOptions(block_size=BLOCK), pa.json.ParseOptions(explicit_schema=schema)
+        )
+    except ValueError:  # pa.ArrowInvalid is one
+        return _read_each_line(file, number, wanted)
+    if any(_guessed(field, keys.get(field.name)) for field in table.schema) or len(table) != lines:
+        return _read_each_line(file, number, wanted)
+    names = [*keys, *(name for name in table.column_names if name not in keys)]
+    return Loaded(table.select(names), np.arange(number, number + lines), counted=LINES)
+
+
+def _count_lines(file: BinaryIO) -> int:
+    lines, block = 0, b""
+    while more := file.read(1 << 20):
+        lines, block = lines + more.count(b"\n"), more
+    return lines + (not block.endswith(b"\n"))
+
+
+def _guessed(field: pa.Field, first: object) -> bool:
+    """Whether the parser may have changed values: a text taken for a date, an integer of 64 bits for a float."""
+    return pa.types.is_temporal(field.type) or (pa.types.is_floating(field.type) and not isinstance(first, float))
+
+
+def _read_each_line(file: BinaryIO, number: int, wanted: Collection[str] | None) -> Loaded:
+    objects: dict[int, dict[str, Any]] = {}  # by the number of the line
+    torn: dict[int, str] = {}
+    file.seek(0)
+    for row, line in enumerate(file, start=number):
+        if not line.strip():
+            continue
+        try:
+            objects[row] = _object(line.removeprefix(BOM_UTF8) if row == 1 else line)
+        except (ValueError, RecursionError) as cause:
+            torn[row] = f"{cause}: {shorten(line)}"
+    table = objects_table(list(objects.values()))
+    faults = [_fault("torn line", "write one JSON object a line, in UTF-8", torn)] if torn else []
+    faults += no_text_faults(objects, table.column_names if wanted is None else wanted)
+    return Loaded(table, np.array([*objects], np.int64), tuple(faults), LINES)
+
+
+def objects_table(objects: list[dict[str, Any]]) -> pa.Table:
+    """A column for each key, null where an object has none; a key of mixed types is text."""
+    names = dict.fromkeys(name for record in objects for name in record)
+    return pa.table({name: _column([record.get(name) for record in objects]) for name in names})
+
+
+def _column(values: list[Any]) -> pa.Array:
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):  # texts among numbers, integers beyond 64 bits
+        return pa.array([value if value is None or isinstance(value, str) else json.dumps(value) for value in values])
+
+
+def no_text_faults(objects: dict[int, dict[str, Any]], names: Collection[str]) -> Iterator[Fault]:
+    """Lists, objects, true and false in a column that holds texts elsewhere: they would read as texts themselves.
+
+    `objects` are given by the number of their row.
+    """
+    for name in names:
+        kinds = {type(record.get(name)) for record in objects.values()}
+        if str in kinds and kinds & {dict, list, bool}:
+            values = {row: record.get(name) for row, record in objects.items()}
+            odd = {row: shorten(value) for row, value in values.items() if isinstance(value, dict | list | bool)}
+            yield _fault(f"{name} is no text", "give a text in quotes", odd)
+
+
+def _fault(problem: str, remedy: str, values: dict[int, str]) -> Fault:
+    return Fault(problem, remedy, np.array([*values], np.int64), [*values.values()])
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    """One JSON object; raises ValueError for anything else, a key given twice and text that is not UTF-8."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("a key is given twice")
+        return dict(pairs)
+
+    record = json.loads(line.decode(), object_pairs_hook=once)
+    if not isinstance(record, dict):
+        raise ValueError("not an object")
+    json.dumps(record, ensure_ascii=False).encode()  # no half surrogates, however deep
+    return record
+
+
 READERS: dict[str, Callable[[Path], Loaded]] = {
-    ".parquet": _parquet,
+    ".parquet": _read_parquet,
     ".csv": lambda path: read_delimited(path, ","),
     ".tsv": lambda path: read_delimited(path, "\t"),
     ".jsonl": read_jsonl,
@@ -144,5 +282,5 @@ STREAMS: dict[str, Callable[[Path, int], Iterator[Loaded]]] = {
     ".parquet": _stream_parquet,
     ".csv": lambda path, rows: stream_delimited(path, ","),
     ".tsv": lambda path, rows: stream_delimited(path, "\t"),
-    ".jsonl": stream_jsonl,
+    ".jsonl": _stream_jsonl,
 }

@@ -4,12 +4,13 @@ row=0 split="train" task="query_item" left="usb c cable" right="Volt USB-C cable
 right_id="i4" source="human" label=2 left_seen=true right_seen=true, then label_clean (generated data) and the
 user's own columns
 
-A table without a split is divided by left entity: "q17" under seed 0 → a number in [0, 1) that depends on nothing else
-→ below test_share: test; below test_share + validation_share: validation; else train. An entity falls alike in every
-task and every file.
+What a person should read before trusting a number made from it comes along as notes:
+"query_item: 3,044 train, 422 validation, 402 test; entities of test rows seen in training: left 0 %, ..."
 """
 
 import hashlib
+import re
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,30 +18,34 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
 import pyarrow.parquet as pq
 
 from relevance.atomic_io import atomic_file
 from relevance.cell_id import QUARANTINE
 from relevance.config import DataConfig, OnBadRow, Source
-from relevance.data.contract import Checked, check_names, check_pairs
-from relevance.data.digest import columns_digest, table_digest
-from relevance.data.entities import Keys, seen_in_task
-from relevance.data.faults import NONE_LEFT, SET_ASIDE, faults_error, faulty_rows, write_quarantine
-from relevance.data.loaded import Loaded
-from relevance.data.notes import notes_of
+from relevance.data.contract import check_names, check_pairs, utf8_bytes
+from relevance.data.entities import (
+    Keys,
+    combined,
+    differs,
+    repeated,
+    seen_in_any_task,
+    seen_in_task,
+    side_entities,
+    split_by_entity,
+)
+from relevance.data.faults import NONE_LEFT, SET_ASIDE, Loaded, faults_error, list_faults, quarantine_note
 from relevance.data.readers import read_table
 from relevance.errors import UserError
-from relevance.tasks import SPLITS
+from relevance.tasks import SPLITS, TASK_NAMES
 
-TRAIN, VALIDATION, TEST = range(3)  # places in SPLITS
 COLUMN_ORDER = ("split", "task", "left", "right", "left_id", "right_id", "source", "label", "weight")
 OURS = ("row", "left_seen", "right_seen")  # made here; a file that brings them gets them anew
-GIVEN_SPLIT_REMEDY = (
+SPLIT_REMEDY = (
     f"name all of {', '.join(SPLITS)} in the split column, or drop it and let data.test_share divide the rows"
 )
-DIVIDED_SPLIT_REMEDY = (
-    "bring more left entities, raise data.validation_share and data.test_share, or try another data.seed"
-)
+SHARES_REMEDY = "bring more left entities, raise data.validation_share and data.test_share, or try another data.seed"
 MOSTLY_DIFFERENT = ("row", "left", "right", "left_id", "right_id")  # values hardly repeat: a dictionary saves nothing
 GROUP_ROWS = 1 << 17  # rows of a row group: what a reader in parts holds at once
 PART = 1 << 16  # rows that read_rows reads at a time
@@ -64,20 +69,20 @@ def prepare_rows(data: DataConfig, outputs: Path) -> Rows:
     beside rows.parquet and goes on; raises UserError where no row, or none of some split, is left.
     """
     name, loaded = load_pairs(data)
-    checked = check_pairs(_without_ours(loaded), name)
+    theirs = [column for column in loaded.table.column_names if column not in OURS]
+    checked, keys = check_pairs(replace(loaded, table=loaded.table.select(theirs)), name)
     if checked.faults and (data.on_bad_row is OnBadRow.error or not len(checked.table)):
         remedy = SET_ASIDE if len(checked.table) else NONE_LEFT
         raise faults_error(name, checked.faults, loaded.counted, remedy)
     has_split = "split" in checked.table.column_names
     table = with_split(checked.table, data)
-    _every_split(table, name, GIVEN_SPLIT_REMEDY if has_split else DIVIDED_SPLIT_REMEDY)
-    completed = _completed(table, checked.keys)
+    _every_split(table, name, SPLIT_REMEDY if has_split else SHARES_REMEDY)
+    completed = _completed(table, keys)
     with ThreadPoolExecutor(1) as pool:  # hashing and Arrow's writing take one core, without Python's lock
         stored = pool.submit(_stored, table, completed, outputs)
-        notes = notes_of(completed, checked.keys)
+        notes = notes_of(completed, keys)
         digest, path = stored.result()
-    quarantined = _quarantine(path.with_name(QUARANTINE), name, loaded, checked)
-    notes = (*quarantined, *_origin(data, loaded, has_split), *notes)
+    notes = (*_quarantine(path.with_name(QUARANTINE), name, loaded, checked), *_origin(data, loaded, has_split), *notes)
     return Rows(digest, path, completed, checked.rows, notes)
 
 
@@ -94,11 +99,6 @@ def load_pairs(data: DataConfig) -> tuple[str, Loaded]:
     return "generated pairs", Loaded(table, np.arange(1, len(table) + 1))
 
 
-def _without_ours(loaded: Loaded) -> Loaded:
-    names = [name for name in loaded.table.column_names if name not in OURS]
-    return replace(loaded, table=loaded.table.select(names))
-
-
 def with_split(table: pa.Table, data: DataConfig) -> pa.Table:
     """The table in the order of rows.parquet, with a split: by left entity where it names none."""
     if "split" not in table.column_names:
@@ -107,35 +107,8 @@ def with_split(table: pa.Table, data: DataConfig) -> pa.Table:
     return table.select([*first, *(name for name in table.column_names if name not in first)])
 
 
-def split_by_entity(table: pa.Table, data: DataConfig) -> pa.Array:
-    """The split [N] of each row, by its left_id, or its left text where it has none."""
-    ids = table["left_id"]
-    ids = pc.coalesce(ids, table["left"]) if ids.null_count else ids
-    entity = ids.combine_chunks().dictionary_encode()
-    place = split_parts(entity.dictionary, data.seed, data.validation_share, data.test_share)
-    return pa.array(SPLITS).take(pa.array(place)).take(entity.indices)
-
-
-def split_parts(texts: pa.Array, seed: int, validation: float, test: float) -> np.ndarray:
-    """The place in SPLITS [U] of each text [U], of which about these shares fall to validation and test."""
-    at = _uniform(texts, seed)
-    place = np.full(len(at), TRAIN)
-    place[at < test + validation] = VALIDATION
-    place[at < test] = TEST
-    return place
-
-
-def _uniform(texts: pa.Array, seed: int) -> np.ndarray:
-    """A number in [0, 1) for each text [U]: SipHash of its UTF-8 bytes under a key made from the seed."""
-    from pandas.util import hash_array
-
-    key = hashlib.sha256(str(seed).encode()).hexdigest()[:16]
-    hashes = hash_array(texts.to_numpy(zero_copy_only=False), hash_key=key, categorize=False)
-    return (hashes >> np.uint64(11)) / 2.0**53
-
-
 def _every_split(table: pa.Table, name: str, remedy: str) -> None:
-    counts = {split: pc.sum(pc.equal(table["split"], split)).as_py() or 0 for split in SPLITS}
+    counts = dict(zip(SPLITS, task_counts(table).sum(axis=(0, 2)).tolist(), strict=True))
     absent = [split for split, count in counts.items() if not count]
     if absent:
         present = ", ".join(f"{split} {count:,}" for split, count in counts.items())
@@ -152,31 +125,27 @@ def _completed(table: pa.Table, keys: Keys) -> pa.Table:
 
 def _stored(table: pa.Table, completed: pa.Table, outputs: Path) -> tuple[str, Path]:
     """The digest of a table, and where it lies under it, written unless it was there."""
-    digest = table_digest(table)
+    digest = _digest(len(table), zip(table.column_names, table.columns, strict=True))
     path = outputs / "data" / digest[:16] / "rows.parquet"
     if not path.is_file():
-        repeated = [name for name in completed.column_names if name not in MOSTLY_DIFFERENT]
-        statistics = ["row"]  # by which parts are passed over
-        with atomic_file(path) as part:
-            pq.write_table(
-                completed, part, row_group_size=GROUP_ROWS, use_dictionary=repeated, write_statistics=statistics
-            )
+        encoded = [name for name in completed.column_names if name not in MOSTLY_DIFFERENT]
+        with atomic_file(path) as part:  # by the statistics of "row" parts are passed over
+            pq.write_table(completed, part, row_group_size=GROUP_ROWS, use_dictionary=encoded, write_statistics=["row"])
     return digest, path
 
 
-def _quarantine(path: Path, name: str, loaded: Loaded, checked: Checked) -> tuple[str, ...]:
-    """Write the bad rows beside the table; says how many and where. An earlier file's bad rows make way."""
+def _quarantine(path: Path, name: str, loaded: Loaded, checked: Loaded) -> tuple[str, ...]:
+    """Write the bad rows beside the table, and the note that counts them; remove those of an earlier file."""
     if not checked.faults:
         path.unlink(missing_ok=True)
         return ()
-    write_quarantine(path, name, checked.faults, loaded.table, loaded.rows)
-    bad = len(faulty_rows(checked.faults))
-    kinds = ", ".join(f"{fault.problem} {len(fault.rows):,}" for fault in checked.faults)
-    return (f"quarantined: {bad:,} of {bad + len(checked.table):,} rows ({kinds}) → {path}",)
+    with atomic_file(path) as part:
+        pa.csv.write_csv(list_faults(name, checked.faults, loaded.table, loaded.rows), part)
+    return (quarantine_note(checked.faults, len(checked.table), path),)
 
 
 def _origin(data: DataConfig, loaded: Loaded, has_split: bool) -> tuple[str, ...]:
-    """What was added to the source or replaced in it."""
+    """Notes of what was added to the source or replaced in it."""
     replaced = [name for name in OURS if name in loaded.table.column_names]
     notes = [f"replaced: columns {', '.join(replaced)} of the file by our own"] if replaced else []
     if not has_split:
@@ -189,7 +158,30 @@ def file_digest(path: Path) -> str:
     with pq.ParquetFile(path) as file:
         names = [name for name in file.schema_arrow.names if name not in OURS]
         columns = ((name, file.read([name])[name]) for name in names)
-        return columns_digest(file.metadata.num_rows, columns)
+        return _digest(file.metadata.num_rows, columns)
+
+
+def _digest(rows: int, columns: Iterable[tuple[str, pa.ChunkedArray]]) -> str:
+    """sha256, in hex, of a table of so many rows whose named columns come one after another.
+
+    Names, values, nulls and order count; file format, path, chunks, dictionaries and string width do not.
+    """
+    total = hashlib.sha256(str(rows).encode())
+    for name, column in columns:
+        total.update(b"\0" + name.encode() + b"\0")
+        try:
+            text = column.cast(pa.string())
+        except pa.ArrowException:  # nested values and raw bytes have no text of their own
+            text = pa.chunked_array([pa.array([repr(value) for value in column.to_pylist()], pa.string())])
+        total.update(b"nulls" if text.null_count else b"whole")
+        if text.null_count:
+            total.update(np.packbits(pc.is_null(text).to_numpy()).tobytes())
+            text = pc.fill_null(text, "")
+        for chunk in text.chunks:
+            total.update(pc.binary_length(chunk).to_numpy())
+        for chunk in text.chunks:
+            total.update(utf8_bytes(chunk))
+    return total.hexdigest()
 
 
 def read_rows(rows: Path, at: np.ndarray, columns: list[str]) -> pa.Table:
@@ -201,3 +193,100 @@ def read_rows(rows: Path, at: np.ndarray, columns: list[str]) -> pa.Table:
             batches.append(batch.take(pa.array(at[low:high] - first)))
             first += len(batch)
     return pa.Table.from_batches(batches)
+
+
+def task_counts(table: pa.Table) -> np.ndarray:
+    """Rows [6, 3, 3]: of each task, split and label."""
+    task = pc.index_in(table["task"], pa.array(TASK_NAMES)).to_numpy()
+    split = pc.index_in(table["split"], pa.array(SPLITS)).to_numpy()
+    cell = (task * 3 + split) * 3 + table["label"].to_numpy()
+    return np.bincount(cell, minlength=len(TASK_NAMES) * 9).reshape(len(TASK_NAMES), 3, 3)
+
+
+def notes_of(table: pa.Table, keys: Keys) -> tuple[str, ...]:
+    """Rows per task and split, gaps, entities seen in training, equal texts and where they disagree."""
+    test = pc.equal(table["split"], "test").to_numpy()
+    sides = [table[name].to_numpy() for name in ("left_seen", "right_seen")]
+    notes = []
+    for task, rows in enumerate(task_counts(table).sum(axis=2)):
+        if rows.any():
+            tested = test & (keys.task == task)
+            notes.append(_task(TASK_NAMES[task], rows, [side[tested] for side in sides]))
+    if test.any():
+        notes.append(_any_task(table, test, keys))
+    return (*notes, *_line_breaks(table), *_ids(table), *_texts_and_ids(keys), *_across_tasks(table, keys))
+
+
+def _task(name: str, rows: np.ndarray, seen: list[np.ndarray]) -> str:
+    """`rows` [3] of a task by split; `seen`: whether training has the left and right sides of its test rows."""
+    note = f"{name}: " + ", ".join(f"{n:,} {split}" for n, split in zip(rows, SPLITS, strict=True))
+    absent = [split for n, split in zip(rows, SPLITS, strict=True) if not n]
+    if absent:
+        note += f" (it has no {' and no '.join(absent)} rows)"
+    if "test" in absent:
+        return note
+    left, right = (f"{100 * side.mean():.0f} %" for side in seen)
+    return f"{note}; entities of test rows seen in training: left {left}, right {right}"
+
+
+def _any_task(table: pa.Table, test: np.ndarray, keys: Keys) -> str:
+    """Split task by task, a query of one task's test rows may be trained on under another."""
+    training = pc.equal(table["split"], "train").to_numpy()
+    left, right = (side[test] for side in seen_in_any_task(keys, training))
+    sides = {"left": left, "right": right, "either": left | right}
+    shares = ", ".join(f"{name} {100 * side.mean():.0f} %" for name, side in sides.items())
+    return f"all tasks: entities of test rows seen in training of any task: {shares}"
+
+
+def _line_breaks(table: pa.Table) -> list[str]:
+    """Stray quotes in a csv make one text of many rows: nothing but its line breaks shows it."""
+    sides = table["left"], table["right"]
+    if not any(re.search(b"\n", utf8_bytes(chunk)) for side in sides for chunk in side.chunks):  # 10 times as fast
+        return []
+    left, right = (pc.sum(pc.match_substring(side, "\n")).as_py() for side in sides)
+    return [f"texts with line breaks: left {left:,}, right {right:,}"]
+
+
+def _ids(table: pa.Table) -> list[str]:
+    sides = [table["left_id"], table["right_id"]]
+    absent = [side.null_count for side in sides]
+    floats = [pc.sum(pc.match_substring_regex(side, r"^[0-9]+\.0$")).as_py() or 0 for side in sides]
+    notes = []
+    if any(absent):
+        notes.append(f"ids: absent on {absent[0]:,} left and {absent[1]:,} right sides; their texts stand in")
+    if any(floats):
+        notes.append(f"ids such as 17.0: left {floats[0]:,}, right {floats[1]:,}; they do not meet 17: write 17")
+    return notes
+
+
+def _texts_and_ids(keys: Keys) -> list[str]:
+    """Within each kind of entity: a query and a type may share a text."""
+    entity = np.concatenate(side_entities(keys))
+    text = np.concatenate(side_entities(replace(keys, left=keys.left_text, right=keys.right_text)))
+    counts = {
+        "equal texts under different ids": _ambiguous(text, entity),
+        "ids with different texts": _ambiguous(entity, text),
+    }
+    return [f"{words}: {names:,}, in all {entities:,} entities" for words, (names, entities) in counts.items() if names]
+
+
+def _ambiguous(names: np.ndarray, values: np.ndarray) -> tuple[int, int]:
+    """How many of `names` [N] stand with several of `values` [N], and with how many in all."""
+    # equal numbers overwrite one another here, so any that differ show without a sort
+    last = np.zeros(names.max() + 1, np.int64)
+    last[names] = values
+    several = np.zeros(len(last), bool)
+    several[names[last[names] != values]] = True
+    rows = several[names]
+    return int(several.sum()), len(np.unique(combined(names[rows], values[rows])))
+
+
+def _across_tasks(table: pa.Table, keys: Keys) -> list[str]:
+    """Whether the same pair of texts means something else under another task."""
+    at, group = repeated(keys.texts)
+    tasks = differs(keys.task[at], group)
+    labels = differs(table["label"].to_numpy()[at], group)
+    several, conflicting = (len(np.unique(group[rows])) for rows in (tasks, tasks & labels))
+    if not several:
+        return []
+    return [f"equal pairs of texts under several tasks: {several:,}, with different labels: {conflicting:,}"]

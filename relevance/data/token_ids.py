@@ -3,9 +3,9 @@
 ["usb c cable", "red lamp"] → Ragged of [[2713, 65, 994], [430, 1289]]: ids [2713, ..., 1289], starts [0, 3],
 lengths [3, 2]
 
-Of a large table, taken a part at a time, each different text is tokenized once: left ["usb", "lamp"], right
+A large table is read in parts, and each different text is tokenized once: left ["usb", "lamp"], right
 ["red lamp", "usb"] → numbers [0, 1], [2, 0] of the different texts met so far, hence ids. Texts are recognised by two
-hashes of 64 bits, and their ids lie in a file: 40 bytes of each stay in memory.
+hashes of 64 bits, and their ids are in a file: 40 bytes of each text stay in memory.
 """
 
 from collections.abc import Callable, Generator, Iterable
@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from relevance.atomic_io import with_filename
+from relevance.data.entities import numbered
 
 FEW = 256  # texts that are not worth a second thread
 SLICE = 4_096  # texts that are encoded at a time: what Rust makes of one text takes kilobytes
@@ -55,12 +56,6 @@ class Ragged:
         return Ragged(self.ids, self.starts, lengths)
 
 
-def joined(parts: list[Ragged]) -> Ragged:
-    """The rows of all parts, as `Ragged.of` gives them, one part behind the other."""
-    lengths = np.concatenate([part.lengths for part in parts])
-    return Ragged(np.concatenate([part.ids for part in parts]), np.cumsum(lengths) - lengths, lengths)
-
-
 def interleave(parts: list[Ragged]) -> np.ndarray:
     """Flat ids of rows that hold row i of every part, one behind the other."""
     lengths = np.sum([part.lengths for part in parts], axis=0)
@@ -92,7 +87,9 @@ def ragged(tokenizer, texts: list[str]) -> Ragged:
         return tokenizer.backend_tokenizer.encode_batch_fast(part, add_special_tokens=False)
 
     slices = (texts[start : start + SLICE] for start in range(0, len(texts), SLICE))
-    return joined([Ragged.of([encoding.ids for encoding in part]) for part in ahead(encoded, slices)])
+    parts = [Ragged.of([encoding.ids for encoding in part]) for part in ahead(encoded, slices)]
+    lengths = np.concatenate([part.lengths for part in parts])
+    return Ragged(np.concatenate([part.ids for part in parts]), np.cumsum(lengths) - lengths, lengths)
 
 
 def _plain(tokenizer) -> bool:
@@ -106,9 +103,9 @@ def _plain(tokenizer) -> bool:
 
 
 def ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Generator[Made, None, None]:
-    """What `make` makes of each item, in order, in a thread that is one item ahead; ahead(len, ["a", "bb"]) → 1, 2.
+    """`make` of each item, in order, by a thread that is one item ahead; ahead(len, ["a", "bb"]) → 1, 2.
 
-    An error comes where its item would. Worth it where C does the work.
+    An error is raised in its item's place. Worth a thread where C does the work.
     """
     with ThreadPoolExecutor(1) as pool:
         current = None
@@ -121,15 +118,13 @@ def ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Generator[Made
             yield current.result()
 
 
-class Distinct:
+class DistinctTexts:
     """The different texts met so far; their ids lie in a file at `path` until it is left."""
 
     def __init__(self, tokenizer, path: Path, dtype: type):
         self.tokenizer, self.file = tokenizer, Growing(path, dtype)
-        self.hashes = np.empty(0, np.uint64)  # ascending
-        self.second = np.empty(0, np.uint64)  # hash of the same text
-        self.number = np.empty(0, np.int64)  # of the same text, in the order they were met
-        self.lengths = np.empty(0, np.int64)  # by number
+        self.known = np.empty((3, 0), np.uint64)  # of each text: first hash, ascending; second hash; its number
+        self.lengths = np.empty(0, np.int64)  # by number, in the order the texts were met
 
     def __enter__(self) -> Self:
         return self
@@ -140,40 +135,31 @@ class Distinct:
 
     def sides(self, left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[Ragged, Ragged]:
         """The ids of each text of both columns [n]."""
-        both = pa.chunked_array([*left.chunks, *right.chunks], pa.string()).combine_chunks().dictionary_encode()
-        numbers = self._numbers(both.dictionary)[both.indices.to_numpy()]
+        at_left, at_right, texts = numbered(left, right)
+        numbers = self._numbers(texts)
         every = Ragged(self.file.view(), np.cumsum(self.lengths) - self.lengths, self.lengths)
-        return every.take(numbers[: len(left)]), every.take(numbers[len(left) :])
+        return every.take(numbers[at_left]), every.take(numbers[at_right])
 
     def _numbers(self, texts: pa.StringArray) -> np.ndarray:
-        """The number [U] of each of these different texts."""
+        """The number [U] of each of these different texts; new ones are tokenized."""
         from pandas.util import hash_array
 
         values = texts.to_numpy(zero_copy_only=False)
-        hashes, second = (hash_array(values, hash_key=key, categorize=False) for key in KEYS)
-        at = np.searchsorted(self.hashes, hashes)
-        known = at < len(self.hashes)
-        known[known] = (self.hashes[at[known]] == hashes[known]) & (self.second[at[known]] == second[known])
-        numbers = np.empty(len(values), np.int64)
-        numbers[known] = self.number[at[known]]
+        hashes = np.stack([hash_array(values, hash_key=key, categorize=False) for key in KEYS])
+        at = np.searchsorted(self.known[0], hashes[0])
+        met = at < self.known.shape[1]
+        met[met] = (self.known[:2, at[met]] == hashes[:, met]).all(axis=0)
+        numbers = np.empty(len(values), np.uint64)
+        numbers[met] = self.known[2, at[met]]
         # of two new texts with one hash, the later one is tokenized each time it is met
-        new = np.flatnonzero(~known)
-        numbers[new] = len(self.lengths) + np.arange(len(new))
-        self._remember(hashes[new], second[new], numbers[new])
-        self._tokenize(values[new].tolist())
-        return numbers
-
-    def _remember(self, hashes: np.ndarray, second: np.ndarray, numbers: np.ndarray) -> None:
-        order = np.argsort(hashes, kind="stable")
-        at = np.searchsorted(self.hashes, hashes[order], side="right")
-        self.second = np.insert(self.second, at, second[order])
-        self.number = np.insert(self.number, at, numbers[order])
-        self.hashes = np.insert(self.hashes, at, hashes[order])
-
-    def _tokenize(self, texts: list[str]) -> None:
-        made = ragged(self.tokenizer, texts)
+        numbers[~met] = len(self.lengths) + np.arange(np.count_nonzero(~met))
+        new = np.vstack([hashes, numbers])[:, ~met]
+        new = new[:, np.argsort(new[0], kind="stable")]
+        self.known = np.insert(self.known, np.searchsorted(self.known[0], new[0], side="right"), new, axis=1)
+        made = ragged(self.tokenizer, values[~met].tolist())
         self.file.append(made.ids)
         self.lengths = np.concatenate([self.lengths, made.lengths])
+        return numbers.astype(np.int64)
 
 
 class Growing:
@@ -185,7 +171,7 @@ class Growing:
     def __init__(self, path: Path, dtype: type):
         self.path, self.dtype, self.size = path, np.dtype(dtype), 0
         self.file = path.open("wb")
-        self._header()
+        self._write_header()
         self.start = self.file.tell()
 
     def append(self, values: np.ndarray) -> None:
@@ -207,8 +193,8 @@ class Growing:
     def __exit__(self, *_: object) -> None:
         with self.file, with_filename(self.path):
             self.file.seek(0)
-            self._header()  # numpy leaves room in it for any length
+            self._write_header()  # numpy leaves room in it for any length
 
-    def _header(self) -> None:
+    def _write_header(self) -> None:
         header = {"descr": np.lib.format.dtype_to_descr(self.dtype), "fortran_order": False, "shape": (self.size,)}
         np.lib.format.write_array_header_1_0(self.file, header)

@@ -1,20 +1,26 @@
-"""Tables of one schema → a file, chunk by chunk, whole or not at all.
+"""Tables of one schema → a file, chunk by chunk, whole or not at all; no Python loop over rows.
 
 with streamed(Path("scored.csv"), schema) as writer: writer.write_table(chunk)  →  scored.csv, at the end
+left=["usb", null], score=[0.5, NaN] → {"left": "usb", "score": 0.5} and {"left": null, "score": null}: JSON has no word
+for NaN and the infinite
 """
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from io import BufferedWriter, FileIO
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from relevance.atomic_io import atomic_file, with_filename
-from relevance.data.jsonl import json_lines, json_values
 from relevance.errors import UserError
+
+ESCAPES = {chr(code): json.dumps(chr(code))[1:-1] for code in range(32)}
 
 
 class Writer(Protocol):
@@ -26,16 +32,18 @@ class Writer(Protocol):
 
 @contextmanager
 def streamed(path: Path, schema: pa.Schema) -> Iterator[Writer]:
-    """Writes beside `path` and takes its place at the end; after an error what stood at `path` is as it was.
+    """Writes beside `path` and replaces it at the end; after an error `path` is as it was before.
 
     Raises UserError for a kind of file, or a type of column, that cannot be written.
     """
     writable(path)
-    _check_types(path, schema)
+    raw = [field for field in schema if "binary" in str(field.type)]
+    if raw and path.suffix.lower() != ".parquet":
+        raise UserError(f"{path}: column {raw[0].name} has type {raw[0].type}, which is no text; write .parquet")
     with (
         atomic_file(path) as part,
-        part.open("wb") as file,
-        closing(_Named(WRITERS[path.suffix.lower()](file, schema), file, part)) as writer,
+        BufferedWriter(_NamedFile(str(part), "w")) as file,
+        closing(WRITERS[path.suffix.lower()](file, schema)) as writer,
     ):
         yield writer
 
@@ -48,25 +56,12 @@ def writable(path: Path) -> None:
         raise UserError(f"{path}: is a folder; name the file to write")
 
 
-def _check_types(path: Path, schema: pa.Schema) -> None:
-    raw = [field for field in schema if "binary" in str(field.type)]
-    if raw and path.suffix.lower() != ".parquet":
-        raise UserError(f"{path}: column {raw[0].name} has type {raw[0].type}, which is no text; write .parquet")
+class _NamedFile(FileIO):
+    """A file whose errors say which file it is."""
 
-
-class _Named:
-    """A writer whose errors say which file it writes."""
-
-    def __init__(self, writer: Writer, file: BinaryIO, part: Path):
-        self.writer, self.file, self.part = writer, file, part
-
-    def write_table(self, table: pa.Table) -> None:
-        with with_filename(self.part):
-            self.writer.write_table(table)
-
-    def close(self) -> None:
-        with with_filename(self.part), self.file:  # on leaving, the file writes what its buffer holds
-            self.writer.close()
+    def write(self, data: Any) -> int:
+        with with_filename(Path(self.name)):
+            return super().write(data)
 
 
 class _Delimited:
@@ -75,12 +70,15 @@ class _Delimited:
     def __init__(self, file: BinaryIO, schema: pa.Schema, delimiter: str):
         options = pa.csv.WriteOptions(delimiter=delimiter)
         self.writer = pa.csv.CSVWriter(file, _flat(schema.empty_table()).schema, write_options=options)
+        self.close = self.writer.close
 
     def write_table(self, table: pa.Table) -> None:
         self.writer.write_table(_flat(table))
 
-    def close(self) -> None:
-        self.writer.close()
+
+def _flat(table: pa.Table) -> pa.Table:
+    columns = {name: table[name] for name in table.column_names}
+    return pa.table({name: json_values(c) if pa.types.is_nested(c.type) else c for name, c in columns.items()})
 
 
 class _Jsonl:
@@ -96,11 +94,34 @@ class _Jsonl:
         """The file is closed by whoever opened it."""
 
 
-def _flat(table: pa.Table) -> pa.Table:
-    columns = zip(table.column_names, table.columns, strict=True)
-    return pa.table(
-        {name: json_values(column) if pa.types.is_nested(column.type) else column for name, column in columns}
-    )
+def json_lines(table: pa.Table) -> pa.Array:
+    """[N], an object for each row, with its line break."""
+    parts: list[pa.Array | str] = []
+    for name in table.column_names:
+        parts.append(f"{', ' if parts else '{'}{json.dumps(name, ensure_ascii=False)}: ")
+        parts.append(pc.fill_null(json_values(table[name]), "null").combine_chunks())
+    return pc.binary_join_element_wise(*parts, "}\n", "")
+
+
+def json_values(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """[N], the JSON of each value; null stays null. Dates, times and decimals are texts, as JSON knows neither."""
+    kind = column.type
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind):
+        return column.cast(pa.string())
+    if pa.types.is_floating(kind):
+        return pc.if_else(pc.is_finite(column), column, None).cast(pa.string())
+    if pa.types.is_nested(kind):  # rare, and Arrow has no way: value by value
+        texts = [json.dumps(value, ensure_ascii=False, default=str) for value in column.to_pylist()]
+        return pc.if_else(column.is_null(), None, pa.chunked_array([texts], pa.string()))
+    return _quoted(column.cast(pa.string()))
+
+
+def _quoted(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    text = pc.replace_substring(pc.replace_substring(text, "\\", "\\\\"), '"', '\\"')
+    if pc.any(pc.match_substring_regex(text, r"[\x00-\x1f]")).as_py():
+        for character, escape in ESCAPES.items():
+            text = pc.replace_substring(text, character, escape)
+    return pc.binary_join_element_wise('"', text, '"', "")
 
 
 WRITERS: dict[str, Callable[[BinaryIO, pa.Schema], Writer]] = {

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from relevance.cli import echo
 from relevance.data.database import Database
-from relevance.data.table import split_parts
+from relevance.data.entities import split_parts
 from relevance.derive.commands import CapOptions, DeriveOptions, RuleOptions, Split, TaskOptions
 from relevance.derive.rules import RULES, VIEWS, Rule
 from relevance.derive.world import LABEL, World, agreeing

@@ -17,10 +17,8 @@ import pyarrow.parquet as pq
 
 from relevance.data.contract import as_text
 from relevance.data.delimited import read_delimited
-from relevance.data.faults import Fault, faulty_rows, shorten
-from relevance.data.jsonl import columns, no_texts, read_jsonl
-from relevance.data.loaded import UTF8_REMEDY, Loaded, plain_strings, unique
-from relevance.data.readers import decode_table
+from relevance.data.faults import UTF8_REMEDY, Fault, Loaded, faulty_rows, shorten, unique
+from relevance.data.readers import decode_table, no_text_faults, objects_table, plain_strings, read_jsonl
 from relevance.derive.commands import FileOptions
 from relevance.errors import UserError, did_you_mean
 
@@ -78,14 +76,13 @@ def _json_list(path: Path, wanted: Collection[str]) -> Loaded:
     entries = _entries(path)
     faults = list(_entry_faults(entries))
     good = np.setdiff1d(np.arange(len(entries)), faulty_rows(faults) - 1)
-    objects = [{name: entries[at][name] for name in wanted if name in entries[at]} for at in good]
-    rows = good + 1
-    faults += [fault for fault in no_texts(objects, rows, wanted) if len(fault.rows)]
-    read = columns(objects)
+    objects = {int(at) + 1: {name: entries[at][name] for name in wanted if name in entries[at]} for at in good}
+    faults += no_text_faults(objects, wanted)
+    read = objects_table(list(objects.values()))
     named = set(read.column_names).union(*(entries[at] for at in good))
     unread = dict.fromkeys(sorted(named.difference(read.column_names)), pa.nulls(len(good)))
     table = pa.table({name: read[name] for name in read.column_names} | unread)
-    return Loaded(table, rows, tuple(faults), ENTRIES)
+    return Loaded(table, good + 1, tuple(faults), ENTRIES)
 
 
 def _entries(path: Path) -> list:

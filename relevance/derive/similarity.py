@@ -14,7 +14,8 @@ from scipy.sparse import csr_matrix
 
 from relevance.cli import echo
 from relevance.data.database import Database
-from relevance.data.floors import numbered, row_dot
+from relevance.data.entities import numbered
+from relevance.data.floors import row_dot
 from relevance.derive.commands import DeriveOptions, Similarity, SimilarityOptions
 from relevance.errors import UserError, first_line
 from relevance.tasks import TASK_NAMES, TASKS

@@ -62,7 +62,7 @@ def _check(options: Options) -> None:
 
 def task_folders(model: Path, task: str, output: Path) -> dict[str, Path]:
     """Where each task goes: `task`, or of "all" those that the cell was trained on, each in a folder of its own."""
-    from relevance.data.module import Reading
+    from relevance.data.tokens import Reading
 
     if task != "all":
         return {task: output}

@@ -22,8 +22,7 @@ from transformers import AutoModelForSequenceClassification, PretrainedConfig, P
 from relevance.atomic_io import atomic_folder
 from relevance.config import HALF, MIXED, Config
 from relevance.data.batches import collate, unlabelled
-from relevance.data.module import Reading
-from relevance.data.tokens import Template, pair_frame, prefix_ids, segments
+from relevance.data.tokens import Reading, Template, pair_frame, prefix_ids, segments
 from relevance.errors import UserError
 from relevance.model.architectures import PER_BLOCK, block_list
 from relevance.model.backbone import backbone_folder, name_base

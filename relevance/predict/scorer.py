@@ -14,7 +14,7 @@ import torch
 
 from relevance.config import MIXED
 from relevance.data.batches import ScoreDataset, unlabelled
-from relevance.data.module import Reading
+from relevance.data.tokens import Reading
 from relevance.errors import UserError, first_line
 from relevance.model.pretrained import load_tokenizer
 from relevance.model.store import load_network

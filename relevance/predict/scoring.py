@@ -26,16 +26,16 @@ from relevance.data.faults import (
     LISTED,
     NONE_LEFT,
     Fault,
+    Loaded,
     faults_error,
     faulty_rows,
     list_faults,
     listing_schema,
     merge_faults,
+    quarantine_note,
 )
-from relevance.data.jsonl import json_values
-from relevance.data.loaded import Loaded
 from relevance.data.readers import stream_table
-from relevance.data.writers import Writer, streamed, writable
+from relevance.data.writers import Writer, json_values, streamed, writable
 from relevance.errors import UserError
 from relevance.metrics import Scores, score, task_codes
 from relevance.predictions import PROBABILITIES, SCHEMA
@@ -229,9 +229,7 @@ def score_file(files: Files, folders: list[Path], device: str | None, trusted: b
 
 def _notes(files: Files, scan: Scan, cells: int) -> Iterator[str]:
     if scan.faults:
-        bad = len(faulty_rows(scan.faults))
-        kinds = ", ".join(f"{fault.problem} {len(fault.rows):,}" for fault in scan.faults)
-        yield f"quarantined: {bad:,} of {bad + scan.rows:,} rows ({kinds}) → {files.aside}"
+        yield quarantine_note(scan.faults, scan.rows, files.aside)
     if 0 < scan.labelled < scan.rows:
         yield f"labels: on {scan.labelled:,} rows; the other {scan.rows - scan.labelled:,} enter no score"
     if cells > 1:

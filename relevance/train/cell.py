@@ -13,7 +13,7 @@ from relevance.cell_id import Cell
 from relevance.cli import echo
 from relevance.config import Config, Save
 from relevance.config_io import ConfigFile
-from relevance.data.module import PairsModule, pairs_module
+from relevance.data.batches import PairsModule, pairs_module
 from relevance.distributed import check_devices, process_count
 from relevance.model.build import build_network
 from relevance.model.module import RelevanceModule, quiet

@@ -18,10 +18,9 @@ import pyarrow.compute as pc
 import torch
 
 from relevance import distributed, predictions
-from relevance.data.batches import Examples, portion, unlabelled
+from relevance.data.batches import Examples, PairsModule, portion, unlabelled
 from relevance.data.floors import ensure_floors
 from relevance.data.implied import ensure_implied
-from relevance.data.module import PairsModule
 from relevance.data.table import read_rows
 from relevance.data.tokens import encode_pairs
 from relevance.metrics import Scores, collapsed, confusion_text, learnt_nothing, logged, score, score_predictions

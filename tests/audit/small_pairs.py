@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from relevance.audit.opened import Opened, check_source, pairs_database
 from relevance.config import DataConfig, Source
-from relevance.data.loaded import Loaded
+from relevance.data.faults import Loaded
 
 COLUMNS = ("task", "left", "right", "label", "split", "left_id", "right_id", "source")
 SAME = settings(max_examples=40, deadline=None, derandomize=True, database=None)  # the same examples every time

@@ -44,38 +44,38 @@ def made(rows, backbone, tmp_path, **settings):
     return tokenizer, load_tokens(rows, tokenizer, "id", template, tmp_path / "tokens")
 
 
-def row_ids(found, row):
-    return found.ids[found.offsets[row] : found.offsets[row + 1]].tolist()
+def row_ids(tokens, row):
+    return tokens.ids[tokens.offsets[row] : tokens.offsets[row + 1]].tolist()
 
 
 def examples(rows, backbone, tmp_path) -> Examples:
-    tokenizer, found = made(rows, backbone, tmp_path)
+    tokenizer, tokens = made(rows, backbone, tmp_path)
     names = pq.read_table(rows)["task"].to_pylist()
     task = np.array([TASK_INDEX[name] for name in names])
-    return Examples(found, task, np.arange(40) % 3, np.ones(40), tokenizer.pad_token_id, segments=True)
+    return Examples(tokens, task, np.arange(40) % 3, np.ones(40), tokenizer.pad_token_id, segments=True)
 
 
 def test_an_encoder_reads_what_its_tokenizer_makes_of_the_pair(rows, backbones, tmp_path):
-    tokenizer, found = made(rows, backbones["ce"], tmp_path)
+    tokenizer, tokens = made(rows, backbones["ce"], tmp_path)
     for row, pair in enumerate(pq.read_table(rows).to_pylist()):
         expected = tokenizer(pair["left"], pair["right"], return_token_type_ids=True)
-        assert row_ids(found, row) == expected["input_ids"]
-        assert found.second[row] == expected["token_type_ids"].index(1)
+        assert row_ids(tokens, row) == expected["input_ids"]
+        assert tokens.second[row] == expected["token_type_ids"].index(1)
 
 
 def test_a_decoder_reads_both_texts_and_its_end_token(rows, backbones, tmp_path):
-    tokenizer, found = made(rows, backbones["llm"], tmp_path, pair=False)
+    tokenizer, tokens = made(rows, backbones["llm"], tmp_path, pair=False)
     for row, pair in enumerate(pq.read_table(rows).to_pylist()):
-        assert tokenizer.decode(row_ids(found, row)) == f"{pair['left']}\n{pair['right']}<eos>"
+        assert tokenizer.decode(row_ids(tokens, row)) == f"{pair['left']}\n{pair['right']}<eos>"
 
 
 @pytest.mark.parametrize("kind", ["llm", "ce"])
 def test_the_words_of_a_special_token_are_text(rows, backbones, tmp_path, kind):
     table = pq.read_table(rows)
     pq.write_table(table.set_column(1, "left", pa.array(["a [SEP] b <eos> c <pad> [MASK]"] * 40)), rows)
-    tokenizer, found = made(rows, backbones[kind], tmp_path, pair=kind == "ce")
-    ids = row_ids(found, 0)
-    special = tokenizer.convert_ids_to_tokens([one for one in ids if one in tokenizer.all_special_ids])
+    tokenizer, tokens = made(rows, backbones[kind], tmp_path, pair=kind == "ce")
+    ids = row_ids(tokens, 0)
+    special = tokenizer.convert_ids_to_tokens([token for token in ids if token in tokenizer.all_special_ids])
     assert special == (["[CLS]", "[SEP]", "[SEP]"] if kind == "ce" else ["<eos>"])
     assert "[SEP]" in tokenizer.decode(ids[1:-1])
 
@@ -97,26 +97,26 @@ def test_a_table_in_memory_gives_the_ids_on_disk_however_it_is_cut(
 ):
     tokenizer, disk = made(rows, backbones[kind], tmp_path, pair=kind == "ce", prefix=prefix)
     monkeypatch.setattr("relevance.data.tokens.CHUNK", 7)
-    found = encode_pairs(pq.read_table(rows), tokenizer, Template(prefix, kind == "ce", 64))
+    tokens = encode_pairs(pq.read_table(rows), tokenizer, Template(prefix, kind == "ce", 64))
     for name in ARRAYS:
-        assert np.array_equal(getattr(found, name), getattr(disk, name))
-        assert getattr(found, name).dtype == getattr(disk, name).dtype
-    assert found.truncated == disk.truncated
+        assert np.array_equal(getattr(tokens, name), getattr(disk, name))
+        assert getattr(tokens, name).dtype == getattr(disk, name).dtype
+    assert tokens.truncated == disk.truncated
 
 
 def test_a_text_names_the_task_it_is_told_or_none(rows, backbones):
     tokenizer, table = AutoTokenizer.from_pretrained(backbones["llm"]), pq.read_table(rows)
-    told = np.arange(40) % 7 - 1
-    found = encode_pairs(table, tokenizer, Template(prefix=False, pair=False, max_length=64), told)
+    named = np.arange(40) % 7 - 1
+    tokens = encode_pairs(table, tokenizer, Template(prefix=False, pair=False, max_length=64), named)
     for row, pair in enumerate(table.to_pylist()):
-        words = f"{TASK_NAMES[told[row]].replace('_', ' ')}:\n" if told[row] >= 0 else ""
-        assert tokenizer.decode(row_ids(found, row)) == f"{words}{pair['left']}\n{pair['right']}<eos>"
+        words = f"{TASK_NAMES[named[row]].replace('_', ' ')}:\n" if named[row] >= 0 else ""
+        assert tokenizer.decode(row_ids(tokens, row)) == f"{words}{pair['left']}\n{pair['right']}<eos>"
 
 
 def test_a_table_without_rows_has_no_tokens(rows, backbones):
     tokenizer = AutoTokenizer.from_pretrained(backbones["ce"])
-    found = encode_pairs(pq.read_table(rows)[:0], tokenizer, Template(prefix=True, pair=True, max_length=64))
-    assert (len(found.ids), found.offsets.tolist(), found.truncated) == (0, [0], 0)
+    tokens = encode_pairs(pq.read_table(rows)[:0], tokenizer, Template(prefix=True, pair=True, max_length=64))
+    assert (len(tokens.ids), tokens.offsets.tolist(), tokens.truncated) == (0, [0], 0)
 
 
 def test_tokens_are_made_once(rows, backbones, tmp_path, monkeypatch):
@@ -129,10 +129,10 @@ def test_tokens_are_made_once(rows, backbones, tmp_path, monkeypatch):
 
 
 def test_a_long_pair_loses_tokens_of_its_longer_side_and_is_counted(rows, backbones, tmp_path):
-    _, found = made(rows, backbones["ce"], tmp_path, max_length=20)
+    _, tokens = made(rows, backbones["ce"], tmp_path, max_length=20)
     _, whole = made(rows, backbones["ce"], tmp_path)
-    assert found.lengths.max() == 20
-    assert found.truncated == np.mean(whole.lengths > 20)
+    assert tokens.lengths.max() == 20
+    assert tokens.truncated == np.mean(whole.lengths > 20)
 
 
 def test_fit_cuts_the_longer_side_first():
@@ -156,11 +156,11 @@ def test_cut_holds_every_row_once_and_keeps_the_budget(budget):
 
 def test_the_budget_changes_how_a_step_is_cut_never_its_rows(rows, backbones, tmp_path):
     data, step = examples(rows, backbones["ce"], tmp_path), np.array([5, 30, 2, 17, 9, 11])
-    held = {
+    batches = {
         budget: sorted(row for micro in StepDataset(data, budget)[step] for row in micro.rows.tolist())
         for budget in (20, 60, 5000)
     }
-    assert all(rows == sorted(step) for rows in held.values())
+    assert all(rows == sorted(step) for rows in batches.values())
 
 
 def test_a_micro_batch_shows_rows_of_a_task_side_by_side_with_their_own_ids(rows, backbones, tmp_path):

@@ -62,12 +62,12 @@ def test_lines_that_bring_other_columns_and_types_meet_under_one_schema(tmp_path
         {"price": None, "note": [1], "more": {"a": 1}},
         {"note": True, "more": {"b": "z"}, "tags": [1]},
     )
-    found = table(path)
-    assert found.column_names == ["task", "left", "right", "price", "note", "tags", "more"]
-    assert found["price"].to_pylist() == [1.0, 2.0, 2.5, None, None]
-    assert found["note"].to_pylist() == ["a", "b", "7", "[1]", "true"]
-    assert found["tags"].to_pylist() == [None, None, '["x"]', None, "[1]"]
-    assert found["more"].to_pylist() == [None, None, None, {"a": 1, "b": None}, {"a": None, "b": "z"}]
+    actual = table(path)
+    assert actual.column_names == ["task", "left", "right", "price", "note", "tags", "more"]
+    assert actual["price"].to_pylist() == [1.0, 2.0, 2.5, None, None]
+    assert actual["note"].to_pylist() == ["a", "b", "7", "[1]", "true"]
+    assert actual["tags"].to_pylist() == [None, None, '["x"]', None, "[1]"]
+    assert actual["more"].to_pylist() == [None, None, None, {"a": 1, "b": None}, {"a": None, "b": "z"}]
 
 
 def test_lines_that_cannot_be_read_bring_no_columns(tmp_path):
@@ -92,8 +92,8 @@ def test_a_missing_column_is_named_with_the_way_out(tmp_path, name):
 
 def test_a_scan_counts_tasks_and_keeps_the_first_values_of_many_faults(tmp_path):
     path = lines(tmp_path, *[{"task": "type_type"}] * 3, *[{"task": f"t{k}"} for k in range(50)])
-    found = scan_file(read_chunks(path, {}, 7))
-    assert found.rows == found.tasks[5] == 3
-    (fault,) = found.faults
+    actual = scan_file(read_chunks(path, {}, 7))
+    assert actual.rows == actual.tasks[5] == 3
+    (fault,) = actual.faults
     assert fault.rows.tolist() == list(range(4, 54))
     assert list(fault.values) == [f"'t{k}'" for k in range(20)]

@@ -3,8 +3,7 @@ import pyarrow as pa
 import pytest
 
 from relevance.data.contract import check_pairs
-from relevance.data.faults import SET_ASIDE, faults_error
-from relevance.data.loaded import Loaded
+from relevance.data.faults import SET_ASIDE, Loaded, faults_error
 from relevance.errors import UserError
 
 ROW = {"task": "query_item", "left": "cable", "right": "usb cable", "label": "2", "split": "train"}
@@ -19,12 +18,13 @@ def loaded(*changes, **columns):
 
 def problems(*changes):
     return {
-        fault.problem: (fault.rows.tolist(), list(fault.values)) for fault in check_pairs(loaded(*changes), "f").faults
+        fault.problem: (fault.rows.tolist(), list(fault.values))
+        for fault in check_pairs(loaded(*changes), "f")[0].faults
     }
 
 
 def test_a_sound_table_passes_with_the_types_of_the_contract():
-    checked = check_pairs(loaded({"left": "NA", "label": "2.0"}, {"left": "null", "label": "0"}), "f")
+    checked, _ = check_pairs(loaded({"left": "NA", "label": "2.0"}, {"left": "null", "label": "0"}), "f")
     assert not checked.faults
     assert checked.table["label"].to_pylist() == [2, 0]
     assert checked.table.schema.field("label").type == pa.int8()
@@ -43,14 +43,14 @@ def test_labels_may_be_whole_numbers_of_any_type():
     for column in ([0, 1, 2], [0.0, 1.0, 2.0], ["0", " 1 ", "2.0"]):
         source = loaded({}, {}, {})
         table = source.table.set_column(source.table.column_names.index("label"), "label", pa.array(column))
-        assert check_pairs(Loaded(table, source.rows), "f").table["label"].to_pylist() == [0, 1, 2]
+        assert check_pairs(Loaded(table, source.rows), "f")[0].table["label"].to_pylist() == [0, 1, 2]
     table = table.set_column(table.column_names.index("label"), "label", pa.array([1.5, None, 2.0]))
-    (fault,) = check_pairs(Loaded(table, source.rows), "f").faults
+    (fault,) = check_pairs(Loaded(table, source.rows), "f")[0].faults
     assert (fault.rows.tolist(), fault.values) == ([1, 2], ["'1.5'", "null"])
 
 
 def test_each_kind_of_bad_row_is_collected():
-    found = problems(
+    faults = problems(
         {},
         {"task": "query_itme"},
         {"left": " \t"},
@@ -59,7 +59,7 @@ def test_each_kind_of_bad_row_is_collected():
         {"split": None},
         {"left": "\u00a0"},
     )
-    assert {problem: rows for problem, (rows, _) in found.items()} == {
+    assert {problem: rows for problem, (rows, _) in faults.items()} == {
         "unknown task": [2],
         "left is empty": [3, 7],
         "right is empty": [4],
@@ -83,24 +83,24 @@ def test_each_kind_of_bad_row_is_collected():
     ],
 )
 def test_weights_are_finite_and_not_negative(weight, bad):
-    checked = check_pairs(loaded({"weight": "0.5"}, {"weight": weight}), "f")
+    checked, _ = check_pairs(loaded({"weight": "0.5"}, {"weight": weight}), "f")
     assert bool(checked.faults) is bad
     assert checked.table["weight"].to_pylist()[0] == 0.5
 
 
 def test_a_pair_with_two_labels_names_both_rows():
-    found = problems({"right": "x", "label": "0"}, {}, {"right": "x", "label": "2"})
-    assert list(found) == ["a pair has two labels"]
-    rows, values = found["a pair has two labels"]
+    faults = problems({"right": "x", "label": "0"}, {}, {"right": "x", "label": "2"})
+    assert list(faults) == ["a pair has two labels"]
+    rows, values = faults["a pair has two labels"]
     assert rows == [1, 3]
     assert "label 0" in values[0]
     assert "rows 1, 3" in values[0]
 
 
 def test_a_pair_in_two_splits_and_a_copy_are_told_apart():
-    found = problems({"right": "x"}, {"right": "x", "split": "test"}, {"right": "y"}, {"right": "y"}, {"right": "y"})
-    assert found["a pair stands in two splits"][0] == [1, 2]
-    assert found["a pair is repeated"][0] == [4, 5]
+    faults = problems({"right": "x"}, {"right": "x", "split": "test"}, {"right": "y"}, {"right": "y"}, {"right": "y"})
+    assert faults["a pair stands in two splits"][0] == [1, 2]
+    assert faults["a pair is repeated"][0] == [4, 5]
 
 
 def test_a_pair_is_its_ids_or_else_its_texts():
@@ -117,10 +117,10 @@ def test_a_bad_row_does_not_put_its_sound_twin_at_fault():
 
 
 def test_the_rows_at_fault_leave_and_the_others_keep_their_numbers():
-    checked = check_pairs(loaded({}, {"label": "9"}, {}), "f")
+    checked, keys = check_pairs(loaded({}, {"label": "9"}, {}), "f")
     assert checked.rows.tolist() == [1, 3]
     assert checked.table["right"].to_pylist() == ["item 0", "item 2"]
-    assert len(checked.keys.left) == 2
+    assert len(keys.left) == 2
 
 
 def test_a_missing_column_is_named_with_the_way_out():
@@ -134,11 +134,11 @@ def test_a_missing_column_is_named_with_the_way_out():
 def test_unknown_columns_are_carried_along_untouched():
     source = loaded({}, {})
     table = source.table.append_column("mine", pa.array([[1], [2, 3]]))
-    assert check_pairs(Loaded(table, source.rows), "f").table["mine"].to_pylist() == [[1], [2, 3]]
+    assert check_pairs(Loaded(table, source.rows), "f")[0].table["mine"].to_pylist() == [[1], [2, 3]]
 
 
 def test_the_error_lists_every_kind_and_counts_what_it_leaves_out():
-    faults = check_pairs(loaded(*[{"label": "9"}] * 30, {"task": "t"}, {}), "f.csv").faults
+    faults = check_pairs(loaded(*[{"label": "9"}] * 30, {"task": "t"}, {}), "f.csv")[0].faults
     text = str(faults_error("f.csv", faults, "rows are counted from 1", SET_ASIDE))
     assert "31 rows at fault" in text
     assert "f.csv row 20: '9'" in text

@@ -5,7 +5,7 @@ import torch
 from transformers import AutoTokenizer
 
 from relevance.config import Config, DataConfig, ModelConfig, RoutingConfig
-from relevance.data.module import pairs_module
+from relevance.data.batches import pairs_module
 from relevance.data.table import prepare_rows
 
 
@@ -20,9 +20,11 @@ def test_once_there_are_tokens_training_begins_without_the_texts(tmp_path, backb
     before = first(config, rows, tokenizer)
     table = pq.read_table(rows)
     pq.write_table(table.drop_columns(["left", "right", "left_id", "right_id"]), rows)
-    read, given = [], pq.read_table
+    read, read_parquet = [], pq.read_table
     monkeypatch.setattr(
-        pq, "read_table", lambda *_, columns, **told: read.extend(columns) or given(*_, columns=columns, **told)
+        pq,
+        "read_table",
+        lambda *_, columns, **options: read.extend(columns) or read_parquet(*_, columns=columns, **options),
     )
     after = first(config, rows, tokenizer)
     assert set(read) == {"task", "split", "label"}

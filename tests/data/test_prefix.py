@@ -8,9 +8,8 @@ from conftest import WORDS
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from relevance.data.module import Reading
 from relevance.data.token_ids import encode_texts
-from relevance.data.tokens import Template, encode_pairs
+from relevance.data.tokens import Reading, Template, encode_pairs
 from relevance.tasks import TASK_NAMES, TASKS
 
 LEFT = ["red lamp", "usb cable 20", "lamp", "steel cup"]
@@ -91,7 +90,8 @@ def test_a_cell_that_was_trained_without_the_line_break_is_read_without_it(backb
     (tmp_path / "template.json").write_text(json.dumps({"prefix": True, "pair": False, "max_length": 64}))
     table = pa.table({"task": ["query_item"], "left": ["red lamp"], "right": ["lamp"]})
     before, now = (
-        encode_pairs(table, tokenizer, one) for one in (Reading.of(tmp_path).template, Template(True, False, 64))
+        encode_pairs(table, tokenizer, template)
+        for template in (Reading.of(tmp_path).template, Template(True, False, 64))
     )
     glued, line = (encode_texts(tokenizer, [text])[0] for text in ("query item:", "query item:\n"))
     assert before.ids[: len(glued)].tolist() == glued

@@ -151,7 +151,7 @@ def test_a_file_of_nothing_but_torn_lines_shows_them(tmp_path):
 
 @pytest.mark.parametrize("end", ["", "\n"])
 def test_sound_jsonl_is_parsed_whole_and_not_line_by_line(tmp_path, monkeypatch, end):
-    monkeypatch.setattr("relevance.data.jsonl._by_line", None)
+    monkeypatch.setattr("relevance.data.readers._read_each_line", None)
     path = write(tmp_path / "a.jsonl", '{"left":"a","label":1}\n{"left":"b","label":0}' + end)
     assert read_table(path, {}).table.to_pydict() == {"left": ["a", "b"], "label": [1, 0]}
 

@@ -2,8 +2,7 @@
 
 import json
 
-from relevance.data.module import Reading
-from relevance.data.tokens import Template
+from relevance.data.tokens import Reading, Template
 from relevance.tasks import TASK_NAMES
 
 TEMPLATE = Template(prefix=True, pair=False, max_length=64)

@@ -89,14 +89,14 @@ def test_the_digest_is_of_the_content_not_of_the_file(tmp_path):
     ],
 )
 def test_whatever_is_said_enters_the_digest(tmp_path, column, values):
-    one = prepare_rows(saved(tmp_path, pairs()), tmp_path).digest
-    assert one != prepare_rows(saved(tmp_path, pairs() | {column: values}, "b.parquet"), tmp_path).digest
+    first = prepare_rows(saved(tmp_path, pairs()), tmp_path).digest
+    assert first != prepare_rows(saved(tmp_path, pairs() | {column: values}, "b.parquet"), tmp_path).digest
 
 
 def test_moving_a_letter_to_the_next_cell_changes_the_digest(tmp_path):
-    one = pairs() | {"right": ["ab", "c", *pairs()["right"][2:]]}
+    first = pairs() | {"right": ["ab", "c", *pairs()["right"][2:]]}
     two = pairs() | {"right": ["a", "bc", *pairs()["right"][2:]]}
-    digests = {prepare_rows(saved(tmp_path, table), tmp_path).digest for table in (one, two)}
+    digests = {prepare_rows(saved(tmp_path, table), tmp_path).digest for table in (first, two)}
     assert len(digests) == 2
 
 

@@ -3,7 +3,7 @@ from collections import Counter
 import pyarrow as pa
 
 from relevance.config import DataConfig
-from relevance.data.table import split_by_entity
+from relevance.data.entities import split_by_entity
 
 
 def table(ids, texts=None, task="query_item"):

@@ -8,7 +8,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from relevance.data.loaded import joined
+from relevance.data.faults import joined
 from relevance.data.readers import read_table, stream_table
 from relevance.errors import UserError
 
@@ -57,9 +57,9 @@ def test_rows_of_a_csv_keep_their_numbers_wherever_it_is_cut(tmp_path, monkeypat
     path = tmp_path / "a.csv"
     path.write_text("left,right\n" + "".join("torn\n" if k in torn else f"a{k + 1},b\n" for k in range(30)))
     parts = list(stream_table(path, {}, 4))
-    kept = [f"a{row}" for part in parts for row in part.rows.tolist()]
-    assert kept == [text for part in parts for text in part.table["left"].to_pylist()]
-    assert kept == [f"a{k + 1}" for k in range(30) if k not in torn]
+    texts = [f"a{row}" for part in parts for row in part.rows.tolist()]
+    assert texts == [text for part in parts for text in part.table["left"].to_pylist()]
+    assert texts == [f"a{k + 1}" for k in range(30) if k not in torn]
     assert at_fault(parts) == [k + 1 for k in torn]
 
 
@@ -108,7 +108,7 @@ def test_what_cannot_be_streamed_says_why(tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch, kind):
     monkeypatch.setattr("relevance.data.delimited.BLOCK", 1 << 16)
-    held = []
+    peaks = []
     random = np.random.default_rng(0)
     for n in (20_000, 80_000):
         path = tmp_path / f"{n}.{kind}"
@@ -120,6 +120,6 @@ def test_memory_does_not_grow_with_the_file(tmp_path, monkeypatch, kind):
             saved(path, table)
         del table, texts
         before = pa.total_allocated_bytes()
-        held.append(max(pa.total_allocated_bytes() - before for _ in stream_table(path, {}, 500)))
-    assert held[1] < 1.5 * held[0]  # what is read ahead varies with the load; a file four times as long does not fit
-    assert held[1] < 80_000 * 160 / 2
+        peaks.append(max(pa.total_allocated_bytes() - before for _ in stream_table(path, {}, 500)))
+    assert peaks[1] < 1.5 * peaks[0]  # what is read ahead varies with the load; a file four times as long does not fit
+    assert peaks[1] < 80_000 * 160 / 2

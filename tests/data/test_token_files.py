@@ -66,7 +66,7 @@ def made(rows: Path, tokenizer, place: Path) -> dict[str, bytes]:
 
 def test_the_same_bytes_on_any_number_of_cores_in_parts_of_any_size(rows, backbones, tmp_path, monkeypatch):
     tokenizer = AutoTokenizer.from_pretrained(backbones["ce"])
-    found = []
+    actual = []
     for number, (cores, batch, few, size) in enumerate(
         [("false", 10_000, 10_000, 9), ("true", 10_000, 1, 7), ("true", 130, 1, 50), ("false", 1, 0, 1)]
     ):
@@ -74,17 +74,20 @@ def test_the_same_bytes_on_any_number_of_cores_in_parts_of_any_size(rows, backbo
         monkeypatch.setattr("relevance.data.tokens.BATCH", batch)
         monkeypatch.setattr(token_ids, "FEW", few)
         monkeypatch.setattr(token_ids, "SLICE", size)
-        found.append(made(rows, tokenizer, tmp_path / str(number)))
-    assert set(found[0]) == {"ids.npy", "offsets.npy", "second.npy", "meta.json"}
-    assert found[1:] == found[:1] * 3
+        actual.append(made(rows, tokenizer, tmp_path / str(number)))
+    assert set(actual[0]) == {"ids.npy", "offsets.npy", "second.npy", "meta.json"}
+    assert actual[1:] == actual[:1] * 3
 
 
 def test_the_files_are_what_numpy_would_have_saved(rows, backbones, tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(backbones["ce"])
-    found, expected = made(rows, tokenizer, tmp_path / "tokens"), encode_pairs(pq.read_table(rows), tokenizer, TEMPLATE)
+    actual, expected = (
+        made(rows, tokenizer, tmp_path / "tokens"),
+        encode_pairs(pq.read_table(rows), tokenizer, TEMPLATE),
+    )
     for name in ARRAYS:
         np.save(tmp_path / f"{name}.npy", getattr(expected, name))
-        assert found[f"{name}.npy"] == (tmp_path / f"{name}.npy").read_bytes()
+        assert actual[f"{name}.npy"] == (tmp_path / f"{name}.npy").read_bytes()
 
 
 @pytest.mark.parametrize("kind", ["ce", "llm", "bert"])
@@ -92,19 +95,19 @@ def test_many_texts_have_the_ids_that_each_has_alone(backbones, kind):
     tokenizer = AutoTokenizer.from_pretrained(backbones[kind])
     tokenizer(["red", "a longer one"], padding=True, truncation=True, max_length=3)  # settings of another's call
     texts = [f"{word} {n}" for n in range(60) for word in WORDS]
-    found = ragged(tokenizer, texts)
-    for text, start, length in zip(texts, found.starts, found.lengths, strict=True):
+    actual = ragged(tokenizer, texts)
+    for text, start, length in zip(texts, actual.starts, actual.lengths, strict=True):
         alone = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-        assert found.ids[start : start + length].tolist() == alone
+        assert actual.ids[start : start + length].tolist() == alone
 
 
 def test_each_different_text_is_tokenized_once(rows, backbones, tmp_path, monkeypatch):
-    asked = []
+    encoded = []
     monkeypatch.setattr("relevance.data.tokens.BATCH", 100)
-    monkeypatch.setattr(token_ids, "ragged", lambda tokenizer, texts: asked.extend(texts) or ragged(tokenizer, texts))
+    monkeypatch.setattr(token_ids, "ragged", lambda tokenizer, texts: encoded.extend(texts) or ragged(tokenizer, texts))
     made(rows, AutoTokenizer.from_pretrained(backbones["ce"]), tmp_path / "tokens")
     table = pq.read_table(rows)
-    assert sorted(asked) == sorted({*table["left"].to_pylist(), *table["right"].to_pylist()})
+    assert sorted(encoded) == sorted({*table["left"].to_pylist(), *table["right"].to_pylist()})
 
 
 @pytest.mark.parametrize("like", ["one", "few"])
@@ -135,6 +138,6 @@ def test_a_writer_that_is_killed_leaves_no_tokens_and_the_next_makes_them_whole(
     assert killed.wait() == -signal.SIGKILL
     killed.stdout.close()
     assert not [path for path in cache.iterdir() if path.is_dir() and not path.name.startswith(".")]
-    said, _ = writer("0").communicate(timeout=60)
-    assert said.splitlines()[-1] == "1500"
+    output, _ = writer("0").communicate(timeout=60)
+    assert output.splitlines()[-1] == "1500"
     assert not list(cache.glob(".*.part"))

@@ -7,9 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from relevance.data.jsonl import json_lines
 from relevance.data.readers import read_table
-from relevance.data.writers import streamed
+from relevance.data.writers import json_lines, streamed
 from relevance.errors import UserError
 
 KINDS = (".parquet", ".csv", ".tsv", ".jsonl")
@@ -41,7 +40,7 @@ def test_an_error_leaves_what_stood_there(tmp_path, kind):
     with pytest.raises(RuntimeError, match="half way"):
         fail()
     assert path.read_text() == "before"
-    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
 def test_jsonl_says_what_json_says():
@@ -58,13 +57,13 @@ def test_jsonl_says_what_json_says():
         'na"me': range(10),
     }
     lines = json_lines(pa.table(values)).to_pylist()
-    found = [json.loads(line) for line in lines]
+    actual = [json.loads(line) for line in lines]
     expected = pa.table(values).to_pylist()
     for row in expected:
         row["day"] = None if row["day"] is None else "2024-01-02"
         row["float"] = None if row["float"] in (float("inf"), None) or row["float"] != row["float"] else row["float"]
         row["single"] = None if row["single"] is None else pytest.approx(row["single"], rel=1e-7)
-    assert found == expected
+    assert actual == expected
     assert all(line.endswith("}\n") for line in lines)
 
 

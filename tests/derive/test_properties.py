@@ -36,7 +36,7 @@ def derived(judged, items, mode, seed, *words):
         files = written(folder, judged, items, TREE)
         made, rows = run(folder, files, *SHARES, f"split={mode}", f"seed={seed}", "on_bad_row=quarantine", *words)
         if rows:
-            checked = check_pairs(read_table(folder / "pairs.parquet", {}), "pairs")
+            checked, _ = check_pairs(read_table(folder / "pairs.parquet", {}), "pairs")
             assert not checked.faults  # the contract of every table of pairs
         return made, rows, pq.read_table(folder / "pairs.parquet")
 

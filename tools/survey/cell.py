@@ -20,6 +20,7 @@ from relevance.config import (
     TrainerConfig,
     conf_folder,
 )
+from relevance.config_io import typed_config
 from relevance.rates import filled
 from tools.survey.architectures import ENCODERS
 

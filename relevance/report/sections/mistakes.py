@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from relevance import predictions
-from relevance.data.floors import numbered, row_dot
+from relevance.data.entities import numbered
+from relevance.data.floors import row_dot
 from relevance.metrics import Scores
 from relevance.pages.blocks import NONE, Block, Section, Table, count, percent
 from relevance.report.matrix import Matrix, leaders
