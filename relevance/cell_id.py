@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from relevance.cell_folder import CellFolder
 from relevance.config import HEAD, Config, Source
 
 # Of the trainer: where and how fast a cell runs, not what it computes.
@@ -63,17 +64,17 @@ class Cell:
     doubts: tuple[str, ...] = ()  # why it can hardly learn
 
     @property
+    def files(self) -> CellFolder:
+        return CellFolder.of(Path(self.config.outputs), self.fingerprint)
+
+    @property
     def folder(self) -> Path:
-        return cell_folder(Path(self.config.outputs), self.fingerprint)
+        return self.files.path
 
     @property
     def work(self) -> Path:
         """What a half-trained cell has so far; it becomes `folder`."""
-        return self.folder.with_suffix(".part")
-
-
-def cell_folder(outputs: Path, fingerprint: str) -> Path:
-    return outputs / "cells" / fingerprint[:16]
+        return self.files.work.path
 
 
 def data_folder(outputs: Path, digest: str) -> Path:

@@ -25,7 +25,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from relevance.atomic_io import atomic_file
-from relevance.cell_id import QUARANTINE, cell_folder, data_folder
+from relevance.cell_folder import CellFolder
+from relevance.cell_id import QUARANTINE, data_folder
 from relevance.data.floors import FLOORS
 from relevance.errors import UserError
 from relevance.report.files import textless
@@ -36,7 +37,6 @@ from relevance.tracking.records import CellRecord, SweepRecord, SweepRun
 NAME = "runs.zip"
 RECORD = "sweep.json"
 FORMAT = 1  # raised where what is written could not be read by what was
-CELL = ("config.yaml", "consistency.parquet", "test.parquet", "validation.parquet")
 ROWS = "rows.parquet"
 FLOOR_FILES = tuple(f"floor-{name}.parquet" for name in FLOORS)
 PAIRS = "implied-pairs.parquet"
@@ -82,9 +82,10 @@ def _members(sweep: SweepRecord, found: list[Matrix]) -> Iterator[tuple[str, byt
         for name, content in _data(matrix):
             yield (folder / name).as_posix(), content
     for cell in sweep.cells:
-        for path in (cell.folder / name for name in CELL):
+        members = CellFolder.of(Path(), cell.fingerprint).reported
+        for member, path in zip(members, cell.files.reported, strict=True):
             if path.is_file():
-                yield (cell_folder(Path(), cell.fingerprint) / path.name).as_posix(), path.read_bytes()
+                yield member.as_posix(), path.read_bytes()
 
 
 def _told(sweep: SweepRecord) -> str:
@@ -138,7 +139,7 @@ def _unpacked(file: ZipFile, outputs: Path, name: str | None) -> SweepRecord:
     if told["format"] != FORMAT:
         raise ValueError(f"its format is {told['format']}, this version reads {FORMAT}")
     cells = tuple(
-        CellRecord(**cell, folder=cell_folder(outputs, _digest(cell["fingerprint"]))) for cell in told["cells"]
+        CellRecord(**cell, folder=CellFolder.of(outputs, _digest(cell["fingerprint"])).path) for cell in told["cells"]
     )
     sweep = SweepRecord(name or told["name"], outputs, cells, tuple(SweepRun(**run) for run in told["runs"]))
     there = set(file.namelist())
@@ -157,7 +158,7 @@ def _files(sweep: SweepRecord) -> Iterator[tuple[Path, bool]]:
         yield from ((folder / name, True) for name in (ROWS, *FLOOR_FILES))
         yield from ((folder / name, False) for name in (*IMPLIED, QUARANTINE))
     for cell in sweep.cells:
-        yield from ((cell.folder / name, False) for name in CELL)
+        yield from ((path, False) for path in cell.files.reported)
 
 
 def _digest(text: str) -> str:

@@ -161,7 +161,7 @@ def _mean(group: Group, tested: HeldOut) -> np.ndarray:
     """Mean probabilities [3, N], added up member by member: all at once would not fit in memory."""
     mean = np.zeros((3, len(tested.row)), np.float32)
     for cell in group.members:
-        table = predictions.read(cell.folder / "test.parquet", list(predictions.PROBABILITIES))
+        table = predictions.read(cell.files.test, list(predictions.PROBABILITIES))
         for label, name in enumerate(predictions.PROBABILITIES):
             mean[label] += table[name].to_numpy()
     return mean / np.float32(len(group.members))
@@ -169,7 +169,7 @@ def _mean(group: Group, tested: HeldOut) -> np.ndarray:
 
 def best_first(members: tuple[CellRecord, ...]) -> list[int]:
     """Places of the members by macro accuracy on validation; none where a file is absent, empty or of other rows."""
-    paths = [cell.folder / "validation.parquet" for cell in members]
+    paths = [cell.files.validation for cell in members]
     if not all(path.is_file() for path in paths):
         return []
     tables = [predictions.read(path, ["row", "task", "label", "predicted"]) for path in paths]

@@ -35,7 +35,6 @@ JOINT = "joint"  # the task mix of all rows, each once an epoch
 SINGLE = "single_"  # a task mix of one task
 MAJORITY = ("floor", "majority")
 CEILING = ("ceiling", "label noise")
-TEST = "test.parquet"  # of a cell
 READERS = 2  # threads: files are decoded outside Python's lock
 TOLERANCE = 1e-6  # between an accuracy in MLflow and the one its file gives
 SHARED = "mhp_shared"
@@ -167,7 +166,7 @@ def _order(cell: CellRecord) -> tuple:
 def _answers(cell: CellRecord, tested: HeldOut) -> np.ndarray:
     """What the cell answered to the test rows [N]."""
     try:
-        return tested.answers(cell.folder / TEST)
+        return tested.answers(cell.files.test)
     except UserError as error:
         raise UserError(f"cell {cell.cell}: {error}") from error
 
@@ -178,7 +177,7 @@ def _check(cell: CellRecord, scores: Scores | None) -> None:
         logged = cell.metrics.get(f"test/{task}/accuracy", accuracy)
         if not np.isclose(logged, accuracy, rtol=0, atol=TOLERANCE, equal_nan=True):
             raise UserError(
-                f"cell {cell.cell}: {cell.folder / TEST} gives {task} accuracy {accuracy:.6f}, its run "
+                f"cell {cell.cell}: {cell.files.test} gives {task} accuracy {accuracy:.6f}, its run "
                 f"{cell.run_id} logged {logged:.6f}; the file is of another run: run it again with rerun=true"
             )
 

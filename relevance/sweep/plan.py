@@ -14,7 +14,7 @@ from relevance.cell_id import NUMERICS, Cell, full_name, git_commit
 from relevance.config import Family
 from relevance.errors import UserError
 from relevance.model.backbone import backbone_folder, body_parameters
-from relevance.tracking import TEST, Record, Store
+from relevance.tracking import Record, Store
 from relevance.tracking.records import MlflowRun, RunData
 from relevance.train.cell import threads
 
@@ -84,7 +84,7 @@ def _changed(cell: Cell, runs: list[MlflowRun]) -> str:
     """Why a cell without a run, or whose run cannot be used, is new."""
     same = [run for run in runs if run.data.tags["fingerprint"] == cell.fingerprint]
     if any(run.info.status == "FINISHED" for run in same):
-        gone = "its model was not saved, or is gone" if (cell.folder / TEST).is_file() else "its files are gone"
+        gone = "its model was not saved, or is gone" if cell.files.test.is_file() else "its files are gone"
         return f"finished before, but {gone}; trained again"
     if same:
         return f"{same[0].info.status.lower()} before, of which nothing is left; trained again"

@@ -11,5 +11,4 @@ from relevance.tracking.record import deliver_all as deliver_all
 from relevance.tracking.run import Run as Run
 from relevance.tracking.run import beating as beating
 from relevance.tracking.store import CELLS as CELLS
-from relevance.tracking.store import TEST as TEST
 from relevance.tracking.store import Store as Store

@@ -24,7 +24,6 @@ from relevance.tracking.run import Run
 from relevance.tracking.store import Store
 
 PULSE = 10.0  # seconds between two signs of life, and between two tries to reach a store
-PROGRESS = "progress.json"  # of rank 0 of a cell of several devices
 PATIENCE = 60.0  # seconds a finished cell waits for a store to take the rest of its record
 
 
@@ -96,7 +95,7 @@ class RecordedRun(CellLog):
     def tell(self, **progress: float) -> None:
         if time.monotonic() - self._told >= PULSE:
             self._told = time.monotonic()
-            write_text(self.record.folder / PROGRESS, json.dumps(progress))
+            write_text(self.record.files.progress, json.dumps(progress))
 
     @cached_property
     def _known(self) -> set[tuple[str, int]]:
@@ -122,7 +121,7 @@ class CellRun(RecordedRun):
     def open(self, name: str, tags: dict[str, str]) -> "CellRun":
         """Begin a run, or go on with the one whose record lies in the folder."""
         self.record.folder.mkdir(parents=True, exist_ok=True)
-        (self.record.folder / PROGRESS).unlink(missing_ok=True)  # of earlier ranks: this attempt may have none
+        self.record.files.progress.unlink(missing_ok=True)  # of earlier ranks: this attempt may have none
         if not self.record.exists():
             begin(self.record, name, {**tags, **held_by()}, _now())
         elif self.record.ended() != "FINISHED":
@@ -196,7 +195,7 @@ class _Courier(threading.Thread):
         return self.failure or (f"no answer in {patience:.0f} s" if self.is_alive() else "")
 
     def _progress(self) -> dict[str, float]:
-        file = self.cell.record.folder / PROGRESS
+        file = self.cell.record.files.progress
         return json.loads(file.read_text()) if file.is_file() else self.cell.progress
 
     def _round(self) -> None:

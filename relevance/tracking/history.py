@@ -10,9 +10,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from relevance.cell_id import cell_folder
+from relevance.cell_folder import CellFolder
 from relevance.errors import UserError
-from relevance.tracking import CELLS, TEST, Run, Store
+from relevance.tracking import CELLS, Run, Store
 from relevance.tracking.records import CellRecord, MlflowRun, SweepRecord, SweepRun
 
 NAMED = 5  # cells an error offers instead of a run that is not there
@@ -65,8 +65,8 @@ def cell_key(listed: dict[str, Any]) -> str:
 
 def cell_record(listed: dict[str, Any], run: MlflowRun | None, outputs: Path) -> CellRecord:
     tags = run.data.tags if run else {}
-    folder = cell_folder(outputs, listed["fingerprint"])
-    gone = run is not None and run.info.status == "FINISHED" and not (folder / TEST).is_file()
+    files = CellFolder.of(outputs, listed["fingerprint"])
+    gone = run is not None and run.info.status == "FINISHED" and not files.test.is_file()
     found = {
         "status": "MISSING" if run is None or gone else run.info.status,
         "reason": "its predictions are gone; the same sweep trains it again" if gone else tags.get("reason", ""),
@@ -79,7 +79,7 @@ def cell_record(listed: dict[str, Any], run: MlflowRun | None, outputs: Path) ->
         experiment=run.info.experiment_id if run else "",
         git_sha=tags.get("git_commit", ""),
         dirty=tags.get("git_dirty") == "true",
-        folder=folder,
+        folder=files.path,
         metrics=dict(run.data.metrics) if run else {},
         versions=json.loads(tags.get("versions", "{}")),
         backbone=run.data.params.get("backbone", "") if run else "",
@@ -117,7 +117,7 @@ def model_folder(cell: str, uri: str, experiment: str, outputs: Path) -> Path:
         if "/" in cell:
             raise UserError(f"{cell}: no such folder; give a cell's folder ({outputs}/cells/…) or its run id")
         folder = folder_of(uri, experiment, outputs, cell)
-    for place in (folder, folder / "model"):
+    for place in (folder, CellFolder(folder).model):
         if (place / MODEL_MARK).is_file():
             return place
     raise UserError(
@@ -145,7 +145,7 @@ def folder_of(uri: str, experiment: str, outputs: Path, run_id: str) -> Path:
             f"{run_id}: {found[0].info.status}, and what its cell {name} keeps is of its run {best}; give that one, or "
             "serve this one from MLflow where it finished (mlflow models serve -m runs:/…/model)"
         )
-    return cell_folder(outputs, tags["fingerprint"])
+    return CellFolder.of(outputs, tags["fingerprint"]).path
 
 
 def store_at(uri: str, experiment: str, outputs: Path) -> Store:

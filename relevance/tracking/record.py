@@ -23,12 +23,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from relevance.atomic_io import with_filename
+from relevance.cell_folder import CellFolder
 from relevance.cli import echo
 from relevance.errors import UserError
 from relevance.tracking.run import Run
 from relevance.tracking.store import Store
 
-NAME, SENT = "record.jsonl", "record.sent"
 SAID = frozenset("log params tags text data model reopen end".split())
 Event = tuple[str, dict[str, Any]]
 
@@ -40,8 +40,12 @@ class Record:
         self.folder = folder
 
     @property
+    def files(self) -> CellFolder:
+        return CellFolder(self.folder)
+
+    @property
     def path(self) -> Path:
-        return self.folder / NAME
+        return self.files.record
 
     def exists(self) -> bool:
         return bool(self.events())
@@ -105,14 +109,14 @@ class Record:
     def sent(self, store: str) -> tuple[str, int]:
         """The run in that store, and the bytes it has of the record: ("", 0) where it knows nothing."""
         try:
-            known = json.loads((self.folder / SENT).read_text())
+            known = json.loads(self.files.sent.read_text())
         except (OSError, ValueError):  # never sent, or torn: sending again changes nothing
             return "", 0
         return (known["run_id"], known["sent"]) if known["store"] == store else ("", 0)
 
     def mark(self, store: str, run_id: str, sent: int) -> None:
         """Note that a store has the record up to that byte."""
-        (self.folder / SENT).write_text(json.dumps({"store": store, "run_id": run_id, "sent": sent}))
+        self.files.sent.write_text(json.dumps({"store": store, "run_id": run_id, "sent": sent}))
 
     def pending(self, store: str) -> bool:
         """Whether that store lacks some of it."""
@@ -176,7 +180,9 @@ def _say(run: Run, event: Event, folder: Path) -> None:
     if name in SAID:
         getattr(run, name)(**({**said, "folder": str(folder / said["folder"])} if name == "model" else said))
     elif name not in ("start", "kept"):
-        raise ValueError(f"{folder / NAME}: unknown event {name!r}; it knows start, kept, {', '.join(sorted(SAID))}")
+        raise ValueError(
+            f"{CellFolder(folder).record}: unknown event {name!r}; it knows start, kept, {', '.join(sorted(SAID))}"
+        )
 
 
 def deliver_all(store: Store, parent: str = "", folders: Iterable[Path] = ()) -> list[str]:
@@ -185,16 +191,16 @@ def deliver_all(store: Store, parent: str = "", folders: Iterable[Path] = ()) ->
     Of the finished cells in `folders` also what the store once had and has lost.
     """
     known, folders = set[str](), set(folders)
-    if any((folder / NAME).is_file() for folder in folders):
+    if any(CellFolder(folder).record.is_file() for folder in folders):
         known = {run.info.run_id for run in store.runs("tags.kind = 'cell'")}
     found = []
-    for path in sorted(store.outputs.glob(f"cells/*/{NAME}")):
+    for path in sorted(store.outputs.glob(CellFolder.of(Path(), "*").record.as_posix())):
         record = Record(path.parent)
         lost = path.parent in folders and record.sent(store.key)[0] not in known
         if not (lost or record.pending(store.key)):
             continue
         try:
-            with FileLock(path.parent.with_suffix(".lock"), timeout=0):  # nobody begins to train it meanwhile
+            with FileLock(record.files.lock, timeout=0):  # nobody begins to train it meanwhile
                 deliver(store, record, parent)
                 found.append(record.last("start").get("name", path.parent.name))
         except Timeout:

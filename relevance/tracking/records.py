@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from relevance.cell_folder import CellFolder
+
 
 class RunInfo(Protocol):
     run_id: str
@@ -51,13 +53,17 @@ class CellRecord:
     git_sha: str
     dirty: bool
     reason: str  # first line of the failure, why it was refused, "" otherwise
-    folder: Path  # <outputs>/cells/<fingerprint[:16]>: validation.parquet, test.parquet, config.yaml
+    folder: Path  # its files, see CellFolder
     metrics: dict[str, float]  # test/accuracy, seconds, params/trainable, train/rows_per_second, ...
     versions: dict[str, str]  # package versions the cell logged
     asked: int = 1  # times, by one command; it ran once
     backbone: str = ""  # its name, and the commit where it is of the hub
     revision: str = ""
     precision: str = ""  # trainer.precision; "" where no run says
+
+    @property
+    def files(self) -> CellFolder:
+        return CellFolder(self.folder)
 
 
 @dataclass(frozen=True)

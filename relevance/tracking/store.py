@@ -4,6 +4,7 @@ import json
 import time
 from typing import Any
 
+from relevance.cell_folder import CellFolder
 from relevance.cell_id import Cell
 from relevance.cli import echo
 from relevance.config import NAMES, Save
@@ -14,7 +15,6 @@ from relevance.tracking.run import Run
 
 LIMIT = 50_000  # runs a search returns at most
 CELLS = "cells.json"
-TEST = "test.parquet"  # a cell without it is not finished, whatever its run says
 SOURCE = {"mlflow.source.name": "relevance.run", "mlflow.source.type": "LOCAL"}
 
 
@@ -92,8 +92,9 @@ class Store(Connection):
 
 def _whole(cell: Cell) -> bool:
     """Whether the cell's folder holds all it was asked to leave."""
-    asked = ["validation.parquet", TEST, *(["model/config.yaml"] if cell.config.save is Save.all else [])]
-    return all((cell.folder / name).is_file() for name in asked)
+    files = cell.files
+    model = [CellFolder(files.model).config] if cell.config.save is Save.all else []
+    return all(path.is_file() for path in (files.validation, files.test, *model))
 
 
 def _listed(cell: Cell) -> dict[str, Any]:

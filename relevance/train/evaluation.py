@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import torch
 
 from relevance import distributed, predictions
+from relevance.cell_folder import CellFolder
 from relevance.data.batches import unlabelled
 from relevance.data.floors import ensure_floors
 from relevance.data.implied import ensure_implied
@@ -37,7 +38,7 @@ def evaluate(
         names = np.array(TASK_NAMES, dtype=object)[data.examples.task[rows]]
         scored = predictions.table(rows, names, data.examples.label[rows], softmax(given))
         if distributed.first():
-            predictions.write(scored, work / f"{split}.parquet")
+            predictions.write(scored, CellFolder(work).predictions(split))
         scores = score_predictions(scored)
         found |= logged(scores, split)
     found["test/rows_per_second"] = pace
@@ -69,7 +70,7 @@ def score_implied(work: Path, trainer: L.Trainer, module: RelevanceModule, data:
     names = pairs["task"].to_numpy(zero_copy_only=False)
     scored = predictions.table(pairs["row"].to_numpy(), names, np.full(len(pairs), -1), found)
     if distributed.first():
-        predictions.write(scored, work / "consistency.parquet")
+        predictions.write(scored, CellFolder(work).consistency)
 
 
 def logits(trainer: L.Trainer, module: RelevanceModule, loader) -> tuple[np.ndarray, np.ndarray]:

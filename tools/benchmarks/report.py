@@ -23,7 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from relevance import predictions
-from relevance.cell_id import cell_folder, data_folder
+from relevance.cell_folder import CellFolder
+from relevance.cell_id import data_folder
 from relevance.cli import echo, parse, run_command
 from relevance.metrics import logged, score, task_codes
 from relevance.tasks import TASK_NAMES
@@ -92,7 +93,7 @@ def measured(command: list[str]) -> tuple[float, float]:
 
 def read(folder: Path) -> None:
     """Every row of what the report reads of each cell, and nothing done with it."""
-    for path in sorted(folder.glob("outputs/cells/*/test.parquet")):
+    for path in sorted(folder.glob(CellFolder.of(Path("outputs"), "*").test.as_posix())):
         pq.read_table(path, columns=["row", "label", "predicted", *predictions.PROBABILITIES])
 
 
@@ -104,7 +105,7 @@ def generate(folder: Path, options: Options) -> None:
     pq.write_table(table, path)
     dealt = [_drawn(folder / "drawn" / str(number), table, random) for number in range(min(FILES, options.cells))]
     for name in ("majority", "lexical"):
-        os.link(folder / "drawn" / "0" / "test.parquet", path.with_name(f"floor-{name}.parquet"))
+        os.link(CellFolder(folder / "drawn" / "0").test, path.with_name(f"floor-{name}.parquet"))
     _store(folder, outputs, options.cells, dealt)
 
 
@@ -128,7 +129,7 @@ def _drawn(folder: Path, table: pa.Table, random: np.random.Generator) -> tuple[
         p[right, label[right]] += 1
         p /= p.sum(axis=1, keepdims=True)
         written = predictions.table(rows["row"].to_numpy(), rows["task"].to_numpy(), label, p)
-        predictions.write(written, folder / f"{split}.parquet")
+        predictions.write(written, CellFolder(folder).predictions(split))
     at = task_codes(written["task"])
     return folder, logged(score(at, label, written["predicted"].to_numpy()), "test")
 
@@ -141,10 +142,10 @@ def _store(folder: Path, outputs: Path, cells: int, dealt: list[tuple[Path, dict
     for number, (seed, mix, model, routing) in zip(range(cells), grid, strict=False):
         fingerprint = f"{number:016x}" * 4
         source, metrics = dealt[number % len(dealt)]
-        place = cell_folder(outputs, fingerprint)
-        place.mkdir(parents=True)
+        files = CellFolder.of(outputs, fingerprint)
+        files.path.mkdir(parents=True)
         for split in ("validation", "test"):
-            os.link(source / f"{split}.parquet", place / f"{split}.parquet")
+            os.link(CellFolder(source).predictions(split), files.predictions(split))
         name = f"{model}-{routing}-{mix}-s{seed}"
         told = {"model": model, "routing": routing, "task_mix": mix, "seed": seed, "variant": ""}
         listed.append({"cell": name, **told, "fingerprint": fingerprint, "data_digest": DIGEST})

@@ -103,14 +103,14 @@ def _measured(matrix: Matrix, cell: CellRecord) -> Measured:
 
 
 def _test(matrix: Matrix, cell: CellRecord) -> Judged:
-    path = cell.folder / "test.parquet"
+    path = cell.files.test
     found = predictions.read(path, ["row", *predictions.PROBABILITIES])
     at = matrix.tested.places(found["row"].to_numpy(), path)
     return Judged(matrix.tested.task[at], matrix.tested.label[at], predictions.probabilities(found))
 
 
 def _validation(cell: CellRecord) -> Judged | None:
-    path = cell.folder / "validation.parquet"
+    path = cell.files.validation
     if not path.is_file():
         return None
     found = predictions.read(path, ["task", "label", *predictions.PROBABILITIES])

@@ -180,7 +180,7 @@ def mistakes_sections(found: list[Matrix], texts: bool) -> list[Section]:
 
 def surest(tested: HeldOut, cell: CellRecord) -> Mistakes:
     """The fifty most confident mistakes of a cell, or all where there are fewer."""
-    path = cell.folder / "test.parquet"
+    path = cell.files.test
     table = predictions.read(path, ["row", *predictions.PROBABILITIES, "predicted"])
     row, predicted = table["row"].to_numpy(), table["predicted"].to_numpy()
     at = tested.places(row, path)

@@ -40,7 +40,6 @@ MEASURES = (*(f"{task}/accuracy" for task in TASK_NAMES), "accuracy", "macro_acc
 LOGGED = re.compile(rf"probe/([^/]+)/({'|'.join(MEASURES)})")
 MIRRORS, SIDES = ("row", "mirror"), ("first", "second", "third")
 RELEVANT, IRRELEVANT = 2, 0
-SCORED = "consistency.parquet"  # beside a cell's predictions
 SAID = "query_item + item_type → query_type"  # relevant, exact, yet irrelevant: what the paper sets out from
 CONSISTENCY = (
     "From pairs that the test rows imply, scored by each cell after its test. Mirrored: the two texts of a symmetric "
@@ -130,7 +129,7 @@ class Told:
 def consistency_section(main: MainRows) -> list[Section]:
     """None where no cell scored implied pairs."""
     matrix = main.matrix
-    if not any((cell.folder / SCORED).is_file() for row in matrix.rows for cell, _ in row.done):
+    if not any(cell.files.consistency.is_file() for row in matrix.rows for cell, _ in row.done):
         return []
     implied = ensure_implied(matrix.tested.path)
     lines = [([*row.labels], [_read([cell], matrix.tested, implied) for cell, _ in row.done]) for row in whole(matrix)]
@@ -171,7 +170,7 @@ def _of_seed(rows: list[Row], seed: int) -> list[CellRecord]:
 
 def _read(cells: list[CellRecord], tested: HeldOut, implied: Implied) -> tuple[np.ndarray, np.ndarray] | None:
     """Label, and expected label, by row id: the test rows, then the implied pairs; None without a file of those."""
-    paths = [path for cell in cells for path in (cell.folder / "test.parquet", cell.folder / SCORED)]
+    paths = [path for cell in cells for path in (cell.files.test, cell.files.consistency)]
     if not all(path.is_file() for path in paths):
         return None
     tables = [predictions.read(path, ["row", "p_partial", "p_relevant", "predicted"]) for path in paths]
