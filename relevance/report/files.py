@@ -20,13 +20,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from relevance.metrics import COLUMNS, Scores
+from relevance.metrics import ALL, COLUMN_METRICS, METRICS, Scores
 from relevance.report.findings import Findings
 from relevance.report.matrix import Matrix
 from relevance.report.rows import Row
 from relevance.report.sections.probes import probed
 from relevance.report.stats.contrast import Effect
-from relevance.tasks import LABELS, TASK_NAMES
+from relevance.tasks import TASK_NAMES
 from relevance.tracking.records import CellRecord, SweepRecord
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -35,15 +35,13 @@ EFFECT = "value low high n seeds relative verdict".split()
 MCNEMAR = "only_a only_b p_exact p_mid p_holm".split()
 COMPARISONS_HEADER = ("data", "kind", "column", "a", "b", *EFFECT, *MCNEMAR)
 CELLS_HEADER = tuple("sweep cell model routing task_mix variant seed task metric value n status run_id git_sha".split())
-PROBE_TASKS = (*TASK_NAMES, "all", "all")  # of the accuracies in the order of COLUMNS
-PROBE_MEASURES = (*("accuracy" for _ in COLUMNS[1:]), "macro_accuracy")
 Measure = tuple[str, str, str, str]  # task, metric, value, n
 
 
 def cells_csv(sweep: SweepRecord, found: list[Findings]) -> str:
     """cells.csv: rows in the order of the matrix, values 0 to 1 in full precision, n in test rows.
 
-    Each finished cell has accuracy, macro_f1, recall_<label>, quadratic_weighted_kappa, mean_absolute_error and
+    Each finished cell has the metrics of METRICS and
     collapsed (1 or 0, see metrics.collapsed) per task tested, then at task `all` accuracy (micro) and macro_accuracy.
     What its run logged besides follows: parameters_trainable and parameters_total (weights, no n),
     probe/<kind>/accuracy and probe/<kind>/macro_accuracy. A cell that did not finish has one row with an empty value.
@@ -75,7 +73,7 @@ def _rows(rows: Iterable[Row]) -> Iterator[list[str]]:
         for cell, scores, flat in zip(row.cells, row.scores, row.collapsed, strict=True):
             head = [cell.cell, cell.model, cell.routing, cell.task_mix, cell.variant, str(cell.seed)]
             tail = [cell.status, cell.run_id, cell.git_sha]
-            measures = _of_cell(cell, scores, flat) if scores else [("all", "accuracy", "", "")]
+            measures = _of_cell(cell, scores, flat) if scores else [(ALL, METRICS[0].name, "", "")]
             yield from ([*head, *measure, *tail] for measure in measures)
 
 
@@ -87,29 +85,27 @@ def _of_cell(cell: CellRecord, scores: Scores, flat: tuple[str, ...]) -> Iterato
             yield task, "collapsed", str(int(task in flat)), str(n)
     for kind in ("trainable", "total"):
         if not math.isnan(value := cell.metrics.get(f"params/{kind}", math.nan)):
-            yield "all", f"parameters_{kind}", f"{value:.0f}", ""
+            yield ALL, f"parameters_{kind}", f"{value:.0f}", ""
     yield from _probes(cell, scores)
 
 
 def _probes(cell: CellRecord, scores: Scores) -> Iterator[Measure]:
     counted = [*scores.n, scores.n.sum(), scores.n.sum()]
     for kind, values in probed(cell).items():
-        for task, measure, value, n in zip(PROBE_TASKS, PROBE_MEASURES, values, counted, strict=True):
+        for (task, metric), value, n in zip(COLUMN_METRICS, values, counted, strict=True):
             if not math.isnan(value):
-                yield task, f"probe/{kind}/{measure}", repr(float(value)), str(n)
+                yield task, f"probe/{kind}/{metric}", repr(float(value)), str(n)
 
 
 def _measures(scores: Scores) -> Iterator[Measure]:
+    by_task = {metric.name: metric.by_task(scores) for metric in METRICS if metric.by_task}
     for at in np.flatnonzero(scores.n):
-        told = {"accuracy": scores.accuracy[at], "macro_f1": scores.macro_f1[at]}
-        told |= {f"recall_{word}": value for word, value in zip(LABELS, scores.recall[at], strict=True)}
-        told |= {"quadratic_weighted_kappa": scores.kappa[at], "mean_absolute_error": scores.mae[at]}
-        for name, value in told.items():
-            if not math.isnan(value):
-                yield TASK_NAMES[at], name, repr(float(value)), str(scores.n[at])
-    n = str(scores.n.sum())
-    yield "all", "accuracy", repr(scores.micro), n
-    yield "all", "macro_accuracy", repr(scores.macro), n
+        for name, values in by_task.items():
+            if not math.isnan(values[at]):
+                yield TASK_NAMES[at], name, repr(float(values[at])), str(scores.n[at])
+    for metric in METRICS:
+        if metric.overall:
+            yield ALL, metric.name, repr(metric.overall(scores)), str(scores.n.sum())
 
 
 def comparisons_csv(found: list[Findings]) -> str:

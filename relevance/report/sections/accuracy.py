@@ -8,15 +8,13 @@ cost        | llm | mhp | joint | | 2,127,872 | 282 | 1,204 | 132 |: weights tra
 parameters  | llm | mhp | joint | | 0 / 1,234,567 | 55,808 / 55,808 | ... |: where the weights lie, trainable / total
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
-from relevance.metrics import Scores
+from relevance.metrics import METRICS
 from relevance.pages.blocks import IDENTITY, NONE, Bold, Section, Table, count, percent
 from relevance.report.matrix import MARK, Matrix
 from relevance.report.rows import Row, spread
-from relevance.tasks import LABELS, TASK_NAMES
+from relevance.tasks import TASK_NAMES
 
 NEAR = "≈"  # not told apart from the best of the column
 BEYOND = (
@@ -93,34 +91,24 @@ def values(row: Row, n: np.ndarray, best: np.ndarray, near: frozenset[int] = fro
     return [Bold(text) if bold else text for text, bold in zip(texts, best, strict=True)]
 
 
-def _recall(label: int) -> Callable[[Scores], np.ndarray]:
-    return lambda scores: 100 * scores.recall[:, label]
-
-
-MEASURES: dict[str, tuple[Callable[[Scores], np.ndarray], int]] = {  # name: what it is, digits
-    "macro-F1, %": (lambda scores: 100 * scores.macro_f1, 1),
-    **{f"recall {word}, %": (_recall(at), 1) for at, word in enumerate(LABELS)},
-    "kappa": (lambda scores: scores.kappa, 3),
-    "distance": (lambda scores: scores.mae, 3),
-}
-
-
 def measures_section(matrix: Matrix) -> list[Section]:
     """A table for each measure; none where nothing finished."""
     rows = [row for row in matrix.rows if row.finished]
     if not rows:
         return []
     found = [Section("Beyond accuracy", [BEYOND])]
-    for name, (measure, digits) in MEASURES.items():
-        known = [(row, np.array([measure(scores) for scores in row.scores if scores])) for row in rows]
-        body = [
-            [*row.labels, seeds(row.finished, row), *(_text(digits, *spread(column)) for column in values.T)]
-            for row, values in known
-        ]
+    header = [*IDENTITY, "seeds", *headings(matrix)[: len(TASK_NAMES)]]
+    for metric in METRICS:
+        if not metric.title:
+            continue
+        body = []
+        for row in rows:
+            by_seed = np.array([metric.shown(scores) for scores in row.scores if scores])
+            texts = (_text(metric.digits, *spread(column)) for column in by_seed.T)
+            body.append([*row.labels, seeds(row.finished, row), *texts])
         for labels, scores in matrix.references.items():
-            body.append([*labels, "", "", "", *(_text(digits, value) for value in measure(scores))])
-        header = [*IDENTITY, "seeds", *headings(matrix)[: len(TASK_NAMES)]]
-        found.append(Section(name, [Table(header, body, left=len(IDENTITY))], deep=True))
+            body.append([*labels, "", "", "", *(_text(metric.digits, value) for value in metric.shown(scores))])
+        found.append(Section(metric.title, [Table(header, body, left=len(IDENTITY))], deep=True))
     return found
 
 

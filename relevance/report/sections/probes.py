@@ -9,14 +9,13 @@ consistency: mirrored pairs and the sides of triangles, from the predictions bes
 llm mhp: 4.1 % of 330 mirrored pairs get another label; of 410 triangles with two sides called relevant, 3.2 % break
 """
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
 
 from relevance import predictions
 from relevance.data.implied import Implied, ensure_implied
-from relevance.metrics import COLUMNS, task_codes
+from relevance.metrics import COLUMN_NAMES, COLUMNS, task_codes
 from relevance.pages.blocks import IDENTITY, NONE, Block, Section, Table, percent
 from relevance.report.matrix import MainRows, Matrix, whole
 from relevance.report.rows import FINISHED, Row, spread
@@ -36,8 +35,6 @@ KINDS = {
 PROBES = "No training: the same test rows scored again with one thing changed; means are over the seeds that logged it."
 SAMPLED = "probe/rows"  # logged where a probe scored a part of the test rows
 UNKNOWN = "a change that this report does not know"
-MEASURES = (*(f"{task}/accuracy" for task in TASK_NAMES), "accuracy", "macro_accuracy")  # in the order of COLUMNS
-LOGGED = re.compile(rf"probe/([^/]+)/({'|'.join(MEASURES)})")
 MIRRORS, SIDES = ("row", "mirror"), ("first", "second", "third")
 RELEVANT, IRRELEVANT = 2, 0
 SAID = "query_item + item_type → query_type"  # relevant, exact, yet irrelevant: what the paper sets out from
@@ -56,12 +53,12 @@ def probed(cell: CellRecord) -> dict[str, np.ndarray]:
 
     Known kinds come first, others after them by name; a cell that did not finish has none.
     """
-    logged = cell.metrics if cell.status == FINISHED else {}
-    kinds = {match[1] for match in map(LOGGED.fullmatch, logged) if match}
-    return {
-        kind: np.array([logged.get(f"probe/{kind}/{measure}", np.nan) for measure in MEASURES])
-        for kind in _ordered(kinds)
-    }
+    kinds: dict[str, np.ndarray] = {}
+    for metric, value in (cell.metrics if cell.status == FINISHED else {}).items():
+        group, kind, name = (*metric.split("/", 2), "", "")[:3]
+        if group == "probe" and name in COLUMN_NAMES:
+            kinds.setdefault(kind, np.full(len(COLUMNS), np.nan))[COLUMN_NAMES.index(name)] = value
+    return {kind: kinds[kind] for kind in _ordered(set(kinds))}
 
 
 def probes_section(found: list[Matrix]) -> list[Section]:
