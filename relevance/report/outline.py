@@ -14,7 +14,7 @@ from relevance.report.figures.lines import Line, Point, write_forest, write_slop
 from relevance.report.figures.tiles import write_heat_map, write_reliability
 from relevance.report.findings import Findings
 from relevance.report.matrix import Matrix
-from relevance.report.rows import FINISHED, MATCH, NOTHING, SHARE, Row, without, written
+from relevance.report.rows import FINISHED, NOTHING, Row
 from relevance.report.sections.accuracy import (
     accuracy_table,
     cost_table,
@@ -152,8 +152,8 @@ def data_line(matrix: Matrix) -> str:
     """Which table of pairs, its size, and how many rows of its file are not in it."""
     sizes = ", ".join(f"{n:,} {split}" for split, n in matrix.sizes.items())
     told = f"Data {matrix.digest[:12]}: {sizes} rows."
-    if matrix.common:
-        told += f" In every cell: {written(matrix.common)}."
+    if matrix.alike:
+        told += f" In every cell: {','.join(matrix.alike)}."
     if matrix.aside:
         told += f" Set aside: {matrix.set_aside:,} rows of the file, listed in {matrix.aside_name}."
     return told
@@ -242,8 +242,8 @@ def lines(found: Findings) -> list[Line]:
 
 def _series(gain: Gain) -> str:
     """A line of the figure: cells that differ in their training rows alone."""
-    model, routing, _, variant = gain.row.labels
-    return " ".join(filter(None, [model, routing, without(variant, SHARE, MATCH)]))
+    model, routing, *_ = gain.row.labels
+    return " ".join(filter(None, [model, routing, gain.row.variant_but("task_mix.share", "match")]))
 
 
 def points(found: Findings) -> list[Point]:

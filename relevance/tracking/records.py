@@ -4,10 +4,14 @@ CellRecord(cell="llm-mhp[private.kind=lora]-joint-s0", model="llm", routing="mhp
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 from relevance.cell_folder import CellFolder
+from relevance.config import Config
+from relevance.config_io import read_config
+from relevance.errors import UserError
 
 
 class RunInfo(Protocol):
@@ -64,6 +68,13 @@ class CellRecord:
     @property
     def files(self) -> CellFolder:
         return CellFolder(self.folder)
+
+    @cached_property
+    def config(self) -> Config:
+        """Its settings; UserError where they are not in its folder, as of a cell that did not finish."""
+        if not self.files.config.is_file():
+            raise UserError(f"cell {self.cell}: {self.files.config} is absent; run the cell again with rerun=true")
+        return read_config(self.files.config)
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,8 @@ def grid(study):
     study.cell("llm_b-mh-joint-s0", None, **refused)
     for cell in study.cells:
         cell.folder.mkdir(exist_ok=True)
-        (cell.folder / "config.yaml").write_text(f"cell: {cell.cell}\n")
+        if not cell.files.config.exists():  # of a cell that did not finish
+            cell.files.config.write_text(f"cell: {cell.cell}\n")
     (table,) = study.tables.values()
     table["source"] = np.where(table["row"] % 3, "human", "rule")
     table["left_seen"] = table["row"] % 2 == 0

@@ -26,6 +26,8 @@ from relevance import predictions
 from relevance.cell_folder import CellFolder
 from relevance.cell_id import data_folder
 from relevance.cli import echo, parse, run_command
+from relevance.config import Config
+from relevance.config_io import ConfigFile
 from relevance.metrics import logged, score, task_codes
 from relevance.tasks import TASK_NAMES
 from relevance.tracking import CELLS, Store
@@ -138,12 +140,13 @@ def _store(folder: Path, outputs: Path, cells: int, dealt: list[tuple[Path, dict
     """A parent run and a run for each cell, as a sweep leaves them."""
     store = Store(f"sqlite:///{folder}/mlflow.db", "relevance", outputs)
     grid = product(range(cells), MIXES, MODELS, ROUTINGS)
-    listed = []
+    listed, settings = [], ConfigFile(Config()).text()  # names differ in their mix, rows and settings do not
     for number, (seed, mix, model, routing) in zip(range(cells), grid, strict=False):
         fingerprint = f"{number:016x}" * 4
         source, metrics = dealt[number % len(dealt)]
         files = CellFolder.of(outputs, fingerprint)
         files.path.mkdir(parents=True)
+        files.config.write_text(settings)
         for split in ("validation", "test"):
             os.link(CellFolder(source).predictions(split), files.predictions(split))
         name = f"{model}-{routing}-{mix}-s{seed}"

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from relevance.config import Mix
 from relevance.pages.blocks import NONE, Block, Section, Table, signed
-from relevance.report.matrix import SINGLE, MainRows, Matrix
-from relevance.report.rows import SHARE, Row, parts
+from relevance.report.matrix import MainRows, Matrix
+from relevance.report.rows import Row
 from relevance.report.stats.contrast import Effect, Verdict, contrast, effect_text, versus
 from relevance.report.stats.resample import interval
 from relevance.tasks import TASK_NAMES
@@ -43,7 +44,7 @@ def gains(main: MainRows) -> list[Gain]:
     """One for each row of several tasks, task and budget for which a baseline shares a finished seed with it."""
     found = []
     for row in main.finished:
-        if row.labels[2].startswith(SINGLE):
+        if row.config.task_mix.kind is Mix.single:
             continue
         for budget, singles in main.singles(row).items():
             known = (_gain(row, singles[task], task, budget, main.matrix) for task in TASK_NAMES if task in singles)
@@ -55,9 +56,9 @@ def _gain(row: Row, single: Row, task: str, budget: str, matrix: Matrix) -> Gain
     delta = contrast(versus(row.series, single.series, task), matrix.n)
     if delta is None:
         return None
-    share = float((matrix.common | parts(row.labels[3])).get(SHARE, 1))
     base = _mean(single.values, [single.seeds.index(seed) for seed in _common(row, single)], task)
-    rows = max(1, round(share * matrix.train[TASK_NAMES.index(task)]))  # as data.batches.portion has it
+    trained = row.config.task_mix.share * matrix.train[TASK_NAMES.index(task)]
+    rows = max(1, round(trained))  # as data.batches.portion has it
     return Gain(row, single, task, budget, delta, delta.value / base if base else np.nan, rows)
 
 
