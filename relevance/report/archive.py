@@ -22,6 +22,7 @@ from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
 import pyarrow.parquet as pq
 
 from relevance.atomic_io import atomic_file
@@ -29,7 +30,6 @@ from relevance.cell_folder import CellFolder
 from relevance.cell_id import QUARANTINE, data_folder
 from relevance.data.floors import FLOORS
 from relevance.errors import UserError
-from relevance.report.files import textless
 from relevance.report.matrix import Matrix
 from relevance.report.sections.mistakes import MEASURED, SEEN, measured
 from relevance.tracking.records import CellRecord, SweepRecord, SweepRun
@@ -42,6 +42,7 @@ FLOOR_FILES = tuple(f"floor-{name}.parquet" for name in FLOORS)
 PAIRS = "implied-pairs.parquet"
 IMPLIED = (PAIRS, "implied-mirrors.parquet", "implied-triangles.parquet")
 COLUMNS = ("row", "split", "task", "label", "label_clean", "source", *SEEN)  # of rows.parquet, those that are there
+TEXTLESS = ("file", "row", "problem", "remedy")  # columns of a list of rows set aside that hold no text of a pair
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every member: the earliest a zip can say
 DIGEST = re.compile(r"[0-9a-f]*")  # what names a folder
 BROKEN = (BadZipFile, zlib.error, KeyError, ValueError, TypeError, AttributeError, RuntimeError, NotImplementedError)
@@ -131,6 +132,17 @@ def _spread(values: np.ndarray, test: np.ndarray) -> pa.Array:
 def _parquet(table: pa.Table) -> bytes:
     written = io.BytesIO()
     pq.write_table(table.combine_chunks(), written, compression="zstd")  # in chunks or not, the same bytes
+    return written.getvalue()
+
+
+def textless(aside: bytes) -> bytes:
+    """The list as csv without values and cells; of one that has none, the same bytes."""
+    names = pa.csv.open_csv(io.BytesIO(aside)).schema.names
+    shown = [name for name in TEXTLESS if name in names]
+    as_texts = pa.csv.ConvertOptions(include_columns=shown, column_types=dict.fromkeys(shown, pa.string()))
+    lines = pa.csv.ParseOptions(newlines_in_values=True)
+    written = io.BytesIO()
+    pa.csv.write_csv(pa.csv.read_csv(io.BytesIO(aside), parse_options=lines, convert_options=as_texts), written)
     return written.getvalue()
 
 

@@ -20,7 +20,7 @@ from relevance.pages.text import markdown
 from relevance.report.files import guard
 from relevance.report.matrix import Matrix, matrices
 from relevance.report.rows import Row
-from relevance.report.stats.contrast import Effect, contrast, effect_text, versus
+from relevance.report.stats import Effect, contrast, effect_text, versus
 from relevance.tracking.records import SweepRecord
 
 TOLD = (

@@ -15,7 +15,7 @@ import numpy as np
 from relevance import predictions
 from relevance.metrics import Scores, task_codes
 from relevance.report.matrix import JOINT, Matrix, whole
-from relevance.report.stats.resample import HeldOut
+from relevance.report.stats import HeldOut
 from relevance.tracking.records import CellRecord
 from relevance.vote import ABSTAINED, DEFAULT, Poll, Ties
 

@@ -15,22 +15,26 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv
 
+from relevance.atomic_io import atomic_file, write_text
+from relevance.cell_id import slug
 from relevance.metrics import ALL, COLUMN_METRICS, METRICS, Scores
-from relevance.report.findings import Findings
-from relevance.report.matrix import Matrix
+from relevance.pages.html import html
+from relevance.pages.text import latex, markdown
+from relevance.report.archive import NAME, textless, write_archive
+from relevance.report.matrix import Matrix, matrices
+from relevance.report.outline import FOLDED, PLAIN, Findings, Form, sections, write_figures
 from relevance.report.rows import Row
+from relevance.report.sections.accuracy import accuracy_table, near
 from relevance.report.sections.probes import probed
-from relevance.report.stats.contrast import Effect
+from relevance.report.stats import Effect
 from relevance.tasks import TASK_NAMES
 from relevance.tracking.records import CellRecord, SweepRecord
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-TEXTLESS = ("file", "row", "problem", "remedy")
 EFFECT = "value low high n seeds relative verdict".split()
 MCNEMAR = "only_a only_b p_exact p_mid p_holm".split()
 COMPARISONS_HEADER = ("data", "kind", "column", "a", "b", *EFFECT, *MCNEMAR)
@@ -197,18 +201,51 @@ def _contents(matrix: Matrix) -> dict[str, object]:
     return {"rows": matrix.sizes, "test_rows": tested, "quarantined": matrix.set_aside}
 
 
-def textless(aside: bytes) -> bytes:
-    """The list as csv without values and cells; of one that has none, the same bytes."""
-    names = pa.csv.open_csv(io.BytesIO(aside)).schema.names
-    shown = [name for name in TEXTLESS if name in names]
-    as_texts = pa.csv.ConvertOptions(include_columns=shown, column_types=dict.fromkeys(shown, pa.string()))
-    lines = pa.csv.ParseOptions(newlines_in_values=True)
-    written = io.BytesIO()
-    pa.csv.write_csv(pa.csv.read_csv(io.BytesIO(aside), parse_options=lines, convert_options=as_texts), written)
-    return written.getvalue()
-
-
 def guard(field: str) -> str:
     """`field` as a spreadsheet will not take for a formula: led by a quote unless it is a number."""
     risky = field.startswith(("=", "+", "-", "@", "\t", "\r")) and not NUMBER.fullmatch(field)
     return f"'{field}" if risky else field
+
+
+OURS = re.compile(  # pareto: no longer drawn; an earlier report in the folder may have it
+    r"(heatmap|forest|slope|volume|pareto|reliability)(-[0-9a-f]{8})?\.(png|svg)|quarantine-[0-9a-f]{12}\.csv"
+)
+
+
+def write_report(sweep: SweepRecord, reports: Path, form: Form = PLAIN) -> Path:
+    """Write the report of a sweep; returns its folder. The same runs give the same bytes.
+
+    A runs.zip of an earlier report is written anew: what it holds and what stands beside it are of one sweep.
+
+    Raises UserError where a table of pairs or predictions is absent or does not match its run.
+    """
+    found = [Findings(matrix, form.ties) for matrix in matrices(sweep)]
+    folder = reports / slug(sweep.name)
+    captions = write_figures(found, folder) if form.figures else {}
+    page = sections(sweep, found, captions, form)
+    title = f"Report: {sweep.name}"
+    files = {
+        "matrix.md": markdown(title, page),
+        "matrix.tex": "\n".join(latex(accuracy_table(one.matrix, near(one.comparisons)), FOLDED) for one in found),
+        "cells.csv": cells_csv(sweep, found),
+        "comparisons.csv": comparisons_csv(found),
+        "provenance.json": provenance_json(sweep, [one.matrix for one in found]),
+        "index.html": html(title, page, folder),
+    }
+    for name, text in files.items():
+        write_text(folder / name, text)
+    aside = {one.matrix.aside_name: one.matrix.aside for one in found if one.matrix.aside}
+    for name, rows in aside.items():
+        with atomic_file(folder / name) as part:
+            part.write_bytes(rows if form.texts else textless(rows))
+    if form.runs or (folder / NAME).exists():
+        write_archive(sweep, [one.matrix for one in found], folder / NAME)
+    _prune(folder, {*aside, *(f"{name}.{form}" for name in captions for form in ("png", "svg"))})
+    return folder
+
+
+def _prune(folder: Path, written: set[str]) -> None:
+    """Take away figures and lists of an earlier report that this one does not have: a folder is of one report."""
+    for path in folder.iterdir():
+        if OURS.fullmatch(path.name) and path.name not in written:
+            path.unlink()

@@ -26,7 +26,7 @@ from relevance.data.floors import ensure_floors, noise_ceiling, unlearnable
 from relevance.errors import UserError
 from relevance.metrics import COLUMNS, Scores, score_predictions, task_codes
 from relevance.report.rows import FINISHED, Row, alike, fold
-from relevance.report.stats.resample import HeldOut, Resample
+from relevance.report.stats import HeldOut, Resample
 from relevance.tasks import SPLITS, TASK_NAMES
 from relevance.tracking.records import CellRecord, SweepRecord
 

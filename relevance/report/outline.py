@@ -7,33 +7,104 @@ numbers: of every cell the run, commit, data and packages, and the commands that
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
+from relevance.metrics import COLUMNS
 from relevance.pages.blocks import NONE, Block, Code, Figure, Link, Section, Table
+from relevance.report.ensembles import METHODS
 from relevance.report.figures.lines import Line, Point, write_forest, write_slope, write_volume
 from relevance.report.figures.tiles import write_heat_map, write_reliability
-from relevance.report.findings import Findings
-from relevance.report.matrix import Matrix
+from relevance.report.matrix import MainRows, Matrix
 from relevance.report.rows import FINISHED, NOTHING, Row
 from relevance.report.sections.accuracy import (
+    Comparison,
     accuracy_table,
+    beside_table,
+    comparisons,
     cost_table,
     interval_table,
     measures_section,
+    near,
     parameters_table,
+    seedwise,
+    told,
 )
-from relevance.report.sections.baselines import Gain, baselines_sections
-from relevance.report.sections.calibration import calibration_section
-from relevance.report.sections.claims import claims_section, factors_section
-from relevance.report.sections.comparisons import beside_table, near, told
-from relevance.report.sections.ensembles import ensembles_section
+from relevance.report.sections.calibration import Calibration, calibration, calibration_section
+from relevance.report.sections.claims import (
+    Claim,
+    Gain,
+    baselines_sections,
+    claims,
+    claims_section,
+    factors_section,
+    gains,
+)
+from relevance.report.sections.ensembles import MOST, Voted, Votes, ensembles_section, voted
 from relevance.report.sections.mistakes import mistakes_sections
 from relevance.report.sections.opening import notes, opening
 from relevance.report.sections.probes import consistency_section, probes_section
-from relevance.report.stats.contrast import contrast, versus
-from relevance.report.stats.resample import MANY, POOLS
+from relevance.report.stats import MANY, POOLS, Right, contrast, mcnemar, versus
 from relevance.tracking.records import CellRecord, SweepRecord
 from relevance.vote import DEFAULT, Ties
+
+MICRO = COLUMNS.index("micro")
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Of one table of pairs."""
+
+    matrix: Matrix
+    ties: Ties = DEFAULT
+
+    @cached_property
+    def main(self) -> MainRows:
+        return MainRows(self.matrix)
+
+    @cached_property
+    def voted(self) -> list[Voted]:
+        return voted(self.main, self.ties, MOST)
+
+    @cached_property
+    def votes(self) -> Votes:
+        return Votes(self.main, self.voted)
+
+    @cached_property
+    def claims(self) -> list[Claim]:
+        return claims(self.main, self.votes)
+
+    @cached_property
+    def gains(self) -> list[Gain]:
+        return gains(self.main)
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        return comparisons(self.matrix)
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        return calibration(self.matrix)
+
+    @cached_property
+    def mcnemar(self) -> dict[str, str]:
+        """By the letter of a claim about two rows: p of each seed, over all rows (mid-p, not corrected)."""
+        votes = [one.rows[METHODS[0]] for one in self.voted]
+        rows = {row.name: row for row in [*self.matrix.rows, *votes]}
+        found = {}
+        for claim in self.claims:
+            names = claim.effect.cells if claim.effect else ()
+            if len(names) == 2 and all(name in rows for name in names):
+                found[claim.letter] = self._p(*(rows[name] for name in names))
+        return found
+
+    def _p(self, one: Row, other: Row) -> str:
+        right = Right(self.matrix.tested)
+        counts = [right.differing(answers, others, MICRO) for _, answers, others in seedwise(one, other)]
+        return " ".join(f"{p:.2g}" for p in mcnemar(*np.array(counts).T).mid)
+
 
 INTRODUCTION = (
     "A cell's run in MLflow holds its parameters, metrics, config.yaml, confusion and model; its folder "

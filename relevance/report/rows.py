@@ -13,8 +13,7 @@ import numpy as np
 from relevance.cell_id import flat, variant_parts, without
 from relevance.config import Config, Match
 from relevance.metrics import COLUMNS, Scores, collapsed, learnt_nothing
-from relevance.report.stats.contrast import Series
-from relevance.report.stats.resample import Resample, interval
+from relevance.report.stats import Resample, Series, interval
 from relevance.tracking.records import CellRecord
 
 FINISHED = "FINISHED"

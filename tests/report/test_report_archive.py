@@ -20,9 +20,9 @@ from relevance.data.floors import ensure_floors
 from relevance.data.implied import ensure_implied
 from relevance.report.__main__ import report
 from relevance.report.archive import NAME, opened, write_archive
+from relevance.report.files import write_report
 from relevance.report.matrix import matrices
 from relevance.report.outline import Form
-from relevance.report.render import write_report
 
 RECORD = Form(texts=False, runs=True)
 TABLES = Form(texts=False, runs=True, figures=False)

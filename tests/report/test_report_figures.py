@@ -10,7 +10,7 @@ from relevance.report.figures.canvas import COLOURS, counted, look, points, shor
 from relevance.report.figures.lines import Line, Point, write_forest, write_slope, write_volume
 from relevance.report.figures.tiles import Curve, write_heat_map, write_reliability
 from relevance.report.matrix import matrices
-from relevance.report.stats.contrast import Effect
+from relevance.report.stats import Effect
 
 ODD = "_a$b_{c}<script>"
 FORMS = ("png", "svg")

@@ -34,7 +34,7 @@ from relevance.report.figures.canvas import (
 )
 from relevance.report.matrix import Matrix
 from relevance.report.rows import Row
-from relevance.report.stats.contrast import Effect
+from relevance.report.stats import Effect
 from relevance.tasks import TASK_NAMES
 
 if TYPE_CHECKING:

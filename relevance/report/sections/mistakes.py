@@ -21,7 +21,7 @@ from relevance.metrics import Scores
 from relevance.pages.blocks import NONE, Block, Section, Table, count, percent
 from relevance.report.matrix import Matrix, leaders
 from relevance.report.rows import Row
-from relevance.report.stats.resample import HeldOut
+from relevance.report.stats import HeldOut
 from relevance.tasks import LABELS, TASK_NAMES
 from relevance.tracking.records import CellRecord
 

@@ -20,7 +20,7 @@ from relevance.pages.blocks import IDENTITY, NONE, Block, Section, Table, percen
 from relevance.report.matrix import MainRows, Matrix, whole
 from relevance.report.rows import FINISHED, Row, spread
 from relevance.report.sections.accuracy import headings, seeds, values
-from relevance.report.stats.resample import HeldOut
+from relevance.report.stats import HeldOut
 from relevance.tasks import TASK_NAMES, TASKS
 from relevance.tracking.records import CellRecord
 
