@@ -15,8 +15,7 @@ from relevance.cell_id import slug
 from relevance.errors import UserError
 from relevance.metrics import COLUMNS
 from relevance.pages.blocks import IDENTITY, NONE, Block, Bold, Code, Section, Table, percent
-from relevance.pages.html import html
-from relevance.pages.text import markdown
+from relevance.pages.render import html, markdown
 from relevance.report.files import guard
 from relevance.report.matrix import Matrix, matrices
 from relevance.report.rows import Row

@@ -22,8 +22,7 @@ import numpy as np
 from relevance.atomic_io import atomic_file, write_text
 from relevance.cell_id import slug
 from relevance.metrics import ALL, COLUMN_METRICS, METRICS, Scores
-from relevance.pages.html import html
-from relevance.pages.text import latex, markdown
+from relevance.pages.render import html, latex, markdown
 from relevance.report.archive import NAME, textless, write_archive
 from relevance.report.matrix import Matrix, matrices
 from relevance.report.outline import FOLDED, PLAIN, Findings, Form, sections, write_figures

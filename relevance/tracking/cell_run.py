@@ -20,8 +20,7 @@ from relevance.cli import echo
 from relevance.errors import first_line
 from relevance.tracking.liveness import held_by
 from relevance.tracking.record import Record, begin, deliver
-from relevance.tracking.run import Run
-from relevance.tracking.store import Store
+from relevance.tracking.store import Run, Store
 
 PULSE = 10.0  # seconds between two signs of life, and between two tries to reach a store
 PATIENCE = 60.0  # seconds a finished cell waits for a store to take the rest of its record

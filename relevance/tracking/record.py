@@ -26,8 +26,7 @@ from relevance.atomic_io import with_filename
 from relevance.cell_folder import CellFolder
 from relevance.cli import echo
 from relevance.errors import UserError
-from relevance.tracking.run import Run
-from relevance.tracking.store import Store
+from relevance.tracking.store import Run, Store
 
 SAID = frozenset("log params tags text data model reopen end".split())
 Event = tuple[str, dict[str, Any]]

@@ -1,6 +1,6 @@
 """A study as matrix.md, and what stands in its tables."""
 
-from relevance.pages.text import markdown
+from relevance.pages.render import markdown
 from relevance.report.matrix import matrices
 from relevance.report.outline import Findings, sections
 

@@ -5,7 +5,7 @@ import pytest
 from page import line
 
 from relevance import predictions
-from relevance.pages.text import markdown
+from relevance.pages.render import markdown
 from relevance.report.matrix import leaders, matrices
 from relevance.report.sections.calibration import (
     BINS,

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 from page import line, text
 
-from relevance.pages.text import escape_markdown, markdown
+from relevance.pages.render import escape_markdown, markdown
 from relevance.report.files import write_report
 from relevance.report.matrix import matrices
 from relevance.report.outline import Findings, Form, sections

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from relevance.metrics import COLUMNS
-from relevance.report.figures.canvas import (
+from relevance.report.figures import (
     COLOURS,
     INTERVALS,
     LINES,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from relevance.metrics import COLUMNS
-from relevance.report.figures.canvas import WIDTH, Look, erase, look, picture, span, title, wrap
+from relevance.report.figures import WIDTH, Look, erase, look, picture, span, title, wrap
 from relevance.report.matrix import MARK, Matrix
 from relevance.report.sections.calibration import Curve
 

@@ -13,7 +13,7 @@ from relevance.cli import among
 from relevance.errors import UserError
 from relevance.metrics import COLUMNS
 from relevance.pages.blocks import IDENTITY, Block, Section, Table, percent
-from relevance.pages.text import markdown
+from relevance.pages.render import markdown
 from relevance.report.ensembles import (
     ASKED,
     LEAST,
