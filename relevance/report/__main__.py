@@ -88,8 +88,8 @@ def _compared(options: Options) -> Path:
 
     with ExitStack() as stack:
         sweeps = [_sweep(options, [name], name if name.endswith(ZIP) else None) for name in names]
-        one, other = map(stack.enter_context, sweeps)
-        folder = write_comparison(one, other, Path(options.reports))
+        first, other = map(stack.enter_context, sweeps)
+        folder = write_comparison(first, other, Path(options.reports))
     print((folder / "compare.md").read_text(encoding="utf-8"))
     return folder
 

@@ -48,10 +48,10 @@ DIGEST = re.compile(r"[0-9a-f]*")  # what names a folder
 BROKEN = (BadZipFile, zlib.error, KeyError, ValueError, TypeError, AttributeError, RuntimeError, NotImplementedError)
 
 
-def write_archive(sweep: SweepRecord, found: list[Matrix], path: Path) -> None:
+def write_archive(sweep: SweepRecord, tables: list[Matrix], path: Path) -> None:
     """Write runs.zip of a sweep and its matrices to `path`: no text of a pair is in it."""
     with atomic_file(path) as part, ZipFile(part, "w") as file:
-        for name, content in _members(sweep, found):
+        for name, content in _members(sweep, tables):
             member = ZipInfo(name, EPOCH)
             member.create_system, member.external_attr = 3, 0o644 << 16  # on every system
             file.writestr(member, content, ZIP_DEFLATED, 9)
@@ -75,10 +75,10 @@ def opened(path: Path, name: str | None = None) -> Iterator[SweepRecord]:
         yield sweep
 
 
-def _members(sweep: SweepRecord, found: list[Matrix]) -> Iterator[tuple[str, bytes]]:
+def _members(sweep: SweepRecord, tables: list[Matrix]) -> Iterator[tuple[str, bytes]]:
     """Names and contents, in an order of their own."""
     yield RECORD, _told(sweep).encode()
-    for matrix in found:
+    for matrix in tables:
         folder = data_folder(Path(), matrix.digest)
         for name, content in _data(matrix):
             yield (folder / name).as_posix(), content
@@ -91,8 +91,8 @@ def _members(sweep: SweepRecord, found: list[Matrix]) -> Iterator[tuple[str, byt
 
 def _told(sweep: SweepRecord) -> str:
     cells = [{key: value for key, value in asdict(cell).items() if key != "folder"} for cell in sweep.cells]
-    told = {"format": FORMAT, "name": sweep.name, "runs": [asdict(run) for run in sweep.runs], "cells": cells}
-    return json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    content = {"format": FORMAT, "name": sweep.name, "runs": [asdict(run) for run in sweep.runs], "cells": cells}
+    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _data(matrix: Matrix) -> Iterator[tuple[str, bytes]]:
@@ -147,13 +147,14 @@ def textless(aside: bytes) -> bytes:
 
 
 def _unpacked(file: ZipFile, outputs: Path, name: str | None) -> SweepRecord:
-    told = json.loads(file.read(RECORD))
-    if told["format"] != FORMAT:
-        raise ValueError(f"its format is {told['format']}, this version reads {FORMAT}")
+    content = json.loads(file.read(RECORD))
+    if content["format"] != FORMAT:
+        raise ValueError(f"its format is {content['format']}, this version reads {FORMAT}")
     cells = tuple(
-        CellRecord(**cell, folder=CellFolder.of(outputs, _digest(cell["fingerprint"])).path) for cell in told["cells"]
+        CellRecord(**cell, folder=CellFolder.of(outputs, _digest(cell["fingerprint"])).path)
+        for cell in content["cells"]
     )
-    sweep = SweepRecord(name or told["name"], outputs, cells, tuple(SweepRun(**run) for run in told["runs"]))
+    sweep = SweepRecord(name or content["name"], outputs, cells, tuple(SweepRun(**run) for run in content["runs"]))
     there = set(file.namelist())
     for path, needed in _files(sweep):
         member = path.relative_to(outputs).as_posix()

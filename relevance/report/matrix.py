@@ -146,7 +146,7 @@ def _rows(cells: list[CellRecord], majority: Scores, resample: Resample, shared:
 
 def _once(cells: list[CellRecord]) -> None:
     """UserError where two different cells would be one: settings that no name shows differ, such as a new default."""
-    twice = [one for one, other in pairwise(sorted(cells, key=lambda cell: cell.seed)) if one.seed == other.seed]
+    twice = [cell for cell, other in pairwise(sorted(cells, key=lambda cell: cell.seed)) if cell.seed == other.seed]
     if twice:
         raise UserError(
             f"two different cells are called {twice[0].cell}: they differ in what no name shows, as a default that was "
@@ -227,7 +227,7 @@ class MainRows:
 
     def routings(self, model: str) -> list[str]:
         """The routings a model was trained with, in the order of the table."""
-        return [routing for one, routing in self.joint if one == model]
+        return [routing for name, routing in self.joint if name == model]
 
     def having(self, family: str, *routings: str) -> list[str]:
         """The models of a family that were trained with all of these routings."""

@@ -50,7 +50,7 @@ class Row:
     @property
     def done(self) -> list[tuple[CellRecord, np.ndarray]]:
         """The finished cells, each with its answers."""
-        return [(cell, found) for cell, found in zip(self.cells, self.answers, strict=True) if found is not None]
+        return [(cell, answers) for cell, answers in zip(self.cells, self.answers, strict=True) if answers is not None]
 
     @property
     def config(self) -> Config:
@@ -150,18 +150,18 @@ def fold(
 
     The parts `shared` are left out of the rows' variants.
     """
-    answers = [found for group in groups for _, found in group if found is not None]
-    known = [resample.tested.scores(one) for one in answers]
+    answers = [labels for group in groups for _, labels in group if labels is not None]
+    known = [resample.tested.scores(answer) for answer in answers]
     draws = iter(resample.accuracies(answers, np.array([scores.n > 0 for scores in known])))
     scored, rows = iter(known), []
     for group in groups:
-        cells, found = zip(*group, strict=True)
-        scores = tuple(next(scored) if one is not None else None for one in found)
-        flat = tuple(collapsed(one, majority) if one else () for one in scores)
-        nothing = tuple(one is not None and learnt_nothing(one, majority) for one in scores)
-        drawn = [next(draws) for one in found if one is not None]
+        cells, labels = zip(*group, strict=True)
+        scores = tuple(next(scored) if answer is not None else None for answer in labels)
+        flat = tuple(collapsed(answer, majority) if answer else () for answer in scores)
+        nothing = tuple(answer is not None and learnt_nothing(answer, majority) for answer in scores)
+        drawn = [next(draws) for answer in labels if answer is not None]
         draw = np.array(drawn).reshape(-1, resample.draws, len(COLUMNS))
-        rows.append(Row(cells, found, scores, flat, nothing, draw, without(cells[0].variant, *shared)))
+        rows.append(Row(cells, labels, scores, flat, nothing, draw, without(cells[0].variant, *shared)))
     return tuple(rows)
 
 

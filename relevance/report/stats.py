@@ -77,8 +77,8 @@ class HeldOut:
 
         Raises UserError where they are of rows, or of labels, that this table does not have.
         """
-        found = predictions.read(path, ["row", "label", "predicted"])
-        row, label, predicted = (found[name].to_numpy() for name in found.column_names)
+        table = predictions.read(path, ["row", "label", "predicted"])
+        row, label, predicted = (table[name].to_numpy() for name in table.column_names)
         at = self.places(row, path)
         if not np.array_equal(label, self.label if isinstance(at, slice) else self.label[at]):
             raise UserError(f"predictions {path}: labels differ from {self.path}; run the cell again")
@@ -88,7 +88,7 @@ class HeldOut:
 
     def asked(self, answers: Sequence[np.ndarray]) -> np.ndarray:
         """Which tasks each of K sets of answers [N] was asked [K, 6]; the others it knows no row of."""
-        return np.array([self.scores(one).n > 0 for one in answers])
+        return np.array([self.scores(labels).n > 0 for labels in answers])
 
     def scores(self, answers: np.ndarray) -> Scores:
         """Scores of answers [N] on the rows they know."""
@@ -171,8 +171,8 @@ class Resample:
         entities = [len(np.unique(units.groups)) for units in self.units]
         self.thin = (np.array(entities) < FEWEST) & (tested.n > 0)  # tasks [6] too few entities for any interval
         self.kept: dict[tuple[int, int], np.ndarray] = {}
-        one = np.ones(len(tested.row), np.float32)
-        self.totals = np.stack([self._weighed(code, [one])[0] for code in range(len(TASK_NAMES))], axis=1)
+        ones = np.ones(len(tested.row), np.float32)
+        self.totals = np.stack([self._weighed(code, [ones])[0] for code in range(len(TASK_NAMES))], axis=1)
 
     def accuracies(self, answers: Sequence[np.ndarray], asked: np.ndarray) -> np.ndarray:
         """Accuracies [K, draws, 8] of K sets of answers, each a label per row [N] or -1 where it was not asked.
@@ -180,11 +180,11 @@ class Resample:
         `asked` says of which tasks [K, 6]. NaN for a task that was not asked, one of fewer than FEWEST entities
         (and for macro, if it is among its tasks), and a draw that left it no row.
         """
-        found = np.empty((len(answers), self.draws, len(COLUMNS)), np.float32)
+        drawn = np.empty((len(answers), self.draws, len(COLUMNS)), np.float32)
         for start in range(0, len(answers), BATCH):
             here = slice(start, start + BATCH)
-            found[here] = self.means([one == self.tested.label for one in answers[here]], asked[here])
-        return found
+            drawn[here] = self.means([labels == self.tested.label for labels in answers[here]], asked[here])
+        return drawn
 
     def means(self, right: Sequence[np.ndarray], asked: np.ndarray) -> np.ndarray:
         """The same of any value per row [N] instead of right or wrong; `asked` [K, 6] says for which tasks."""
@@ -208,7 +208,7 @@ class Resample:
         total = np.zeros((len(values), self.draws), np.float32)
         if not len(units.rows):
             return total
-        sums = np.stack([units.sums(one) for one in values])
+        sums = np.stack([units.sums(value) for value in values])
         for start, weights in self._weights(code):
             total += sums[:, start : start + CHUNK] @ weights.T
         return total
@@ -314,17 +314,17 @@ def contrast(terms: Terms, n: np.ndarray) -> Effect | None:
     if not common:
         return None
     values, draws = np.zeros(len(common)), np.zeros(terms[0][1].draws.shape[1])
-    asked = np.zeros(len(n), bool)
+    tasks = np.zeros(len(n), bool)
     for weights, series in terms:
-        at, own = [series.seeds.index(seed) for seed in common], np.flatnonzero(weights)
-        values = values + series.values[at][:, own] @ weights[own]
-        draws = draws + series.draws[at].mean(axis=0)[:, own] @ weights[own]
-        asked |= _tasks(series, weights, len(n))
+        at, weighed = [series.seeds.index(seed) for seed in common], np.flatnonzero(weights)
+        values = values + series.values[at][:, weighed] @ weights[weighed]
+        draws = draws + series.draws[at].mean(axis=0)[:, weighed] @ weights[weighed]
+        tasks |= _tasks(series, weights, len(n))
     if np.isnan(values).any():
         return None
     names = tuple(dict.fromkeys(series.name for _, series in terms))
     value, low, high, *seeds = (_exact(number) for number in (values.mean(), *interval(draws), *values))
-    return Effect(value, low, high, tuple(seeds), int(n[asked].sum()), names)
+    return Effect(value, low, high, tuple(seeds), int(n[tasks].sum()), names)
 
 
 def _tasks(series: Series, weights: np.ndarray, tasks: int) -> np.ndarray:
@@ -362,7 +362,7 @@ class Right:
         either was not asked (-1) count for neither.
         """
         here = slice(0, self.ends[-1]) if task == len(TASK_NAMES) else slice(self.ends[task], self.ends[task + 1])
-        (right_a, asked_a), (right_b, asked_b) = ([bits[here] for bits in self._bits(one)] for one in (a, b))
+        (right_a, asked_a), (right_b, asked_b) = ([bits[here] for bits in self._bits(answers)] for answers in (a, b))
         only_a, only_b = right_a & ~right_b & asked_b, right_b & ~right_a & asked_a
         return int(np.bitwise_count(only_a).sum()), int(np.bitwise_count(only_b).sum())
 

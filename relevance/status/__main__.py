@@ -75,7 +75,7 @@ class View:
         except UserError as error:
             self._trouble = f"; no news since {datetime.fromtimestamp(self._seen):%H:%M:%S} ({error})"
 
-    def told(self) -> tuple[list[Row], str, str]:
+    def page_parts(self) -> tuple[list[Row], str, str]:
         """Rows, the line above and the line below them."""
         rows = self.rows()
         last = summary(rows, self._standing, self.now) + hint(self._standing) + self._trouble
@@ -104,14 +104,14 @@ def show(look: Callable[[], Standing], watch: bool | None, seconds: float) -> No
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
     finally:
-        console.print(page(*view.told(), console)) if terminal else print(text(*view.told()), flush=True)
+        console.print(page(*view.page_parts(), console)) if terminal else print(text(*view.page_parts()), flush=True)
 
 
 def _live(view: View, console: Console, seconds: float) -> None:
     """A table that is drawn anew in its place, no higher than the terminal; it leaves nothing behind."""
     with Live(console=console, auto_refresh=False, transient=True) as screen:
         while view.goes_on():
-            screen.update(fitted(*view.told(), console), refresh=True)
+            screen.update(fitted(*view.page_parts(), console), refresh=True)
             time.sleep(seconds)
             view.look()
 
@@ -122,7 +122,7 @@ def _printed(view: View, seconds: float) -> None:
     while view.goes_on():
         states = [row.state for row in view.rows()]
         if states != shown:
-            print(text(*view.told()), end="\n\n", flush=True)
+            print(text(*view.page_parts()), end="\n\n", flush=True)
             shown = states
         time.sleep(seconds)
         view.look()

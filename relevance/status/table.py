@@ -103,14 +103,14 @@ def _run_record(run: Any) -> RunRecord:
 
 
 class State(Enum):
-    """Of a cell, in the order in which a reader wants to know of them."""
+    """Of a cell, in the order in which a reader wants to know of them; the help of the command says what each means."""
 
     running = "running"
-    dead = "dead"  # RUNNING in MLflow, though nobody runs it
+    dead = "dead"
     failed = "failed"
-    missing = "missing"  # it finished, and its predictions are gone
+    missing = "missing"
     killed = "killed"
-    refused = "refused"  # it cannot be
+    refused = "refused"
     waiting = "waiting"
     finished = "finished"
 

@@ -145,8 +145,8 @@ def span(values: Iterable[int]) -> str:
 
 def counted(numbers: Iterable[int], what: str) -> str:
     """ "3 seeds", "1 seed", "1 to 3 seeds"."""
-    told = span(numbers)
-    return f"{told} {what}" if told == "1" else f"{told} {what}s"
+    number = span(numbers)
+    return f"{number} {what}" if number == "1" else f"{number} {what}s"
 
 
 def short(value: float) -> str:
@@ -169,7 +169,7 @@ def spread(places: Sequence[float] | np.ndarray, gap: float, low: float = -np.in
     wanted = np.asarray(places, float)
     order = np.argsort(wanted, kind="stable")
     steps = gap * np.arange(len(wanted))
-    found = np.empty(len(wanted))
+    apart = np.empty(len(wanted))
     nearest = isotonic_regression(wanted[order] - steps).x
-    found[order] = np.clip(nearest, low, max(low, high - gap * (len(wanted) - 1))) + steps
-    return found
+    apart[order] = np.clip(nearest, low, max(low, high - gap * (len(wanted) - 1))) + steps
+    return apart
