@@ -73,10 +73,7 @@ class HeldOut:
         return np.bincount(self.task, minlength=len(TASK_NAMES))
 
     def answers(self, path: Path) -> np.ndarray:
-        """What the predictions at `path` answer to each row [N] int8; -1 where they do not know the row.
-
-        Raises UserError where they are of rows, or of labels, that this table does not have.
-        """
+        """The labels that the predictions at `path` give to each row [N] int8, -1 where none; UserError for others."""
         table = predictions.read(path, ["row", "label", "predicted"])
         row, label, predicted = (table[name].to_numpy() for name in table.column_names)
         at = self.places(row, path)
@@ -356,10 +353,9 @@ class Right:
         self.known: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
     def differing(self, a: np.ndarray, b: np.ndarray, task: int) -> tuple[int, int]:
-        """Of two sets of answers [N], how many rows only a, and only b, is right on.
+        """Of two sets of answers [N], how many rows of a task only a, and only b, is right on; of all at task 6.
 
-        The rows are those of a task, a place in TASK_NAMES, or all where `task` is the number of tasks; rows that
-        either was not asked (-1) count for neither.
+        Rows that either was not asked (-1) count for neither.
         """
         here = slice(0, self.ends[-1]) if task == len(TASK_NAMES) else slice(self.ends[task], self.ends[task + 1])
         (right_a, asked_a), (right_b, asked_b) = ([bits[here] for bits in self._bits(answers)] for answers in (a, b))
