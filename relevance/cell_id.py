@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from relevance.cell_folder import CellFolder
 from relevance.config import HEAD, Config, Source
 
 # Of the trainer: where and how fast a cell runs, not what it computes.
@@ -63,17 +64,17 @@ class Cell:
     doubts: tuple[str, ...] = ()  # why it can hardly learn
 
     @property
+    def files(self) -> CellFolder:
+        return CellFolder.of(Path(self.config.outputs), self.fingerprint)
+
+    @property
     def folder(self) -> Path:
-        return cell_folder(Path(self.config.outputs), self.fingerprint)
+        return self.files.path
 
     @property
     def work(self) -> Path:
         """What a half-trained cell has so far; it becomes `folder`."""
-        return self.folder.with_suffix(".part")
-
-
-def cell_folder(outputs: Path, fingerprint: str) -> Path:
-    return outputs / "cells" / fingerprint[:16]
+        return self.files.work.path
 
 
 def data_folder(outputs: Path, digest: str) -> Path:
@@ -103,13 +104,37 @@ def variant_of(config: Config, defaults: Config, data_digest: str, backbone_dige
     """What differs from the groups' defaults, "private.layers=3,lora.r=8"; "" where nothing does."""
     parts = [*_data_parts(config, defaults, data_digest)]
     if config.model.backbone != defaults.model.backbone:
-        name = Path(config.model.backbone or "").name.removeprefix("packaged:")
-        parts.append(f"backbone={name}@{backbone_digest[:8]}")
+        parts.append(f"backbone={_backbone(config)}@{backbone_digest[:8]}")
     ours, theirs = flat(question(config)), flat(question(defaults))
     skipped = {"model.backbone", *(f"{group}.name" for group in QUESTION)}
     skipped |= {f"model.{key}" for key in HEAD if getattr(config.model, key) is None}  # the other one is said
     differing = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
     return ",".join([*parts, *(f"{_short(key)}={_show(ours.get(key))}" for key in differing if key not in skipped)])
+
+
+def variant_parts(variant: str, config: Config) -> list[str]:
+    """The settings that a variant of this config names, as it writes them: ["data.rows=10000", "lora.targets=[q,v]"].
+
+    The config says what they are: a value may hold commas, so that the text alone does not say where it ends.
+    """
+    text, digest = f",{variant},", 8
+    data = [f"data.{key}={value}" for key, value in asdict(config.data).items()]
+    named = [f"data={Path(config.data.path or '').stem}@", f"backbone={_backbone(config)}@"]
+    named = [part + text.partition(f",{part}")[2][:digest] for part in named]
+    settings = flat(question(config))
+    parts = [*data, *named, *(f"{_short(key)}={_show(settings[key])}" for key in sorted(settings))]
+    return [part for part in parts if f",{part}," in text]
+
+
+def without(variant: str, *parts: str) -> str:
+    """A variant without these of its parts."""
+    for part in parts:
+        variant = f",{variant},".replace(f",{part},", ",", 1).strip(",")
+    return variant
+
+
+def _backbone(config: Config) -> str:
+    return Path(config.model.backbone or "").name.removeprefix("packaged:")
 
 
 def _data_parts(config: Config, defaults: Config, digest: str) -> list[str]:

@@ -5,7 +5,7 @@ label                 2            1
 predicted             2            0
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -15,8 +15,6 @@ import pyarrow as pa
 from relevance.tasks import LABELS, TASK_NAMES
 
 COLUMNS = (*TASK_NAMES, "micro", "macro")  # of every table of accuracies
-
-
 SCALE = np.arange(len(LABELS))  # the three points
 
 
@@ -78,15 +76,55 @@ class Scores:
         return np.array([*self.accuracy, self.micro, self.macro])
 
 
+@dataclass(frozen=True)
+class Metric:
+    """What a report says of Scores; its scope is a task where it has `by_task`, all rows where it has `overall`."""
+
+    name: str  # in csv files and in MLflow
+    by_task: Callable[[Scores], np.ndarray] | None = None  # [6]
+    overall: Callable[[Scores], float] | None = None
+    title: str = ""  # of its table on the page; accuracies stand in the matrix
+    digits: int = 1
+    percent: bool = True  # whether the page shows it in percent
+    higher_is_better: bool = True
+    logged: bool = False  # to MLflow
+
+    def shown(self, scores: Scores) -> np.ndarray:
+        """Values per task as the page shows them [6]."""
+        assert self.by_task is not None
+        return (100 if self.percent else 1) * self.by_task(scores)
+
+
+def _recall(label: int) -> Callable[[Scores], np.ndarray]:
+    return lambda scores: scores.recall[:, label]
+
+
+METRICS = (
+    Metric("accuracy", lambda scores: scores.accuracy, lambda scores: scores.micro, logged=True),
+    Metric("macro_accuracy", overall=lambda scores: scores.macro, logged=True),
+    Metric("macro_f1", lambda scores: scores.macro_f1, title="macro-F1, %", logged=True),
+    *(Metric(f"recall_{word}", _recall(at), title=f"recall {word}, %") for at, word in enumerate(LABELS)),
+    Metric("quadratic_weighted_kappa", lambda scores: scores.kappa, title="kappa", digits=3, percent=False),
+    Metric(
+        "mean_absolute_error", lambda scores: scores.mae, title="distance", digits=3, percent=False,
+        higher_is_better=False,
+    ),
+)  # fmt: skip
+ALL = "all"  # stands for a task in what is over all rows
+# Task and metric of each of COLUMNS, and the name MLflow has it under behind "test/" or "probe/<kind>/".
+COLUMN_METRICS = (*((task, "accuracy") for task in TASK_NAMES), (ALL, "accuracy"), (ALL, "macro_accuracy"))
+COLUMN_NAMES = tuple(name if task == ALL else f"{task}/{name}" for task, name in COLUMN_METRICS)
+
+
 def logged(scores: Scores, split: str) -> dict[str, float]:
     """The scores by the names MLflow shows them under: "test/accuracy" is micro, "test/query_item/n" counts rows."""
-    found = {f"{split}/accuracy": scores.micro, f"{split}/macro_accuracy": scores.macro}
+    shown = [metric for metric in METRICS if metric.logged]
+    values = {f"{split}/{metric.name}": metric.overall(scores) for metric in shown if metric.overall}
     for task in np.flatnonzero(scores.n):
         name = f"{split}/{TASK_NAMES[task]}"
-        found[f"{name}/accuracy"] = float(scores.accuracy[task])
-        found[f"{name}/macro_f1"] = float(scores.macro_f1[task])
-        found[f"{name}/n"] = int(scores.n[task])
-    return found
+        values |= {f"{name}/{metric.name}": float(metric.by_task(scores)[task]) for metric in shown if metric.by_task}
+        values[f"{name}/n"] = int(scores.n[task])
+    return values
 
 
 def collapsed(scores: Scores, majority: Scores) -> tuple[str, ...]:

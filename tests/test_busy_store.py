@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from small_sweep import record, runs, sweep
 
+from relevance.cell_folder import CellFolder
 from relevance.errors import UserError
 from relevance.sweep import attempt
 from relevance.tracking import CellRun, Record, RecordedRun, Store, cell_run, deliver_all
@@ -126,7 +127,7 @@ def test_how_far_ranks_of_an_earlier_attempt_were_is_not_told_of_this_one(place)
     config = place()
     folder = Path(config.outputs) / "cells" / "a.part"
     folder.mkdir(parents=True)
-    (folder / cell_run.PROGRESS).write_text('{"step": 70}')
+    CellFolder(folder).progress.write_text('{"step": 70}')
     run = CellRun(Store(config.tracking_uri, config.experiment, Path(config.outputs)), folder).open("a", {})
     assert run._courier._progress() == {"step": 0}
     run.end("KILLED")

@@ -5,10 +5,12 @@ from dataclasses import field, make_dataclass, replace
 import pytest
 
 from relevance import cell_id
-from relevance.cell_id import cell_name, fingerprint, variant_of
+from relevance.cell_id import cell_name, fingerprint, variant_of, variant_parts, without
 from relevance.config import (
     Config,
     DataConfig,
+    LoraConfig,
+    Match,
     MixConfig,
     ModelConfig,
     PrivateConfig,
@@ -98,6 +100,20 @@ def test_a_text_that_reads_as_a_number_or_a_list_is_told_from_one():
         one, other = (called(changed(group, **{key: value})) for value in values)
         assert one != other
     assert called(changed("trainer", limit_train_batches="1")) == "llm-mhp[trainer.limit_train_batches='1']-joint-s0"
+
+
+def test_a_config_takes_its_variant_apart():
+    lora = LoraConfig(r=8, targets=["q", "v"])
+    model = ModelConfig(backbone="org/bert,b", lora=lora, head_lr=None, head_step=0.5)
+    for data in (DataConfig(rows=500, seed=3), DataConfig(kind=Source.pairs, path="x/my,pairs.csv")):
+        config = Config(data=data, model=model, match=Match.steps, train=TrainConfig(task_weights={"item_item": 2.0}))
+        variant = variant_of(config, Config(), "d" * 64, "b" * 64)
+        parts = variant_parts(variant, config)
+        assert ",".join(parts) == variant
+        assert {"lora.r=8", "lora.targets=['q','v']", "backbone=bert,b@bbbbbbbb", "match=steps"} < set(parts)
+        assert variant_parts("", config) == []
+    assert parts[0] == "data=my,pairs@dddddddd"
+    assert without(variant, *parts[1:]) == parts[0]
 
 
 def test_the_precision_of_another_machine_is_in_the_name():

@@ -7,7 +7,7 @@ import pytest
 from small_sweep import small_cell, sweep
 
 from relevance.errors import UserError
-from relevance.report.render import write_report
+from relevance.report.files import write_report
 from relevance.tracking.history import keep, sweep_record
 
 

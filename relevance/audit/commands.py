@@ -60,7 +60,7 @@ def audit(words: list[str]) -> None:
     from relevance.audit.counts import audit_facts
     from relevance.audit.opened import open_source
     from relevance.audit.page import audit_sections
-    from relevance.pages.text import markdown
+    from relevance.pages.render import markdown
 
     facts = audit_facts(open_source(data))
     folder = Path(options.output) if options.output else sibling(Path(data.path or "generated"), "audit")
@@ -98,7 +98,7 @@ def _read_grades(options: SampleOptions) -> None:
     files = [Path(name) for name in listed("graded", options.graded)]
     from relevance.audit.grading import graded, graded_sections
     from relevance.audit.opened import open_source
-    from relevance.pages.text import markdown
+    from relevance.pages.render import markdown
 
     facts = graded(open_source(options.data), files)
     folder = Path(options.output) if options.output else sibling(files[0], "graded")

@@ -119,7 +119,7 @@ def _renamed(path: Path, loaded: Loaded, columns: dict[str, str], setting: str) 
 def decode_table(loaded: Loaded) -> Loaded:
     """Text columns as plain strings; rows with bytes that are not UTF-8 become faults."""
     table = plain_strings(loaded.table)
-    return replace(loaded, table=table).without(list(_undecodable(table, loaded.rows)))
+    return replace(loaded, table=table).without(list(undecodable(table, loaded.rows)))
 
 
 def plain_strings(table: pa.Table) -> pa.Table:
@@ -133,7 +133,7 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.string() if text else kind)
 
 
-def _undecodable(table: pa.Table, rows: np.ndarray) -> Iterator[Fault]:
+def undecodable(table: pa.Table, rows: np.ndarray) -> Iterator[Fault]:
     for name in table.column_names:
         if not pa.types.is_string(table.schema.field(name).type):
             continue

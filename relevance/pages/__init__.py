@@ -1,1 +1,1 @@
-"""A document → text of one form: markdown.py, html.py (page.html), latex.py; each escapes what came from data."""
+"""A document of sections, tables and figures (blocks.py) → html, markdown, tex (render.py, page.html)."""

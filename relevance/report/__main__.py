@@ -65,8 +65,8 @@ def report(options: Options) -> None:
 def _reported(options: Options) -> Path:
     if options.archive is not None and options.sweep is not None:
         raise UserError(f"archive={options.archive}: holds one report; give it without sweep={options.sweep}")
+    from relevance.report.files import write_report
     from relevance.report.outline import Form
-    from relevance.report.render import write_report
 
     texts = options.texts and options.archive is None
     form = Form(options.ties, options.figures, texts, options.ui, options.runs)
@@ -88,8 +88,8 @@ def _compared(options: Options) -> Path:
 
     with ExitStack() as stack:
         sweeps = [_sweep(options, [name], name if name.endswith(ZIP) else None) for name in names]
-        one, other = map(stack.enter_context, sweeps)
-        folder = write_comparison(one, other, Path(options.reports))
+        first, other = map(stack.enter_context, sweeps)
+        folder = write_comparison(first, other, Path(options.reports))
     print((folder / "compare.md").read_text(encoding="utf-8"))
     return folder
 

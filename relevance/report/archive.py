@@ -22,13 +22,14 @@ from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
 import pyarrow.parquet as pq
 
 from relevance.atomic_io import atomic_file
-from relevance.cell_id import QUARANTINE, cell_folder, data_folder
+from relevance.cell_folder import CellFolder
+from relevance.cell_id import QUARANTINE, data_folder
 from relevance.data.floors import FLOORS
 from relevance.errors import UserError
-from relevance.report.files import textless
 from relevance.report.matrix import Matrix
 from relevance.report.sections.mistakes import MEASURED, SEEN, measured
 from relevance.tracking.records import CellRecord, SweepRecord, SweepRun
@@ -36,21 +37,21 @@ from relevance.tracking.records import CellRecord, SweepRecord, SweepRun
 NAME = "runs.zip"
 RECORD = "sweep.json"
 FORMAT = 1  # raised where what is written could not be read by what was
-CELL = ("config.yaml", "consistency.parquet", "test.parquet", "validation.parquet")
 ROWS = "rows.parquet"
 FLOOR_FILES = tuple(f"floor-{name}.parquet" for name in FLOORS)
 PAIRS = "implied-pairs.parquet"
 IMPLIED = (PAIRS, "implied-mirrors.parquet", "implied-triangles.parquet")
 COLUMNS = ("row", "split", "task", "label", "label_clean", "source", *SEEN)  # of rows.parquet, those that are there
+TEXTLESS = ("file", "row", "problem", "remedy")  # columns of a list of rows set aside that hold no text of a pair
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every member: the earliest a zip can say
 DIGEST = re.compile(r"[0-9a-f]*")  # what names a folder
 BROKEN = (BadZipFile, zlib.error, KeyError, ValueError, TypeError, AttributeError, RuntimeError, NotImplementedError)
 
 
-def write_archive(sweep: SweepRecord, found: list[Matrix], path: Path) -> None:
+def write_archive(sweep: SweepRecord, tables: list[Matrix], path: Path) -> None:
     """Write runs.zip of a sweep and its matrices to `path`: no text of a pair is in it."""
     with atomic_file(path) as part, ZipFile(part, "w") as file:
-        for name, content in _members(sweep, found):
+        for name, content in _members(sweep, tables):
             member = ZipInfo(name, EPOCH)
             member.create_system, member.external_attr = 3, 0o644 << 16  # on every system
             file.writestr(member, content, ZIP_DEFLATED, 9)
@@ -74,23 +75,24 @@ def opened(path: Path, name: str | None = None) -> Iterator[SweepRecord]:
         yield sweep
 
 
-def _members(sweep: SweepRecord, found: list[Matrix]) -> Iterator[tuple[str, bytes]]:
+def _members(sweep: SweepRecord, tables: list[Matrix]) -> Iterator[tuple[str, bytes]]:
     """Names and contents, in an order of their own."""
     yield RECORD, _told(sweep).encode()
-    for matrix in found:
+    for matrix in tables:
         folder = data_folder(Path(), matrix.digest)
         for name, content in _data(matrix):
             yield (folder / name).as_posix(), content
     for cell in sweep.cells:
-        for path in (cell.folder / name for name in CELL):
+        members = CellFolder.of(Path(), cell.fingerprint).reported
+        for member, path in zip(members, cell.files.reported, strict=True):
             if path.is_file():
-                yield (cell_folder(Path(), cell.fingerprint) / path.name).as_posix(), path.read_bytes()
+                yield member.as_posix(), path.read_bytes()
 
 
 def _told(sweep: SweepRecord) -> str:
     cells = [{key: value for key, value in asdict(cell).items() if key != "folder"} for cell in sweep.cells]
-    told = {"format": FORMAT, "name": sweep.name, "runs": [asdict(run) for run in sweep.runs], "cells": cells}
-    return json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    content = {"format": FORMAT, "name": sweep.name, "runs": [asdict(run) for run in sweep.runs], "cells": cells}
+    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _data(matrix: Matrix) -> Iterator[tuple[str, bytes]]:
@@ -133,14 +135,26 @@ def _parquet(table: pa.Table) -> bytes:
     return written.getvalue()
 
 
+def textless(aside: bytes) -> bytes:
+    """The list as csv without values and cells; of one that has none, the same bytes."""
+    names = pa.csv.open_csv(io.BytesIO(aside)).schema.names
+    shown = [name for name in TEXTLESS if name in names]
+    as_texts = pa.csv.ConvertOptions(include_columns=shown, column_types=dict.fromkeys(shown, pa.string()))
+    lines = pa.csv.ParseOptions(newlines_in_values=True)
+    written = io.BytesIO()
+    pa.csv.write_csv(pa.csv.read_csv(io.BytesIO(aside), parse_options=lines, convert_options=as_texts), written)
+    return written.getvalue()
+
+
 def _unpacked(file: ZipFile, outputs: Path, name: str | None) -> SweepRecord:
-    told = json.loads(file.read(RECORD))
-    if told["format"] != FORMAT:
-        raise ValueError(f"its format is {told['format']}, this version reads {FORMAT}")
+    content = json.loads(file.read(RECORD))
+    if content["format"] != FORMAT:
+        raise ValueError(f"its format is {content['format']}, this version reads {FORMAT}")
     cells = tuple(
-        CellRecord(**cell, folder=cell_folder(outputs, _digest(cell["fingerprint"]))) for cell in told["cells"]
+        CellRecord(**cell, folder=CellFolder.of(outputs, _digest(cell["fingerprint"])).path)
+        for cell in content["cells"]
     )
-    sweep = SweepRecord(name or told["name"], outputs, cells, tuple(SweepRun(**run) for run in told["runs"]))
+    sweep = SweepRecord(name or content["name"], outputs, cells, tuple(SweepRun(**run) for run in content["runs"]))
     there = set(file.namelist())
     for path, needed in _files(sweep):
         member = path.relative_to(outputs).as_posix()
@@ -157,7 +171,7 @@ def _files(sweep: SweepRecord) -> Iterator[tuple[Path, bool]]:
         yield from ((folder / name, True) for name in (ROWS, *FLOOR_FILES))
         yield from ((folder / name, False) for name in (*IMPLIED, QUARANTINE))
     for cell in sweep.cells:
-        yield from ((cell.folder / name, False) for name in CELL)
+        yield from ((path, False) for path in cell.files.reported)
 
 
 def _digest(text: str) -> str:

@@ -3,24 +3,19 @@
 llm mhp joint  macro  A 84.5 ± 0.4  B 83.1 ± 0.6  A - B +1.4 [+0.2, +2.6]  n=1,212
 """
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from relevance.atomic_io import write_text
 from relevance.cell_id import slug
 from relevance.errors import UserError
 from relevance.metrics import COLUMNS
 from relevance.pages.blocks import IDENTITY, NONE, Block, Bold, Code, Section, Table, percent
-from relevance.pages.html import html
-from relevance.pages.text import markdown
-from relevance.report.files import guard
+from relevance.pages.render import html, markdown
+from relevance.report.files import Field, csv_text
 from relevance.report.matrix import Matrix, matrices
 from relevance.report.rows import Row
-from relevance.report.stats.contrast import Effect, contrast, effect_text, versus
+from relevance.report.stats import Effect, contrast, effect_text, versus
 from relevance.tracking.records import SweepRecord
 
 TOLD = (
@@ -41,16 +36,16 @@ class Pair:
     effects: dict[str, Effect | None]  # by column
 
 
-def write_comparison(one: SweepRecord, other: SweepRecord, reports: Path) -> Path:
+def write_comparison(first: SweepRecord, other: SweepRecord, reports: Path) -> Path:
     """Write the comparison of two sweeps; returns its folder. UserError where they share no row."""
-    a, b = (_rows(sweep) for sweep in (one, other))
+    a, b = (_rows(sweep) for sweep in (first, other))
     matrices_a = {matrix.digest: matrix for matrix, _ in a.values()}
     pairs = [_pair(a[key], b[key], matrices_a) for key in a if key in b]
     if not pairs:
-        raise UserError(f"compare=[{one.name},{other.name}]: no row in common (model, routing, task mix, variant)")
-    folder = reports / slug(f"{one.name}-vs-{other.name}")
-    page = _page((one, other), pairs, ([key for key in a if key not in b], [key for key in b if key not in a]))
-    title = f"A: {one.name}, B: {other.name}"
+        raise UserError(f"compare=[{first.name},{other.name}]: no row in common (model, routing, task mix, variant)")
+    folder = reports / slug(f"{first.name}-vs-{other.name}")
+    page = _page((first, other), pairs, ([key for key in a if key not in b], [key for key in b if key not in a]))
+    title = f"A: {first.name}, B: {other.name}"
     files = {"compare.md": markdown(title, page), "index.html": html(title, page, folder), "compare.csv": _csv(pairs)}
     for name, text in files.items():
         write_text(folder / name, text)
@@ -59,19 +54,14 @@ def write_comparison(one: SweepRecord, other: SweepRecord, reports: Path) -> Pat
 
 def _rows(sweep: SweepRecord) -> dict[tuple[str, ...], tuple[Matrix, Row]]:
     """By the full labels of its cells: what all cells of one sweep have alike may differ between two."""
-    found: dict[tuple[str, ...], tuple[Matrix, Row]] = {}
-    for matrix in matrices(sweep):
-        for row in matrix.rows:
-            first = row.cells[0]
-            found[first.model, first.routing, first.task_mix, first.variant] = matrix, row
-    return found
+    return {tuple(_labels(row)): (matrix, row) for matrix in matrices(sweep) for row in matrix.rows}
 
 
 def _pair(a: tuple[Matrix, Row], b: tuple[Matrix, Row], known: dict[str, Matrix]) -> Pair:
-    (matrix, one), (theirs, other) = a, b
-    same = matrix.digest == theirs.digest and one.finished and other.finished
-    found = {name: contrast(versus(one.series, other.series, name), matrix.n) if same else None for name in COLUMNS}
-    return Pair(one, other, found)
+    (matrix, first), (theirs, other) = a, b
+    same = matrix.digest == theirs.digest and first.finished and other.finished
+    effects = {name: contrast(versus(first.series, other.series, name), matrix.n) if same else None for name in COLUMNS}
+    return Pair(first, other, effects)
 
 
 def _page(sweeps: tuple[SweepRecord, ...], pairs: list[Pair], alone: tuple[list, list]) -> list[Section]:
@@ -91,7 +81,7 @@ def _page(sweeps: tuple[SweepRecord, ...], pairs: list[Pair], alone: tuple[list,
 
 def _both(pair: Pair) -> list[list[str]]:
     return [
-        [*_labels(row), name, str(row.finished), *(percent(*one) for one in zip(row.mean, row.sd, strict=True))]
+        [*_labels(row), name, str(row.finished), *(percent(*value) for value in zip(row.mean, row.sd, strict=True))]
         for name, row in (("A", pair.a), ("B", pair.b))
     ]
 
@@ -101,20 +91,17 @@ def _labels(row: Row) -> list[str]:
     return [first.model, first.routing, first.task_mix, first.variant]
 
 
-def _change(found: Effect | None) -> str:
-    if found is None:
+def _change(effect: Effect | None) -> str:
+    if effect is None:
         return NONE
-    return Bold(effect_text(found)) if found.low > 0 or found.high < 0 else effect_text(found)
+    return Bold(effect_text(effect)) if effect.low > 0 or effect.high < 0 else effect_text(effect)
 
 
 def _csv(pairs: list[Pair]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(FIELDS)
+    lines: list[list[Field]] = []
     for pair in pairs:
-        for at, name in enumerate(COLUMNS):
-            value = pair.effects[name]
-            numbers = [value.value, value.low, value.high, value.n, len(value.seeds)] if value else [""] * 5
-            line = [*map(guard, _labels(pair.a)), name, pair.a.mean[at], pair.b.mean[at], *numbers]
-            writer.writerow(["" if isinstance(one, float) and np.isnan(one) else one for one in line])
-    return text.getvalue()
+        for at, (name, effect) in enumerate(pair.effects.items()):
+            numbers = [effect.value, effect.low, effect.high, effect.n, len(effect.seeds)] if effect else [""] * 5
+            values = [pair.a.mean[at], pair.b.mean[at], *numbers]
+            lines.append([*_labels(pair.a), name, *("" if value != value else value for value in values)])  # NaN
+    return csv_text(FIELDS, lines)

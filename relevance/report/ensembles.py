@@ -15,7 +15,7 @@ import numpy as np
 from relevance import predictions
 from relevance.metrics import Scores, task_codes
 from relevance.report.matrix import JOINT, Matrix, whole
-from relevance.report.stats.resample import HeldOut
+from relevance.report.stats import HeldOut
 from relevance.tracking.records import CellRecord
 from relevance.vote import ABSTAINED, DEFAULT, Poll, Ties
 
@@ -45,17 +45,17 @@ class Group:
 def groups(matrix: Matrix) -> list[Group]:
     """Every group of at least two cells that were asked all rows: of joint cells first, by kind, by seed."""
     rows = whole(matrix)
-    found: list[Group] = []
+    together: list[Group] = []
     kinds = sorted({row.labels[2:] for row in rows}, key=lambda labels: (labels[0] != JOINT, labels))
     for mix, variant in kinds:
         here = [row for row in rows if row.labels[2:] == (mix, variant)]
         for kind in (*VOTED, ALL):
-            own = [row for row in here if kind in (ALL, row.labels[1])]
-            for seed in sorted({seed for row in own for seed in row.seeds}):
-                found += _group(kind, variant, [one for row in own for one in row.done if one[0].seed == seed])
+            voters = [row for row in here if kind in (ALL, row.labels[1])]
+            for seed in sorted({seed for row in voters for seed in row.seeds}):
+                together += _group(kind, variant, [cell for row in voters for cell in row.done if cell[0].seed == seed])
         for row in here:
-            found += _group(SEEDS, variant, row.done)
-    return found
+            together += _group(SEEDS, variant, row.done)
+    return together
 
 
 def _group(kind: str, variant: str, done: list[tuple[CellRecord, np.ndarray]]) -> list[Group]:
@@ -65,10 +65,10 @@ def _group(kind: str, variant: str, done: list[tuple[CellRecord, np.ndarray]]) -
     return [Group(kind, cells[0].task_mix, variant, cells[0].seed, cells, answers)]
 
 
-def folded(found: list[Group]) -> list[list[Group]]:
+def folded(every: list[Group]) -> list[list[Group]]:
     """Groups that differ in the seed alone, together; each SEEDS group by itself."""
     same: dict[tuple, list[Group]] = {}
-    for group in found:
+    for group in every:
         members = tuple((cell.model, cell.routing) for cell in group.members)
         same.setdefault((group.kind, group.task_mix, group.variant, members), []).append(group)
     return list(same.values())
@@ -94,9 +94,9 @@ def diversity(labels: np.ndarray, truth: np.ndarray) -> Diversity:
     chance = (shares.sum(axis=2) * shares.sum(axis=1)).sum(axis=1)
     kappa = np.divide(agree - chance, 1 - chance, out=np.ones_like(agree), where=chance < 1)
     right = np.diagonal(both)
-    one, a, b = both[pairs], right[pairs[0]], right[pairs[1]]
-    agreed, apart = one * (n - a - b + one), (a - one) * (b - one)
-    q = np.divide(agreed - apart, agreed + apart, out=np.zeros(len(one)), where=agreed + apart > 0)
+    joint, a, b = both[pairs], right[pairs[0]], right[pairs[1]]
+    agreed, apart = joint * (n - a - b + joint), (a - joint) * (b - joint)
+    q = np.divide(agreed - apart, agreed + apart, out=np.zeros(len(joint)), where=agreed + apart > 0)
     oracle = (labels == truth).any(axis=0).mean()
     return Diversity(float(1 - agree.mean()), float(kappa.mean()), float(q.mean()), float(oracle))
 
@@ -115,9 +115,9 @@ def _tables(labels: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarr
     same, both = np.zeros((members * 3, members * 3)), np.zeros((members, members))
     for start in range(0, n, CHUNK):
         part, label = labels[:, start : start + CHUNK], truth[start : start + CHUNK]
-        given = (part[:, None] == np.arange(3)[None, :, None]).reshape(members * 3, -1).astype(np.float32)
+        by_label = (part[:, None] == np.arange(3)[None, :, None]).reshape(members * 3, -1).astype(np.float32)
         right = (part == label).astype(np.float32)
-        same += given @ given.T
+        same += by_label @ by_label.T
         both += right @ right.T
     return same.reshape(members, 3, members, 3).transpose(0, 2, 1, 3), both
 
@@ -147,7 +147,7 @@ def ballot(group: Group, tested: HeldOut, ties: Ties) -> Ballot:
         group,
         answers,
         len(poll.tied) / labels.shape[1],
-        {policy: tested.scores(found) for policy, found in by_policy.items()},
+        {policy: tested.scores(labelled) for policy, labelled in by_policy.items()},
         diversity(labels, tested.label),
     )
 
@@ -161,7 +161,7 @@ def _mean(group: Group, tested: HeldOut) -> np.ndarray:
     """Mean probabilities [3, N], added up member by member: all at once would not fit in memory."""
     mean = np.zeros((3, len(tested.row)), np.float32)
     for cell in group.members:
-        table = predictions.read(cell.folder / "test.parquet", list(predictions.PROBABILITIES))
+        table = predictions.read(cell.files.test, list(predictions.PROBABILITIES))
         for label, name in enumerate(predictions.PROBABILITIES):
             mean[label] += table[name].to_numpy()
     return mean / np.float32(len(group.members))
@@ -169,7 +169,7 @@ def _mean(group: Group, tested: HeldOut) -> np.ndarray:
 
 def best_first(members: tuple[CellRecord, ...]) -> list[int]:
     """Places of the members by macro accuracy on validation; none where a file is absent, empty or of other rows."""
-    paths = [cell.folder / "validation.parquet" for cell in members]
+    paths = [cell.files.validation for cell in members]
     if not all(path.is_file() for path in paths):
         return []
     tables = [predictions.read(path, ["row", "task", "label", "predicted"]) for path in paths]
@@ -178,15 +178,15 @@ def best_first(members: tuple[CellRecord, ...]) -> list[int]:
         return []
     right = np.stack([table["predicted"].to_numpy() for table in tables]) == first["label"].to_numpy()
     task = task_codes(first["task"])
-    macro = np.mean([right[:, task == one].mean(axis=1) for one in np.unique(task)], axis=0)
+    macro = np.mean([right[:, task == code].mean(axis=1) for code in np.unique(task)], axis=0)
     return np.argsort(-macro, kind="stable").tolist()
 
 
 def _highest(p: np.ndarray) -> np.ndarray:
     """The label of the highest probability [3, N], the lowest of equals as argmax has it, in a fraction of its time."""
-    found = (p[1] > p[0]).astype(np.int8)
-    found[p[2] > np.maximum(p[0], p[1])] = 2
-    return found
+    labels = (p[1] > p[0]).astype(np.int8)
+    labels[p[2] > np.maximum(p[0], p[1])] = 2
+    return labels
 
 
 def _complete(answers: np.ndarray, tested: HeldOut) -> np.ndarray:
@@ -199,10 +199,10 @@ def as_cell(group: Group, method: str) -> CellRecord:
     first, members = group.members[0], len(group.members)
     of_seeds = group.kind == SEEDS
     model = first.model if of_seeds else f"vote of {', '.join(group.models)}"
-    told = ",".join(filter(None, [f"{method} of {members} seeds" if of_seeds else method, group.variant]))
+    variant = ",".join(filter(None, [f"{method} of {members} seeds" if of_seeds else method, group.variant]))
     routing = first.routing if of_seeds else group.kind
-    name = f"vote-{model}-{routing}-{group.task_mix}-{told}-s{group.seed}".replace(" ", "_")
+    name = f"vote-{model}-{routing}-{group.task_mix}-{variant}-s{group.seed}".replace(" ", "_")
     return replace(
-        first, cell=name, model=model, routing=routing, variant=told, family="", fingerprint="", run_id="",
+        first, cell=name, model=model, routing=routing, variant=variant, family="", fingerprint="", run_id="",
         reason="", metrics={}, dirty=any(cell.dirty for cell in group.members),
     )  # fmt: skip

@@ -1,4 +1,6 @@
-"""The findings of a sweep → the files of numbers beside its page: cells.csv, comparisons.csv, provenance.json.
+"""A sweep's record → <reports>/<sweep>/: index.html, matrix.md, matrix.tex, tables as csv, figures, provenance.json.
+
+sweep "nightly" → multirun_reports/nightly/; "a b" → multirun_reports/a-b-c8687a08/
 
 cells.csv        sweep,cell,model,routing,task_mix,variant,seed,task,metric,value,n,status,run_id,git_sha
                  nightly,llm-mhp-joint-s0,llm,mhp,joint,,0,item_type,accuracy,0.8135109419600381,1051,FINISHED,4f0c...
@@ -13,206 +15,204 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv
 
-from relevance.metrics import COLUMNS, Scores
-from relevance.report.findings import Findings
-from relevance.report.matrix import Matrix
+from relevance.atomic_io import atomic_file, write_text
+from relevance.cell_id import slug
+from relevance.metrics import ALL, COLUMN_METRICS, METRICS, Scores
+from relevance.pages.render import html, latex, markdown
+from relevance.report.archive import NAME, textless, write_archive
+from relevance.report.matrix import Matrix, matrices
+from relevance.report.outline import FOLDED, PLAIN, Findings, Form, sections, write_figures
 from relevance.report.rows import Row
+from relevance.report.sections.accuracy import accuracy_table, near
 from relevance.report.sections.probes import probed
-from relevance.report.stats.contrast import Effect
-from relevance.tasks import LABELS, TASK_NAMES
+from relevance.report.stats import Effect
+from relevance.tasks import TASK_NAMES
 from relevance.tracking.records import CellRecord, SweepRecord
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-TEXTLESS = ("file", "row", "problem", "remedy")
+CELLS_HEADER = "sweep cell model routing task_mix variant seed task metric value n status run_id git_sha".split()
 EFFECT = "value low high n seeds relative verdict".split()
 MCNEMAR = "only_a only_b p_exact p_mid p_holm".split()
-COMPARISONS_HEADER = ("data", "kind", "column", "a", "b", *EFFECT, *MCNEMAR)
-CELLS_HEADER = tuple("sweep cell model routing task_mix variant seed task metric value n status run_id git_sha".split())
-PROBE_TASKS = (*TASK_NAMES, "all", "all")  # of the accuracies in the order of COLUMNS
-PROBE_MEASURES = (*("accuracy" for _ in COLUMNS[1:]), "macro_accuracy")
-Measure = tuple[str, str, str, str]  # task, metric, value, n
+COMPARISONS_HEADER = ["data", "kind", "column", "a", "b", *EFFECT, *MCNEMAR]
+ORIGIN = "cell run_id status fingerprint data_digest backbone revision git_sha dirty versions".split()
+OURS = re.compile(  # pareto: no longer drawn; an earlier report in the folder may have it
+    r"(heatmap|forest|slope|volume|pareto|reliability)(-[0-9a-f]{8})?\.(png|svg)|quarantine-[0-9a-f]{12}\.csv"
+)
+Field = str | float
+Measure = tuple[str, str, Field, Field]  # task, metric, value, n
 
 
-def cells_csv(sweep: SweepRecord, found: list[Findings]) -> str:
-    """cells.csv: rows in the order of the matrix, values 0 to 1 in full precision, n in test rows.
+def write_report(sweep: SweepRecord, reports: Path, form: Form = PLAIN) -> Path:
+    """Write the report of a sweep; returns its folder. The same runs give the same bytes.
 
-    Each finished cell has accuracy, macro_f1, recall_<label>, quadratic_weighted_kappa, mean_absolute_error and
-    collapsed (1 or 0, see metrics.collapsed) per task tested, then at task `all` accuracy (micro) and macro_accuracy.
-    What its run logged besides follows: parameters_trainable and parameters_total (weights, no n),
-    probe/<kind>/accuracy and probe/<kind>/macro_accuracy. A cell that did not finish has one row with an empty value.
-    Floors (model `floor`) and the noise ceiling (model `ceiling`) follow the cells of their data, with no seed, status
-    or run, then the votes, cells without a run; where a sweep holds several tables of pairs the variant of a floor says
-    which: `data=<digest>`.
+    A runs.zip of an earlier report is written anew: what it holds and what stands beside it are of one sweep.
+
+    Raises UserError where a table of pairs or predictions is absent or does not match its run.
     """
+    findings = [Findings(matrix, form.ties) for matrix in matrices(sweep)]
+    folder = reports / slug(sweep.name)
+    captions = write_figures(findings, folder) if form.figures else {}
+    page = sections(sweep, findings, captions, form)
+    title = f"Report: {sweep.name}"
+    files = {
+        "matrix.md": markdown(title, page),
+        "matrix.tex": "\n".join(latex(accuracy_table(of.matrix, near(of.comparisons)), FOLDED) for of in findings),
+        "cells.csv": cells_csv(sweep, findings),
+        "comparisons.csv": comparisons_csv(findings),
+        "provenance.json": provenance_json(sweep, [each.matrix for each in findings]),
+        "index.html": html(title, page, folder),
+    }
+    for name, text in files.items():
+        write_text(folder / name, text)
+    aside = {each.matrix.aside_name: each.matrix.aside for each in findings if each.matrix.aside}
+    for name, rows in aside.items():
+        with atomic_file(folder / name) as part:
+            part.write_bytes(rows if form.texts else textless(rows))
+    if form.runs or (folder / NAME).exists():
+        write_archive(sweep, [each.matrix for each in findings], folder / NAME)
+    _prune(folder, {*aside, *(f"{name}.{kind}" for name in captions for kind in ("png", "svg"))})
+    return folder
+
+
+def _prune(folder: Path, written: set[str]) -> None:
+    """Remove figures and lists of an earlier report that this one does not have."""
+    for path in folder.iterdir():
+        if OURS.fullmatch(path.name) and path.name not in written:
+            path.unlink()
+
+
+def csv_text(header: Sequence[str], lines: Iterable[Sequence[Field]]) -> str:
+    """A csv file: texts guarded against formulas, numbers in full precision."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CELLS_HEADER)
-    for one in found:
-        variant = f"data={one.matrix.digest[:12]}" if len(found) > 1 else ""
-        votes = [row for voted in one.voted for row in voted.rows.values()]
-        for line in (*_lines(one.matrix, variant), *_rows(votes)):
-            writer.writerow([guard(field) for field in (sweep.name, *line)])
+    writer.writerow(header)
+    writer.writerows([_field(value) for value in line] for line in lines)
     return text.getvalue()
 
 
-def _lines(matrix: Matrix, variant: str) -> Iterator[list[str]]:
-    """Fields after the sweep's name."""
-    yield from _rows(matrix.rows)
-    for (kind, name), scores in matrix.references.items():
-        head = [f"{kind}-{name}".replace(" ", "-"), kind, name, "", variant, ""]
-        yield from ([*head, *measure, "", "", ""] for measure in _measures(scores))
-
-
-def _rows(rows: Iterable[Row]) -> Iterator[list[str]]:
-    for row in rows:
-        for cell, scores, flat in zip(row.cells, row.scores, row.collapsed, strict=True):
-            head = [cell.cell, cell.model, cell.routing, cell.task_mix, cell.variant, str(cell.seed)]
-            tail = [cell.status, cell.run_id, cell.git_sha]
-            measures = _of_cell(cell, scores, flat) if scores else [("all", "accuracy", "", "")]
-            yield from ([*head, *measure, *tail] for measure in measures)
-
-
-def _of_cell(cell: CellRecord, scores: Scores, flat: tuple[str, ...]) -> Iterator[Measure]:
-    """Everything there is to say of a finished cell that collapsed on the tasks `flat`."""
-    yield from _measures(scores)
-    for task, n in zip(TASK_NAMES, scores.n, strict=True):
-        if n:
-            yield task, "collapsed", str(int(task in flat)), str(n)
-    for kind in ("trainable", "total"):
-        if not math.isnan(value := cell.metrics.get(f"params/{kind}", math.nan)):
-            yield "all", f"parameters_{kind}", f"{value:.0f}", ""
-    yield from _probes(cell, scores)
-
-
-def _probes(cell: CellRecord, scores: Scores) -> Iterator[Measure]:
-    counted = [*scores.n, scores.n.sum(), scores.n.sum()]
-    for kind, values in probed(cell).items():
-        for task, measure, value, n in zip(PROBE_TASKS, PROBE_MEASURES, values, counted, strict=True):
-            if not math.isnan(value):
-                yield task, f"probe/{kind}/{measure}", repr(float(value)), str(n)
-
-
-def _measures(scores: Scores) -> Iterator[Measure]:
-    for at in np.flatnonzero(scores.n):
-        told = {"accuracy": scores.accuracy[at], "macro_f1": scores.macro_f1[at]}
-        told |= {f"recall_{word}": value for word, value in zip(LABELS, scores.recall[at], strict=True)}
-        told |= {"quadratic_weighted_kappa": scores.kappa[at], "mean_absolute_error": scores.mae[at]}
-        for name, value in told.items():
-            if not math.isnan(value):
-                yield TASK_NAMES[at], name, repr(float(value)), str(scores.n[at])
-    n = str(scores.n.sum())
-    yield "all", "accuracy", repr(scores.micro), n
-    yield "all", "macro_accuracy", repr(scores.macro), n
-
-
-def comparisons_csv(found: list[Findings]) -> str:
-    """comparisons.csv: for every column the best row with each other one, and each claim, in full precision, 0 to 1.
-
-    kind `interval` has the difference of seed means and its 95 % interval; kind `mcnemar`, within one seed, how many
-    rows only one of the two is right on, p exact and mid-p, and the mid-p after Holm's correction over its column;
-    kind `claim` the claims, kind `gain` the differences to single-task baselines.
-    """
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COMPARISONS_HEADER, lineterminator="\n", restval="")
-    writer.writeheader()
-    for one in found:
-        for line in (*_compared(one), *_claimed(one), *_gained(one)):
-            told = {"data": one.matrix.digest[:12], **line}
-            writer.writerow({key: _written(value) for key, value in told.items()})
-    return text.getvalue()
-
-
-def _written(value: str | float) -> str:
-    """A text, guarded, or a number in full precision, whichever library it comes from."""
-    return guard(value) if isinstance(value, str) else repr(value if isinstance(value, int) else float(value))
-
-
-def _compared(found: Findings) -> Iterator[dict[str, str | float]]:
-    for one in found.comparisons:
-        pair = {"column": one.column, "a": one.best.name, "b": one.other.name}
-        yield {"kind": "interval", **pair, **_effect(one.effect)}
-        for test in one.tests:
-            counts = {"only_a": test.only_best, "only_b": test.only_other}
-            p = {"p_exact": test.exact, "p_mid": test.mid, "p_holm": test.holm}
-            yield {"kind": "mcnemar", **pair, "seeds": str(test.seed), **counts, **p}
-
-
-def _claimed(found: Findings) -> Iterator[dict[str, str | float]]:
-    for one in found.claims:
-        told = {"a": one.letter, "b": one.text, "verdict": one.verdict, **_effect(one.effect)}
-        yield {"kind": "claim", "column": one.column, **told}
-
-
-def _gained(found: Findings) -> Iterator[dict[str, str | float]]:
-    for one in found.gains:
-        pair = {"column": one.task, "a": one.row.name, "b": one.single.name}
-        yield {"kind": "gain", **pair, **_effect(one.effect), "relative": one.relative}
-
-
-def _effect(found: Effect | None) -> dict[str, str | float]:
-    if found is None:
-        return {}
-    numbers = {"value": found.value, "low": found.low, "high": found.high, "n": found.n}
-    return {**numbers, "seeds": " ".join(f"{seed:.6f}" for seed in found.seeds)}
-
-
-def provenance_json(sweep: SweepRecord, found: list[Matrix]) -> str:
-    """provenance.json: what every number of the report can be walked back to. No clock, no path."""
-    return (
-        json.dumps(
-            {
-                "name": sweep.name,
-                "sweeps": [asdict(run) for run in sweep.runs],
-                "cells": [_origin(cell) for cell in sweep.cells],
-                "data": {matrix.digest: _contents(matrix) for matrix in found},
-            },
-            indent=2,
-            sort_keys=True,
-            ensure_ascii=False,
-        )
-        + "\n"
-    )
-
-
-def _origin(cell: CellRecord) -> dict[str, object]:
-    return {
-        "cell": cell.cell,
-        "run_id": cell.run_id,
-        "status": cell.status,
-        "fingerprint": cell.fingerprint,
-        "data_digest": cell.data_digest,
-        "backbone": cell.backbone,
-        "revision": cell.revision,
-        "git_sha": cell.git_sha,
-        "dirty": cell.dirty,
-        "versions": cell.versions,
-    }
-
-
-def _contents(matrix: Matrix) -> dict[str, object]:
-    tested = {task: int(n) for task, n in zip(TASK_NAMES, matrix.n, strict=True) if n}
-    return {"rows": matrix.sizes, "test_rows": tested, "quarantined": matrix.set_aside}
-
-
-def textless(aside: bytes) -> bytes:
-    """The list as csv without values and cells; of one that has none, the same bytes."""
-    names = pa.csv.open_csv(io.BytesIO(aside)).schema.names
-    shown = [name for name in TEXTLESS if name in names]
-    as_texts = pa.csv.ConvertOptions(include_columns=shown, column_types=dict.fromkeys(shown, pa.string()))
-    lines = pa.csv.ParseOptions(newlines_in_values=True)
-    written = io.BytesIO()
-    pa.csv.write_csv(pa.csv.read_csv(io.BytesIO(aside), parse_options=lines, convert_options=as_texts), written)
-    return written.getvalue()
+def _field(value: Field) -> str:
+    """A number may be numpy's: it is written as Python's."""
+    if isinstance(value, str):
+        return guard(value)
+    return repr(value if isinstance(value, int) else float(value))
 
 
 def guard(field: str) -> str:
     """`field` as a spreadsheet will not take for a formula: led by a quote unless it is a number."""
     risky = field.startswith(("=", "+", "-", "@", "\t", "\r")) and not NUMBER.fullmatch(field)
     return f"'{field}" if risky else field
+
+
+def cells_csv(sweep: SweepRecord, findings: list[Findings]) -> str:
+    """cells.csv: rows in the order of the matrix, values 0 to 1, n in test rows.
+
+    Each finished cell has METRICS per task tested, with collapsed (1 or 0, see metrics.collapsed), then those over all
+    rows, at task `all`. What its run logged besides follows: parameters_trainable and parameters_total (weights, no n),
+    probe/<kind>/accuracy and probe/<kind>/macro_accuracy. A cell that did not finish has one row with an empty value.
+    Floors (model `floor`) and the noise ceiling (model `ceiling`) follow the cells of their data, with no seed, status
+    or run, then the votes, cells without a run; where a sweep holds several tables of pairs the variant of a floor says
+    which: `data=<digest>`.
+    """
+    lines: list[list[Field]] = []
+    for each in findings:
+        variant = f"data={each.matrix.digest[:12]}" if len(findings) > 1 else ""
+        lines += [*_lines(each.matrix.rows), *_references(each.matrix, variant)]
+        lines += _lines(row for vote in each.voted for row in vote.rows.values())
+    return csv_text(CELLS_HEADER, ([sweep.name, *line] for line in lines))
+
+
+def _lines(rows: Iterable[Row]) -> Iterator[list[Field]]:
+    for row in rows:
+        for cell, scores, flat in zip(row.cells, row.scores, row.collapsed, strict=True):
+            head: list[Field] = [cell.cell, cell.model, cell.routing, cell.task_mix, cell.variant, cell.seed]
+            measures = _of_cell(cell, scores, flat) if scores else [(ALL, METRICS[0].name, "", "")]
+            yield from ([*head, *measure, cell.status, cell.run_id, cell.git_sha] for measure in measures)
+
+
+def _references(matrix: Matrix, variant: str) -> Iterator[list[Field]]:
+    for (kind, name), scores in matrix.references.items():
+        head = [f"{kind}-{name}".replace(" ", "-"), kind, name, "", variant, ""]
+        yield from ([*head, *measure, "", "", ""] for measure in _measures(scores))
+
+
+def _of_cell(cell: CellRecord, scores: Scores, flat: tuple[str, ...]) -> Iterator[Measure]:
+    """Everything there is to say of a finished cell that collapsed on the tasks `flat`."""
+    yield from _measures(scores)
+    for task, n in zip(TASK_NAMES, scores.n.tolist(), strict=True):
+        if n:
+            yield task, "collapsed", int(task in flat), n
+    for kind in ("trainable", "total"):
+        if not math.isnan(value := cell.metrics.get(f"params/{kind}", math.nan)):
+            yield ALL, f"parameters_{kind}", f"{value:.0f}", ""
+    counted = [*scores.n.tolist(), *[int(scores.n.sum())] * 2]
+    for kind, values in probed(cell).items():
+        for (task, metric), value, n in zip(COLUMN_METRICS, values, counted, strict=True):
+            if not math.isnan(value):
+                yield task, f"probe/{kind}/{metric}", value, n
+
+
+def _measures(scores: Scores) -> Iterator[Measure]:
+    by_task = {metric.name: metric.by_task(scores) for metric in METRICS if metric.by_task}
+    for at in np.flatnonzero(scores.n):
+        for name, values in by_task.items():
+            if not math.isnan(values[at]):
+                yield TASK_NAMES[at], name, values[at], int(scores.n[at])
+    for metric in METRICS:
+        if metric.overall:
+            yield ALL, metric.name, metric.overall(scores), int(scores.n.sum())
+
+
+def comparisons_csv(findings: list[Findings]) -> str:
+    """comparisons.csv: for every column the best row with each other one, and each claim, in full precision, 0 to 1.
+
+    kind `interval` has the difference of seed means and its 95 % interval; kind `mcnemar`, within one seed, how many
+    rows only one of the two is right on, p exact and mid-p, and the mid-p after Holm's correction over its column;
+    kind `claim` the claims, kind `gain` the differences to single-task baselines.
+    """
+    lines = ({"data": each.matrix.digest[:12], **line} for each in findings for line in _differences(each))
+    return csv_text(COMPARISONS_HEADER, ([line.get(name, "") for name in COMPARISONS_HEADER] for line in lines))
+
+
+def _differences(findings: Findings) -> Iterator[dict[str, Field]]:
+    for pair in findings.comparisons:
+        names: dict[str, Field] = {"column": pair.column, "a": pair.best.name, "b": pair.other.name}
+        yield {"kind": "interval", **names, **_effect(pair.effect)}
+        for test in pair.tests:
+            values = test.only_best, test.only_other, test.exact, test.mid, test.holm
+            yield {"kind": "mcnemar", **names, "seeds": str(test.seed), **dict(zip(MCNEMAR, values, strict=True))}
+    for claim in findings.claims:
+        names = {"column": claim.column, "a": claim.letter, "b": claim.text, "verdict": claim.verdict}
+        yield {"kind": "claim", **names, **_effect(claim.effect)}
+    for gain in findings.gains:
+        names = {"column": gain.task, "a": gain.row.name, "b": gain.single.name, "relative": gain.relative}
+        yield {"kind": "gain", **names, **_effect(gain.effect)}
+
+
+def _effect(effect: Effect | None) -> dict[str, Field]:
+    if effect is None:
+        return {}
+    seeds = " ".join(f"{seed:.6f}" for seed in effect.seeds)
+    return {"value": effect.value, "low": effect.low, "high": effect.high, "n": effect.n, "seeds": seeds}
+
+
+def provenance_json(sweep: SweepRecord, tables: list[Matrix]) -> str:
+    """provenance.json: what every number of the report can be walked back to. No clock, no path."""
+    content: dict[str, Any] = {
+        "name": sweep.name,
+        "sweeps": [asdict(run) for run in sweep.runs],
+        "cells": [{name: getattr(cell, name) for name in ORIGIN} for cell in sweep.cells],
+        "data": {matrix.digest: _contents(matrix) for matrix in tables},
+    }
+    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _contents(matrix: Matrix) -> dict[str, object]:
+    tested = {task: int(n) for task, n in zip(TASK_NAMES, matrix.n, strict=True) if n}
+    return {"rows": matrix.sizes, "test_rows": tested, "quarantined": matrix.set_aside}

@@ -21,21 +21,21 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from relevance.cell_id import QUARANTINE, data_folder
+from relevance.config import Mix
 from relevance.data.floors import ensure_floors, noise_ceiling, unlearnable
 from relevance.errors import UserError
 from relevance.metrics import COLUMNS, Scores, score_predictions, task_codes
-from relevance.report.rows import FINISHED, MATCH, Row, common, fold, parts, without
-from relevance.report.stats.resample import HeldOut, Resample
-from relevance.tasks import SPLITS, TASK_INDEX, TASK_NAMES
+from relevance.report.rows import FINISHED, Row, alike, fold
+from relevance.report.stats import HeldOut, Resample
+from relevance.tasks import SPLITS, TASK_NAMES
 from relevance.tracking.records import CellRecord, SweepRecord
 
 ROUTINGS = ("none", "prefix", "mh", "mhp", "mhp_shared", "prefix_mh", "prefix_mhp")  # the order of the table
 MARK = "†"  # of a value that any seed collapsed on
 JOINT = "joint"  # the task mix of all rows, each once an epoch
-SINGLE = "single_"  # a task mix of one task
+MIXES = {JOINT: -1, **{f"single_{task}": at for at, task in enumerate(TASK_NAMES, 1)}}  # first, last in the table
 MAJORITY = ("floor", "majority")
 CEILING = ("ceiling", "label noise")
-TEST = "test.parquet"  # of a cell
 READERS = 2  # threads: files are decoded outside Python's lock
 TOLERANCE = 1e-6  # between an accuracy in MLflow and the one its file gives
 SHARED = "mhp_shared"
@@ -52,7 +52,7 @@ class Matrix:
     sizes: dict[str, int]  # rows of train, validation and test
     n: np.ndarray  # test rows per task [6]
     train: np.ndarray  # training rows per task [6]
-    common: dict[str, str]  # what the variants of all cells have alike
+    alike: tuple[str, ...]  # the parts that the variants of all cells have, "data.rows=10000"
     rows: tuple[Row, ...]
     references: dict[tuple[str, str], Scores]  # FLOORS as ("floor", name), then CEILING where data states it
     unlearnable: tuple[str, ...]  # tasks on which the lexical floor is the majority floor
@@ -109,7 +109,7 @@ def _matrix(sweep: SweepRecord, digest: str) -> Matrix:
     references = {("floor", name): score_predictions(floor) for name, floor in ensure_floors(path).items()}
     ceiling = noise_ceiling(path)
     cells = [cell for cell in sweep.cells if cell.data_digest == digest]
-    alike = common([cell.variant for cell in cells])
+    shared = alike(cells)
     return Matrix(
         digest=digest,
         tested=tested,
@@ -117,15 +117,15 @@ def _matrix(sweep: SweepRecord, digest: str) -> Matrix:
         sizes={name: int(pc.sum(pc.equal(split, name)).as_py() or 0) for name in SPLITS},
         n=tested.n,
         train=np.bincount(trained, minlength=len(TASK_NAMES)),
-        common=alike,
-        rows=_rows(cells, references[MAJORITY], resample, tuple(alike)),
+        alike=shared,
+        rows=_rows(cells, references[MAJORITY], resample, shared),
         references=references if ceiling is None else {**references, CEILING: ceiling},
         unlearnable=tuple(unlearnable(path)),
         aside=aside.read_bytes() if (aside := path.with_name(QUARANTINE)).is_file() else b"",
     )
 
 
-def _rows(cells: list[CellRecord], majority: Scores, resample: Resample, alike: tuple[str, ...]) -> tuple[Row, ...]:
+def _rows(cells: list[CellRecord], majority: Scores, resample: Resample, shared: tuple[str, ...]) -> tuple[Row, ...]:
     groups: dict[tuple, list[CellRecord]] = {}
     for cell in sorted(cells, key=lambda cell: (_order(cell), cell.seed, cell.cell)):
         groups.setdefault(_labels(cell), []).append(cell)
@@ -137,7 +137,7 @@ def _rows(cells: list[CellRecord], majority: Scores, resample: Resample, alike: 
         answered = dict(zip((cell.fingerprint for cell in finished), read, strict=True))
     pa.default_memory_pool().release_unused()  # what decoding took would stay beside the answers
     known = [[(cell, answered.get(cell.fingerprint)) for cell in group] for group in groups.values()]
-    rows = fold(known, majority, resample, alike)
+    rows = fold(known, majority, resample, shared)
     for row in rows:
         for cell, scores in zip(row.cells, row.scores, strict=True):
             _check(cell, scores)
@@ -146,7 +146,7 @@ def _rows(cells: list[CellRecord], majority: Scores, resample: Resample, alike: 
 
 def _once(cells: list[CellRecord]) -> None:
     """UserError where two different cells would be one: settings that no name shows differ, such as a new default."""
-    twice = [one for one, other in pairwise(sorted(cells, key=lambda cell: cell.seed)) if one.seed == other.seed]
+    twice = [cell for cell, other in pairwise(sorted(cells, key=lambda cell: cell.seed)) if cell.seed == other.seed]
     if twice:
         raise UserError(
             f"two different cells are called {twice[0].cell}: they differ in what no name shows, as a default that was "
@@ -160,14 +160,13 @@ def _labels(cell: CellRecord) -> tuple[str, str, str, str]:
 
 def _order(cell: CellRecord) -> tuple:
     known = ROUTINGS.index(cell.routing) if cell.routing in ROUTINGS else len(ROUTINGS)
-    single = TASK_INDEX.get(cell.task_mix.removeprefix(SINGLE), -1)
-    return cell.model, known, cell.routing, cell.task_mix != JOINT, single, cell.task_mix, cell.variant
+    return cell.model, known, cell.routing, MIXES.get(cell.task_mix, 0), cell.task_mix, cell.variant
 
 
 def _answers(cell: CellRecord, tested: HeldOut) -> np.ndarray:
     """What the cell answered to the test rows [N]."""
     try:
-        return tested.answers(cell.folder / TEST)
+        return tested.answers(cell.files.test)
     except UserError as error:
         raise UserError(f"cell {cell.cell}: {error}") from error
 
@@ -178,7 +177,7 @@ def _check(cell: CellRecord, scores: Scores | None) -> None:
         logged = cell.metrics.get(f"test/{task}/accuracy", accuracy)
         if not np.isclose(logged, accuracy, rtol=0, atol=TOLERANCE, equal_nan=True):
             raise UserError(
-                f"cell {cell.cell}: {cell.folder / TEST} gives {task} accuracy {accuracy:.6f}, its run "
+                f"cell {cell.cell}: {cell.files.test} gives {task} accuracy {accuracy:.6f}, its run "
                 f"{cell.run_id} logged {logged:.6f}; the file is of another run: run it again with rerun=true"
             )
 
@@ -228,7 +227,7 @@ class MainRows:
 
     def routings(self, model: str) -> list[str]:
         """The routings a model was trained with, in the order of the table."""
-        return [routing for one, routing in self.joint if one == model]
+        return [routing for name, routing in self.joint if name == model]
 
     def having(self, family: str, *routings: str) -> list[str]:
         """The models of a family that were trained with all of these routings."""
@@ -240,14 +239,13 @@ class MainRows:
         They are of the same model and variant, under a matched budget where the row is; of the routing that has most
         tasks, of equals the row's own, else the plainest.
         """
-        model, routing, _, variant = row.labels
+        model, routing, *_ = row.labels
         found: dict[str, dict[str, dict[str, Row]]] = {}
-        for one in self.finished:
-            alike = one.labels[0] == model and without(one.labels[3], MATCH) == without(variant, MATCH)
-            budget = self._budget(one)
-            if alike and one.labels[2].startswith(SINGLE) and bool(budget) == bool(self._budget(row)):
-                task = one.labels[2].removeprefix(SINGLE)
-                found.setdefault(budget, {}).setdefault(one.labels[1], {})[task] = one
+        for single in self._singles:
+            same = single.labels[0] == model and single.variant_but("match") == row.variant_but("match")
+            if same and bool(single.budget) == bool(row.budget):
+                by_routing = found.setdefault(single.budget, {}).setdefault(single.labels[1], {})
+                by_routing[single.config.task_mix.task or ""] = single
         order = [routing, *PLAIN]
 
         def preferred(pair: tuple[str, dict[str, Row]]) -> tuple[int, int]:
@@ -255,8 +253,9 @@ class MainRows:
 
         return {budget: min(by_routing.items(), key=preferred)[1] for budget, by_routing in found.items()}
 
-    def _budget(self, row: Row) -> str:
-        return (self.matrix.common | parts(row.labels[3])).get(MATCH, "")
+    @cached_property
+    def _singles(self) -> list[Row]:
+        return [row for row in self.finished if row.config.task_mix.kind is Mix.single]
 
     @cached_property
     def low(self) -> np.ndarray:

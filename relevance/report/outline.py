@@ -7,33 +7,104 @@ numbers: of every cell the run, commit, data and packages, and the commands that
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
+from relevance.metrics import COLUMNS
 from relevance.pages.blocks import NONE, Block, Code, Figure, Link, Section, Table
+from relevance.report.ensembles import METHODS
 from relevance.report.figures.lines import Line, Point, write_forest, write_slope, write_volume
 from relevance.report.figures.tiles import write_heat_map, write_reliability
-from relevance.report.findings import Findings
-from relevance.report.matrix import Matrix
-from relevance.report.rows import FINISHED, MATCH, NOTHING, SHARE, Row, without, written
+from relevance.report.matrix import MainRows, Matrix
+from relevance.report.rows import FINISHED, NOTHING, Row
 from relevance.report.sections.accuracy import (
+    Comparison,
     accuracy_table,
+    beside_table,
+    comparisons,
     cost_table,
     interval_table,
     measures_section,
+    near,
     parameters_table,
+    seedwise,
+    told,
 )
-from relevance.report.sections.baselines import Gain, baselines_sections
-from relevance.report.sections.calibration import calibration_section
-from relevance.report.sections.claims import claims_section, factors_section
-from relevance.report.sections.comparisons import beside_table, near, told
-from relevance.report.sections.ensembles import ensembles_section
+from relevance.report.sections.calibration import Calibration, calibration, calibration_section
+from relevance.report.sections.claims import (
+    Claim,
+    Gain,
+    baselines_sections,
+    claims,
+    claims_section,
+    factors_section,
+    gains,
+)
+from relevance.report.sections.ensembles import MOST, Voted, Votes, ensembles_section, voted
 from relevance.report.sections.mistakes import mistakes_sections
 from relevance.report.sections.opening import notes, opening
 from relevance.report.sections.probes import consistency_section, probes_section
-from relevance.report.stats.contrast import contrast, versus
-from relevance.report.stats.resample import MANY, POOLS
+from relevance.report.stats import MANY, POOLS, Right, contrast, mcnemar, versus
 from relevance.tracking.records import CellRecord, SweepRecord
 from relevance.vote import DEFAULT, Ties
+
+MICRO = COLUMNS.index("micro")
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Of one table of pairs."""
+
+    matrix: Matrix
+    ties: Ties = DEFAULT
+
+    @cached_property
+    def main(self) -> MainRows:
+        return MainRows(self.matrix)
+
+    @cached_property
+    def voted(self) -> list[Voted]:
+        return voted(self.main, self.ties, MOST)
+
+    @cached_property
+    def votes(self) -> Votes:
+        return Votes(self.main, self.voted)
+
+    @cached_property
+    def claims(self) -> list[Claim]:
+        return claims(self.main, self.votes)
+
+    @cached_property
+    def gains(self) -> list[Gain]:
+        return gains(self.main)
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        return comparisons(self.matrix)
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        return calibration(self.matrix)
+
+    @cached_property
+    def mcnemar(self) -> dict[str, str]:
+        """By the letter of a claim about two rows: p of each seed, over all rows (mid-p, not corrected)."""
+        votes = [vote.rows[METHODS[0]] for vote in self.voted]
+        rows = {row.name: row for row in [*self.matrix.rows, *votes]}
+        p_values = {}
+        for claim in self.claims:
+            names = claim.effect.cells if claim.effect else ()
+            if len(names) == 2 and all(name in rows for name in names):
+                p_values[claim.letter] = self._p(*(rows[name] for name in names))
+        return p_values
+
+    def _p(self, first: Row, other: Row) -> str:
+        right = Right(self.matrix.tested)
+        counts = [right.differing(answers, others, MICRO) for _, answers, others in seedwise(first, other)]
+        return " ".join(f"{p:.2g}" for p in mcnemar(*np.array(counts).T).mid)
+
 
 INTRODUCTION = (
     "A cell's run in MLflow holds its parameters, metrics, config.yaml, confusion and model; its folder "
@@ -73,90 +144,100 @@ class Form:
 PLAIN = Form()
 
 
-def sections(sweep: SweepRecord, found: list[Findings], captions: dict[str, str], form: Form = PLAIN) -> list[Section]:
+def sections(
+    sweep: SweepRecord, findings: list[Findings], captions: dict[str, str], form: Form = PLAIN
+) -> list[Section]:
     """The report from its first line to its last; `captions` of the figures that were drawn, by name."""
-    matrices = [one.matrix for one in found]
+    matrices = [each.matrix for each in findings]
     rows = [row for matrix in matrices for row in matrix.rows]
-    answer: list[Block] = [line for one in found for line in _opening(one, len(found) > 1)]
+    answer: list[Block] = [line for each in findings for line in _opening(each, len(findings) > 1)]
     first = [
         Section("", answer),
-        _matrix(sweep, found, captions),
-        Section("Notes", [notes(matrices, any(near(one.comparisons) for one in found))], deep=True),
+        _matrix(sweep, findings, captions),
+        Section("Notes", [notes(matrices, any(near(each.comparisons) for each in findings))], deep=True),
     ]
-    each = [_named(section, one, found) for one in found for section in _decided(one, _shown(one, found, captions))]
-    curves = [figure for one in found for figure in _shown(one, found, captions)(RELIABILITY)]
+    decided = [
+        _named(section, each, findings)
+        for each in findings
+        for section in _decided(each, _shown(each, findings, captions))
+    ]
+    curves = [figure for each in findings for figure in _shown(each, findings, captions)(RELIABILITY)]
     return [
         *first,
-        *each,
+        *decided,
         *probes_section(matrices),
-        *calibration_section(matrices, [one.calibration for one in found], curves),
+        *calibration_section(matrices, [each.calibration for each in findings], curves),
         *_cost(rows),
         *mistakes_sections(matrices, form.texts),
         origin_section(sweep, form.ui),
     ]
 
 
-def _opening(one: Findings, several: bool) -> list[str]:
-    first, *others = opening(one.main, one.claims)
-    return [f"Data {one.matrix.digest[:12]}. {first}" if several else first, *others]
+def _opening(findings: Findings, several: bool) -> list[str]:
+    first, *others = opening(findings.main, findings.claims)
+    return [f"Data {findings.matrix.digest[:12]}. {first}" if several else first, *others]
 
 
-def _shown(one: Findings, found: list[Findings], captions: dict[str, str]) -> Shown:
-    mark = suffix(one, found)
+def _shown(findings: Findings, every: list[Findings], captions: dict[str, str]) -> Shown:
+    mark = suffix(findings, every)
     return lambda name: [Figure(name + mark, captions[name + mark])] if name + mark in captions else []
 
 
-def _matrix(sweep: SweepRecord, found: list[Findings], captions: dict[str, str]) -> Section:
+def _matrix(sweep: SweepRecord, findings: list[Findings], captions: dict[str, str]) -> Section:
     tables = [
-        block for one in found for block in (data_line(one.matrix), accuracy_table(one.matrix, near(one.comparisons)))
+        block
+        for each in findings
+        for block in (data_line(each.matrix), accuracy_table(each.matrix, near(each.comparisons)))
     ]
     commands = [Code(run.command) for run in sweep.runs]
     heat: list[Block] = [Figure(HEAT, captions[HEAT])] if HEAT in captions else []
-    rows = [row for one in found for row in one.matrix.rows]
+    rows = [row for each in findings for row in each.matrix.rows]
     return Section("Matrix", [FOLDED, *commands, *tables, *counts(sweep, rows), *heat])
 
 
-def _decided(found: Findings, shown: Shown) -> list[Section]:
+def _decided(findings: Findings, shown: Shown) -> list[Section]:
     """What rests on one table of pairs."""
-    matrix = found.matrix
+    matrix = findings.matrix
     drawn = INTERVALS.format(draws=matrix.resample.draws) + (POOLED if matrix.resample.pooled else "")
     sure: list[Block] = [drawn, interval_table(matrix)]
-    if found.comparisons:  # none of a single row, nor where no row learnt anything
-        sure += [APART, told(found.comparisons), BESIDE, beside_table(found.comparisons, matrix)]
-    claimed = claims_section(found.claims, found.mcnemar)
+    if findings.comparisons:  # none of a single row, nor where no row learnt anything
+        sure += [APART, told(findings.comparisons), BESIDE, beside_table(findings.comparisons, matrix)]
+    claimed = claims_section(findings.claims, findings.mcnemar)
     return [
         Section(claimed.title, [*claimed.blocks, *shown(FOREST)]),
         *([Section("How sure", [*sure, *shown(SLOPE)])] if any(row.finished for row in matrix.rows) else []),
-        *factors_section(found.main),
-        *ensembles_section(matrix, found.voted, found.ties),
-        *baselines_sections(matrix, found.gains, shown(VOLUME)),
-        *consistency_section(found.main),
+        *factors_section(findings.main),
+        *ensembles_section(matrix, findings.voted, findings.ties),
+        *baselines_sections(matrix, findings.gains, shown(VOLUME)),
+        *consistency_section(findings.main),
         *measures_section(matrix),
     ]
 
 
-def _named(section: Section, one: Findings, found: list[Findings]) -> Section:
+def _named(section: Section, findings: Findings, every: list[Findings]) -> Section:
     """Said of which table of pairs, where there are several."""
-    return section if len(found) == 1 else replace(section, title=f"{section.title} (data {one.matrix.digest[:12]})")
+    return (
+        section if len(every) == 1 else replace(section, title=f"{section.title} (data {findings.matrix.digest[:12]})")
+    )
 
 
 def _cost(rows: list[Row]) -> list[Section]:
-    told = "Weights, trainable / total; private layers with their gates."
+    which = "Weights, trainable / total; private layers with their gates."
     return [
         Section("Cost", ["Means over seeds that finished.", cost_table(rows)]),
-        Section("Parameters", [told, parameters_table(rows)], deep=True),
+        Section("Parameters", [which, parameters_table(rows)], deep=True),
     ]
 
 
 def data_line(matrix: Matrix) -> str:
     """Which table of pairs, its size, and how many rows of its file are not in it."""
     sizes = ", ".join(f"{n:,} {split}" for split, n in matrix.sizes.items())
-    told = f"Data {matrix.digest[:12]}: {sizes} rows."
-    if matrix.common:
-        told += f" In every cell: {written(matrix.common)}."
+    line = f"Data {matrix.digest[:12]}: {sizes} rows."
+    if matrix.alike:
+        line += f" In every cell: {','.join(matrix.alike)}."
     if matrix.aside:
-        told += f" Set aside: {matrix.set_aside:,} rows of the file, listed in {matrix.aside_name}."
-    return told
+        line += f" Set aside: {matrix.set_aside:,} rows of the file, listed in {matrix.aside_name}."
+    return line
 
 
 def counts(sweep: SweepRecord, rows: list[Row]) -> list[Block]:
@@ -195,46 +276,46 @@ def _line(cell: CellRecord, ui: str) -> list[str]:
     run = Link(cell.run_id[:8], f"{ui}/#/experiments/{cell.experiment}/runs/{cell.run_id}") if cell.run_id else NONE
     commit = (cell.git_sha[:8] or NONE) + (" *" if cell.dirty else "")
     seconds = cell.metrics.get("seconds")
-    told = f"{seconds:,.0f}" if seconds is not None else NONE
-    return [cell.cell, cell.status, run, commit, cell.data_digest[:12], cell.fingerprint[:16], told]
+    duration = f"{seconds:,.0f}" if seconds is not None else NONE
+    return [cell.cell, cell.status, run, commit, cell.data_digest[:12], cell.fingerprint[:16], duration]
 
 
 def _packages(sweep: SweepRecord) -> list[str]:
     """Each set of versions that cells ran with, and how many did."""
     sets = Counter(tuple(sorted(cell.versions.items())) for cell in sweep.cells if cell.versions)
-    lines = [f"{n} cells: {', '.join(f'{name} {version}' for name, version in found)}" for found, n in sets.items()]
+    lines = [f"{n} cells: {', '.join(f'{name} {number}' for name, number in versions)}" for versions, n in sets.items()]
     return lines or [NONE]
 
 
-def write_figures(found: list[Findings], folder: Path) -> dict[str, str]:
+def write_figures(findings: list[Findings], folder: Path) -> dict[str, str]:
     """The captions of the figures that there was something to draw for, by name; of the others old files are gone."""
-    captions = {HEAT: write_heat_map([one.matrix for one in found], folder)}
-    for one in found:
-        mark = suffix(one, found)
+    captions = {HEAT: write_heat_map([each.matrix for each in findings], folder)}
+    for each in findings:
+        mark = suffix(each, findings)
         captions |= {
-            FOREST + mark: write_forest(lines(one), folder, "Differences in macro accuracy", FOREST + mark),
-            SLOPE + mark: write_slope(one.matrix, folder, SLOPE + mark),
-            VOLUME + mark: write_volume(points(one), folder, VOLUME + mark),
-            RELIABILITY + mark: write_reliability(one.calibration.curves, folder, RELIABILITY + mark),
+            FOREST + mark: write_forest(lines(each), folder, "Differences in macro accuracy", FOREST + mark),
+            SLOPE + mark: write_slope(each.matrix, folder, SLOPE + mark),
+            VOLUME + mark: write_volume(points(each), folder, VOLUME + mark),
+            RELIABILITY + mark: write_reliability(each.calibration.curves, folder, RELIABILITY + mark),
         }
     return {name: caption for name, caption in captions.items() if caption}
 
 
-def suffix(one: Findings, found: list[Findings]) -> str:
+def suffix(findings: Findings, every: list[Findings]) -> str:
     """What follows the name of a figure of one table of pairs, where a sweep holds several."""
-    return "" if one is found[0] else f"-{one.matrix.digest[:8]}"
+    return "" if findings is every[0] else f"-{findings.matrix.digest[:8]}"
 
 
-def lines(found: Findings) -> list[Line]:
+def lines(findings: Findings) -> list[Line]:
     """The claims, then each routing of each model against the text prefix."""
-    claimed = [Line(claim.short, "claims", claim.effect) for claim in found.claims if claim.effect]
-    main = found.main
+    claimed = [Line(claim.short, "claims", claim.effect) for claim in findings.claims if claim.effect]
+    main = findings.main
     for (model, routing), row in main.joint.items():
         other = main.joint.get((model, REFERENCE))
         if (
             other
             and other is not row
-            and (value := contrast(versus(row.series, other.series, "macro"), found.matrix.n))
+            and (value := contrast(versus(row.series, other.series, "macro"), findings.matrix.n))
         ):
             claimed.append(Line(routing, f"{model}, against {REFERENCE}", value))
     return claimed
@@ -242,16 +323,16 @@ def lines(found: Findings) -> list[Line]:
 
 def _series(gain: Gain) -> str:
     """A line of the figure: cells that differ in their training rows alone."""
-    model, routing, _, variant = gain.row.labels
-    return " ".join(filter(None, [model, routing, without(variant, SHARE, MATCH)]))
+    model, routing, *_ = gain.row.labels
+    return " ".join(filter(None, [model, routing, gain.row.variant_but("task_mix.share", "match")]))
 
 
-def points(found: Findings) -> list[Point]:
+def points(findings: Findings) -> list[Point]:
     """What sharing gives to each task: one budget, the one that most gains have."""
-    budgets = [gain.budget for gain in found.gains]
+    budgets = [gain.budget for gain in findings.gains]
     most = max(dict.fromkeys(budgets), key=budgets.count, default="")
     return [
         Point(_series(gain), gain.task, gain.rows, gain.effect)
-        for gain in found.gains
+        for gain in findings.gains
         if gain.budget == most and gain.row.labels[2] == "joint" and gain.row.labels[1] == gain.single.labels[1]
     ]

@@ -2,25 +2,20 @@
 
 model  routing  task_mix  variant  cells        values [finished seeds, 8]
 llm    mhp      joint              s0, s1, s2   0.871, 0.902, ..., micro, macro
-
-A variant, "data.rows=10000,match=steps,lora.targets=[q,v]", has parts: {"data.rows": "10000", "match": "steps", ...}.
 """
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 
 import numpy as np
 
+from relevance.cell_id import flat, variant_parts, without
+from relevance.config import Config, Match
 from relevance.metrics import COLUMNS, Scores, collapsed, learnt_nothing
-from relevance.report.stats.contrast import Series
-from relevance.report.stats.resample import Resample, interval
+from relevance.report.stats import Resample, Series, interval
 from relevance.tracking.records import CellRecord
 
-# up to a comma outside brackets and quotes
-PARTS = re.compile(r"""(?:[^,\[{'"]|\[[^\]]*\]|\{[^}]*\}|'[^']*'|"[^"]*"|[\[{'"])+""")
-MATCH, SHARE = "match", "task_mix.share"
 FINISHED = "FINISHED"
 NOTHING = "learnt nothing"
 
@@ -55,7 +50,22 @@ class Row:
     @property
     def done(self) -> list[tuple[CellRecord, np.ndarray]]:
         """The finished cells, each with its answers."""
-        return [(cell, found) for cell, found in zip(self.cells, self.answers, strict=True) if found is not None]
+        return [(cell, answers) for cell, answers in zip(self.cells, self.answers, strict=True) if answers is not None]
+
+    @property
+    def config(self) -> Config:
+        """The settings of its cells, but for the seed; of a row with a finished cell."""
+        return self.done[0][0].config
+
+    @property
+    def budget(self) -> str:
+        """ "steps" or "examples" where its budget is matched, else ""."""
+        return "" if self.config.match is Match.none else self.config.match.value
+
+    def variant_but(self, *keys: str) -> str:
+        """Its variant without some of its settings."""
+        named = flat(asdict(self.config))
+        return without(self.variant, *(f"{key}={named[key]}" for key in keys))
 
     @property
     def family(self) -> str:
@@ -134,44 +144,31 @@ def fold(
     groups: Sequence[Sequence[tuple[CellRecord, np.ndarray | None]]],
     majority: Scores,
     resample: Resample,
-    alike: tuple[str, ...] = (),
+    shared: tuple[str, ...] = (),
 ) -> tuple[Row, ...]:
     """A row of each group of cells, which come with what they answered, None where they did not finish.
 
-    Settings that are `alike` in all are left out of the rows' variants.
+    The parts `shared` are left out of the rows' variants.
     """
-    answers = [found for group in groups for _, found in group if found is not None]
-    known = [resample.tested.scores(one) for one in answers]
+    answers = [labels for group in groups for _, labels in group if labels is not None]
+    known = [resample.tested.scores(answer) for answer in answers]
     draws = iter(resample.accuracies(answers, np.array([scores.n > 0 for scores in known])))
     scored, rows = iter(known), []
     for group in groups:
-        cells, found = zip(*group, strict=True)
-        scores = tuple(next(scored) if one is not None else None for one in found)
-        flat = tuple(collapsed(one, majority) if one else () for one in scores)
-        nothing = tuple(one is not None and learnt_nothing(one, majority) for one in scores)
-        drawn = [next(draws) for one in found if one is not None]
+        cells, labels = zip(*group, strict=True)
+        scores = tuple(next(scored) if answer is not None else None for answer in labels)
+        flat = tuple(collapsed(answer, majority) if answer else () for answer in scores)
+        nothing = tuple(answer is not None and learnt_nothing(answer, majority) for answer in scores)
+        drawn = [next(draws) for answer in labels if answer is not None]
         draw = np.array(drawn).reshape(-1, resample.draws, len(COLUMNS))
-        rows.append(Row(cells, found, scores, flat, nothing, draw, without(cells[0].variant, *alike)))
+        rows.append(Row(cells, labels, scores, flat, nothing, draw, without(cells[0].variant, *shared)))
     return tuple(rows)
 
 
-def parts(variant: str) -> dict[str, str]:
-    """{"data.rows": "10000", ...} in the order of the text."""
-    return dict(part.partition("=")[::2] for part in PARTS.findall(variant))
-
-
-def without(variant: str, *keys: str) -> str:
-    """The variant without some of its keys."""
-    return written({key: value for key, value in parts(variant).items() if key not in keys})
-
-
-def written(found: dict[str, str]) -> str:
-    return ",".join(f"{key}={value}" if value else key for key, value in found.items())
-
-
-def common(variants: list[str]) -> dict[str, str]:
-    """What all of several different variants, or of several equal ones, have alike; of one alone nothing."""
-    if len(variants) < 2:
-        return {}
-    first, *others = map(parts, variants)
-    return {key: value for key, value in first.items() if all(other.get(key) == value for other in others)}
+def alike(cells: Sequence[CellRecord]) -> tuple[str, ...]:
+    """The parts that the variants of all cells have, "data.rows=10000"; of one cell none, nor where none finished."""
+    first = next((cell for cell in cells if cell.status == FINISHED and cell.variant), None)
+    if len(cells) < 2 or not first:
+        return ()
+    parts = variant_parts(first.variant, first.config)
+    return tuple(part for part in parts if all(f",{part}," in f",{cell.variant}," for cell in cells))

@@ -71,9 +71,9 @@ def _attempt(job: Job) -> Outcome:
 @contextmanager
 def _alone(job: Job) -> Iterator[bool]:
     """Lock the cell's folder against other processes; yields whether it had to wait for one."""
-    folder = job.cell.folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.with_suffix(".lock"))
+    place = job.cell.files.lock
+    place.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(place)
     waited = False
     try:
         lock.acquire(timeout=0)

@@ -8,8 +8,7 @@ from relevance.tracking.cell_run import CellRun as CellRun
 from relevance.tracking.cell_run import RecordedRun as RecordedRun
 from relevance.tracking.record import Record as Record
 from relevance.tracking.record import deliver_all as deliver_all
-from relevance.tracking.run import Run as Run
-from relevance.tracking.run import beating as beating
 from relevance.tracking.store import CELLS as CELLS
-from relevance.tracking.store import TEST as TEST
+from relevance.tracking.store import Run as Run
 from relevance.tracking.store import Store as Store
+from relevance.tracking.store import beating as beating

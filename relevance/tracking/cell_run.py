@@ -1,4 +1,4 @@
-"""What a cell in training says of itself: to nobody, to its record, or to its record and, by a thread, to MLflow.
+"""What a cell in training logs: to nobody, to its record, or to its record and, by a thread, to MLflow.
 
 rank 1 of a cell: CellLog    rank 0: RecordedRun    a cell in one process, and the process that holds ranks: CellRun
 
@@ -20,16 +20,14 @@ from relevance.cli import echo
 from relevance.errors import first_line
 from relevance.tracking.liveness import held_by
 from relevance.tracking.record import Record, begin, deliver
-from relevance.tracking.run import Run
-from relevance.tracking.store import Store
+from relevance.tracking.store import Run, Store
 
 PULSE = 10.0  # seconds between two signs of life, and between two tries to reach a store
-PROGRESS = "progress.json"  # of rank 0 of a cell of several devices
 PATIENCE = 60.0  # seconds a finished cell waits for a store to take the rest of its record
 
 
 class CellLog:
-    """What a cell in training says of itself. This one keeps nothing: it is that of every rank but the first."""
+    """What a cell in training logs. This one writes nothing: it is that of every rank but the first."""
 
     @property
     def run_id(self) -> str:
@@ -41,21 +39,28 @@ class CellLog:
 
     def params(self, params: dict[str, Any]) -> None:
         """Settings worth a column in MLflow."""
+        self._write("params", params={key: str(value) for key, value in params.items()})
 
     def tag(self, key: str, value: str) -> None:
-        """A tag of the run."""
+        self._write("tags", tags={key: value})
 
     def text(self, text: str, name: str) -> None:
         """A text, as the artifact `name`."""
+        self._write("text", text=text, name=name)
 
     def model(self, folder: str, task: str) -> None:
-        """Carry the model in `folder`, one of the record's own, as a model that MLflow serves."""
+        """Log the model in `folder`, within that of the record, as a model that MLflow serves."""
+        self._write("model", folder=folder, task=task)
 
     def kept(self, step: int) -> None:
         """A checkpoint of `step` is in its place."""
+        self._write("kept", step=step)
 
     def tell(self, **progress: float) -> None:
-        """How far the cell is, for whoever looks: a sign of life, of which the newest counts."""
+        """How far the cell is: a sign of life, of which the newest counts."""
+
+    def _write(self, name: str, /, **values: Any) -> None:
+        """An event of the record."""
 
 
 class RecordedRun(CellLog):
@@ -63,7 +68,7 @@ class RecordedRun(CellLog):
 
     def __init__(self, folder: Path):
         self.record = Record(folder)
-        self._told = 0.0
+        self._beat = 0.0
 
     def log(self, metrics: dict[str, float], step: int = 0) -> None:
         """Metrics of a step, each once: a cell that goes on from a checkpoint, or begins again, says some again.
@@ -76,35 +81,20 @@ class RecordedRun(CellLog):
         new = {key: float(value) for key, value in metrics.items() if (key, step) not in self._known}
         self._known.update((key, step) for key in new)
         if new:
-            self._say("log", metrics=new, step=step, at=_now())
-
-    def params(self, params: dict[str, Any]) -> None:
-        self._say("params", params={key: str(value) for key, value in params.items()})
-
-    def tag(self, key: str, value: str) -> None:
-        self._say("tags", tags={key: value})
-
-    def text(self, text: str, name: str) -> None:
-        self._say("text", text=text, name=name)
-
-    def model(self, folder: str, task: str) -> None:
-        self._say("model", folder=folder, task=task)
-
-    def kept(self, step: int) -> None:
-        self._say("kept", step=step)
+            self._write("log", metrics=new, step=step, at=_now())
 
     def tell(self, **progress: float) -> None:
-        if time.monotonic() - self._told >= PULSE:
-            self._told = time.monotonic()
-            write_text(self.record.folder / PROGRESS, json.dumps(progress))
+        if time.monotonic() - self._beat >= PULSE:
+            self._beat = time.monotonic()
+            write_text(self.record.files.progress, json.dumps(progress))
 
     @cached_property
     def _known(self) -> set[tuple[str, int]]:
         """What earlier attempts logged, and this one."""
         return self.record.points()
 
-    def _say(self, name: str, /, **said: Any) -> None:
-        self.record.append(name, **said)
+    def _write(self, name: str, /, **values: Any) -> None:
+        self.record.append(name, **values)
 
 
 class CellRun(RecordedRun):
@@ -122,22 +112,22 @@ class CellRun(RecordedRun):
     def open(self, name: str, tags: dict[str, str]) -> "CellRun":
         """Begin a run, or go on with the one whose record lies in the folder."""
         self.record.folder.mkdir(parents=True, exist_ok=True)
-        (self.record.folder / PROGRESS).unlink(missing_ok=True)  # of earlier ranks: this attempt may have none
+        self.record.files.progress.unlink(missing_ok=True)  # of earlier ranks: this attempt may have none
         if not self.record.exists():
             begin(self.record, name, {**tags, **held_by()}, _now())
         elif self.record.ended() != "FINISHED":
             self.record.mend()
-            self._say("reopen", tags={**held_by(), "reason": ""})
+            self._write("reopen", tags={**held_by(), "reason": ""})
         self._courier.start()
         return self
 
     def data(self, name: str, digest: str, kind: str) -> None:
         """The pairs it is trained on."""
-        self._say("data", name=name, digest=digest, kind=kind)
+        self._write("data", name=name, digest=digest, kind=kind)
 
     def end(self, status: str) -> None:
         """FINISHED, FAILED or KILLED: the last line of the record."""
-        self._say("end", status=status, at=_now())
+        self._write("end", status=status, at=_now())
 
     def fail(self, reason: str, trace: str) -> None:
         """End as FAILED, by the record or, where there is no room for that either, straight in MLflow."""
@@ -164,8 +154,8 @@ class CellRun(RecordedRun):
         if failure := self._courier.close(PATIENCE if patience is None else patience):
             echo(f"{self.record.path}: MLflow has not heard all of it ({failure}); the next command delivers it")
 
-    def _say(self, name: str, /, **said: Any) -> None:
-        super()._say(name, **said)
+    def _write(self, name: str, /, **values: Any) -> None:
+        super()._write(name, **values)
         self._courier.wake.set()
 
 
@@ -196,7 +186,7 @@ class _Courier(threading.Thread):
         return self.failure or (f"no answer in {patience:.0f} s" if self.is_alive() else "")
 
     def _progress(self) -> dict[str, float]:
-        file = self.cell.record.folder / PROGRESS
+        file = self.cell.record.files.progress
         return json.loads(file.read_text()) if file.is_file() else self.cell.progress
 
     def _round(self) -> None:

@@ -10,9 +10,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from relevance.cell_id import cell_folder
+from relevance.cell_folder import CellFolder
 from relevance.errors import UserError
-from relevance.tracking import CELLS, TEST, Run, Store
+from relevance.tracking import CELLS, Run, Store
 from relevance.tracking.records import CellRecord, MlflowRun, SweepRecord, SweepRun
 
 NAMED = 5  # cells an error offers instead of a run that is not there
@@ -37,15 +37,15 @@ def parents_named(store: Store, names: list[str]) -> list[MlflowRun]:
     """The newest parent run of each name, or of all."""
     sweeps = store.runs("tags.kind = 'sweep'")
     known = ", ".join(dict.fromkeys(run.info.run_name for run in sweeps)) or "none"
-    found = []
+    newest = []
     for name in names or [""]:
         chosen = [run for run in sweeps if name in ("", run.info.run_name)]
         if not chosen:
-            asked = f"sweep={name}: no such sweep" if name else "no sweep yet"
-            raise UserError(f"{asked} in {store.shown} (known: {known}); train one with python -m relevance.run -m ...")
+            which = f"sweep={name}: no such sweep" if name else "no sweep yet"
+            raise UserError(f"{which} in {store.shown} (known: {known}); train one with python -m relevance.run -m ...")
         # the sweep touched last, not the one made last: asked again, a sweep keeps its first start time
-        found.append(max(chosen, key=lambda run: int(run.data.tags.get("touched", 0))))
-    return found
+        newest.append(max(chosen, key=lambda run: int(run.data.tags.get("touched", 0))))
+    return newest
 
 
 def asked_cells(store: Store, run: MlflowRun) -> list[dict[str, Any]]:
@@ -65,25 +65,26 @@ def cell_key(listed: dict[str, Any]) -> str:
 
 def cell_record(listed: dict[str, Any], run: MlflowRun | None, outputs: Path) -> CellRecord:
     tags = run.data.tags if run else {}
-    folder = cell_folder(outputs, listed["fingerprint"])
-    gone = run is not None and run.info.status == "FINISHED" and not (folder / TEST).is_file()
-    found = {
+    files = CellFolder.of(outputs, listed["fingerprint"])
+    gone = run is not None and run.info.status == "FINISHED" and not files.test.is_file()
+    params = run.data.params if run else {}
+    end = {
         "status": "MISSING" if run is None or gone else run.info.status,
         "reason": "its predictions are gone; the same sweep trains it again" if gone else tags.get("reason", ""),
     }
     return CellRecord(
-        **{**found, **listed},  # a refused cell is listed with its status and reason
-        family=run.data.params.get("family", "") if run else "",
-        precision=run.data.params.get("precision", "") if run else "",
+        **{**end, **listed},  # a refused cell is listed with its status and reason
+        family=params.get("family", ""),
+        precision=params.get("precision", ""),
         run_id=run.info.run_id if run else "",
         experiment=run.info.experiment_id if run else "",
         git_sha=tags.get("git_commit", ""),
         dirty=tags.get("git_dirty") == "true",
-        folder=folder,
+        folder=files.path,
         metrics=dict(run.data.metrics) if run else {},
         versions=json.loads(tags.get("versions", "{}")),
-        backbone=run.data.params.get("backbone", "") if run else "",
-        revision=run.data.params.get("revision", "") if run else "",
+        backbone=params.get("backbone", ""),
+        revision=params.get("revision", ""),
     )
 
 
@@ -117,7 +118,7 @@ def model_folder(cell: str, uri: str, experiment: str, outputs: Path) -> Path:
         if "/" in cell:
             raise UserError(f"{cell}: no such folder; give a cell's folder ({outputs}/cells/…) or its run id")
         folder = folder_of(uri, experiment, outputs, cell)
-    for place in (folder, folder / "model"):
+    for place in (folder, CellFolder(folder).model):
         if (place / MODEL_MARK).is_file():
             return place
     raise UserError(
@@ -129,23 +130,23 @@ def model_folder(cell: str, uri: str, experiment: str, outputs: Path) -> Path:
 def folder_of(uri: str, experiment: str, outputs: Path, run_id: str) -> Path:
     """The folder of the cell that a run trained; UserError for a run that is not there, or a sweep's."""
     store = store_at(uri, experiment, outputs)
-    found = store.runs(f"attributes.run_id = '{run_id}'") if run_id.isalnum() else []
-    if not found:
+    runs = store.runs(f"attributes.run_id = '{run_id}'") if run_id.isalnum() else []
+    if not runs:
         cells = [f"{run.info.run_id} ({run.info.run_name})" for run in store.runs("tags.kind = 'cell'")[:NAMED]]
         raise UserError(
             f"{run_id}: neither a folder nor a run of experiment {experiment} in {store.shown}; give a cell's folder "
             f"or its run id, among the newest: {', '.join(cells) or 'none'}"
         )
-    tags, name = found[0].data.tags, found[0].info.run_name
+    tags, name = runs[0].data.tags, runs[0].info.run_name
     if tags.get("kind") != "cell":
         raise UserError(f"{run_id}: is the run of {name}, a sweep and not a cell; give the run id of one of its cells")
     best = newest_finished(store.runs("tags.kind = 'cell'"))[tags["fingerprint"]].info.run_id
     if best != run_id:
         raise UserError(
-            f"{run_id}: {found[0].info.status}, and what its cell {name} keeps is of its run {best}; give that one, or "
+            f"{run_id}: {runs[0].info.status}, and what its cell {name} keeps is of its run {best}; give that one, or "
             "serve this one from MLflow where it finished (mlflow models serve -m runs:/…/model)"
         )
-    return cell_folder(outputs, tags["fingerprint"])
+    return CellFolder.of(outputs, tags["fingerprint"]).path
 
 
 def store_at(uri: str, experiment: str, outputs: Path) -> Store:

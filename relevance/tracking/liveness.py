@@ -75,10 +75,12 @@ def taken_up(tags: Mapping[str, str]) -> float:
 def pulse(tags: Mapping[str, str]) -> Pulse | None:
     """The pulse among the tags of a run; None where there is none, or none that can be read."""
     try:
-        said = json.loads(tags.get("pulse", ""))
+        values = json.loads(tags.get("pulse", ""))
     except ValueError:
         return None
-    numbers = {field.name: _number(said.get(field.name)) for field in fields(Pulse)} if isinstance(said, dict) else {}
+    numbers = (
+        {field.name: _number(values.get(field.name)) for field in fields(Pulse)} if isinstance(values, dict) else {}
+    )
     at = numbers.pop("at", None)
     return None if at is None else Pulse(at, **numbers)
 

@@ -1,4 +1,4 @@
-"""What a cell says of itself, kept beside its predictions and then delivered to MLflow: record.jsonl, one event a line.
+"""What a cell logs, written beside its predictions and then delivered to MLflow: record.jsonl, one event a line.
 
 ["start", {"name": "ce-mh-joint-s0", "tags": {…}, "at": 1764…}]
 ["log", {"metrics": {"train/loss": 1.09}, "step": 20, "at": 1764…}]
@@ -23,13 +23,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from relevance.atomic_io import with_filename
+from relevance.cell_folder import CellFolder
 from relevance.cli import echo
 from relevance.errors import UserError
-from relevance.tracking.run import Run
-from relevance.tracking.store import Store
+from relevance.tracking.store import Run, Store
 
-NAME, SENT = "record.jsonl", "record.sent"
-SAID = frozenset("log params tags text data model reopen end".split())
+METHODS = frozenset("log params tags text data model reopen end".split())
 Event = tuple[str, dict[str, Any]]
 
 
@@ -40,15 +39,19 @@ class Record:
         self.folder = folder
 
     @property
+    def files(self) -> CellFolder:
+        return CellFolder(self.folder)
+
+    @property
     def path(self) -> Path:
-        return self.folder / NAME
+        return self.files.record
 
     def exists(self) -> bool:
         return bool(self.events())
 
-    def append(self, name: str, /, **said: Any) -> None:
+    def append(self, name: str, /, **values: Any) -> None:
         """One more event, whole and on disk when this returns; OSError where there is no room for it."""
-        line = (json.dumps([name, said], separators=(",", ":")) + "\n").encode()
+        line = (json.dumps([name, values], separators=(",", ":")) + "\n").encode()
         file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             before = os.fstat(file).st_size
@@ -72,17 +75,17 @@ class Record:
             return []
         with self.path.open("rb") as file:
             file.seek(since)
-            found = []
+            events = []
             for line in file:
                 if not line.endswith(b"\n"):
                     break
                 since += len(line)
-                found.append((self._event(line, since), since))
-        return found
+                events.append((self._event(line, since), since))
+        return events
 
     def last(self, name: str) -> dict[str, Any]:
-        """What the newest event of that name said; {} where there is none."""
-        return next((said for (kind, said), _ in reversed(self.events()) if kind == name), {})
+        """The values of the newest event of that name; {} where there is none."""
+        return next((values for (kind, values), _ in reversed(self.events()) if kind == name), {})
 
     def tags(self) -> dict[str, str]:
         """The tags the run has by now."""
@@ -94,25 +97,25 @@ class Record:
 
     def points(self) -> set[tuple[str, int]]:
         """Which metrics of which steps were logged."""
-        logs = [said for (kind, said), _ in self.events() if kind == "log"]
-        return {(key, said["step"]) for said in logs for key in said["metrics"]}
+        logs = [values for (kind, values), _ in self.events() if kind == "log"]
+        return {(key, values["step"]) for values in logs for key in values["metrics"]}
 
     def ended(self) -> str:
         """The status the cell ended with, "" while it has not."""
-        turns = [said for (kind, said), _ in self.events() if kind in ("start", "reopen", "end")]
+        turns = [values for (kind, values), _ in self.events() if kind in ("start", "reopen", "end")]
         return turns[-1].get("status", "") if turns else ""  # only an end has one
 
     def sent(self, store: str) -> tuple[str, int]:
         """The run in that store, and the bytes it has of the record: ("", 0) where it knows nothing."""
         try:
-            known = json.loads((self.folder / SENT).read_text())
+            known = json.loads(self.files.sent.read_text())
         except (OSError, ValueError):  # never sent, or torn: sending again changes nothing
             return "", 0
         return (known["run_id"], known["sent"]) if known["store"] == store else ("", 0)
 
     def mark(self, store: str, run_id: str, sent: int) -> None:
         """Note that a store has the record up to that byte."""
-        (self.folder / SENT).write_text(json.dumps({"store": store, "run_id": run_id, "sent": sent}))
+        self.files.sent.write_text(json.dumps({"store": store, "run_id": run_id, "sent": sent}))
 
     def pending(self, store: str) -> bool:
         """Whether that store lacks some of it."""
@@ -120,20 +123,20 @@ class Record:
 
     def _event(self, line: bytes, end: int) -> Event:
         try:
-            name, said = json.loads(line)
+            name, values = json.loads(line)
         except ValueError as error:
             raise UserError(
                 f"{self.path}: what ends at byte {end:,} is no event; mend that line, or remove {self.folder} to "
                 "train its cell from the start"
             ) from error
-        return name, said
+        return name, values
 
     def _newest(self, key: str, *names: str) -> dict[str, Any]:
-        """What the events of those names said under `key`, later ones over earlier."""
-        found: dict[str, Any] = {}
-        for (name, said), _ in self.events():
-            found |= said.get(key, {}) if name in names else {}
-        return found
+        """What the events of those names hold under `key`, later ones over earlier."""
+        newest: dict[str, Any] = {}
+        for (name, values), _ in self.events():
+            newest |= values.get(key, {}) if name in names else {}
+        return newest
 
 
 def begin(record: Record, name: str, tags: dict[str, str], at: int) -> None:
@@ -142,9 +145,9 @@ def begin(record: Record, name: str, tags: dict[str, str], at: int) -> None:
 
 
 def deliver(store: Store, record: Record, parent: str = "", given_up: Callable[[], bool] = lambda: False) -> str:
-    """Say to the store what it has not heard yet; returns the run's id. Raises what MLflow raises.
+    """Log to the store what it lacks; returns the run's id. Raises what MLflow raises.
 
-    Asked before each event, `given_up` ends it early. A run whose sweep the store does not know belongs to `parent`.
+    Called before each event, `given_up` ends it early. A run whose sweep the store does not know belongs to `parent`.
     """
     run_id, sent = record.sent(store.key)
     events = record.events(sent)
@@ -155,28 +158,32 @@ def deliver(store: Store, record: Record, parent: str = "", given_up: Callable[[
     for event, after in events:
         if given_up():
             break
-        _say(Run(store, run_id), event, record.folder)
+        _log(Run(store, run_id), event, record.folder)
         record.mark(store.key, run_id, after)
     return run_id
 
 
 def _made(store: Store, event: Event, parent: str) -> str:
     """The run a record begins with: found by the record's id, or made."""
-    _, said = event
-    tags = said["tags"]
-    if found := store.runs(f"tags.record = '{tags['record']}'"):
-        return found[0].info.run_id
+    _, values = event
+    tags = values["tags"]
+    if runs := store.runs(f"tags.record = '{tags['record']}'"):
+        return runs[0].info.run_id
     if parent and not store.knows(tags.get("mlflow.parentRunId", "")):
         tags = {**tags, "mlflow.parentRunId": parent}
-    return store.start(said["name"], tags, said["at"]).run_id
+    return store.start(values["name"], tags, values["at"]).run_id
 
 
-def _say(run: Run, event: Event, folder: Path) -> None:
-    name, said = event
-    if name in SAID:
-        getattr(run, name)(**({**said, "folder": str(folder / said["folder"])} if name == "model" else said))
+def _log(run: Run, event: Event, folder: Path) -> None:
+    name, values = event
+    if name == "model":
+        values = {**values, "folder": str(folder / values["folder"])}
+    if name in METHODS:
+        getattr(run, name)(**values)
     elif name not in ("start", "kept"):
-        raise ValueError(f"{folder / NAME}: unknown event {name!r}; it knows start, kept, {', '.join(sorted(SAID))}")
+        raise ValueError(
+            f"{CellFolder(folder).record}: unknown event {name!r}; it knows start, kept, {', '.join(sorted(METHODS))}"
+        )
 
 
 def deliver_all(store: Store, parent: str = "", folders: Iterable[Path] = ()) -> list[str]:
@@ -185,20 +192,20 @@ def deliver_all(store: Store, parent: str = "", folders: Iterable[Path] = ()) ->
     Of the finished cells in `folders` also what the store once had and has lost.
     """
     known, folders = set[str](), set(folders)
-    if any((folder / NAME).is_file() for folder in folders):
+    if any(CellFolder(folder).record.is_file() for folder in folders):
         known = {run.info.run_id for run in store.runs("tags.kind = 'cell'")}
-    found = []
-    for path in sorted(store.outputs.glob(f"cells/*/{NAME}")):
+    delivered = []
+    for path in sorted(store.outputs.glob(CellFolder.of(Path(), "*").record.as_posix())):
         record = Record(path.parent)
         lost = path.parent in folders and record.sent(store.key)[0] not in known
         if not (lost or record.pending(store.key)):
             continue
         try:
-            with FileLock(path.parent.with_suffix(".lock"), timeout=0):  # nobody begins to train it meanwhile
+            with FileLock(record.files.lock, timeout=0):  # nobody begins to train it meanwhile
                 deliver(store, record, parent)
-                found.append(record.last("start").get("name", path.parent.name))
+                delivered.append(record.last("start").get("name", path.parent.name))
         except Timeout:
             continue  # it is being trained, and told by who does
         except UserError as error:
             echo(f"not delivered: {error}")
-    return found
+    return delivered

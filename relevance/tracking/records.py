@@ -4,8 +4,14 @@ CellRecord(cell="llm-mhp[private.kind=lora]-joint-s0", model="llm", routing="mhp
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
+
+from relevance.cell_folder import CellFolder
+from relevance.config import Config
+from relevance.config_io import read_config
+from relevance.errors import UserError
 
 
 class RunInfo(Protocol):
@@ -51,13 +57,24 @@ class CellRecord:
     git_sha: str
     dirty: bool
     reason: str  # first line of the failure, why it was refused, "" otherwise
-    folder: Path  # <outputs>/cells/<fingerprint[:16]>: validation.parquet, test.parquet, config.yaml
+    folder: Path  # its files, see CellFolder
     metrics: dict[str, float]  # test/accuracy, seconds, params/trainable, train/rows_per_second, ...
     versions: dict[str, str]  # package versions the cell logged
     asked: int = 1  # times, by one command; it ran once
     backbone: str = ""  # its name, and the commit where it is of the hub
     revision: str = ""
     precision: str = ""  # trainer.precision; "" where no run says
+
+    @property
+    def files(self) -> CellFolder:
+        return CellFolder(self.folder)
+
+    @cached_property
+    def config(self) -> Config:
+        """Its settings; UserError where they are not in its folder, as of a cell that did not finish."""
+        if not self.files.config.is_file():
+            raise UserError(f"cell {self.cell}: {self.files.config} is absent; run the cell again with rerun=true")
+        return read_config(self.files.config)
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,123 @@
-"""The project's MLflow store: what is asked of it about sweeps and cells, and what begins in it."""
+"""The project's MLflow store: an experiment, its runs, and what is logged to one of them.
 
+Store("sqlite:///mlflow.db", "relevance", Path("outputs")).runs("tags.kind = 'cell'") → [run, ...]
+with beating(run): ...    its tag `pulse` says once a minute that its process is there; liveness.py reads it
+
+mlflow is imported when the store is first used, and not before.
+"""
+
+import hashlib
 import json
+import logging
+import os
+import threading
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
+from relevance.cell_folder import CellFolder
 from relevance.cell_id import Cell
 from relevance.cli import echo
 from relevance.config import NAMES, Save
-from relevance.tracking.connection import Connection
+from relevance.config_io import anchored_uri, mask_uris
+from relevance.errors import UserError, first_line
 from relevance.tracking.liveness import Life, held_by, life
 from relevance.tracking.records import MlflowRun
-from relevance.tracking.run import Run
 
 LIMIT = 50_000  # runs a search returns at most
 CELLS = "cells.json"
-TEST = "test.parquet"  # a cell without it is not finished, whatever its run says
 SOURCE = {"mlflow.source.name": "relevance.run", "mlflow.source.type": "LOCAL"}
+BATCH = 1000  # metrics a server takes at once
+BEAT = 60.0  # seconds; a tenth of the silence after which relevance.tracking.liveness takes a run for dead
+SERVING = ("relevance", "mlflow", "torch", "transformers", "peft", "lightning", "omegaconf", "pandas", "pyarrow")
+EXAMPLE = {"left": "usb c cable", "right": "Volt USB-C cable 2 m"}
+EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # the UI then opens its page of training runs
+SETTINGS = {
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # seven, with pauses, take minutes; what is not said now is said later
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+}
 
 
-class Store(Connection):
+@dataclass(frozen=True)
+class Store:
     """The project's MLflow store: one experiment of sweeps and cells."""
+
+    uri: str
+    experiment: str
+    outputs: Path
+    new: bool = True  # whether an experiment that is not there is made
+
+    @cached_property
+    def client(self):
+        """A client whose schema and experiment exist; made under a lock, since two makers break a fresh SQLite."""
+        from mlflow import MlflowClient
+
+        for name, value in SETTINGS.items():
+            os.environ.setdefault(name, value)
+        for name in ("mlflow.store.db.utils", "mlflow.store.tracking.sqlalchemy_store", "mlflow.utils.rest_utils"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # tables they make, errors that are raised besides
+        with FileLock(self._lock()), self.reached("give sqlite:///FILE or a server's URI"):
+            client = MlflowClient(self.uri)
+            known = client.get_experiment_by_name(self.experiment)
+            if known is None and not self.new:
+                there = ", ".join(experiment.name for experiment in client.search_experiments())
+                raise UserError(f"experiment={self.experiment}: is not in {self.shown} (there are: {there})")
+            if known is None:
+                client.create_experiment(self.experiment, artifact_location=self._location(), tags=EXPERIMENT)
+        self._check(known)
+        return client
+
+    @contextmanager
+    def reached(self, remedy: str = "ask again, or give tracking_uri=URI") -> Iterator[None]:
+        """Within it a store that does not answer is a UserError."""
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (MlflowException, SQLAlchemyError, ImportError) as error:  # ImportError: a driver is missing
+            raise UserError(f"tracking_uri={self.shown}: {mask_uris(first_line(error))}; {remedy}") from error
+
+    def _check(self, known: Any) -> None:
+        if known and known.lifecycle_stage != "active":
+            raise UserError(f"experiment={self.experiment}: is deleted; restore it in MLflow or name another")
+        if known and self._location() not in (None, known.artifact_location):
+            echo(f"{self.shown} keeps the files of its runs in {known.artifact_location}: was this folder moved?")
+
+    @property
+    def shown(self) -> str:
+        """The URI as it may be read by others."""
+        return mask_uris(self.uri)
+
+    @property
+    def key(self) -> str:
+        """Which store, in a few letters, and no password; the same from every folder."""
+        return hashlib.sha256(f"{anchored_uri(self.uri)} {self.experiment}".encode()).hexdigest()[:16]
+
+    def _lock(self) -> Path:
+        """Beside the database, whatever folder a command works in; of a server, in the folder of outputs."""
+        file = self.uri.removeprefix("sqlite:///").partition("?")[0]
+        lock = Path(f"{file}.lock") if file != self.uri else self.outputs / "store.lock"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        return lock
+
+    def _location(self) -> str | None:
+        """Where the files of new runs go; a server decides by itself."""
+        return (self.outputs / "artifacts").resolve().as_uri() if self.uri.startswith("sqlite") else None
+
+    @cached_property
+    def experiment_id(self) -> str:
+        return self.client.get_experiment_by_name(self.experiment).experiment_id
 
     def runs(self, wanted: str) -> list[MlflowRun]:
         """Runs that match an MLflow filter, newest first."""
@@ -48,21 +146,19 @@ class Store(Connection):
                 raise
             return False
 
-    def start(self, name: str, tags: dict[str, str], at: int | None = None) -> Run:
+    def start(self, name: str, tags: dict[str, str], at: int | None = None) -> "Run":
         """A new run, begun `at` (milliseconds; null: now); of a longer name MLflow keeps the beginning."""
         run = self.client.create_run(self.experiment_id, at, {**tags, **SOURCE}, run_name=name[:NAMES])
         return Run(self, run.info.run_id)
 
-    def sweep(self, name: str, fingerprint: str, cells: list[Cell], command: str) -> Run:
+    def sweep(self, name: str, fingerprint: str, cells: list[Cell], command: str) -> "Run":
         """The sweep's parent run, opened again if the same list of cells was asked for under that name before."""
         namesakes = [run for run in self.runs("tags.kind = 'sweep'") if run.info.run_name == name]
-        found = [run for run in namesakes if run.data.tags["fingerprint"] == fingerprint]
-        if len(namesakes) > len(found):
+        same = [run for run in namesakes if run.data.tags["fingerprint"] == fingerprint]
+        if len(namesakes) > len(same):
             echo(f"name={name}: an earlier sweep of other cells has it too; a report shows the one asked for last")
-        if found:
-            run = Run(self, found[0].info.run_id)
-        else:
-            run = self.start(name, {"kind": "sweep", "fingerprint": fingerprint})
+        tags = {"kind": "sweep", "fingerprint": fingerprint}
+        run = Run(self, same[0].info.run_id) if same else self.start(name, tags)
         run.text(json.dumps([_listed(cell) for cell in cells], indent=1), CELLS)
         run.reopen({"command": command, **held_by()})
         return run
@@ -90,24 +186,132 @@ class Store(Connection):
         return [run.info.run_name for run in dead]
 
 
+@dataclass(frozen=True)
+class Run:
+    """One run of ours, open until `end`. What is said twice with the same times is stored once."""
+
+    store: Store
+    run_id: str
+
+    def log(self, metrics: dict[str, float], step: int, at: int) -> None:
+        """Metrics at one time, in milliseconds; by log_batch, which takes 0.1 ms a metric where log_metric takes 4."""
+        from mlflow.entities import Metric
+
+        entries = [Metric(key, float(value), at, step) for key, value in metrics.items()]
+        for start in range(0, len(entries), BATCH):
+            self.store.client.log_batch(self.run_id, metrics=entries[start : start + BATCH])
+
+    def params(self, params: dict[str, str]) -> None:
+        """Params may not change: of a cell that goes on elsewhere, those of its first start stay."""
+        from mlflow.entities import Param
+
+        known = self.store.client.get_run(self.run_id).data.params
+        entries = [Param(key, value) for key, value in params.items() if key not in known]
+        self.store.client.log_batch(self.run_id, params=entries)
+
+    def tags(self, tags: dict[str, str]) -> None:
+        from mlflow.entities import RunTag
+
+        self.store.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+    def text(self, text: str, name: str) -> None:
+        self.store.client.log_text(self.run_id, text, name)
+
+    def folder(self, path: Path, name: str) -> None:
+        """The files of a folder, as artifacts under `name`."""
+        self.store.client.log_artifacts(self.run_id, str(path), name)
+
+    def data(self, name: str, digest: str, kind: str) -> None:
+        """Name the pairs as the run's input dataset."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        dataset = Dataset(kind, digest[:32], "local", json.dumps({"uri": name}))
+        tags = [InputTag("mlflow.data.context", "training")]
+        self.store.client.log_inputs(self.run_id, [DatasetInput(dataset, tags)])
+
+    def model(self, folder: str, task: str) -> None:
+        """Carry the model in `folder` as a pyfunc model that MLflow serves; code and safetensors, no pickle.
+
+        MLflow scores an example with it: a pair of `task`, one that the model was trained on. Once a run.
+        """
+        from mlflow.models import Model, ModelSignature
+        from mlflow.types.schema import ColSpec, Schema
+
+        from relevance.predictions import PROBABILITIES  # takes pyarrow along, which no other word to a run needs
+
+        outputs = self.store.client.get_run(self.run_id).outputs
+        if outputs and outputs.model_outputs:
+            return
+        example = {"task": task, **EXAMPLE}
+        inputs = Schema([ColSpec("string", name) for name in example])
+        labelled = Schema([ColSpec("long", "label"), *(ColSpec("double", name) for name in PROBABILITIES)])
+        Model.log(
+            artifact_path=None,
+            name="model",
+            flavor=_pyfunc(self.store),
+            run_id=self.run_id,
+            python_model=str(Path(__file__).parents[1] / "predict" / "served.py"),
+            artifacts={"model": folder},
+            signature=ModelSignature(inputs, labelled),
+            input_example={name: [value] for name, value in example.items()},
+            pip_requirements=[f"{package}=={version(package)}" for package in SERVING],
+        )
+
+    def reopen(self, tags: dict[str, str]) -> None:
+        """RUNNING once more, held by another process."""
+        self.store.client.update_run(self.run_id, status="RUNNING")
+        self.tags(tags)
+
+    def end(self, status: str, at: int | None = None) -> None:
+        """FINISHED, FAILED or KILLED, `at` in milliseconds."""
+        self.store.client.set_terminated(self.run_id, status, at or int(time.time() * 1000))
+
+
+def _pyfunc(store: Store) -> Any:
+    """MLflow's flavour of python functions, told where models go: it knows of a store only what is set globally."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*Any type hint is inferred", UserWarning)  # mlflow's, of its own classes
+        import mlflow.pyfunc
+    os.environ["MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING"] = "false"
+    logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)  # that it validates its example
+    mlflow.set_tracking_uri(store.uri)
+    mlflow.set_experiment(experiment_id=store.experiment_id)
+    return mlflow.pyfunc
+
+
+@contextmanager
+def beating(run: Run) -> Iterator[None]:
+    """Within it the run shows once a minute that its process is there; a store that does not answer misses a beat."""
+    ended = threading.Event()
+    thread = threading.Thread(target=_beat, args=(run, ended), name="pulse", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+def _beat(run: Run, ended: threading.Event) -> None:
+    while True:
+        with suppress(Exception):  # whatever a store raises: the cells say that it does not answer
+            run.tags({"pulse": json.dumps({"at": time.time()})})
+        if ended.wait(BEAT):
+            return
+
+
 def _whole(cell: Cell) -> bool:
     """Whether the cell's folder holds all it was asked to leave."""
-    asked = ["validation.parquet", TEST, *(["model/config.yaml"] if cell.config.save is Save.all else [])]
-    return all((cell.folder / name).is_file() for name in asked)
+    files = cell.files
+    model = [CellFolder(files.model).config] if cell.config.save is Save.all else []
+    return all(path.is_file() for path in (files.validation, files.test, *model))
 
 
 def _listed(cell: Cell) -> dict[str, Any]:
-    c = cell.config
-    refused = {"status": "REFUSED", "reason": cell.refusal} if cell.refusal else {}
+    config = cell.config
+    names = {"model": config.model.name, "routing": config.routing.name, "task_mix": config.task_mix.name}
     return {
-        "cell": cell.name,
-        "model": c.model.name,
-        "routing": c.routing.name,
-        "task_mix": c.task_mix.name,
-        "variant": cell.variant,
-        "seed": c.seed,
-        "fingerprint": cell.fingerprint,
-        "data_digest": cell.data_digest,
-        **refused,
+        "cell": cell.name, **names, "variant": cell.variant, "seed": config.seed,
+        "fingerprint": cell.fingerprint, "data_digest": cell.data_digest,
+        **({"status": "REFUSED", "reason": cell.refusal} if cell.refusal else {}),
         **({"asked": cell.asked} if cell.asked > 1 else {}),
-    }
+    }  # fmt: skip

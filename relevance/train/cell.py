@@ -9,6 +9,7 @@ import torch
 
 from relevance import distributed
 from relevance.atomic_io import write_text
+from relevance.cell_folder import CellFolder
 from relevance.cell_id import Cell
 from relevance.cli import echo
 from relevance.config import Config, Save
@@ -54,8 +55,9 @@ def train_cell(cell: Cell, run: CellLog) -> None:
     if config.consistency:
         score_implied(work, trainer, module, data, cell.rows)
     if config.save is Save.all and distributed.first():
-        save_network(network, tokenizer, ConfigFile(config, cell.unresolved), data.reading.written(), work / "model")
-        run.model("model", data.reading.tasks[0])
+        folder = CellFolder(work).model
+        save_network(network, tokenizer, ConfigFile(config, cell.unresolved), data.reading.written(), folder)
+        run.model(folder.name, data.reading.tasks[0])
     metrics |= {**pace.metrics(), **weight_counts(network), **gate_values(network), **peak_memory()}
     metrics |= {"epochs": trainer.current_epoch, "truncated_share": data.examples.tokens.truncated}
     metrics["seconds"] = pace.elapsed()
@@ -80,8 +82,8 @@ def _begin(cell: Cell, run: CellLog) -> Path:
     work = cell.work
     text = ConfigFile(config, cell.unresolved).text()
     if distributed.first():
-        write_text(work / "config.yaml", text)
-    run.text(text, "config.yaml")
+        write_text(CellFolder(work).config, text)
+    run.text(text, CellFolder(work).config.name)
     L.seed_everything(config.seed, verbose=False)
     return work
 
@@ -102,7 +104,7 @@ def settle(cell: Cell) -> None:
     if cell.work.is_dir():
         (cell.work / checkpoint.MARK).unlink(missing_ok=True)
         shutil.rmtree(cell.work / checkpoint.FOLDER, ignore_errors=True)  # absent where no epoch ended
-        (cell.work / "progress.json").unlink(missing_ok=True)
+        cell.files.work.progress.unlink(missing_ok=True)
         shutil.rmtree(cell.folder, ignore_errors=True)
         cell.work.rename(cell.folder)
 

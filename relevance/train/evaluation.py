@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import torch
 
 from relevance import distributed, predictions
+from relevance.cell_folder import CellFolder
 from relevance.data.batches import Examples, PairsModule, portion, unlabelled
 from relevance.data.floors import ensure_floors
 from relevance.data.implied import ensure_implied
@@ -43,7 +44,7 @@ def evaluate(
         names = np.array(TASK_NAMES, dtype=object)[data.examples.task[rows]]
         table = predictions.table(rows, names, data.examples.label[rows], softmax(scored))
         if distributed.first():
-            predictions.write(table, work / f"{split}.parquet")
+            predictions.write(table, CellFolder(work).predictions(split))
         scores = score_predictions(table)
         metrics |= logged(scores, split)
     metrics["test/rows_per_second"] = pace
@@ -75,7 +76,7 @@ def score_implied(work: Path, trainer: L.Trainer, module: RelevanceModule, data:
     names = pairs["task"].to_numpy(zero_copy_only=False)
     table = predictions.table(pairs["row"].to_numpy(), names, np.full(len(pairs), -1), probabilities)
     if distributed.first():
-        predictions.write(table, work / "consistency.parquet")
+        predictions.write(table, CellFolder(work).consistency)
 
 
 def logits(trainer: L.Trainer, module: RelevanceModule, loader) -> tuple[np.ndarray, np.ndarray]:

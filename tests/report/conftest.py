@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 
 from relevance import predictions
+from relevance.config_io import ConfigFile, typed_config
 from relevance.data.floors import ensure_floors
 from relevance.metrics import score_predictions
 from relevance.tasks import TASK_NAMES
@@ -18,6 +20,7 @@ from relevance.tracking.records import CellRecord, SweepRecord, SweepRun
 DIGEST = "d1" * 32
 TEST_ROWS = 20  # of each task
 SHA = "9d" * 20
+NAMES = {key: key for key in ("data.rows", "match", "task_mix.share")} | {"lora.r": "model.lora.r"}  # in a variant
 
 
 def pairs(tasks: tuple[str, ...] = TASK_NAMES, clean_wrong: int = 1) -> pd.DataFrame:
@@ -42,6 +45,17 @@ def _pairs(tasks: tuple[str, ...], clean_wrong: int) -> pd.DataFrame:
     table = pd.concat(frames, ignore_index=True)
     table.insert(0, "row", np.arange(len(table), dtype=np.int64))
     return table
+
+
+@cache
+def config_text(model: str, routing: str, mix: str, variant: str) -> str:
+    """The config.yaml of a cell of that name; of its variant those of NAMES."""
+    words = [f"model.name={model}", f"routing.name={routing}", f"task_mix.name={mix}"]
+    if mix.startswith("single_"):
+        words += ["task_mix.kind=single", f"task_mix.task={mix.removeprefix('single_')}"]
+    settings = [part.partition("=") for part in variant.split(",")]
+    words += [f"{NAMES[key]}={value}" for key, _, value in settings if key in NAMES]
+    return ConfigFile(typed_config(OmegaConf.from_dotlist(words))).text()
 
 
 class Study:
@@ -79,6 +93,8 @@ class Study:
             cell = replace(cell, status="FAILED", reason="RuntimeError: boom")
         else:
             cell = replace(cell, metrics=self._predict(cell, wrong, start))
+            settings = config_text(model, routing, mix, str(changes.get("variant", "")))
+            (cell.folder / "config.yaml").write_text(settings)
         self.cells.append(replace(cell, **changes))
         return self.cells[-1]
 

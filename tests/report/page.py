@@ -1,9 +1,8 @@
 """A study as matrix.md, and what stands in its tables."""
 
-from relevance.pages.text import markdown
-from relevance.report.findings import Findings
+from relevance.pages.render import markdown
 from relevance.report.matrix import matrices
-from relevance.report.outline import sections
+from relevance.report.outline import Findings, sections
 
 
 def text(study) -> str:

@@ -9,8 +9,20 @@ from statsmodels.stats.multitest import multipletests
 
 from relevance.data.entities import KINDS
 from relevance.metrics import COLUMNS
-from relevance.report.stats.contrast import Effect, Right, Series, Verdict, contrast, holm, mcnemar, on, versus
-from relevance.report.stats.resample import HeldOut, Resample, interval
+from relevance.report.stats import (
+    Effect,
+    HeldOut,
+    Resample,
+    Right,
+    Series,
+    Verdict,
+    contrast,
+    holm,
+    interval,
+    mcnemar,
+    on,
+    versus,
+)
 from relevance.tasks import TASK_INDEX
 
 SETS, DRAWS = 2_000, 1_000
@@ -81,7 +93,7 @@ def test_many_entities_are_pooled_and_the_interval_stays(monkeypatch):
     rows = rows_of("query_item", left, random.integers(0, 500, len(left)))
     right = (random.random(3000) < TRUTH).astype(np.int8)[left]
     whole = interval(Resample(rows).accuracies([right], rows.asked([right]))[0][:, 0])
-    monkeypatch.setattr("relevance.report.stats.resample.MANY", 1000)
+    monkeypatch.setattr("relevance.report.stats.MANY", 1000)
     pooled = interval(Resample(rows).accuracies([right], rows.asked([right]))[0][:, 0])
     assert np.ptp(pooled) == pytest.approx(np.ptp(whole), rel=0.25)
 
@@ -89,7 +101,7 @@ def test_many_entities_are_pooled_and_the_interval_stays(monkeypatch):
 @pytest.fixture
 def few(monkeypatch):
     """A handful of entities is enough."""
-    monkeypatch.setattr("relevance.report.stats.resample.FEWEST", 0)
+    monkeypatch.setattr("relevance.report.stats.FEWEST", 0)
 
 
 @pytest.mark.usefixtures("few")

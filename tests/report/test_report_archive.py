@@ -20,9 +20,9 @@ from relevance.data.floors import ensure_floors
 from relevance.data.implied import ensure_implied
 from relevance.report.__main__ import report
 from relevance.report.archive import NAME, opened, write_archive
+from relevance.report.files import write_report
 from relevance.report.matrix import matrices
 from relevance.report.outline import Form
-from relevance.report.render import write_report
 
 RECORD = Form(texts=False, runs=True)
 TABLES = Form(texts=False, runs=True, figures=False)
@@ -56,7 +56,8 @@ def grid(study):
     study.cell("llm_b-mh-joint-s0", None, **refused)
     for cell in study.cells:
         cell.folder.mkdir(exist_ok=True)
-        (cell.folder / "config.yaml").write_text(f"cell: {cell.cell}\n")
+        if not cell.files.config.exists():  # of a cell that did not finish
+            cell.files.config.write_text(f"cell: {cell.cell}\n")
     (table,) = study.tables.values()
     table["source"] = np.where(table["row"] % 3, "human", "rule")
     table["left_seen"] = table["row"] % 2 == 0

@@ -8,7 +8,7 @@ from html import escape, unescape
 import pytest
 
 from relevance.pages.blocks import Bold, Code, Figure, Link, Section, Table
-from relevance.pages.html import html
+from relevance.pages.render import html
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = "--headless=new --no-sandbox --disable-gpu --no-first-run --disable-background-networking".split()

@@ -5,11 +5,21 @@ import pytest
 from page import line
 
 from relevance import predictions
-from relevance.pages.text import markdown
+from relevance.pages.render import markdown
 from relevance.report.matrix import leaders, matrices
-from relevance.report.sections.calibration import KINDS, calibration, calibration_section
-from relevance.report.stats.calibration import BINS, Bins, Judged, coverage
-from relevance.report.stats.calibrators import METHODS, calibrated, temperature, unfit
+from relevance.report.sections.calibration import (
+    BINS,
+    KINDS,
+    METHODS,
+    Bins,
+    Judged,
+    calibrated,
+    calibration,
+    calibration_section,
+    coverage,
+    temperature,
+    unfit,
+)
 from relevance.tasks import TASK_NAMES
 
 

@@ -6,8 +6,8 @@ from page import line, text
 
 from relevance.errors import UserError
 from relevance.metrics import COLUMNS
-from relevance.report.findings import Findings
 from relevance.report.matrix import matrices
+from relevance.report.outline import Findings
 
 MODELS = ("ce", "llm", "llm_b")
 SINGLES = [f"single_{task}" for task in COLUMNS[:6]]

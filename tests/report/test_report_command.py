@@ -25,7 +25,7 @@ def test_help_imports_nothing_heavy():
 
 
 def test_the_report_knows_no_torch():
-    assert "torch" not in loaded("import relevance.report.render")
+    assert "torch" not in loaded("import relevance.report.files")
 
 
 def test_the_command_writes_and_prints_the_named_sweep(study, monkeypatch, capsys):

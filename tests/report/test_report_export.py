@@ -5,8 +5,8 @@ import json
 import pytest
 
 from relevance.report.files import cells_csv, guard, provenance_json
-from relevance.report.findings import Findings
 from relevance.report.matrix import matrices
+from relevance.report.outline import Findings
 from relevance.tasks import TASK_NAMES
 
 HEADER = "sweep,cell,model,routing,task_mix,variant,seed,task,metric,value,n,status,run_id,git_sha"

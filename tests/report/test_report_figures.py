@@ -5,12 +5,11 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from relevance.report.figures import tiles
-from relevance.report.figures.canvas import COLOURS, counted, look, points, short, spread, wrap
+from relevance.report.figures import COLOURS, counted, look, points, short, spread, tiles, wrap
 from relevance.report.figures.lines import Line, Point, write_forest, write_slope, write_volume
 from relevance.report.figures.tiles import Curve, write_heat_map, write_reliability
 from relevance.report.matrix import matrices
-from relevance.report.stats.contrast import Effect
+from relevance.report.stats import Effect
 
 ODD = "_a$b_{c}<script>"
 FORMS = ("png", "svg")

@@ -8,8 +8,8 @@ import pytest
 from relevance.data.floors import ensure_floors
 from relevance.errors import UserError
 from relevance.report.compare import write_comparison
+from relevance.report.files import write_report
 from relevance.report.outline import Form
-from relevance.report.render import write_report
 
 SCRIPT = "<script>alert(1)</script>"
 NAMES = ["../../x", "a\nb", "x" * 300, SCRIPT, "", ".", "CON", "größe", "{}/absolute"]

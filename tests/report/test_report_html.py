@@ -3,8 +3,7 @@ from html.parser import HTMLParser
 import pytest
 
 from relevance.pages.blocks import Bold, Code, Figure, Link, Section, Table
-from relevance.pages.html import html
-from relevance.pages.text import block, latex, markdown
+from relevance.pages.render import block, html, latex, markdown
 
 RUN = "http://127.0.0.1:5000/#/experiments/1/runs/4f"
 BAD = "<script>alert(1)</script> \"q\" 'p' & </td>"

@@ -5,9 +5,9 @@ import pytest
 
 from relevance.errors import UserError
 from relevance.metrics import COLUMNS
+from relevance.report.files import write_report
 from relevance.report.matrix import CEILING, matrices
 from relevance.report.outline import Form
-from relevance.report.render import write_report
 from relevance.tasks import TASK_NAMES
 
 MICRO, MACRO = COLUMNS.index("micro"), COLUMNS.index("macro")

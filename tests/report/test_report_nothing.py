@@ -6,8 +6,8 @@ from page import line, text
 
 from relevance import predictions
 from relevance.metrics import COLUMNS
-from relevance.report.findings import Findings
 from relevance.report.matrix import leaders, matrices
+from relevance.report.outline import Findings
 from relevance.report.sections.opening import bests
 
 

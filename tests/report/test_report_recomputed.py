@@ -12,8 +12,8 @@ from statsmodels.stats.multitest import multipletests
 
 from relevance import predictions
 from relevance.report.files import cells_csv, comparisons_csv
-from relevance.report.findings import Findings
 from relevance.report.matrix import matrices
+from relevance.report.outline import Findings
 from relevance.tasks import LABELS
 
 EXACT = {"abs": 1e-12, "rel": 0}

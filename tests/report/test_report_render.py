@@ -4,11 +4,10 @@ from dataclasses import replace
 import pytest
 from page import line, text
 
-from relevance.pages.text import escape_markdown, markdown
-from relevance.report.findings import Findings
+from relevance.pages.render import escape_markdown, markdown
+from relevance.report.files import write_report
 from relevance.report.matrix import matrices
-from relevance.report.outline import Form, sections
-from relevance.report.render import write_report
+from relevance.report.outline import Findings, Form, sections
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from sklearn.metrics import cohen_kappa_score
 
 from relevance.errors import UserError
 from relevance.report.ensembles import METHODS, best_first, disagreement, diversity
-from relevance.report.findings import Findings
 from relevance.report.matrix import matrices
-from relevance.report.vote_page import votes_page
+from relevance.report.outline import Findings
+from relevance.report.sections.ensembles import votes_page
 from relevance.vote import ABSTAINED, Poll, Ties
 
 LABELS = np.array([[2, 0, 0, 1, 2], [2, 1, 0, 1, 0], [0, 2, 2, 1, 0], [0, 1, 2, 2, 2]], np.int8)  # 4 members, 5 rows
@@ -148,7 +148,7 @@ def test_a_hundred_and_thirty_members_are_counted():
 
 
 def test_the_votes_of_the_main_rows_are_never_left_out(three, monkeypatch):
-    monkeypatch.setattr("relevance.report.findings.MOST", 0)
+    monkeypatch.setattr("relevance.report.outline.MOST", 0)
     (matrix,) = matrices(three.sweep())
     found = Findings(matrix)
     assert {one.ballots[0].group.kind for one in found.voted} == {"mhp", "prefix"}

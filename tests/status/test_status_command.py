@@ -10,7 +10,7 @@ from small_sweep import sweep
 
 from relevance.cli import run_command
 from relevance.status.__main__ import status
-from relevance.status.rows import Looks, row
+from relevance.status.table import Looks, row
 from relevance.sweep import attempt
 from relevance.tracking import Store
 from relevance.tracking.history import cell_record
@@ -107,7 +107,7 @@ def test_what_cannot_be_is_told_in_a_line(word, told, monkeypatch, capsys):
 
 def test_it_knows_no_torch_and_mlflow_only_when_it_looks():
     code = (
-        "import sys, relevance.status.show, relevance.status.rows\n"
+        "import sys, relevance.status.__main__, relevance.status.table\n"
         "print([name for name in ('torch', 'lightning', 'transformers', 'mlflow') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

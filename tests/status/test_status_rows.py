@@ -6,7 +6,7 @@ from datetime import datetime
 import pytest
 from standings import NOW, cell, finished, run, running, standing, sweep, waiting
 
-from relevance.status.rows import Row, State, row
+from relevance.status.table import Row, State, row
 
 
 def shown(one, driver=None, now: float = NOW) -> Row:

@@ -6,8 +6,7 @@ import pytest
 from standings import COMMAND, NOW, cell, finished, run, running, standing, sweep, waiting
 
 from relevance.status import table
-from relevance.status.rows import Row, State, row
-from relevance.status.table import counted, moving, summary, time_left, title
+from relevance.status.table import Row, State, counted, moving, row, summary, time_left, title
 
 FAILED = cell("bad", "FAILED"), run("FAILED", reason="boom")
 

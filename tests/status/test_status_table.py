@@ -5,8 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from relevance.status.rows import Row, State
-from relevance.status.table import STYLES, fitted, page, plain, text
+from relevance.status.table import STYLES, Row, State, fitted, page, plain, text
 
 ROWS = [
     Row("ce-prefix-joint-s0", State.finished, rate=987.4, macro=0.8123),

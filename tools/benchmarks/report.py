@@ -23,8 +23,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from relevance import predictions
-from relevance.cell_id import cell_folder, data_folder
+from relevance.cell_folder import CellFolder
+from relevance.cell_id import data_folder
 from relevance.cli import command_line, echo, run_command
+from relevance.config import Config
+from relevance.config_io import ConfigFile
 from relevance.metrics import logged, score, task_codes
 from relevance.tasks import TASK_NAMES
 from relevance.tracking import CELLS, Store
@@ -92,7 +95,7 @@ def measured(command: list[str]) -> tuple[float, float]:
 
 def read(folder: Path) -> None:
     """Every row of what the report reads of each cell, and nothing done with it."""
-    for path in sorted(folder.glob("outputs/cells/*/test.parquet")):
+    for path in sorted(folder.glob(CellFolder.of(Path("outputs"), "*").test.as_posix())):
         pq.read_table(path, columns=["row", "label", "predicted", *predictions.PROBABILITIES])
 
 
@@ -104,7 +107,7 @@ def generate(folder: Path, options: Options) -> None:
     pq.write_table(table, path)
     dealt = [_drawn(folder / "drawn" / str(number), table, random) for number in range(min(FILES, options.cells))]
     for name in ("majority", "lexical"):
-        os.link(folder / "drawn" / "0" / "test.parquet", path.with_name(f"floor-{name}.parquet"))
+        os.link(CellFolder(folder / "drawn" / "0").test, path.with_name(f"floor-{name}.parquet"))
     _store(folder, outputs, options.cells, dealt)
 
 
@@ -128,7 +131,7 @@ def _drawn(folder: Path, table: pa.Table, random: np.random.Generator) -> tuple[
         p[right, label[right]] += 1
         p /= p.sum(axis=1, keepdims=True)
         written = predictions.table(rows["row"].to_numpy(), rows["task"].to_numpy(), label, p)
-        predictions.write(written, folder / f"{split}.parquet")
+        predictions.write(written, CellFolder(folder).predictions(split))
     at = task_codes(written["task"])
     return folder, logged(score(at, label, written["predicted"].to_numpy()), "test")
 
@@ -137,17 +140,18 @@ def _store(folder: Path, outputs: Path, cells: int, dealt: list[tuple[Path, dict
     """A parent run and a run for each cell, as a sweep leaves them."""
     store = Store(f"sqlite:///{folder}/mlflow.db", "relevance", outputs)
     grid = product(range(cells), MIXES, MODELS, ROUTINGS)
-    listed = []
+    listed, settings = [], ConfigFile(Config()).text()  # names differ in their mix, rows and settings do not
     for number, (seed, mix, model, routing) in zip(range(cells), grid, strict=False):
         fingerprint = f"{number:016x}" * 4
         source, metrics = dealt[number % len(dealt)]
-        place = cell_folder(outputs, fingerprint)
-        place.mkdir(parents=True)
+        files = CellFolder.of(outputs, fingerprint)
+        files.path.mkdir(parents=True)
+        files.config.write_text(settings)
         for split in ("validation", "test"):
-            os.link(source / f"{split}.parquet", place / f"{split}.parquet")
+            os.link(CellFolder(source).predictions(split), files.predictions(split))
         name = f"{model}-{routing}-{mix}-s{seed}"
-        settings = {"model": model, "routing": routing, "task_mix": mix, "seed": seed, "variant": ""}
-        listed.append({"cell": name, **settings, "fingerprint": fingerprint, "data_digest": DIGEST})
+        axes = {"model": model, "routing": routing, "task_mix": mix, "seed": seed, "variant": ""}
+        listed.append({"cell": name, **axes, "fingerprint": fingerprint, "data_digest": DIGEST})
         run = store.start(name, {"kind": "cell", "fingerprint": fingerprint, "git_commit": "0" * 40})
         run.params({"family": MODELS[model]})
         run.log(

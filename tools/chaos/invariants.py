@@ -11,7 +11,7 @@ from relevance.tracking import Store
 from relevance.tracking.history import sweep_record
 from tools.chaos.ground import Ground
 
-SPLITS = ("validation.parquet", "test.parquet")
+SPLITS = ("validation", "test")
 CLOCK = ("seconds", "rows_per_second")  # parts of the names of metrics that no two attempts share
 
 
@@ -60,10 +60,10 @@ def _numbers(ground: Ground, calm: Ground) -> list[str]:
 def _digests(ground: Ground) -> dict[str, str]:
     record = sweep_record(ground.uri, "relevance", ground.outputs, [])
     return {
-        f"{cell.cell} {split}": hashlib.sha256((cell.folder / split).read_bytes()).hexdigest()
+        f"{cell.cell} {path.name}": hashlib.sha256(path.read_bytes()).hexdigest()
         for cell in record.cells
-        for split in SPLITS
-        if (cell.folder / split).is_file()
+        for path in map(cell.files.predictions, SPLITS)
+        if path.is_file()
     }
 
 

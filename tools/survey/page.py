@@ -11,7 +11,7 @@ from pathlib import Path
 from relevance.atomic_io import write_text
 from relevance.cell_id import git_commit, package_versions
 from relevance.pages.blocks import NONE, Table, count
-from relevance.pages.text import block
+from relevance.pages.render import block
 from tools.survey.cell import Cell
 from tools.survey.check import Outcome
 from tools.survey.work import Results

@@ -67,7 +67,7 @@ def lines(options: Options, accelerator: str, rate: float) -> list[list[str]]:
 def section(device: str, rate: float, body: list[list[str]]) -> str:
     """The section as markdown: the table, when and on what it was measured."""
     from relevance.pages.blocks import Table
-    from relevance.pages.text import block
+    from relevance.pages.render import block
     from tools.survey.page import REAL_SIZES, made
 
     paragraph = (

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from relevance.metrics import COLUMNS
-from relevance.report.figures.canvas import (
+from relevance.report.figures import (
     COLOURS,
     INTERVALS,
     LINES,
@@ -34,7 +34,7 @@ from relevance.report.figures.canvas import (
 )
 from relevance.report.matrix import Matrix
 from relevance.report.rows import Row
-from relevance.report.stats.contrast import Effect
+from relevance.report.stats import Effect
 from relevance.tasks import TASK_NAMES
 
 if TYPE_CHECKING:
@@ -111,11 +111,11 @@ def _number(effect: Effect) -> str:
 
 def _forest_caption(lines: list[Line]) -> str:
     effects = [line.effect for line in lines[:MOST_EFFECTS]]
-    told = f" {MOST_EFFECTS} of {len(lines):,} differences are drawn." if len(lines) > MOST_EFFECTS else ""
+    cut = f" {MOST_EFFECTS} of {len(lines):,} differences are drawn." if len(lines) > MOST_EFFECTS else ""
     return (
         f"Differences of accuracy in points; bars: {INTERVALS}; a filled circle: the interval leaves out zero; dots "
         f"under it: single seeds. n = {span(effect.n for effect in effects)} test rows and "
-        f"{counted((len(effect.seeds) for effect in effects), 'seed')} a difference.{told}"
+        f"{counted((len(effect.seeds) for effect in effects), 'seed')} a difference.{cut}"
     )
 
 
@@ -167,11 +167,11 @@ def _slopes(matrix: Matrix) -> list[Slope]:
     often = Counter(row.labels[3] for row in rows)
     best: dict[str, Slope] = {}
     for model, variant in dict.fromkeys((row.labels[0], row.labels[3]) for row in rows):
-        own = {row.labels[1]: row for row in rows if (row.labels[0], row.labels[3]) == (model, variant)}
+        by_routing = {row.labels[1]: row for row in rows if (row.labels[0], row.labels[3]) == (model, variant)}
         known = model in best and often[best[model].variant] >= often[variant]
-        if len(own) > 1 and not known:
-            family = next(iter(own.values())).family
-            best[model] = Slope(model, family, variant, tuple(map(own.get, ROUTINGS)))
+        if len(by_routing) > 1 and not known:
+            family = next(iter(by_routing.values())).family
+            best[model] = Slope(model, family, variant, tuple(map(by_routing.get, ROUTINGS)))
     return list(best.values())
 
 
@@ -185,8 +185,8 @@ def _looks(slopes: list[Slope]) -> list[Look]:
     """Colour and marker of the model, the line of its family."""
     families = list(dict.fromkeys(slope.family for slope in slopes))
     lines = [LINES[families.index(slope.family) % len(LINES)] for slope in slopes]
-    found = [look(index) for index in range(len(slopes))]
-    return [Look(one.colour, one.marker, line, "full") for one, line in zip(found, lines, strict=True)]
+    looks = [look(index) for index in range(len(slopes))]
+    return [Look(style.colour, style.marker, line, "full") for style, line in zip(looks, lines, strict=True)]
 
 
 def _line(axes: "Axes", slope: Slope, style: Look, shift: float) -> None:
@@ -247,9 +247,9 @@ def write_volume(points: list[Point], folder: Path, name: str = "volume") -> str
         series = defaultdict(list)
         for point in sorted(points, key=lambda point: point.rows):
             series[point.model, point.task].append(point)
-        for (model, task), own in series.items():
+        for (model, task), line in series.items():
             index = models.index(model)
-            _series(axes, own, _look(index, task), MODEL_FACTOR ** (index - (len(models) - 1) / 2))
+            _series(axes, line, _look(index, task), MODEL_FACTOR ** (index - (len(models) - 1) / 2))
         zero_line(axes, across=True)
         log_scale(axes, np.array([point.rows for point in points]))
         axes.grid()

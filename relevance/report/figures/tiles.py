@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from relevance.metrics import COLUMNS
-from relevance.report.figures.canvas import WIDTH, Look, erase, look, picture, span, title, wrap
+from relevance.report.figures import WIDTH, Look, erase, look, picture, span, title, wrap
 from relevance.report.matrix import MARK, Matrix
 from relevance.report.sections.calibration import Curve
 
@@ -37,28 +37,28 @@ MARKER_AREA = 45  # square points of the marker of the fullest bin
 LEAST_AREA = 4  # of any marker
 
 
-def write_heat_map(found: list[Matrix], folder: Path, name: str = "heatmap") -> str:
+def write_heat_map(tables: list[Matrix], folder: Path, name: str = "heatmap") -> str:
     """Draw one panel per matrix, of at most MOST_ROWS trained rows each; returns the caption, "" without any row."""
-    found = [matrix for matrix in found if matrix.rows]
-    if not found:
+    tables = [matrix for matrix in tables if matrix.rows]
+    if not tables:
         return erase(folder, name)
-    captions = [_heat_map_caption(matrix) for matrix in found]
-    found = [replace(matrix, rows=_highest(matrix)) for matrix in found]
-    names = [label for matrix in found for label in _names(matrix)]
+    captions = [_heat_map_caption(matrix) for matrix in tables]
+    tables = [replace(matrix, rows=_highest(matrix)) for matrix in tables]
+    names = [label for matrix in tables for label in _names(matrix)]
     tall = TILE[1] * max(1.0, 0.45 * max(label.count("\n") + 1 for label in names))
     letters = max(len(line) for label in names for line in label.split("\n"))
-    lines = [len(matrix.rows) + len(matrix.references) for matrix in found]
+    lines = [len(matrix.rows) + len(matrix.references) for matrix in tables]
     size = TILE[0] * len(SHOWN) + LETTER * letters + 1.2, sum(tall * n + 1.2 for n in lines)
     with picture(folder, name, size) as figure:
-        _draw(figure, found, captions)
+        _draw(figure, tables, captions)
     return " ".join(f"{caption}." for caption in captions)
 
 
-def _draw(figure: "Figure", found: list[Matrix], captions: list[str]) -> None:
-    lines = [len(matrix.rows) + len(matrix.references) for matrix in found]
-    panels = figure.subplots(len(found), 1, squeeze=False, height_ratios=lines)[:, 0]
-    limits = _limits(found)
-    images = [_heat_map_panel(axes, matrix, limits) for axes, matrix in zip(panels, found, strict=True)]
+def _draw(figure: "Figure", tables: list[Matrix], captions: list[str]) -> None:
+    lines = [len(matrix.rows) + len(matrix.references) for matrix in tables]
+    panels = figure.subplots(len(tables), 1, squeeze=False, height_ratios=lines)[:, 0]
+    limits = _limits(tables)
+    images = [_heat_map_panel(axes, matrix, limits) for axes, matrix in zip(panels, tables, strict=True)]
     for axes, caption in zip(panels, captions, strict=True):
         axes.set_xlabel(wrap(caption, 110))
     aspect = max(30.0, 3.5 * figure.get_figheight())  # as broad beside many rows as beside a few
@@ -71,8 +71,8 @@ def _highest(matrix: Matrix) -> tuple:
     """The rows to draw, in the order of the table: highest macro first, those tested on every task before others."""
     macro = np.nan_to_num([row.mean[MACRO] for row in matrix.rows], nan=-1.0)
     partial = [matrix.partial(row) for row in matrix.rows]
-    kept = np.lexsort((-macro, partial))[:MOST_ROWS]
-    return tuple(matrix.rows[i] for i in sorted(kept))
+    order = np.lexsort((-macro, partial))[:MOST_ROWS]
+    return tuple(matrix.rows[i] for i in sorted(order))
 
 
 def _heat_map_panel(axes: "Axes", matrix: Matrix, limits: tuple[float, float]) -> "AxesImage":
@@ -128,9 +128,9 @@ def _marks(matrix: Matrix) -> list[list[str]]:
     return rows + [[""] * len(COLUMNS) for _ in matrix.references]
 
 
-def _limits(found: list[Matrix]) -> tuple[float, float]:
+def _limits(tables: list[Matrix]) -> tuple[float, float]:
     """The fives around every value of a trained row, one scale for all panels; 0 to 100 without any."""
-    values = np.concatenate([_values(matrix)[: len(matrix.rows), SHOWN].ravel() for matrix in found])
+    values = np.concatenate([_values(matrix)[: len(matrix.rows), SHOWN].ravel() for matrix in tables])
     values = values[~np.isnan(values)]
     if not values.size:
         return 0.0, 100.0
@@ -139,13 +139,13 @@ def _limits(found: list[Matrix]) -> tuple[float, float]:
 
 
 def _heat_map_caption(matrix: Matrix) -> str:
-    finished, asked = (sum(n) for n in zip(*((r.finished, len(r.cells)) for r in matrix.rows), strict=True))
-    told = f"; {MARK} collapsed" if any(row.marked.any() for row in matrix.rows) else ""
+    finished, cells = (sum(n) for n in zip(*((r.finished, len(r.cells)) for r in matrix.rows), strict=True))
+    mark = f"; {MARK} collapsed" if any(row.marked.any() for row in matrix.rows) else ""
     rows = len(matrix.rows)
     cut = f"; {MOST_ROWS} of {rows:,} rows, highest macro first" if rows > MOST_ROWS else ""
     return (
         f"Test accuracy in %, n = {matrix.n.sum():,} rows of data {matrix.digest[:12]}; "
-        f"mean over seeds, {finished} of {asked} cells finished{told}{cut}"
+        f"mean over seeds, {finished} of {cells} cells finished{mark}{cut}"
     )
 
 
@@ -186,7 +186,9 @@ def _reliability_panel(axes: "Axes", curves: list[Curve], looks: dict[str, Look]
 
 def _frame(figure: "Figure", panels: np.ndarray, curves: list[Curve]) -> None:
     """One square range for all panels: from the tens below every value to 100."""
-    values = np.concatenate([np.append(one.confidence, one.accuracy)[np.tile(one.count > 0, 2)] for one in curves])
+    values = np.concatenate(
+        [np.append(curve.confidence, curve.accuracy)[np.tile(curve.count > 0, 2)] for curve in curves]
+    )
     low = min(90, 10 * np.floor(10 * values.min()))
     for axes in panels.flat:
         axes.set_xlim(low - 3, 103)
@@ -207,9 +209,9 @@ def _legend(figure: "Figure", looks: dict[str, Look]) -> None:
 
 
 def _reliability_caption(curves: list[Curve], labels: int) -> str:
-    told = f" {MOST_LABELS} of {labels:,} models are drawn." if labels > MOST_LABELS else ""
+    cut = f" {MOST_LABELS} of {labels:,} models are drawn." if labels > MOST_LABELS else ""
     return (
         "Accuracy of the test rows by how confident the model is; on the diagonal confidence is right; a marker grows "
         f"with the rows in its bin. n = {span(int(curve.count.sum()) for curve in curves)} answers "
-        f"a line.{told}"
+        f"a line.{cut}"
     )

@@ -6,6 +6,8 @@
 """
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -15,13 +17,11 @@ from relevance.pages.blocks import IDENTITY, Block, Section, Table, percent
 from relevance.report.matrix import Matrix, highest, leaders, whole
 from relevance.report.rows import Row, spread
 from relevance.report.sections.accuracy import headings, seeds
-from relevance.report.stats.calibration import Bins, Judged, coverage
-from relevance.tasks import TASK_NAMES
+from relevance.tasks import LABELS, TASK_NAMES
 from relevance.tracking.records import CellRecord
 
 MOST = 24  # rows of a table
 WORK = 1_000_000  # predictions that are calibrated at most, or else one cell's: about a second
-KINDS = ("as trained", "temperature", "isotonic")
 COVERAGE = (100, 90, 80, 50)  # percent of the test rows
 INTRODUCTION = (
     "Expected calibration error in percent, lower is better: the mean distance between the probability of an answer "
@@ -29,6 +29,132 @@ INTRODUCTION = (
     "Temperature and isotonic are fitted per task on the validation rows of the same cell; isotonic may change answers."
 )
 SUREST = "Accuracy in percent on the share of the test rows that a cell is surest of, as trained, over all tasks."
+BINS = 15  # as in Guo et al. 2017
+EDGES = np.linspace(0, 1, BINS + 1)
+METHODS = ("temperature", "isotonic")  # Guo et al. 2017; Zadrozny and Elkan 2002, one label against the others
+KINDS = ("as trained", *METHODS)
+SMALLEST = float(np.finfo(np.float32).tiny)  # stands for a probability of 0, whose logarithm has no end
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Rows with what a cell makes of them."""
+
+    task: np.ndarray  # [N] places in TASK_NAMES
+    label: np.ndarray  # [N]
+    p: np.ndarray  # [N, 3] float64
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """Probability of the answer [N]."""
+        return self.p.max(axis=1)
+
+    @property
+    def hit(self) -> np.ndarray:
+        """Whether the answer, the label of the highest probability, is right [N]."""
+        return self.p.argmax(axis=1) == self.label
+
+
+@dataclass(frozen=True, eq=False)
+class Bins:
+    """Rows counted by task and by bin of confidence; bin b holds the confidences in (b / 15, (b + 1) / 15]."""
+
+    count: np.ndarray  # [6, 15]
+    confidence: np.ndarray  # [6, 15] sums
+    hits: np.ndarray  # [6, 15]
+
+    @classmethod
+    def of(cls, judged: Judged) -> "Bins":
+        """The rows of `judged`, each in the bin of its answer's probability."""
+        shape = len(TASK_NAMES), BINS
+        confidence = judged.confidence
+        cell = judged.task * np.int64(BINS) + np.searchsorted(EDGES[1:-1], confidence)
+        sums = [np.bincount(cell, weights, minlength=shape[0] * BINS) for weights in (None, confidence, judged.hit)]
+        return cls(*(one.reshape(shape) for one in sums))
+
+    @property
+    def error(self) -> np.ndarray:
+        """Expected calibration error, 0 to 1, per task, then over all rows [7]; NaN without rows.
+
+        The mean over rows of |accuracy - mean confidence| of their bin, of the answer only ("top label"): Naeini,
+        Cooper, Hauskrecht 2015; Guo, Pleiss, Sun, Weinberger 2017, eq. 3.
+        """
+        gap = np.abs(np.vstack([self.hits - self.confidence, (self.hits - self.confidence).sum(axis=0)])).sum(axis=1)
+        n = np.append(self.count.sum(axis=1), self.count.sum())
+        return np.divide(gap, n, out=np.full(len(n), np.nan), where=n > 0)
+
+
+def coverage(judged: Judged, percents: tuple[int, ...]) -> np.ndarray:
+    """Accuracy, 0 to 1, on the percents of rows the cell is surest of [P]; NaN without rows.
+
+    Of rows that tie at the edge, each counts as much as the others: no order of rows can make a difference.
+    """
+    confidence, hit = judged.confidence, judged.hit
+    if not len(hit):
+        return np.full(len(percents), np.nan)
+    keep = -(-len(hit) * np.array(percents) // 100)
+    ordered, found = np.sort(confidence)[::-1], []
+    for k in keep:
+        surer, tied = confidence > ordered[k - 1], confidence == ordered[k - 1]
+        found.append((hit[surer].sum() + (k - surer.sum()) * hit[tied].mean()) / k)
+    return np.array(found)
+
+
+def calibrated(fit: Judged, ask: Judged, method: str) -> Judged:
+    """The rows `ask` with probabilities after `method` (of METHODS), fitted per task on the rows `fit`.
+
+    A task that cannot be fitted keeps its probabilities, see `unfit`.
+    """
+    p, left = ask.p.copy(), unfit(fit)
+    for code in np.unique(ask.task):
+        if code not in left:
+            mine, here = fit.task == code, ask.task == code
+            p[here] = calibrator(fit.p[mine], fit.label[mine], method).predict_proba(_scores(ask.p[here]))
+    return Judged(ask.task, ask.label, p)
+
+
+def unfit(fit: Judged) -> list[int]:
+    """Tasks, as places in TASK_NAMES, of which `fit` lacks some label: no curve can be drawn for that one."""
+    counts = np.bincount(fit.task * np.int64(len(LABELS)) + fit.label, minlength=len(TASK_NAMES) * len(LABELS))
+    return np.flatnonzero((counts.reshape(-1, len(LABELS)) == 0).any(axis=1)).tolist()
+
+
+def temperature(p: np.ndarray, label: np.ndarray) -> float:
+    """The T by which log-probabilities are divided for the least log loss, of rows with all labels."""
+    return float(1 / calibrator(p, label, "temperature").calibrated_classifiers_[0].calibrators[0].beta_)
+
+
+def calibrator(p: np.ndarray, label: np.ndarray, method: str) -> Any:
+    """Fitted on all rows of `p` [N, 3] and `label` [N] at once: the cell has seen none of them in training."""
+    from sklearn.calibration import CalibratedClassifierCV  # slow to import
+
+    rows = np.arange(len(label))
+    fitted = CalibratedClassifierCV(_identity(), method=method, cv=[(rows, rows)], ensemble=False)
+    return fitted.fit(_scores(p), label)
+
+
+@cache
+def _identity() -> Any:
+    """A classifier whose scores [N, 3] are its inputs: there is nothing to learn."""
+    from sklearn.base import BaseEstimator, ClassifierMixin
+
+    class Identity(ClassifierMixin, BaseEstimator):
+        classes_ = np.arange(len(LABELS))
+
+        def fit(self, scores: np.ndarray, label: np.ndarray) -> "Identity":
+            return self
+
+        def decision_function(self, scores: np.ndarray) -> np.ndarray:
+            return scores
+
+        def predict(self, scores: np.ndarray) -> np.ndarray:
+            return scores.argmax(axis=1)
+
+    return Identity()
+
+
+def _scores(p: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(p, SMALLEST))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,21 +222,19 @@ def _measured(matrix: Matrix, cell: CellRecord) -> Measured:
     bins, sure = Bins.of(test), coverage(test, COVERAGE)
     if validation is None:
         return Measured(bins, np.vstack([bins.error, np.full((len(KINDS) - 1, len(bins.error)), np.nan)]), sure, None)
-    from relevance.report.stats.calibrators import METHODS, calibrated, unfit  # scikit-learn is slow to import
-
     errors = [bins.error, *(Bins.of(calibrated(validation, test, method)).error for method in METHODS)]
     return Measured(bins, np.array(errors), sure, len(np.intersect1d(test.task, unfit(validation))))
 
 
 def _test(matrix: Matrix, cell: CellRecord) -> Judged:
-    path = cell.folder / "test.parquet"
+    path = cell.files.test
     found = predictions.read(path, ["row", *predictions.PROBABILITIES])
     at = matrix.tested.places(found["row"].to_numpy(), path)
     return Judged(matrix.tested.task[at], matrix.tested.label[at], predictions.probabilities(found))
 
 
 def _validation(cell: CellRecord) -> Judged | None:
-    path = cell.folder / "validation.parquet"
+    path = cell.files.validation
     if not path.is_file():
         return None
     found = predictions.read(path, ["task", "label", *predictions.PROBABILITIES])

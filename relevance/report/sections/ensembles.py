@@ -4,13 +4,19 @@ vote of ce, llm, llm_b  mhp  joint  hard vote  seeds 0, 1, 2: accuracies, ties u
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from relevance import predictions
+from relevance.cli import among
+from relevance.errors import UserError
 from relevance.metrics import COLUMNS
 from relevance.pages.blocks import IDENTITY, Block, Section, Table, percent
+from relevance.pages.render import markdown
 from relevance.report.ensembles import (
     ASKED,
+    LEAST,
     METHODS,
     SEEDS,
     VOTED,
@@ -21,16 +27,19 @@ from relevance.report.ensembles import (
     disagreement,
     folded,
     groups,
+    mean_probabilities,
 )
-from relevance.report.matrix import JOINT, MAJORITY, MainRows, Matrix
+from relevance.report.matrix import JOINT, MAJORITY, MainRows, Matrix, matrices
 from relevance.report.rows import Row, fold, spread
 from relevance.report.sections.accuracy import headings, seeds, values
-from relevance.report.stats.contrast import Series
+from relevance.report.stats import Series
+from relevance.tasks import TASK_NAMES
+from relevance.tracking.records import SweepRecord
 from relevance.vote import DEFAULT, Ties
 
 MOST = 40  # groups that a report lets vote
 WORK = 30_000_000  # predictions of their members, a second for ten million
-LEAST = 3  # backbones: with two every disagreement is a tie
+BACKBONES = 3  # backbones: with two every disagreement is a tie
 PAIR = "the vote has two members: every disagreement is a tie, and the policy for ties decides it, not the cells"
 ONE = "needs {kind} cells of three backbones that share a seed; +sweep=ensemble trains them"
 INTRODUCTION = (
@@ -108,9 +117,9 @@ class Votes:
     def untestable(self, kind: str) -> str:
         """Why nothing can be said of this vote; "" where something can."""
         models = self.models[kind]
-        if len(models) == LEAST - 1:
+        if len(models) == BACKBONES - 1:
             return f"{PAIR} ({kind}: {', '.join(models)})"
-        return "" if len(models) >= LEAST else ONE.format(kind=kind)
+        return "" if len(models) >= BACKBONES else ONE.format(kind=kind)
 
 
 def _apart(one: Voted, matrix: Matrix) -> Series:
@@ -131,7 +140,7 @@ def ensembles_section(matrix: Matrix, found: list[Voted], ties: Ties) -> list[Se
     if not found:
         return []
     told = INTRODUCTION.format(ties=ties) + (f" {CONVENTION}" if ties is DEFAULT else "")
-    few = [TWO] if any(len(one.ballots[0].group.members) < LEAST for one in found) else []
+    few = [TWO] if any(len(one.ballots[0].group.members) < BACKBONES for one in found) else []
     left = len(groups(matrix)) - sum(len(one.ballots) for one in found)
     bare = sum(Ties.best_validation not in ballot.policies for one in found for ballot in one.ballots)
     few += [BARE.format(n=bare)] if bare else []
@@ -190,3 +199,54 @@ def _named(one: Voted) -> list[str]:
     many = len(group.members) > len(group.models)
     who = str(len(group.members)) if many else ", ".join(group.models)
     return [group.kind, who, group.task_mix, group.variant]
+
+
+def votes_page(sweep: SweepRecord, cells: list[str] | None, ties: Ties, output: str | None) -> str:
+    """What came of the votes; UserError for cells that are not there, unfinished, or not asked the same rows."""
+    if output and ties is Ties.abstain:
+        raise UserError(f"output={output}: ties=abstain leaves rows without a label; choose another policy for a file")
+    if output and cells is None:
+        raise UserError(f"output={output}: is for the votes of cells=[CELL,CELL,...]; name them")
+    found = matrices(sweep)
+    if cells is None:
+        sections = [one for matrix in found for one in ensembles_section(matrix, voted(MainRows(matrix), ties), ties)]
+        if not sections:
+            raise UserError(f"sweep {sweep.name}: no two cells of one task mix and variant finished")
+        return markdown(f"Votes: {sweep.name}", sections)
+    matrix, group = _group(found, cells)
+    one = ballot(group, matrix.tested, ties)
+    if output:
+        _write(one, matrix, Path(output))
+    return markdown(f"Votes: {sweep.name}", ensembles_section(matrix, rows_of([[one]], matrix), ties))
+
+
+def _group(found: list[Matrix], names: list[str]) -> tuple[Matrix, Group]:
+    done = {
+        cell.cell: (matrix, cell, answers)
+        for matrix in found
+        for row in matrix.rows
+        for cell, answers in row.done
+    }  # fmt: skip
+    among("cells", names, done)
+    if len(set(names)) < LEAST:
+        raise UserError(f"cells={names}: a vote needs two different cells")
+    chosen = [done[name] for name in dict.fromkeys(names)]
+    first = chosen[0][0]
+    if any(matrix is not first for matrix, _, _ in chosen):
+        raise UserError(f"cells={names}: are of different tables of pairs; name cells of one")
+    answers = tuple(one for _, _, one in chosen)
+    if not all((one >= 0).all() for one in answers):
+        raise UserError(f"cells={names}: some were not asked every test row (single_<task>); name cells of all tasks")
+    members = tuple(cell for _, cell, _ in chosen)
+    return first, Group(ASKED, members[0].task_mix, "", members[0].seed, members, answers)
+
+
+def _write(one: Ballot, matrix: Matrix, path: Path) -> None:
+    """The hard vote in the form of a cell's predictions; its p_* are the members' means."""
+    if path.suffix != ".parquet":
+        raise UserError(f"output={path}: the votes are written as parquet; name a .parquet file")
+    tested = matrix.tested
+    names = np.array(TASK_NAMES, dtype=object)[tested.task]
+    table = predictions.table(tested.row, names, tested.label, mean_probabilities(one.group, tested))
+    at = table.schema.get_field_index("predicted")
+    predictions.write(table.set_column(at, table.schema.field(at), [one.answers[METHODS[0]]]), path)

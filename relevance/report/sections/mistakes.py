@@ -22,7 +22,7 @@ from relevance.metrics import Scores
 from relevance.pages.blocks import NONE, Block, Section, Table, count, percent
 from relevance.report.matrix import Matrix, leaders
 from relevance.report.rows import Row
-from relevance.report.stats.resample import HeldOut
+from relevance.report.stats import HeldOut
 from relevance.tasks import LABELS, TASK_NAMES
 from relevance.tracking.records import CellRecord
 
@@ -181,7 +181,7 @@ def mistakes_sections(found: list[Matrix], texts: bool) -> list[Section]:
 
 def surest(tested: HeldOut, cell: CellRecord) -> Mistakes:
     """The fifty most confident mistakes of a cell, or all where there are fewer."""
-    path = cell.folder / "test.parquet"
+    path = cell.files.test
     table = predictions.read(path, ["row", *predictions.PROBABILITIES, "predicted"])
     row, predicted = table["row"].to_numpy(), table["predicted"].to_numpy()
     at = tested.places(row, path)

@@ -17,8 +17,7 @@ from relevance.report.matrix import CEILING, MARK, MainRows, Matrix
 from relevance.report.rows import NOTHING, Row
 from relevance.report.sections.accuracy import NEAR
 from relevance.report.sections.claims import Claim, mean
-from relevance.report.stats.contrast import Effect, Verdict, contrast, effect_text
-from relevance.report.stats.resample import FEWEST
+from relevance.report.stats import FEWEST, Effect, Verdict, contrast, effect_text
 from relevance.tasks import TASK_NAMES
 
 BOLD = "Bold: the highest mean of its column before rounding; rows that tie are all bold."

@@ -9,19 +9,18 @@ consistency: mirrored pairs and the sides of triangles, from the predictions bes
 llm mhp: 4.1 % of 330 mirrored pairs get another label; of 410 triangles with two sides called relevant, 3.2 % break
 """
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
 
 from relevance import predictions
 from relevance.data.implied import Implied, ensure_implied
-from relevance.metrics import COLUMNS, task_codes
+from relevance.metrics import COLUMN_NAMES, COLUMNS, task_codes
 from relevance.pages.blocks import IDENTITY, NONE, Block, Section, Table, percent
 from relevance.report.matrix import MainRows, Matrix, whole
 from relevance.report.rows import FINISHED, Row, spread
 from relevance.report.sections.accuracy import headings, seeds, values
-from relevance.report.stats.resample import HeldOut
+from relevance.report.stats import HeldOut
 from relevance.tasks import TASK_NAMES, TASKS
 from relevance.tracking.records import CellRecord
 
@@ -36,11 +35,8 @@ KINDS = {
 PROBES = "No training: the same test rows scored again with one thing changed; means are over the seeds that logged it."
 SAMPLED = "probe/rows"  # logged where a probe scored a part of the test rows
 UNKNOWN = "a change that this report does not know"
-MEASURES = (*(f"{task}/accuracy" for task in TASK_NAMES), "accuracy", "macro_accuracy")  # in the order of COLUMNS
-LOGGED = re.compile(rf"probe/([^/]+)/({'|'.join(MEASURES)})")
 MIRRORS, SIDES = ("row", "mirror"), ("first", "second", "third")
 RELEVANT, IRRELEVANT = 2, 0
-SCORED = "consistency.parquet"  # beside a cell's predictions
 SAID = "query_item + item_type → query_type"  # relevant, exact, yet irrelevant: what the paper sets out from
 CONSISTENCY = (
     "From pairs that the test rows imply, scored by each cell after its test. Mirrored: the two texts of a symmetric "
@@ -57,12 +53,12 @@ def probed(cell: CellRecord) -> dict[str, np.ndarray]:
 
     Known kinds come first, others after them by name; a cell that did not finish has none.
     """
-    logged = cell.metrics if cell.status == FINISHED else {}
-    kinds = {match[1] for match in map(LOGGED.fullmatch, logged) if match}
-    return {
-        kind: np.array([logged.get(f"probe/{kind}/{measure}", np.nan) for measure in MEASURES])
-        for kind in _ordered(kinds)
-    }
+    kinds: dict[str, np.ndarray] = {}
+    for metric, value in (cell.metrics if cell.status == FINISHED else {}).items():
+        group, kind, name = (*metric.split("/", 2), "", "")[:3]
+        if group == "probe" and name in COLUMN_NAMES:
+            kinds.setdefault(kind, np.full(len(COLUMNS), np.nan))[COLUMN_NAMES.index(name)] = value
+    return {kind: kinds[kind] for kind in _ordered(set(kinds))}
 
 
 def probes_section(found: list[Matrix]) -> list[Section]:
@@ -130,7 +126,7 @@ class Told:
 def consistency_section(main: MainRows) -> list[Section]:
     """None where no cell scored implied pairs."""
     matrix = main.matrix
-    if not any((cell.folder / SCORED).is_file() for row in matrix.rows for cell, _ in row.done):
+    if not any(cell.files.consistency.is_file() for row in matrix.rows for cell, _ in row.done):
         return []
     implied = ensure_implied(matrix.tested.path)
     lines = [([*row.labels], [_read([cell], matrix.tested, implied) for cell, _ in row.done]) for row in whole(matrix)]
@@ -171,7 +167,7 @@ def _of_seed(rows: list[Row], seed: int) -> list[CellRecord]:
 
 def _read(cells: list[CellRecord], tested: HeldOut, implied: Implied) -> tuple[np.ndarray, np.ndarray] | None:
     """Label, and expected label, by row id: the test rows, then the implied pairs; None without a file of those."""
-    paths = [path for cell in cells for path in (cell.folder / "test.parquet", cell.folder / SCORED)]
+    paths = [path for cell in cells for path in (cell.files.test, cell.files.consistency)]
     if not all(path.is_file() for path in paths):
         return None
     tables = [predictions.read(path, ["row", "p_partial", "p_relevant", "predicted"]) for path in paths]

@@ -1,16 +1,20 @@
-"""rows.parquet → its test rows and their entities; right or wrong, row by row → the accuracies of resampled test rows.
+"""How sure: rows.parquet and predictions → accuracies of resampled test rows → effects with intervals, McNemar's test.
 
 row 1834, task 4 (item_type), label 1, left 17 (of the entities), right 803, whose kinds are 1 (item) and 2 (type)
 right [N] of a cell → accuracies [draws, 8] in the order of COLUMNS: the same draws for every cell, so that the
 differences of two are paired, draw by draw
++1 llm mhp joint, -1 llm mh joint, macro → 0.031 [0.012, 0.049], by seed 0.028, 0.041, 0.024, n = 1,212
+right of a [1, 1, 0, 1], right of b [0, 1, 0, 0] → only a 2, only b 0, p = 0.5 (exact), 0.25 (mid-p)
 
 Rows that share an entity are alike, so that entities are drawn, not rows: a row weighs what its left entity was drawn;
 in a task of two entities of one kind, what both were, multiplied (the pigeonhole bootstrap, Owen 2007,
 doi:10.1214/07-AOAS122: never too narrow on average, and up to 1.7 times too wide where entities do not matter).
 """
 
+import gc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
 
@@ -23,6 +27,7 @@ from relevance import predictions
 from relevance.data.entities import KINDS, LEFT_KIND, RIGHT_KIND
 from relevance.errors import UserError
 from relevance.metrics import COLUMNS, Scores, task_codes
+from relevance.pages.blocks import signed
 from relevance.tasks import LABELS, TASK_NAMES, TASKS
 
 SIDES = {"left": LEFT_KIND, "right": RIGHT_KIND}  # kinds of entity by task [6]
@@ -68,12 +73,9 @@ class HeldOut:
         return np.bincount(self.task, minlength=len(TASK_NAMES))
 
     def answers(self, path: Path) -> np.ndarray:
-        """What the predictions at `path` answer to each row [N] int8; -1 where they do not know the row.
-
-        Raises UserError where they are of rows, or of labels, that this table does not have.
-        """
-        found = predictions.read(path, ["row", "label", "predicted"])
-        row, label, predicted = (found[name].to_numpy() for name in found.column_names)
+        """The labels that the predictions at `path` give to each row [N] int8, -1 where none; UserError for others."""
+        table = predictions.read(path, ["row", "label", "predicted"])
+        row, label, predicted = (table[name].to_numpy() for name in table.column_names)
         at = self.places(row, path)
         if not np.array_equal(label, self.label if isinstance(at, slice) else self.label[at]):
             raise UserError(f"predictions {path}: labels differ from {self.path}; run the cell again")
@@ -83,7 +85,7 @@ class HeldOut:
 
     def asked(self, answers: Sequence[np.ndarray]) -> np.ndarray:
         """Which tasks each of K sets of answers [N] was asked [K, 6]; the others it knows no row of."""
-        return np.array([self.scores(one).n > 0 for one in answers])
+        return np.array([self.scores(labels).n > 0 for labels in answers])
 
     def scores(self, answers: np.ndarray) -> Scores:
         """Scores of answers [N] on the rows they know."""
@@ -166,8 +168,8 @@ class Resample:
         entities = [len(np.unique(units.groups)) for units in self.units]
         self.thin = (np.array(entities) < FEWEST) & (tested.n > 0)  # tasks [6] too few entities for any interval
         self.kept: dict[tuple[int, int], np.ndarray] = {}
-        one = np.ones(len(tested.row), np.float32)
-        self.totals = np.stack([self._weighed(code, [one])[0] for code in range(len(TASK_NAMES))], axis=1)
+        ones = np.ones(len(tested.row), np.float32)
+        self.totals = np.stack([self._weighed(code, [ones])[0] for code in range(len(TASK_NAMES))], axis=1)
 
     def accuracies(self, answers: Sequence[np.ndarray], asked: np.ndarray) -> np.ndarray:
         """Accuracies [K, draws, 8] of K sets of answers, each a label per row [N] or -1 where it was not asked.
@@ -175,11 +177,11 @@ class Resample:
         `asked` says of which tasks [K, 6]. NaN for a task that was not asked, one of fewer than FEWEST entities
         (and for macro, if it is among its tasks), and a draw that left it no row.
         """
-        found = np.empty((len(answers), self.draws, len(COLUMNS)), np.float32)
+        drawn = np.empty((len(answers), self.draws, len(COLUMNS)), np.float32)
         for start in range(0, len(answers), BATCH):
             here = slice(start, start + BATCH)
-            found[here] = self.means([one == self.tested.label for one in answers[here]], asked[here])
-        return found
+            drawn[here] = self.means([labels == self.tested.label for labels in answers[here]], asked[here])
+        return drawn
 
     def means(self, right: Sequence[np.ndarray], asked: np.ndarray) -> np.ndarray:
         """The same of any value per row [N] instead of right or wrong; `asked` [K, 6] says for which tasks."""
@@ -203,7 +205,7 @@ class Resample:
         total = np.zeros((len(values), self.draws), np.float32)
         if not len(units.rows):
             return total
-        sums = np.stack([units.sums(one) for one in values])
+        sums = np.stack([units.sums(value) for value in values])
         for start, weights in self._weights(code):
             total += sums[:, start : start + CHUNK] @ weights.T
         return total
@@ -244,3 +246,155 @@ def _units(rows: np.ndarray, left: np.ndarray, right: np.ndarray, symmetric: boo
         groups = np.stack([codes // size, codes % size], axis=1)
     order = np.argsort(unit, kind="stable")
     return Units(rows[order], np.searchsorted(unit[order], np.arange(len(groups))), groups)
+
+
+ROUNDING = 1e-6
+SEEDS = 3  # of one sign, without which nothing is decided
+
+
+class Verdict(StrEnum):
+    supported = "supported"
+    contradicted = "contradicted"
+    undecided = "undecided"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A sum of weighed accuracies, 0 to 1; the interval is over resampled entities, the seeds as they were."""
+
+    value: float  # mean over seeds
+    low: float
+    high: float
+    seeds: tuple[float, ...]  # the effect in each seed all rows have
+    n: int  # test rows it rests on
+    cells: tuple[str, ...]  # names of the rows it rests on
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether it is above zero: the interval leaves out zero and three seeds have its sign; else undecided."""
+        if self.low > 0 and sum(seed > 0 for seed in self.seeds) >= SEEDS:
+            return Verdict.supported
+        if self.high < 0 and sum(seed < 0 for seed in self.seeds) >= SEEDS:
+            return Verdict.contradicted
+        return Verdict.undecided
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """What was measured of one row of a table in each of its seeds."""
+
+    name: str
+    seeds: list[int]
+    values: np.ndarray  # in the order of COLUMNS, 0 to 1 [seeds, 8]
+    draws: np.ndarray  # the same of resampled rows [seeds, draws, 8]
+
+
+Terms = Sequence[tuple[np.ndarray, Series]]  # each with its weights over COLUMNS [8]
+
+
+def on(column: str, weight: float = 1.0) -> np.ndarray:
+    """Weights [8] that take one column."""
+    return weight * np.eye(len(COLUMNS))[COLUMNS.index(column)]
+
+
+def versus(one: Series, other: Series, column: str) -> Terms:
+    """One minus the other."""
+    return [(on(column), one), (on(column, -1), other)]
+
+
+def contrast(terms: Terms, n: np.ndarray) -> Effect | None:
+    """The sum of the terms; None where their series share no seed, or one lacks a column it is weighed on.
+
+    `n` counts the test rows of each task [6].
+    """
+    common = sorted(set.intersection(*(set(series.seeds) for _, series in terms)))
+    if not common:
+        return None
+    values, draws = np.zeros(len(common)), np.zeros(terms[0][1].draws.shape[1])
+    tasks = np.zeros(len(n), bool)
+    for weights, series in terms:
+        at, weighed = [series.seeds.index(seed) for seed in common], np.flatnonzero(weights)
+        values = values + series.values[at][:, weighed] @ weights[weighed]
+        draws = draws + series.draws[at].mean(axis=0)[:, weighed] @ weights[weighed]
+        tasks |= _tasks(series, weights, len(n))
+    if np.isnan(values).any():
+        return None
+    names = tuple(dict.fromkeys(series.name for _, series in terms))
+    value, low, high, *seeds = (_exact(number) for number in (values.mean(), *interval(draws), *values))
+    return Effect(value, low, high, tuple(seeds), int(n[tasks].sum()), names)
+
+
+def _tasks(series: Series, weights: np.ndarray, tasks: int) -> np.ndarray:
+    """On which tasks' rows a series' weighed columns rest [6]: micro and macro on all that it was asked."""
+    return (weights[:tasks] != 0) | (weights[tasks:].any() & ~np.isnan(series.values[0, :tasks]))
+
+
+def _exact(number: float) -> float:
+    """A difference that is zero but for rounding (draws are single precision) is zero, and decides nothing."""
+    return 0.0 if abs(number) < ROUNDING else float(number)
+
+
+def effect_text(effect: Effect) -> str:
+    """An effect in points with its interval: "+1.2 [-0.3, +2.7]"."""
+    return f"{signed(effect.value)} [{signed(effect.low)}, {signed(effect.high)}]"
+
+
+class Right:
+    """The answers of many cells as bits, right or wrong, so that any two are told apart in microseconds."""
+
+    def __init__(self, tested: HeldOut) -> None:
+        self.tested = tested
+        tasks = [np.flatnonzero(tested.task == code) for code in range(len(TASK_NAMES))]
+        padded = [np.append(rows, np.full(-len(rows) % 8, -1)) for rows in tasks]  # each task in bytes of its own
+        self.order = np.concatenate(padded).astype(np.int64)
+        self.ends = np.cumsum([0, *(len(rows) // 8 for rows in padded)])  # bytes, of each task
+        self.real = self.order >= 0
+        self.every = np.packbits(self.real)
+        self.known: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+
+    def differing(self, a: np.ndarray, b: np.ndarray, task: int) -> tuple[int, int]:
+        """Of two sets of answers [N], how many rows of a task only a, and only b, is right on; of all at task 6.
+
+        Rows that either was not asked (-1) count for neither.
+        """
+        here = slice(0, self.ends[-1]) if task == len(TASK_NAMES) else slice(self.ends[task], self.ends[task + 1])
+        (right_a, asked_a), (right_b, asked_b) = ([bits[here] for bits in self._bits(answers)] for answers in (a, b))
+        only_a, only_b = right_a & ~right_b & asked_b, right_b & ~right_a & asked_a
+        return int(np.bitwise_count(only_a).sum()), int(np.bitwise_count(only_b).sum())
+
+    def _bits(self, answers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if id(answers) not in self.known:  # the answers are kept beside, so that their id stays theirs
+            right = np.packbits((answers == self.tested.label)[self.order] & self.real)
+            whole = answers.min(initial=0) >= 0
+            asked = self.every if whole else np.packbits((answers >= 0)[self.order] & self.real)
+            self.known[id(answers)] = right, asked, answers
+        return self.known[id(answers)][:2]
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Of any number of tests, each with its own place."""
+
+    exact: np.ndarray  # two-sided p of the binomial test
+    mid: np.ndarray  # mid-p (Fagerland, Lydersen, Laake 2013): half the probability of what was seen
+
+
+def mcnemar(only_a: np.ndarray, only_b: np.ndarray) -> McNemar:
+    """Of the rows that only one of the two is right on, arrays of one shape."""
+    from scipy.stats import binom
+
+    less, n = np.minimum(only_a, only_b), only_a + only_b
+    tail, seen = binom.cdf(less, n, 0.5), binom.pmf(less, n, 0.5)
+    return McNemar(np.minimum(1, 2 * tail), np.minimum(1, 2 * tail - seen))
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Holm's corrected p of the tests of one column [T]; NaN stays, and counts as no test."""
+    from statsmodels.stats.multitest import multipletests
+
+    corrected, known = np.full(len(p), np.nan), ~np.isnan(p)
+    if known.any():
+        gc.freeze()  # multipletests collects garbage at every call, for seconds where there is much to look through
+        corrected[known] = multipletests(p[known], method="holm")[1]
+        gc.unfreeze()
+    return corrected
