@@ -22,6 +22,7 @@ import pytest
 from small_sweep import ROUTINGS, record, runs, small_cell, sweep
 
 from relevance import predictions
+from relevance.cell_folder import CellFolder
 from relevance.cell_id import Cell, Request
 from relevance.config import TrainConfig, TrainerConfig
 from relevance.sweep import attempt
@@ -187,7 +188,7 @@ def test_a_child_ends_with_its_parent(tmp_path):
 
 
 def test_an_attempt_waits_for_ranks_that_outlive_the_one_before(tmp_path):
-    cell = SimpleNamespace(folder=tmp_path / "cell")
+    cell = SimpleNamespace(folder=tmp_path / "cell", files=CellFolder(tmp_path / "cell"))
     (tmp_path / "group").mkdir()
     (tmp_path / "group" / SIGN).symlink_to(sign_of(cell))
     rank = "import sys; from pathlib import Path; from relevance.train.processes import hold_sign;"

@@ -9,7 +9,7 @@ from rich.console import Console
 from standings import finished, run, running, standing, sweep, waiting
 
 from relevance.errors import UserError
-from relevance.status.__main__ import show
+from relevance.status.show import show
 
 
 def live(*cells, driver=None):
@@ -30,7 +30,7 @@ def terminal(monkeypatch, capsys):
         return Console(force_terminal=True, width=80, height=24, _environ={"TERM": os.environ["TERM"]})
 
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr("relevance.status.__main__.Console", console)
+    monkeypatch.setattr("relevance.status.show.Console", console)
     return capsys
 
 
