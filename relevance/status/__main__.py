@@ -40,8 +40,6 @@ SECONDS = (0.1, 3600.0)
 
 @dataclass
 class Options:
-    """Which sweep, for how long, and where to look."""
-
     sweep: Any = None
     watch: bool | None = None
     seconds: float = 2.0
@@ -85,7 +83,6 @@ class View:
         return [row(cell, self.now) for cell in self._standing.cells]
 
     def goes_on(self) -> bool:
-        """Whether there is something to wait for."""
         rows = self.rows()
         open_ = any(row.state in (State.running, State.waiting) for row in rows)
         return open_ if self._stays else moving(rows, self._standing, self.now)
