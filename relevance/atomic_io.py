@@ -15,6 +15,8 @@ from glob import escape
 from itertools import count
 from pathlib import Path
 
+import psutil
+
 from relevance.errors import UserError
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -89,7 +91,8 @@ def _beside(path: Path) -> Iterator[Path]:
     except Exception as error:
         if reason := _reason(error, part):
             state = "what stood there is whole" if os.path.lexists(path) else "nothing was written"
-            raise UserError(f"{path}: {reason}; {state}; {_remedy(error)}") from error
+            remedy = "let it be written to" if _code(error) in SHUT else "free space there"
+            raise UserError(f"{path}: {reason}; {state}; {remedy}, or choose another place") from error
         raise
     finally:
         _remove(part)
@@ -104,18 +107,8 @@ def _clear(path: Path) -> None:
     """Remove the parts of processes of this host that were killed."""
     for left in path.parent.glob(f"{escape(_stem(path))}-*-*.part"):
         pid = left.name.split("-")[-2]
-        if pid.isdecimal() and not _alive(int(pid)):
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
             _remove(left)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
-        return True
-    return True
 
 
 def _flush(path: Path) -> None:
@@ -168,8 +161,3 @@ def _code(error: Exception) -> int | None:
         return error.errno
     number = RUST.search(str(error))
     return int(number[1]) if number else None
-
-
-def _remedy(error: Exception) -> str:
-    shut = _code(error) in SHUT
-    return f"{'let it be written to' if shut else 'free space there'}, or choose another place"

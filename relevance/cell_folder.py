@@ -8,11 +8,29 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
+class _Inside:
+    """The path of a name in the folder."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __get__(self, folder: "CellFolder", owner: type) -> Path:
+        return folder.path / self.name
+
+
 @dataclass(frozen=True)
 class CellFolder:
     """The files in one of these folders."""
 
     path: Path
+    config = _Inside("config.yaml")
+    model = _Inside("model")
+    validation = _Inside("validation.parquet")
+    test = _Inside("test.parquet")  # a cell without it is not finished, whatever its run says
+    consistency = _Inside("consistency.parquet")  # of the pairs that the test rows imply (relevance.data.implied)
+    record = _Inside("record.jsonl")  # the events of its run (relevance.tracking.record)
+    sent = _Inside("record.sent")  # how much of the record which MLflow store has
+    progress = _Inside("progress.json")  # how far rank 0 of a cell of several devices is
 
     @classmethod
     def of(cls, outputs: Path, fingerprint: str) -> "CellFolder":
@@ -25,49 +43,10 @@ class CellFolder:
 
     @property
     def lock(self) -> Path:
-        """Held by the process that trains the cell."""
         return self.path.with_suffix(".lock")
 
-    @property
-    def config(self) -> Path:
-        return self.path / "config.yaml"
-
-    @property
-    def model(self) -> Path:
-        return self.path / "model"
-
     def predictions(self, split: str) -> Path:
-        """The predictions of the rows of a split."""
         return self.path / f"{split}.parquet"
-
-    @property
-    def validation(self) -> Path:
-        return self.predictions("validation")
-
-    @property
-    def test(self) -> Path:
-        """A cell without it is not finished, whatever its run says."""
-        return self.predictions("test")
-
-    @property
-    def consistency(self) -> Path:
-        """Predictions of the pairs that the test rows imply (relevance.data.implied)."""
-        return self.path / "consistency.parquet"
-
-    @property
-    def record(self) -> Path:
-        """The events of its run (relevance.tracking.record)."""
-        return self.path / "record.jsonl"
-
-    @property
-    def sent(self) -> Path:
-        """How much of the record which MLflow store has."""
-        return self.path / "record.sent"
-
-    @property
-    def progress(self) -> Path:
-        """How far rank 0 of a cell of several devices is."""
-        return self.path / "progress.json"
 
     @property
     def reported(self) -> tuple[Path, ...]:

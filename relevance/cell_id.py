@@ -73,7 +73,6 @@ class Cell:
 
     @property
     def work(self) -> Path:
-        """What a half-trained cell has so far; it becomes `folder`."""
         return self.files.work.path
 
 

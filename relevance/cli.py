@@ -25,10 +25,7 @@ INTERRUPTED = 130  # exit code of a command that Ctrl-C ended, as shells have it
 
 
 def parse(schema: type[Options], words: list[str], *files: Path) -> Options:
-    """The options in `words` over those of YAML `files` over the defaults of `schema`.
-
-    Raises UserError for an unknown key or a wrong type.
-    """
+    """The options in `words` over those of YAML `files` over defaults; UserError for an unknown key or a wrong type."""
     for word in words:
         if "=" not in word:
             raise UserError(f"argument {word!r}: expected key=value; --help lists the keys")

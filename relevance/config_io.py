@@ -89,10 +89,7 @@ def _value_or_reference(name: str, *default: Any) -> Any:
 
 
 def read_config(path: Path) -> Config:
-    """The config in `path`. A variable that is not set here stays a name: most settings are of no use to a reader.
-
-    Raises UserError where its setting is no text.
-    """
+    """The config in `path`. A variable that is not set here stays a name; UserError where its setting is no text."""
     stored: Any = OmegaConf.to_container(OmegaConf.load(path))
     try:
         with _environment(_value_or_reference):

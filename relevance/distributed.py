@@ -22,7 +22,6 @@ def rank() -> int:
 
 
 def size() -> int:
-    """How many ranks there are."""
     return dist.get_world_size() if _together() else 1
 
 
@@ -101,12 +100,10 @@ def process_count(trainer: TrainerConfig) -> int:
 
 
 def on_gpu(trainer: TrainerConfig) -> bool:
-    """Whether the cell trains on CUDA here."""
     return torch.cuda.is_available() and trainer.accelerator in ("auto", "gpu", "cuda")
 
 
 def is_distributed(trainer: TrainerConfig) -> bool:
-    """Whether the cell takes more than one process."""
     return process_count(trainer) > 1
 
 

@@ -18,8 +18,6 @@ from relevance.vote import DEFAULT, Ties
 
 @dataclass
 class Options:
-    """Which cells, how ties are settled; then where to look."""
-
     sweep: Any = setting(None, "name, or a list that is read as one sweep", null="the newest")
     cells: Any = setting(None, "names of finished cells that vote together", null="the groups above")
     output: str | None = setting(None, "FILE.parquet for the votes of `cells`, in the form of a cell's predictions")

@@ -62,7 +62,6 @@ class Scores:
 
     @property
     def micro(self) -> float:
-        """Accuracy over all rows."""
         return float(_share(np.trace(self.confusion.sum(axis=0)), self.n.sum()))
 
     @property
@@ -139,9 +138,12 @@ def collapsed(scores: Scores, majority: Scores) -> tuple[str, ...]:
     rows cannot tell a model that reads the texts from one that does not.
     """
     classes = np.count_nonzero(scores.confusion.any(axis=1), axis=1)
-    tested = np.flatnonzero(scores.n).tolist()
-    flat = [task for task in tested if classes[task] == 1 or scores.accuracy[task] <= _bound(majority, task)]
-    return tuple(TASK_NAMES[task] for task in flat)
+    flat = []
+    for task in np.flatnonzero(scores.n).tolist():
+        bound = _wilson_upper(int(np.trace(majority.confusion[task])), int(majority.n[task]))
+        if classes[task] == 1 or scores.accuracy[task] <= bound:
+            flat.append(TASK_NAMES[task])
+    return tuple(flat)
 
 
 def learnt_nothing(scores: Scores, majority: Scores) -> bool:
@@ -175,13 +177,11 @@ def score(task: np.ndarray, label: np.ndarray, predicted: np.ndarray) -> Scores:
 
 
 def score_predictions(predictions: pa.Table) -> Scores:
-    """Scores of a table of relevance.predictions."""
     label, predicted = (predictions[name].to_numpy() for name in ("label", "predicted"))
     return score(task_codes(predictions["task"]), label, predicted)
 
 
 def task_codes(column: pa.ChunkedArray) -> np.ndarray:
-    """Task names as places in TASK_NAMES [N]."""
     return places(column, TASK_NAMES)
 
 
@@ -190,10 +190,6 @@ def places(column: pa.ChunkedArray, names: Sequence[str]) -> np.ndarray:
     encoded = column.dictionary_encode().combine_chunks()
     codes = np.array([names.index(name) for name in encoded.dictionary.to_pylist()], dtype=np.int64)
     return codes[encoded.indices.to_numpy()]
-
-
-def _bound(scores: Scores, task: int) -> float:
-    return _wilson_upper(int(np.trace(scores.confusion[task])), int(scores.n[task]))
 
 
 @cache

@@ -31,15 +31,8 @@ class Task:
 
 
 TASKS = {
-    f"{left}_{right}": Task(f"{left}_{right}", left, right)
-    for left, right in (
-        ("query", "item"),
-        ("query", "query"),
-        ("item", "item"),
-        ("query", "type"),
-        ("item", "type"),
-        ("type", "type"),
-    )
+    name: Task(name, *name.split("_"))
+    for name in "query_item query_query item_item query_type item_type type_type".split()
 }
 TASK_NAMES = tuple(TASKS)
 TASK_INDEX = {name: index for index, name in enumerate(TASK_NAMES)}

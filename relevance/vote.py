@@ -50,7 +50,6 @@ class Poll:
 
 
 def _settled(labels: np.ndarray, leading: np.ndarray, ties: Ties, p: np.ndarray, order: list[int]) -> np.ndarray:
-    """Labels of the tied rows alone, but for Ties.higher."""
     match ties:
         case Ties.lower:
             return leading.argmax(axis=0)

@@ -22,8 +22,6 @@ FORMS = ("merged", "adapter")
 
 @dataclass
 class Options:
-    """What to write and where; then where run ids are looked up."""
-
     cell: str = ""
     output: str = ""
     task: str = "all"

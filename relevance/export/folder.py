@@ -4,9 +4,6 @@ outputs/cells/9f2c…/model, task=query_type → query_type/{config.json, model.
 
 merged   trunk.layers.0 … 27 | private.branches[3].0, .1 | heads[3]  →  model.layers.0 … 29, score
 adapter  adapter_config.json (task_type SEQ_CLS) and adapter_model.safetensors: base_model.model.model.layers.0.….lora_A
-
-template.json says how a reader without this project makes the same input:
-{"task": "item_type", "input_ids": "before + prefix + ids(left) + ...", "before": [2], ..., "examples": [...]}
 """
 
 import json
@@ -68,7 +65,8 @@ def _write(model: Path, task: str, form: str, output: Path, trust_remote_code: b
     network.float()  # trainer.precision=bf16-true kept its trunk in bfloat16
     tokenizer, reading = load_tokenizer(model / "tokenizer", config.model), Reading.of(model)
     _admit(network, config, reading, task)
-    expected = _logits(network, _inputs(tokenizer, reading.template, task), TASK_INDEX[task])
+    with torch.no_grad():
+        expected = network(_inputs(tokenizer, reading.template, task), [(TASK_INDEX[task], 0, len(PAIRS))])
     if form == "adapter":
         pad_beside_end(tokenizer)
         write_adapter(network, config, task, output)
@@ -84,14 +82,13 @@ def _write(model: Path, task: str, form: str, output: Path, trust_remote_code: b
             f"{form} of {task}: read back, its logits differ by {difference:.1e} (allowed {LIMIT:.0e}); "
             f"{config.model.backbone} does not allow this form; use relevance.predict or the served model"
         )
-    content = {
+    _write_template(output, {
         "task": task,
         "labels": list(LABELS),
         **_loading(config, form, tokenizer.pad_token_id),
         **_recipe(tokenizer, reading.template, task),
         "examples": _examples(inputs, expected),
-    }
-    _write_template(output, content)
+    })  # fmt: skip
     return difference
 
 
@@ -130,7 +127,6 @@ def plain_classifier(network: Network, config: Config, task: str) -> PreTrainedM
 
 
 def head_of(network: Network, task: str) -> PreTrainedModel:
-    """The classifier of `task` without its backbone."""
     heads: Any = network.heads
     return heads[TASK_INDEX[task] if len(heads) > 1 else 0].classifier
 
@@ -240,11 +236,6 @@ def _inputs(tokenizer, template: Template, task: str) -> dict[str, torch.Tensor]
     return collate(unlabelled(table, tokenizer, template), np.arange(len(PAIRS))).inputs
 
 
-@torch.no_grad()
-def _logits(network: Network, inputs: dict[str, torch.Tensor], task: int) -> torch.Tensor:
-    return network(inputs, [(task, 0, len(PAIRS))])
-
-
 def _pad_apart(model, tokenizer) -> None:
     """A pad token of its own where it was the end token: transformers finds the last real token by its id."""
     if tokenizer.pad_token_id == tokenizer.eos_token_id:
@@ -255,7 +246,6 @@ def _pad_apart(model, tokenizer) -> None:
 
 @torch.no_grad()
 def _read_back(folder: Path, form: str, inputs: dict[str, torch.Tensor], pad: int) -> torch.Tensor:
-    """Logits of the folder as its reader loads it."""
     if form == "adapter":
         from peft import AutoPeftModelForSequenceClassification
 

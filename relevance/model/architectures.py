@@ -53,7 +53,6 @@ def linears(module: nn.Module) -> dict[str, nn.Linear | Conv1D]:
 
 
 def features(linear: nn.Linear | Conv1D) -> tuple[int, int]:
-    """Width in and out of one of `linears`."""
     if isinstance(linear, nn.Linear):
         return linear.in_features, linear.out_features
     return linear.nx, linear.nf

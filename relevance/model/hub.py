@@ -11,19 +11,14 @@ from pathlib import Path
 from typing import TypeVar
 
 import httpx2
-from huggingface_hub import HfApi, constants, get_cached_repo_tree, get_session, hf_hub_download, snapshot_download
-from huggingface_hub.errors import (
-    CachedRepoTreeNotFoundError,
-    DisabledRepoError,
-    FileMetadataError,
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-    RevisionResolutionError,
+from huggingface_hub import (
+    HfApi,
+    constants,
+    errors,
+    get_cached_repo_tree,
+    get_session,
+    hf_hub_download,
+    snapshot_download,
 )
 from huggingface_hub.utils import parse_ratelimit_headers
 
@@ -32,6 +27,7 @@ from relevance.model.weight_files import ADAPTER, CONFIG, needed_files
 
 TRIES = 5  # of a request while the hub is busy
 PATIENCE = 60.0  # seconds they may take together
+FETCHING = (errors.HfHubHTTPError, errors.RevisionResolutionError, httpx2.TransportError, OSError, ValueError)
 BUSY = (429, 500, 502, 503, 504)
 SITE = "https://huggingface.co"  # where licences are accepted, whatever mirror files come from
 
@@ -71,10 +67,10 @@ def fetch_snapshot(name: str, sha: str, code: bool) -> Path:
 
 def _listing(name: str, sha: str) -> list[str]:
     """All files of a commit; without a network, in a cache that an older library filled, those that are there."""
-    with suppress(CachedRepoTreeNotFoundError):
+    with suppress(errors.CachedRepoTreeNotFoundError):
         return [file.path for file in get_cached_repo_tree(name, revision=sha)]
     folder = snapshot_download(name, revision=sha, allow_patterns=[CONFIG, ADAPTER])
-    with suppress(CachedRepoTreeNotFoundError):
+    with suppress(errors.CachedRepoTreeNotFoundError):
         return [file.path for file in get_cached_repo_tree(name, revision=sha)]
     return [file.name for file in Path(folder).iterdir()]
 
@@ -93,7 +89,7 @@ def _answered(call: Callable[[], T], name: str, revision: str | None) -> T:
                 raise UserError(
                     f"the hub {error} at try {number} of {TRIES}; give the same command again{later}"
                 ) from error
-        except (HfHubHTTPError, httpx2.TransportError, RevisionResolutionError, OSError, ValueError) as error:
+        except FETCHING as error:
             raise UserError(_reason(error, name, revision)) from error
         time.sleep(wait)
         number += 1
@@ -114,29 +110,29 @@ def _raise_busy(response: httpx2.Response) -> None:
 
 def _reason(error: BaseException, name: str, revision: str | None) -> str:
     """What went wrong and what to do about it, on one line."""
-    if isinstance(error, LocalEntryNotFoundError | RevisionResolutionError) and error.__cause__:
+    if isinstance(error, errors.LocalEntryNotFoundError | errors.RevisionResolutionError) and error.__cause__:
         error = error.__cause__
     at, pages, login = revision or constants.DEFAULT_REVISION, f"{SITE}/{name}", "hf auth login"
     no_hub = f"{constants.ENDPOINT} does not answer as a hub; look at HF_ENDPOINT and at proxies"
     reasons = {
-        GatedRepoError: f"is gated; accept its licence at {pages}, then {login}",
-        RepositoryNotFoundError: f"neither a local folder nor a repository the hub shows; is it misspelt? If it is "
-        f"private, {login}",
-        RevisionNotFoundError: f"has no branch, tag or commit {at}; choose one of {pages}/tree/main",
-        DisabledRepoError: f"is disabled on the hub ({pages}); give another",
-        OfflineModeIsEnabled: f"neither a local folder nor, at {at}, whole in the cache, and HF_HUB_OFFLINE=1; fetch "
-        "it once with a network",
-        FileMetadataError: no_hub,
+        errors.GatedRepoError: f"is gated; accept its licence at {pages}, then {login}",
+        errors.RepositoryNotFoundError: "neither a local folder nor a repository the hub shows; is it misspelt? If it "
+        f"is private, {login}",
+        errors.RevisionNotFoundError: f"has no branch, tag or commit {at}; choose one of {pages}/tree/main",
+        errors.DisabledRepoError: f"is disabled on the hub ({pages}); give another",
+        errors.OfflineModeIsEnabled: f"neither a local folder nor, at {at}, whole in the cache, and HF_HUB_OFFLINE=1; "
+        "fetch it once with a network",
+        errors.FileMetadataError: no_hub,
         json.JSONDecodeError: no_hub,
         httpx2.ConnectError: f"neither a local folder nor available from {constants.ENDPOINT}, which cannot be "
         "reached; look at the network, or give a local folder",
         httpx2.TransportError: f"the connection to the hub was cut ({first_line(error)}); give the same command again",
-        HFValidationError: "neither a local folder nor a hub id (org/name)",
-        HfHubHTTPError: f"the hub answers {_answer(error)}; {login} with a token that may read it",
+        errors.HFValidationError: "neither a local folder nor a hub id (org/name)",
+        errors.HfHubHTTPError: f"the hub answers {_answer(error)}; {login} with a token that may read it",
         Exception: f"cannot be fetched from the hub ({type(error).__name__}: {first_line(error)}); give a local folder",
     }
     return next(reason for kind, reason in reasons.items() if isinstance(error, kind))
 
 
 def _answer(error: BaseException) -> str:
-    return f"{error.response.status_code} ({error.server_message})" if isinstance(error, HfHubHTTPError) else ""
+    return f"{error.response.status_code} ({error.server_message})" if isinstance(error, errors.HfHubHTTPError) else ""

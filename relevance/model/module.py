@@ -89,10 +89,7 @@ class RelevanceModule(L.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in trained}
-        counts = (
-            "last_epoch",
-            "_step_count",
-        )  # rates are functions of the step: the rest, a list a group, is made anew
+        counts = ("last_epoch", "_step_count")  # rates follow from the step: the rest, a list a group, is made anew
         schedules = checkpoint.get("lr_schedulers", [])
         checkpoint["lr_schedulers"] = [{**{k: rates[k] for k in counts}, "lr_lambdas": []} for rates in schedules]
 
@@ -119,7 +116,6 @@ class RelevanceModule(L.LightningModule):
         return torch.nn.utils.clip_grad_norm_(_trained(optimizer), limit)
 
     def groups(self) -> list[dict[str, Any]]:
-        """What the optimiser is given."""
         model, decay = self.config.model, self.config.train.weight_decay
         rates = {"trunk": model.lr, "adapters": model.lr, "gates": model.gate_lr}
         if self.network.private is not None:

@@ -1,11 +1,6 @@
 """Trunk, private layers and heads as one network: a batch of mixed tasks → logits [B, 3].
 
 input_ids [B, T], attention_mask [B, T], rows grouped by task, slices [(task, start, stop), …]
-
-A head scores just as AutoModelForSequenceClassification does: hidden states [B, T, H], attention mask → logits [B, 3].
-
-Where its weights lie and what they took, as metrics:
-{"params/adapters/trainable": 55808, "params/trunk/total": 1280256, "gate/query_item": 0.12, ...}
 """
 
 import copy
@@ -94,13 +89,12 @@ def _part(name: str) -> str:
 
 
 def weight_counts(network: Network) -> dict[str, float]:
-    """Weights trained and in all, of each part and of the whole."""
+    """Weights of each part and of the whole: {"params/adapters/trainable": 55808, "params/total": 1339904, …}."""
     counts: dict[str, float] = {}
     for at, kind in enumerate(("trainable", "total")):
         of_part = {part: size[at] for part, size in network.sizes().items()}
-        counts |= {f"params/{part}/{kind}": n for part, n in of_part.items()} | {
-            f"params/{kind}": sum(of_part.values())
-        }
+        counts |= {f"params/{part}/{kind}": n for part, n in of_part.items()}
+        counts[f"params/{kind}"] = sum(of_part.values())
     return counts
 
 

@@ -163,7 +163,8 @@ def classifier_of(path: Path, model: ModelConfig, pad: int, weights: bool = True
     config.get_text_config().use_cache = False
     logging.set_verbosity_error()  # that the head is new is no news here; what else is missing is checked below
     logging.disable_progress_bar()
-    known = _has_classifier(config)
+    offers = offered(config)
+    known = AutoModelForSequenceClassification.__name__ in offers if offers else config.model_type in CLASSIFIERS
     maker = AutoModelForSequenceClassification if known else AutoModel
     attention = model.attn_implementation or attention_of(config)
     code = {"trust_remote_code": model.trust_remote_code, "attn_implementation": attention}
@@ -172,12 +173,6 @@ def classifier_of(path: Path, model: ModelConfig, pad: int, weights: bool = True
     else:
         network = maker.from_config(config, dtype=torch.float32, **code)
     return network if known else Plain(network, last=model.family is Family.llm)
-
-
-def _has_classifier(config: PretrainedConfig) -> bool:
-    """Whether there is a sequence classifier of the architecture, in transformers or in the backbone's own code."""
-    code = offered(config)
-    return AutoModelForSequenceClassification.__name__ in code if code else config.model_type in CLASSIFIERS
 
 
 def _loaded(maker, path: Path, model: ModelConfig, config: PretrainedConfig, code: dict):

@@ -42,7 +42,9 @@ def save_network(
         else:  # not as a backbone of its own: kind=top leaves it without its upper blocks
             network.trunk.config.save_pretrained(part / "trunk")
             save_file(_tensors(network.trunk), part / "trunk" / WEIGHTS)
-            _copy_code(file.config, part / "trunk")
+            if file.config.model.trust_remote_code:  # code of the backbone's own, beside the weights that only it uses
+                for code in backbone_folder(file.config).glob("*.py"):
+                    shutil.copy(code, part / "trunk")
         for name in PARTS:
             module: nn.Module | None = getattr(network, name)
             if module is not None:
@@ -68,7 +70,9 @@ def load_network(folder: Path, trust_remote_code: bool = False) -> tuple[Network
         _same_backbone(config, folder)
     network, _ = build_network(config, folder)
     if config.model.lora.r:
-        _load_adapter(network, folder / "trunk")
+        from peft import set_peft_model_state_dict
+
+        set_peft_model_state_dict(network.trunk, load_file(folder / "trunk" / "adapter_model.safetensors"))
     else:
         network.trunk.load_state_dict(load_file(folder / "trunk" / WEIGHTS))
     for name in PARTS:
@@ -84,13 +88,6 @@ def _save_adapter(network: Network, file: ConfigFile, trunk: Path) -> None:
     model = file.config.model
     if named := file.unresolved.get("model.backbone") or (model.revision and model.backbone):
         name_base(trunk, named, model.revision)
-
-
-def _copy_code(config: Config, trunk: Path) -> None:
-    """Code of the backbone's own lies beside the weights that only it can use."""
-    if config.model.trust_remote_code:
-        for file in backbone_folder(config).glob("*.py"):
-            shutil.copy(file, trunk)
 
 
 def _settings(folder: Path) -> Config:
@@ -120,9 +117,3 @@ def _same_backbone(config: Config, folder: Path) -> None:
 
 def _tensors(part: nn.Module) -> dict:
     return {name: tensor.contiguous().clone() for name, tensor in part.state_dict().items()}
-
-
-def _load_adapter(network: Network, folder: Path) -> None:
-    from peft import set_peft_model_state_dict
-
-    set_peft_model_state_dict(network.trunk, load_file(folder / "adapter_model.safetensors"))

@@ -14,15 +14,9 @@ from safetensors import SafetensorError, safe_open
 from relevance.errors import UserError, first_line
 
 CONFIG = "config.json"
+# Those of a tokenizer; sentencepiece and tiktoken have *.model, under several names.
 TOKENIZER = (
-    "tokenizer*",
-    "vocab*",
-    "merges.txt",
-    "bpe.codes",
-    "tekken.json",
-    "*.model",  # sentencepiece and tiktoken, under several names
-    "special_tokens_map.json",
-    "added_tokens.json",
+    "tokenizer* vocab* merges.txt bpe.codes tekken.json *.model special_tokens_map.json added_tokens.json".split()
 )
 CODE = "*.py"  # run with model.trust_remote_code alone
 SAFE, PICKLED = "model.safetensors", "pytorch_model.bin"
@@ -45,11 +39,6 @@ def needed_files(names: Iterable[str], code: bool, read: Callable[[str], Path], 
     runnable = [name for name in root if fnmatch(name, CODE)] if code else []
     described = [name for name in tokenizer if not fnmatch(name, CODE)]
     return [CONFIG, *described, *runnable, *_weights(root, read)]
-
-
-def has_pickled(names: Iterable[str]) -> bool:
-    """Whether weights among the files are pickled."""
-    return any(name.endswith(".bin") for name in names)
 
 
 def check_complete(folder: Path, names: Iterable[str]) -> None:

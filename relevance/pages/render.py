@@ -121,7 +121,6 @@ TEX_PATTERN = re.compile("|".join(map(re.escape, TEX)))
 
 
 def markdown(title: str, sections: list[Section]) -> str:
-    """The whole page."""
     parts = [f"# {escape_markdown(title)}"]
     for section in sections:
         if section.title:
@@ -131,7 +130,6 @@ def markdown(title: str, sections: list[Section]) -> str:
 
 
 def block(content: Block) -> str:
-    """One block of the page."""
     match content:
         case Code():
             return f"    {' '.join(content.split())}"

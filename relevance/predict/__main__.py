@@ -29,8 +29,6 @@ from relevance.errors import UserError
 
 @dataclass
 class Options:
-    """What to score, with which cells, where to write; then where run ids are looked up."""
-
     cells: Any = None
     input: str = ""
     output: str = ""

@@ -1,8 +1,5 @@
 """A file of pairs, scored chunk by chunk: read → probabilities of each cell → vote → written; then a table of scores.
 
-task="query_item" left="usb c cable" right="Volt USB-C cable 2 m" label=2 or null where the row has none, then columns
-of the user's own, carried along; splits, ids and copies do not matter
-
 The file is read twice: once for its rows, columns and faults, before a model is loaded; once to score it. Lines of
 jsonl further down may bring other columns and types: chunks of {left: string, price: int64} and of
 {left: string, note: bool, price: double} are written under {left: string, price: double, note: bool}.
@@ -54,8 +51,6 @@ SET_ASIDE = "or set on_bad_row=quarantine to leave these rows out of the output 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Consecutive rows of a file."""
-
     table: pa.Table  # rows that can be scored: columns as in the file; task, left, right are text, label is int8
     faults: tuple[Fault, ...]
     loaded: Loaded  # every row that could be read, as it stands in the file
@@ -165,8 +160,6 @@ def with_columns(table: pa.Table, names: Sequence[str], rows: int) -> pa.Table:
 
 @dataclass(frozen=True)
 class Files:
-    """A file to read and one to write."""
-
     input: Path
     output: Path
     columns: dict[str, str]  # ours: theirs
@@ -175,7 +168,6 @@ class Files:
 
     @property
     def aside(self) -> Path:
-        """Where bad rows are listed."""
         return self.output.with_name(f"{self.output.name}.quarantine.csv")
 
     def chunks(self) -> Iterator[Chunk]:

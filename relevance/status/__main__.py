@@ -31,8 +31,6 @@ SECONDS = (0.1, 3600.0)
 
 @dataclass
 class Options:
-    """Which sweep, for how long, and where to look."""
-
     sweep: Any = None
     watch: bool | None = None
     seconds: float = 2.0

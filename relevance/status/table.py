@@ -1,12 +1,10 @@
 """A sweep in MLflow, looked at again and again → a row for each of its cells → what a terminal shows.
 
 Looks("sqlite:///mlflow.db", "relevance", Path("outputs"), []).look() → Standing("sweep-1f0c9a2e", cells=(...))
-CellStanding(CellRecord("llm-mh-joint-s0", status="RUNNING", ...), newest=RunRecord(...), sweeps=(...)) →
-Row("llm-mh-joint-s0", State.running, host="box-1", pid="4711", epoch="2/3", rate=900.0, left=35.0)
-"6 cells: 3 finished, 1 running, 1 failed, 1 waiting; about 4 min left (from 3 finished cells)"
+→ Row("llm-mh-joint-s0", State.running, host="box-1", pid="4711", epoch="2/3", rate=900.0, left=35.0)
+→ "6 cells: 3 finished, 1 running, 1 failed, 1 waiting; about 4 min left (from 3 finished cells)"
 
-Nothing in a name or a reason is taken for markup. The last line may end in a hint: {"avx512f", "avx512_bf16", ...},
-cells in 32-true here → "; trainer.precision=bf16-mixed trains about twice as fast ..."
+Nothing in a name or a reason is taken for markup.
 """
 
 import bisect
@@ -17,7 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import Enum
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,9 +26,10 @@ from rich.table import Table
 from rich.text import Text
 
 from relevance.cli import duration_text
-from relevance.tracking.history import asked_cells, cell_key, cell_record, newest_finished, parents_named, store_at
+from relevance.tracking.history import asked_cells, cell_key, cell_record, parents_named, store_at
 from relevance.tracking.liveness import Life, last_sign, life, pulse, taken_up
 from relevance.tracking.records import CellStanding, RunRecord, Standing
+from relevance.tracking.store import newest_finished
 
 ALL_RUNS_EVERY = 60.0  # seconds between two looks at all runs; a thousand take seconds to read
 JUST_ENDED = 60.0  # a run that ended less than so many seconds before the last look is read again
@@ -97,22 +96,11 @@ class Looks:
 
 
 def _run_record(run: Any) -> RunRecord:
-    info = run.info
-    ended = info.end_time / 1000 if info.end_time else None
-    return RunRecord(info.run_name, info.status, dict(run.data.tags), info.start_time / 1000, ended)
+    return RunRecord(run.info.status, dict(run.data.tags), run.info.start_time / 1000)
 
 
-class State(Enum):
-    """Of a cell, in the order in which a reader wants to know of them; the help of the command says what each means."""
-
-    running = "running"
-    dead = "dead"
-    failed = "failed"
-    missing = "missing"
-    killed = "killed"
-    refused = "refused"
-    waiting = "waiting"
-    finished = "finished"
+# Of a cell, in the order in which a reader wants to know of them; the help of the command says what each means.
+State = StrEnum("State", "running dead failed missing killed refused waiting finished")
 
 
 @dataclass(frozen=True)
@@ -136,12 +124,9 @@ ENDS = {"FINISHED": State.missing, "FAILED": State.failed, "KILLED": State.kille
 
 
 def row(standing: CellStanding, now: float) -> Row:
-    """The row of a cell at a moment."""
     shown, times = _row(standing, now), standing.cell.asked
-    if times == 1:
-        return shown
-    merged = f"asked for {times} times, run once"
-    return replace(shown, note=f"{shown.note}; {merged}" if shown.note else merged)
+    merged = f"asked for {times} times, run once" if times > 1 else ""
+    return replace(shown, note="; ".join(filter(None, (shown.note, merged))))
 
 
 def _row(standing: CellStanding, now: float) -> Row:
@@ -324,7 +309,6 @@ def summary(rows: list[Row], standing: Standing, now: float) -> str:
 
 
 def counted(rows: list[Row]) -> str:
-    """How many cells there are, and how many in each state."""
     counts = Counter(row.state for row in rows)
     states = [f"{counts[state]} {state.value}" for state in (State.finished, *State) if counts[state]]
     return f"{_cells(len(rows))}: {', '.join(dict.fromkeys(states))}" if rows else _cells(0)
@@ -354,7 +338,6 @@ def time_left(rows: list[Row]) -> tuple[float, str] | None:
 
 
 def _left(row: Row, mean: float | None) -> float | None:
-    """Of a running cell, by its own word or by the mean."""
     if row.left is not None or mean is None:
         return row.left
     return max(0.0, mean - (row.seconds or 0.0))

@@ -118,7 +118,9 @@ def _train(job: Job, run: CellRun) -> Outcome:
         run.end("FINISHED")
     except BaseException as error:
         if not _interrupted(error):
-            return _failed(job, run, error)
+            run.fail(_reason(error), traceback.format_exc())
+            run.carry()
+            return Outcome(f"{job.place}: FAILED: {_reason(error)}", _reason(error))
         run.end("KILLED")
         run.carry(HASTE)
         raise KeyboardInterrupt from error
@@ -137,12 +139,6 @@ def _finished(job: Job, run: CellRun) -> Outcome:
     nothing = "; LEARNT NOTHING: lower model.lr or train longer" if tags.get("learnt") == "nothing" else ""
     pace = f"{metrics['train/rows_per_second']:.0f} rows/s, {duration_text(metrics['seconds'])}"
     return Outcome(f"{job.place}: {accuracy}, {pace}{nothing}{fallen}")
-
-
-def _failed(job: Job, run: CellRun, error: BaseException) -> Outcome:
-    run.fail(_reason(error), traceback.format_exc())
-    run.carry()
-    return Outcome(f"{job.place}: FAILED: {_reason(error)}", _reason(error))
 
 
 def _reason(error: BaseException) -> str:

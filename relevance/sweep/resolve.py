@@ -57,17 +57,13 @@ def _pinned(requests: list[Request]) -> list[Request]:
             return name, revision, str(error)
         return config.model.backbone, config.model.revision, ""
 
-    return [request if request.refusal else _at(request, *located(*_place(request))) for request in requests]
+    def pinned(request: Request) -> Request:
+        model = request.config.model
+        name, revision, refusal = located(model.backbone, model.revision, model.trust_remote_code)
+        config = replace(request.config, model=replace(model, backbone=name, revision=revision))
+        return replace(request, config=config, refusal=refusal)
 
-
-def _place(request: Request) -> tuple[str, str | None, bool]:
-    model = request.config.model
-    return model.backbone, model.revision, model.trust_remote_code
-
-
-def _at(request: Request, name: str, revision: str | None, refusal: str) -> Request:
-    model = replace(request.config.model, backbone=name, revision=revision)
-    return replace(request, config=replace(request.config, model=model), refusal=refusal)
+    return [request if request.refusal else pinned(request) for request in requests]
 
 
 def _commits(requests: list[Request], pinned: list[Request]) -> list[str]:

@@ -74,19 +74,15 @@ def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str, 
 
 
 def _planned(name: str, cells: list[Cell], store: Store, parent: Run) -> list[Step]:
+    """The steps, once MLflow has heard what earlier commands could not tell it, and which processes are gone."""
     with store.reached():
-        _tidy(store, parent, cells)
+        for late in deliver_all(store, parent.run_id, [cell.folder for cell in cells]):
+            echo(f"{late}: what MLflow had not heard of it is delivered")
+        for dead in store.bury():
+            echo(f"{dead}: its process is gone; marked KILLED")
         steps = plan(cells, store)
         _announce(name, steps, store)
     return steps
-
-
-def _tidy(store: Store, parent: Run, cells: list[Cell]) -> None:
-    """Deliver what earlier commands could not tell MLflow, and end the runs whose processes are gone."""
-    for late in deliver_all(store, parent.run_id, [cell.folder for cell in cells]):
-        echo(f"{late}: what MLflow had not heard of it is delivered")
-    for dead in store.bury():
-        echo(f"{dead}: its process is gone; marked KILLED")
 
 
 def _run_all(steps: list[Step], parent: Run, launch: Launch) -> dict[str, str]:

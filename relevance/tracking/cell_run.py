@@ -9,6 +9,7 @@ import json
 import math
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -19,7 +20,7 @@ from relevance.atomic_io import write_text
 from relevance.cli import echo
 from relevance.errors import first_line
 from relevance.tracking.liveness import held_by
-from relevance.tracking.record import Record, begin, deliver
+from relevance.tracking.record import Record, deliver
 from relevance.tracking.store import Run, Store
 
 PULSE = 10.0  # seconds between two signs of life, and between two tries to reach a store
@@ -38,14 +39,12 @@ class CellLog:
         """Metrics of a step."""
 
     def params(self, params: dict[str, Any]) -> None:
-        """Settings worth a column in MLflow."""
         self._write("params", params={key: str(value) for key, value in params.items()})
 
     def tag(self, key: str, value: str) -> None:
         self._write("tags", tags={key: value})
 
     def text(self, text: str, name: str) -> None:
-        """A text, as the artifact `name`."""
         self._write("text", text=text, name=name)
 
     def model(self, folder: str, task: str) -> None:
@@ -90,7 +89,6 @@ class RecordedRun(CellLog):
 
     @cached_property
     def _known(self) -> set[tuple[str, int]]:
-        """What earlier attempts logged, and this one."""
         return self.record.points()
 
     def _write(self, name: str, /, **values: Any) -> None:
@@ -114,7 +112,7 @@ class CellRun(RecordedRun):
         self.record.folder.mkdir(parents=True, exist_ok=True)
         self.record.files.progress.unlink(missing_ok=True)  # of earlier ranks: this attempt may have none
         if not self.record.exists():
-            begin(self.record, name, {**tags, **held_by()}, _now())
+            self._write("start", name=name, tags={**tags, **held_by(), "record": uuid.uuid4().hex}, at=_now())
         elif self.record.ended() != "FINISHED":
             self.record.mend()
             self._write("reopen", tags={**held_by(), "reason": ""})
@@ -122,11 +120,9 @@ class CellRun(RecordedRun):
         return self
 
     def data(self, name: str, digest: str, kind: str) -> None:
-        """The pairs it is trained on."""
         self._write("data", name=name, digest=digest, kind=kind)
 
     def end(self, status: str) -> None:
-        """FINISHED, FAILED or KILLED: the last line of the record."""
         self._write("end", status=status, at=_now())
 
     def fail(self, reason: str, trace: str) -> None:
@@ -203,10 +199,10 @@ class _Courier(threading.Thread):
                 run.end("FAILED")
             self.failure = ""
         except Exception as error:  # whatever a store does, the cell goes on
+            reason = f"{type(error).__name__}: {first_line(error)}"
             if not self.failure:
-                reason = f"{type(error).__name__}: {first_line(error)}"
                 echo(f"{self.store.shown}: not reached ({reason}); training goes on, its record waits for the store")
-            self.failure = f"{type(error).__name__}: {first_line(error)}"
+            self.failure = reason
 
 
 def _now() -> int:

@@ -2,8 +2,6 @@
 
 sweep_record("sqlite:///mlflow.db", "relevance", Path("outputs"), []) → SweepRecord("sweep-1f0c9a2e", cells=(...))
 outputs/cells/1b5c917cff1df14c, outputs/cells/1b5c917cff1df14c/model, 0f9c2e… (run id) → outputs/cells/1b5c…/model
-
-Imports no torch; asks MLflow for a model only where it is named by a run id.
 """
 
 import json
@@ -14,6 +12,7 @@ from relevance.cell_folder import CellFolder
 from relevance.errors import UserError
 from relevance.tracking import CELLS, Run, Store
 from relevance.tracking.records import CellRecord, MlflowRun, SweepRecord, SweepRun
+from relevance.tracking.store import newest_finished
 
 NAMED = 5  # cells an error offers instead of a run that is not there
 MODEL_MARK = "template.json"  # stands in a model folder and nowhere else
@@ -29,7 +28,10 @@ def sweep_record(uri: str, experiment: str, outputs: Path, names: list[str], nam
     best = newest_finished(store.runs("tags.kind = 'cell'"))
     listed = {cell_key(entry): entry for parent in parents for entry in asked_cells(store, parent)}
     cells = tuple(cell_record(entry, best.get(key), outputs) for key, entry in listed.items())
-    runs = tuple(_run(parent) for parent in parents)
+    runs = tuple(
+        SweepRun(run.info.run_name, run.info.run_id, run.data.tags["command"], run.data.tags["fingerprint"])
+        for run in parents
+    )
     return SweepRecord(name or "+".join(run.name for run in runs), outputs, cells, runs)
 
 
@@ -88,21 +90,7 @@ def cell_record(listed: dict[str, Any], run: MlflowRun | None, outputs: Path) ->
     )
 
 
-def newest_finished(runs: list[MlflowRun]) -> dict[str, MlflowRun]:
-    """For each fingerprint its newest FINISHED run, else its newest run."""
-    best: dict[str, MlflowRun] = {}
-    for run in sorted(runs, key=lambda run: run.info.status != "FINISHED"):  # stable: newest first in each half
-        best.setdefault(run.data.tags["fingerprint"], run)
-    return best
-
-
-def _run(parent: MlflowRun) -> SweepRun:
-    tags = parent.data.tags
-    return SweepRun(parent.info.run_name, parent.info.run_id, tags["command"], tags["fingerprint"])
-
-
 def keep(uri: str, experiment: str, outputs: Path, sweep: SweepRecord, folder: Path) -> None:
-    """Leave the files of a report with the parent runs of its sweeps."""
     store = store_at(uri, experiment, outputs)
     for run in sweep.runs:
         Run(store, run.run_id).folder(folder, "report")

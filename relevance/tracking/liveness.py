@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 import psutil
@@ -33,10 +33,7 @@ class Pulse:
     seconds_left: float | None = None
 
 
-class Life(Enum):
-    alive = "alive"
-    dead = "dead"
-    unknown = "unknown"
+Life = StrEnum("Life", "alive dead unknown")
 
 
 def life(tags: Mapping[str, str], now: float) -> Life:

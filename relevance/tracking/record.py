@@ -15,8 +15,8 @@ is one of its tags.
 import errno
 import json
 import os
-import uuid
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,11 @@ METHODS = frozenset("log params tags text data model reopen end".split())
 Event = tuple[str, dict[str, Any]]
 
 
+@dataclass
 class Record:
     """The events of one run, in order; appended to by one process at a time (whoever holds the cell's lock)."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    folder: Path
 
     @property
     def files(self) -> CellFolder:
@@ -83,27 +83,23 @@ class Record:
                 events.append((self._event(line, since), since))
         return events
 
-    def last(self, name: str) -> dict[str, Any]:
-        """The values of the newest event of that name; {} where there is none."""
-        return next((values for (kind, values), _ in reversed(self.events()) if kind == name), {})
+    def last(self, *names: str) -> dict[str, Any]:
+        """The values of the newest event of these names; {} where there is none."""
+        return next((values for (kind, values), _ in reversed(self.events()) if kind in names), {})
 
     def tags(self) -> dict[str, str]:
-        """The tags the run has by now."""
         return self._newest("tags", "start", "tags", "reopen")
 
     def metrics(self) -> dict[str, float]:
-        """The newest value of each metric."""
         return self._newest("metrics", "log")
 
     def points(self) -> set[tuple[str, int]]:
-        """Which metrics of which steps were logged."""
         logs = [values for (kind, values), _ in self.events() if kind == "log"]
         return {(key, values["step"]) for values in logs for key in values["metrics"]}
 
     def ended(self) -> str:
         """The status the cell ended with, "" while it has not."""
-        turns = [values for (kind, values), _ in self.events() if kind in ("start", "reopen", "end")]
-        return turns[-1].get("status", "") if turns else ""  # only an end has one
+        return self.last("start", "reopen", "end").get("status", "")  # only an end has one
 
     def sent(self, store: str) -> tuple[str, int]:
         """The run in that store, and the bytes it has of the record: ("", 0) where it knows nothing."""
@@ -118,7 +114,6 @@ class Record:
         self.files.sent.write_text(json.dumps({"store": store, "run_id": run_id, "sent": sent}))
 
     def pending(self, store: str) -> bool:
-        """Whether that store lacks some of it."""
         return self.path.is_file() and self.sent(store)[1] < self.path.stat().st_size
 
     def _event(self, line: bytes, end: int) -> Event:
@@ -137,11 +132,6 @@ class Record:
         for (name, values), _ in self.events():
             newest |= values.get(key, {}) if name in names else {}
         return newest
-
-
-def begin(record: Record, name: str, tags: dict[str, str], at: int) -> None:
-    """The first event of a record: a run by that name."""
-    record.append("start", name=name, tags={**tags, "record": uuid.uuid4().hex}, at=at)
 
 
 def deliver(store: Store, record: Record, parent: str = "", given_up: Callable[[], bool] = lambda: False) -> str:

@@ -106,11 +106,9 @@ class SweepRecord:
 class RunRecord:
     """One run as it stands: who holds it open and how far it is, or how it ended."""
 
-    name: str
     status: str  # FINISHED | FAILED | KILLED | RUNNING
     tags: dict[str, str]  # host, pid, process_start, touched, pulse, reason, ...
     started: float  # unix seconds
-    ended: float | None
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,6 @@ class Store:
         return self.client.get_experiment_by_name(self.experiment).experiment_id
 
     def runs(self, wanted: str) -> list[MlflowRun]:
-        """Runs that match an MLflow filter, newest first."""
         order = ["attributes.start_time DESC"]
         return list(self.client.search_runs([self.experiment_id], wanted, max_results=LIMIT, order_by=order))
 
@@ -135,7 +134,6 @@ class Store:
             raise FileNotFoundError(f"{run.info.artifact_uri}/{name}") from error
 
     def knows(self, run_id: str) -> bool:
-        """Whether the run is there and not deleted."""
         from mlflow.exceptions import MlflowException
         from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
@@ -171,11 +169,8 @@ class Store:
         whole = {cell.fingerprint for cell in cells if _whole(cell)}
         if not whole:  # all runs of a store take seconds
             return {}
-        newest: dict[str, MlflowRun] = {}
-        for run in self.runs("tags.kind = 'cell'") if runs is None else runs:
-            if run.info.status == "FINISHED":
-                newest.setdefault(run.data.tags["fingerprint"], run)
-        return {fingerprint: run for fingerprint, run in newest.items() if fingerprint in whole}
+        best = newest_finished(self.runs("tags.kind = 'cell'") if runs is None else runs)
+        return {key: run for key, run in best.items() if key in whole and run.info.status == "FINISHED"}
 
     def bury(self) -> list[str]:
         """Mark runs whose process is gone, or silent on another host, as KILLED; returns their names."""
@@ -184,6 +179,14 @@ class Store:
         for run in dead:
             self.client.set_terminated(run.info.run_id, "KILLED")
         return [run.info.run_name for run in dead]
+
+
+def newest_finished(runs: list[MlflowRun]) -> dict[str, MlflowRun]:
+    """For each fingerprint its newest FINISHED run, else its newest run."""
+    best: dict[str, MlflowRun] = {}
+    for run in sorted(runs, key=lambda run: run.info.status != "FINISHED"):  # stable: newest first in each half
+        best.setdefault(run.data.tags["fingerprint"], run)
+    return best
 
 
 @dataclass(frozen=True)
@@ -218,11 +221,9 @@ class Run:
         self.store.client.log_text(self.run_id, text, name)
 
     def folder(self, path: Path, name: str) -> None:
-        """The files of a folder, as artifacts under `name`."""
         self.store.client.log_artifacts(self.run_id, str(path), name)
 
     def data(self, name: str, digest: str, kind: str) -> None:
-        """Name the pairs as the run's input dataset."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         dataset = Dataset(kind, digest[:32], "local", json.dumps({"uri": name}))

@@ -33,8 +33,7 @@ DEFAULT_THREADS = torch.get_num_threads()  # before any cell asked for another n
 def train_cell(cell: Cell, run: CellLog) -> None:
     """Train and score a cell; its work folder then holds predictions, config and (save=all) the model.
 
-    `settle` puts it in the place of an earlier attempt's: a cell that fails leaves that as it was. A cell that was
-    stopped goes on from the newest checkpoint in its work folder.
+    `settle` puts it in the place of an earlier attempt's. One that was stopped goes on from its newest checkpoint.
     """
     config, pace = cell.config, Pace()
     work = _begin(cell, run)
@@ -60,8 +59,7 @@ def train_cell(cell: Cell, run: CellLog) -> None:
         run.model(folder.name, data.reading.tasks[0])
     metrics |= {**pace.metrics(), **weight_counts(network), **gate_values(network), **peak_memory()}
     metrics |= {"epochs": trainer.current_epoch, "truncated_share": data.examples.tokens.truncated}
-    metrics["seconds"] = pace.elapsed()
-    run.log(metrics, trainer.global_step)
+    run.log({**metrics, "seconds": pace.elapsed()}, trainer.global_step)
 
 
 def _rates(config: Config) -> str:

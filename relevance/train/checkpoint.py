@@ -144,7 +144,7 @@ class ResumableTrainer(Callback):
 
     def on_save_checkpoint(self, trainer: L.Trainer, module: L.LightningModule, state: dict[str, Any]) -> None:
         epoch, within = _clean(state["loops"]["fit_loop"])
-        best = best_checkpoint(trainer)
+        best: Any = trainer.checkpoint_callback
         name = Path(best.best_model_path).name if best else ""
         steps = int(trainer.estimated_stepping_batches)
         state["note"] = asdict(Note(self.fingerprint, trainer.global_step, steps, epoch, within, name))
@@ -160,7 +160,8 @@ class ResumableTrainer(Callback):
         trainer.should_stop, self.saved = state["stopped"], state["global_step"]
         if distributed.first():
             forget_after(self.folder, self.saved)
-        if best := best_checkpoint(trainer):
+        best: Any = trainer.checkpoint_callback
+        if best:
             _move(state["callbacks"][best.state_key], best)
 
     def _save(self, trainer: L.Trainer) -> None:
@@ -170,11 +171,6 @@ class ResumableTrainer(Callback):
         self.run.kept(trainer.global_step)
         self.saved, self.rested = trainer.global_step, time.perf_counter()
         self.cost = self.rested - started
-
-
-def best_checkpoint(trainer: L.Trainer) -> ModelCheckpoint | None:
-    """What keeps the best weights of a validation; None where nothing does."""
-    return next((callback for callback in trainer.checkpoint_callbacks if isinstance(callback, ModelCheckpoint)), None)
 
 
 class Files(TorchCheckpointIO):

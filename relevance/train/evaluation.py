@@ -62,10 +62,7 @@ def tag_collapsed(scores: Scores, rows: Path, run: CellLog) -> None:
 
 
 def score_implied(work: Path, trainer: L.Trainer, module: RelevanceModule, data: PairsModule, rows: Path) -> None:
-    """Leave consistency.parquet in `work`: the implied pairs of every task the cell was trained on.
-
-    Such pairs have no label; it reads -1 there.
-    """
+    """Leave consistency.parquet in `work`: implied pairs of the tasks the cell was trained on, their label -1."""
     pairs = ensure_implied(rows).pairs
     pairs = pairs.filter(pc.is_in(pairs["task"], pa.array(data.reading.tasks)))
     probabilities = np.zeros((len(pairs), 3))
@@ -80,10 +77,7 @@ def score_implied(work: Path, trainer: L.Trainer, module: RelevanceModule, data:
 
 
 def logits(trainer: L.Trainer, module: RelevanceModule, loader) -> tuple[np.ndarray, np.ndarray]:
-    """Row ids [n] and logits [n, 3] of every row the ranks' loaders hold, the same on each rank.
-
-    FloatingPointError where some are no numbers.
-    """
+    """Row ids [n] and logits [n, 3] of the rows of all ranks, the same on each; FloatingPointError for no numbers."""
     parts: Any = trainer.predict(module, loader)
     rows, scored = (distributed.gathered(torch.cat(part)) for part in zip(*parts, strict=True))
     wrong = rows[~scored.isfinite().all(dim=1)].tolist()
@@ -165,8 +159,12 @@ def _probes(rescoring: _Rescoring) -> Iterator[tuple[str, np.ndarray]]:
     trained = rescoring.data.examples.task[rescoring.data.rows["train"]]
     other, several = next_task(trained), len(np.unique(trained)) > 1
     if routing.prefix:
-        for kind, task in _named_tasks(rescoring, other if several else None).items():
-            yield kind, rescoring.logits_naming(task)
+        task = rescoring.data.examples.task[rescoring.at]
+        yield "no_prefix", rescoring.logits_naming(np.full(len(task), -1))
+        if several:
+            yield "wrong_prefix", rescoring.logits_naming(other[task])
+            shuffled = np.random.default_rng(module.config.seed).permutation(task)
+            yield "shuffled_prefix", rescoring.logits_naming(shuffled)
     if routing.heads and several:
         with module.detour(heads=other):
             yield "other_head", rescoring.logits()
@@ -178,13 +176,3 @@ def _probes(rescoring: _Rescoring) -> Iterator[tuple[str, np.ndarray]]:
     for kind, change in private.probes().items():
         with change:
             yield kind, rescoring.logits()
-
-
-def _named_tasks(rescoring: _Rescoring, other: np.ndarray | None) -> dict[str, np.ndarray]:
-    """For each probe of the prefix, the task each row names [n]: -1 none."""
-    task = rescoring.data.examples.task[rescoring.at]
-    named = {"no_prefix": np.full(len(task), -1)}
-    if other is not None:
-        named["wrong_prefix"] = other[task]
-        named["shuffled_prefix"] = np.random.default_rng(rescoring.module.config.seed).permutation(task)
-    return named

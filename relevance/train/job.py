@@ -5,7 +5,7 @@ Job(cell, parent="5d41…", place="[3/6] llm-mh-joint-s0") ↔ {"config": {…},
 
 import json
 from collections.abc import Generator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -23,11 +23,9 @@ class Job:
 
     def text(self) -> str:
         """A line that `thaw` reads, in another process or on another host."""
-        plain = {field.name: getattr(self.cell, field.name) for field in fields(Cell)}
         config = ConfigFile(self.cell.config, self.cell.unresolved).settings()
-        return json.dumps(
-            plain | {"config": config, "rows": str(self.cell.rows), "parent": self.parent, "place": self.place}
-        )
+        plain = {**vars(self.cell), "config": config, "rows": str(self.cell.rows)}
+        return json.dumps(plain | {"parent": self.parent, "place": self.place})
 
 
 @dataclass(frozen=True)

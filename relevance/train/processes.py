@@ -1,10 +1,4 @@
-"""Processes and signals: how one ended, one that ends with its parent, a lock that a group holds, SIGTERM in order.
-
-exit_reason(-9)           "was killed by SIGKILL (out of memory? the system's log tells)"
-die_with_parent(4711)     no `kill -9` of 4711 leaves this process at work
-hold_sign(folder)         a lock until this process ends, whatever it dies of; wait_for_exit waits for all that hold it
-with stoppable(): ...     SIGTERM is an exception, raised wherever the main thread is
-"""
+"""Processes and signals: how one ended, one that ends with its parent, a lock that a group holds, SIGTERM in order."""
 
 import fcntl
 import os

@@ -1,9 +1,6 @@
 """python -m relevance.train.rank FOLDER: one of the processes that torchrun starts for a cell of several devices.
 
 FOLDER/job.json → the cell's files and record by rank 0, FOLDER/error-<rank>.json where the cell failed
-
-Ranks join, agree on what they are about to train, train it, and leave: where rank 0 reads fingerprint 9f2c… and rank 1
-77ab…, both end in a UserError before the first step.
 """
 
 import json
@@ -18,6 +15,7 @@ import torch
 import torch.distributed as dist
 
 from relevance import distributed
+from relevance.atomic_io import write_text
 from relevance.cell_id import Cell, fingerprint
 from relevance.config import TrainerConfig
 from relevance.data.table import file_digest
@@ -78,16 +76,13 @@ def agree(cell: Cell) -> None:
 
 
 def leave() -> None:
-    """The end of the group, for a rank that has nothing more to do with the others."""
     dist.destroy_process_group()
 
 
 def _write_error(error: BaseException, folder: Path) -> None:
     reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {first_line(error)}"
     file = folder / f"error-{os.environ['RANK']}.json"
-    text = json.dumps({"reason": reason, "traceback": traceback.format_exc(), "time": time.time()})
-    file.with_suffix(".part").write_text(text)
-    file.with_suffix(".part").replace(file)
+    write_text(file, json.dumps({"reason": reason, "traceback": traceback.format_exc(), "time": time.time()}))
 
 
 if __name__ == "__main__":

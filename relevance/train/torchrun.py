@@ -39,7 +39,9 @@ def train_in_ranks(job: Job) -> None:
         folder = Path(name)
         (folder / SIGN).symlink_to(sign_of(job.cell).resolve())
         (folder / "job.json").write_text(replace(job, cell=frozen).text())
-        words = [*_torchrun(config.trainer), "-m", "relevance.train.rank", name]
+        # on this machine; one attempt, and one rank that prints: the others would print the same
+        words = ["--standalone", f"--nproc-per-node={process_count(config.trainer)}", "--max-restarts=0"]
+        words += ["--local-ranks-filter=0", "-m", "relevance.train.rank", name]
         (folder / "torchrun.json").write_text(json.dumps(words))
         if code := _run(folder):
             raise _failure(folder, code)
@@ -48,11 +50,6 @@ def train_in_ranks(job: Job) -> None:
 def sign_of(cell: Cell) -> Path:
     """Where the ranks of a cell show that they live: they may outlive the process with its lock by seconds."""
     return cell.folder.with_suffix(".ranks")
-
-
-def _torchrun(trainer: TrainerConfig) -> list[str]:
-    """On this machine; one attempt, and one rank that prints: the others would print the same."""
-    return ["--standalone", f"--nproc-per-node={process_count(trainer)}", "--max-restarts=0", "--local-ranks-filter=0"]
 
 
 def _enough(trainer: TrainerConfig) -> None:

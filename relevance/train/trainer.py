@@ -1,8 +1,4 @@
-"""Lightning's Trainer for a cell: its curves go to the cell's run, the weights of its best epoch to disk.
-
-It runs on one device of its own, or on this process's among those of the cell's ranks:
-TrainerConfig(devices=2) in one of two ranks → {"strategy": Replicas(), "devices": 2, "use_distributed_sampler": False}
-"""
+"""Lightning's Trainer for a cell: its curves go to the cell's run, the weights of its best epoch to disk."""
 
 import signal
 import sys
@@ -13,7 +9,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.fabric.plugins.environments import ClusterEnvironment, LightningEnvironment, TorchElasticEnvironment
+from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers.logger import Logger
 from safetensors.torch import load_file
@@ -25,7 +21,7 @@ from relevance.distributed import Replicas, process_count
 from relevance.model.module import RelevanceModule
 from relevance.tracking import CellLog
 from relevance.train import checkpoint
-from relevance.train.checkpoint import Files, best_checkpoint
+from relevance.train.checkpoint import Files
 
 MONITOR = "validation/macro_accuracy"
 
@@ -46,7 +42,8 @@ def trainer_of(config: Config, work: Path, run: CellLog, callbacks: list[Callbac
         logger=Curves(run),
         callbacks=[*callbacks, *mortal, *watching],
         enable_checkpointing=bool(watching),
-        plugins=[Files(), environment()],
+        # whatever SLURM_* or RANK the surroundings have set
+        plugins=[Files(), LightningEnvironment() if distributed.size() == 1 else TorchElasticEnvironment()],
         default_root_dir=work,
         enable_model_summary=False,
     )
@@ -73,17 +70,10 @@ def placed(trainer: TrainerConfig) -> dict[str, Any]:
     return {"strategy": Replicas(), "devices": devices, "use_distributed_sampler": False}
 
 
-def environment() -> ClusterEnvironment:
-    """Lightning's view of the processes around: ours alone, whatever SLURM_* or RANK the surroundings have set."""
-    return LightningEnvironment() if distributed.size() == 1 else TorchElasticEnvironment()
-
-
 def restore_best(trainer: L.Trainer, module: RelevanceModule) -> None:
-    """Put the weights of the best validation back; the last ones stay, with a message, where none ran.
-
-    Does nothing under a matched budget.
-    """
-    if not (callback := best_checkpoint(trainer)):
+    """Put the weights of the best validation back; the last ones stay, with a message, where none ran."""
+    callback: Any = trainer.checkpoint_callback
+    if not callback:  # under a matched budget
         return
     if not (best := callback.best_model_path):
         echo("training ended before its first validation (trainer.max_steps, trainer.max_time): the last weights count")
@@ -173,8 +163,7 @@ class Curves(Logger):
 class Mortal(Callback):
     """SIGTERM ends a rank at once: Lightning's handler would wait for the other ranks, which may be gone."""
 
-    def on_train_start(self, trainer, module) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
-    def on_predict_start(self, trainer, module) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    on_predict_start = on_train_start

@@ -1,7 +1,6 @@
 """Sweeps that stand somewhere, made up: cells by name, their newest runs, the process that goes through them."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +25,12 @@ def run(status: str, ago: float = 100.0, now: float = NOW, **tags: Any) -> RunRe
     if pulse is not None:
         tags["pulse"] = json.dumps({**pulse, "at": now - pulse["at"]})
     held = {"host": "box-1", "pid": "4711", "process_start": "1.00", "touched": f"{int((now - ago) * 1e9)}"}
-    return RunRecord("run", status, {**held, **tags}, now - ago, None if status == "RUNNING" else now - ago / 2)
+    return RunRecord(status, {**held, **tags}, now - ago)
 
 
 def sweep(status: str = "RUNNING", ago: float = 1000.0, now: float = NOW, **tags: Any) -> RunRecord:
     """The parent run; it runs while its pulse is young."""
-    driver = run(status, ago, now, **{"pulse": {"at": 5}, "command": COMMAND, "pid": "7", **tags})
-    return replace(driver, name="nightly")
+    return run(status, ago, now, **{"pulse": {"at": 5}, "command": COMMAND, "pid": "7", **tags})
 
 
 def standing(*cells: tuple[CellRecord, RunRecord | None], driver: RunRecord | None = None) -> Standing:

@@ -47,7 +47,8 @@ class TaskLora(PrivateLayers):
         super().__init__(
             nn.ModuleList(nn.ModuleList(Adapter(linear, lora) for linear in linears.values()) for _ in TASK_NAMES)
         )
-        self.targets, self.scale = tuple(linears), scale(lora)
+        self.targets = tuple(linears)
+        self.scale = lora.alpha / (math.sqrt(lora.r) if lora.use_rslora else lora.r)  # arXiv 2312.03732
         for place, linear in enumerate(linears.values()):
             linear.register_forward_hook(partial(self._add, place))  # no closure: a deep copy has its own
 
@@ -76,11 +77,6 @@ class TaskLora(PrivateLayers):
         each = x.shape[0] // self.slices[-1][2]  # some blocks flatten [B, T, H] to [B * T, H]
         parts = [self.branches[task][place](x[a * each : b * each]) for task, a, b in self.slices]
         return output + self.scale * torch.cat(parts).to(output.dtype)
-
-
-def scale(lora: LoraConfig) -> float:
-    """What B A is multiplied with: alpha / r, with rsLoRA alpha / sqrt(r) (arXiv 2312.03732)."""
-    return lora.alpha / (math.sqrt(lora.r) if lora.use_rslora else lora.r)
 
 
 def _adapted_linears(trunk: PreTrainedModel, config: Config) -> dict[str, nn.Linear | Conv1D]:
