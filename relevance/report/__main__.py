@@ -37,7 +37,7 @@ END = "\n### Notes"  # of what is printed of matrix.md: the answer and the table
 
 @dataclass
 class Options:
-    """Which sweep, how to tell it, where to look and where to write."""
+    """Which sweep, how to show it, where to look and where to write."""
 
     sweep: Any = None
     name: str | None = None

@@ -362,7 +362,7 @@ class Right:
         return int(np.bitwise_count(only_a).sum()), int(np.bitwise_count(only_b).sum())
 
     def _bits(self, answers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        if id(answers) not in self.known:  # the answers are kept beside, so that their id stays theirs
+        if id(answers) not in self.known:  # the answers stand beside, so that their id stays theirs
             right = np.packbits((answers == self.tested.label)[self.order] & self.real)
             whole = answers.min(initial=0) >= 0
             covered = self.every if whole else np.packbits((answers >= 0)[self.order] & self.real)

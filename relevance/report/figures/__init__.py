@@ -59,7 +59,7 @@ TICKS = ((1,), (1, 2, 5), (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8))  # of a decade: 
 
 @dataclass(frozen=True)
 class Look:
-    """How a series is told from the others: by colour, and without it by any one of the rest."""
+    """How a series differs from the others: by colour, and without it by any one of the rest."""
 
     colour: str
     marker: str

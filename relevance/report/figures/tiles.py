@@ -88,7 +88,7 @@ def _heat_map_panel(axes: "Axes", matrix: Matrix, limits: tuple[float, float]) -
 
 
 def _print(axes: "Axes", matrix: Matrix, values: np.ndarray, image: "AxesImage") -> None:
-    """The number of each tile, black or white as its colour asks; a word where there is none."""
+    """The number of each tile, black or white as its colour needs; a word where there is none."""
     present = [*(matrix.n > 0), True, True]
     for y, x in np.ndindex(values.shape):
         value, row = values[y, x], matrix.rows[y] if y < len(matrix.rows) else None

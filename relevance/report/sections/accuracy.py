@@ -16,7 +16,7 @@ import numpy as np
 
 from relevance.metrics import COLUMNS, METRICS
 from relevance.pages.blocks import NONE, Section, Table, count, percent
-from relevance.report.matrix import Matrix
+from relevance.report.matrix import Matrix, whole
 from relevance.report.rows import MICRO, Row, spread
 from relevance.report.sections import Finding, decimals, headings, seeds, table, values
 from relevance.report.stats import Right, effect_texts, holm, mcnemar
@@ -114,13 +114,10 @@ def comparisons(matrix: Matrix) -> list[Finding]:
     for at, (column, best) in enumerate(zip(COLUMNS, matrix.best.T, strict=True)):
         if best.any():
             first = matrix.rows[int(best.argmax())]
-            others = [row for row in matrix.finished if row is not first and _comparable(row, at, matrix)]
+            rows = whole(matrix) if at >= MICRO else matrix.finished
+            others = [row for row in rows if row is not first and not np.isnan(row.mean[at])]
             findings += _tested([Finding.of(column, first, other, matrix.n) for other in others], right)
     return findings
-
-
-def _comparable(row: Row, at: int, matrix: Matrix) -> bool:
-    return not np.isnan(row.mean[at]) and (at < MICRO or not matrix.partial(row))
 
 
 def _tested(findings: list[Finding], right: Right) -> list[Finding]:

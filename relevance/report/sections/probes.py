@@ -149,9 +149,10 @@ def _read(cells: list[CellRecord], tested: HeldOut, implied: Implied) -> Answers
 
 
 def _shares(answers: Answers, implied: Implied) -> list[float]:
-    """Of mirrored pairs by task the share that changes label [6], and the mean change of the expected label;
+    """What the answers say of the implied pairs [11]; NaN where there is none to say it of.
 
-    of the triangles that count the share that is broken, then how many count, of all kinds and of PAPERS [4].
+    Of the mirrored pairs of each task the share that changes its label, of all the mean change of the expected label;
+    of the triangles that count the share that is broken and their number, then the same of the kind PAPERS.
     """
     label, expected = answers
     row, mirror = (implied.mirrors[name].to_numpy() for name in MIRRORS)
