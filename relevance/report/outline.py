@@ -44,8 +44,12 @@ class Findings:
         return ensembles.voted(self.main, self.ties, MOST)
 
     @cached_property
+    def votes(self) -> Votes:
+        return Votes(self.main, self.voted)
+
+    @cached_property
     def claims(self) -> list[claims.Claim]:
-        return claims.claims(self.main, Votes(self.main, self.voted))
+        return claims.claims(self.main, self.votes)
 
     @cached_property
     def gains(self) -> list[Finding]:
