@@ -68,15 +68,13 @@ def write_report(sweep: SweepRecord, reports: Path, form: Form = PLAIN) -> Path:
     """Write the report of a sweep; returns its folder. The same runs give the same bytes.
 
     A runs.zip of an earlier report is written anew: what it holds and what stands beside it are of one sweep.
-
     Raises UserError where a table of pairs or predictions is absent or does not match its run.
     """
     findings = [Findings(matrix, form.ties) for matrix in matrices(sweep)]
     folder = reports / slug(sweep.name)
     captions = write_figures(findings, folder) if form.figures else {}
     page = sections(sweep, findings, captions, form)
-    title = f"Report: {sweep.name}"
-    tables = [each.matrix for each in findings]
+    title, tables = f"Report: {sweep.name}", [each.matrix for each in findings]
     files = {
         "matrix.md": markdown(title, page),
         "matrix.tex": "\n".join(latex(accuracy_table(of.matrix, of.near), FOLDED) for of in findings),

@@ -61,6 +61,7 @@ class Best:
     """The best routing of one family, over its models that were trained with the most routings."""
 
     family: str
+    models: list[str]
     routing: str
     macro: float
     others: dict[str, Effect | None]  # the best minus each other routing
@@ -89,7 +90,7 @@ def _best(main: MainRows, family: str, models: list[str]) -> Best | None:
     means = {name: float(np.mean([_mean_over(main.joint[model, name], seeds) for model in full])) for name in routings}
     best = max(means, key=means.__getitem__)
     others = {name: contrast(mean(main, full, best, name), main.matrix.n) for name in routings if name != best}
-    return Best(family, best, means[best], others, len(routings) < len(shared))
+    return Best(family, full, best, means[best], others, len(routings) < len(shared))
 
 
 def _mean_over(row: Row, seeds: set[int]) -> float:
