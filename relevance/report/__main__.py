@@ -37,7 +37,7 @@ END = "\n### Notes"  # of what is printed of matrix.md: the answer and the table
 
 @dataclass
 class Options:
-    """Which sweep, how to tell it, where to look and where to write."""
+    """Which sweep, how to show it, where to look and where to write."""
 
     sweep: Any = None
     name: str | None = None
@@ -84,7 +84,7 @@ def _compared(options: Options) -> Path:
     names = listed("compare", options.compare)
     if len(names) != 2 or any(word is not None for word in (options.sweep, options.name, options.archive)):
         raise UserError(f"compare={options.compare}: give two sweeps, compare=[A,B], and no sweep, name or archive")
-    from relevance.report.compare import write_comparison
+    from relevance.report.files import write_comparison
 
     with ExitStack() as stack:
         sweeps = [_sweep(options, [name], name if name.endswith(ZIP) else None) for name in names]

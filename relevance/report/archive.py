@@ -77,7 +77,7 @@ def opened(path: Path, name: str | None = None) -> Iterator[SweepRecord]:
 
 def _members(sweep: SweepRecord, tables: list[Matrix]) -> Iterator[tuple[str, bytes]]:
     """Names and contents, in an order of their own."""
-    yield RECORD, _told(sweep).encode()
+    yield RECORD, _record(sweep).encode()
     for matrix in tables:
         folder = data_folder(Path(), matrix.digest)
         for name, content in _data(matrix):
@@ -89,7 +89,7 @@ def _members(sweep: SweepRecord, tables: list[Matrix]) -> Iterator[tuple[str, by
                 yield member.as_posix(), path.read_bytes()
 
 
-def _told(sweep: SweepRecord) -> str:
+def _record(sweep: SweepRecord) -> str:
     cells = [{key: value for key, value in asdict(cell).items() if key != "folder"} for cell in sweep.cells]
     content = {"format": FORMAT, "name": sweep.name, "runs": [asdict(run) for run in sweep.runs], "cells": cells}
     return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
@@ -101,7 +101,7 @@ def _data(matrix: Matrix) -> Iterator[tuple[str, bytes]]:
     for name in FLOOR_FILES:
         yield name, path.with_name(name).read_bytes()
     for name in IMPLIED:
-        if path.with_name(name).is_file():  # where no cell was asked what is implied, nobody made them
+        if path.with_name(name).is_file():  # where no cell scored implied pairs there are none
             table = pq.read_table(path.with_name(name))
             yield name, _parquet(table.select(["row", "task"]) if name == PAIRS else table)
     if matrix.aside:

@@ -20,7 +20,7 @@ from relevance.tracking.records import CellRecord
 from relevance.vote import ABSTAINED, DEFAULT, Poll, Ties
 
 VOTED = ("mhp", "prefix")  # routings whose cells vote among themselves
-ALL, SEEDS, ASKED = "all", "seeds", "asked"  # ASKED: by name, on the command line
+ALL, SEEDS, NAMED = "all", "seeds", "asked"  # NAMED: on the command line
 LEAST = 2
 CHUNK = 65_536  # rows counted at a time
 METHODS = ("hard vote", "mean probability")
@@ -43,26 +43,24 @@ class Group:
 
 
 def groups(matrix: Matrix) -> list[Group]:
-    """Every group of at least two cells that were asked all rows: of joint cells first, by kind, by seed."""
+    """Every group of at least two cells that were tested on all rows: of joint cells first, by kind, by seed."""
     rows = whole(matrix)
-    together: list[Group] = []
+    together = []
     kinds = sorted({row.labels[2:] for row in rows}, key=lambda labels: (labels[0] != JOINT, labels))
     for mix, variant in kinds:
         here = [row for row in rows if row.labels[2:] == (mix, variant)]
         for kind in (*VOTED, ALL):
-            voters = [row for row in here if kind in (ALL, row.labels[1])]
-            for seed in sorted({seed for row in voters for seed in row.seeds}):
-                together += _group(kind, variant, [cell for row in voters for cell in row.done if cell[0].seed == seed])
-        for row in here:
-            together += _group(SEEDS, variant, row.done)
-    return together
+            voters = [cell for row in here if kind in (ALL, row.labels[1]) for cell in row.done]
+            seeds = sorted({cell.seed for cell, _ in voters})
+            together += [(kind, variant, [voter for voter in voters if voter[0].seed == seed]) for seed in seeds]
+        together += [(SEEDS, variant, row.done) for row in here]
+    return [group_of(*group) for group in together if len(group[2]) >= LEAST]
 
 
-def _group(kind: str, variant: str, done: list[tuple[CellRecord, np.ndarray]]) -> list[Group]:
-    if len(done) < LEAST:
-        return []
+def group_of(kind: str, variant: str, done: list[tuple[CellRecord, np.ndarray]]) -> Group:
+    """These cells as a group."""
     cells, answers = zip(*done, strict=True)
-    return [Group(kind, cells[0].task_mix, variant, cells[0].seed, cells, answers)]
+    return Group(kind, cells[0].task_mix, variant, cells[0].seed, cells, answers)
 
 
 def folded(every: list[Group]) -> list[list[Group]]:
@@ -138,28 +136,24 @@ def ballot(group: Group, tested: HeldOut, ties: Ties) -> Ballot:
 
     The policy best_validation is left out where the members' validation rows are absent or differ.
     """
-    labels, mean, order = np.stack(group.answers), _mean(group, tested), best_first(group.members)
+    labels, mean, order = np.stack(group.answers), mean_probabilities(group), best_first(group.members)
     poll = Poll(labels)
     policies = [policy for policy in Ties if order or policy is not Ties.best_validation]
-    by_policy = {policy: _complete(poll.settled(policy, mean.T, order), tested) for policy in policies}
-    answers = {METHODS[0]: by_policy.get(ties, by_policy[DEFAULT]), METHODS[1]: _highest(mean)}
+    settled = {policy: poll.settled(policy, mean.T, order) for policy in policies}
+    farthest = np.where(tested.label == 0, 2, 0)  # from the true label: what stands for no answer
+    complete = {policy: np.where(of == ABSTAINED, farthest, of).astype(np.int8) for policy, of in settled.items()}
     return Ballot(
         group,
-        answers,
+        {METHODS[0]: complete.get(ties, complete[DEFAULT]), METHODS[1]: _highest(mean)},
         len(poll.tied) / labels.shape[1],
-        {policy: tested.scores(labelled) for policy, labelled in by_policy.items()},
+        {policy: tested.scores(answers) for policy, answers in complete.items()},
         diversity(labels, tested.label),
     )
 
 
-def mean_probabilities(group: Group, tested: HeldOut) -> np.ndarray:
-    """The mean of the members' probabilities [N, 3]."""
-    return _mean(group, tested).T
-
-
-def _mean(group: Group, tested: HeldOut) -> np.ndarray:
-    """Mean probabilities [3, N], added up member by member: all at once would not fit in memory."""
-    mean = np.zeros((3, len(tested.row)), np.float32)
+def mean_probabilities(group: Group) -> np.ndarray:
+    """The mean of the members' probabilities [3, N], added up member by member: all at once would take the memory."""
+    mean = np.zeros((3, len(group.answers[0])), np.float32)
     for cell in group.members:
         table = predictions.read(cell.files.test, list(predictions.PROBABILITIES))
         for label, name in enumerate(predictions.PROBABILITIES):
@@ -187,11 +181,6 @@ def _highest(p: np.ndarray) -> np.ndarray:
     labels = (p[1] > p[0]).astype(np.int8)
     labels[p[2] > np.maximum(p[0], p[1])] = 2
     return labels
-
-
-def _complete(answers: np.ndarray, tested: HeldOut) -> np.ndarray:
-    """The answers, wrong where there is none: the label farthest from the true one."""
-    return np.where(answers == ABSTAINED, np.where(tested.label == 0, 2, 0), answers).astype(np.int8)
 
 
 def as_cell(group: Group, method: str) -> CellRecord:

@@ -1,11 +1,15 @@
 """A sweep's record → <reports>/<sweep>/: index.html, matrix.md, matrix.tex, tables as csv, figures, provenance.json.
 
+Two sweeps → <reports>/<A>-vs-<B>/: compare.md, compare.csv, index.html: each row both have, one minus the other.
+
 sweep "nightly" → multirun_reports/nightly/; "a b" → multirun_reports/a-b-c8687a08/
 
 cells.csv        sweep,cell,model,routing,task_mix,variant,seed,task,metric,value,n,status,run_id,git_sha
                  nightly,llm-mhp-joint-s0,llm,mhp,joint,,0,item_type,accuracy,0.8135109419600381,1051,FINISHED,4f0c...
 comparisons.csv  data,kind,column,a,b,value,low,high,n,seeds,...
                  3f55934ea4b3,interval,macro,llm mhp joint,llm mh joint,0.0203,0.0061,0.0338,1212,0.018120 0.024600,...
+compare.csv      model,routing,task_mix,variant,column,a,b,difference,low,high,n,seeds
+                 llm,mhp,joint,,macro,0.845,0.831,0.014,0.002,0.026,1212,3
 
 No field runs as a formula: "=SUM(A1)" → "'=SUM(A1)"; "-1.5e-3" stays.
 """
@@ -24,28 +28,39 @@ import numpy as np
 
 from relevance.atomic_io import atomic_file, write_text
 from relevance.cell_id import slug
-from relevance.metrics import ALL, COLUMN_METRICS, METRICS, Scores
+from relevance.errors import UserError
+from relevance.metrics import ALL, COLUMN_METRICS, COLUMNS, METRICS, Scores
+from relevance.pages.blocks import NONE, Block, Bold, Code, Section, percent
 from relevance.pages.render import html, latex, markdown
 from relevance.report.archive import NAME, textless, write_archive
-from relevance.report.matrix import Matrix, matrices
+from relevance.report.matrix import Matrix, labels, matrices
 from relevance.report.outline import FOLDED, PLAIN, Findings, Form, sections, write_figures
 from relevance.report.rows import Row
-from relevance.report.sections.accuracy import accuracy_table, near
+from relevance.report.sections import Finding, table
+from relevance.report.sections.accuracy import accuracy_table
 from relevance.report.sections.probes import probed
-from relevance.report.stats import Effect
+from relevance.report.stats import Effect, effect_text
 from relevance.tasks import TASK_NAMES
 from relevance.tracking.records import CellRecord, SweepRecord
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 CELLS_HEADER = "sweep cell model routing task_mix variant seed task metric value n status run_id git_sha".split()
-EFFECT = "value low high n seeds relative verdict".split()
-MCNEMAR = "only_a only_b p_exact p_mid p_holm".split()
-COMPARISONS_HEADER = ["data", "kind", "column", "a", "b", *EFFECT, *MCNEMAR]
+COMPARISONS_HEADER = (
+    "data kind column a b value low high n seeds relative verdict only_a only_b p_exact p_mid p_holm".split()
+)
+CHANGES_HEADER = "model routing task_mix variant column a b difference low high n seeds".split()
+CHANGES = (
+    "Rows that both sweeps have, by model, routing, task mix and variant; a change is A minus B in points with its 95 "
+    "% interval, over the same resampled entities and the seeds both have. Bold: the interval leaves out zero."
+)
+APART = "The sweeps share no table of pairs: their numbers stand side by side, and no difference can be tested."
+ALONE = "Only in {name}: {rows}."
 ORIGIN = "cell run_id status fingerprint data_digest backbone revision git_sha dirty versions".split()
 OURS = re.compile(  # pareto: no longer drawn; an earlier report in the folder may have it
     r"(heatmap|forest|slope|volume|pareto|reliability)(-[0-9a-f]{8})?\.(png|svg)|quarantine-[0-9a-f]{12}\.csv"
 )
 Field = str | float
+Labels = tuple[str, str, str, str]
 Measure = tuple[str, str, Field, Field]  # task, metric, value, n
 
 
@@ -53,30 +68,29 @@ def write_report(sweep: SweepRecord, reports: Path, form: Form = PLAIN) -> Path:
     """Write the report of a sweep; returns its folder. The same runs give the same bytes.
 
     A runs.zip of an earlier report is written anew: what it holds and what stands beside it are of one sweep.
-
     Raises UserError where a table of pairs or predictions is absent or does not match its run.
     """
     findings = [Findings(matrix, form.ties) for matrix in matrices(sweep)]
     folder = reports / slug(sweep.name)
     captions = write_figures(findings, folder) if form.figures else {}
     page = sections(sweep, findings, captions, form)
-    title = f"Report: {sweep.name}"
+    title, tables = f"Report: {sweep.name}", [each.matrix for each in findings]
     files = {
         "matrix.md": markdown(title, page),
-        "matrix.tex": "\n".join(latex(accuracy_table(of.matrix, near(of.comparisons)), FOLDED) for of in findings),
+        "matrix.tex": "\n".join(latex(accuracy_table(of.matrix, of.near), FOLDED) for of in findings),
         "cells.csv": cells_csv(sweep, findings),
         "comparisons.csv": comparisons_csv(findings),
-        "provenance.json": provenance_json(sweep, [each.matrix for each in findings]),
+        "provenance.json": provenance_json(sweep, tables),
         "index.html": html(title, page, folder),
     }
     for name, text in files.items():
         write_text(folder / name, text)
-    aside = {each.matrix.aside_name: each.matrix.aside for each in findings if each.matrix.aside}
+    aside = {matrix.aside_name: matrix.aside for matrix in tables if matrix.aside}
     for name, rows in aside.items():
         with atomic_file(folder / name) as part:
             part.write_bytes(rows if form.texts else textless(rows))
     if form.runs or (folder / NAME).exists():
-        write_archive(sweep, [each.matrix for each in findings], folder / NAME)
+        write_archive(sweep, tables, folder / NAME)
     _prune(folder, {*aside, *(f"{name}.{kind}" for name in captions for kind in ("png", "svg"))})
     return folder
 
@@ -122,7 +136,7 @@ def cells_csv(sweep: SweepRecord, findings: list[Findings]) -> str:
     """
     lines: list[list[Field]] = []
     for each in findings:
-        variant = f"data={each.matrix.digest[:12]}" if len(findings) > 1 else ""
+        variant = f"data={each.matrix.name}" if len(findings) > 1 else ""
         lines += [*_lines(each.matrix.rows), *_references(each.matrix, variant)]
         lines += _lines(row for vote in each.voted for row in vote.rows.values())
     return csv_text(CELLS_HEADER, ([sweep.name, *line] for line in lines))
@@ -176,22 +190,20 @@ def comparisons_csv(findings: list[Findings]) -> str:
     rows only one of the two is right on, p exact and mid-p, and the mid-p after Holm's correction over its column;
     kind `claim` the claims, kind `gain` the differences to single-task baselines.
     """
-    lines = ({"data": each.matrix.digest[:12], **line} for each in findings for line in _differences(each))
+    lines = ({"data": each.matrix.name, **line} for each in findings for line in _differences(each))
     return csv_text(COMPARISONS_HEADER, ([line.get(name, "") for name in COMPARISONS_HEADER] for line in lines))
 
 
 def _differences(findings: Findings) -> Iterator[dict[str, Field]]:
     for pair in findings.comparisons:
-        names: dict[str, Field] = {"column": pair.column, "a": pair.best.name, "b": pair.other.name}
+        names: dict[str, Field] = {"column": pair.column, "a": pair.row.name, "b": pair.other.name}
         yield {"kind": "interval", **names, **_effect(pair.effect)}
-        for test in pair.tests:
-            values = test.only_best, test.only_other, test.exact, test.mid, test.holm
-            yield {"kind": "mcnemar", **names, "seeds": str(test.seed), **dict(zip(MCNEMAR, values, strict=True))}
+        yield from ({"kind": "mcnemar", **names, **test} for test in pair.tests)
     for claim in findings.claims:
         names = {"column": claim.column, "a": claim.letter, "b": claim.text, "verdict": claim.verdict}
         yield {"kind": "claim", **names, **_effect(claim.effect)}
     for gain in findings.gains:
-        names = {"column": gain.task, "a": gain.row.name, "b": gain.single.name, "relative": gain.relative}
+        names = {"column": gain.column, "a": gain.row.name, "b": gain.other.name, "relative": gain.relative}
         yield {"kind": "gain", **names, **_effect(gain.effect)}
 
 
@@ -208,11 +220,82 @@ def provenance_json(sweep: SweepRecord, tables: list[Matrix]) -> str:
         "name": sweep.name,
         "sweeps": [asdict(run) for run in sweep.runs],
         "cells": [{name: getattr(cell, name) for name in ORIGIN} for cell in sweep.cells],
-        "data": {matrix.digest: _contents(matrix) for matrix in tables},
+        "data": {
+            matrix.digest: {
+                "rows": matrix.sizes,
+                "test_rows": {task: int(matrix.n[TASK_NAMES.index(task)]) for task in matrix.tasks},
+                "quarantined": matrix.set_aside,
+            }
+            for matrix in tables
+        },
     }
     return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _contents(matrix: Matrix) -> dict[str, object]:
-    tested = {task: int(n) for task, n in zip(TASK_NAMES, matrix.n, strict=True) if n}
-    return {"rows": matrix.sizes, "test_rows": tested, "quarantined": matrix.set_aside}
+def write_comparison(first: SweepRecord, other: SweepRecord, reports: Path) -> Path:
+    """Write the comparison of two sweeps; returns its folder. UserError where they share no row."""
+    a, b = (_by_labels(sweep) for sweep in (first, other))
+    changes = {key: _changes(a[key], b[key]) for key in a if key in b}
+    if not changes:
+        raise UserError(f"compare=[{first.name},{other.name}]: no row in common (model, routing, task mix, variant)")
+    folder = reports / slug(f"{first.name}-vs-{other.name}")
+    alone = [(first.name, [key for key in a if key not in b]), (other.name, [key for key in b if key not in a])]
+    page = _comparison([run.command for sweep in (first, other) for run in sweep.runs], changes, alone)
+    title = f"A: {first.name}, B: {other.name}"
+    files = {
+        "compare.md": markdown(title, page),
+        "index.html": html(title, page, folder),
+        "compare.csv": _changes_csv(changes),
+    }
+    for name, text in files.items():
+        write_text(folder / name, text)
+    return folder
+
+
+def _by_labels(sweep: SweepRecord) -> dict[Labels, tuple[Matrix, Row]]:
+    """By the full labels of its cells: what all cells of one sweep have alike may differ between two."""
+    return {labels(row.cells[0]): (matrix, row) for matrix in matrices(sweep) for row in matrix.rows}
+
+
+def _changes(a: tuple[Matrix, Row], b: tuple[Matrix, Row]) -> list[Finding]:
+    """By column; without effects where the sweeps share no table of pairs or a row did not finish."""
+    (matrix, row), (theirs, other) = a, b
+    same = matrix.digest == theirs.digest and row.finished and other.finished
+    return [Finding.of(name, row, other, matrix.n) if same else Finding(name, row, other, None) for name in COLUMNS]
+
+
+def _comparison(
+    commands: list[str], changes: dict[Labels, list[Finding]], alone: list[tuple[str, list[Labels]]]
+) -> list[Section]:
+    """Commands, a table for each kind of number, and what only one of them has."""
+    tested = any(finding.effect for findings in changes.values() for finding in findings)
+    body = [[*key, *(_change(finding.effect) for finding in findings)] for key, findings in changes.items()]
+    rest = [
+        ALONE.format(name=name, rows=", ".join(" ".join(filter(None, key)) for key in keys))
+        for name, keys in alone
+        if keys
+    ]
+    blocks: list[Block] = [CHANGES, *map(Code, commands), table(body, COLUMNS) if tested else APART, *rest]
+    both = [
+        [*key, name, str(row.finished), *(percent(*value) for value in zip(row.mean, row.sd, strict=True))]
+        for key, (finding, *_) in changes.items()
+        for name, row in (("A", finding.row), ("B", finding.other))
+    ]
+    return [Section("A minus B", blocks), Section("Both", [table(both, ["seeds", *COLUMNS], ["sweep"])])]
+
+
+def _change(effect: Effect | None) -> str:
+    if effect is None:
+        return NONE
+    return Bold(effect_text(effect)) if effect.apart else effect_text(effect)
+
+
+def _changes_csv(changes: dict[Labels, list[Finding]]) -> str:
+    lines: list[list[Field]] = []
+    for key, findings in changes.items():
+        for at, finding in enumerate(findings):
+            effect = finding.effect
+            numbers = [effect.value, effect.low, effect.high, effect.n, len(effect.seeds)] if effect else [""] * 5
+            values = [finding.row.mean[at], finding.other.mean[at], *numbers]
+            lines.append([*key, finding.column, *("" if value != value else value for value in values)])  # NaN
+    return csv_text(CHANGES_HEADER, lines)

@@ -72,9 +72,24 @@ class Matrix:
         return means == highest
 
     @property
+    def name(self) -> str:
+        """The first letters of the digest, by which a page calls its table of pairs."""
+        return self.digest[:12]
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks that have test rows."""
+        return [TASK_NAMES[at] for at in np.flatnonzero(self.n)]
+
+    @property
+    def finished(self) -> list[Row]:
+        """The rows with a finished cell."""
+        return [row for row in self.rows if row.finished]
+
+    @property
     def aside_name(self) -> str:
         """What the csv of rows set aside is called beside the report."""
-        return f"quarantine-{self.digest[:12]}.csv"
+        return f"quarantine-{self.name}.csv"
 
     @cached_property
     def set_aside(self) -> int:
@@ -128,19 +143,20 @@ def _matrix(sweep: SweepRecord, digest: str) -> Matrix:
 def _rows(cells: list[CellRecord], majority: Scores, resample: Resample, shared: tuple[str, ...]) -> tuple[Row, ...]:
     groups: dict[tuple, list[CellRecord]] = {}
     for cell in sorted(cells, key=lambda cell: (_order(cell), cell.seed, cell.cell)):
-        groups.setdefault(_labels(cell), []).append(cell)
+        groups.setdefault(labels(cell), []).append(cell)
     for group in groups.values():
         _once(group)
     finished = [cell for cell in cells if cell.status == FINISHED]
     with ThreadPoolExecutor(READERS) as readers:
         read = readers.map(lambda cell: _answers(cell, resample.tested), finished)
-        answered = dict(zip((cell.fingerprint for cell in finished), read, strict=True))
+        answers = dict(zip((cell.fingerprint for cell in finished), read, strict=True))
     pa.default_memory_pool().release_unused()  # what decoding took would stay beside the answers
-    known = [[(cell, answered.get(cell.fingerprint)) for cell in group] for group in groups.values()]
-    rows = fold(known, majority, resample, shared)
+    pairs = [[(cell, answers.get(cell.fingerprint)) for cell in group] for group in groups.values()]
+    rows = fold(pairs, majority, resample, shared)
     for row in rows:
         for cell, scores in zip(row.cells, row.scores, strict=True):
-            _check(cell, scores)
+            if scores:
+                _check(cell, scores)
     return rows
 
 
@@ -154,7 +170,8 @@ def _once(cells: list[CellRecord]) -> None:
         )
 
 
-def _labels(cell: CellRecord) -> tuple[str, str, str, str]:
+def labels(cell: CellRecord) -> tuple[str, str, str, str]:
+    """Model, routing, task mix and full variant: by these a cell is of one row with others, whatever the sweep."""
     return cell.model, cell.routing, cell.task_mix, cell.variant
 
 
@@ -171,9 +188,9 @@ def _answers(cell: CellRecord, tested: HeldOut) -> np.ndarray:
         raise UserError(f"cell {cell.cell}: {error}") from error
 
 
-def _check(cell: CellRecord, scores: Scores | None) -> None:
+def _check(cell: CellRecord, scores: Scores) -> None:
     """UserError where the cell's file gives other accuracies than its run logged."""
-    for task, accuracy in zip(TASK_NAMES, scores.accuracy if scores else (), strict=scores is not None):
+    for task, accuracy in zip(TASK_NAMES, scores.accuracy, strict=True):
         logged = cell.metrics.get(f"test/{task}/accuracy", accuracy)
         if not np.isclose(logged, accuracy, rtol=0, atol=TOLERANCE, equal_nan=True):
             raise UserError(
@@ -184,7 +201,7 @@ def _check(cell: CellRecord, scores: Scores | None) -> None:
 
 def whole(matrix: Matrix) -> list[Row]:
     """Rows with a finished cell that were tested on every task of the data, in table order."""
-    return [row for row in matrix.rows if row.finished and not matrix.partial(row)]
+    return [row for row in matrix.finished if not matrix.partial(row)]
 
 
 def highest(rows: list[Row], most: int) -> list[Row]:
@@ -210,7 +227,6 @@ class MainRows:
 
     def __init__(self, matrix: Matrix) -> None:
         self.matrix = matrix
-        self.finished = [row for row in matrix.rows if row.finished]
         joint = [row for row in whole(matrix) if row.labels[2] == JOINT]
         counts = Counter(row.labels[3] for row in joint)
         self.variant = min(counts, key=lambda text: (-counts[text], len(text), text)) if counts else ""
@@ -219,11 +235,10 @@ class MainRows:
     @cached_property
     def families(self) -> dict[str, list[str]]:
         """Models by family, in the order of the table; a model whose runs name no family is one by itself."""
-        found: dict[str, list[str]] = {}
+        families: dict[str, dict[str, None]] = {}
         for (model, _), row in self.joint.items():
-            if model not in found.setdefault(row.family, []):
-                found[row.family].append(model)
-        return found
+            families.setdefault(row.family, {})[model] = None
+        return {family: list(models) for family, models in families.items()}
 
     def routings(self, model: str) -> list[str]:
         """The routings a model was trained with, in the order of the table."""
@@ -240,22 +255,22 @@ class MainRows:
         tasks, of equals the row's own, else the plainest.
         """
         model, routing, *_ = row.labels
-        found: dict[str, dict[str, dict[str, Row]]] = {}
+        budgets: dict[str, dict[str, dict[str, Row]]] = {}
         for single in self._singles:
             same = single.labels[0] == model and single.variant_but("match") == row.variant_but("match")
             if same and bool(single.budget) == bool(row.budget):
-                by_routing = found.setdefault(single.budget, {}).setdefault(single.labels[1], {})
+                by_routing = budgets.setdefault(single.budget, {}).setdefault(single.labels[1], {})
                 by_routing[single.config.task_mix.task or ""] = single
         order = [routing, *PLAIN]
 
         def preferred(pair: tuple[str, dict[str, Row]]) -> tuple[int, int]:
             return -len(pair[1]), order.index(pair[0]) if pair[0] in order else len(order)
 
-        return {budget: min(by_routing.items(), key=preferred)[1] for budget, by_routing in found.items()}
+        return {budget: min(by_routing.items(), key=preferred)[1] for budget, by_routing in budgets.items()}
 
     @cached_property
     def _singles(self) -> list[Row]:
-        return [row for row in self.finished if row.config.task_mix.kind is Mix.single]
+        return [row for row in self.matrix.finished if row.config.task_mix.kind is Mix.single]
 
     @cached_property
     def low(self) -> np.ndarray:

@@ -18,6 +18,7 @@ from relevance.tracking.records import CellRecord
 
 FINISHED = "FINISHED"
 NOTHING = "learnt nothing"
+MICRO, MACRO = COLUMNS.index("micro"), COLUMNS.index("macro")
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +26,7 @@ class Row:
     """Cells equal in all but seed, by seed, each with its answers and scores or, unfinished, None."""
 
     cells: tuple[CellRecord, ...]
-    answers: tuple[np.ndarray | None, ...]  # of each cell a label per test row [N], -1 where it was not asked
+    answers: tuple[np.ndarray | None, ...]  # of each cell a label per test row [N], -1 for tasks it was not trained on
     scores: tuple[Scores | None, ...]
     collapsed: tuple[tuple[str, ...], ...]  # of each cell the tasks it collapsed on, see metrics.collapsed
     nothing: tuple[bool, ...]  # of each cell whether it learnt nothing, see metrics.learnt_nothing
@@ -33,24 +34,35 @@ class Row:
     variant: str  # without what all cells of the matrix have alike
 
     @property
+    def labels(self) -> tuple[str, str, str, str]:
+        """Model, routing, task mix and variant."""
+        first = self.cells[0]
+        return first.model, first.routing, first.task_mix, self.variant
+
+    @property
     def name(self) -> str:
         """The labels as one text: "llm mhp joint"."""
         return " ".join(filter(None, self.labels))
 
+    @cached_property
+    def done(self) -> list[tuple[CellRecord, np.ndarray]]:
+        """The finished cells, each with its answers."""
+        return [(cell, answers) for cell, answers in zip(self.cells, self.answers, strict=True) if answers is not None]
+
     @property
     def seeds(self) -> list[int]:
         """Seeds of the finished cells."""
-        return [cell.seed for cell, scores in zip(self.cells, self.scores, strict=True) if scores]
+        return [cell.seed for cell, _ in self.done]
+
+    @property
+    def finished(self) -> int:
+        """How many of the cells have scores."""
+        return len(self.done)
 
     @cached_property
     def series(self) -> Series:
         """Its accuracies by seed, for contrasts."""
         return Series(self.name, self.seeds, self.values, self.draws)
-
-    @property
-    def done(self) -> list[tuple[CellRecord, np.ndarray]]:
-        """The finished cells, each with its answers."""
-        return [(cell, answers) for cell, answers in zip(self.cells, self.answers, strict=True) if answers is not None]
 
     @property
     def config(self) -> Config:
@@ -64,33 +76,15 @@ class Row:
 
     def variant_but(self, *keys: str) -> str:
         """Its variant without some of its settings."""
-        named = flat(asdict(self.config))
-        return without(self.variant, *(f"{key}={named[key]}" for key in keys))
+        settings = flat(asdict(self.config))
+        return without(self.variant, *(f"{key}={settings[key]}" for key in keys))
 
     @property
     def family(self) -> str:
         """Of its model, as the finished cells say; a model whose runs name none is a family by itself."""
         return next((cell.family for cell, _ in self.done if cell.family), self.labels[0])
 
-    @property
-    def interval(self) -> np.ndarray:
-        """Low and high of the mean over these seeds, entities resampled [2, 8]; NaN when none finished."""
-        if not self.finished:
-            return np.full((2, len(COLUMNS)), np.nan)
-        return np.transpose([interval(column) for column in self.draws.mean(axis=0).T])
-
-    @property
-    def labels(self) -> tuple[str, str, str, str]:
-        """Model, routing, task mix and variant."""
-        first = self.cells[0]
-        return first.model, first.routing, first.task_mix, self.variant
-
-    @property
-    def finished(self) -> int:
-        """How many of the cells have scores."""
-        return sum(scores is not None for scores in self.scores)
-
-    @property
+    @cached_property
     def values(self) -> np.ndarray:
         """Accuracies in the order of COLUMNS, 0 to 1 [finished seeds, 8]; NaN where a task is absent."""
         return np.array([scores.columns for scores in self.scores if scores]).reshape(-1, len(COLUMNS))
@@ -106,6 +100,11 @@ class Row:
         return self.values.std(axis=0, ddof=1) if self.finished > 1 else np.full(len(COLUMNS), np.nan)
 
     @property
+    def interval(self) -> np.ndarray:
+        """Low and high of the mean over these seeds, entities resampled [2, 8]; of a row with a finished cell."""
+        return np.transpose([interval(column) for column in self.draws.mean(axis=0).T])
+
+    @property
     def marked(self) -> np.ndarray:
         """True where any seed collapsed on the task of a column, never for micro and macro [8]."""
         return np.array([any(name in tasks for tasks in self.collapsed) for name in COLUMNS])
@@ -117,7 +116,7 @@ class Row:
 
     @property
     def idle(self) -> str:
-        """What is said of its macro accuracy: "learnt nothing", of some cells "learnt nothing: 1 of 3", of none ""."""
+        """A note on its macro accuracy: "learnt nothing", of some cells "learnt nothing: 1 of 3", of none ""."""
         if not any(self.nothing):
             return ""
         return f"{NOTHING}: {sum(self.nothing)} of {self.finished}" if self.learnt else NOTHING
@@ -129,15 +128,15 @@ class Row:
 
     def metric(self, name: str) -> float:
         """Mean of an MLflow metric over the finished cells that logged it as a number; NaN when none did."""
-        logged = [c.metrics.get(name, np.nan) for c in self.cells if c.status == FINISHED]
-        return spread(np.array(logged))[0]
+        return spread([c.metrics.get(name, np.nan) for c in self.cells if c.status == FINISHED])[0]
 
 
-def spread(values: np.ndarray) -> tuple[float, float]:
+def spread(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
     """Mean and sample standard deviation of the values that are no NaN; NaN below one and below two of them."""
-    values = values[~np.isnan(values)]
-    mean = float(values.mean()) if len(values) else np.nan
-    return mean, float(values.std(ddof=1)) if len(values) > 1 else np.nan
+    numbers = np.asarray(values, float)
+    numbers = numbers[~np.isnan(numbers)]
+    mean = float(numbers.mean()) if len(numbers) else np.nan
+    return mean, float(numbers.std(ddof=1)) if len(numbers) > 1 else np.nan
 
 
 def fold(
@@ -146,22 +145,29 @@ def fold(
     resample: Resample,
     shared: tuple[str, ...] = (),
 ) -> tuple[Row, ...]:
-    """A row of each group of cells, which come with what they answered, None where they did not finish.
+    """A row of each group of cells, which come with their answers, None where they did not finish.
 
     The parts `shared` are left out of the rows' variants.
     """
-    answers = [labels for group in groups for _, labels in group if labels is not None]
-    known = [resample.tested.scores(answer) for answer in answers]
-    draws = iter(resample.accuracies(answers, np.array([scores.n > 0 for scores in known])))
-    scored, rows = iter(known), []
+    every = [answers for group in groups for _, answers in group if answers is not None]
+    scored = [resample.tested.scores(answers) for answers in every]
+    drawn = iter(resample.accuracies(every, np.array([scores.n > 0 for scores in scored])))
+    known, rows = iter(scored), []
     for group in groups:
-        cells, labels = zip(*group, strict=True)
-        scores = tuple(next(scored) if answer is not None else None for answer in labels)
-        flat = tuple(collapsed(answer, majority) if answer else () for answer in scores)
-        nothing = tuple(answer is not None and learnt_nothing(answer, majority) for answer in scores)
-        drawn = [next(draws) for answer in labels if answer is not None]
-        draw = np.array(drawn).reshape(-1, resample.draws, len(COLUMNS))
-        rows.append(Row(cells, labels, scores, flat, nothing, draw, without(cells[0].variant, *shared)))
+        cells, answers = zip(*group, strict=True)
+        scores = tuple(None if labels is None else next(known) for labels in answers)
+        draws = np.array([next(drawn) for labels in answers if labels is not None])
+        rows.append(
+            Row(
+                cells,
+                answers,
+                scores,
+                tuple(collapsed(score, majority) if score else () for score in scores),
+                tuple(score is not None and learnt_nothing(score, majority) for score in scores),
+                draws.reshape(-1, resample.draws, len(COLUMNS)),
+                without(cells[0].variant, *shared),
+            )
+        )
     return tuple(rows)
 
 

@@ -27,7 +27,7 @@ from relevance import predictions
 from relevance.data.entities import KINDS, LEFT_KIND, RIGHT_KIND
 from relevance.errors import UserError
 from relevance.metrics import COLUMNS, Scores, task_codes
-from relevance.pages.blocks import signed
+from relevance.pages.blocks import NONE, signed
 from relevance.tasks import LABELS, TASK_NAMES, TASKS
 
 SIDES = {"left": LEFT_KIND, "right": RIGHT_KIND}  # kinds of entity by task [6]
@@ -36,7 +36,7 @@ MANY = 2_000  # entities of a kind; more are dealt at random to POOLS groups, wh
 POOLS = 128
 CHUNK = 8_192  # units weighed at a time
 FEWEST = 10  # entities of a task, below which drawing them again says nothing of how sure a number is
-KEPT = 40_000  # units of a task whose weights are worth the memory of keeping them
+CACHED = 40_000  # units of a task whose weights are worth the memory of keeping them
 BATCH = 32  # answers weighed at a time
 LEVEL = 95.0  # percent an interval holds
 
@@ -74,22 +74,20 @@ class HeldOut:
 
     def answers(self, path: Path) -> np.ndarray:
         """The labels that the predictions at `path` give to each row [N] int8, -1 where none; UserError for others."""
-        table = predictions.read(path, ["row", "label", "predicted"])
-        row, label, predicted = (table[name].to_numpy() for name in table.column_names)
-        at = self.places(row, path)
-        if not np.array_equal(label, self.label if isinstance(at, slice) else self.label[at]):
+        table, at = self.read(path, ["label", "predicted"])
+        if not np.array_equal(table["label"].to_numpy(), self.label[at]):
             raise UserError(f"predictions {path}: labels differ from {self.path}; run the cell again")
         answers = np.full(len(self.row), -1, np.int8)
-        answers[at] = predicted
+        answers[at] = table["predicted"].to_numpy()
         return answers
 
-    def asked(self, answers: Sequence[np.ndarray]) -> np.ndarray:
-        """Which tasks each of K sets of answers [N] was asked [K, 6]; the others it knows no row of."""
+    def covered(self, answers: Sequence[np.ndarray]) -> np.ndarray:
+        """Of which tasks each of K sets of answers [N] knows a row [K, 6]."""
         return np.array([self.scores(labels).n > 0 for labels in answers])
 
     def scores(self, answers: np.ndarray) -> Scores:
         """Scores of answers [N] on the rows they know."""
-        counts = np.bincount(self._cell + answers, minlength=self._cells)
+        counts = np.bincount(self._cell + answers, minlength=len(TASK_NAMES) * len(LABELS) * (len(LABELS) + 1))
         return Scores(counts.reshape(len(TASK_NAMES), len(LABELS), -1)[:, :, 1:])
 
     @cached_property
@@ -97,18 +95,16 @@ class HeldOut:
         """Where task and label put each row [N] among counts by task, label and answer, -1 the first of the answers."""
         return ((self.task.astype(np.int64) * len(LABELS) + self.label) * (len(LABELS) + 1)) + 1
 
-    @property
-    def _cells(self) -> int:
-        return len(TASK_NAMES) * len(LABELS) * (len(LABELS) + 1)
-
-    def places(self, row: np.ndarray, path: Path) -> np.ndarray | slice:
-        """Where the rows with these ids stand; all of them in their order are a slice."""
+    def read(self, path: Path, names: Sequence[str]) -> tuple[pa.Table, np.ndarray | slice]:
+        """Columns of the predictions at `path`, and the places of their rows; all rows in their order are a slice."""
+        table = predictions.read(path, ["row", *names])
+        row = table["row"].to_numpy()
         if np.array_equal(row, self.row):
-            return slice(None)
+            return table, slice(None)
         at = np.searchsorted(self.row, row)
         if not np.array_equal(self.row[np.minimum(at, len(self.row) - 1)], row):
             raise UserError(f"predictions {path}: rows that are no test rows of {self.path}; run the cell again")
-        return at
+        return table, at
 
 
 def _tested(path: Path, names: Sequence[str]) -> pa.Table:
@@ -139,10 +135,6 @@ class Units:
     starts: np.ndarray  # of each unit among them [U]
     groups: np.ndarray  # [U, 1 or 2]: which drawn weights multiply
 
-    def sums(self, values: np.ndarray) -> np.ndarray:
-        """Of the values of all rows [N], the sum of each unit [U]."""
-        return np.add.reduceat(values[self.rows], self.starts, dtype=np.float32)
-
 
 class Resample:
     """One set of draws over the entities of the test rows."""
@@ -167,36 +159,36 @@ class Resample:
         ]
         entities = [len(np.unique(units.groups)) for units in self.units]
         self.thin = (np.array(entities) < FEWEST) & (tested.n > 0)  # tasks [6] too few entities for any interval
-        self.kept: dict[tuple[int, int], np.ndarray] = {}
+        self.cached: dict[tuple[int, int], np.ndarray] = {}
         ones = np.ones(len(tested.row), np.float32)
         self.totals = np.stack([self._weighed(code, [ones])[0] for code in range(len(TASK_NAMES))], axis=1)
 
-    def accuracies(self, answers: Sequence[np.ndarray], asked: np.ndarray) -> np.ndarray:
-        """Accuracies [K, draws, 8] of K sets of answers, each a label per row [N] or -1 where it was not asked.
+    def accuracies(self, answers: Sequence[np.ndarray], covered: np.ndarray) -> np.ndarray:
+        """Accuracies [K, draws, 8] of K sets of answers, each a label per row [N] or -1 where there is none.
 
-        `asked` says of which tasks [K, 6]. NaN for a task that was not asked, one of fewer than FEWEST entities
+        `covered` says of which tasks [K, 6]. NaN for a task that is not covered, one of fewer than FEWEST entities
         (and for macro, if it is among its tasks), and a draw that left it no row.
         """
         drawn = np.empty((len(answers), self.draws, len(COLUMNS)), np.float32)
         for start in range(0, len(answers), BATCH):
             here = slice(start, start + BATCH)
-            drawn[here] = self.means([labels == self.tested.label for labels in answers[here]], asked[here])
+            drawn[here] = self.means([labels == self.tested.label for labels in answers[here]], covered[here])
         return drawn
 
-    def means(self, right: Sequence[np.ndarray], asked: np.ndarray) -> np.ndarray:
-        """The same of any value per row [N] instead of right or wrong; `asked` [K, 6] says for which tasks."""
-        asked = asked & (self.tested.n > 0)
+    def means(self, right: Sequence[np.ndarray], covered: np.ndarray) -> np.ndarray:
+        """The same of any value per row [N] instead of right or wrong; `covered` [K, 6] says for which tasks."""
+        covered = covered & (self.tested.n > 0)
         hits = np.zeros((len(right), self.draws, len(TASK_NAMES)), np.float32)
         for code in range(len(TASK_NAMES)):
-            wanted = np.flatnonzero(asked[:, code]).tolist()
+            wanted = np.flatnonzero(covered[:, code]).tolist()
             if wanted and self.tested.n[code]:
                 hits[wanted, :, code] = self._weighed(code, [right[k] for k in wanted])
-        totals = np.where(asked[:, None, :], self.totals, 0).astype(np.float32)
+        totals = np.where(covered[:, None, :], self.totals, 0).astype(np.float32)
         with np.errstate(invalid="ignore"):
             tasks = np.where(totals > 0, hits / np.where(totals > 0, totals, 1), np.nan)
             tasks[:, :, self.thin] = np.nan
             micro = hits.sum(axis=2) / totals.sum(axis=2)
-            macro = np.where(asked[:, None], tasks, 0).sum(axis=2) / asked.sum(axis=1)[:, None]
+            macro = np.where(covered[:, None], tasks, 0).sum(axis=2) / covered.sum(axis=1)[:, None]
         return np.concatenate([tasks, micro[..., None], macro[..., None]], axis=2)
 
     def _weighed(self, code: int, values: Sequence[np.ndarray]) -> np.ndarray:
@@ -205,7 +197,7 @@ class Resample:
         total = np.zeros((len(values), self.draws), np.float32)
         if not len(units.rows):
             return total
-        sums = np.stack([units.sums(value) for value in values])
+        sums = np.stack([np.add.reduceat(value[units.rows], units.starts, dtype=np.float32) for value in values])
         for start, weights in self._weights(code):
             total += sums[:, start : start + CHUNK] @ weights.T
         return total
@@ -214,16 +206,16 @@ class Resample:
         """Weights [draws, up to CHUNK] of the units of one task, from each start on."""
         units = self.units[code]
         for start in range(0, len(units.groups), CHUNK):
-            if (code, start) not in self.kept:
+            if (code, start) not in self.cached:
                 first, *second = units.groups[start : start + CHUNK].T
                 weights = self.weights[:, first]
                 for other in second:  # a row whose two entities, or their groups, are one weighs it once
                     weights *= np.where(other == first, 1, self.weights[:, other])
-                if len(units.groups) > KEPT:
+                if len(units.groups) > CACHED:
                     yield start, weights
                     continue
-                self.kept[code, start] = weights
-            yield start, self.kept[code, start]
+                self.cached[code, start] = weights
+            yield start, self.cached[code, start]
 
 
 def interval(draws: np.ndarray) -> tuple[float, float]:
@@ -270,6 +262,11 @@ class Effect:
     cells: tuple[str, ...]  # names of the rows it rests on
 
     @property
+    def apart(self) -> bool:
+        """Whether the interval leaves out zero."""
+        return self.low > 0 or self.high < 0
+
+    @property
     def verdict(self) -> Verdict:
         """Whether it is above zero: the interval leaves out zero and three seeds have its sign; else undecided."""
         if self.low > 0 and sum(seed > 0 for seed in self.seeds) >= SEEDS:
@@ -297,15 +294,15 @@ def on(column: str, weight: float = 1.0) -> np.ndarray:
     return weight * np.eye(len(COLUMNS))[COLUMNS.index(column)]
 
 
-def versus(one: Series, other: Series, column: str) -> Terms:
-    """One minus the other."""
-    return [(on(column), one), (on(column, -1), other)]
+def versus(first: Series, other: Series, column: str) -> Terms:
+    """The first minus the other."""
+    return [(on(column), first), (on(column, -1), other)]
 
 
 def contrast(terms: Terms, n: np.ndarray) -> Effect | None:
     """The sum of the terms; None where their series share no seed, or one lacks a column it is weighed on.
 
-    `n` counts the test rows of each task [6].
+    `n` counts the test rows of each task [6]; micro and macro rest on those of all tasks that a series covers.
     """
     common = sorted(set.intersection(*(set(series.seeds) for _, series in terms)))
     if not common:
@@ -316,17 +313,12 @@ def contrast(terms: Terms, n: np.ndarray) -> Effect | None:
         at, weighed = [series.seeds.index(seed) for seed in common], np.flatnonzero(weights)
         values = values + series.values[at][:, weighed] @ weights[weighed]
         draws = draws + series.draws[at].mean(axis=0)[:, weighed] @ weights[weighed]
-        tasks |= _tasks(series, weights, len(n))
+        tasks |= (weights[: len(n)] != 0) | (weights[len(n) :].any() & ~np.isnan(series.values[0, : len(n)]))
     if np.isnan(values).any():
         return None
     names = tuple(dict.fromkeys(series.name for _, series in terms))
     value, low, high, *seeds = (_exact(number) for number in (values.mean(), *interval(draws), *values))
     return Effect(value, low, high, tuple(seeds), int(n[tasks].sum()), names)
-
-
-def _tasks(series: Series, weights: np.ndarray, tasks: int) -> np.ndarray:
-    """On which tasks' rows a series' weighed columns rest [6]: micro and macro on all that it was asked."""
-    return (weights[:tasks] != 0) | (weights[tasks:].any() & ~np.isnan(series.values[0, :tasks]))
 
 
 def _exact(number: float) -> float:
@@ -339,8 +331,13 @@ def effect_text(effect: Effect) -> str:
     return f"{signed(effect.value)} [{signed(effect.low)}, {signed(effect.high)}]"
 
 
+def effect_texts(effect: Effect | None) -> list[str]:
+    """The same, and the effect in each seed: "+1.2 [-0.3, +2.7]", "+1.1 +1.3"."""
+    return [effect_text(effect), " ".join(map(signed, effect.seeds))] if effect else [NONE, NONE]
+
+
 class Right:
-    """The answers of many cells as bits, right or wrong, so that any two are told apart in microseconds."""
+    """The answers of many cells as bits, right or wrong, so that any two are compared in microseconds."""
 
     def __init__(self, tested: HeldOut) -> None:
         self.tested = tested
@@ -355,19 +352,21 @@ class Right:
     def differing(self, a: np.ndarray, b: np.ndarray, task: int) -> tuple[int, int]:
         """Of two sets of answers [N], how many rows of a task only a, and only b, is right on; of all at task 6.
 
-        Rows that either was not asked (-1) count for neither.
+        Rows that either has no answer to (-1) count for neither.
         """
         here = slice(0, self.ends[-1]) if task == len(TASK_NAMES) else slice(self.ends[task], self.ends[task + 1])
-        (right_a, asked_a), (right_b, asked_b) = ([bits[here] for bits in self._bits(answers)] for answers in (a, b))
-        only_a, only_b = right_a & ~right_b & asked_b, right_b & ~right_a & asked_a
+        (right_a, covered_a), (right_b, covered_b) = (
+            [bits[here] for bits in self._bits(answers)] for answers in (a, b)
+        )
+        only_a, only_b = right_a & ~right_b & covered_b, right_b & ~right_a & covered_a
         return int(np.bitwise_count(only_a).sum()), int(np.bitwise_count(only_b).sum())
 
     def _bits(self, answers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        if id(answers) not in self.known:  # the answers are kept beside, so that their id stays theirs
+        if id(answers) not in self.known:  # the answers stand beside, so that their id stays theirs
             right = np.packbits((answers == self.tested.label)[self.order] & self.real)
             whole = answers.min(initial=0) >= 0
-            asked = self.every if whole else np.packbits((answers >= 0)[self.order] & self.real)
-            self.known[id(answers)] = right, asked, answers
+            covered = self.every if whole else np.packbits((answers >= 0)[self.order] & self.real)
+            self.known[id(answers)] = right, covered, answers
         return self.known[id(answers)][:2]
 
 

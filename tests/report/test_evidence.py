@@ -46,7 +46,7 @@ def covered(task: str, left: np.ndarray, right: np.ndarray, chance) -> float:
     rows, random = rows_of(task, left, right), np.random.default_rng(1)
     resample, held = Resample(rows, draws=DRAWS), 0
     right_of = [(random.random(len(left)) < chance(random)).astype(np.int8) for _ in range(SETS)]
-    for draws in resample.accuracies(right_of, rows.asked(right_of)):
+    for draws in resample.accuracies(right_of, rows.covered(right_of)):
         low, high = interval(draws[:, TASK_INDEX[task]])
         held += low <= TRUTH <= high
     return held / SETS
@@ -92,9 +92,9 @@ def test_many_entities_are_pooled_and_the_interval_stays(monkeypatch):
     left = np.repeat(np.arange(3000), 2)
     rows = rows_of("query_item", left, random.integers(0, 500, len(left)))
     right = (random.random(3000) < TRUTH).astype(np.int8)[left]
-    whole = interval(Resample(rows).accuracies([right], rows.asked([right]))[0][:, 0])
+    whole = interval(Resample(rows).accuracies([right], rows.covered([right]))[0][:, 0])
     monkeypatch.setattr("relevance.report.stats.MANY", 1000)
-    pooled = interval(Resample(rows).accuracies([right], rows.asked([right]))[0][:, 0])
+    pooled = interval(Resample(rows).accuracies([right], rows.covered([right]))[0][:, 0])
     assert np.ptp(pooled) == pytest.approx(np.ptp(whole), rel=0.25)
 
 
@@ -110,7 +110,7 @@ def test_draws_are_weighted_accuracies_of_each_task_and_their_mean():
     rows = rows_of("query_item", left, right)
     resample = Resample(rows, draws=50)
     answers = [np.array([1, 0, 1, 1], np.int8)]
-    (found,) = resample.accuracies(answers, rows.asked(answers))
+    (found,) = resample.accuracies(answers, rows.covered(answers))
     weights = resample.weights[:, resample.group[left]]
     known = weights.sum(axis=1) > 0
     assert found[known, 0] == pytest.approx((weights @ [1, 0, 1, 1] / weights.sum(axis=1).clip(1e-9))[known], abs=1e-6)
@@ -123,7 +123,7 @@ def test_a_pair_of_alike_entities_weighs_the_product_of_both():
     rows = rows_of("item_item", np.array([0, 1, 2]), np.array([1, 2, 0]))
     resample = Resample(rows, draws=200)
     answers = [np.array([1, 0, 0], np.int8)]
-    (found,) = resample.accuracies(answers, rows.asked(answers))
+    (found,) = resample.accuracies(answers, rows.covered(answers))
     w = resample.weights[:, resample.group]
     total = w[:, 0] * w[:, 1] + w[:, 1] * w[:, 2] + w[:, 2] * w[:, 0]
     some = total > 0
@@ -212,7 +212,7 @@ def test_a_pair_of_one_entity_weighs_it_once():
     w = resample.weights[:, resample.group]
     weights = np.where(left == right, w[:, left], w[:, left] * w[:, right])
     answers = [(np.arange(len(left)) == 3).astype(np.int8)]
-    (found,) = resample.accuracies(answers, rows.asked(answers))
+    (found,) = resample.accuracies(answers, rows.covered(answers))
     some = weights.sum(axis=1) > 0
     expected = weights[some, 3] / weights[some].sum(axis=1)
     assert found[some, TASK_INDEX["item_item"]] == pytest.approx(expected, abs=1e-6)
@@ -222,4 +222,4 @@ def test_a_task_of_few_entities_has_no_interval():
     left = np.repeat(np.arange(9), 4)
     rows = rows_of("query_item", left, np.arange(36))
     answers = [(np.arange(36) % 2).astype(np.int8)]
-    assert np.isnan(Resample(rows, draws=50).accuracies(answers, rows.asked(answers))[0][:, [0, 7]]).all()
+    assert np.isnan(Resample(rows, draws=50).accuracies(answers, rows.covered(answers))[0][:, [0, 7]]).all()

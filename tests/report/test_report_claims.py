@@ -149,12 +149,12 @@ def test_factors_are_means_of_steps(study):
 def test_gains_are_differences_on_the_same_rows(paper):
     found = findings(paper).gains
     mh = [one for one in found if one.row.labels[:2] == ("ce", "mh")]
-    assert [one.task for one in mh] == list(COLUMNS[:6])
+    assert [one.column for one in mh] == list(COLUMNS[:6])
     assert [one.effect.value for one in mh] == pytest.approx([0.5] * 6)
     assert [one.relative for one in mh] == pytest.approx([0.5 / 0.2] * 6)
     assert {one.budget for one in found} == {"steps"}
-    assert {one.single.labels[1] for one in found} == {"mh"}  # mhp and prefix have no baseline of their own
-    assert {one.rows for one in mh} == {40}
+    assert {one.other.labels[1] for one in found} == {"mh"}  # mhp and prefix have no baseline of their own
+    assert {one.trained for one in mh} == {40}
 
 
 def test_delta_p_is_libmtls_and_negative_transfer_is_named(study):
@@ -177,7 +177,7 @@ def test_a_share_of_the_rows_is_the_volume(study):
         for mix in ("joint", "single_item_item"):
             study.cell(f"ce-mh-{mix}-s0", 4 if share == 1 else 9, variant=variant)
     found = findings(study).gains
-    assert {(one.row.labels[3], one.single.labels[3], one.rows) for one in found} == {
+    assert {(one.row.labels[3], one.other.labels[3], one.trained) for one in found} == {
         ("", "", 40),
         ("task_mix.share=0.5", "task_mix.share=0.5", 20),
     }

@@ -7,7 +7,7 @@ import pytest
 from page import line
 
 from relevance.errors import UserError
-from relevance.report.compare import write_comparison
+from relevance.report.files import write_comparison
 
 
 def part(study, name: str, cells: slice):

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from relevance.report.figures import COLOURS, counted, look, points, short, spread, tiles, wrap
-from relevance.report.figures.lines import Line, Point, write_forest, write_slope, write_volume
+from relevance.report.figures.lines import Line, write_forest, write_slope, write_volume
 from relevance.report.figures.tiles import Curve, write_heat_map, write_reliability
 from relevance.report.matrix import matrices
 from relevance.report.stats import Effect
@@ -51,7 +51,7 @@ def draw(figure: str, routed, value: int, folder) -> str:
         case "forest":
             return write_forest([Line(ODD, "llm", effect)], folder, "What mhp adds")
         case "volume":
-            return write_volume([Point(ODD, "item_item", 1200, effect)], folder)
+            return write_volume([Line(ODD, "item_item", effect, 1200)], folder)
         case "reliability":
             return write_reliability([bins(value)], folder)
 
@@ -96,7 +96,7 @@ def test_without_anything_to_draw_an_earlier_picture_goes(figure, study, routed,
         "heatmap": lambda: write_heat_map([], tmp_path),
         "slope": lambda: write_slope(only(study), tmp_path),
         "forest": lambda: write_forest([Line("a", "b", nothing)], tmp_path, "title"),
-        "volume": lambda: write_volume([Point("llm", "item_item", 5, nothing)], tmp_path),
+        "volume": lambda: write_volume([Line("llm", "item_item", nothing, 5)], tmp_path),
         "reliability": lambda: write_reliability([replace(bins(1), count=np.zeros(3, int))], tmp_path),
     }
     assert len(list(tmp_path.glob(f"{figure}.*"))) == 2

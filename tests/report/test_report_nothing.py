@@ -108,7 +108,7 @@ def test_the_highest_of_a_column_that_learnt_nothing_is_called_best_nowhere(stud
     prefix, mh = found.matrix.rows
     assert mh.mean[0] == 1.0 > prefix.mean[0]
     assert found.matrix.best.tolist() == [[True] * 8, [False] * 8]
-    assert {one.best for one in found.comparisons} == {prefix}
+    assert {one.row for one in found.comparisons} == {prefix}
     assert {one.column for one in found.comparisons} == {*COLUMNS}
 
 

@@ -53,17 +53,24 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES: "tuple[LineStyleType, ...]" = ("-", "--", "-.", ":", (0, (7, 1.5, 1, 1.5, 1, 1.5)), (0, (9, 4)))
 FILLS = ("full", "none", "left", "bottom", "right", "top")
 SMALL = 4.5  # points across a marker
+ZERO: dict[str, Any] = {"color": "0.35", "linewidth": 0.9, "zorder": 1}  # the line where an effect is none
 TICKS = ((1,), (1, 2, 5), (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8))  # of a decade: over a wide range, a near, a narrow one
 
 
 @dataclass(frozen=True)
 class Look:
-    """How a series is told from the others: by colour, and without it by any one of the rest."""
+    """How a series differs from the others: by colour, and without it by any one of the rest."""
 
     colour: str
     marker: str
     line: "LineStyleType"
     fill: str
+
+    @property
+    def drawn(self) -> dict[str, Any]:
+        """How a line with markers is drawn."""
+        marker = {"marker": self.marker, "fillstyle": self.fill, "markerfacecoloralt": "white"}
+        return {"color": self.colour, "linestyle": self.line, **marker}
 
 
 def look(index: int) -> Look:
@@ -74,7 +81,7 @@ def look(index: int) -> Look:
 
 @contextmanager
 def picture(folder: Path, name: str, size: tuple[float, float]) -> Iterator["Figure"]:
-    """A figure of `size` inches to draw on; saved on the way out. No setting of the machine has a say."""
+    """A figure of `size` inches to draw on, written on the way out; the same drawing gives the same bytes anywhere."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -85,14 +92,9 @@ def picture(folder: Path, name: str, size: tuple[float, float]) -> Iterator["Fig
         figure = Figure(figsize=size, dpi=min(DPI, TALLEST / max(size)), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
-        save(figure, folder, name)
-
-
-def save(figure: "Figure", folder: Path, name: str) -> None:
-    """Write <name>.png and <name>.svg; the same drawing gives the same bytes."""
-    for form, metadata in FORMS.items():
-        with atomic_file(folder / f"{name}.{form}") as part:
-            figure.savefig(part, format=form, metadata=metadata)
+        for form, metadata in FORMS.items():
+            with atomic_file(folder / f"{name}.{form}") as part:
+                figure.savefig(part, format=form, metadata=metadata)
 
 
 def erase(folder: Path, name: str) -> str:
@@ -116,9 +118,12 @@ def log_scale(axes: "Axes", values: np.ndarray) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def zero_line(axes: "Axes", across: bool) -> None:
-    """A line where an effect is none, across or up the panel."""
-    (axes.axhline if across else axes.axvline)(0, color="0.35", linewidth=0.9, zorder=1)
+def legend(figure: "Figure", looks: dict[str, Look], columns: int, size: float | None = None) -> None:
+    """What each label looks like, above the panels; markers are `size` points across."""
+    from matplotlib.lines import Line2D
+
+    lines = [Line2D([], [], label=label, markersize=size, **style.drawn) for label, style in looks.items()]
+    figure.legend(handles=lines, loc="outside upper center", ncols=columns, handlelength=3.5)
 
 
 def title(labels: Sequence[str], width: int) -> str:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from relevance.metrics import COLUMNS
-from relevance.report.figures import WIDTH, Look, erase, look, picture, span, title, wrap
+from relevance.report.figures import WIDTH, Look, erase, legend, look, picture, span, title, wrap
 from relevance.report.matrix import MARK, Matrix
+from relevance.report.rows import MACRO
 from relevance.report.sections.calibration import Curve
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 SHOWN = [i for i, name in enumerate(COLUMNS) if name != "micro"]
-MACRO = COLUMNS.index("macro")
 MOST_ROWS = 60  # trained rows drawn of one matrix
 EVEN = 0.179  # relative luminance on which black and white text have the same contrast
 TILE = (0.92, 0.36)  # inches
@@ -42,7 +42,7 @@ def write_heat_map(tables: list[Matrix], folder: Path, name: str = "heatmap") ->
     tables = [matrix for matrix in tables if matrix.rows]
     if not tables:
         return erase(folder, name)
-    captions = [_heat_map_caption(matrix) for matrix in tables]
+    captions = [_caption(matrix) for matrix in tables]
     tables = [replace(matrix, rows=_highest(matrix)) for matrix in tables]
     names = [label for matrix in tables for label in _names(matrix)]
     tall = TILE[1] * max(1.0, 0.45 * max(label.count("\n") + 1 for label in names))
@@ -50,28 +50,23 @@ def write_heat_map(tables: list[Matrix], folder: Path, name: str = "heatmap") ->
     lines = [len(matrix.rows) + len(matrix.references) for matrix in tables]
     size = TILE[0] * len(SHOWN) + LETTER * letters + 1.2, sum(tall * n + 1.2 for n in lines)
     with picture(folder, name, size) as figure:
-        _draw(figure, tables, captions)
+        panels = figure.subplots(len(tables), 1, squeeze=False, height_ratios=lines)[:, 0]
+        limits = _limits(tables)
+        images = [_heat_map_panel(axes, matrix, limits) for axes, matrix in zip(panels, tables, strict=True)]
+        for axes, caption in zip(panels, captions, strict=True):
+            axes.set_xlabel(wrap(caption, 110))
+        aspect = max(30.0, 3.5 * figure.get_figheight())  # as broad beside many rows as beside a few
+        beside, ends = list(panels), 1 / aspect
+        bar = figure.colorbar(images[0], ax=beside, pad=0.015, aspect=aspect, extend="both", extendfrac=ends)
+        bar.set_label("accuracy, %")
+        bar.outline.set_visible(False)
     return " ".join(f"{caption}." for caption in captions)
-
-
-def _draw(figure: "Figure", tables: list[Matrix], captions: list[str]) -> None:
-    lines = [len(matrix.rows) + len(matrix.references) for matrix in tables]
-    panels = figure.subplots(len(tables), 1, squeeze=False, height_ratios=lines)[:, 0]
-    limits = _limits(tables)
-    images = [_heat_map_panel(axes, matrix, limits) for axes, matrix in zip(panels, tables, strict=True)]
-    for axes, caption in zip(panels, captions, strict=True):
-        axes.set_xlabel(wrap(caption, 110))
-    aspect = max(30.0, 3.5 * figure.get_figheight())  # as broad beside many rows as beside a few
-    bar = figure.colorbar(images[0], ax=list(panels), pad=0.015, aspect=aspect, extend="both", extendfrac=1 / aspect)
-    bar.set_label("accuracy, %")
-    bar.outline.set_visible(False)
 
 
 def _highest(matrix: Matrix) -> tuple:
     """The rows to draw, in the order of the table: highest macro first, those tested on every task before others."""
     macro = np.nan_to_num([row.mean[MACRO] for row in matrix.rows], nan=-1.0)
-    partial = [matrix.partial(row) for row in matrix.rows]
-    order = np.lexsort((-macro, partial))[:MOST_ROWS]
+    order = np.lexsort((-macro, [matrix.partial(row) for row in matrix.rows]))[:MOST_ROWS]
     return tuple(matrix.rows[i] for i in sorted(order))
 
 
@@ -93,39 +88,29 @@ def _heat_map_panel(axes: "Axes", matrix: Matrix, limits: tuple[float, float]) -
 
 
 def _print(axes: "Axes", matrix: Matrix, values: np.ndarray, image: "AxesImage") -> None:
-    """The number of each tile, black or white as its colour asks; a word where there is none."""
-    words = [row.unfinished if not row.finished else "" for row in matrix.rows]
-    words += [""] * len(matrix.references)
+    """The number of each tile, black or white as its colour needs; a word where there is none."""
     present = [*(matrix.n > 0), True, True]
-    marks = _marks(matrix)
     for y, x in np.ndindex(values.shape):
-        value, word = values[y, x], words[y]
-        if np.isnan(value) and word and present[SHOWN[x]]:
+        value, row = values[y, x], matrix.rows[y] if y < len(matrix.rows) else None
+        if np.isnan(value) and row and not row.finished and row.unfinished and present[SHOWN[x]]:
             axes.fill_between([x - 0.5, x + 0.5], y - 0.5, y + 0.5, fc="0.88", ec="0.7", hatch="////", lw=0)
-            axes.text(x, y, word, ha="center", va="center", bbox={"fc": "0.88", "ec": "none", "pad": 1.5})
+            axes.text(x, y, row.unfinished, ha="center", va="center", bbox={"fc": "0.88", "ec": "none", "pad": 1.5})
         elif np.isnan(value):
             axes.text(x, y, "—", ha="center", va="center", color="0.3")
         else:
             light = np.dot(np.power(image.to_rgba(value)[:3], 2.2), [0.2126, 0.7152, 0.0722])
             colour = "black" if light > EVEN else "white"
-            axes.text(x, y, f"{value:.1f}{marks[y][SHOWN[x]]}", ha="center", va="center", color=colour)
+            mark = f" {MARK}" if row and row.marked[SHOWN[x]] else ""
+            axes.text(x, y, f"{value:.1f}{mark}", ha="center", va="center", color=colour)
 
 
 def _names(matrix: Matrix) -> list[str]:
-    labels = [*(row.labels for row in matrix.rows), *matrix.references]
-    return [title(words, LABEL_LETTERS) for words in labels]
+    return [title(labels, LABEL_LETTERS) for labels in (*(row.labels for row in matrix.rows), *matrix.references)]
 
 
 def _values(matrix: Matrix) -> np.ndarray:
     """Percentages [rows and references, 8]."""
-    rows = [row.mean for row in matrix.rows] + [scores.columns for scores in matrix.references.values()]
-    return 100 * np.array(rows)
-
-
-def _marks(matrix: Matrix) -> list[list[str]]:
-    """What follows each number [rows and references, 8]: the mark of a collapse, or nothing."""
-    rows = [[f" {MARK}" if marked else "" for marked in row.marked] for row in matrix.rows]
-    return rows + [[""] * len(COLUMNS) for _ in matrix.references]
+    return 100 * np.array([*(row.mean for row in matrix.rows), *(s.columns for s in matrix.references.values())])
 
 
 def _limits(tables: list[Matrix]) -> tuple[float, float]:
@@ -138,13 +123,13 @@ def _limits(tables: list[Matrix]) -> tuple[float, float]:
     return low, max(high, low + 5)
 
 
-def _heat_map_caption(matrix: Matrix) -> str:
-    finished, cells = (sum(n) for n in zip(*((r.finished, len(r.cells)) for r in matrix.rows), strict=True))
-    mark = f"; {MARK} collapsed" if any(row.marked.any() for row in matrix.rows) else ""
-    rows = len(matrix.rows)
-    cut = f"; {MOST_ROWS} of {rows:,} rows, highest macro first" if rows > MOST_ROWS else ""
+def _caption(matrix: Matrix) -> str:
+    rows = matrix.rows
+    finished, cells = sum(row.finished for row in rows), sum(len(row.cells) for row in rows)
+    mark = f"; {MARK} collapsed" if any(row.marked.any() for row in rows) else ""
+    cut = f"; {MOST_ROWS} of {len(rows):,} rows, highest macro first" if len(rows) > MOST_ROWS else ""
     return (
-        f"Test accuracy in %, n = {matrix.n.sum():,} rows of data {matrix.digest[:12]}; "
+        f"Test accuracy in %, n = {matrix.n.sum():,} rows of data {matrix.name}; "
         f"mean over seeds, {finished} of {cells} cells finished{mark}{cut}"
     )
 
@@ -155,8 +140,8 @@ def write_reliability(curves: list[Curve], folder: Path, name: str = "reliabilit
     if not curves:
         return erase(folder, name)
     labels = list(dict.fromkeys(curve.label for curve in curves))
-    drawn = [curve for curve in curves if curve.label in labels[:MOST_LABELS]]
-    looks = {label: look(index) for index, label in enumerate(labels[:MOST_LABELS])}
+    looks = {label: replace(look(index), fill="full") for index, label in enumerate(labels[:MOST_LABELS])}
+    drawn = [curve for curve in curves if curve.label in looks]
     tasks = list(dict.fromkeys(curve.task for curve in drawn))
     across, down = min(PANELS_ACROSS, len(tasks)), -(-len(tasks) // PANELS_ACROSS)
     wide = WIDTH / PANELS_ACROSS
@@ -167,8 +152,12 @@ def write_reliability(curves: list[Curve], folder: Path, name: str = "reliabilit
         for axes, task in zip(panels.flat, tasks, strict=False):
             _reliability_panel(axes, [curve for curve in drawn if curve.task == task], looks)
         _frame(figure, panels, drawn)
-        _legend(figure, looks)
-    return _reliability_caption(drawn, len(labels))
+        legend(figure, {wrap(label, 40): style for label, style in looks.items()}, 2 if len(looks) < 5 else 3)
+    cut = f" {MOST_LABELS} of {len(labels):,} models are drawn." if len(labels) > MOST_LABELS else ""
+    return (
+        "Accuracy of the test rows by how confident the model is; on the diagonal confidence is right; a marker grows "
+        f"with the rows in its bin. n = {span(int(curve.count.sum()) for curve in drawn)} answers a line.{cut}"
+    )
 
 
 def _reliability_panel(axes: "Axes", curves: list[Curve], looks: dict[str, Look]) -> None:
@@ -186,32 +175,11 @@ def _reliability_panel(axes: "Axes", curves: list[Curve], looks: dict[str, Look]
 
 def _frame(figure: "Figure", panels: np.ndarray, curves: list[Curve]) -> None:
     """One square range for all panels: from the tens below every value to 100."""
-    values = np.concatenate(
-        [np.append(curve.confidence, curve.accuracy)[np.tile(curve.count > 0, 2)] for curve in curves]
-    )
-    low = min(90, 10 * np.floor(10 * values.min()))
+    lowest = min(np.nanmin([curve.confidence[curve.count > 0], curve.accuracy[curve.count > 0]]) for curve in curves)
+    low = min(90, 10 * np.floor(10 * lowest))
     for axes in panels.flat:
         axes.set_xlim(low - 3, 103)
         axes.set_ylim(low - 3, 103)
         axes.set_aspect("equal")
     figure.supxlabel("confidence, %", fontsize=9)
     figure.supylabel("accuracy, %", fontsize=9)
-
-
-def _legend(figure: "Figure", looks: dict[str, Look]) -> None:
-    from matplotlib.lines import Line2D
-
-    lines = [
-        Line2D([], [], color=style.colour, linestyle=style.line, marker=style.marker, label=wrap(label, 40))
-        for label, style in looks.items()
-    ]
-    figure.legend(handles=lines, loc="outside upper center", ncols=2 if len(lines) < 5 else 3, handlelength=3.5)
-
-
-def _reliability_caption(curves: list[Curve], labels: int) -> str:
-    cut = f" {MOST_LABELS} of {labels:,} models are drawn." if labels > MOST_LABELS else ""
-    return (
-        "Accuracy of the test rows by how confident the model is; on the diagonal confidence is right; a marker grows "
-        f"with the rows in its bin. n = {span(int(curve.count.sum()) for curve in curves)} answers "
-        f"a line.{cut}"
-    )

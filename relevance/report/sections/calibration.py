@@ -13,10 +13,10 @@ import numpy as np
 
 from relevance import predictions
 from relevance.metrics import task_codes
-from relevance.pages.blocks import IDENTITY, Block, Section, Table, percent
-from relevance.report.matrix import Matrix, highest, leaders, whole
-from relevance.report.rows import Row, spread
-from relevance.report.sections.accuracy import headings, seeds
+from relevance.pages.blocks import Block, Section, Table
+from relevance.report.matrix import JOINT, Matrix, highest, leaders, whole
+from relevance.report.rows import Row
+from relevance.report.sections import headings, of_data, percents, seeds, table
 from relevance.tasks import LABELS, TASK_NAMES
 from relevance.tracking.records import CellRecord
 
@@ -70,7 +70,7 @@ class Bins:
         confidence = judged.confidence
         cell = judged.task * np.int64(BINS) + np.searchsorted(EDGES[1:-1], confidence)
         sums = [np.bincount(cell, weights, minlength=shape[0] * BINS) for weights in (None, confidence, judged.hit)]
-        return cls(*(one.reshape(shape) for one in sums))
+        return cls(*(counts.reshape(shape) for counts in sums))
 
     @property
     def error(self) -> np.ndarray:
@@ -84,33 +84,31 @@ class Bins:
         return np.divide(gap, n, out=np.full(len(n), np.nan), where=n > 0)
 
 
-def coverage(judged: Judged, percents: tuple[int, ...]) -> np.ndarray:
-    """Accuracy, 0 to 1, on the percents of rows the cell is surest of [P]; NaN without rows.
+def coverage(judged: Judged, parts: tuple[int, ...]) -> np.ndarray:
+    """Accuracy, 0 to 1, on the parts, in percent, of rows the cell is surest of [P]; NaN without rows.
 
     Of rows that tie at the edge, each counts as much as the others: no order of rows can make a difference.
     """
     confidence, hit = judged.confidence, judged.hit
     if not len(hit):
-        return np.full(len(percents), np.nan)
-    keep = -(-len(hit) * np.array(percents) // 100)
-    ordered, found = np.sort(confidence)[::-1], []
-    for k in keep:
+        return np.full(len(parts), np.nan)
+    ordered, shares = np.sort(confidence)[::-1], []
+    for k in -(-len(hit) * np.array(parts) // 100):
         surer, tied = confidence > ordered[k - 1], confidence == ordered[k - 1]
-        found.append((hit[surer].sum() + (k - surer.sum()) * hit[tied].mean()) / k)
-    return np.array(found)
+        shares.append((hit[surer].sum() + (k - surer.sum()) * hit[tied].mean()) / k)
+    return np.array(shares)
 
 
-def calibrated(fit: Judged, ask: Judged, method: str) -> Judged:
-    """The rows `ask` with probabilities after `method` (of METHODS), fitted per task on the rows `fit`.
+def calibrated(fit: Judged, test: Judged, method: str) -> Judged:
+    """The rows `test` with probabilities after `method` (of METHODS), fitted per task on the rows `fit`.
 
     A task that cannot be fitted keeps its probabilities, see `unfit`.
     """
-    p, left = ask.p.copy(), unfit(fit)
-    for code in np.unique(ask.task):
-        if code not in left:
-            mine, here = fit.task == code, ask.task == code
-            p[here] = calibrator(fit.p[mine], fit.label[mine], method).predict_proba(_scores(ask.p[here]))
-    return Judged(ask.task, ask.label, p)
+    p = test.p.copy()
+    for code in np.setdiff1d(test.task, unfit(fit)):
+        mine, here = fit.task == code, test.task == code
+        p[here] = calibrator(fit.p[mine], fit.label[mine], method).predict_proba(_scores(test.p[here]))
+    return Judged(test.task, test.label, p)
 
 
 def unfit(fit: Judged) -> list[int]:
@@ -175,7 +173,7 @@ class Measured:
     bins: Bins  # as trained
     error: np.ndarray  # [3, 7] calibration errors by KINDS; tasks, then all rows; NaN without validation rows
     coverage: np.ndarray  # [4] accuracies by COVERAGE
-    kept: int | None  # tasks that could not be calibrated; None where validation.parquet is absent
+    unfit: int | None  # tasks that could not be calibrated; None where validation.parquet is absent
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,101 +190,84 @@ def calibration(matrix: Matrix) -> Calibration:
 
     Raises UserError where a predictions file is of another table or no such file at all.
     """
-    rows = whole(matrix)
-    one = len(matrix.tested.row) * max((row.finished for row in rows), default=1)
-    shown = highest(rows, max(1, min(MOST, WORK // max(1, one))))
-    cells = max(1, WORK // max(1, len(matrix.tested.row)))  # of a row: its lowest seeds, where all are too many
+    rows, n = whole(matrix), max(1, len(matrix.tested.row))
+    most = max((row.finished for row in rows), default=1)
+    shown = highest(rows, max(1, min(MOST, WORK // (n * most))))
+    cells = max(1, WORK // n)  # of a row: its lowest seeds, where all are too many
     measured = {row: tuple(_measured(matrix, cell) for cell, _ in row.done[:cells]) for row in shown}
     curves = []
     for row in leaders(matrix):
-        bins = measured[row][0].bins if row in measured else Bins.of(_test(matrix, row.done[0][0]))
-        curves += _curves(row, bins)
+        curves += _curves(row, measured[row][0].bins if row in measured else Bins.of(_test(matrix, row.done[0][0])))
     return Calibration(tuple(measured.items()), len(rows) - len(measured), curves)
 
 
-def calibration_section(found: list[Matrix], known: list[Calibration], figures: list[Block]) -> list[Section]:
-    """Two tables for each matrix, whose calibrations are `known`, and the figures.
-
-    No section where no row was tested on every task.
-    """
+def calibration_section(tables: list[Matrix], calibrations: list[Calibration], figures: list[Block]) -> list[Section]:
+    """Two tables for each matrix, of its calibration, and the figures; none where no row was tested on every task."""
     blocks: list[Block] = [INTRODUCTION]
-    for matrix, one in zip(found, known, strict=True):
-        if one.rows:
-            blocks += [f"Data {matrix.digest[:12]}:"] if len(found) > 1 else []
-            blocks += [_errors(matrix, one), *_remarks(one), SUREST, _coverage(matrix, one)]
+    for matrix, shown in zip(tables, calibrations, strict=True):
+        if shown.rows:
+            blocks += of_data(matrix, tables)
+            blocks += [_errors(matrix, shown), *_remarks(shown), SUREST, _coverage(matrix, shown)]
     return [Section("Calibration", [*blocks, *figures])] if len(blocks) > 1 else []
 
 
 def _measured(matrix: Matrix, cell: CellRecord) -> Measured:
-    test, validation = _test(matrix, cell), _validation(cell)
+    test, path = _test(matrix, cell), cell.files.validation
     bins, sure = Bins.of(test), coverage(test, COVERAGE)
-    if validation is None:
-        return Measured(bins, np.vstack([bins.error, np.full((len(KINDS) - 1, len(bins.error)), np.nan)]), sure, None)
-    errors = [bins.error, *(Bins.of(calibrated(validation, test, method)).error for method in METHODS)]
-    return Measured(bins, np.array(errors), sure, len(np.intersect1d(test.task, unfit(validation))))
+    if not path.is_file():
+        return Measured(bins, np.vstack([bins.error, np.full((len(METHODS), len(bins.error)), np.nan)]), sure, None)
+    known = predictions.read(path, ["task", "label", *predictions.PROBABILITIES])
+    fit = Judged(task_codes(known["task"]), known["label"].to_numpy(), predictions.probabilities(known))
+    errors = [bins.error, *(Bins.of(calibrated(fit, test, method)).error for method in METHODS)]
+    return Measured(bins, np.array(errors), sure, len(np.intersect1d(test.task, unfit(fit))))
 
 
 def _test(matrix: Matrix, cell: CellRecord) -> Judged:
-    path = cell.files.test
-    found = predictions.read(path, ["row", *predictions.PROBABILITIES])
-    at = matrix.tested.places(found["row"].to_numpy(), path)
-    return Judged(matrix.tested.task[at], matrix.tested.label[at], predictions.probabilities(found))
-
-
-def _validation(cell: CellRecord) -> Judged | None:
-    path = cell.files.validation
-    if not path.is_file():
-        return None
-    found = predictions.read(path, ["task", "label", *predictions.PROBABILITIES])
-    return Judged(task_codes(found["task"]), found["label"].to_numpy(), predictions.probabilities(found))
+    known, at = matrix.tested.read(cell.files.test, predictions.PROBABILITIES)
+    return Judged(matrix.tested.task[at], matrix.tested.label[at], predictions.probabilities(known))
 
 
 def _curves(row: Row, bins: Bins) -> list[Curve]:
-    model, routing, mix, variant = row.labels
-    label = " ".join(filter(None, (model, routing, mix if mix != "joint" else "", variant)))
-    share = np.divide(
-        [bins.confidence, bins.hits], bins.count, out=np.full((2, *bins.count.shape), np.nan), where=bins.count > 0
-    )
+    label = " ".join(filter(None, (text for text in row.labels if text != JOINT)))
+    with np.errstate(invalid="ignore"):
+        confidence, accuracy = bins.confidence / bins.count, bins.hits / bins.count
     return [
-        Curve(label, task, share[0, code], share[1, code], bins.count[code])
+        Curve(label, task, confidence[code], accuracy[code], bins.count[code])
         for code, task in enumerate(TASK_NAMES)
         if bins.count[code].any()
     ]
 
 
-def _errors(matrix: Matrix, one: Calibration) -> Table:
+def _errors(matrix: Matrix, shown: Calibration) -> Table:
     body = []
-    for row, cells in one.rows:
+    for row, cells in shown.rows:
         for kind, name in enumerate(KINDS):
-            values = np.array([cell.error[kind] for cell in cells])
-            counted = int((~np.isnan(values[:, -1])).sum())
-            body.append([*row.labels, name, seeds(counted, row), *(percent(*spread(column)) for column in values.T)])
+            errors = np.array([cell.error[kind] for cell in cells])
+            counted = int((~np.isnan(errors[:, -1])).sum())
+            body.append([*row.labels, name, seeds(counted, row), *percents(errors)])
     tasks = headings(matrix)[: len(TASK_NAMES)]
-    header = [*IDENTITY, "probabilities", "seeds", *tasks, f"all n={matrix.n.sum():,}"]
-    return Table(header, body, left=len(IDENTITY) + 1)
+    return table(body, ["seeds", *tasks, f"all n={matrix.n.sum():,}"], ["probabilities"])
 
 
-def _coverage(matrix: Matrix, one: Calibration) -> Table:
-    body = []
-    for row, cells in one.rows:
-        values = np.array([cell.coverage for cell in cells])
-        body.append([*row.labels, seeds(len(cells), row), *(percent(*spread(column)) for column in values.T)])
-    shares = [f"{share} % n={-(-int(matrix.n.sum()) * share // 100):,}" for share in COVERAGE]
-    return Table([*IDENTITY, "seeds", *shares], body, left=len(IDENTITY))
+def _coverage(matrix: Matrix, shown: Calibration) -> Table:
+    body = (
+        [*row.labels, seeds(len(cells), row), *percents([cell.coverage for cell in cells])] for row, cells in shown.rows
+    )
+    return table(body, ["seeds", *(f"{share} % n={-(-int(matrix.n.sum()) * share // 100):,}" for share in COVERAGE)])
 
 
-def _remarks(one: Calibration) -> list[Block]:
+def _remarks(shown: Calibration) -> list[Block]:
     """What the tables leave out, each with how often."""
-    cells = [cell for _, measured in one.rows for cell in measured]
-    fitted = [cell for cell in cells if cell.kept is not None]
-    kept = sum(cell.kept or 0 for cell in fitted)
+    cells = [cell for _, measured in shown.rows for cell in measured]
+    fitted = [cell for cell in cells if cell.unfit is not None]
+    unfit = sum(cell.unfit or 0 for cell in fitted)
     cases = sum(int((~np.isnan(cell.error[0, :-1])).sum()) for cell in fitted)
-    absent, rows = len(cells) - len(fitted), len(one.rows) + one.left_out
+    absent, rows = len(cells) - len(fitted), len(shown.rows) + shown.left_out
     lines = {
-        f"Left out, of lower macro accuracy: {one.left_out} of {rows} rows.": one.left_out,
+        f"Left out, of lower macro accuracy: {shown.left_out} of {rows} rows.": shown.left_out,
         f"Without validation.parquet, so as trained only: {absent} of {len(cells)} cells.": absent,
-        f"Kept as trained because validation rows lack a label, or are none: {kept} of {cases} pairs of cell and "
-        "task.": kept,
+        f"Kept as trained because validation rows lack a label, or are none: {unfit} of {cases} pairs of cell and "
+        "task.": unfit,
     }
-    told = [line for line, times in lines.items() if times]
-    return [told] if told else []
+    remarks = [line for line, times in lines.items() if times]
+    return [remarks] if remarks else []

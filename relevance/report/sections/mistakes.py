@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 from relevance import predictions
 from relevance.data.entities import numbered
 from relevance.data.floors import row_dot
-from relevance.metrics import Scores
-from relevance.pages.blocks import NONE, Block, Section, Table, count, percent
+from relevance.pages.blocks import NONE, Block, Section, Table, count, percent, signed
 from relevance.report.matrix import Matrix, leaders
 from relevance.report.rows import Row
+from relevance.report.sections import of_data
 from relevance.report.stats import HeldOut
 from relevance.tasks import LABELS, TASK_NAMES
 from relevance.tracking.records import CellRecord
@@ -58,11 +58,18 @@ class Slice:
 def slices(tested: HeldOut) -> list[Slice]:
     """By rule, length, overlap of words and what training has seen; a column that is absent or empty has none."""
     table = tested.columns(("source", *SEEN))
-    known = table.column_names
-    found = [_sources(table["source"])] if "source" in known and table["source"].null_count < len(table) else []
+    has_source = "source" in table.column_names and table["source"].null_count < len(table)
     characters, overlap = measured(tested)
-    found += [_lengths(characters), _overlaps(overlap)]
-    return found + [_seen(table[name], told) for name, told in SEEN.items() if name in known]
+    return [
+        *([_sources(table["source"])] if has_source else []),
+        _lengths(characters),
+        Slice("overlap of words", list(OVERLAPS), np.searchsorted(list(OVERLAPS.values()), overlap)),
+        *(
+            Slice(name, ["no", "yes"], table[column].to_numpy().astype(np.int64))
+            for column, name in SEEN.items()
+            if column in table.column_names
+        ),
+    ]
 
 
 def measured(tested: HeldOut) -> tuple[np.ndarray, np.ndarray]:
@@ -74,22 +81,19 @@ def measured(tested: HeldOut) -> tuple[np.ndarray, np.ndarray]:
     return pc.add(pc.utf8_length(left), pc.utf8_length(right)).to_numpy(), jaccard(left, right)
 
 
-def slices_table(found: list[Slice], hit: np.ndarray, asked: np.ndarray) -> Table:
-    """Accuracy on every slice of the rows `asked` [N] bool, of which the cell was right on `hit` [N] bool.
+def slices_table(slices: list[Slice], hit: np.ndarray, answered: np.ndarray) -> Table:
+    """Accuracy on every slice of the rows `answered` [N] bool, of which the cell was right on `hit` [N] bool.
 
     The interval is Wilson's (1927), the difference that to the accuracy on all these rows, in percentage points. A
     slice without rows has no line, one of fewer than 20 no accuracy.
     """
-    hits, n = int((hit & asked).sum()), int(asked.sum())
+    hits, n = int((hit & answered).sum()), int(answered.sum())
     body = [["all", "", *_line(hits, n, np.nan)]]
-    for one in found:
-        counts = np.bincount(one.codes[asked], minlength=len(one.values))
-        right = np.bincount(one.codes[asked & hit], minlength=len(one.values))
-        body += [
-            [one.name, value, *_line(int(k), int(m), hits / n)]
-            for value, k, m in zip(one.values, right, counts, strict=True)
-            if m
-        ]
+    for part in slices:
+        counts, right = (np.bincount(part.codes[of], minlength=len(part.values)) for of in (answered, answered & hit))
+        for value, k, m in zip(part.values, right.tolist(), counts.tolist(), strict=True):
+            if m:
+                body.append([part.name, value, *_line(k, m, hits / n)])
     return Table(HEADER, body, left=2)
 
 
@@ -99,7 +103,7 @@ def _line(hits: int, n: int, overall: float) -> list[str]:
     from scipy.stats import binomtest
 
     low, high = binomtest(hits, n).proportion_ci(method="wilson")
-    apart = "" if np.isnan(overall) else f"{round(100 * (hits / n - overall), 1) + 0.0:+.1f}"  # never "-0.0"
+    apart = "" if np.isnan(overall) else signed(hits / n - overall)
     return [count(n), percent(hits / n), f"{percent(low)}–{percent(high)}", apart]
 
 
@@ -119,21 +123,8 @@ def _lengths(length: np.ndarray) -> Slice:
     """Quarters of the rows by the characters of both texts; equal lengths stay together."""
     codes = np.searchsorted(np.quantile(length, [0.25, 0.5, 0.75]), length)
     parts = [length[codes == code] for code in range(4)]
-    values = [_span(part.min(), part.max()) if len(part) else NONE for part in parts]
-    return Slice("characters of both", values, codes)
-
-
-def _span(low: int, high: int) -> str:
-    return f"{low:,}" if low == high else f"{low:,}–{high:,}"
-
-
-def _overlaps(share: np.ndarray) -> Slice:
-    codes = np.searchsorted(list(OVERLAPS.values()), share)
-    return Slice("overlap of words", list(OVERLAPS), codes)
-
-
-def _seen(column: pa.ChunkedArray, name: str) -> Slice:
-    return Slice(name, ["no", "yes"], column.to_numpy().astype(np.int64))
+    ends = [dict.fromkeys((part.min(), part.max())) if len(part) else {} for part in parts]
+    return Slice("characters of both", ["–".join(f"{end:,}" for end in pair) or NONE for pair in ends], codes)
 
 
 def jaccard(left: pa.ChunkedArray, right: pa.ChunkedArray) -> np.ndarray:
@@ -143,27 +134,15 @@ def jaccard(left: pa.ChunkedArray, right: pa.ChunkedArray) -> np.ndarray:
     a, b, texts = numbered(left, right)
     words = CountVectorizer(binary=True, token_pattern=r"\w+", dtype=np.int32)
     try:
-        found = words.fit_transform(texts.to_pylist())
+        counts = words.fit_transform(texts.to_pylist())
     except ValueError:  # no text has a word
         return np.zeros(len(a))
-    shared = row_dot(found, a, b)
-    n = found.getnnz(axis=1)
+    shared = row_dot(counts, a, b)
+    n = counts.getnnz(axis=1)
     return shared / np.maximum(n[a] + n[b] - shared, 1)
 
 
-@dataclass(frozen=True, eq=False)
-class Mistakes:
-    """The surest wrong answers, surest first, of equal confidence by row id."""
-
-    row: np.ndarray  # [M] ids
-    task: np.ndarray  # [M] places in TASK_NAMES
-    label: np.ndarray  # [M]
-    predicted: np.ndarray  # [M]
-    confidence: np.ndarray  # [M] probability of the answer
-    total: int  # how many wrong answers there are
-
-
-def mistakes_sections(found: list[Matrix], texts: bool) -> list[Section]:
+def mistakes_sections(tables: list[Matrix], texts: bool) -> list[Section]:
     """A part for each family of each matrix; no section where no row was tested on every task.
 
     With `texts` the surest mistakes come with their two texts as they are, cut; without, by row id alone, and of what
@@ -171,73 +150,56 @@ def mistakes_sections(found: list[Matrix], texts: bool) -> list[Section]:
     Raises UserError where a predictions file is of another table or no such file at all.
     """
     parts: list[Section] = []
-    for matrix in found:
+    for matrix in tables:
         if best := leaders(matrix):
-            data: list[Block] = [f"Data {matrix.digest[:12]}."] if len(found) > 1 else []
             cut = slices(matrix.tested)
-            parts += [_part(matrix.tested, row, data, cut, texts) for row in best]
+            parts += [_part(matrix.tested, row, of_data(matrix, tables, "."), cut, texts) for row in best]
     return [Section("Mistakes", [INTRODUCTION]), *parts] if parts else []
 
 
-def surest(tested: HeldOut, cell: CellRecord) -> Mistakes:
-    """The fifty most confident mistakes of a cell, or all where there are fewer."""
-    path = cell.files.test
-    table = predictions.read(path, ["row", *predictions.PROBABILITIES, "predicted"])
-    row, predicted = table["row"].to_numpy(), table["predicted"].to_numpy()
-    at = tested.places(row, path)
-    task, label = tested.task[at], tested.label[at]
-    wrong = np.flatnonzero(predicted != label)
-    confidence = predictions.probabilities(table)[wrong, predicted[wrong]]
-    order = np.lexsort((row[wrong], -confidence))[:SUREST]
-    first = wrong[order]
-    return Mistakes(row[first], task[first], label[first], predicted[first], confidence[order], len(wrong))
-
-
-def _part(tested: HeldOut, row: Row, data: list[Block], cut: list[Slice], texts: bool) -> Section:
+def _part(tested: HeldOut, row: Row, data: list[str], cut: list[Slice], texts: bool) -> Section:
     cell, answers = row.done[0]
-    blocks: list[Block] = [
-        *data,
-        "Rows counted by label and by what was predicted:",
-        _confusion(tested.scores(answers)),
-    ]
-    mistakes = surest(tested, cell)
-    if mistakes.total:
-        blocks += [
-            f"The {len(mistakes.row)} most confident of {count(mistakes.total)} mistakes:",
-            _surest(tested, mistakes, texts),
-        ]
-    blocks += [SLICES, slices_table(cut, answers == tested.label, answers >= 0)]
-    return Section(f"Mistakes of {row.name}, seed {cell.seed}", blocks, deep=True)
-
-
-def _confusion(scores: Scores) -> Table:
-    body = [
+    scores = tested.scores(answers)
+    confusion = [
         [f"{TASK_NAMES[task]} n={scores.n[task]:,}", word, *map(count, counts)]
         for task in np.flatnonzero(scores.n)
         for word, counts in zip(LABELS, scores.confusion[task], strict=True)
     ]
-    return Table(["task", "label", *(f"predicted {word}" for word in LABELS)], body, left=2)
+    header = ["task", "label", *(f"predicted {word}" for word in LABELS)]
+    blocks: list[Block] = [
+        *data,
+        "Rows counted by label and by what was predicted:",
+        Table(header, confusion, left=2),
+        *_surest(tested, cell, texts),
+        *(SLICES, slices_table(cut, answers == tested.label, answers >= 0)),
+    ]
+    return Section(f"Mistakes of {row.name}, seed {cell.seed}", blocks, deep=True)
 
 
-def _surest(tested: HeldOut, found: Mistakes, texts: bool) -> Table:
-    words = [(np.array(names)[codes]).tolist() for names, codes in _columns(found)]
-    sides = ["left", "right"] if texts else []
-    words += _texts(tested, found.row) if texts else []
-    numbers = [found.row.astype(str).tolist(), [f"{confidence:.4f}" for confidence in found.confidence]]
-    body = [list(line) for line in zip(*words, *numbers, strict=True)]
-    return Table(["task", "label", "predicted", *sides, "row", "confidence"], body, left=3 + len(sides))
-
-
-def _columns(found: Mistakes) -> list[tuple[tuple[str, ...], np.ndarray]]:
-    return [(TASK_NAMES, found.task), (LABELS, found.label), (LABELS, found.predicted)]
+def _surest(tested: HeldOut, cell: CellRecord, texts: bool) -> list[Block]:
+    """The fifty most confident mistakes, of equal confidence by row id; none where there is no mistake."""
+    table, at = tested.read(cell.files.test, [*predictions.PROBABILITIES, "predicted"])
+    row, predicted = table["row"].to_numpy(), table["predicted"].to_numpy()
+    wrong = np.flatnonzero(predicted != tested.label[at])
+    if not len(wrong):
+        return []
+    confidence = predictions.probabilities(table)[wrong, predicted[wrong]]
+    order = np.lexsort((row[wrong], -confidence))[:SUREST]
+    first = wrong[order]
+    labels = (tested.label[at][first], predicted[first])
+    words = [[TASK_NAMES[task] for task in tested.task[at][first]], *([LABELS[k] for k in of] for of in labels)]
+    words += _texts(tested, row[first]) if texts else []
+    numbers = [row[first].astype(str), [f"{p:.4f}" for p in confidence[order]]]
+    header = ["task", "label", "predicted", *(TEXTS if texts else ()), "row", "confidence"]
+    body = [[str(text) for text in line] for line in zip(*words, *numbers, strict=True)]
+    return [
+        f"The {len(first)} most confident of {count(len(wrong))} mistakes:",
+        Table(header, body, left=len(words)),
+    ]
 
 
 def _texts(tested: HeldOut, row: np.ndarray) -> list[list[str]]:
     """The left and the right texts of these rows [2][M], cut."""
-    table = pq.read_table(tested.path, columns=["row", "left", "right"], filters=pc.field("row").isin(row))
+    table = pq.read_table(tested.path, columns=["row", *TEXTS], filters=pc.field("row").isin(row))
     table = table.take(pc.index_in(pa.array(row), table["row"].combine_chunks()))
-    return [[_cut(text) for text in table[side].to_pylist()] for side in ("left", "right")]
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= CUT else text[: CUT - 1] + "…"
+    return [[text if len(text) <= CUT else text[: CUT - 1] + "…" for text in table[side].to_pylist()] for side in TEXTS]

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from relevance.metrics import COLUMNS
 from relevance.pages.blocks import percent
 from relevance.report.matrix import CEILING, MARK, MainRows, Matrix
-from relevance.report.rows import NOTHING, Row
-from relevance.report.sections.accuracy import NEAR
+from relevance.report.rows import MACRO, NOTHING, Row
+from relevance.report.sections import NEAR
 from relevance.report.sections.claims import Claim, mean
 from relevance.report.stats import FEWEST, Effect, Verdict, contrast, effect_text
 from relevance.tasks import TASK_NAMES
@@ -51,7 +50,6 @@ THIN = (
     "them is undecided."
 )
 SEEDS = "Where seeds read 2 of 3, the mean is over the seeds that finished."
-MACRO = COLUMNS.index("macro")
 NAMED = 3  # cells that the first sentence names
 BETTER = "better than the most frequent label"
 REMEDY = "lower the rate (model.lr) or train longer"
@@ -67,7 +65,7 @@ class Best:
     routing: str
     macro: float
     others: dict[str, Effect | None]  # the best minus each other routing
-    idle: list[str]  # the routings of which no cell learnt anything, which are not among the others
+    idle: bool  # whether of some routing no cell learnt anything; it is not among the others
 
 
 def bests(main: MainRows) -> list[Best]:
@@ -76,18 +74,23 @@ def bests(main: MainRows) -> list[Best]:
 
 
 def _best(main: MainRows, family: str, models: list[str]) -> Best | None:
-    models = [model for model in models if any(main.joint[model, one].learnt for one in main.routings(model))]
-    most = max((len(main.routings(model)) for model in models), default=0)
+    def learnt(models: list[str], routings: list[str]) -> bool:
+        return any(main.joint[model, routing].learnt for model in models for routing in routings)
+
+    models = [model for model in models if learnt([model], main.routings(model))]
+    if not models:
+        return None
+    most = max(len(main.routings(model)) for model in models)
     full = [model for model in models if len(main.routings(model)) == most]
-    every = [one for one in main.routings(full[0]) if set(full) <= set(main.having(family, one))] if full else []
-    routings = [one for one in every if any(main.joint[model, one].learnt for model in full)]
+    shared = [routing for routing in main.routings(full[0]) if set(full) <= set(main.having(family, routing))]
+    routings = [routing for routing in shared if learnt(full, [routing])]
     if not routings:
         return None
-    seeds = set.intersection(*(set(main.joint[model, one].seeds) for model in full for one in routings))
-    means = {one: np.mean([_mean_over(main.joint[model, one], seeds) for model in full]) for one in routings}
+    seeds = set.intersection(*(set(main.joint[model, routing].seeds) for model in full for routing in routings))
+    means = {name: float(np.mean([_mean_over(main.joint[model, name], seeds) for model in full])) for name in routings}
     best = max(means, key=means.__getitem__)
-    others = {one: contrast(mean(main, full, best, one), main.matrix.n) for one in routings if one != best}
-    return Best(family, full, best, float(means[best]), others, [one for one in every if one not in routings])
+    others = {name: contrast(mean(main, full, best, name), main.matrix.n) for name in routings if name != best}
+    return Best(family, full, best, means[best], others, len(routings) < len(shared))
 
 
 def _mean_over(row: Row, seeds: set[int]) -> float:
@@ -96,21 +99,21 @@ def _mean_over(row: Row, seeds: set[int]) -> float:
     return float(row.values[at, MACRO].mean())
 
 
-def opening(main: MainRows, found: list[Claim]) -> list[str]:
+def opening(main: MainRows, claims: list[Claim]) -> list[str]:
     """Three sentences, before them which cells learnt nothing; fewer, and no best, where no joint cell learnt any."""
-    rows = [row for row in main.matrix.rows if row.finished]
+    rows = main.matrix.finished
+    sure = f"How sure: {_how_sure(main, claims)}." if main.joint else ""
     if rows and not any(row.learnt for row in rows):
         none = f"No cell learnt anything: none of {sum(row.finished for row in rows)} is {BETTER}; {REMEDY}."
-        return [none, f"How sure: {_how_sure(main, found)}."] if main.joint else [none]
+        return [none, sure] if sure else [none]
     first = _nothing(rows)
     if not main.joint:
         return [f"{first}No cell of all tasks finished: nothing can be said yet."]
-    families = {best.family: best for best in bests(main)}
-    which = [
-        _which(families[one]) if one in families else f"for {one} no routing learnt anything" for one in main.families
-    ]
-    much = [f"By how much: {'; '.join(map(_how_much, families.values()))}."] if families else []
-    return [f"{first}Which: {'; '.join(which)}.", *much, f"How sure: {_how_sure(main, found)}."]
+    best = {best.family: best for best in bests(main)}
+    nothing = "for {} no routing learnt anything".format
+    which = "; ".join(_which(best[family]) if family in best else nothing(family) for family in main.families)
+    much = [f"By how much: {'; '.join(map(_how_much, best.values()))}."] if best else []
+    return [f"{first}Which: {which}.", *much, sure]
 
 
 def _nothing(rows: list[Row]) -> str:
@@ -118,17 +121,16 @@ def _nothing(rows: list[Row]) -> str:
     cells = [cell.cell for row in rows for cell, nothing in zip(row.cells, row.nothing, strict=True) if nothing]
     if not cells:
         return ""
-    named = ", ".join([*cells[:NAMED], *(["…"] if len(cells) > NAMED else [])])
+    names = ", ".join([*cells[:NAMED], *(["…"] if len(cells) > NAMED else [])])
     total = sum(row.finished for row in rows)
-    return f"Learnt nothing: {len(cells)} of {total} cells ({named}), not {BETTER}; {REMEDY}. "
+    return f"Learnt nothing: {len(cells)} of {total} cells ({names}), not {BETTER}; {REMEDY}. "
 
 
 def _which(best: Best) -> str:
-    near = [routing for routing, value in best.others.items() if not _decided(value)]
+    near = [name for name, effect in best.others.items() if not effect or effect.verdict is not Verdict.supported]
     score = f"{percent(best.macro)} % macro accuracy"
     if not best.others:
-        only = "learnt anything" if best.idle else "finished"
-        return f"for {best.family} only {best.routing} {only} ({score})"
+        return f"for {best.family} only {best.routing} {'learnt anything' if best.idle else 'finished'} ({score})"
     if not near:
         return f"for {best.family} it is {best.routing} ({score}), decided against all {len(best.others)} others"
     if len(near) == len(best.others):
@@ -137,40 +139,31 @@ def _which(best: Best) -> str:
 
 
 def _how_much(best: Best) -> str:
-    gaps = [(name, value) for name, value in best.others.items() if value]
+    gaps = {name: effect for name, effect in best.others.items() if effect}
     if not gaps:
         return f"for {best.family} there is nothing to compare {best.routing} with"
-    against = best.others.get(REFERENCE)
-    if against:
-        return f"for {best.family} {best.routing} gains {effect_text(against)} points over the text prefix"
-    name, value = min(gaps, key=lambda pair: pair[1].value)
-    return f"for {best.family} {best.routing} gains {effect_text(value)} points over {name}, the next"
+    name = REFERENCE if REFERENCE in gaps else min(gaps, key=lambda name: gaps[name].value)
+    against = "the text prefix" if name == REFERENCE else f"{name}, the next"
+    return f"for {best.family} {best.routing} gains {effect_text(gaps[name])} points over {against}"
 
 
-def _how_sure(main: MainRows, found: list[Claim]) -> str:
-    matrix = main.matrix
-    seeds = sorted({len(row.seeds) for row in main.joint.values()})
-    words = [
-        f"{matrix.n.sum():,} test rows, {_and([str(n) for n in seeds])} {'seed' if seeds == [1] else 'seeds'} a cell"
-    ]
-    words.append("95 % intervals over resampled entities")
-    verdicts = [claim.verdict for claim in found]
-    counts = ", ".join(f"{verdicts.count(one)} {one}" for one in Verdict if one in verdicts)
-    words.append(f"of the paper's {len(found)} claims {counts}")
-    return "; ".join([*words, *_floors(main, matrix)])
-
-
-def _floors(main: MainRows, matrix: Matrix) -> list[str]:
-    """What takes the ground from under any comparison: cells that are no better than what needs no model."""
-    lexical = matrix.references["floor", "lexical"].macro
+def _how_sure(main: MainRows, claims: list[Claim]) -> str:
+    """With what takes the ground from under any comparison: cells that are no better than what needs no model."""
+    numbers = sorted({row.finished for row in main.joint.values()})
+    seeds = f"{_and(list(map(str, numbers)))} {'seed' if numbers == [1] else 'seeds'}"
+    verdicts = Counter(claim.verdict for claim in claims)
+    lexical = main.matrix.references["floor", "lexical"].macro
     below = [row for row in main.joint.values() if row.mean[MACRO] <= lexical]
-    if not below:
-        return []
-    return [f"but {len(below)} of {len(main.joint)} rows do not beat the lexical floor ({percent(lexical)} %)"]
-
-
-def _decided(value: Effect | None) -> bool:
-    return value is not None and value.verdict is Verdict.supported
+    words = [
+        f"{main.matrix.n.sum():,} test rows, {seeds} a cell",
+        "95 % intervals over resampled entities",
+        f"of the paper's {len(claims)} claims "
+        + ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in Verdict if verdict in verdicts),
+    ]
+    if below:
+        total = len(main.joint)
+        words.append(f"but {len(below)} of {total} rows do not beat the lexical floor ({percent(lexical)} %)")
+    return "; ".join(words)
 
 
 def _and(words: Sequence[str]) -> str:
@@ -178,24 +171,24 @@ def _and(words: Sequence[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def notes(found: list[Matrix], near: bool) -> list[str]:
+def notes(tables: list[Matrix], near: bool) -> list[str]:
     """One line for each thing that holds for any of the matrices; `near` whether any row is not told apart."""
-    rows = [row for matrix in found for row in matrix.rows]
+    rows = [row for matrix in tables for row in matrix.rows]
     cells = [cell for row in rows for cell in row.cells]
     dirty = sum(cell.dirty for cell in cells)
     idle, finished = sum(sum(row.nothing) for row in rows), sum(row.finished for row in rows)
-    alike = {task: None for matrix in found for task in matrix.unlearnable}
-    thin = {TASK_NAMES[at]: None for matrix in found for at in np.flatnonzero(matrix.resample.thin)}
+    alike = {task: None for matrix in tables for task in matrix.unlearnable}
+    thin = {TASK_NAMES[at]: None for matrix in tables for at in np.flatnonzero(matrix.resample.thin)}
     lines = {
         BOLD: True,
         ALIKE: near,
         FLOOR: True,
         f"Lexical is the majority on {', '.join(alike)}: fewer than two labels in training.": alike,
         THIN.format(tasks=", ".join(thin), fewest=FEWEST): thin,
-        NOISE: any(CEILING in matrix.references for matrix in found),
+        NOISE: any(CEILING in matrix.references for matrix in tables),
         f"{COLLAPSE} {_collapses(rows)}": any(row.marked.any() for row in rows),
         f"{IDLE} {idle} of {finished} finished cells.": idle,
-        PARTIAL: any(matrix.partial(row) for matrix in found for row in matrix.rows),
+        PARTIAL: any(matrix.partial(row) for matrix in tables for row in matrix.rows),
         SEEDS: any(0 < row.finished < len(row.cells) for row in rows),
         f"{dirty} of {len(cells)} cells ran from a working tree with uncommitted changes.": dirty,
     }
@@ -205,5 +198,5 @@ def notes(found: list[Matrix], near: bool) -> list[str]:
 def _collapses(rows: list[Row]) -> str:
     """How many of the finished cells collapsed, and how many of them on how many tasks."""
     tasks = Counter(len(names) for row in rows for names in row.collapsed if names)
-    told = ", ".join(f"{cells} on {n} {'task' if n == 1 else 'tasks'}" for n, cells in sorted(tasks.items()))
-    return f"{tasks.total()} of {sum(row.finished for row in rows)} finished cells collapsed: {told}."
+    counts = ", ".join(f"{cells} on {n} {'task' if n == 1 else 'tasks'}" for n, cells in sorted(tasks.items()))
+    return f"{tasks.total()} of {sum(row.finished for row in rows)} finished cells collapsed: {counts}."
