@@ -64,7 +64,7 @@ BROKEN = {
     "object.json": ({"items": RECORDS}, r"holds \{'items': .*not a list of objects"),
     "deep.json": ("[" * 100_000, "cannot be read as JSON: maximum recursion"),
     "nothing.json": ([], "holds no rows"),
-    "utf16.csv": (CSV.encode("utf-16"), "the header .* is not UTF-8"),
+    "utf16.csv": (CSV.encode("utf-16-le"), r"is not UTF-8 .*read\.items\.encoding=utf-16-le"),
     "quote.csv": (CSV + '"i3,C,\ni4,D,\n', "row 3 opens a quote that is never closed"),
     "twice.csv": ("item_id,title,title\n1,2,3\n", "column title is given twice"),
 }
