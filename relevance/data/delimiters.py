@@ -60,7 +60,7 @@ def _check_no_header(path: Path, first: list[str], form: Form) -> None:
     same = sum(a.strip() == b for a, b in zip(first, form.header, strict=False))
     if same > len(form.header) / 2:
         raise UserError(
-            f"{path}: its first line is a header, {', '.join(first)}; leave {form.setting}header out, and rename columns "
+            f"{path}: its first line is a header, {', '.join(first)}; leave {form.setting}header out, rename columns "
             f"with {form.setting}columns"
         )
 
@@ -99,9 +99,8 @@ def _of_width(path: Path, text: str, form: Form) -> str:
             f"({','.join(first)[:80]!r}); name every column, and {_remedy(form)}"
         )
     if len(best) > 1:
-        raise UserError(
-            f"{path}: {' or '.join(SIGNS.get(sign, 'blanks') for sign in best)} may set its cells apart; {_remedy(form)}"
-        )
+        signs = " or ".join(SIGNS.get(sign, "blanks") for sign in best)
+        raise UserError(f"{path}: {signs} may set its cells apart; {_remedy(form)}")
     return best[0]
 
 

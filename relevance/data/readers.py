@@ -236,7 +236,8 @@ def _read_lines(file: BinaryIO, number: int, wanted: Collection[str] | None = No
 def _count_lines(file: BinaryIO) -> tuple[int, bool]:
     """How many lines there are, and whether one may nest values deeper than a parser can follow."""
     lines, deep = 0, False
-    for lines, line in enumerate(file, start=1):
+    for line in file:
+        lines += 1
         if len(line) > DEEP and not deep:
             deep = line.count(b"[") + line.count(b"{") > DEEP
     return lines, deep
