@@ -104,9 +104,9 @@ def _check_last_quote(path: Path, table: pa.Table, row: int, form: Form) -> None
     `row` is the number of the table's last row, the last of the file. (A torn row that did so shows by its quotes.)
     """
     cell = table.columns[-1][-1].as_buffer()
-    if cell is not None and b"\n" in cell.to_pybytes():
-        if not tail(path, form).rstrip().endswith(b'"'):
-            raise _open_quote(path, row)
+    broken = cell is not None and b"\n" in cell.to_pybytes()
+    if broken and not tail(path, form).rstrip().endswith(b'"'):
+        raise _open_quote(path, row)
 
 
 def _open_quote(path: Path, row: int) -> UserError:

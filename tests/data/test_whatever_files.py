@@ -1,4 +1,4 @@
-"""Text files as people have them: other delimiters, encodings, without headers, packed → the right rows or the reason."""
+"""Text files as people have them, of any delimiter and encoding, headless, packed → the right rows or the reason."""
 
 import gzip
 import json
