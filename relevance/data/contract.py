@@ -214,9 +214,14 @@ def control_rules(texts: pa.Table) -> Iterator[Rule]:
     """No text holds a control character beyond ASCII: cp1252 that was read as Latin-1 does."""
     for name in texts.column_names:
         text = texts[name]
-        if pa.types.is_string(text.type) and any(C1_BYTES.search(utf8_bytes(chunk)) for chunk in text.chunks):
+        if pa.types.is_string(text.type) and any(map(_has_controls, text.chunks)):
             bad = pc.fill_null(pc.match_substring_regex(text, CONTROLS), False)
             yield name, bad, f"{name} holds control characters (U+0080 to U+009F)", CONTROLS_REMEDY
+
+
+def _has_controls(chunk: pa.StringArray) -> bool:
+    raw = bytes(utf8_bytes(chunk))
+    return b"\xc2" in raw and C1_BYTES.search(raw) is not None  # most texts hold no such byte: ten times as fast
 
 
 def blank(text: pa.ChunkedArray) -> pa.ChunkedArray:
