@@ -150,7 +150,7 @@ def flat(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         if isinstance(value, dict):
             leaves |= flat(value, f"{prefix}{key}.")
         else:
-            leaves[prefix + key] = value
+            leaves[f"{prefix}{key}"] = value
     return leaves
 
 

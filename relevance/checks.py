@@ -34,6 +34,7 @@ from relevance.errors import UserError
 from relevance.tasks import TASK_NAMES
 
 DURATION = re.compile(r"\d+:\d{2}:\d{2}:\d{2}")
+OF_FILES = ("task", "grades", "header", "delimiter", "encoding")
 LIMITS = ("limit_train_batches", "limit_val_batches", "val_check_interval")
 
 
@@ -127,11 +128,23 @@ def _data(d: DataConfig) -> Iterator[str]:
         yield f"data.path={d.path}: generated pairs are read from no file; add data=pairs (data.kind=pairs)"
     if pairs and d.rows != DataConfig().rows:
         yield f"data.rows={d.rows}: is the size of generated data; leave it out with data=pairs"
+    given = [name for name in OF_FILES if getattr(d, name) != getattr(DataConfig(), name)]
+    if given and not pairs:
+        yield f"data.{given[0]}={getattr(d, given[0])}: is of a file of pairs; add data=pairs"
+    yield from form_problems("data.", d.header, d.delimiter)
     if d.validation_share + d.test_share >= 1:
         yield (
             f"data.validation_share={d.validation_share} data.test_share={d.test_share}: nothing is left to train on; "
             "give shares with their sum below 1"
         )
+
+
+def form_problems(setting: str, header: list[str], delimiter: str | None) -> Iterator[str]:
+    """What cannot be of the settings of a delimited file, which stand behind `setting`."""
+    if twice := [name for name in dict.fromkeys(header) if not name.strip() or header.count(name) > 1]:
+        yield f"{setting}header={header}: {', '.join(map(repr, twice))}: give each column a name of its own"
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '\r\n"'):
+        yield f"{setting}delimiter={delimiter!r}: must be one character; a tab is '{setting}delimiter=\"\\t\"'"
 
 
 def _mix(mix: MixConfig) -> Iterator[str]:

@@ -3,6 +3,7 @@
 ["sweep=nightly", "data.rows=500", "cells=[a,b]"] → Options(sweep="nightly", data=..., cells=["a", "b"])
 """
 
+import json
 import os
 import sys
 import textwrap
@@ -12,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -21,6 +23,7 @@ from relevance.errors import Stopped, UserError, did_you_mean
 
 Options = TypeVar("Options")
 MEANING, WIDTH, LONGEST = 42, 120, 80  # of --help: where meanings start, where lines end, characters of a value
+WRITTEN = ("columns", "where", "grades", "header")  # keys that hold texts of users' files
 INTERRUPTED = 130  # exit code of a command that Ctrl-C ended, as shells have it
 
 
@@ -31,13 +34,24 @@ def parse(schema: type[Options], words: list[str], *files: Path) -> Options:
             raise UserError(f"argument {word!r}: expected key=value; --help lists the keys")
     base = OmegaConf.structured(schema)
     try:
-        merged = OmegaConf.merge(base, *map(OmegaConf.load, files), OmegaConf.from_dotlist(words))
+        merged = OmegaConf.merge(base, *map(OmegaConf.load, files), OmegaConf.from_dotlist(written(words)))
         options: Any = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
         raise UserError(_explain(error, schema)) from error
     except YAMLError as error:
         raise UserError(f"arguments {words}: {' '.join(str(error).split())}; close brackets and quotes") from error
     return options
+
+
+def written(words: Sequence[str]) -> list[str]:
+    """The words with what stands in users' files as text, whatever YAML takes it for: yes, 1.0 and null are words."""
+    return [_written(word) if word.partition("=")[0].rpartition(".")[2] in WRITTEN else word for word in words]
+
+
+def _written(word: str) -> str:
+    key, _, text = word.partition("=")
+    value = yaml.load(text, yaml.BaseLoader)
+    return f"{key}={json.dumps(value, ensure_ascii=False)}" if isinstance(value, dict | list) else word
 
 
 def command_line(

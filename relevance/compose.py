@@ -23,7 +23,12 @@ from relevance.sweep.launchers.sequential import InProcess, Sequential
 from relevance.train.job import Launch
 from relevance.train.processes import stoppable
 
-OPEN = ("data.columns", "train.task_weights", "backbones")  # Hydra closes every node that does not say otherwise
+OPEN = (
+    "data.columns",
+    "data.grades",
+    "train.task_weights",
+    "backbones",
+)  # Hydra closes every node that does not say otherwise
 FIRST = (  # settings that a newcomer needs
     *("data.path", "data.columns", "data.rows", "model.backbone", "task_mix.share", "train.step_rows"),
     *("trainer.max_epochs", "trainer.precision", "seed", "name", "outputs", "tracking_uri"),

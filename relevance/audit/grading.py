@@ -24,6 +24,7 @@ from relevance.data.database import Database
 from relevance.data.delimited import read_delimited
 from relevance.data.faults import Fault, Loaded, faults_error, guard_formulas, shorten
 from relevance.data.readers import parse_errors, undecodable
+from relevance.data.text_files import Form
 from relevance.errors import UserError
 from relevance.pages.blocks import NONE, Section, Table, count
 from relevance.tasks import LABELS, TASK_NAMES
@@ -33,7 +34,6 @@ PAIR = ("task", "left_id", "left", "right_id", "right")
 SEPARATOR, NULL = "\x1f", "\x1e"  # in what is digested: no text is likely to hold them
 BOM = b"\xef\xbb\xbf"  # without it spreadsheets read UTF-8 as something else
 DIGESTED = 1 << 17  # rows at a time
-DELIMITERS = (",", ";", "\t")
 NEEDED = ("key", "grade")
 REREAD = "mend the file and read it again"
 GRADE_REMEDY = "leave the cell empty, or use 0 (irrelevant), 1 (partially relevant) or 2 (relevant)"
@@ -201,11 +201,8 @@ def _load(path: Path) -> Loaded:
         raise UserError(f"graded={path}: is no csv; save the spreadsheet as csv and give that file")
     if not path.is_file():
         raise UserError(f"graded={path}: no such file; give the csv that sample wrote and people filled in")
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        header = file.readline()
-    delimiter = max(DELIMITERS, key=header.count)
     with parse_errors(path):
-        loaded = read_delimited(path, delimiter)
+        loaded = read_delimited(path, Form(setting=""))
     missing = [name for name in NEEDED if name not in loaded.table.column_names]
     if missing:
         present = ", ".join(loaded.table.column_names)
@@ -213,8 +210,8 @@ def _load(path: Path) -> Loaded:
     if not len(loaded.table) and not loaded.faults:
         raise UserError(f"{path}: the file holds no rows; give the csv that sample wrote")
     texts = loaded.table.select(list(NEEDED))
-    if faults := list(undecodable(texts, loaded.rows)):
-        raise UserError(f"{path}: column {faults[0].problem}; save the file as UTF-8 csv")
+    if faults := list(undecodable(texts, loaded.rows, path)):
+        raise UserError(f"{path}: column {faults[0].problem}; {faults[0].remedy}")
     return replace(loaded, table=pa.table({name: pc.fill_null(texts[name], "") for name in NEEDED}))
 
 

@@ -6,7 +6,8 @@ right_id="i4" source="human" weight=1.0, then the user's own columns, unchanged
 rows 3 and 17 hold query_item q1 | i4 with labels 0 and 2 → Fault("a pair has two labels", ..., rows=[3, 17])
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from relevance.tasks import SPLITS, TASK_NAMES
 REQUIRED = ("task", "left", "right", "label")
 ALWAYS = ("left_id", "right_id", "source")  # null where the source has none
 CONTRACT = (*REQUIRED, "split", *ALWAYS, "weight", "label_clean")
+WHOLE = r"^([+-]?[0-9]+)\.0+$"  # a whole number as a float has it
 LABEL_PATTERN = r"^\s*[012](\.0*)?\s*$"
 NUMBER_PATTERN = r"^\s*-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 WHOLE_BELOW = 2.0**53  # below it a float holds every whole number
@@ -29,6 +31,12 @@ TASK_REMEDY = f"use {', '.join(TASK_NAMES)}"
 LABEL_REMEDY = "use 0 (irrelevant), 1 (partially relevant) or 2 (relevant)"
 SPLIT_REMEDY = f"use {', '.join(SPLITS)} in every row (val, valid and dev: rename to validation), or drop the column"
 WEIGHT_REMEDY = "give every row a finite number of 0 or more, or drop the column"
+INVISIBLE = (  # of the other categories: blanks of Braille and Hangul, a joiner, variation selectors
+    r"^[\p{Z}\p{Cc}\p{Cf}\x{2800}\x{3164}\x{115F}\x{1160}\x{FFA0}\x{034F}\x{FE00}-\x{FE0F}\x{E0100}-\x{E01EF}]*$"
+)
+C1_BYTES = re.compile(b"\xc2[\x80-\x9f]")
+CONTROLS = r"[\x{80}-\x{9F}]"
+CONTROLS_REMEDY = "text of cp1252 was read as Latin-1: convert the file from CP1252 anew, or remove these characters"
 NAMED_ROWS = 8  # rows of one pair that a message names
 Rule = tuple[str, pa.ChunkedArray, str, str]  # column, mask [N] of its bad rows, problem, remedy
 
@@ -58,9 +66,12 @@ def check_present(names: Sequence[str], needed: Sequence[str], name: str, settin
     """Raise UserError where one of the columns `needed` is not among `names`; `setting` maps columns to ours."""
     missing = [column for column in needed if column not in names]
     if missing:
+        said = setting.removesuffix("columns")
+        task = f", or {said}task=query_item where all rows are of one" if "task" in missing else ""
         raise UserError(
             f"{name}: missing column {', '.join(missing)}; present: {', '.join(names)}; "
-            f"{did_you_mean(missing, names)}name it with {setting}={{{missing[0]}: <column of the file>}}"
+            f"{did_you_mean(missing, names)}name it with {setting}={{{missing[0]}: <column of the file>}}{task}; "
+            f"where the first line is a row: {said}header=[…]"
         )
 
 
@@ -84,6 +95,53 @@ def as_text(table: pa.Table, column: str, name: str) -> pa.ChunkedArray:
         return values.cast(pa.string())
     except pa.ArrowException as error:
         raise UserError(f"{name}: column {column} has type {values.type}; write it as text or numbers") from error
+
+
+def with_said(loaded: Loaded, task: str | None, grades: Mapping[Any, int], name: str, setting: str = "") -> Loaded:
+    """A loaded table with what the user says of all its rows: their task, and the label of each grade.
+
+    Rows of another grade become faults. Raises UserError, which calls the file `name`, for a file that names tasks
+    itself. `setting` is what stands before the names of the two settings.
+    """
+    table = loaded.table
+    if task and table.column_names:
+        if "task" in table.column_names:
+            raise UserError(f"{setting}task={task}: {name} has a column task; leave one of them out")
+        table = table.append_column("task", pa.repeat(task, len(table)))
+    if not grades or "label" not in table.column_names:
+        return replace(loaded, table=table)
+    texts = as_text(table, "label", name)
+    label, known = graded(texts, grades)
+    shown = ", ".join(f"{grade}: {value}" for grade, value in grades.items())
+    remedy = f"mend it, or give it a label in {setting}grades={{{shown}}}"
+    rule = "label", pc.invert(known), "label is none of the grades", remedy
+    faults = list(row_faults(pa.table({"label": texts}), [rule], loaded.rows))
+    at = table.column_names.index("label")
+    return replace(loaded, table=table.set_column(at, "label", label)).without(faults)
+
+
+def graded(texts: pa.ChunkedArray, grades: Mapping[Any, int]) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    """The label [N] of each grade as text, and whether it is known; an empty one is null, and known.
+
+    Grades are compared as they are written, but for blanks around them; a whole number is one in any writing.
+    """
+    trimmed = _number_text(pc.utf8_trim_whitespace(texts))
+    exact = {_grade_text(grade): str(label) for grade, label in grades.items()}
+    at = pc.index_in(trimmed, pa.array(exact))
+    label = pc.take(pa.array(exact.values(), pa.string()), at)
+    if words := {_grade_text(grade): str(n) for grade, n in grades.items() if grade is None or isinstance(grade, bool)}:
+        again = pc.index_in(pc.utf8_lower(trimmed), pa.array(words))  # Hydra reads True and TRUE alike
+        label = pc.coalesce(label, pc.take(pa.array(words.values(), pa.string()), again))
+    return label, pc.or_(pc.is_valid(label), blank(texts))
+
+
+def _grade_text(grade: object) -> str:
+    text = "null" if grade is None else str(grade).lower() if isinstance(grade, bool) else str(grade).strip()
+    return re.sub(WHOLE, r"\1", text)
+
+
+def _number_text(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.replace_substring_regex(texts, WHOLE, r"\1")
 
 
 def _typed(texts: pa.Table) -> pa.Table:
@@ -149,11 +207,43 @@ def pair_rules(texts: pa.Table) -> Iterator[Rule]:
     yield "task", pc.invert(pc.is_in(texts["task"], pa.array(TASK_NAMES))), "unknown task", TASK_REMEDY
     for side in ("left", "right"):
         yield side, blank(texts[side]), f"{side} is empty", "give the text or remove the row"
+    yield from control_rules(texts.select(["left", "right"]))
+
+
+def control_rules(texts: pa.Table) -> Iterator[Rule]:
+    """No text holds a control character beyond ASCII: cp1252 that was read as Latin-1 does."""
+    for name in texts.column_names:
+        text = texts[name]
+        if pa.types.is_string(text.type) and any(map(_has_controls, text.chunks)):
+            bad = pc.fill_null(pc.match_substring_regex(text, CONTROLS), False)
+            yield name, bad, f"{name} holds control characters (U+0080 to U+009F)", CONTROLS_REMEDY
+
+
+def _has_controls(chunk: pa.StringArray) -> bool:
+    raw = bytes(utf8_bytes(chunk))
+    return b"\xc2" in raw and C1_BYTES.search(raw) is not None  # most texts hold no such byte: ten times as fast
 
 
 def blank(text: pa.ChunkedArray) -> pa.ChunkedArray:
-    """[N], whether a text is null, empty or nothing but white space."""
-    return pc.fill_null(pc.or_(pc.utf8_is_space(text), pc.equal(pc.binary_length(text), 0)), True)
+    """[N], whether a text is null, empty or nothing but what nobody sees: blanks, controls, marks of no width."""
+    return pa.chunked_array([_blank(chunk) for chunk in text.chunks], pa.bool_())
+
+
+def _blank(chunk: pa.StringArray) -> pa.BooleanArray:
+    """Most texts begin with a sign of ASCII, which a look at their first byte tells."""
+    if pa.types.is_null(chunk.type) or not len(chunk):
+        return pa.array(np.ones(len(chunk), bool))
+    ends = np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
+    values = np.frombuffer(chunk.buffers()[2] or b"", np.uint8)
+    filled = ends[:-1] < ends[1:]
+    first = np.zeros(len(chunk), np.uint8)
+    first[filled] = values[ends[:-1][filled]]
+    empty = (first <= ord(" ")) | (first > ord("~"))
+    at = np.flatnonzero(empty)
+    if len(at):
+        unseen = pc.match_substring_regex(chunk.take(pa.array(at)), INVISIBLE)
+        empty[at] = pc.fill_null(unseen, True).to_numpy(zero_copy_only=False)
+    return pa.array(empty | chunk.is_null().to_numpy(zero_copy_only=False))
 
 
 def utf8_bytes(chunk: pa.StringArray) -> memoryview:

@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 
 from relevance.errors import UserError
 
-UTF8_REMEDY = "save the file as UTF-8 (iconv -f LATIN1 -t UTF-8 does it for Latin-1)"
 SET_ASIDE = "or set data.on_bad_row=quarantine to set these rows aside and go on without them"
 NONE_LEFT = "no row is left; mend the file"
 LISTED = 20  # rows of each kind of fault that an error lists

@@ -6,15 +6,17 @@ in csv and tsv every cell is text, an empty cell is empty text and no word means
 pairs.csv of 45,000 rows, 20,000 at a time → Loaded(rows 1 to 20,000), Loaded(20,001 to 40,000), Loaded(to 45,000)
 
 {"task": "query_item", "left": "NA", "label": 2}, a line of jsonl → task="query_item" left="NA" label=2; any other
-line is a fault: "café" in Latin-1 in row 3 → Fault("left is not UTF-8", UTF8_REMEDY, rows=[3], ...)
+line is a fault: "café" in Latin-1 in row 3 → Fault("left is not UTF-8", "it looks like …", rows=[3], ...)
 """
 
 import csv
 import json
+import zlib
 from codecs import BOM_UTF8
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -26,12 +28,15 @@ import pyarrow.compute as pc
 import pyarrow.json
 import pyarrow.parquet as pq
 
-from relevance.data.delimited import read_delimited, stream_delimited
-from relevance.data.faults import NONE_LEFT, UTF8_REMEDY, Fault, Loaded, faults_error, shorten, unique
+from relevance.data.delimited import UNSAID, read_delimited, stream_delimited
+from relevance.data.faults import NONE_LEFT, Fault, Loaded, faults_error, shorten, unique
+from relevance.data.text_files import Form, encoding_remedy, kind_of, legacy_remedy, plain, text_bytes
 from relevance.errors import UserError, did_you_mean
 
 BUFFER = 1 << 18  # bytes of a parquet column read at once
 BLOCK = 1 << 25  # bytes the jsonl parser holds at once: the longest possible line
+DEEP = 500  # brackets of a line from which on it is looked at by itself
+STREAMED = Form(setting="")
 LINES = "rows are the lines of the file, counted from 1"
 UTF8_PATTERN = (  # over bytes: table 3-7 of the Unicode standard
     r"^(?:[\x00-\x7F]|[\xC2-\xDF][\x80-\xBF]|\xE0[\xA0-\xBF][\x80-\xBF]|[\xE1-\xEC\xEE\xEF][\x80-\xBF]{2}"
@@ -40,37 +45,37 @@ UTF8_PATTERN = (  # over bytes: table 3-7 of the Unicode standard
 )
 
 
-def read_table(path: Path, columns: dict[str, str]) -> Loaded:
+def read_table(path: Path, columns: dict[str, str], form: Form = UNSAID) -> Loaded:
     """The file at `path`, `columns` (ours: theirs) renamed; text is valid UTF-8 and of Arrow type string.
 
     Raises UserError for a file that is absent, empty, unreadable or of an unknown kind, and for a column
     that is missing or given twice. Rows that cannot be read come back as faults.
     """
-    _check_readable(path, "data.path")
+    _check_readable(path, "data.path", form)
     with parse_errors(path):
-        loaded = READERS[path.suffix.lower()](path)
+        loaded = READERS[kind_of(path)](path, form)
     if not len(loaded.table) and loaded.faults:
         raise faults_error(str(path), loaded.faults, loaded.counted, NONE_LEFT)
     if not len(loaded.table):
         raise UserError(f"{path}: the file holds no rows")
-    return _renamed(path, loaded, columns, "data.columns")
+    return _renamed(path, loaded, columns, form)
 
 
-def stream_table(path: Path, columns: dict[str, str], rows: int) -> Iterator[Loaded]:
+def stream_table(path: Path, columns: dict[str, str], rows: int, form: Form = STREAMED) -> Iterator[Loaded]:
     """The parts of the file at `path` in order, `columns` (ours: theirs) renamed; memory does not grow with the file.
 
     A jsonl part has the columns and types of its own lines. Raises UserError as `read_table` does, for a column
     to be renamed once the first part with columns lacks it. Parts hold rows, faults, or both.
     """
-    _check_readable(path, "input")
+    _check_readable(path, "input", form)
     columns_seen = False
     with parse_errors(path):
-        for part in STREAMS[path.suffix.lower()](path, rows):
+        for part in STREAMS[kind_of(path)](path, rows, form):
             for piece in _pieces(part, rows):
                 names = piece.table.column_names
                 wanted = {ours: theirs for ours, theirs in columns.items() if theirs in names or not columns_seen}
                 columns_seen = columns_seen or bool(names)
-                yield _renamed(path, piece, wanted if columns_seen else {}, "columns")
+                yield _renamed(path, piece, wanted if columns_seen else {}, form)
 
 
 def _pieces(part: Loaded, rows: int) -> Iterator[Loaded]:
@@ -81,13 +86,23 @@ def _pieces(part: Loaded, rows: int) -> Iterator[Loaded]:
         faults = ()
 
 
-def _check_readable(path: Path, setting: str) -> None:
-    if path.suffix.lower() not in READERS:
-        raise UserError(f"{path}: unknown kind of file {path.suffix!r}; allowed: {', '.join(READERS)}")
+def _check_readable(path: Path, setting: str, form: Form) -> None:
+    allowed = f"{', '.join(READERS)}, all but parquet packed as .gz, too"
+    if kind_of(path) not in READERS:
+        raise UserError(f"{path}: unknown kind of file {path.suffix!r}; allowed: {allowed}")
     if not path.is_file():
-        raise UserError(f"{path}: no such file; give {setting}=FILE ({', '.join(READERS)})")
+        raise UserError(f"{path}: no such file; give {setting}=FILE ({allowed})")
     if not path.stat().st_size:
         raise UserError(f"{path}: the file is empty; it needs rows with task, left, right and label")
+    check_form(path, form)
+
+
+def check_form(path: Path, form: Form) -> None:
+    """UserError where settings of text are given for a file that has no use of them."""
+    if form.header and kind_of(path) in (".parquet", ".jsonl", ".json"):
+        raise UserError(
+            f"{path}: {form.setting}header is of files without column names; this one has them; leave it out"
+        )
 
 
 @contextmanager
@@ -95,13 +110,13 @@ def parse_errors(path: Path) -> Iterator[None]:
     """Turns the error of a parser that cannot read a file into a UserError."""
     try:
         yield
-    except (pa.ArrowException, csv.Error, OSError) as cause:
+    except (pa.ArrowException, csv.Error, OSError, EOFError, zlib.error) as cause:
         raise UserError(f"{path}: cannot be read as {path.suffix}: {cause}; write the file anew") from cause
 
 
-def _renamed(path: Path, loaded: Loaded, columns: dict[str, str], setting: str) -> Loaded:
-    """`loaded` under our names and decoded; raises UserError where `columns`, given as `setting`, does not fit it."""
-    present = loaded.table.column_names
+def _renamed(path: Path, loaded: Loaded, columns: dict[str, str], form: Form) -> Loaded:
+    """`loaded` under our names and decoded; raises UserError where `columns` does not fit it."""
+    present, setting = loaded.table.column_names, f"{form.setting}columns"
     for ours, theirs in columns.items():
         if theirs not in present:
             hint = did_you_mean(theirs, present)
@@ -113,13 +128,16 @@ def _renamed(path: Path, loaded: Loaded, columns: dict[str, str], setting: str) 
         raise UserError(f"{setting}={columns}: one column of the file is given twice; name each once")
     names = [ours_of.get(name, name) for name in present]
     unique(path, names)
-    return decode_table(replace(loaded, table=loaded.table.rename_columns(names)))
+    return decode_table(replace(loaded, table=loaded.table.rename_columns(names)), path, form)
 
 
-def decode_table(loaded: Loaded) -> Loaded:
-    """Text columns as plain strings; rows with bytes that are not UTF-8 become faults."""
+def decode_table(loaded: Loaded, path: Path | None = None, form: Form = UNSAID) -> Loaded:
+    """Text columns as plain strings; rows with bytes that are not UTF-8 become faults.
+
+    Of the text file at `path` the remedy is what fits all of it; null: what fits the cells at fault.
+    """
     table = plain_strings(loaded.table)
-    return replace(loaded, table=table).without(list(undecodable(table, loaded.rows)))
+    return replace(loaded, table=table).without(list(undecodable(table, loaded.rows, path, form)))
 
 
 def plain_strings(table: pa.Table) -> pa.Table:
@@ -133,7 +151,9 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.string() if text else kind)
 
 
-def undecodable(table: pa.Table, rows: np.ndarray) -> Iterator[Fault]:
+def undecodable(table: pa.Table, rows: np.ndarray, path: Path | None = None, form: Form = UNSAID) -> Iterator[Fault]:
+    """The cells that are no UTF-8, a fault for each column; `path` as in `decode_table`."""
+    wrong = {}
     for name in table.column_names:
         if not pa.types.is_string(table.schema.field(name).type):
             continue
@@ -142,17 +162,27 @@ def undecodable(table: pa.Table, rows: np.ndarray) -> Iterator[Fault]:
         except pa.ArrowInvalid:  # rare: only now is it worth to look at each value
             raw = table[name].cast(pa.binary())
             at = np.flatnonzero(pc.equal(pc.match_substring_regex(raw, UTF8_PATTERN), False).to_numpy())
-            values = [shorten(value) for value in raw.take(pa.array(at)).to_pylist()]
-            yield Fault(f"{name} is not UTF-8", UTF8_REMEDY, rows[at], values)
+            wrong[name] = at, raw.take(pa.array(at)).to_pylist()
+    if not wrong:
+        return
+    if path is None or kind_of(path) == ".parquet":
+        remedy = legacy_remedy(cell for _, cells in wrong.values() for cell in cells)
+    else:
+        remedy = _remedy(path, form)
+    for name, (at, cells) in wrong.items():
+        yield Fault(f"{name} is not UTF-8", remedy, rows[at], [*map(shorten, cells)])
 
 
-def _read_parquet(path: Path) -> Loaded:
+_remedy = cache(encoding_remedy)  # parts of one file ask again and again
+
+
+def _read_parquet(path: Path, _: Form) -> Loaded:
     unique(path, pq.read_schema(path).names)
     table = pq.read_table(path)
     return Loaded(table, np.arange(1, len(table) + 1))
 
 
-def _stream_parquet(path: Path, rows: int) -> Iterator[Loaded]:
+def _stream_parquet(path: Path, rows: int, _: Form) -> Iterator[Loaded]:
     unique(path, pq.read_schema(path).names)
     last = 0
     with pq.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:  # or it takes in whole row groups
@@ -161,18 +191,21 @@ def _stream_parquet(path: Path, rows: int) -> Iterator[Loaded]:
             last += len(batch)
 
 
-def read_jsonl(path: Path, wanted: Collection[str] | None = None) -> Loaded:
+def read_jsonl(path: Path, form: Form = UNSAID, wanted: Collection[str] | None = None) -> Loaded:
     """Arrow's parser where each line is one object of steady types, else line by line.
 
     In the columns `wanted` (None: all), those that somebody will read, a value that is no text is a fault.
     """
-    with path.open("rb") as file:
-        return _read_lines(file, 1, wanted)
+    if plain(path, form):
+        with path.open("rb") as file:
+            return _read_lines(file, 1, wanted)
+    with text_bytes(path, form) as file:
+        return _read_lines(BytesIO(file.read()), 1, wanted)
 
 
-def _stream_jsonl(path: Path, rows: int) -> Iterator[Loaded]:
+def _stream_jsonl(path: Path, rows: int, form: Form) -> Iterator[Loaded]:
     """`rows` lines of the file at a time: names and types of columns are those of the lines at hand."""
-    with path.open("rb") as file:
+    with text_bytes(path, form) as file:
         number = 1
         while lines := list(islice(file, rows)):
             yield _read_lines(BytesIO(b"".join(lines)), number)
@@ -181,8 +214,10 @@ def _stream_jsonl(path: Path, rows: int) -> Iterator[Loaded]:
 
 def _read_lines(file: BinaryIO, number: int, wanted: Collection[str] | None = None) -> Loaded:
     """The lines of `file`, of which the first has this number."""
-    lines = _count_lines(file)
+    lines, deep = _count_lines(file)
     file.seek(0)
+    if deep:  # Arrow's parser has no limit of its own but the stack's
+        return _read_each_line(file, number, wanted)
     try:
         keys = _object(file.readline())
         file.seek(0)
@@ -190,7 +225,7 @@ def _read_lines(file: BinaryIO, number: int, wanted: Collection[str] | None = No
         table = pa.json.read_json(
             file, pa.json.ReadOptions(block_size=BLOCK), pa.json.ParseOptions(explicit_schema=schema)
         )
-    except ValueError:  # pa.ArrowInvalid is one
+    except (ValueError, RecursionError):  # pa.ArrowInvalid is one
         return _read_each_line(file, number, wanted)
     if any(_guessed(field, keys.get(field.name)) for field in table.schema) or len(table) != lines:
         return _read_each_line(file, number, wanted)
@@ -198,11 +233,14 @@ def _read_lines(file: BinaryIO, number: int, wanted: Collection[str] | None = No
     return Loaded(table.select(names), np.arange(number, number + lines), counted=LINES)
 
 
-def _count_lines(file: BinaryIO) -> int:
-    lines, block = 0, b""
-    while more := file.read(1 << 20):
-        lines, block = lines + more.count(b"\n"), more
-    return lines + (not block.endswith(b"\n"))
+def _count_lines(file: BinaryIO) -> tuple[int, bool]:
+    """How many lines there are, and whether one may nest values deeper than a parser can follow."""
+    lines, deep = 0, False
+    for line in file:
+        lines += 1
+        if len(line) > DEEP and not deep:
+            deep = line.count(b"[") + line.count(b"{") > DEEP
+    return lines, deep
 
 
 def _guessed(field: pa.Field, first: object) -> bool:
@@ -213,16 +251,22 @@ def _guessed(field: pa.Field, first: object) -> bool:
 def _read_each_line(file: BinaryIO, number: int, wanted: Collection[str] | None) -> Loaded:
     objects: dict[int, dict[str, Any]] = {}  # by the number of the line
     torn: dict[int, str] = {}
+    undecoded: dict[int, str] = {}
     file.seek(0)
     for row, line in enumerate(file, start=number):
         if not line.strip():
             continue
         try:
             objects[row] = _object(line.removeprefix(BOM_UTF8) if row == 1 else line)
+        except UnicodeDecodeError as cause:
+            undecoded[row] = f"{cause}: {shorten(line)}"
         except (ValueError, RecursionError) as cause:
             torn[row] = f"{cause}: {shorten(line)}"
     table = objects_table(list(objects.values()))
     faults = [_fault("torn line", "write one JSON object a line, in UTF-8", torn)] if torn else []
+    if undecoded:
+        file.seek(0)
+        faults.append(_fault("line is not UTF-8", legacy_remedy(file), undecoded))
     faults += no_text_faults(objects, table.column_names if wanted is None else wanted)
     return Loaded(table, np.array([*objects], np.int64), tuple(faults), LINES)
 
@@ -272,15 +316,17 @@ def _object(line: bytes) -> dict[str, Any]:
     return record
 
 
-READERS: dict[str, Callable[[Path], Loaded]] = {
+READERS: dict[str, Callable[[Path, Form], Loaded]] = {
     ".parquet": _read_parquet,
-    ".csv": lambda path: read_delimited(path, ","),
-    ".tsv": lambda path: read_delimited(path, "\t"),
+    ".csv": read_delimited,
+    ".tsv": read_delimited,
     ".jsonl": read_jsonl,
+    ".txt": read_delimited,
 }
-STREAMS: dict[str, Callable[[Path, int], Iterator[Loaded]]] = {
+STREAMS: dict[str, Callable[[Path, int, Form], Iterator[Loaded]]] = {
     ".parquet": _stream_parquet,
-    ".csv": lambda path, rows: stream_delimited(path, ","),
-    ".tsv": lambda path, rows: stream_delimited(path, "\t"),
+    ".csv": lambda path, _, form: stream_delimited(path, form),
+    ".tsv": lambda path, _, form: stream_delimited(path, form),
     ".jsonl": _stream_jsonl,
+    ".txt": lambda path, _, form: stream_delimited(path, form),
 }

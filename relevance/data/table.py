@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from relevance.atomic_io import atomic_file
 from relevance.cell_id import QUARANTINE
 from relevance.config import DataConfig, OnBadRow, Source
-from relevance.data.contract import check_names, check_pairs, utf8_bytes
+from relevance.data.contract import check_names, check_pairs, utf8_bytes, with_said
 from relevance.data.entities import (
     Keys,
     combined,
@@ -37,6 +37,7 @@ from relevance.data.entities import (
 )
 from relevance.data.faults import NONE_LEFT, SET_ASIDE, Loaded, faults_error, list_faults, quarantine_note
 from relevance.data.readers import read_table
+from relevance.data.text_files import Form
 from relevance.errors import UserError
 from relevance.tasks import SPLITS, TASK_NAMES
 
@@ -92,11 +93,16 @@ def load_pairs(data: DataConfig) -> tuple[str, Loaded]:
         if not data.path:
             raise UserError("data.path is missing; give data.path=FILE (.parquet, .csv, .tsv or .jsonl)")
         check_names(data.columns, "data.columns")
-        return data.path, read_table(Path(data.path), data.columns)
+        loaded = read_table(Path(data.path), data.columns, _form(data))
+        return data.path, with_said(loaded, data.task, data.grades, data.path, "data.")
     from relevance.shop.generate import generate_pairs
 
     table = generate_pairs(data.rows, data.seed, data.noise)
     return "generated pairs", Loaded(table, np.arange(1, len(table) + 1))
+
+
+def _form(data: DataConfig) -> Form:
+    return Form(data.delimiter, tuple(data.header), data.quotes, data.encoding, data.unpacked, data.ratio)
 
 
 def with_split(table: pa.Table, data: DataConfig) -> pa.Table:

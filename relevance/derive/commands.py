@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from relevance.atomic_io import sibling
+from relevance.checks import form_problems
 from relevance.cli import aligned, parse
 from relevance.config import OnBadRow, conf_folder
 from relevance.errors import UserError
@@ -71,8 +72,12 @@ class FileOptions:
 
     columns: dict[str, str] = field(default_factory=dict)  # ours: theirs
     where: dict[str, str] = field(default_factory=dict)  # their column: the value of the rows that are read
-    delimiter: str | None = None  # of .csv files; null: a comma
+    header: list[str] = field(default_factory=list)  # names of all columns of a file whose first line is a row
+    delimiter: str | None = None  # null: the first rows say it; ' ': blanks and tabs
+    encoding: str | None = None  # null: the file's mark, else UTF-8
     quotes: bool = True  # whether a cell in quotes may hold the delimiter and line breaks
+    unpacked: float = 20.0  # GB that a .gz or the files of a .zip may unpack to
+    ratio: float = 200.0  # times its size that one of them may unpack to, beyond 0.1 GB
 
 
 @dataclass
@@ -295,8 +300,10 @@ def _file_problems(key: str, file: FileOptions, names: Sequence[str]) -> Iterato
         yield f"{key}.columns={unknown}: our names are {', '.join(names)}"
     if nested := [f"{k}: {value}" for k, value in (file.columns | file.where).items() if not isinstance(value, str)]:
         yield f"{key}={nested}: give one text for each column"
-    if file.delimiter is not None and (len(file.delimiter) != 1 or file.delimiter in '\r\n"'):
-        yield f"{key}.delimiter={file.delimiter!r}: must be one character; a tab is '{key}.delimiter=\"\\t\"'"
+    yield from form_problems(f"{key}.", file.header, file.delimiter)
+    for name in ("unpacked", "ratio"):
+        if not (value := getattr(file, name)) > 0:
+            yield f"{key}.{name}={value}: must be above 0"
 
 
 def _rule_and_task_problems(o: DeriveOptions) -> Iterator[str]:

@@ -15,7 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from relevance.atomic_io import sibling
-from relevance.data.readers import parse_errors
+from relevance.data.readers import check_form, parse_errors
+from relevance.data.text_files import Form, check_unpacked, kind_of
 from relevance.derive.commands import DeriveOptions, FileOptions
 from relevance.derive.readers import READERS, Part, choose_columns
 from relevance.errors import UserError
@@ -23,6 +24,7 @@ from relevance.errors import UserError
 INPUTS = ("judgements", "queries", "items", "taxonomy")
 BESIDE = ("quarantine.csv", "derive.json")  # what derive writes beside its output
 ZIP = ".zip"
+IN_ARCHIVES = tuple(kind for kind in READERS if kind != ".txt")  # which is what archives say of themselves
 
 
 def check_inputs(options: DeriveOptions) -> None:
@@ -55,13 +57,16 @@ def read_inputs(options: DeriveOptions, setting: str, wanted: Mapping[str, bool]
     value: str = getattr(options, setting)
     how: FileOptions = getattr(options.read, setting)
     theirs = {*(how.columns.get(name, name) for name in wanted), *how.where}
+    header, prefix = tuple(how.header), f"read.{setting}."
+    form = Form(how.delimiter, header, how.quotes, how.encoding, how.unpacked, how.ratio, prefix)
     parts = {}
     for path in _locate(value, setting):
-        for name, inner in _tables(path):
+        for name, inner in _tables(path, form):
             _check_size(inner, name)
             try:
+                check_form(inner, form)
                 with parse_errors(Path(name)):
-                    loaded = READERS[inner.suffix.lower()](inner, how, theirs)
+                    loaded = READERS[kind_of(inner)](inner, form, theirs)
             except UserError as error:  # it names the place where a file of an archive lies unpacked
                 raise UserError(str(error).replace(str(inner), name)) from error
             parts[name] = choose_columns(name, loaded, setting, how, wanted)
@@ -77,7 +82,7 @@ def _locate(value: str, setting: str) -> list[Path]:
     if folder := next((path for path in paths if path.is_dir()), None):
         raise UserError(f"{setting}={value}: {folder} is a folder; name its files by a pattern such as {folder}/*.csv")
     for path in paths:
-        if path.suffix.lower() not in (*READERS, ZIP):
+        if kind_of(path) not in (*READERS, ZIP):
             allowed = ", ".join([*READERS, ZIP])
             raise UserError(f"{setting}={value}: {path} is of an unknown kind {path.suffix!r}; allowed: {allowed}")
         _check_size(path, str(path))
@@ -100,7 +105,7 @@ def _check_rows(parts: Collection[Part], setting: str, value: str, how: FileOpti
     raise UserError(f"{setting}={value}: holds no rows; fetch it anew or leave its setting out")
 
 
-def _tables(path: Path) -> Iterator[tuple[str, Path]]:
+def _tables(path: Path, form: Form) -> Iterator[tuple[str, Path]]:
     """What a person calls each table of `path`, itself or those of a .zip, and where it lies until the next is read.
 
     Folders of an archive are looked into, hidden files are not. Raises UserError for an archive that cannot be
@@ -110,7 +115,10 @@ def _tables(path: Path) -> Iterator[tuple[str, Path]]:
         yield str(path), path
         return
     with _archive(path) as archive, TemporaryDirectory() as folder:
-        for name in _members(path, archive):
+        members = _members(path, archive)
+        unpacked = sum(archive.getinfo(name).file_size for name in members)
+        check_unpacked(str(path), path.stat().st_size, unpacked, form)
+        for name in members:
             with _unpacking(path):
                 place = Path(archive.extract(name, folder))
             yield f"{path}/{name}", place
@@ -118,9 +126,9 @@ def _tables(path: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> list[str]:
-    names = [name for name in archive.namelist() if Path(name).suffix.lower() in READERS and not _hidden(name)]
+    names = [name for name in archive.namelist() if kind_of(Path(name)) in IN_ARCHIVES and not _hidden(name)]
     if not names:
-        raise UserError(f"{path}: holds no {', '.join(READERS)}; give the archive's files themselves")
+        raise UserError(f"{path}: holds no {', '.join(IN_ARCHIVES)}; give the archive's files themselves")
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise UserError(f"{path}: holds {', '.join(twice)} twice; unpack it and give the files that count")
     return names

@@ -15,10 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from relevance.data.contract import as_text
+from relevance.data.contract import as_text, control_rules, row_faults
 from relevance.data.delimited import read_delimited
-from relevance.data.faults import UTF8_REMEDY, Fault, Loaded, faulty_rows, shorten, unique
+from relevance.data.delimiters import layout
+from relevance.data.entries import DEEP_PROBLEM, Deep, json_entries
+from relevance.data.faults import Fault, Loaded, faulty_rows, shorten, unique
 from relevance.data.readers import decode_table, no_text_faults, objects_table, plain_strings, read_jsonl
+from relevance.data.text_files import Form, encoding_remedy, text_bytes
 from relevance.derive.commands import FileOptions
 from relevance.errors import UserError, did_you_mean
 
@@ -28,10 +31,10 @@ SWALLOWED_REMEDY = (
 )
 ENTRIES = "rows are the entries of the list, from 1"
 # the file, how it is read, and their columns to read; the others are known by name alone
-Reader = Callable[[Path, FileOptions, Collection[str]], Loaded]
+Reader = Callable[[Path, Form, Collection[str]], Loaded]
 
 
-def _parquet(path: Path, _: FileOptions, wanted: Collection[str]) -> Loaded:
+def _parquet(path: Path, _: Form, wanted: Collection[str]) -> Loaded:
     names = pq.read_schema(path).names
     unique(path, names)
     table = pq.read_table(path, columns=[name for name in names if name in wanted], partitioning=None)
@@ -40,9 +43,9 @@ def _parquet(path: Path, _: FileOptions, wanted: Collection[str]) -> Loaded:
     return Loaded(pa.table(named), np.arange(1, rows + 1))
 
 
-def _delimited(path: Path, options: FileOptions, delimiter: str) -> Loaded:
-    delimiter = options.delimiter or delimiter
-    return _without_swallowed(read_delimited(path, delimiter, options.quotes), delimiter)
+def _delimited(path: Path, form: Form, _: Collection[str]) -> Loaded:
+    form = layout(path, form).form
+    return _without_swallowed(read_delimited(path, form), form.delimiter or "")
 
 
 def _without_swallowed(loaded: Loaded, delimiter: str) -> Loaded:
@@ -68,12 +71,12 @@ def _without_swallowed(loaded: Loaded, delimiter: str) -> Loaded:
     return replace(loaded, table=table, rows=loaded.rows[~bad], faults=(*loaded.faults, fault))
 
 
-def _json_list(path: Path, wanted: Collection[str]) -> Loaded:
+def _json_list(path: Path, form: Form, wanted: Collection[str]) -> Loaded:
     """Raises UserError for a file that is no list of objects; entries that are no sound ones come back as faults.
 
     NaN, which some write for what is missing, is null.
     """
-    entries = _entries(path)
+    entries = _entries(path, form)
     faults = list(_entry_faults(entries))
     good = np.setdiff1d(np.arange(len(entries)), faulty_rows(faults) - 1)
     objects = {int(at) + 1: {name: entries[at][name] for name in wanted if name in entries[at]} for at in good}
@@ -85,13 +88,12 @@ def _json_list(path: Path, wanted: Collection[str]) -> Loaded:
     return Loaded(table, good + 1, tuple(faults), ENTRIES)
 
 
-def _entries(path: Path) -> list:
+def _entries(path: Path, form: Form) -> list:
     try:
-        entries = json.loads(
-            path.read_bytes().decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=lambda _: None
-        )
+        with text_bytes(path, form) as file:
+            entries = json_entries(file.read().decode(), object_pairs_hook=_object, parse_constant=lambda _: None)
     except UnicodeDecodeError as cause:
-        raise UserError(f"{path}: is not UTF-8 at byte {cause.start:,}; {UTF8_REMEDY}") from cause
+        raise UserError(f"{path}: is not UTF-8 at byte {cause.start:,}; {encoding_remedy(path, form)}") from cause
     except (ValueError, RecursionError) as cause:
         raise UserError(f"{path}: cannot be read as JSON: {cause}; fetch it anew, or write it as .jsonl") from cause
     if not isinstance(entries, list):
@@ -110,8 +112,9 @@ def _object(pairs: list[tuple]) -> dict:
 
 def _entry_faults(entries: list) -> Iterator[Fault]:
     for problem, remedy, bad in (
-        ("entry is no object", "write one JSON object for each row", lambda e: type(e) not in (dict, _Twice)),
+        ("entry is no object", "write one JSON object for each row", lambda e: type(e) not in (dict, _Twice, Deep)),
         ("a key is given twice", "keep one of the values", lambda e: type(e) is _Twice),
+        (DEEP_PROBLEM, "write its inner values as text, or leave them out", lambda e: type(e) is Deep),
         ("half a surrogate pair", "write the whole character", lambda e: type(e) is dict and _half(e)),
     ):
         at = np.flatnonzero([bad(entry) for entry in entries])
@@ -130,10 +133,11 @@ def _half(entry: dict) -> bool:
 
 READERS: dict[str, Reader] = {
     ".parquet": _parquet,
-    ".csv": lambda path, options, _: _delimited(path, options, ","),
-    ".tsv": lambda path, options, _: _delimited(path, options, "\t"),
-    ".jsonl": lambda path, _, wanted: read_jsonl(path, wanted),
-    ".json": lambda path, _, wanted: _json_list(path, wanted),
+    ".csv": _delimited,
+    ".tsv": _delimited,
+    ".jsonl": read_jsonl,
+    ".json": _json_list,
+    ".txt": _delimited,
 }
 
 
@@ -169,7 +173,9 @@ def choose_columns(name: str, loaded: Loaded, setting: str, options: FileOptions
     sound = pa.table({ours: table[column] for ours, column in here.items()}).filter(pa.array(good & fits))
     decoded = decode_table(replace(loaded, table=sound, rows=loaded.rows[good & fits]))
     texts = {ours: decoded.table[ours] if ours in AS_IT_IS else as_text(decoded.table, ours, name) for ours in here}
-    return Part(replace(decoded, table=pa.table(texts)), int((good & ~fits).sum()), values, names)
+    decoded = replace(decoded, table=pa.table(texts))
+    decoded = decoded.without(list(row_faults(decoded.table, control_rules(decoded.table), decoded.rows)))
+    return Part(decoded, int((good & ~fits).sum()), values, names)
 
 
 def check_columns(name: str, present: Collection[str], needed: Mapping[str, str], setting: str) -> None:

@@ -3,13 +3,17 @@
 python -m relevance.predict cells=RUN_ID|FOLDER input=FILE output=FILE [columns={left: query}] [on_bad_row=quarantine]
 python -m relevance.predict cells=[a,b,c] input=FILE output=FILE
 
-input and output are .parquet, .csv, .tsv or .jsonl. A row needs task, left and right; label (0, 1, 2, or empty) is
-optional and is scored against; other columns are carried along. The output has the rows of the input in their order
-and the columns p_irrelevant, p_partial, p_relevant and predicted. Several cells vote: predicted is the label most of
-them give, a tie goes to the higher label, and the p_* are the means of their probabilities.
+input and output are .parquet, .csv, .tsv or .jsonl; input may also be .txt, or packed as .csv.gz. A row needs task,
+left and right; label (0, 1, 2, or empty) is optional and is scored against; other columns are carried along. The
+output has the rows of the input in their order and the columns p_irrelevant, p_partial, p_relevant and predicted.
+Several cells vote: predicted is the label most of them give, a tie goes to the higher label, and the p_* are the means
+of their probabilities.
 
 cells       outputs/cells/<fingerprint>, its model folder, or the id of the cell's MLflow run
 columns     our name: the file's name, as data.columns in training
+task        of all rows, where the file has no column task
+grades      the label of each text in column label, {Exact: 2, Partial: 1, Irrelevant: 0}
+header, delimiter, quotes, encoding, unpacked, ratio  as data.* in training
 on_bad_row  error: name every bad row and write nothing; quarantine: list them in <output>.quarantine.csv instead
 chunk       rows held in memory at a time; a cell scores in the precision it was trained in (trainer.precision), and its
             own test rows get the very numbers of its test.parquet where one chunk holds them all, on the same machine
@@ -20,11 +24,15 @@ trust_remote_code  run code that came with a cell's backbone, where it was train
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from relevance.checks import validate_data
 from relevance.cli import command_line, run_command
-from relevance.config import OnBadRow
+from relevance.config import DataConfig, OnBadRow, Source
 from relevance.errors import UserError
+
+if TYPE_CHECKING:
+    from relevance.data.text_files import Form
 
 
 @dataclass
@@ -33,6 +41,14 @@ class Options:
     input: str = ""
     output: str = ""
     columns: dict[str, str] = field(default_factory=dict)  # ours: theirs
+    task: str | None = None
+    grades: dict[Any, int] = field(default_factory=dict)
+    header: list[str] = field(default_factory=list)
+    delimiter: str | None = None
+    quotes: bool = True
+    encoding: str | None = None
+    unpacked: float = 20.0
+    ratio: float = 200.0
     on_bad_row: OnBadRow = OnBadRow.error
     chunk: int = 20_000
     device: str | None = None
@@ -46,13 +62,32 @@ class Options:
 def predict(options: Options) -> None:
     if options.chunk < 1:
         raise UserError(f"chunk={options.chunk}: rows held at a time, 1 or more")
+    _checked(options)
     folders = _folders(options)
-    from relevance.predict.scoring import Files, score_file, scores_text
+    from relevance.predict.scoring import Files, Said, score_file, scores_text
 
     quarantine = options.on_bad_row is OnBadRow.quarantine
-    files = Files(Path(options.input), Path(options.output), options.columns, quarantine, options.chunk)
+    said = Said(_form(options), options.task, options.grades)
+    files = Files(Path(options.input), Path(options.output), options.columns, quarantine, options.chunk, said)
     if text := scores_text(score_file(files, folders, options.device, options.trust_remote_code)):
         print(text)
+
+
+def _checked(options: Options) -> None:
+    """One UserError for the settings of the input that cannot be: they are those of data.*."""
+    names = ("task", "grades", "header", "delimiter", "quotes", "encoding", "unpacked", "ratio")
+    said = DataConfig(kind=Source.pairs, path=options.input, **{name: getattr(options, name) for name in names})
+    try:
+        validate_data(said)
+    except UserError as error:
+        raise UserError(str(error).replace("data.", "")) from error
+
+
+def _form(options: Options) -> "Form":
+    from relevance.data.text_files import Form
+
+    header, limits = tuple(options.header), (options.unpacked, options.ratio)
+    return Form(options.delimiter, header, options.quotes, options.encoding, *limits, setting="")
 
 
 def _folders(options: Options) -> list[Path]:

@@ -8,9 +8,9 @@ jsonl further down may bring other columns and types: chunks of {left: string, p
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,7 +31,8 @@ from relevance.data.faults import (
     merge_faults,
     quarantine_note,
 )
-from relevance.data.readers import stream_table
+from relevance.data.readers import STREAMED, stream_table
+from relevance.data.text_files import Form
 from relevance.data.writers import Writer, json_values, streamed, writable
 from relevance.errors import UserError
 from relevance.metrics import Scores, score, task_codes
@@ -56,13 +57,26 @@ class Chunk:
     loaded: Loaded  # every row that could be read, as it stands in the file
 
 
-def read_chunks(path: Path, columns: dict[str, str], rows: int) -> Iterator[Chunk]:
+@dataclass(frozen=True)
+class Said:
+    """What the user says of a file beside the names of its columns."""
+
+    form: Form = STREAMED
+    task: str | None = None  # of all rows
+    grades: dict[Any, int] = field(default_factory=dict)  # the label of each
+
+
+SILENT = Said()
+
+
+def read_chunks(path: Path, columns: dict[str, str], rows: int, said: Said = SILENT) -> Iterator[Chunk]:
     """The file at `path` in chunks of at most `rows` rows, in order, `columns` (ours: theirs) renamed.
 
     Raises UserError for a file that cannot be read, and for one without task, left or right.
     """
     columns_seen = False
-    for loaded in stream_table(path, columns, rows):
+    for part in stream_table(path, columns, rows, said.form):
+        loaded = contract.with_said(part, said.task, said.grades, str(path))
         names = loaded.table.column_names
         if names and not columns_seen:
             contract.check_present(names, NEEDED, str(path), "columns")
@@ -165,13 +179,14 @@ class Files:
     columns: dict[str, str]  # ours: theirs
     quarantine: bool  # bad rows are set aside; else they are an error
     rows: int  # held at a time
+    said: Said = SILENT
 
     @property
     def aside(self) -> Path:
         return self.output.with_name(f"{self.output.name}.quarantine.csv")
 
     def chunks(self) -> Iterator[Chunk]:
-        return read_chunks(self.input, self.columns, self.rows)
+        return read_chunks(self.input, self.columns, self.rows, self.said)
 
     def bad(self, chunk: Chunk) -> pa.Table:
         """The chunk's rows at fault as they are listed; texts of schema `listing_schema(SHOWN)`."""
@@ -260,8 +275,8 @@ def _scored(files: Files, scan: Scan, scorers: list["Scorer"], output: Writer, a
 
 
 def _with(table: pa.Table, p: np.ndarray, predicted: np.ndarray) -> pa.Table:
-    for field, values in zip(ADDED, (*p.T, predicted), strict=True):
-        table = table.append_column(field, pa.array(values, field.type))
+    for added, values in zip(ADDED, (*p.T, predicted), strict=True):
+        table = table.append_column(added, pa.array(values, added.type))
     return table
 
 

@@ -102,7 +102,7 @@ def test_a_pair_that_left_the_table_or_changed_its_text_is_no_pair_of_it(save):
         ("a.csv", None, "no such file"),
         ("a.csv", b"key,grade\n", "holds no rows"),
         ("a.csv", b"key,note\np0,1\n", "missing column grade; present: key, note"),
-        ("a.csv", "key,grade\np0,1\n".encode("utf-16"), "not UTF-8"),
+        ("a.csv", "key,grade\np0,1\n".encode("utf-16-le"), "not UTF-8"),
         ("a.csv", b"key,grade\np0,1,2\n", "torn row"),
         ("a.csv", b"key,grade\np0,\xff\n", "column grade is not UTF-8"),
     ],

@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from relevance.data.readers import read_table
+from relevance.data.text_files import Form
 from relevance.errors import UserError
 
 HEADER = "task,left,right,label\n"
@@ -91,8 +92,12 @@ def test_bytes_that_are_not_utf8_are_faults_with_their_row(tmp_path, kind):
 
 
 def test_a_file_of_another_encoding_is_named_as_such(tmp_path):
-    with pytest.raises(UserError, match=r"header .*not UTF-8"):
-        read_table(write(tmp_path / "a.csv", "task,left\nx,y\n".encode("utf-16")), {})
+    path = write(tmp_path / "a.csv", "task,left\nx,y\n".encode("utf-16-le"))
+    with pytest.raises(UserError, match=r"not UTF-8 .*data\.encoding=utf-16-le"):
+        read_table(path, {})
+    for encoding, form in (("utf-16", Form()), ("utf-16-le", Form(encoding="utf-16-le"))):
+        path = write(tmp_path / "a.csv", "task,left\nx,“é”\n".encode(encoding))
+        assert read_table(path, {}, form).table.to_pydict() == {"task": ["x"], "left": ["“é”"]}
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_name(tmp_path):

@@ -55,3 +55,11 @@ def test_an_archive_that_cannot_be_read_says_so(tmp_path):
         with pytest.raises(UserError, match=said) as caught:
             taken(put(tmp_path / name, content))
         assert str(caught.value).startswith(str(tmp_path / name))
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    path = put(tmp_path / "i.zip", zipped({"a.csv": "item_id,title\n" + "1,A\n" * 100_000}))
+    monkeypatch.setattr("relevance.data.text_files.FREE", 1000)
+    monkeypatch.setattr(zipfile.ZipFile, "extract", None)
+    with pytest.raises(UserError, match=r"i\.zip: unpacks to .*read\.items\.ratio=200 is the limit"):
+        taken(path)

@@ -1,6 +1,7 @@
 """Files a user names → rows under our names, each with its number; what cannot be read is told by its name."""
 
 import datetime
+import gzip
 import json
 
 import pyarrow as pa
@@ -64,7 +65,7 @@ BROKEN = {
     "object.json": ({"items": RECORDS}, r"holds \{'items': .*not a list of objects"),
     "deep.json": ("[" * 100_000, "cannot be read as JSON: maximum recursion"),
     "nothing.json": ([], "holds no rows"),
-    "utf16.csv": (CSV.encode("utf-16"), "the header .* is not UTF-8"),
+    "utf16.csv": (CSV.encode("utf-16-le"), r"is not UTF-8 .*read\.items\.encoding=utf-16-le"),
     "quote.csv": (CSV + '"i3,C,\ni4,D,\n', "row 3 opens a quote that is never closed"),
     "twice.csv": ("item_id,title,title\n1,2,3\n", "column title is given twice"),
 }
@@ -215,3 +216,22 @@ def test_a_long_row_is_read_whole(tmp_path):
     ):
         ((_, title),) = texts(taken(put(tmp_path / f"i.{kind}", content)))
         assert len(title) == 10**6
+
+
+def test_an_entry_nested_too_deeply_is_a_fault_of_its_own(tmp_path):
+    deep = '[{"item_id": "1", "title": "A, ]\\" B"}, {"item_id": "2", "title": ' + "[" * 5000 + "]" * 5000 + "}, 3]"
+    (part,) = taken(put(tmp_path / "i.json", deep)).values()
+    assert texts({"": part}) == [("1", 'A, ]" B')]
+    assert {fault.problem: fault.rows.tolist() for fault in part.loaded.faults} == {
+        "entry is no object": [3],
+        "entry is nested too deeply": [2],
+    }
+
+
+@pytest.mark.parametrize("name", ["i.csv", "i.txt", "i.csv.gz"])
+def test_a_text_file_says_its_delimiter_and_may_lack_a_header(tmp_path, name):
+    rows = "i1;A, large\ni2;B\n"
+    for header, text in (([], "item_id;title\n" + rows), (["item_id", "title"], rows)):
+        content = text.encode("utf-16")
+        path = put(tmp_path / name, gzip.compress(content) if name.endswith("gz") else content)
+        assert texts(taken(path, header=header)) == [("i1", "A, large"), ("i2", "B")]

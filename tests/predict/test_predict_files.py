@@ -142,3 +142,16 @@ def test_help_tells_of_ties_and_imports_nothing_heavy():
     assert "a tie goes to the higher label" in shown
     assert "on_bad_row=error" in shown
     assert shown.endswith("[]\n")
+
+
+def test_what_a_file_leaves_out_may_be_said(tmp_path, run, cells):
+    source, output = tmp_path / "in.csv", tmp_path / "out.parquet"
+    source.write_text("usb;cable;yes\nlamp;bulb;no\nsofa;bed;\n", encoding="utf-16")
+    words = (f"cells={cells[0]}", f"input={source}", f"output={output}", "header=[left,right,label]")
+    _, err, code = run(*words, "task=query_item", "grades={yes: 2, no: 0}", "chunk=2")
+    assert (code, "labels: on 2 rows" in err) == (0, True)
+    table = pq.read_table(output).to_pydict()
+    assert (table["left"], table["task"]) == (["usb", "lamp", "sofa"], ["query_item"] * 3)
+    assert table["label"] == [2, 0, None]
+    _, err, code = run(*words, "task=query_items")
+    assert (code, "task=query_items: must be one of query_item" in err) == (2, True)

@@ -1,0 +1,231 @@
+"""The bytes of a text file, whatever it is packed or encoded as → UTF-8, streamed, and never more than a limit.
+
+pairs.csv.gz in UTF-16 with its mark → the bytes of pairs.csv in UTF-8 without one; a file that is UTF-8 and not packed
+is read as it is. Nothing is guessed: other encodings are named, for the user to give.
+"""
+
+import codecs
+import gzip
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BufferedReader, RawIOBase
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from relevance.errors import UserError
+
+PACKED = ".gz"
+BLANKS = " "  # as a delimiter: any number of blanks and tabs
+BLOCK = 1 << 20
+HEAD = 1 << 18  # bytes at the start of a file that say what it is
+TAIL = 64
+FREE = 100 * 10**6  # bytes that any file may unpack to
+GB = 10**9
+MARKS = {  # in this order: the mark of UTF-32 begins with that of UTF-16
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+SEQUENCE = re.compile(  # of UTF-8 beyond ASCII: table 3-7 of the Unicode standard
+    rb"[\xC2-\xDF][\x80-\xBF]|\xE0[\xA0-\xBF][\x80-\xBF]|[\xE1-\xEC\xEE\xEF][\x80-\xBF]{2}|\xED[\x80-\x9F][\x80-\xBF]"
+    rb"|\xF0[\x90-\xBF][\x80-\xBF]{2}|[\xF1-\xF3][\x80-\xBF]{3}|\xF4[\x80-\x8F][\x80-\xBF]{2}"
+)
+NOT_CP1252 = frozenset(b"\x81\x8d\x8f\x90\x9d")
+C1 = range(0x80, 0xA0)  # control characters in Latin-1, signs such as the euro's in cp1252
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a user says of a text file; null and empty: the file says it."""
+
+    delimiter: str | None = None
+    header: tuple[str, ...] = ()  # the columns of a file whose first line is a row
+    quotes: bool = True  # whether a cell in quotes may hold the delimiter and line breaks
+    encoding: str | None = None
+    unpacked: float = 20.0  # GB
+    ratio: float = 200.0  # times its size, beyond FREE
+    setting: str = "data."  # what stands before the names of these settings
+
+
+def kind_of(path: Path) -> str:
+    """The suffix that says what a file holds, in small letters: ".csv" of pairs.csv and of pairs.CSV.gz."""
+    packed = path.suffix.lower() == PACKED and Path(path.stem).suffix.lower() != ".parquet"
+    return (Path(path.stem) if packed else path).suffix.lower()
+
+
+def check_unpacked(name: str, packed: int, unpacked: int, form: Form) -> None:
+    """Raise UserError where a file or archive of `packed` bytes unpacks to more than its limits."""
+    if unpacked <= FREE:
+        return
+    times = unpacked / max(packed, 1)
+    size = f"{name}: unpacks to {unpacked / GB:,.1f} GB or more, {times:,.0f} times its {packed / 10**6:,.1f} MB"
+    if unpacked > form.unpacked * GB:
+        raise UserError(f"{size}; {form.setting}unpacked={form.unpacked:g} GB is the limit: raise it if you trust it")
+    if times > form.ratio:
+        raise UserError(f"{size}; {form.setting}ratio={form.ratio:g} is the limit: raise it if you trust the file")
+
+
+def plain(path: Path, form: Form) -> bool:
+    """Whether the file's own bytes are what `text_bytes` gives, but for a mark of UTF-8."""
+    changed = path.suffix.lower() == PACKED or form.delimiter == BLANKS or form.header
+    return not changed and encoding_of(path, form) == "utf-8"
+
+
+@contextmanager
+def text_bytes(path: Path, form: Form) -> Iterator[BinaryIO]:
+    """The text at `path` as bytes of UTF-8; a mark of UTF-8 is left out.
+
+    Raises UserError for a file that is in another encoding than it is said to be, and for one that unpacks to more
+    than its limits.
+    """
+    encoding = encoding_of(path, form)
+    with _unpacked(path, form) as file:
+        if encoding != "utf-8":
+            file = _stream(_recoded(path, file, encoding, form))
+        elif file.peek(len(codecs.BOM_UTF8)).startswith(codecs.BOM_UTF8):
+            file.read(len(codecs.BOM_UTF8))
+        if form.delimiter == BLANKS:
+            file = _stream(_squeezed(file))
+        yield _stream(_headed(file, form)) if form.header and form.delimiter else file
+
+
+def tail(path: Path, form: Form) -> bytes:
+    """The last bytes of the text."""
+    if plain(path, form):
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - TAIL))
+            return file.read()
+    end = b""
+    with text_bytes(path, form) as file:
+        while block := file.read(BLOCK):
+            end = (end + block)[-TAIL:]
+    return end
+
+
+def encoding_of(path: Path, form: Form) -> str:
+    """What its mark says, else the user, else UTF-8; UserError where the two differ, and for UTF-16 without a mark."""
+    with _unpacked(path, form) as file:
+        head = file.read(HEAD)
+    said = _codec(path, form.encoding, form) if form.encoding else None
+    marked = next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
+    if marked and said and not said.startswith(marked):
+        raise UserError(f"{path}: its mark says {marked}, not {form.setting}encoding={form.encoding}; leave that out")
+    if not marked and not said and b"\0" in head:
+        even, odd = head[::2].count(0), head[1::2].count(0)
+        likely = "utf-16-le" if odd > even else "utf-16-be"
+        raise UserError(f"{path}: is not UTF-8 (it holds zero bytes); if it is UTF-16, {form.setting}encoding={likely}")
+    return marked or said or "utf-8"
+
+
+def _codec(path: Path, name: str, form: Form) -> str:
+    """Python's name of the encoding that the user gives."""
+    try:
+        "a".encode(name)  # refuses codecs that are of no text
+        return codecs.lookup(name).name
+    except LookupError as cause:
+        raise UserError(
+            f"{form.setting}encoding={form.encoding}: no such encoding (of {path}); give one such as cp1252, utf-16-le"
+        ) from cause
+
+
+def encoding_remedy(path: Path, form: Form) -> str:
+    """What to do with a file that is no UTF-8 throughout; looks at all of it."""
+    with text_bytes(path, form) as lines:
+        return legacy_remedy(lines, str(path), f", or give {form.setting}encoding={{0}}")
+
+
+def legacy_remedy(texts: Iterator[bytes] | BinaryIO, path: str = "FILE", setting: str = "") -> str:
+    """The encoding that fits all texts of which some are no UTF-8, and what converts them."""
+    stray: set[int] = set()
+    sequences = strays = 0
+    for text in texts:
+        if not text.isascii():
+            rest, count = SEQUENCE.subn(b"", text)
+            beyond = [byte for byte in rest if byte >= C1.start]
+            sequences, strays = sequences + count, strays + len(beyond)
+            stray.update(beyond)
+    if stray & NOT_CP1252:
+        shown = ", ".join(f"{byte:#04x}" for byte in sorted(stray & NOT_CP1252))
+        advice = f"neither cp1252 nor Latin-1 has the byte {shown}: ask who wrote it, then iconv -f ENCODING -t UTF-8"
+        return f"save it as UTF-8; {advice}{setting.format('ENCODING')}"
+    name = "cp1252" if stray & set(C1) else "latin-1"
+    words = "cp1252 (Windows, Western Europe)" if name == "cp1252" else "Latin-1"
+    if sequences > strays / 4:  # a few may be an accident
+        return f"write these cells as UTF-8, the others are: they look like {words}, the file as a whole does not"
+    iconv = "CP1252" if name == "cp1252" else "LATIN1"
+    return f"it looks like {words}: save it as UTF-8 (iconv -f {iconv} -t UTF-8 {path}){setting.format(name)}"
+
+
+@contextmanager
+def _unpacked(path: Path, form: Form) -> Iterator[BufferedReader]:
+    if path.suffix.lower() != PACKED:
+        with path.open("rb") as file:
+            yield file
+        return
+    with path.open("rb") as end:
+        end.seek(max(0, path.stat().st_size - 4))
+        said = int.from_bytes(end.read(4), "little")  # of its last member, less whole 4 GB
+    check_unpacked(str(path), path.stat().st_size, said, form)
+    with gzip.open(path) as file:
+        yield _stream(_counted(path, file, form))
+
+
+def _counted(path: Path, file: gzip.GzipFile, form: Form) -> Iterator[bytes]:
+    """The bytes of `file`, unpacked from `path`, as long as they are within the limits."""
+    packed, count = path.stat().st_size, 0
+    while block := file.read(BLOCK):
+        count += len(block)
+        check_unpacked(str(path), packed, count, form)
+        yield block
+
+
+def _recoded(path: Path, file: BinaryIO, encoding: str, form: Form) -> Iterator[bytes]:
+    decoder, last, block = codecs.getincrementaldecoder(encoding)(), 0, b"-"
+    while block:
+        block = file.read(BLOCK)
+        try:
+            yield decoder.decode(block, final=not block).encode()
+        except UnicodeError as cause:
+            said = f"{path}: is no {encoding} ({cause}; counted from byte {last:,})"
+            raise UserError(f"{said}; give {form.setting}encoding= as it is") from cause
+        last += len(block)
+
+
+def _squeezed(file: BinaryIO) -> Iterator[bytes]:
+    for line in file:
+        yield b" ".join(line.split()) + b"\n"
+
+
+def _headed(file: BinaryIO, form: Form) -> Iterator[bytes]:
+    """The header that the user gives, then the file: readers of delimited text know of files with a header alone."""
+    yield (str(form.delimiter).join(form.header) + "\n").encode()
+    while block := file.read(BLOCK):
+        yield block
+
+
+def _stream(blocks: Iterator[bytes]) -> BufferedReader:
+    return BufferedReader(_Blocks(blocks), BLOCK)
+
+
+class _Blocks(RawIOBase):
+    """Blocks of bytes as a file."""
+
+    def __init__(self, blocks: Iterator[bytes]):
+        self.blocks, self.rest = blocks, memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self.rest:
+            block = next(self.blocks, None)
+            if block is None:
+                return 0
+            self.rest = memoryview(block)
+        size = min(len(buffer), len(self.rest))
+        buffer[:size], self.rest = self.rest[:size], self.rest[size:]
+        return size
