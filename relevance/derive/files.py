@@ -23,6 +23,7 @@ from relevance.errors import UserError
 INPUTS = ("judgements", "queries", "items", "taxonomy")
 BESIDE = ("quarantine.csv", "derive.json")  # what derive writes beside its output
 ZIP = ".zip"
+PACKED = [kind for kind in READERS if kind != ".txt"]  # archives hold texts that are no tables: a licence, a readme
 
 
 def check_inputs(options: DeriveOptions) -> None:
@@ -54,7 +55,7 @@ def read_inputs(options: DeriveOptions, setting: str, wanted: Mapping[str, bool]
     """
     value: str = getattr(options, setting)
     how: FileOptions = getattr(options.read, setting)
-    theirs = {*(how.columns.get(name, name) for name in wanted), *how.where}
+    theirs = {*filter(None, (how.columns.get(name, name) for name in wanted)), *how.where}
     parts = {}
     for path in _locate(value, setting):
         for name, inner in _tables(path):
@@ -118,9 +119,9 @@ def _tables(path: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> list[str]:
-    names = [name for name in archive.namelist() if Path(name).suffix.lower() in READERS and not _hidden(name)]
+    names = [name for name in archive.namelist() if Path(name).suffix.lower() in PACKED and not _hidden(name)]
     if not names:
-        raise UserError(f"{path}: holds no {', '.join(READERS)}; give the archive's files themselves")
+        raise UserError(f"{path}: holds no {', '.join(PACKED)}; give the archive's files themselves")
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise UserError(f"{path}: holds {', '.join(twice)} twice; unpack it and give the files that count")
     return names

@@ -1,6 +1,7 @@
 """A file of one format → its rows and the columns that are wanted, under our names, as text.
 
-.parquet, .csv, .tsv, .jsonl and .json, one list of objects: [{"id": "1229111", "title": "Targus ..."}, ...]
+.parquet, .csv, .tsv, .jsonl and .json, one list of objects: [{"id": "1229111", "title": "Targus ..."}, ...]; a .json of
+ratings within queries and Google's taxonomy, .txt: see relevance.derive.layouts
 columns={item_id: id}, where={locale: us}: id=17.0 locale="us" → item_id="17"; id=18.0 locale="es" → left out
 Rows that cannot be read come back as faults.
 """
@@ -9,6 +10,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +22,7 @@ from relevance.data.delimited import read_delimited
 from relevance.data.faults import UTF8_REMEDY, Fault, Loaded, faulty_rows, shorten, unique
 from relevance.data.readers import decode_table, no_text_faults, objects_table, plain_strings, read_jsonl
 from relevance.derive.commands import FileOptions
+from relevance.derive.layouts import RATINGS, google_tree, is_google, nested_ratings
 from relevance.errors import UserError, did_you_mean
 
 SWALLOWED = "a quote opened here closes rows further on"
@@ -73,7 +76,7 @@ def _json_list(path: Path, wanted: Collection[str]) -> Loaded:
 
     NaN, which some write for what is missing, is null.
     """
-    entries = _entries(path)
+    entries, counted = _entries(path)
     faults = list(_entry_faults(entries))
     good = np.setdiff1d(np.arange(len(entries)), faulty_rows(faults) - 1)
     objects = {int(at) + 1: {name: entries[at][name] for name in wanted if name in entries[at]} for at in good}
@@ -82,21 +85,24 @@ def _json_list(path: Path, wanted: Collection[str]) -> Loaded:
     named = set(read.column_names).union(*(entries[at] for at in good))
     unread = dict.fromkeys(sorted(named.difference(read.column_names)), pa.nulls(len(good)))
     table = pa.table({name: read[name] for name in read.column_names} | unread)
-    return Loaded(table, good + 1, tuple(faults), ENTRIES)
+    return Loaded(table, good + 1, tuple(faults), counted)
 
 
-def _entries(path: Path) -> list:
+def _entries(path: Path) -> tuple[list, str]:
+    """The objects of a list, or those made of nested ratings, and how they are counted."""
     try:
-        entries = json.loads(
+        entries: Any = json.loads(
             path.read_bytes().decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=lambda _: None
         )
     except UnicodeDecodeError as cause:
         raise UserError(f"{path}: is not UTF-8 at byte {cause.start:,}; {UTF8_REMEDY}") from cause
     except (ValueError, RecursionError) as cause:
         raise UserError(f"{path}: cannot be read as JSON: {cause}; fetch it anew, or write it as .jsonl") from cause
+    if (ratings := nested_ratings(entries)) is not None:
+        return ratings, RATINGS
     if not isinstance(entries, list):
         raise UserError(f"{path}: holds {shorten(entries)}, not a list of objects; write one list, or .jsonl")
-    return entries
+    return entries, ENTRIES
 
 
 class _Twice(dict):
@@ -132,6 +138,7 @@ READERS: dict[str, Reader] = {
     ".parquet": _parquet,
     ".csv": lambda path, options, _: _delimited(path, options, ","),
     ".tsv": lambda path, options, _: _delimited(path, options, "\t"),
+    ".txt": lambda path, options, _: google_tree(path) if is_google(path) else _delimited(path, options, ","),
     ".jsonl": lambda path, _, wanted: read_jsonl(path, wanted),
     ".json": lambda path, _, wanted: _json_list(path, wanted),
 }
@@ -156,12 +163,14 @@ def choose_columns(name: str, loaded: Loaded, setting: str, options: FileOptions
 
     Raises UserError for a column that is not there or is neither text nor number.
     """
-    theirs = {ours: options.columns.get(ours, ours) for ours in wanted}
     names = loaded.table.column_names
+    theirs = _their_names(setting, options, wanted)
     if len(loaded.table):
-        must = {ours: theirs[ours] for ours in wanted if wanted[ours] or ours in options.columns}
+        must = {ours: column for ours, column in theirs.items() if wanted[ours] or ours in options.columns}
         check_columns(name, names, must, f"read.{setting}.columns")
         check_columns(name, names, {column: column for column in options.where}, f"read.{setting}.where")
+        if not set(theirs.values()) & set(names):  # of a tree, whose columns are all optional
+            check_columns(name, names, dict(reversed(theirs.items())), f"read.{setting}.columns")
     here = {ours: column for ours, column in theirs.items() if column in names or wanted[ours]}
     table = _plain(loaded.table, [*here.values(), *options.where])
     good = ~np.isin(loaded.rows, faulty_rows(loaded.faults))  # the jsonl reader leaves some at fault in the table
@@ -170,6 +179,14 @@ def choose_columns(name: str, loaded: Loaded, setting: str, options: FileOptions
     decoded = decode_table(replace(loaded, table=sound, rows=loaded.rows[good & fits]))
     texts = {ours: decoded.table[ours] if ours in AS_IT_IS else as_text(decoded.table, ours, name) for ours in here}
     return Part(replace(decoded, table=pa.table(texts)), int((good & ~fits).sum()), values, names)
+
+
+def _their_names(setting: str, options: FileOptions, wanted: Mapping[str, bool]) -> dict[str, str]:
+    """The file's name of each column, less those that options.columns unnames."""
+    names = {ours: options.columns.get(ours, ours) for ours in wanted}
+    if needed := [ours for ours, theirs in names.items() if theirs is None and wanted[ours]]:
+        raise UserError(f"read.{setting}.columns={{{needed[0]}: null}}: is needed; name a column of the file")
+    return {ours: theirs for ours, theirs in names.items() if theirs is not None}
 
 
 def check_columns(name: str, present: Collection[str], needed: Mapping[str, str], setting: str) -> None:
