@@ -134,7 +134,7 @@ def test_a_parent_beside_a_category_is_used(tmp_path):
         assert (record["inputs"]["types"], record["inputs"]["parents"]) == (6, 4)
         assert pairs["type_type"]["Lamps", "Lighting"] == 2
     paths = "category,parent\nHome > Lamps,x\n"
-    with pytest.raises(UserError, match="has parent beside category.*unname one"):
+    with pytest.raises(UserError, match=r"has parent beside category.*unname one"):
         derive(tmp_path, items=("csv", typed), taxonomy=("csv", paths))
     with pytest.raises(UserError, match="has type and category; name the one"):
         derive(tmp_path, taxonomy=("csv", "type,parent,category\n1,,Home\n"))
