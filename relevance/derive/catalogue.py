@@ -169,7 +169,7 @@ def _read_file(options: DeriveOptions, quarantine: Quarantine) -> tuple[pa.Table
     parts = read_inputs(options, TAXONOMY, dict.fromkeys(TYPE_NAMES, False))
     for name, part in parts.items():
         if "category" not in part.loaded.table.column_names and len(part.names):
-            needed = {column: options.read.taxonomy.columns.get(column, column) for column in ("type", "parent")}
+            needed = {column: options.read.taxonomy.columns.get(column) or column for column in ("type", "parent")}
             check_columns(name, part.names, needed, f"read.{TAXONOMY}.columns")
     raw = _in_one_form(quarantine.take(TAXONOMY, parts), options)
     if "category" in raw.column_names:

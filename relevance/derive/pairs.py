@@ -134,8 +134,8 @@ def _made(task: str, rules: list[Rule], drawn: int, database: Database) -> Made:
     rows = dict(database.rows("SELECT rule, count(*) FROM candidate GROUP BY rule"))
     alike = "SELECT count(*) FROM candidate WHERE lx = rx" if TASKS[task].symmetric else "SELECT 0"
     differing = "SELECT count(*) FROM (SELECT 1 FROM vote GROUP BY lx, rx HAVING count(*) > 1)"
-    counts = [database.rows(query)[0][0] for query in (differing, alike)]
-    return Made({rule.name: rows.get(RULES.index(rule), 0) for rule in rules}, *counts, drawn)
+    several, same = (database.rows(query)[0][0] for query in (differing, alike))
+    return Made({rule.name: rows.get(RULES.index(rule), 0) for rule in rules}, several, same, drawn)
 
 
 def turned_sides(condition: str) -> str:

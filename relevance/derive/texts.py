@@ -29,8 +29,8 @@ WHITE = r"[\t-\r\x1c-\x1f\x{85}\p{Z}]"
 UNTIDY = r"^ | $|  |[\t-\r\x1c-\x1f\x{85}]|[^ \PZ]"
 WHOLE = r"^(-?(?:0|[1-9][0-9]*))\.0*$"  # a whole number as floats and decimals are written
 LISTED = r"^\s*\[\s*['\"\[{]"  # a list written as text
-ABSENT = ("", "nan", "NaN", "NAN", "NaT", "<NA>", "None", "none", "NONE", "null", "Null", "NULL", "nil", "\\N")
-ABSENT += ("#N/A", "N/A", "n/a", "#NULL!", "-", "--", "–", "—")  # of spreadsheets, those before of pandas and SQL
+OF_PROGRAMS = ("", "nan", "NaN", "NAN", "NaT", "<NA>", "None", "none", "NONE", "null", "Null", "NULL", "nil", "\\N")
+ABSENT = (*OF_PROGRAMS, "#N/A", "N/A", "n/a", "#NULL!", "-", "--", "–", "—")  # those of spreadsheets, too
 BRACKETS = {"(": ")", "[": "]"}
 
 

@@ -37,7 +37,8 @@ def join_writings(nodes: pa.Table, rows: np.ndarray) -> tuple[pa.Table, Writings
     keys, types = _texts(nodes["type"])
     parent_keys, parents = _texts(nodes["parent"])
     names, name_texts = _texts(nodes["name"])
-    counts, called = defaultdict(Counter), defaultdict(Counter)
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    called: dict[str, Counter[str]] = defaultdict(Counter)
     folds: dict[str, set[str]] = defaultdict(set)
     for key, kind, name, text, count in zip(keys, types, names, name_texts, rows.tolist(), strict=True):
         counts[key][kind] += count
