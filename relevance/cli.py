@@ -3,7 +3,6 @@
 ["sweep=nightly", "data.rows=500", "cells=[a,b]"] → Options(sweep="nightly", data=..., cells=["a", "b"])
 """
 
-import json
 import os
 import sys
 import textwrap
@@ -13,18 +12,23 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
+from omegaconf._utils import get_yaml_loader
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from yaml import MappingNode, Node, ScalarNode, SequenceNode, YAMLError
 
 from relevance.config import allowed
 from relevance.errors import Stopped, UserError, did_you_mean
 
 Options = TypeVar("Options")
 MEANING, WIDTH, LONGEST = 42, 120, 80  # of --help: where meanings start, where lines end, characters of a value
-WRITTEN = ("columns", "where", "grades", "header")  # keys that hold texts of users' files
+TEXT_TAG, BOOL_TAG, NULL_TAG = (f"tag:yaml.org,2002:{name}" for name in ("str", "bool", "null"))
+AS_WRITTEN = {"columns", "where", "header"}  # settings whose values are words of a file
 INTERRUPTED = 130  # exit code of a command that Ctrl-C ended, as shells have it
+
+
+class RepeatedKeyError(UserError):
+    """A mapping in a word or a file of settings has a key twice."""
 
 
 def parse(schema: type[Options], words: list[str], *files: Path) -> Options:
@@ -34,7 +38,7 @@ def parse(schema: type[Options], words: list[str], *files: Path) -> Options:
             raise UserError(f"argument {word!r}: expected key=value; --help lists the keys")
     base = OmegaConf.structured(schema)
     try:
-        merged = OmegaConf.merge(base, *map(OmegaConf.load, files), OmegaConf.from_dotlist(written(words)))
+        merged = OmegaConf.merge(base, *map(read_settings, files), _from_words(words))
         options: Any = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
         raise UserError(_explain(error, schema)) from error
@@ -43,15 +47,49 @@ def parse(schema: type[Options], words: list[str], *files: Path) -> Options:
     return options
 
 
-def written(words: Sequence[str]) -> list[str]:
-    """The words with what stands in users' files as text, whatever YAML takes it for: yes, 1.0 and null are words."""
-    return [_written(word) if word.partition("=")[0].rpartition(".")[2] in WRITTEN else word for word in words]
+def _from_words(words: list[str]) -> DictConfig:
+    config = OmegaConf.create()
+    for word in words:
+        key, _, text = word.partition("=")
+        OmegaConf.update(config, key, _value(text, key, word))
+    return config
 
 
-def _written(word: str) -> str:
-    key, _, text = word.partition("=")
-    value = yaml.load(text, yaml.BaseLoader)
-    return f"{key}={json.dumps(value, ensure_ascii=False)}" if isinstance(value, dict | list) else word
+def read_settings(path: Path) -> Any:
+    """What a YAML file holds, its keys as they are written; raises YAMLError and UnicodeDecodeError."""
+    return _value(path.read_text("utf-8"), "", str(path)) or {}
+
+
+def _value(text: str, key: str, place: str) -> Any:
+    """The YAML `text` of a key: keys, and the values of columns and where, are the words that a file holds.
+
+    YAML 1.1 would make true of yes, 8 of 010 and 1000 of 1_000. Raises UserError for a key given twice in `place`.
+    """
+    loader = get_yaml_loader()(text)
+    try:
+        node = loader.get_single_node()
+        _keep_words(node, tuple(key.split(".")), place)
+        return None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _keep_words(node: Node | None, path: tuple[str, ...], place: str) -> None:
+    if isinstance(node, MappingNode):
+        keys = [key.value for key, _ in node.value]
+        if twice := [name for at, name in enumerate(keys) if name in keys[:at]]:
+            raise RepeatedKeyError(f"{place}: {twice[0]} is given twice; give each key one value")
+        for name, value in node.value:
+            name.tag = TEXT_TAG
+            _keep_words(value, (*path, name.value), place)
+    elif isinstance(node, SequenceNode):
+        for value in node.value:
+            _keep_words(value, path, place)
+    elif isinstance(node, ScalarNode):
+        odd = node.tag == BOOL_TAG and node.value.lower() not in ("true", "false")
+        words = odd or AS_WRITTEN & {*path[:-1]}
+        unnamed = node.tag == NULL_TAG and "where" not in path
+        node.tag = TEXT_TAG if words and not unnamed else node.tag
 
 
 def command_line(

@@ -17,6 +17,7 @@ from relevance.config import DataConfig, Source
 from relevance.derive.commands import DeriveOptions, derive
 from relevance.errors import UserError
 from relevance.shop.commands import GenerateOptions, ShopOptions, generate, shop
+from relevance.tasks import ONE_LABEL
 
 USAGE = """usage: python -m relevance.data COMMAND [key=value ...]
 
@@ -47,8 +48,10 @@ def validate(words: list[str]) -> None:
     from relevance.data.table import prepare_rows
 
     rows = prepare_rows(validate_data(options.data), Path(options.outputs))
+    warnings = [note for note in rows.notes if note.startswith(ONE_LABEL)]
+    print(*(f"{warning}\n" for warning in warnings), sep="", end="")
     print(f"digest {rows.digest}\nrows   {len(rows.table):,} in {rows.path}\n")
-    print(_counts_text(rows.table), "", *rows.notes, sep="\n")
+    print(_counts_text(rows.table), "", *(note for note in rows.notes if note not in warnings), sep="\n")
     hold_limits(options.limits, rows, options.data.path or "generated pairs")
 
 

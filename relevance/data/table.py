@@ -39,7 +39,7 @@ from relevance.data.faults import NONE_LEFT, SET_ASIDE, Loaded, faults_error, li
 from relevance.data.readers import read_table
 from relevance.data.text_files import Form
 from relevance.errors import UserError
-from relevance.tasks import SPLITS, TASK_NAMES
+from relevance.tasks import SPLITS, TASK_NAMES, single_labels
 
 COLUMN_ORDER = ("split", "task", "left", "right", "left_id", "right_id", "source", "label", "weight")
 OURS = ("row", "left_seen", "right_seen")  # made here; a file that brings them gets them anew
@@ -83,7 +83,8 @@ def prepare_rows(data: DataConfig, outputs: Path) -> Rows:
         stored = pool.submit(_stored, table, completed, outputs)
         notes = notes_of(completed, keys)
         digest, path = stored.result()
-    notes = (*_quarantine(path.with_name(QUARANTINE), name, loaded, checked), *_origin(data, loaded, has_split), *notes)
+    first = (*_single_labels(table), *_quarantine(path.with_name(QUARANTINE), name, loaded, checked))
+    notes = (*first, *_origin(data, loaded, has_split), *notes)
     return Rows(digest, path, completed, checked.rows, notes)
 
 
@@ -148,6 +149,10 @@ def _quarantine(path: Path, name: str, loaded: Loaded, checked: Loaded) -> tuple
     with atomic_file(path) as part:
         pa.csv.write_csv(list_faults(name, checked.faults, loaded.table, loaded.rows), part)
     return (quarantine_note(checked.faults, len(checked.table), path),)
+
+
+def _single_labels(table: pa.Table) -> list[str]:
+    return single_labels(dict(zip(TASK_NAMES, task_counts(table).tolist(), strict=True)))
 
 
 def _origin(data: DataConfig, loaded: Loaded, has_split: bool) -> tuple[str, ...]:

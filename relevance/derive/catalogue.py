@@ -1,137 +1,50 @@
 """The catalogue and the tree of types → each item once, with its text and its type; each type once, with its parent.
 
 item_id="1229111" title="Targus ..." category="Office / Screens" → item_id, text, type="Office > Screens"
-"Furniture / Beds" with separator "/" → ends in "Furniture > Beds", named "Beds", whose parent is "Furniture"
-[{"id": "abcat02", "name": "Audio"}, {"id": "abcat0208", "name": "Radios"}] → ends in "abcat0208", parent "abcat02"
-type="Screens" parent="Office" → type, name="Screens", parent="Office"; a parent without a row of its own is a root
+category paths: see relevance.derive.paths
+type="Screens" parent="Office" → type, name="Screens", parent="Office"; a parent without a row of its own is a root, in
+a tree that names its types a fault
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from relevance.cli import echo
 from relevance.data.contract import blank
-from relevance.derive.commands import DeriveOptions, ReadOptions
+from relevance.derive.commands import DeriveOptions
 from relevance.derive.files import read_inputs
+from relevance.derive.paths import BAD, JOINT, SCHEMA, place_paths, read_paths
 from relevance.derive.quarantine import PLACE, Quarantine, too_long
 from relevance.derive.readers import check_columns
-from relevance.derive.texts import fill_template, repeats, spaced, template_fields
-from relevance.errors import UserError
-
-SCHEMA = pa.schema([("type", pa.string()), ("name", pa.string()), ("parent", pa.string())])
-JOINT = " > "  # of the names that make the id of a type without one
-BAD = (
-    "category is no path",
-    "write names with read.separator between them, a list of names, or of objects with id and name",
-    "category",
+from relevance.derive.texts import (
+    ABSENT,
+    LISTED,
+    absent,
+    as_ids,
+    fill_template,
+    folded,
+    repeats,
+    spaced,
+    template_fields,
 )
-
-
-class Node(NamedTuple):
-    type: str
-    name: str
-    parent: str | None
-
-
-class Paths(NamedTuple):
-    ends: pa.Array  # [N], the type in which each path ends, null where it is empty or no path
-    nodes: pa.Table  # SCHEMA and `at`, the first row whose path passes through it; the same type once for each parent
-    bad: np.ndarray  # [N], whether what stands there is no path
-
-
-def read_paths(column: pa.ChunkedArray, options: ReadOptions, where: str) -> Paths:
-    """A path is a text with options.separator, a list of names, or a list of objects with id and name.
-
-    No name is longer than options.longest. Raises UserError, which calls the column `where`, for a column of anything
-    else.
-    """
-    if pa.types.is_null(column.type):
-        column = column.cast(pa.string())
-    if pa.types.is_string(column.type):
-        encoded = column.combine_chunks().dictionary_encode("encode")
-        codes = encoded.indices.to_numpy()
-        present, first = np.unique(codes, return_index=True)
-        values = encoded.dictionary.to_pylist()
-        paths = [_short(_of_text(values[code] or "", options.separator), options.longest) for code in present]
-        return _paths(paths, first, np.searchsorted(present, codes))
-    if not _listed(column.type):
-        raise UserError(
-            f"{where} has type {column.type}; write a path as text, such as A {options.separator} B, or as a list "
-            "of names or of objects with id and name"
-        )
-    paths = [_short(_of_list(value), options.longest) for value in column]
-    return _paths(paths, np.arange(len(paths)), np.arange(len(paths)))
-
-
-def place_paths(nodes: pa.Table, raw: pa.Table) -> pa.Table:
-    """`nodes` with the file and the row that stand at `at` in `raw`."""
-    place = raw.select(PLACE).take(nodes["at"])
-    return pa.table([*nodes.select(SCHEMA.names).columns, *place.columns], [*SCHEMA.names, *PLACE])
-
-
-def _listed(kind: pa.DataType) -> bool:
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
-        return False
-    inner = kind.value_type
-    named = pa.types.is_struct(inner) and inner.get_field_index("id") >= 0
-    return named or pa.types.is_string(inner) or pa.types.is_large_string(inner) or pa.types.is_null(inner)
-
-
-def _paths(paths: Sequence[list[Node] | None], first: np.ndarray, codes: np.ndarray) -> Paths:
-    """`paths` are the different ones, None for what is none, `first` their first rows; `codes` [N] pick one."""
-    ends = pa.array([path[-1].type if path else None for path in paths], pa.string())
-    bad = np.array([path is None for path in paths], bool)
-    nodes: dict[Node, int] = {}
-    for at in np.argsort(first, kind="stable"):
-        for node in paths[at] or ():
-            nodes.setdefault(node, int(first[at]))
-    return Paths(ends.take(pa.array(codes)), _table(nodes), bad[codes])
-
-
-def _table(nodes: dict[Node, int]) -> pa.Table:
-    table = pa.Table.from_pylist([node._asdict() for node in nodes], SCHEMA)
-    return table.append_column("at", pa.array(nodes.values(), pa.int64()))
-
-
-def _short(path: list[Node] | None, longest: int) -> list[Node] | None:
-    return path if path is not None and all(len(node.name) <= longest for node in path) else None
-
-
-def _of_text(value: str, separator: str) -> list[Node] | None:
-    if value.lstrip().startswith(("[", "{")):  # JSON in a cell: its signs would become names
-        return None
-    return _named(value.split(separator))
-
-
-def _named(names: Iterable[str]) -> list[Node]:
-    names = [spaced for name in names if (spaced := " ".join(name.split()))]
-    ids = [JOINT.join(names[: at + 1]) for at in range(len(names))]
-    return [Node(*node) for node in zip(ids, names, [None, *ids], strict=False)]
-
-
-def _of_list(value: pa.ListScalar) -> list[Node] | None:
-    try:
-        entries = value.as_py() or []
-    except UnicodeDecodeError:
-        return None
-    if all(isinstance(entry, str) for entry in entries):
-        return _named(entries)
-    if not all(isinstance(entry, dict) and entry["id"] not in (None, "") for entry in entries):
-        return None
-    ids = [str(entry["id"]) for entry in entries]
-    names = [str(entry.get("name") or entry["id"]) for entry in entries]
-    return [Node(*node) for node in zip(ids, names, [None, *ids], strict=False)]
-
+from relevance.derive.writings import Writings, join_writings
+from relevance.errors import UserError
 
 ITEMS = "items"
 ITEM_NAMES = ("item_id", "title", "product_type", "category")  # and what read.text names
 EMPTY = ("text is empty", "give the item a title or remove the row")
 REPEATED = ("item_id is given twice, with another text or type", "keep one of the rows")
 NO_PATH = (BAD[0], f"{BAD[1]}; set aside, the item stays without a type", "category")
+LISTS = (
+    "product_type is a list written as text",
+    "read it as a path, read.items.columns={category: product_type, product_type: null}; set aside, the item stays "
+    "without a type",
+    "product_type",
+)
 LONG = ("product_type is longer than read.longest", "shorten it; set aside, the item stays without a type", "item_id")
 
 
@@ -139,6 +52,7 @@ LONG = ("product_type is longer than read.longest", "shorten it; set aside, the 
 class Items:
     table: pa.Table  # item_id, text, type (null where unknown), file, row
     nodes: pa.Table  # SCHEMA, file, row: the types that the items' own columns name, and where first
+    joined: int = 0  # writings of types that another one stands for
 
 
 def read_items(options: DeriveOptions, quarantine: Quarantine) -> Items:
@@ -148,35 +62,49 @@ def read_items(options: DeriveOptions, quarantine: Quarantine) -> Items:
     fields = template_fields(options.read.text)
     wanted = {name: name == "item_id" or name in fields for name in [*ITEM_NAMES[:1], *ITEM_NAMES[2:], *fields]}
     raw = quarantine.take(ITEMS, read_inputs(options, ITEMS, wanted))
-    kind, nodes = _types(raw, options, quarantine)
+    kind, nodes, rows = _types(raw, options, quarantine)
+    nodes, writings = join_writings(nodes, rows)
     text = fill_template(options.read.text, raw, str(options.items))
-    columns = {"item_id": spaced(raw["item_id"]), "text": text, "type": kind}
+    columns = {"item_id": as_ids(raw["item_id"]), "text": text, "type": writings.applied(kind)}
     table = pa.table(columns | {name: raw[name] for name in PLACE})
-    return Items(_sound(table, options.read.longest, quarantine), nodes)
+    return Items(_sound(table, options.read.longest, quarantine), nodes, writings.joined)
 
 
 def _empty(*names: str) -> pa.Table:
     return pa.table(dict.fromkeys(names, pa.array([], pa.string())) | dict.fromkeys(PLACE, pa.array([], pa.int64())))
 
 
-def _types(raw: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> tuple[pa.Array, pa.Table]:
-    """The type of each item [N] and the types that its columns name."""
-    if {"product_type", "category"} <= set(raw.column_names):
-        raise UserError(
-            f"items={options.items}: has product_type and category; leave one out of read.items.columns, "
-            "or name another column of the file by it"
-        )
-    if "category" in raw.column_names:
+def _types(raw: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> tuple[pa.Array, pa.Table, np.ndarray]:
+    """The type of each item [N], the types that its columns name, and how many items each."""
+    column = _type_column(raw, options)
+    if column == "category":
         paths = read_paths(raw["category"], options.read, f"items={options.items}: category")
         quarantine.note(ITEMS, raw, paths.bad, NO_PATH, in_use=True)
-        return paths.ends, place_paths(paths.nodes, raw)
-    if "product_type" not in raw.column_names:
-        return pa.nulls(len(raw), pa.string()), place_paths(_alone(pa.array([], pa.string())), raw)
-    kind = spaced(raw["product_type"])
+        return paths.ends, place_paths(paths.nodes, raw), paths.rows
+    if column is None:
+        kind = pa.nulls(len(raw), pa.string())
+        return kind, place_paths(_alone(kind), raw), np.empty(0, np.int64)
+    kind = as_ids(raw["product_type"])
+    lists = pc.fill_null(pc.match_substring_regex(kind, LISTED), False)
+    quarantine.note(ITEMS, raw, lists.to_numpy(), LISTS, in_use=True)
     long = pc.fill_null(pc.greater(pc.utf8_length(kind), options.read.longest), False)
     quarantine.note(ITEMS, raw, long.to_numpy(), LONG, in_use=True)
-    kind = pc.if_else(pc.or_(blank(kind), long), None, kind).combine_chunks()
-    return kind, place_paths(_alone(kind), raw)
+    kind = pc.if_else(pc.or_(absent(kind), pc.or_(long, lists)), None, kind).combine_chunks()
+    counts = pc.value_counts(pc.drop_null(kind)).field("counts").to_numpy()
+    return kind, place_paths(_alone(kind), raw), counts
+
+
+def _type_column(raw: pa.Table, options: DeriveOptions) -> str | None:
+    """Which column says the type of an item: the one that the user names, or the one that is there."""
+    present = [name for name in ("product_type", "category") if name in raw.column_names]
+    named = [name for name in present if options.read.items.columns.get(name)]
+    if len(present) > 1 and len(named) != 1:
+        raise UserError(
+            f"items={options.items}: has product_type and category; leave one out: name the one to read, "
+            "'read.items.columns={product_type: product_type}', or unname the other, "
+            "'read.items.columns={category: null}'"
+        )
+    return next(iter(named or present), None)
 
 
 def _alone(kind: pa.Array) -> pa.Table:
@@ -201,11 +129,15 @@ def _sound(table: pa.Table, longest: int, quarantine: Quarantine) -> pa.Table:
 
 TAXONOMY = "taxonomy"
 TYPE_NAMES = ("type", "parent", "name", "category")
+UNNAMED = "'read.taxonomy.columns={category: null}'"
 TWICE = ("type has two parents", "keep one of the rows: a tree has one parent for each type", "type")
 RENAMED = ("type has two names", "keep one of the rows, or give each type an id of its own", "type")
 CIRCLE = ("type is its own ancestor", "give one type of the circle another parent, or none", "type")
 NAMELESS = ("type is empty", "name the type or remove the row", "parent")
 PATHLESS = ("category is empty", "write the path of the type or remove the row", "category")
+ORPHAN = ("parent is no type of the tree", "add a row for it, mend it, or leave it empty for a root", "parent")
+LISTED_TYPE = ("type is a list written as text", "write the name or the id of one type", "type")
+ROOTS = (*ABSENT, "0", "-1", "NA", "root", "ROOT")  # for no parent, where no row of the tree has this type
 UNKNOWN = ("type is not in the taxonomy", "add it with its parent; set aside, the item stays without a type")
 
 
@@ -214,55 +146,102 @@ class Types:
     table: pa.Table  # SCHEMA, sorted by type
     parents: np.ndarray  # [T], place of the parent in the table, -1 for none
     added: int  # of them, known as a parent alone
+    writings: Writings
 
 
 def read_taxonomy(options: DeriveOptions, items: Items, quarantine: Quarantine) -> Types:
     """The tree of the taxonomy file, or without one that of the types which the items name."""
     if options.taxonomy:
-        once = _first_rows(TAXONOMY, *_read_file(options, quarantine), quarantine)
+        table, rows, writings = _read_file(options, quarantine)
+        once = _first_rows(TAXONOMY, table, rows, quarantine)
     else:
-        once = _first_rows(ITEMS, items.nodes, False, quarantine)
+        once, writings = _first_rows(ITEMS, items.nodes, False, quarantine), Writings()
     table, added = _whole(once)
     bad = in_circle(_places(table))
     if bad.any():  # paths make none
         table, more = _whole(quarantine.without(TAXONOMY, table, bad, CIRCLE))
         added += more
-    return Types(table.select(SCHEMA.names), _places(table), added)
+    return Types(table.select(SCHEMA.names), _places(table), added, writings)
 
 
-def _read_file(options: DeriveOptions, quarantine: Quarantine) -> tuple[pa.Table, bool]:
+def _read_file(options: DeriveOptions, quarantine: Quarantine) -> tuple[pa.Table, bool, Writings]:
     """The types (SCHEMA, file, row), and whether each is a row of the file; paths name a type once for each parent."""
     parts = read_inputs(options, TAXONOMY, dict.fromkeys(TYPE_NAMES, False))
     for name, part in parts.items():
-        if "category" not in part.loaded.table.column_names:
-            needed = {column: options.read.taxonomy.columns.get(column, column) for column in ("type", "parent")}
+        if "category" not in part.loaded.table.column_names and len(part.names):
+            needed = {column: options.read.taxonomy.columns.get(column) or column for column in ("type", "parent")}
             check_columns(name, part.names, needed, f"read.{TAXONOMY}.columns")
-    raw = quarantine.take(TAXONOMY, parts)
+    raw = _in_one_form(quarantine.take(TAXONOMY, parts), options)
     if "category" in raw.column_names:
-        return _of_paths(raw, options, quarantine), False
-    return _of_rows(raw, options.read.longest, quarantine), True
+        return _of_paths(raw, options, quarantine)
+    return _of_rows(raw, options.read.longest, quarantine)
 
 
-def _of_paths(raw: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> pa.Table:
+def _in_one_form(raw: pa.Table, options: DeriveOptions) -> pa.Table:
+    """`raw` with type and parent, or with category alone: what the user names, else what is there.
+
+    Raises UserError where columns say the tree in two ways.
+    """
+    columns, where = options.read.taxonomy.columns, f"taxonomy={options.taxonomy}"
+    present = [name for name in TYPE_NAMES if name in raw.column_names]
+    named = [name for name in present if columns.get(name)]
+    if "category" not in present:
+        return raw
+    if "type" in present and ("type" in named) != ("category" in named):
+        return raw.drop_columns(["category"] if "type" in named else [name for name in present if name != "category"])
+    if "type" in present:
+        raise UserError(f"{where}: has type and category; name the one to read, or unname the other, {UNNAMED}")
+    if "parent" in present and not _has_paths(raw["category"], options.read.separator):
+        return raw.rename_columns([{"category": "type"}.get(name, name) for name in raw.column_names])
+    beside = [name for name in present if name != "category"]
+    if wanted := [name for name in beside if name in named or (name == "parent" and "category" not in named)]:
+        raise UserError(f"{where}: has {wanted[0]} beside category, whose paths say it; unname one, {UNNAMED}")
+    if beside:
+        echo(f"{where}: {' and '.join(beside)} not read: the paths of category say it")
+    return raw.drop_columns(beside)
+
+
+def _has_paths(column: pa.ChunkedArray, separator: str) -> bool:
+    if not pa.types.is_string(column.type):
+        return not pa.types.is_null(column.type)
+    return bool(pc.any(pc.or_(pc.match_substring(column, separator), pc.match_substring_regex(column, LISTED))).as_py())
+
+
+def _of_paths(raw: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> tuple[pa.Table, bool, Writings]:
     paths = read_paths(raw["category"], options.read, f"taxonomy={options.taxonomy}: category")
     quarantine.note(TAXONOMY, raw, paths.bad, BAD)
     empty = pc.is_null(paths.ends).to_numpy(zero_copy_only=False) & ~paths.bad
     quarantine.note(TAXONOMY, raw, empty, PATHLESS)
-    used = len(paths.ends) - paths.ends.null_count
-    quarantine.alike(TAXONOMY, used - len(pc.unique(paths.ends.drop_null())))
-    return place_paths(paths.nodes, raw)
+    nodes, writings = join_writings(place_paths(paths.nodes, raw), paths.rows)
+    ends = writings.applied(paths.ends).drop_null()
+    quarantine.alike(TAXONOMY, len(ends) - len(pc.unique(ends)))
+    return nodes, False, writings
 
 
-def _of_rows(raw: pa.Table, longest: int, quarantine: Quarantine) -> pa.Table:
-    kind, parent = spaced(raw["type"]), spaced(raw["parent"])
+def _of_rows(raw: pa.Table, longest: int, quarantine: Quarantine) -> tuple[pa.Table, bool, Writings]:
+    kind, parent = as_ids(raw["type"]), as_ids(raw["parent"])
     name = spaced(raw["name"]) if "name" in raw.column_names else kind
-    parent = pc.if_else(blank(parent), None, parent)
-    table = pa.table([kind, pc.if_else(blank(name), kind, name), parent], schema=SCHEMA)
+    named = "name" in raw.column_names and not pc.all(absent(name)).as_py()
+    rootless = pc.and_(pc.is_in(parent, pa.array(ROOTS)), pc.invert(pc.is_in(parent, kind.combine_chunks())))
+    parent = pc.if_else(pc.or_(absent(parent), rootless), None, parent)
+    table = pa.table([kind, pc.if_else(absent(name), kind, name), parent], schema=SCHEMA)
     for column in PLACE:
         table = table.append_column(column, raw[column])
-    table = quarantine.without(TAXONOMY, table, blank(table["type"]).to_numpy(), NAMELESS)
+    table = quarantine.without(TAXONOMY, table, absent(table["type"]).to_numpy(), NAMELESS)
+    lists = pc.match_substring_regex(table["type"], LISTED).to_numpy()
+    table = quarantine.without(TAXONOMY, table, lists, LISTED_TYPE)
     lengths = (pc.fill_null(pc.utf8_length(table[name]), 0).to_numpy() for name in SCHEMA.names)
-    return quarantine.without(TAXONOMY, table, np.maximum.reduce(list(lengths)) > longest, too_long(longest, "type"))
+    long = np.maximum.reduce(list(lengths)) > longest
+    table = quarantine.without(TAXONOMY, table, long, too_long(longest, "type"))
+    table, writings = join_writings(table, np.ones(len(table), np.int64))
+    return (_with_parents(table, quarantine) if named else table), True, writings
+
+
+def _with_parents(table: pa.Table, quarantine: Quarantine) -> pa.Table:
+    """`table` whose parents are all rows of its own: one that is none is at fault, and its type a root."""
+    there = pc.is_in(table["parent"], table["type"].combine_chunks())
+    quarantine.note(TAXONOMY, table, pc.and_(pc.is_valid(table["parent"]), pc.invert(there)).to_numpy(), ORPHAN, True)
+    return table.set_column(2, "parent", pc.if_else(there, table["parent"], None))
 
 
 def _first_rows(kind: str, table: pa.Table, rows: bool, quarantine: Quarantine) -> pa.Table:
@@ -315,12 +294,32 @@ def ancestors(parents: np.ndarray, steps: int) -> pa.Table:
     return pa.table(columns, ["node", "ancestor", "steps"])
 
 
-def assigned(items: pa.Table, types: Types, quarantine: Quarantine) -> pa.Table:
-    """`items` with the place `t` of their type, null where they have none.
+def assigned(items: pa.Table, types: Types, quarantine: Quarantine) -> tuple[pa.Table, int]:
+    """`items` with the place `t` of their type, null where they have none; how many other writings of types they use.
 
-    A type that the taxonomy does not know is at fault; the item stays, without a type.
+    A type that the taxonomy does not know, by id or by the names on its path, is at fault; the item stays, without one.
     """
-    at = pc.index_in(items["type"], types.table["type"].combine_chunks())
+    known = types.table["type"].combine_chunks()
+    at, joined = pc.index_in(items["type"], known), 0
+    if at.null_count > items["type"].null_count:
+        again = pc.index_in(types.writings.applied(items["type"]), known)
+        joined = len(pc.unique(items["type"].filter(pc.and_(pc.is_null(at), pc.is_valid(again)))))
+        paths = pc.index_in(folded(items["type"]), _name_paths(types))
+        at = pc.coalesce(at, again, paths)
     strange = pc.and_(pc.is_valid(items["type"]), pc.is_null(at)).to_numpy()
     quarantine.note("items", items, strange, (*UNKNOWN, "type"), in_use=True)
-    return items.append_column("t", at.cast(pa.int32()))
+    return items.append_column("t", at.cast(pa.int32())), joined
+
+
+def _name_paths(types: Types) -> pa.Array:
+    """[T], the folded names from the root down to each type, as a category path has them; null where two share one."""
+    names, parents = types.table["name"].to_pylist(), types.parents.tolist()
+    paths: list[str] = []
+    for at, name in enumerate(names):
+        path = name
+        while (at := parents[at]) >= 0:
+            path = f"{names[at]}{JOINT}{path}"
+        paths.append(path)
+    texts = folded(pa.array(paths, pa.string())).to_pylist()
+    counts = Counter(texts)
+    return pa.array([text if counts[text] == 1 else None for text in texts], pa.string())

@@ -14,17 +14,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from relevance.atomic_io import sibling
 from relevance.checks import form_problems
-from relevance.cli import aligned, parse
+from relevance.cli import RepeatedKeyError, aligned, parse, read_settings
 from relevance.config import OnBadRow, conf_folder
 from relevance.errors import UserError
-from relevance.tasks import LABELS, TASK_NAMES
+from relevance.tasks import LABELS, TASK_NAMES, single_labels
 
 if TYPE_CHECKING:
     from relevance.derive.derive import Derived
@@ -70,7 +69,7 @@ class Similarity(StrEnum):
 class FileOptions:
     """How one kind of file is read."""
 
-    columns: dict[str, str] = field(default_factory=dict)  # ours: theirs
+    columns: dict[str, str | None] = field(default_factory=dict)  # ours: theirs; null: the file's is not read
     where: dict[str, str] = field(default_factory=dict)  # their column: the value of the rows that are read
     header: list[str] = field(default_factory=list)  # names of all columns of a file whose first line is a row
     delimiter: str | None = None  # null: the first rows say it; ' ': blanks and tabs
@@ -139,7 +138,7 @@ class DeriveOptions:
     items: str | None = None
     taxonomy: str | None = None  # null: the tree is read off the items' category paths
     output: str | None = None
-    grades: dict[Any, int] = field(default_factory=dict)  # the label of each grade; {}: grades are 0, 1, 2
+    grades: dict[str, int] = field(default_factory=dict)  # the label of each grade; {}: grades are 0, 1, 2
     read: ReadOptions = field(default_factory=ReadOptions)
     rules: RuleOptions = field(default_factory=RuleOptions)
     caps: CapOptions = field(default_factory=CapOptions)
@@ -161,6 +160,8 @@ def derive(words: list[str]) -> None:
     chosen = options(words)
     derived = derive_pairs(chosen)
     output = Path(chosen.output or "")
+    for warning in single_labels({task: list(splits.values()) for task, splits in derived.splits.items()}):
+        print(warning)
     print(f"{output}: {derived.rows:,} pairs; how they came about is in {sibling(output, RECORD)}\n")
     print(aligned([("input", "rows"), *((name, f"{rows:,}") for name, rows in derived.inputs.items())], 1))
     if derived.faults:
@@ -190,6 +191,8 @@ def _notes(derived: "Derived") -> Iterator[str]:
             yield f"{task}: {made.differing:,} pairs had more than one label"
         if made.alike:
             yield f"{task}: {made.alike:,} rows with two equal texts left out"
+        if made.drawn:
+            yield f"{task}: {made.drawn:,} drawn rows left out: the tree or a person labels their two texts"
     for reason in dict.fromkeys(derived.idle.values()):
         yield f"not used, {reason}: {', '.join(name for name, why in derived.idle.items() if why == reason)}"
 
@@ -198,7 +201,10 @@ def options(words: list[str]) -> DeriveOptions:
     """Raises one UserError for an unknown key, a wrong type, an absent source and values out of bounds."""
     named = [word.partition("=")[2].strip("'\"") for word in words if word.startswith(f"{SOURCE}=")]
     files = [_source_file(named[-1])] if named and named[-1] != "null" else []
-    chosen = parse(DeriveOptions, [_quoted(word) for word in words], *files)
+    try:
+        chosen = parse(DeriveOptions, [_quoted(word) for word in words], *files)
+    except RepeatedKeyError as error:
+        raise UserError(f"derive:\n  {error}") from error
     if wrong := list(_problems(chosen)):
         raise UserError("derive:\n" + "\n".join(f"  {problem}" for problem in wrong))
     return chosen
@@ -218,7 +224,7 @@ def _source_file(name: str) -> Path:
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
         raise UserError(f"source={name}: {path} is not there; available: {known}, or a path to a .yaml of your own")
     try:
-        if not isinstance(OmegaConf.load(path), DictConfig):
+        if not isinstance(read_settings(path), dict):
             raise UserError("holds a list; give keys such as grades and read, as the files of conf/source do")
         parse(DeriveOptions, [], path)
     except (YAMLError, UnicodeDecodeError) as error:
@@ -298,7 +304,8 @@ def _read_problems(o: DeriveOptions) -> Iterator[str]:
 def _file_problems(key: str, file: FileOptions, names: Sequence[str]) -> Iterator[str]:
     if unknown := [name for name in file.columns if name not in names]:
         yield f"{key}.columns={unknown}: our names are {', '.join(names)}"
-    if nested := [f"{k}: {value}" for k, value in (file.columns | file.where).items() if not isinstance(value, str)]:
+    values = {name: value for name, value in file.columns.items() if value is not None} | file.where
+    if nested := [f"{k}: {value}" for k, value in values.items() if not isinstance(value, str)]:
         yield f"{key}={nested}: give one text for each column"
     yield from form_problems(f"{key}.", file.header, file.delimiter)
     for name in ("unpacked", "ratio"):

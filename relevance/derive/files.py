@@ -24,7 +24,7 @@ from relevance.errors import UserError
 INPUTS = ("judgements", "queries", "items", "taxonomy")
 BESIDE = ("quarantine.csv", "derive.json")  # what derive writes beside its output
 ZIP = ".zip"
-IN_ARCHIVES = tuple(kind for kind in READERS if kind != ".txt")  # which is what archives say of themselves
+PACKED = [kind for kind in READERS if kind != ".txt"]  # archives hold texts that are no tables: a licence, a readme
 
 
 def check_inputs(options: DeriveOptions) -> None:
@@ -56,7 +56,7 @@ def read_inputs(options: DeriveOptions, setting: str, wanted: Mapping[str, bool]
     """
     value: str = getattr(options, setting)
     how: FileOptions = getattr(options.read, setting)
-    theirs = {*(how.columns.get(name, name) for name in wanted), *how.where}
+    theirs = {*filter(None, (how.columns.get(name, name) for name in wanted)), *how.where}
     header, prefix = tuple(how.header), f"read.{setting}."
     form = Form(how.delimiter, header, how.quotes, how.encoding, how.unpacked, how.ratio, prefix)
     parts = {}
@@ -126,9 +126,9 @@ def _tables(path: Path, form: Form) -> Iterator[tuple[str, Path]]:
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> list[str]:
-    names = [name for name in archive.namelist() if kind_of(Path(name)) in IN_ARCHIVES and not _hidden(name)]
+    names = [name for name in archive.namelist() if kind_of(Path(name)) in PACKED and not _hidden(name)]
     if not names:
-        raise UserError(f"{path}: holds no {', '.join(IN_ARCHIVES)}; give the archive's files themselves")
+        raise UserError(f"{path}: holds no {', '.join(PACKED)}; give the archive's files themselves")
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise UserError(f"{path}: holds {', '.join(twice)} twice; unpack it and give the files that count")
     return names

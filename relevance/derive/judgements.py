@@ -13,7 +13,7 @@ from relevance.derive.commands import DeriveOptions
 from relevance.derive.files import read_inputs
 from relevance.derive.quarantine import PLACE, Quarantine, too_long
 from relevance.derive.readers import Part
-from relevance.derive.texts import folded, repeats, spaced
+from relevance.derive.texts import as_ids, folded, repeats, spaced
 from relevance.errors import UserError, did_you_mean
 
 KIND = "judgements"
@@ -24,12 +24,15 @@ SCHEMA = pa.schema(
         *((name, pa.int64()) for name in PLACE),
     ]
 )
-DEFAULT_GRADES = {0: 0, 1: 1, 2: 2}  # where none are given
+DEFAULT_GRADES = {"0": 0, "1": 1, "2": 2}  # where none are given
 JUDGEMENT_NAMES = ("query", "query_id", "item_id", "label")
 QUERY_NAMES = ("query_id", "query")
+IDS = ("query_id", "item_id")
 NUMBER = r"^([+-]?[0-9]+)\.0+$"  # a whole number as a float has it
+TRUTH = ("true", "false")  # in whatever case: parquet and JSON have no writing of their own for them
 NO_ID = ("query_id is empty", "give the query its id or remove the row", "query")
 NO_TEXT = ("query is empty", "give the query's text or remove the row", "query_id")
+OTHER_TEXT = ("query differs from the text of its query_id in the queries", "keep the text that is right", "query")
 TWO_TEXTS = ("query_id is given twice, with another text", "keep one of the rows", "query_id")
 TWO_QUERIES = ("query_id is that of another query", "give each query an id of its own", "query_id")
 
@@ -45,7 +48,7 @@ def read_judgements(options: DeriveOptions, known: pa.ChunkedArray, quarantine: 
     by_id = bool(options.queries)
     wanted = {"query": not by_id, "query_id": by_id, "item_id": True, "label": True}
     raw = quarantine.take(KIND, _files(options, wanted))
-    texts = {name: spaced(raw[name]) for name in wanted if name in raw.column_names}
+    texts = {name: _tidy(name, raw[name]) for name in wanted if name in raw.column_names}
     table = pa.table({name: texts.get(name, pa.nulls(len(raw), pa.string())) for name in wanted})
     for name in PLACE:
         table = table.append_column(name, raw[name])
@@ -63,10 +66,14 @@ def _files(options: DeriveOptions, wanted: dict[str, bool]) -> dict[str, Part]:
         raise
 
 
+def _tidy(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return as_ids(column) if name in IDS else spaced(column)
+
+
 def _with_queries(table: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> pa.Table:
     """The table with the texts of its queries, which stand in a file of their own."""
     raw = quarantine.take("queries", read_inputs(options, "queries", dict.fromkeys(QUERY_NAMES, True)))
-    queries = pa.table({name: spaced(raw[name]) for name in QUERY_NAMES} | {name: raw[name] for name in PLACE})
+    queries = pa.table({name: _tidy(name, raw[name]) for name in QUERY_NAMES} | {name: raw[name] for name in PLACE})
     for name, fault in zip(QUERY_NAMES, (NO_ID, NO_TEXT), strict=True):
         queries = quarantine.without("queries", queries, blank(queries[name]).to_numpy(), fault)
     first, again, other = repeats(queries, "query_id", ("query",))
@@ -77,7 +84,11 @@ def _with_queries(table: pa.Table, options: DeriveOptions, quarantine: Quarantin
     remedy = f"add it to {options.queries}, mend it where it is at fault there, or remove the row"
     fault = ("query_id is not in the queries", remedy, "query_id")
     table = quarantine.without(KIND, table, pc.is_null(at).to_numpy(), fault)
-    return table.set_column(0, "query", queries["query"].take(pc.drop_null(at)))
+    texts = queries["query"].take(pc.drop_null(at))
+    other = pc.and_(pc.invert(blank(table["query"])), pc.not_equal(folded(table["query"]), folded(texts)))
+    table = table.append_column("text", texts)
+    table = quarantine.without(KIND, table, pc.fill_null(other, False).to_numpy(), OTHER_TEXT)
+    return table.set_column(0, "query", table["text"]).drop_columns(["text"])
 
 
 def _sound(table: pa.Table, options: DeriveOptions, known: pa.ChunkedArray, quarantine: Quarantine) -> pa.Table:
@@ -111,18 +122,20 @@ def _of_one_text(table: pa.Table, quarantine: Quarantine) -> pa.Table:
 
 
 def grades(options: DeriveOptions) -> dict[str, int]:
-    """The label of each grade, by the grade's text: 1, 1.0 and "1" are one grade, and so are true and "true"."""
+    """The label of each grade, by the grade's text: 1 and 1.0 are one grade, and so are true and True."""
     return {grade_text(grade): label for grade, label in (options.grades or DEFAULT_GRADES).items()}
 
 
-def grade_text(grade: object) -> str:
-    text = str(grade).lower() if isinstance(grade, bool) else " ".join(str(grade).split())
-    return re.sub(NUMBER, r"\1", text)
+def grade_text(grade: str) -> str:
+    text = " ".join(grade.split())
+    return re.sub(NUMBER, r"\1", text.lower() if text.lower() in TRUTH else text)
 
 
 def _labels(column: pa.ChunkedArray, options: DeriveOptions) -> pa.ChunkedArray:
     """The label [N] of each grade, null where the map knows none; UserError where it knows none at all."""
     known = grades(options)
+    lower = pc.utf8_lower(column)
+    column = pc.if_else(pc.is_in(lower, pa.array(TRUTH)), lower, column)
     at = pc.index_in(pc.replace_substring_regex(column, NUMBER, r"\1"), pa.array(list(known)))
     if len(column) and at.null_count == len(column):
         seen = [str(value) if value is not None else "null" for value in pc.unique(column).to_pylist()[:10]]

@@ -41,6 +41,7 @@ class Made:
     found: dict[str, int]  # rows of each rule
     differing: int  # pairs with more than one label
     alike: int  # rows whose two texts are the same, where both are of one kind
+    drawn: int  # rows drawn at random of two texts of which the tree or a person says a label
 
 
 def usable_rules(options: DeriveOptions, world: World) -> tuple[list[Rule], dict[str, str]]:
@@ -101,9 +102,9 @@ def _settled(at: int, task: str, rules: list[Rule], settings: RuleOptions, datab
     turned = "rule, label, votes, l, r, lx, rx FROM candidate"
     if TASKS[task].symmetric:  # the lower text first, and no text beside itself
         turned = f"rule, label, votes, {turned_sides('lx > rx')} FROM candidate WHERE lx <> rx"
-    database.make(
-        "vote", f"""SELECT lx, rx, label, sum(votes) AS votes, {FIRST} AS first FROM (SELECT {turned}) GROUP BY ALL"""
-    )
+    database.make("turned", f"SELECT {turned}")
+    gone = _drop_drawn(rules, database)
+    database.make("vote", f"SELECT lx, rx, label, sum(votes) AS votes, {FIRST} AS first FROM turned GROUP BY ALL")
     database.append(
         "pair",
         f"""SELECT {at}::TINYINT AS task, (first >> 56)::TINYINT AS rule,
@@ -111,15 +112,30 @@ def _settled(at: int, task: str, rules: list[Rule], settings: RuleOptions, datab
         FROM (SELECT lx, rx, {LABEL[settings.settle]} AS label FROM vote GROUP BY lx, rx {agreeing(settings.settle)})
         JOIN vote USING (lx, rx, label)""",
     )
-    return _made(task, rules, database)
+    return _made(task, rules, gone, database)
 
 
-def _made(task: str, rules: list[Rule], database: Database) -> Made:
+def _drop_drawn(rules: list[Rule], database: Database) -> int:
+    """Drop drawn rows from `turned` whose two texts another rule gives a label; how many."""
+    drawn = tuple(RULES.index(rule) for rule in rules if rule.drawn)
+    if not drawn or len(drawn) == len(rules):
+        return 0
+    before, named = database.count("turned"), f"({', '.join(map(str, drawn))})"
+    fact = f"(SELECT DISTINCT lx, rx FROM turned WHERE rule NOT IN {named}) fact"
+    database.make(
+        "turned",
+        f"""SELECT turned.* FROM turned LEFT JOIN {fact} ON fact.lx = turned.lx AND fact.rx = turned.rx
+        WHERE rule NOT IN {named} OR fact.lx IS NULL""",
+    )
+    return before - database.count("turned")
+
+
+def _made(task: str, rules: list[Rule], drawn: int, database: Database) -> Made:
     rows = dict(database.rows("SELECT rule, count(*) FROM candidate GROUP BY rule"))
     alike = "SELECT count(*) FROM candidate WHERE lx = rx" if TASKS[task].symmetric else "SELECT 0"
     differing = "SELECT count(*) FROM (SELECT 1 FROM vote GROUP BY lx, rx HAVING count(*) > 1)"
-    counts = [database.rows(query)[0][0] for query in (differing, alike)]
-    return Made({rule.name: rows.get(RULES.index(rule), 0) for rule in rules}, *counts)
+    several, same = (database.rows(query)[0][0] for query in (differing, alike))
+    return Made({rule.name: rows.get(RULES.index(rule), 0) for rule in rules}, several, same, drawn)
 
 
 def turned_sides(condition: str) -> str:

@@ -1,6 +1,7 @@
 """A file of one format → its rows and the columns that are wanted, under our names, as text.
 
-.parquet, .csv, .tsv, .jsonl and .json, one list of objects: [{"id": "1229111", "title": "Targus ..."}, ...]
+.parquet, .csv, .tsv, .jsonl and .json, one list of objects: [{"id": "1229111", "title": "Targus ..."}, ...]; a .json of
+ratings within queries and Google's taxonomy, .txt: see relevance.derive.layouts
 columns={item_id: id}, where={locale: us}: id=17.0 locale="us" → item_id="17"; id=18.0 locale="es" → left out
 Rows that cannot be read come back as faults.
 """
@@ -23,6 +24,7 @@ from relevance.data.faults import Fault, Loaded, faulty_rows, shorten, unique
 from relevance.data.readers import decode_table, no_text_faults, objects_table, plain_strings, read_jsonl
 from relevance.data.text_files import Form, encoding_remedy, text_bytes
 from relevance.derive.commands import FileOptions
+from relevance.derive.layouts import RATINGS, google_tree, is_google, nested_ratings
 from relevance.errors import UserError, did_you_mean
 
 SWALLOWED = "a quote opened here closes rows further on"
@@ -76,7 +78,7 @@ def _json_list(path: Path, form: Form, wanted: Collection[str]) -> Loaded:
 
     NaN, which some write for what is missing, is null.
     """
-    entries = _entries(path, form)
+    entries, counted = _entries(path, form)
     faults = list(_entry_faults(entries))
     good = np.setdiff1d(np.arange(len(entries)), faulty_rows(faults) - 1)
     objects = {int(at) + 1: {name: entries[at][name] for name in wanted if name in entries[at]} for at in good}
@@ -85,10 +87,11 @@ def _json_list(path: Path, form: Form, wanted: Collection[str]) -> Loaded:
     named = set(read.column_names).union(*(entries[at] for at in good))
     unread = dict.fromkeys(sorted(named.difference(read.column_names)), pa.nulls(len(good)))
     table = pa.table({name: read[name] for name in read.column_names} | unread)
-    return Loaded(table, good + 1, tuple(faults), ENTRIES)
+    return Loaded(table, good + 1, tuple(faults), counted)
 
 
-def _entries(path: Path, form: Form) -> list:
+def _entries(path: Path, form: Form) -> tuple[list, str]:
+    """The objects of a list, or those made of nested ratings, and how they are counted."""
     try:
         with text_bytes(path, form) as file:
             entries = json_entries(file.read().decode(), object_pairs_hook=_object, parse_constant=lambda _: None)
@@ -96,9 +99,11 @@ def _entries(path: Path, form: Form) -> list:
         raise UserError(f"{path}: is not UTF-8 at byte {cause.start:,}; {encoding_remedy(path, form)}") from cause
     except (ValueError, RecursionError) as cause:
         raise UserError(f"{path}: cannot be read as JSON: {cause}; fetch it anew, or write it as .jsonl") from cause
+    if (ratings := nested_ratings(entries)) is not None:
+        return ratings, RATINGS
     if not isinstance(entries, list):
         raise UserError(f"{path}: holds {shorten(entries)}, not a list of objects; write one list, or .jsonl")
-    return entries
+    return entries, ENTRIES
 
 
 class _Twice(dict):
@@ -137,7 +142,9 @@ READERS: dict[str, Reader] = {
     ".tsv": _delimited,
     ".jsonl": read_jsonl,
     ".json": _json_list,
-    ".txt": _delimited,
+    ".txt": lambda path, form, wanted: (
+        google_tree(path, form) if is_google(path, form) else _delimited(path, form, wanted)
+    ),
 }
 
 
@@ -160,12 +167,14 @@ def choose_columns(name: str, loaded: Loaded, setting: str, options: FileOptions
 
     Raises UserError for a column that is not there or is neither text nor number.
     """
-    theirs = {ours: options.columns.get(ours, ours) for ours in wanted}
     names = loaded.table.column_names
+    theirs = _their_names(setting, options, wanted)
     if len(loaded.table):
-        must = {ours: theirs[ours] for ours in wanted if wanted[ours] or ours in options.columns}
+        must = {ours: column for ours, column in theirs.items() if wanted[ours] or ours in options.columns}
         check_columns(name, names, must, f"read.{setting}.columns")
         check_columns(name, names, {column: column for column in options.where}, f"read.{setting}.where")
+        if not set(theirs.values()) & set(names):  # of a tree, whose columns are all optional
+            check_columns(name, names, dict(reversed(theirs.items())), f"read.{setting}.columns")
     here = {ours: column for ours, column in theirs.items() if column in names or wanted[ours]}
     table = _plain(loaded.table, [*here.values(), *options.where])
     good = ~np.isin(loaded.rows, faulty_rows(loaded.faults))  # the jsonl reader leaves some at fault in the table
@@ -176,6 +185,14 @@ def choose_columns(name: str, loaded: Loaded, setting: str, options: FileOptions
     decoded = replace(decoded, table=pa.table(texts))
     decoded = decoded.without(list(row_faults(decoded.table, control_rules(decoded.table), decoded.rows)))
     return Part(decoded, int((good & ~fits).sum()), values, names)
+
+
+def _their_names(setting: str, options: FileOptions, wanted: Mapping[str, bool]) -> dict[str, str]:
+    """The file's name of each column, less those that options.columns unnames."""
+    names = {ours: options.columns.get(ours, ours) for ours in wanted}
+    if needed := [ours for ours, theirs in names.items() if theirs is None and wanted[ours]]:
+        raise UserError(f"read.{setting}.columns={{{needed[0]}: null}}: is needed; name a column of the file")
+    return {ours: theirs for ours, theirs in names.items() if theirs is not None}
 
 
 def check_columns(name: str, present: Collection[str], needed: Mapping[str, str], setting: str) -> None:

@@ -24,6 +24,11 @@ class Rule:
     needs: tuple[str, ...]
 
     @property
+    def drawn(self) -> bool:
+        """Whether its rows are draws of which nothing is known but that they are far: a fact outweighs them."""
+        return "FROM draw" in self.query
+
+    @property
     def kinds(self) -> Task:
         return TASKS[self.task]
 

@@ -5,8 +5,14 @@ type "coffee and cocktail table"
 
 "{title}, {brand} ({colour})" of title="USB-C cable", brand=null, colour="black" → "USB-C cable (black)": what stands
 before an empty field goes with it, and so does a bracket around it
+
+ids "12", " 12 ", "12." and "12.00" are "12", as a null among whole numbers makes floats of them; "007", "7", "1e3" and
+"1000" stay apart: a leading zero and an exponent may be part of a code
 """
 
+import ast
+import json
+import re
 from collections.abc import Iterator
 from string import Formatter
 from typing import TypeAlias
@@ -21,6 +27,10 @@ from relevance.errors import UserError
 Texts: TypeAlias = pa.Array | pa.ChunkedArray
 WHITE = r"[\t-\r\x1c-\x1f\x{85}\p{Z}]"
 UNTIDY = r"^ | $|  |[\t-\r\x1c-\x1f\x{85}]|[^ \PZ]"
+WHOLE = r"^(-?(?:0|[1-9][0-9]*))\.0*$"  # a whole number as floats and decimals are written
+LISTED = r"^\s*\[\s*['\"\[{]"  # a list written as text
+OF_PROGRAMS = ("", "nan", "NaN", "NAN", "NaT", "<NA>", "None", "none", "NONE", "null", "Null", "NULL", "nil", "\\N")
+ABSENT = (*OF_PROGRAMS, "#N/A", "N/A", "n/a", "#NULL!", "-", "--", "–", "—")  # those of spreadsheets, too
 BRACKETS = {"(": ")", "[": "]"}
 
 
@@ -29,6 +39,32 @@ def spaced(text: Texts) -> Texts:
     if not pc.any(pc.match_substring_regex(text, UNTIDY)).as_py():  # most columns, and to look is six times faster
         return text
     return pc.utf8_trim_whitespace(pc.replace_substring_regex(text, f"{WHITE}+", " "))
+
+
+def as_ids(text: Texts) -> Texts:
+    """The texts of a column of ids: equal for one whole number in any writing."""
+    return pc.replace_substring_regex(spaced(text), WHOLE, r"\1")
+
+
+def as_id(text: str) -> str:
+    """The same for one text."""
+    return re.sub(WHOLE, r"\1", text)
+
+
+def listed(text: str) -> list | None:
+    """The list that a cell holds as text, as Python or as JSON writes it; None where it holds none."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            value = read(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        return value if isinstance(value, list) else None
+    return None
+
+
+def absent(text: Texts) -> Texts:
+    """[N], whether a cell holds nothing, or a word that programs write for nothing."""
+    return pc.fill_null(pc.or_(blank(text), pc.is_in(text, pa.array(ABSENT))), True)
 
 
 def folded(text: Texts) -> Texts:
@@ -91,10 +127,23 @@ def fill_template(template: str, table: pa.Table, name: str) -> pa.ChunkedArray:
         if field is None:
             piece = pc.if_else(blank(text), "", lead)
         else:
-            value = as_text(table, field, name)
+            value = _unlisted(as_text(table, field, name))
             piece = pc.if_else(blank(value), "", _joined(lead, value, after))
         text = _joined(text, piece)
     return spaced(text)
+
+
+def _unlisted(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Texts [N]; of a list that is written as text its entries, one after another."""
+    at = pc.fill_null(pc.match_substring_regex(column, LISTED), False)
+    if not pc.any(at).as_py():
+        return column
+    texts = []
+    for text in column.filter(at).to_pylist():
+        entries = listed(text)
+        plain = entries is not None and all(isinstance(entry, str | int | float) for entry in entries)
+        texts.append(", ".join(map(str, entries or ())) if plain else text)
+    return pc.replace_with_mask(column.combine_chunks(), at.combine_chunks(), pa.array(texts, pa.string()))
 
 
 def _pieces(template: str) -> Iterator[tuple[str, str | None, str]]:

@@ -44,7 +44,8 @@ def load_world(options: DeriveOptions, quarantine: Quarantine, database: Databas
     check_inputs(options)
     catalogue = read_items(options, quarantine)
     types = read_taxonomy(options, catalogue, quarantine)
-    table = assigned(catalogue.table, types, quarantine)
+    table, joined = assigned(catalogue.table, types, quarantine)
+    joined += catalogue.joined + types.writings.joined
     judged = read_judgements(options, table["item_id"], quarantine)
     _put_items(table, database)
     _put_types(types, options.rules, database)
@@ -61,7 +62,7 @@ def load_world(options: DeriveOptions, quarantine: Quarantine, database: Databas
         "types": database.count("type"),
         "types known as a parent alone": types.added,
         "parents": int((types.parents >= 0).sum()),
-    }
+    } | ({"writings of types that another one stands for": joined} if joined else {})
     _, couples = count_couples(database, successive("opinion", "q, i", "place"), "q, i")
     return World(counts, agreement(couples))
 

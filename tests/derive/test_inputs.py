@@ -90,12 +90,18 @@ def test_rows_that_say_the_same_are_counted_and_no_fault(tmp_path):
     assert {kind: counts[f"{kind}: said again"] for kind in PLAIN} == dict.fromkeys(PLAIN, 1)
 
 
-def test_a_type_with_two_names_is_a_fault_and_a_parent_without_a_row_is_counted(tmp_path):
+def test_a_type_with_two_names_is_a_fault_and_so_is_a_parent_without_a_row_in_a_tree_of_names(tmp_path):
     tree = "type,parent,name\nChairs,Furniture,Chair\nChairs,Furniture,Seat\nTables,Furniture,\nLamps,Lighting,\n"
     found = read(shop(tmp_path, taxonomy=tree), "SELECT id, text FROM type ORDER BY id", aside=True)
-    assert found.faults == [{"input": "taxonomy", "problem": "type has two names", "rows": 1, "kept": False}]
+    assert found.faults == [
+        {"input": "taxonomy", "problem": "parent is no type of the tree", "rows": 4, "kept": True},
+        {"input": "taxonomy", "problem": "type has two names", "rows": 1, "kept": False},
+    ]
     assert dict(found.rows[0])["Chairs"] == "Chair"
-    assert found.counts["types known as a parent alone"] == 2
+    assert "types known as a parent alone" in found.counts
+    assert found.counts["types known as a parent alone"] == 0
+    nameless = read(shop(tmp_path, taxonomy="type,parent\nChairs,Furniture\nTables,Furniture\nLamps,Lighting\n"))
+    assert nameless.counts["types known as a parent alone"] == 2
 
 
 @pytest.mark.parametrize("kind", PLAIN)

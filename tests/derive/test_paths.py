@@ -50,7 +50,7 @@ def test_objects_with_an_id_are_types_of_that_id():
 
 
 BAD = {
-    "JSON in a cell": ['["A", "B"]', "A > B", ' {"id": 1}'],
+    "JSON in a cell": ['["A", 1]', "A > B", ' {"id": 1}'],
     "objects without an id": [[{"id": None}], [{"id": "x"}], [{"id": ""}, {"id": "x"}]],
     "no name": [[None], ["A"], ["A", None]],
     "a long name": ["A > " + "x" * 51, "A", "x" * 51],

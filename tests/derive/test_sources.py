@@ -104,6 +104,6 @@ def test_a_file_of_ones_own_is_read_as_ours_are(tmp_path):
     path = put(tmp_path / "own.yaml", "grades: {yes: 2, 0.5: 1}\nread: {items: {columns: {title: name}}}\n")
     made = options([f"source={path}", *shop(tmp_path)])
     assert isinstance(made, DeriveOptions)
-    assert made.grades == {True: 2, 0.5: 1}
+    assert made.grades == {"yes": 2, "0.5": 1}
     put(path, "")
     assert options([f"source={path}", *shop(tmp_path)]).grades == {}

@@ -1,0 +1,134 @@
+"""Category paths → the types on them.
+
+"Furniture / Beds" with separator "/" → ends in "Furniture > Beds", named "Beds", whose parent is "Furniture"
+[{"id": "abcat02", "name": "Audio"}, {"id": "abcat0208", "name": "Radios"}] → ends in "abcat0208", parent "abcat02"
+"['Furniture', 'Beds']", a list written as text → ends in "Furniture > Beds"
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from relevance.derive.commands import ReadOptions
+from relevance.derive.quarantine import PLACE
+from relevance.derive.texts import ABSENT, as_id, listed
+from relevance.errors import UserError
+
+SCHEMA = pa.schema([("type", pa.string()), ("name", pa.string()), ("parent", pa.string())])
+JOINT = " > "  # of the names that make the id of a type without one
+BAD = (
+    "category is no path",
+    "write names with read.separator between them, a list of names, or of objects with id and name",
+    "category",
+)
+
+
+class Node(NamedTuple):
+    type: str
+    name: str
+    parent: str | None
+
+
+class Paths(NamedTuple):
+    ends: pa.Array  # [N], the type in which each path ends, null where it is empty or no path
+    nodes: pa.Table  # SCHEMA and `at`, the first row whose path passes through it; the same type once for each parent
+    bad: np.ndarray  # [N], whether what stands there is no path
+    rows: np.ndarray  # how many paths pass through each of the nodes
+
+
+def read_paths(column: pa.ChunkedArray, options: ReadOptions, where: str) -> Paths:
+    """A path is a text with options.separator, a list of names, or a list of objects with id and name.
+
+    No name is longer than options.longest. Raises UserError, which calls the column `where`, for a column of anything
+    else.
+    """
+    if pa.types.is_null(column.type):
+        column = column.cast(pa.string())
+    if pa.types.is_string(column.type):
+        encoded = column.combine_chunks().dictionary_encode("encode")
+        codes = encoded.indices.to_numpy()
+        present, first = np.unique(codes, return_index=True)
+        values = encoded.dictionary.to_pylist()
+        paths = [_short(_of_text(values[code] or "", options.separator), options.longest) for code in present]
+        return _paths(paths, first, np.searchsorted(present, codes))
+    if not _listed(column.type):
+        raise UserError(
+            f"{where} has type {column.type}; write a path as text, such as A {options.separator} B, or as a list "
+            "of names or of objects with id and name"
+        )
+    paths = [_short(_of_list(value), options.longest) for value in column]
+    return _paths(paths, np.arange(len(paths)), np.arange(len(paths)))
+
+
+def place_paths(nodes: pa.Table, raw: pa.Table) -> pa.Table:
+    """`nodes` with the file and the row that stand at `at` in `raw`."""
+    place = raw.select(PLACE).take(nodes["at"])
+    return pa.table([*nodes.select(SCHEMA.names).columns, *place.columns], [*SCHEMA.names, *PLACE])
+
+
+def _listed(kind: pa.DataType) -> bool:
+    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+        return False
+    inner = kind.value_type
+    named = pa.types.is_struct(inner) and inner.get_field_index("id") >= 0
+    return named or pa.types.is_string(inner) or pa.types.is_large_string(inner) or pa.types.is_null(inner)
+
+
+def _paths(paths: Sequence[list[Node] | None], first: np.ndarray, codes: np.ndarray) -> Paths:
+    """`paths` are the different ones, None for what is none, `first` their first rows; `codes` [N] pick one."""
+    ends = pa.array([path[-1].type if path else None for path in paths], pa.string())
+    bad = np.array([path is None for path in paths], bool)
+    nodes: dict[Node, int] = {}
+    rows: Counter[Node] = Counter()
+    counts = np.bincount(codes, minlength=len(paths))
+    for at in np.argsort(first, kind="stable"):
+        for node in paths[at] or ():
+            nodes.setdefault(node, int(first[at]))
+            rows[node] += int(counts[at])
+    passing = np.array([rows[node] for node in nodes], np.int64)
+    return Paths(ends.take(pa.array(codes)), _table(nodes), bad[codes], passing)
+
+
+def _table(nodes: dict[Node, int]) -> pa.Table:
+    table = pa.Table.from_pylist([node._asdict() for node in nodes], SCHEMA)
+    return table.append_column("at", pa.array(nodes.values(), pa.int64()))
+
+
+def _short(path: list[Node] | None, longest: int) -> list[Node] | None:
+    return path if path is not None and all(len(node.name) <= longest for node in path) else None
+
+
+def _of_text(value: str, separator: str) -> list[Node] | None:
+    if value.lstrip().startswith(("[", "{")):  # a list in a cell: its signs would become names
+        entries = listed(value.strip())
+        return _of_entries(entries) if entries is not None else None
+    if value.strip() in ABSENT:
+        return []
+    return _named(value.split(separator))
+
+
+def _named(names: Iterable[str]) -> list[Node]:
+    names = [spaced for name in names if (spaced := " ".join(name.split()))]
+    names = [as_id(name) for name in names] if len(names) == 1 else names  # an id alone
+    ids = [JOINT.join(names[: at + 1]) for at in range(len(names))]
+    return [Node(*node) for node in zip(ids, names, [None, *ids], strict=False)]
+
+
+def _of_list(value: pa.ListScalar) -> list[Node] | None:
+    try:
+        return _of_entries(value.as_py() or [])
+    except UnicodeDecodeError:
+        return None
+
+
+def _of_entries(entries: list) -> list[Node] | None:
+    if all(isinstance(entry, str) for entry in entries):
+        return _named(entries)
+    if not all(isinstance(entry, dict) and entry.get("id") not in (None, "") for entry in entries):
+        return None
+    ids = [as_id(str(entry["id"])) for entry in entries]
+    names = [str(entry.get("name") or at) for entry, at in zip(entries, ids, strict=True)]
+    return [Node(*node) for node in zip(ids, names, [None, *ids], strict=False)]
