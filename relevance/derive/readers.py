@@ -136,6 +136,10 @@ def _half(entry: dict) -> bool:
     return False
 
 
+def _text(path: Path, form: Form, wanted: Collection[str]) -> Loaded:
+    return google_tree(path, form) if is_google(path, form) else _delimited(path, form, wanted)
+
+
 READERS: dict[str, Reader] = {
     ".parquet": _parquet,
     ".csv": _delimited,
