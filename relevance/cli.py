@@ -84,7 +84,7 @@ def _keep_words(node: Node | None, path: tuple[str, ...], place: str) -> None:
             _keep_words(value, (*path, name.value), place)
     elif isinstance(node, SequenceNode):
         for value in node.value:
-            _keep_words(value, path, place)
+            _keep_words(value, (*path, ""), place)
     elif isinstance(node, ScalarNode):
         odd = node.tag == BOOL_TAG and node.value.lower() not in ("true", "false")
         words = odd or AS_WRITTEN & {*path[:-1]}

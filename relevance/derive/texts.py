@@ -143,7 +143,8 @@ def _unlisted(column: pa.ChunkedArray) -> pa.ChunkedArray:
         entries = listed(text)
         plain = entries is not None and all(isinstance(entry, str | int | float) for entry in entries)
         texts.append(", ".join(map(str, entries or ())) if plain else text)
-    return pc.replace_with_mask(column.combine_chunks(), at.combine_chunks(), pa.array(texts, pa.string()))
+    replaced = pc.replace_with_mask(column.combine_chunks(), at.combine_chunks(), pa.array(texts, pa.string()))
+    return pa.chunked_array([replaced])
 
 
 def _pieces(template: str) -> Iterator[tuple[str, str | None, str]]:
