@@ -3,12 +3,13 @@
 leaders of ce prefix joint 0.81, ce mh joint 0.84, llm mhp joint 0.87 → ce mh joint, llm mhp joint: of each family the
 best row that was tested on every task
 
-MainRows: the rows that claims are about, joint and of the variant that most of a sweep's joint rows have
+MainRows: the rows that claims are about, joint and of the sweep's commonest variant, else of the model's
 (llm, mhp) → the row llm mhp joint [data.rows=10000,match=steps]; with it the families, their models, their baselines
 """
 
 import io
 from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -222,15 +223,23 @@ def leaders(matrix: Matrix) -> list[Row]:
     return [row for row in matrix.rows if row in best]
 
 
+def _commonest(variants: Iterable[str]) -> str:
+    counts = Counter(variants)
+    return min(counts, key=lambda text: (-counts[text], len(text), text), default="")
+
+
 class MainRows:
     """Lookups among the finished rows of one matrix."""
 
     def __init__(self, matrix: Matrix) -> None:
         self.matrix = matrix
         joint = [row for row in whole(matrix) if row.labels[2] == JOINT]
-        counts = Counter(row.labels[3] for row in joint)
-        self.variant = min(counts, key=lambda text: (-counts[text], len(text), text)) if counts else ""
-        self.joint = {row.labels[:2]: row for row in joint if row.labels[3] == self.variant}
+        self.variant = _commonest(row.labels[3] for row in joint)
+        variants = {}  # by model: its backbone is part of it where the models' group is not the default
+        for model in dict.fromkeys(row.labels[0] for row in joint):
+            texts = [row.labels[3] for row in joint if row.labels[0] == model]
+            variants[model] = self.variant if self.variant in texts else _commonest(texts)
+        self.joint = {row.labels[:2]: row for row in joint if row.labels[3] == variants[row.labels[0]]}
 
     @cached_property
     def families(self) -> dict[str, list[str]]:

@@ -53,6 +53,15 @@ def test_what_the_paper_says_is_supported_where_it_holds(paper):
     assert verdicts(paper) == dict.fromkeys(["a1", "a2", "b1", "b2", "b3", "c1", "c2", "d1", "d2"], "supported")
 
 
+def test_families_whose_settings_differ_are_each_read_by_their_own(study):
+    train(study, {("ce", "prefix"): 5, ("ce", "mh"): 6, ("ce", "mhp"): 6}, variant="data.rows=500")
+    train(study, {("llm", "prefix"): 5, ("llm", "mh"): 13, ("llm", "mhp"): 6}, variant="task_mix.share=0.5")
+    train(study, {("llm", "mh"): 20}, variant="task_mix.share=0.1")
+    assert {letter: verdicts(study)[letter] for letter in ("b1", "b2", "b3")} == dict.fromkeys(
+        ["b1", "b2", "b3"], "supported"
+    )
+
+
 def test_claims_turn_round_with_the_numbers(study):
     apart(study, "prefix", n=6)
     train(study, {(model, "mhp"): 9 for model in MODELS})
