@@ -254,8 +254,6 @@ def hold_limits(limits: Limits, rows: Rows, name: str) -> None:
     `name` is what it calls the file.
     """
     shares = limits.shares()
-    if not shares:
-        return
     with pairs_database(rows.table, entity_keys(rows.table)) as database:
         leaks = leak_shares(database)
         lines = [

@@ -43,8 +43,7 @@ class ValidateOptions:
 def validate(words: list[str]) -> None:
     """Print digest, counts and notes of a table of pairs; raises UserError with every bad row."""
     options = parse(ValidateOptions, words)
-    options.limits.shares()
-    from relevance.audit.counts import hold_limits
+    limited = options.limits.shares()
     from relevance.data.table import prepare_rows
 
     rows = prepare_rows(validate_data(options.data), Path(options.outputs))
@@ -52,7 +51,10 @@ def validate(words: list[str]) -> None:
     print(*(f"{warning}\n" for warning in warnings), sep="", end="")
     print(f"digest {rows.digest}\nrows   {len(rows.table):,} in {rows.path}\n")
     print(_counts_text(rows.table), "", *(note for note in rows.notes if note not in warnings), sep="\n")
-    hold_limits(options.limits, rows, options.data.path or "generated pairs")
+    if limited:
+        from relevance.audit.counts import hold_limits  # in duckdb, slow to import
+
+        hold_limits(options.limits, rows, options.data.path or "generated pairs")
 
 
 def _counts_text(table) -> str:
