@@ -77,9 +77,7 @@ def _delimiter(path: Path, text: str, form: Form) -> str:
         wide = {sign: counts for sign, counts in wide.items() if len(set(counts)) == 1} or wide
     most = max((counts[0] for counts in wide.values()), default=0)
     best = [sign for sign, counts in wide.items() if counts[0] == most]
-    if len(best) > 1:
-        raise UserError(f"{path}: {' or '.join(SIGNS[sign] for sign in best)} may set its cells apart; {_remedy(form)}")
-    return best[0] if best else DEFAULT.get(kind_of(path), ",")
+    return _only(path, best, form) if best else DEFAULT.get(kind_of(path), ",")
 
 
 def _of_width(path: Path, text: str, form: Form) -> str:
@@ -98,10 +96,14 @@ def _of_width(path: Path, text: str, form: Form) -> str:
             f"{path}: {form.setting}header names {width} columns, but no delimiter gives its first rows so many cells "
             f"({','.join(first)[:80]!r}); name every column, and {_remedy(form)}"
         )
-    if len(best) > 1:
-        signs = " or ".join(SIGNS.get(sign, "blanks") for sign in best)
-        raise UserError(f"{path}: {signs} may set its cells apart; {_remedy(form)}")
-    return best[0]
+    return _only(path, best, form)
+
+
+def _only(path: Path, signs: list[str], form: Form) -> str:
+    if len(signs) > 1:
+        names = " or ".join(SIGNS.get(sign, "blanks") for sign in signs)
+        raise UserError(f"{path}: {names} may set its cells apart; {_remedy(form)}")
+    return signs[0]
 
 
 def _remedy(form: Form) -> str:

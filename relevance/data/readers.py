@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 
 from relevance.data.delimited import UNSAID, read_delimited, stream_delimited
 from relevance.data.faults import NONE_LEFT, Fault, Loaded, faults_error, shorten, unique
-from relevance.data.text_files import Form, encoding_remedy, kind_of, legacy_remedy, plain, text_bytes
+from relevance.data.text_files import SEQUENCE, Form, encoding_remedy, kind_of, legacy_remedy, plain, text_bytes
 from relevance.errors import UserError, did_you_mean
 
 BUFFER = 1 << 18  # bytes of a parquet column read at once
@@ -38,11 +38,7 @@ BLOCK = 1 << 25  # bytes the jsonl parser holds at once: the longest possible li
 DEEP = 500  # brackets of a line from which on it is looked at by itself
 STREAMED = Form(setting="")
 LINES = "rows are the lines of the file, counted from 1"
-UTF8_PATTERN = (  # over bytes: table 3-7 of the Unicode standard
-    r"^(?:[\x00-\x7F]|[\xC2-\xDF][\x80-\xBF]|\xE0[\xA0-\xBF][\x80-\xBF]|[\xE1-\xEC\xEE\xEF][\x80-\xBF]{2}"
-    r"|\xED[\x80-\x9F][\x80-\xBF]|\xF0[\x90-\xBF][\x80-\xBF]{2}|[\xF1-\xF3][\x80-\xBF]{3}"
-    r"|\xF4[\x80-\x8F][\x80-\xBF]{2})*$"
-)
+UTF8_PATTERN = rf"^(?:[\x00-\x7F]|{SEQUENCE})*$"  # over bytes
 
 
 def read_table(path: Path, columns: dict[str, str], form: Form = UNSAID) -> Loaded:

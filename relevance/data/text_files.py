@@ -30,9 +30,9 @@ MARKS = {  # in this order: the mark of UTF-32 begins with that of UTF-16
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-SEQUENCE = re.compile(  # of UTF-8 beyond ASCII: table 3-7 of the Unicode standard
-    rb"[\xC2-\xDF][\x80-\xBF]|\xE0[\xA0-\xBF][\x80-\xBF]|[\xE1-\xEC\xEE\xEF][\x80-\xBF]{2}|\xED[\x80-\x9F][\x80-\xBF]"
-    rb"|\xF0[\x90-\xBF][\x80-\xBF]{2}|[\xF1-\xF3][\x80-\xBF]{3}|\xF4[\x80-\x8F][\x80-\xBF]{2}"
+SEQUENCE = (  # over bytes, of UTF-8 beyond ASCII: table 3-7 of the Unicode standard
+    r"[\xC2-\xDF][\x80-\xBF]|\xE0[\xA0-\xBF][\x80-\xBF]|[\xE1-\xEC\xEE\xEF][\x80-\xBF]{2}|\xED[\x80-\x9F][\x80-\xBF]"
+    r"|\xF0[\x90-\xBF][\x80-\xBF]{2}|[\xF1-\xF3][\x80-\xBF]{3}|\xF4[\x80-\x8F][\x80-\xBF]{2}"
 )
 NOT_CP1252 = frozenset(b"\x81\x8d\x8f\x90\x9d")
 C1 = range(0x80, 0xA0)  # control characters in Latin-1, signs such as the euro's in cp1252
@@ -93,6 +93,15 @@ def text_bytes(path: Path, form: Form) -> Iterator[BinaryIO]:
         yield _stream(_headed(file, form)) if form.header and form.delimiter else file
 
 
+def whole_text(path: Path, form: Form) -> str:
+    """All of the text; raises UserError for one that is not UTF-8."""
+    try:
+        with text_bytes(path, form) as file:
+            return file.read().decode()
+    except UnicodeDecodeError as cause:
+        raise UserError(f"{path}: is not UTF-8 at byte {cause.start:,}; {encoding_remedy(path, form)}") from cause
+
+
 def tail(path: Path, form: Form) -> bytes:
     """The last bytes of the text."""
     if plain(path, form):
@@ -144,7 +153,7 @@ def legacy_remedy(texts: Iterator[bytes] | BinaryIO, path: str = "FILE", setting
     sequences = strays = 0
     for text in texts:
         if not text.isascii():
-            rest, count = SEQUENCE.subn(b"", text)
+            rest, count = re.subn(SEQUENCE.encode(), b"", text)
             beyond = [byte for byte in rest if byte >= C1.start]
             sequences, strays = sequences + count, strays + len(beyond)
             stray.update(beyond)

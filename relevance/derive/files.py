@@ -24,7 +24,9 @@ from relevance.errors import UserError
 INPUTS = ("judgements", "queries", "items", "taxonomy")
 BESIDE = ("quarantine.csv", "derive.json")  # what derive writes beside its output
 ZIP = ".zip"
-PACKED = [kind for kind in READERS if kind != ".txt"]  # archives hold texts that are no tables: a licence, a readme
+IN_ARCHIVES = [
+    kind for kind in READERS if kind != ".txt"
+]  # archives hold texts that are no tables: a licence, a readme
 
 
 def check_inputs(options: DeriveOptions) -> None:
@@ -126,9 +128,9 @@ def _tables(path: Path, form: Form) -> Iterator[tuple[str, Path]]:
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> list[str]:
-    names = [name for name in archive.namelist() if kind_of(Path(name)) in PACKED and not _hidden(name)]
+    names = [name for name in archive.namelist() if kind_of(Path(name)) in IN_ARCHIVES and not _hidden(name)]
     if not names:
-        raise UserError(f"{path}: holds no {', '.join(PACKED)}; give the archive's files themselves")
+        raise UserError(f"{path}: holds no {', '.join(IN_ARCHIVES)}; give the archive's files themselves")
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise UserError(f"{path}: holds {', '.join(twice)} twice; unpack it and give the files that count")
     return names

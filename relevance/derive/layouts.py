@@ -15,14 +15,13 @@ import numpy as np
 import pyarrow as pa
 
 from relevance.data.faults import Loaded
-from relevance.data.text_files import Form, encoding_remedy, text_bytes
-from relevance.errors import UserError
+from relevance.data.readers import LINES
+from relevance.data.text_files import Form, text_bytes, whole_text
 
 Row: TypeAlias = dict[str, Any]
 GOOGLE = "# Google_Product_Taxonomy_Version"
 NUMBERED = re.compile(r"([0-9]+) - (.+)")
 JOINT = " > "
-LINES = "rows are the lines of the file, counted from 1"
 RATINGS = "rows are the ratings of the file, counted from 1"
 QUERIES = ("queries", "query_doc_pairs", "requests", "judgmentRatings", "topics", "query_groups")
 RATED = ("ratings", "relevant_documents", "judgements", "judgments")
@@ -42,11 +41,7 @@ def is_google(path: Path, form: Form) -> bool:
 
 def google_tree(path: Path, form: Form) -> Loaded:
     """type, parent and name of each line; raises UserError for a file that is not UTF-8."""
-    try:
-        with text_bytes(path, form) as file:
-            lines = file.read().decode().splitlines()
-    except UnicodeDecodeError as cause:
-        raise UserError(f"{path}: is not UTF-8 at byte {cause.start:,}; {encoding_remedy(path, form)}") from cause
+    lines = whole_text(path, form).splitlines()
     entries: list[tuple[str, tuple[str, ...]]] = []
     rows = [at for at, line in enumerate(lines, start=1) if line.strip() and not line.startswith("#")]
     for row in rows:

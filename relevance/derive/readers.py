@@ -22,7 +22,7 @@ from relevance.data.delimiters import layout
 from relevance.data.entries import DEEP_PROBLEM, Deep, json_entries
 from relevance.data.faults import Fault, Loaded, faulty_rows, shorten, unique
 from relevance.data.readers import decode_table, no_text_faults, objects_table, plain_strings, read_jsonl
-from relevance.data.text_files import Form, encoding_remedy, text_bytes
+from relevance.data.text_files import Form, whole_text
 from relevance.derive.commands import FileOptions
 from relevance.derive.layouts import RATINGS, google_tree, is_google, nested_ratings
 from relevance.errors import UserError, did_you_mean
@@ -93,10 +93,7 @@ def _json_list(path: Path, form: Form, wanted: Collection[str]) -> Loaded:
 def _entries(path: Path, form: Form) -> tuple[list, str]:
     """The objects of a list, or those made of nested ratings, and how they are counted."""
     try:
-        with text_bytes(path, form) as file:
-            entries = json_entries(file.read().decode(), object_pairs_hook=_object, parse_constant=lambda _: None)
-    except UnicodeDecodeError as cause:
-        raise UserError(f"{path}: is not UTF-8 at byte {cause.start:,}; {encoding_remedy(path, form)}") from cause
+        entries = json_entries(whole_text(path, form), object_pairs_hook=_object, parse_constant=lambda _: None)
     except (ValueError, RecursionError) as cause:
         raise UserError(f"{path}: cannot be read as JSON: {cause}; fetch it anew, or write it as .jsonl") from cause
     if (ratings := nested_ratings(entries)) is not None:
