@@ -15,6 +15,7 @@ from pathlib import Path
 
 from relevance.cli import command_line, echo, run_command
 from relevance.errors import UserError
+from relevance.outputs import check_folder
 from relevance.tasks import TASK_NAMES
 
 FORMS = ("merged", "adapter")
@@ -42,7 +43,7 @@ def export(options: Options) -> None:
     from relevance.model.module import quiet
 
     quiet()
-    for task, folder in task_folders(model, options.task, Path(options.output)).items():
+    for task, folder in task_folders(model, options.task, check_folder(Path(options.output))).items():
         difference = write(model, task, options.form, folder, options.trust_remote_code)
         echo(f"{folder}: {options.form}, logits differ by at most {difference:.1e} from the cell's in float32")
 
@@ -56,6 +57,7 @@ def _check(options: Options) -> None:
     output = Path(options.output)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"output={options.output}: is there already; give a new folder")
+    check_folder(output)
 
 
 def task_folders(model: Path, task: str, output: Path) -> dict[str, Path]:
