@@ -246,7 +246,7 @@ def score_file(files: Files, folders: list[Path], device: str | None, trusted: b
 
 
 def _scored_columns(names: list[str]) -> bool:
-    return {*NEEDED} <= {*names} and names[-len(ADDED) :] == ADDED.names
+    return {*NEEDED} <= {*names} and names[-1:] == ADDED.names[-1:]
 
 
 def _notes(files: Files, scan: Scan, cells: int) -> Iterator[str]:
