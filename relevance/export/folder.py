@@ -67,7 +67,6 @@ def _write(model: Path, task: str, form: str, output: Path, trust_remote_code: b
         tokenizer, reading = load_tokenizer(model / "tokenizer", config.model), Reading.of(model)
         pair_frame(tokenizer, reading.template.pair)
     _admit(network, config, reading, task)
-    reading.check(config, model)
     with torch.no_grad():
         expected = network(_inputs(tokenizer, reading.template, task), [(TASK_INDEX[task], 0, len(PAIRS))])
     if form == "adapter":
@@ -77,6 +76,7 @@ def _write(model: Path, task: str, form: str, output: Path, trust_remote_code: b
         exported = plain_classifier(network, config, task)
         _pad_apart(exported, tokenizer)
         exported.save_pretrained(output)
+    reading.check(config, model)
     tokenizer.save_pretrained(output)
     inputs = _inputs(tokenizer, reading.template, task)
     difference = float((_read_back(output, form, inputs, tokenizer.pad_token_id) - expected).abs().max())

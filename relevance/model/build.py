@@ -51,7 +51,7 @@ def build_network(config: Config, saved: Path | None = None) -> tuple[Network, P
     tokenizer = load_tokenizer(saved / "tokenizer" if saved else path, model)
     classifier = classifier_of(path, model, tokenizer.pad_token_id, weights=trained is None)
     trunk, heads = detach(classifier, len(TASK_NAMES) if config.routing.heads else 1)
-    check_vocabulary(trunk.get_input_embeddings().weight.shape[0], tokenizer, model)
+    check_vocabulary(trunk, tokenizer, model)
     inputs = example(trunk, tokenizer, model, TRIAL_LENGTHS)
     last, alike = blocks(trunk)[-1], ROUGH if model.load_in_4bit else ALIKE
     try:

@@ -57,7 +57,7 @@ def check_backbone(path: Path, model: ModelConfig) -> None:
             f"model.backbone={model.backbone}: its config lays out {counted:,} weights, its files hold "
             f"{weight_count(path):,}; fetch both again"
         )
-    check_vocabulary(laid_out.get_input_embeddings().weight.shape[0], tokenizer, model)
+    check_vocabulary(laid_out, tokenizer, model)
     _check_words(tokenizer, model)
 
 
@@ -70,10 +70,15 @@ def _explained(model: ModelConfig, problem: str, remedy: str) -> Iterator[None]:
         raise UserError(f"model.backbone={model.backbone}: {problem} ({first_line(error)}); {remedy}") from error
 
 
-def check_vocabulary(size: int, tokenizer: PreTrainedTokenizerBase, model: ModelConfig) -> None:
-    """Special tokens count where our text forms use them: Gemma 3's of images lies beyond its text models' table."""
+def check_vocabulary(trunk: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, model: ModelConfig) -> None:
+    """UserError where the tokenizer gives ids that the trunk has no embedding of.
+
+    Special tokens count where our text forms use them: Gemma 3's of images lies beyond its text models' table.
+    """
     used = {getattr(tokenizer, f"{name}_token_id") for name in ("pad", "bos", "eos", "cls", "sep")}
     marks = {at for at, token in tokenizer.added_tokens_decoder.items() if token.special} - used
+    embeddings: Any = trunk.get_input_embeddings()
+    size = embeddings.weight.shape[0]
     most = max(at for at in tokenizer.get_vocab().values() if at not in marks)
     if most >= size:
         raise UserError(

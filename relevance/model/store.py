@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -105,7 +106,7 @@ def _loaded(folder: Path, trust_remote_code: bool) -> tuple[Network, Config]:
     if config.model.lora.r:
         from peft import set_peft_model_state_dict
 
-        loaded = set_peft_model_state_dict(network.trunk, _weights(folder / ADAPTER))
+        loaded: Any = set_peft_model_state_dict(network.trunk, _weights(folder / ADAPTER))
         if odd := [*(name for name in loaded.missing_keys if "lora_" in name), *loaded.unexpected_keys]:
             raise UserError(f"{folder / ADAPTER}: does not fit its config.yaml ({odd[0]}); {REMEDY}")
     else:

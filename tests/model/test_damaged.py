@@ -1,7 +1,8 @@
-"""A model folder that is torn, or comes from a stranger: one line with its path, before memory is taken or code is run."""
+"""A model folder that is torn, or a stranger's: one line with its path, before memory is taken or code is run."""
 
 import json
 import os
+import sys
 from pathlib import Path
 from shutil import copytree, move
 
@@ -15,11 +16,13 @@ from relevance.config import Config, Family, LoraConfig, ModelConfig, RoutingCon
 from relevance.config_io import ConfigFile
 from relevance.data.tokens import Reading, Template
 from relevance.errors import UserError
+from relevance.export.__main__ import export as exported
 from relevance.export.folder import export
 from relevance.model.backbone import backbone_folder
 from relevance.model.build import build_network
 from relevance.model.pretrained import check_backbone
 from relevance.model.store import save_network
+from relevance.predict.__main__ import predict
 from relevance.predict.scorer import Scorer
 from relevance.tasks import TASK_NAMES
 
@@ -242,6 +245,25 @@ def test_weights_without_a_logit_are_not_exported(models, tmp_path):
     with pytest.raises(UserError, match="its logits differ by nan"):
         export(folder, "query_item", "merged", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", [predict, exported])
+def test_a_command_says_where_a_backbone_lies_now(models, tmp_path, monkeypatch, command):
+    base = Path(Scorer(models["llm"]).config.model.backbone)
+    (tmp_path / "in.csv").write_text("task,left,right\nquery_item,lamp,lamp\n")
+    move(base, tmp_path / "moved")
+    monkeypatch.setenv("RELEVANCE_BACKBONE", "")  # put back at the end
+    cell = [f"cells={models['llm']}", f"input={tmp_path}/in.csv"] if command is predict else [f"cell={models['llm']}"]
+    words = [*cell, f"output={tmp_path / 'out.csv'}"]
+    try:
+        monkeypatch.setattr(sys, "argv", ["", *words])
+        with pytest.raises(UserError, match=r"no such folder.*backbone=FOLDER"):
+            command()
+        monkeypatch.setattr(sys, "argv", ["", *words, f"backbone={tmp_path / 'moved'}"])
+        command()
+        assert (tmp_path / "out.csv").exists()
+    finally:
+        move(tmp_path / "moved", base)
 
 
 def test_a_backbone_that_moved(models, backbones, tmp_path, monkeypatch):
