@@ -14,14 +14,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+import yaml
+from omegaconf import AnyNode, DictConfig, Node, OmegaConf, StringNode
+from omegaconf._utils import get_yaml_loader
 from omegaconf.errors import OmegaConfBaseException
 from omegaconf.resolvers import oc
+from yaml import AliasEvent, YAMLError
 
 from relevance.cell_id import flat
 from relevance.config import Config
-from relevance.errors import UserError, first_line
+from relevance.errors import UserError, cut, first_line
 
+INTERPOLATION = re.compile(r"While dereferencing interpolation '.*?'")
+MOVED = "RELEVANCE_BACKBONE"  # an environment variable: where the backbones of adapters lie now
 REFERENCE = re.compile(r"\$\{oc\.env:([^{},]*)\}")
 MASK = "***"
 SECRET_KEY = re.compile(
@@ -88,16 +93,37 @@ def _value_or_reference(name: str, *default: Any) -> Any:
     return oc.env(name, *default) if name in os.environ or default else _reference(name)
 
 
-def read_config(path: Path) -> Config:
-    """The config in `path`. A variable that is not set here stays a name; UserError where its setting is no text."""
-    stored: Any = OmegaConf.to_container(OmegaConf.load(path))
+def _number_or_reference(name: str, *default: Any, _node_: Node) -> Any:
+    """Of a config that anybody may have written: a number tells nothing, a text could be a password of the reader's."""
+    is_text = isinstance(_node_, StringNode | AnyNode)
+    return _reference(name, *default) if is_text else _value_or_reference(name, *default)
+
+
+class _NoAliases(get_yaml_loader()):  # type: ignore[misc]
+    """Our files have none, and a few lines of them make a tree of any size."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(AliasEvent):
+            raise YAMLError("holds an alias")
+        return super().compose_node(parent, index)
+
+
+def read_config(path: Path, trusted: bool = True) -> Config:
+    """The config in `path`, which may come from anywhere where it is not `trusted`: its texts then stay as they stand.
+
+    A variable that is not set here stays a name. Raises UserError where a setting that is no text names one, and for
+    what is no config of ours.
+    """
     try:
-        with _environment(_value_or_reference):
+        stored = yaml.load(path.read_text(encoding="utf-8"), Loader=_NoAliases)
+        with _environment(_value_or_reference if trusted else _number_or_reference):
             return typed_config(_current(stored))
     except OmegaConfBaseException as error:
-        raise UserError(
-            f"{path}: {error.full_key}: {first_line(error)}; set the environment variable it names"
-        ) from error
+        why = INTERPOLATION.search(first_line(error))  # without what the variable holds
+        about = f"{path}: {error.full_key}: {cut(why[0] if why else first_line(error))}"
+        raise UserError(f"{about}; set the environment variable it names, or put the file back") from error
+    except (YAMLError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path}: is no config of a cell ({cut(first_line(error))}); put the file back") from error
 
 
 def typed_config(settings: Any) -> Config:
@@ -114,6 +140,17 @@ def _current(stored: dict[str, Any]) -> dict[str, Any]:
     if private.get("width") is None:  # narrow blocks cannot be built any more: their config is refused
         private.pop("width", None)
     return stored
+
+
+def from_variables(text: str) -> str:
+    """A text with the values of the environment variables that it names, which are set."""
+    return REFERENCE.sub(lambda match: os.environ[match[1]], text)
+
+
+def name_moved(backbones: list[str]) -> None:
+    """Let this process look for the frozen backbones of adapters in these folders first."""
+    if backbones:
+        os.environ[MOVED] = os.pathsep.join(backbones)
 
 
 def unset_variables(text: str) -> list[str]:

@@ -17,6 +17,11 @@ def first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), "")
 
 
+def cut(text: str, width: int = 120) -> str:
+    """The text, or what fits of it."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
 def did_you_mean(names: str | Iterable[str], known: Iterable[str]) -> str:
     """ "did you mean title or price? " for ["titel", "prise"]; "" where nothing `known` is near."""
     wanted, present = [names] if isinstance(names, str) else list(names), list(known)

@@ -15,6 +15,7 @@ from peft import AutoPeftModelForSequenceClassification
 from small_sweep import ROUTINGS
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
+from relevance import seal
 from relevance.config import Family, PrivateConfig, PrivateKind, RoutingConfig
 from relevance.config_io import ConfigFile
 from relevance.data.tokens import Reading, Template
@@ -221,6 +222,7 @@ def trained_on(folder: Path, *tasks: str) -> Path:
     """The same folder, of a cell that saw no other tasks."""
     template = Reading(Reading.of(folder).template, tasks)
     (folder / "template.json").write_text(json.dumps(template.written()))
+    seal.write(folder, "model")
     return folder
 
 

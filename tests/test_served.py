@@ -19,7 +19,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 from small_sweep import record
 
-from relevance import predictions
+from relevance import predictions, seal
 
 START = 90  # seconds the server may take
 
@@ -140,6 +140,7 @@ def test_rows_for_a_head_that_was_never_trained_are_bad_rows(cell, tmp_path):
     model = shutil.copytree(cell["record"].folder / "model", tmp_path / "model")
     told = json.loads((model / "template.json").read_text())
     (model / "template.json").write_text(json.dumps({**told, "tasks": ["query_item"]}))
+    seal.write(model, "model")
     served = ServedCell()
     served.load_context(SimpleNamespace(artifacts={"model": str(model)}))
     assert len(served.predict(None, pd.DataFrame([GOOD]))) == 1

@@ -15,6 +15,7 @@ from relevance.checks import validate_data
 from relevance.cli import listed, parse
 from relevance.config import DataConfig, Source
 from relevance.errors import UserError
+from relevance.outputs import check_text
 
 PRINTED_UNTIL = "\n## Rows by split"  # of audit.md: findings and overview
 
@@ -108,6 +109,8 @@ def _read_grades(options: SampleOptions) -> None:
 
 
 def _write(folder: Path, name: str, text: str, facts: dict) -> None:
+    check_text(folder / f"{name}.md", text.partition(" of ")[0])
+    check_text(folder / f"{name}.json", '{\n "file":')
     write_text(folder / f"{name}.md", text)
     write_text(folder / f"{name}.json", json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     print(f"\nwritten: {folder / name}.md and {name}.json")

@@ -13,9 +13,9 @@ import hashlib
 import json
 from collections.abc import Generator, Iterable
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -24,12 +24,14 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from relevance.atomic_io import atomic_folder
+from relevance.config import Config, Family
 from relevance.data.entities import numbered
 from relevance.data.token_ids import DistinctTexts, Growing, Ragged, ahead, encode_texts, interleave, ragged
 from relevance.errors import UserError
 from relevance.metrics import task_codes
 from relevance.tasks import TASK_NAMES, TASKS
 
+REMEDY = "copy the folder again from where it was trained, or train the cell with rerun=true"
 FORMAT = 3  # of the cache; increase it when the same text would get other ids
 CHUNK = 200_000  # pairs of a table in memory that are encoded at a time
 BATCH = 1 << 16  # pairs of a file that are encoded at a time
@@ -60,9 +62,15 @@ class Reading:
 
         One without `line` is of a cell that read the task's name without a line break behind it.
         """
-        content = json.loads((folder / "template.json").read_text())
+        content = _read_template(folder / "template.json")
         tasks = tuple(content.pop("tasks", TASK_NAMES))
         return cls(Template(**{"line": False, **content}), tasks)
+
+    def check(self, config: Config, folder: Path) -> None:
+        """UserError where a cell of this config, in the folder this was read from, reads pairs otherwise."""
+        read = (self.template.prefix, self.template.pair, self.template.max_length)
+        if read != (config.routing.prefix, config.model.family is Family.ce, config.model.max_length):
+            raise UserError(f"{folder}: template.json and config.yaml differ in how pairs are read; {REMEDY}")
 
     def written(self) -> dict[str, object]:
         """The content of template.json."""
@@ -72,6 +80,21 @@ class Reading:
         """Those of `tasks` that the cell was not trained on, in the order of TASK_NAMES."""
         wanted = set(tasks)
         return [name for name in TASK_NAMES if name in wanted and name not in self.tasks]
+
+
+def _read_template(file: Path) -> dict[str, Any]:
+    """What `written` gave; UserError where it is none such."""
+    kinds: dict[str, Any] = {field.name: field.type for field in fields(Template)} | {"tasks": list}
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        ours = {"prefix", "pair", "max_length"} <= content.keys() <= kinds.keys()
+        ours &= all(type(value) is kinds[name] for name, value in content.items()) and content["max_length"] > 0
+        ours &= content.get("tasks") != [] and all(task in TASK_NAMES for task in content.get("tasks", ()))
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        ours = False
+    if not ours:
+        raise UserError(f"{file}: does not say how a cell reads pairs; {REMEDY}")
+    return content
 
 
 @dataclass(frozen=True)

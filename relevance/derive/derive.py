@@ -35,6 +35,7 @@ from relevance.derive.rules import RULES, Rule
 from relevance.derive.similarity import filter_pairs, mine_negatives
 from relevance.derive.world import load_world
 from relevance.errors import UserError
+from relevance.outputs import check_listing, check_table, check_text
 from relevance.tasks import SPLITS, TASK_NAMES, TASKS
 
 ASIDE, RECORD = BESIDE
@@ -42,6 +43,7 @@ STEPS = {"apart": divide_entities, "similar": filter_pairs, "capped": cap_entiti
 COLUMNS = ("task", "left", "right", "label", "split", "left_id", "right_id", "source")
 SCHEMA = pa.schema([(name, pa.int8() if name == "label" else pa.string()) for name in COLUMNS])
 CHUNK_ROWS = 200_000  # written at a time
+RECORD_START = '{\n "options":'
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,9 @@ def derive_pairs(options: DeriveOptions) -> Derived:
     """Write options.output; raises UserError where the inputs are at fault or no pair comes of them."""
     output = Path(options.output or "")
     writable(output)
+    check_table(output, SCHEMA.names.__eq__)
+    check_text(sibling(output, RECORD), RECORD_START)
+    check_listing(sibling(output, ASIDE))
     quarantine, ledger = Quarantine(), Ledger()
     with scratch_folder(sibling(output, "work")) as folder, opened(folder, options.memory, options.threads) as database:
         with _timed("inputs"):

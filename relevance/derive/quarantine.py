@@ -12,11 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
+from relevance import seal
 from relevance.atomic_io import atomic_file
 from relevance.config import OnBadRow
 from relevance.data.faults import Fault, faults_error, faulty_rows, list_faults, shorten
 from relevance.derive.readers import Part
 from relevance.errors import UserError, first_line
+from relevance.outputs import remove_listing
 
 PLACE = ("file", "row")  # columns that say where a row of an input stands
 SET_ASIDE = "or set on_bad_row=quarantine to set these rows aside and go on without them"
@@ -103,12 +105,13 @@ class Quarantine:
         if self.faults and policy is OnBadRow.error:
             raise UserError("\n".join([*self._errors(), f"  {SET_ASIDE}"]))
         if not self.faults:
-            path.unlink(missing_ok=True)
+            remove_listing(path)
             return
         empty = pa.table({})
         tables = [list_faults(name, faults, empty, np.empty(0, np.int64)) for name, _, faults in self._by_file()]
         with atomic_file(path) as part:
             pa.csv.write_csv(pa.concat_tables(tables), part)
+        seal.write(path, "derive")
         if empty_kinds := [kind for kind in self._rows if not self.used(kind)]:
             raise UserError(f"{' and '.join(empty_kinds)}: no row is left; why each is set aside is listed in {path}")
 

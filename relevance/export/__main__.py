@@ -5,6 +5,7 @@ python -m relevance.export cell=RUN_ID|FOLDER output=FOLDER [task=query_item] [f
 task    one task, or all that the cell was trained on (output then holds a folder per task)
 form    merged: AutoModelForSequenceClassification, LoRA merged, private layers as ordinary blocks;
         adapter: as peft keeps it, beside the frozen backbone
+backbone           where the frozen backbone of an llm cell lies now, if it moved; a list for several cells
 trust_remote_code  run code that came with the cell's backbone, where it was trained with model.trust_remote_code=true
 
 Each folder is read back and its logits compared with the cell's; they may differ by 1e-4 at most.
@@ -12,9 +13,12 @@ Each folder is read back and its logits compared with the cell's; they may diffe
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from relevance.cli import command_line, echo, run_command
+from relevance.cli import command_line, echo, listed, run_command
+from relevance.config_io import name_moved
 from relevance.errors import UserError
+from relevance.outputs import check_folder
 from relevance.tasks import TASK_NAMES
 
 FORMS = ("merged", "adapter")
@@ -25,6 +29,7 @@ class Options:
     cell: str = ""
     output: str = ""
     task: str = "all"
+    backbone: Any = None
     trust_remote_code: bool = False
     form: str = "merged"
     tracking_uri: str = "sqlite:///mlflow.db"
@@ -42,7 +47,8 @@ def export(options: Options) -> None:
     from relevance.model.module import quiet
 
     quiet()
-    for task, folder in task_folders(model, options.task, Path(options.output)).items():
+    name_moved(listed("backbone", options.backbone))
+    for task, folder in task_folders(model, options.task, check_folder(Path(options.output))).items():
         difference = write(model, task, options.form, folder, options.trust_remote_code)
         echo(f"{folder}: {options.form}, logits differ by at most {difference:.1e} from the cell's in float32")
 
@@ -56,6 +62,7 @@ def _check(options: Options) -> None:
     output = Path(options.output)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise UserError(f"output={options.output}: is there already; give a new folder")
+    check_folder(output)
 
 
 def task_folders(model: Path, task: str, output: Path) -> dict[str, Path]:

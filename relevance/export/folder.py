@@ -25,7 +25,7 @@ from relevance.model.architectures import PER_BLOCK, block_list
 from relevance.model.backbone import backbone_folder, name_base
 from relevance.model.network import Network, Plain
 from relevance.model.pretrained import load_tokenizer
-from relevance.model.store import load_network
+from relevance.model.store import load_network, whole
 from relevance.tasks import LABELS, TASK_INDEX, TASK_NAMES
 
 LIMIT = 1e-4  # between a logit of the cell and of the folder read back
@@ -63,7 +63,9 @@ def export(model: Path, task: str, form: str, output: Path, trust_remote_code: b
 def _write(model: Path, task: str, form: str, output: Path, trust_remote_code: bool) -> float:
     network, config = load_network(model, trust_remote_code)
     network.float()  # trainer.precision=bf16-true kept its trunk in bfloat16
-    tokenizer, reading = load_tokenizer(model / "tokenizer", config.model), Reading.of(model)
+    with whole(model):
+        tokenizer, reading = load_tokenizer(model / "tokenizer", config.model), Reading.of(model)
+        pair_frame(tokenizer, reading.template.pair)
     _admit(network, config, reading, task)
     with torch.no_grad():
         expected = network(_inputs(tokenizer, reading.template, task), [(TASK_INDEX[task], 0, len(PAIRS))])
@@ -74,10 +76,11 @@ def _write(model: Path, task: str, form: str, output: Path, trust_remote_code: b
         exported = plain_classifier(network, config, task)
         _pad_apart(exported, tokenizer)
         exported.save_pretrained(output)
+    reading.check(config, model)
     tokenizer.save_pretrained(output)
     inputs = _inputs(tokenizer, reading.template, task)
     difference = float((_read_back(output, form, inputs, tokenizer.pad_token_id) - expected).abs().max())
-    if difference > LIMIT:
+    if not difference <= LIMIT:
         raise UserError(
             f"{form} of {task}: read back, its logits differ by {difference:.1e} (allowed {LIMIT:.0e}); "
             f"{config.model.backbone} does not allow this form; use relevance.predict or the served model"

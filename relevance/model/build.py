@@ -18,7 +18,7 @@ from relevance.errors import UserError, first_line
 from relevance.model.architectures import adapter_targets, blocks
 from relevance.model.backbone import backbone_folder
 from relevance.model.network import Network, detach
-from relevance.model.pretrained import classifier_of, load_tokenizer
+from relevance.model.pretrained import check_vocabulary, classifier_of, load_tokenizer
 from relevance.model.private import Inputs, PrivateLayers, Slices
 from relevance.model.private.inserted import Inserted
 from relevance.model.private.lora import TaskLora
@@ -51,14 +51,16 @@ def build_network(config: Config, saved: Path | None = None) -> tuple[Network, P
     tokenizer = load_tokenizer(saved / "tokenizer" if saved else path, model)
     classifier = classifier_of(path, model, tokenizer.pad_token_id, weights=trained is None)
     trunk, heads = detach(classifier, len(TASK_NAMES) if config.routing.heads else 1)
-    inputs, longest = (example(trunk, tokenizer, model, lengths) for lengths in (TRIAL_LENGTHS, (model.max_length, 5)))
+    check_vocabulary(trunk, tokenizer, model)
+    inputs = example(trunk, tokenizer, model, TRIAL_LENGTHS)
     last, alike = blocks(trunk)[-1], ROUGH if model.load_in_4bit else ALIKE
     try:
         network = _assembled(trunk, heads, config, inputs, saved)
         try_network(network, inputs, last, alike)
     except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
         raise _unsupported(config, classifier.config.model_type, error) from error
-    read_longest(network, longest, model, alike)
+    if saved is None:  # else it was read before it was trained, and a folder's config may say any length
+        read_longest(network, example(trunk, tokenizer, model, (model.max_length, 5)), model, alike)
     if config.trainer.precision == HALF:
         network.halve()
     return network.train(), tokenizer  # from_pretrained leaves dropout off

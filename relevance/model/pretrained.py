@@ -29,12 +29,14 @@ from relevance.config import Family, ModelConfig
 from relevance.errors import UserError, first_line
 from relevance.model.architectures import attention_of, blocks
 from relevance.model.network import Plain
+from relevance.model.weight_files import SAFE, check_numbers, shapes_of, weight_count
 
 CAUSAL = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 MASKED = modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
 CLASSIFIERS = modeling_auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES
 CAUSAL_LM, MASKED_LM = "AutoModelForCausalLM", "AutoModelForMaskedLM"
 WORDS = "red blue lamp table usb cable women shoes case for phone 10 20".split()  # a shop's; every tokenizer has some
+SPARE = 16  # times the numbers in its files that a backbone's weights may be: they may be packed
 REMEDY = "choose an encoder (model=ce) or a decoder (model=llm)"
 
 
@@ -49,7 +51,13 @@ def check_backbone(path: Path, model: ModelConfig) -> None:
     with _explained(model, f"{config.model_type} cannot be built", remedy), torch.device("meta"):
         laid_out = AutoModel.from_config(config, trust_remote_code=model.trust_remote_code)
     blocks(laid_out)
-    _check_vocabulary(laid_out.get_input_embeddings().weight.shape[0], tokenizer, model)
+    counted = sum(weight.numel() for weight in laid_out.parameters())
+    if counted > SPARE * weight_count(path):
+        raise UserError(
+            f"model.backbone={model.backbone}: its config lays out {counted:,} weights, its files hold "
+            f"{weight_count(path):,}; fetch both again"
+        )
+    check_vocabulary(laid_out, tokenizer, model)
     _check_words(tokenizer, model)
 
 
@@ -62,10 +70,15 @@ def _explained(model: ModelConfig, problem: str, remedy: str) -> Iterator[None]:
         raise UserError(f"model.backbone={model.backbone}: {problem} ({first_line(error)}); {remedy}") from error
 
 
-def _check_vocabulary(size: int, tokenizer: PreTrainedTokenizerBase, model: ModelConfig) -> None:
-    """Special tokens count where our text forms use them: Gemma 3's of images lies beyond its text models' table."""
+def check_vocabulary(trunk: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, model: ModelConfig) -> None:
+    """UserError where the tokenizer gives ids that the trunk has no embedding of.
+
+    Special tokens count where our text forms use them: Gemma 3's of images lies beyond its text models' table.
+    """
     used = {getattr(tokenizer, f"{name}_token_id") for name in ("pad", "bos", "eos", "cls", "sep")}
     marks = {at for at, token in tokenizer.added_tokens_decoder.items() if token.special} - used
+    embeddings: Any = trunk.get_input_embeddings()
+    size = embeddings.weight.shape[0]
     most = max(at for at in tokenizer.get_vocab().values() if at not in marks)
     if most >= size:
         raise UserError(
@@ -89,6 +102,7 @@ def load_config(path: Path, model: ModelConfig) -> PretrainedConfig:
     """The backbone's own config; UserError where transformers does not know it or the family is another."""
     remedy = "choose another, or model.trust_remote_code=true where its code is its own and you trust it"
     with _explained(model, "no config that transformers reads", remedy):
+        check_numbers(path)
         config = AutoConfig.from_pretrained(path, trust_remote_code=model.trust_remote_code)
     check_family(config, model)
     return config
@@ -171,8 +185,23 @@ def classifier_of(path: Path, model: ModelConfig, pad: int, weights: bool = True
     if weights:
         network = _loaded(maker, path, model, config, code)
     else:
+        _check_shapes(maker, path, model, config, code)
         network = maker.from_config(config, dtype=torch.float32, **code)
     return network if known else Plain(network, last=model.family is Family.llm)
+
+
+def _check_shapes(maker, path: Path, model: ModelConfig, config: PretrainedConfig, code: dict) -> None:
+    """UserError where the folder's weights are not of the shapes that its config lays out: without memory for them."""
+    shapes = shapes_of(path / SAFE)
+    with _explained(model, f"{config.model_type} cannot be built", "put its config.json back"), torch.device("meta"):
+        laid_out = maker.from_config(config, dtype=torch.float32, **code)
+    body = laid_out if maker is AutoModel else getattr(laid_out, laid_out.base_model_prefix)
+    for name, tensor in body.state_dict().items():
+        shape = tuple(tensor.shape)
+        alike = shapes.get(name) == shape if name in shapes else shape in shapes.values()  # kind=top drops last blocks
+        if not alike and "pooler." not in name:  # a head's
+            has = shapes.get(name, "none such")
+            raise UserError(f"{path / SAFE}: {name}: its config says {shape}, it holds {has}; put the files back")
 
 
 def _loaded(maker, path: Path, model: ModelConfig, config: PretrainedConfig, code: dict):

@@ -5,9 +5,12 @@ README.md config.json consolidated.safetensors model.safetensors onnx/model.onnx
 """
 
 import json
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatch
+from math import prod
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
@@ -23,6 +26,10 @@ SAFE, PICKLED = "model.safetensors", "pytorch_model.bin"
 INDEX = ".index.json"  # of weights that come in parts
 OTHERS = ("*.h5", "*.msgpack", "*.ot", "*.onnx", "*.safetensors", "*.bin", "*.pt", "*.pth")
 ADAPTER, MODULES = "adapter_config.json", "modules.json"
+FEW = r"(layers?|heads?|experts|groups)$"  # settings of config.json that count parts
+LABELED = r"labels$"
+FREE = r"theta|position|ctx|token|_id$|length|window|seq|max_|version|base|factor"  # and those that count no weights
+HUGE = 1 << 25
 POINTER = b"version https://git-lfs"  # how a file begins that Git LFS did not fetch
 
 
@@ -54,6 +61,45 @@ def check_complete(folder: Path, names: Iterable[str]) -> None:
                 safe_open(folder / name, "pt")
         except SafetensorError as error:
             raise UserError(f"{name} is no whole safetensors file ({first_line(error)}); fetch it again") from error
+
+
+def shapes_of(file: Path) -> dict[str, tuple[int, ...]]:
+    """The shape of each tensor in a safetensors file, from its header; UserError where it is none."""
+    try:
+        with safe_open(file, "pt") as weights:
+            return {name: tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{file}: no weights that can be read ({first_line(error)}); fetch it again") from error
+
+
+def weight_count(folder: Path) -> int:
+    """How many numbers the safetensors files of a folder hold."""
+    return sum(prod(shape) for file in folder.glob("*.safetensors") for shape in shapes_of(file).values())
+
+
+def check_numbers(folder: Path) -> None:
+    """UserError where config.json counts more than the weights beside it can be; their headers alone are read."""
+    total = weight_count(folder) or HUGE
+    for key, value in _numbers(_json(folder / CONFIG)):
+        most = next(
+            most
+            for names, most in ((FEW, 1000), (LABELED, 100_000), (FREE, HUGE), ("", total))
+            if re.search(names, key)
+        )
+        if abs(value) > most:
+            raise UserError(f"{CONFIG}: {key} is {value:,}, which its weights cannot hold; fetch it again")
+
+
+def _numbers(node: Any, key: str = "") -> Iterator[tuple[str, int]]:
+    """The whole numbers of nested settings, with their keys."""
+    if isinstance(node, dict):
+        for name, inner in node.items():
+            yield from _numbers(inner, name)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from _numbers(inner, key)
+    elif isinstance(node, int):
+        yield key, node
 
 
 def _weights(root: list[str], read: Callable[[str], Path]) -> list[str]:

@@ -18,6 +18,7 @@ on_bad_row  error: name every bad row and write nothing; quarantine: list them i
 chunk       rows held in memory at a time; a cell scores in the precision it was trained in (trainer.precision), and its
             own test rows get the very numbers of its test.parquet where one chunk holds them all, on the same machine
             with as many threads; in bf16 other chunks move a probability by about 0.01
+backbone    where the frozen backbone of an llm cell lies now, if it moved; a list for several cells
 device      cpu, cuda; null: CUDA where there is one
 trust_remote_code  run code that came with a cell's backbone, where it was trained with model.trust_remote_code=true
 """
@@ -27,8 +28,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relevance.checks import validate_data
-from relevance.cli import command_line, run_command
+from relevance.cli import command_line, listed, run_command
 from relevance.config import DataConfig, OnBadRow, Source
+from relevance.config_io import name_moved
 from relevance.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class Options:
     ratio: float = 200.0
     on_bad_row: OnBadRow = OnBadRow.error
     chunk: int = 20_000
+    backbone: Any = None
     device: str | None = None
     trust_remote_code: bool = False
     tracking_uri: str = "sqlite:///mlflow.db"
@@ -64,6 +67,7 @@ def predict(options: Options) -> None:
         raise UserError(f"chunk={options.chunk}: rows held at a time, 1 or more")
     _checked(options)
     folders = _folders(options)
+    name_moved(listed("backbone", options.backbone))
     from relevance.predict.scoring import Files, Said, score_file, scores_text
 
     quarantine = options.on_bad_row is OnBadRow.quarantine

@@ -17,7 +17,7 @@ from relevance.data.batches import ScoreDataset, unlabelled
 from relevance.data.tokens import Reading
 from relevance.errors import UserError, first_line
 from relevance.model.pretrained import load_tokenizer
-from relevance.model.store import load_network
+from relevance.model.store import load_network, whole
 
 
 class Scorer:
@@ -29,20 +29,25 @@ class Scorer:
 
     def __init__(self, folder: Path, device: str | None = None, trust_remote_code: bool = False):
         self.device = _device(device)
-        with warnings.catch_warnings():
+        self.folder = folder
+        with warnings.catch_warnings(), whole(folder):
             warnings.filterwarnings("ignore", ".*is_gradient_checkpointing.*")  # peft asks transformers by an old name
             network, self.config = load_network(folder, trust_remote_code)
+            self.tokenizer = load_tokenizer(folder / "tokenizer", self.config.model)
+            self.reading = Reading.of(folder)
+            self.reading.check(self.config, folder)
         self.network = network.to(self.device)
-        self.tokenizer = load_tokenizer(folder / "tokenizer", self.config.model)
-        self.reading = Reading.of(folder)
         self.alone = Lock()  # the network holds the slices of the batch in it, and tokenizers are not for two threads
         self.half = self.config.trainer.precision == MIXED  # under bf16-true the network itself is halved
+        with whole(folder):
+            self.probabilities(pa.table({"task": self.reading.tasks[:1], "left": ["red lamp"], "right": ["lamp"]}))
 
     @torch.inference_mode()
     def probabilities(self, table: pa.Table, tell: Callable[[int], object] | None = None) -> np.ndarray:
         """[N, 3] float32 for the N rows of `table` (columns task, left, right), in their order.
 
         The tasks are names in TASK_NAMES, the texts are not empty. `tell` is called with the rows of every batch.
+        Raises UserError where the model gives no probabilities.
         """
         probabilities = np.empty((len(table), 3), np.float32)
         with self.alone:
@@ -55,6 +60,11 @@ class Scorer:
                 probabilities[micro.rows.numpy()] = logits.cpu().double().softmax(-1).numpy()
                 if tell:
                     tell(len(micro.rows))
+        if bad := np.flatnonzero(~np.isfinite(probabilities).all(axis=1)).tolist():
+            raise UserError(
+                f"{self.folder}: gives no probabilities for {len(bad):,} of {len(table):,} rows (row {bad[0]} of them "
+                "first); its weights are damaged or too large: train the cell with rerun=true"
+            )
         return probabilities
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
+from relevance import seal
 from relevance.cli import echo
 from relevance.data import contract
 from relevance.data.faults import (
@@ -36,6 +37,7 @@ from relevance.data.text_files import Form
 from relevance.data.writers import Writer, json_values, streamed, writable
 from relevance.errors import UserError
 from relevance.metrics import Scores, score, task_codes
+from relevance.outputs import check_listing, check_table, remove_listing
 from relevance.predictions import PROBABILITIES, SCHEMA
 from relevance.tasks import LABELS, TASK_NAMES
 from relevance.vote import TIE, vote
@@ -198,8 +200,9 @@ class Files:
         """The first look; raises UserError for what cannot be scored or written."""
         contract.check_names(self.columns, "columns")
         writable(self.output)
-        if self.output.resolve() == self.input.resolve():
-            raise UserError(f"output={self.output}: is the input; name another file")
+        for place in (self.output, self.aside):
+            if place.exists() and place.samefile(self.input):
+                raise UserError(f"output={self.output}: {place} is the input; name another file")
         scan = scan_file(self.chunks())
         if taken := ", ".join(name for name in ADDED.names if name in scan.schema.names):
             raise UserError(f"{self.input}: column {taken} is the output's own; rename or drop it in the file")
@@ -210,6 +213,11 @@ class Files:
             raise UserError(f"{self.input}: the file holds no rows")
         return scan
 
+    def check_places(self, folders: list[Path]) -> None:
+        """UserError where the output, or the list beside it, would take the place of what no prediction wrote."""
+        check_table(self.output, _scored_columns, folders)
+        check_listing(self.aside, folders)
+
 
 def score_file(files: Files, folders: list[Path], device: str | None, trusted: bool) -> Scores:
     """Score the input with the models in `folders` and write the output; the scores of the rows that have labels.
@@ -219,6 +227,7 @@ def score_file(files: Files, folders: list[Path], device: str | None, trusted: b
     Raises UserError for what cannot be read, scored or written; what stood at the output then stays.
     """
     scan = files.scan()
+    files.check_places(folders)
     for note in _notes(files, scan, len(folders)):
         echo(note)
     with ExitStack() as stack:
@@ -227,11 +236,17 @@ def score_file(files: Files, folders: list[Path], device: str | None, trusted: b
         scorers = _opened(folders, device, trusted, scan)
         started = time.perf_counter()
         scores = _scored(files, scan, scorers, output, aside)
-    if not scan.faults:
-        files.aside.unlink(missing_ok=True)  # of an earlier file
+    if scan.faults:
+        seal.write(files.aside, "predict")
+    else:
+        remove_listing(files.aside)
     seconds = time.perf_counter() - started
     echo(f"{scan.rows:,} rows in {seconds:.1f} s, {scan.rows / seconds:,.0f} rows/s → {files.output}")
     return scores
+
+
+def _scored_columns(names: list[str]) -> bool:
+    return {*NEEDED} <= {*names} and names[-1:] == ADDED.names[-1:]
 
 
 def _notes(files: Files, scan: Scan, cells: int) -> Iterator[str]:

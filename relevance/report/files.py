@@ -30,6 +30,7 @@ from relevance.atomic_io import atomic_file, write_text
 from relevance.cell_id import slug
 from relevance.errors import UserError
 from relevance.metrics import ALL, COLUMN_METRICS, COLUMNS, METRICS, Scores
+from relevance.outputs import check_text
 from relevance.pages.blocks import NONE, Block, Bold, Code, Section, percent
 from relevance.pages.render import html, latex, markdown
 from relevance.report.archive import NAME, textless, write_archive
@@ -72,6 +73,7 @@ def write_report(sweep: SweepRecord, reports: Path, form: Form = PLAIN) -> Path:
     """
     findings = [Findings(matrix, form.ties) for matrix in matrices(sweep)]
     folder = reports / slug(sweep.name)
+    _check_free(folder, "matrix.md", "# Report:")
     captions = write_figures(findings, folder) if form.figures else {}
     page = sections(sweep, findings, captions, form)
     title, tables = f"Report: {sweep.name}", [each.matrix for each in findings]
@@ -93,6 +95,13 @@ def write_report(sweep: SweepRecord, reports: Path, form: Form = PLAIN) -> Path:
         write_archive(sweep, tables, folder / NAME)
     _prune(folder, {*aside, *(f"{name}.{kind}" for name in captions for kind in ("png", "svg"))})
     return folder
+
+
+def _check_free(folder: Path, first: str, start: str) -> None:
+    """UserError where a person's files have the names of a report's, whose `first` file begins with `start`."""
+    check_text(folder / first, start)
+    if (folder / "index.html").exists() and not (folder / first).exists():
+        raise UserError(f"{folder}: has an index.html that is no report's; give another name= or reports=FOLDER")
 
 
 def _prune(folder: Path, written: set[str]) -> None:
@@ -239,6 +248,7 @@ def write_comparison(first: SweepRecord, other: SweepRecord, reports: Path) -> P
     if not changes:
         raise UserError(f"compare=[{first.name},{other.name}]: no row in common (model, routing, task mix, variant)")
     folder = reports / slug(f"{first.name}-vs-{other.name}")
+    _check_free(folder, "compare.md", "# A:")
     alone = [(first.name, [key for key in a if key not in b]), (other.name, [key for key in b if key not in a])]
     page = _comparison([run.command for sweep in (first, other) for run in sweep.runs], changes, alone)
     title = f"A: {first.name}, B: {other.name}"

@@ -11,6 +11,7 @@ from relevance.checks import validate_data
 from relevance.cli import parse
 from relevance.config import DataConfig
 from relevance.errors import UserError
+from relevance.outputs import check_folder, check_table
 from relevance.shop.catalogue import load_lexicon, most_leaves
 
 FILES = ("judgements.parquet", "items.parquet", "taxonomy.parquet")
@@ -65,7 +66,7 @@ def place(options: ShopOptions) -> Path:
     """The folder to write, or a UserError where none is given or it holds anything but an earlier shop."""
     if not options.output:
         raise UserError("output: give the folder to write, output=FOLDER")
-    folder = Path(options.output)
+    folder = check_folder(Path(options.output))
     if folder.exists() and not (folder.is_dir() and {path.name for path in folder.iterdir()} <= set(FILES)):
         raise UserError(f"output={folder}: holds something else; give a new or an empty folder")
     return folder
@@ -100,6 +101,7 @@ def generate(words: list[str]) -> None:
     from relevance.shop.generate import describe_pairs, generate_pairs
 
     table = generate_pairs(options.data.rows, options.data.seed, options.data.noise)
+    check_table(output, table.column_names.__eq__)
     with atomic_file(output) as part:
         pq.write_table(table, part)
     print(f"{output}: {len(table):,} pairs\n\n{describe_pairs(table)}")

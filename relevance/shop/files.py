@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from relevance.atomic_io import atomic_folder
 from relevance.errors import UserError
+from relevance.outputs import check_table
 from relevance.shop.catalogue import SLOTS, Catalogue, Sizes, build_catalogue, world_index
 from relevance.shop.commands import FILES, ShopOptions, check_options, most_judged
 from relevance.shop.entities import GROUP, LEAF, NAVIGATION, NOUN, Entities, build_queries, entities_of
@@ -251,8 +252,11 @@ def _taxonomy_table(catalogue: Catalogue) -> pa.Table:
 
 def write_shop(shop: Shop, output: Path) -> None:
     """A folder of a parquet file for each table, in the place of the folder that stood there."""
+    tables = dict(zip(FILES, (shop.judgements, shop.items, shop.taxonomy), strict=True))
+    for name, table in tables.items():
+        check_table(output / name, table.column_names.__eq__)
     with atomic_folder(output) as part:
-        for name, table in zip(FILES, (shop.judgements, shop.items, shop.taxonomy), strict=True):
+        for name, table in tables.items():
             pq.write_table(table, part / name)
 
 

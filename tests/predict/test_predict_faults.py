@@ -57,7 +57,9 @@ def test_where_every_row_is_bad_quarantine_cannot_help(tmp_path, run, cells):
 
 def test_an_error_while_scoring_leaves_the_output_and_no_part_of_a_new_one(tmp_path, run, cells, monkeypatch):
     source, output = saved(tmp_path / "in.csv", pairs()), tmp_path / "out.csv"
-    output.write_text("before")
+    run(f"cells={cells[0]}", f"input={saved(tmp_path / 'first.csv', pairs()[:3])}", f"output={output}")
+    Lengths.seen.clear()
+    before = output.read_text()
     score = Lengths.probabilities
 
     def failing(self, table, tell):
@@ -67,7 +69,7 @@ def test_an_error_while_scoring_leaves_the_output_and_no_part_of_a_new_one(tmp_p
     monkeypatch.setattr(Lengths, "probabilities", failing)
     with pytest.raises(AssertionError, match="third chunk"):
         run(f"cells={cells[0]}", f"input={source}", f"output={output}", "chunk=8")
-    assert output.read_text() == "before"
+    assert output.read_text() == before
     assert not list(tmp_path.glob("*.part"))
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 import pytest
 from page import line, text
 
+from relevance.errors import UserError
 from relevance.pages.render import escape_markdown, markdown
 from relevance.report.files import write_report
 from relevance.report.matrix import matrices
@@ -157,6 +158,16 @@ def test_rows_set_aside_stand_beside_the_report_and_are_counted(grid):
     write_report(grid.sweep(), grid.reports, Form(figures=False))
     assert not copy.exists()
     assert "Set aside" not in (folder / "matrix.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["index.html", "matrix.md"])
+def test_a_page_of_somebody_else_stays(grid, name):
+    folder = grid.reports / grid.sweep().name
+    folder.mkdir(parents=True)
+    (folder / name).write_text("# Mine")
+    with pytest.raises(UserError, match=f"{folder}.*is no report's|none of ours"):
+        write_report(grid.sweep(), grid.reports)
+    assert [path.name for path in folder.iterdir()] == [name]
 
 
 def test_files_of_an_earlier_report_go(grid):

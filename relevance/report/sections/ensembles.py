@@ -11,6 +11,7 @@ import numpy as np
 from relevance import predictions
 from relevance.cli import among
 from relevance.errors import UserError
+from relevance.outputs import check_table
 from relevance.pages.blocks import Block, Section, Table
 from relevance.pages.render import markdown
 from relevance.report.ensembles import (
@@ -233,6 +234,7 @@ def _write(vote: Ballot, matrix: Matrix, path: Path) -> None:
     """The hard vote in the form of a cell's predictions; its p_* are the members' means."""
     if path.suffix != ".parquet":
         raise UserError(f"output={path}: the votes are written as parquet; name a .parquet file")
+    check_table(path, predictions.SCHEMA.names.__eq__, [cell.folder.parent for cell in vote.group.members])
     tested = matrix.tested
     names = np.array(TASK_NAMES, dtype=object)[tested.task]
     table = predictions.table(tested.row, names, tested.label, mean_probabilities(vote.group).T)

@@ -1,0 +1,105 @@
+"""What we leave on disk and how it is opened again: only as it was written, and only in the place it was written for.
+
+outputs/data/3f55…/rows.parquet     beside it rows.parquet.seal
+outputs/cells/9f2c…/                in it seal.json; so in each folder that is sealed as a whole
+{"of": "3f55…", "files": {"rows.parquet": {"size": 181331, "sha256": "9c41…"}}}
+
+`of` says whose it is (the digest of the data, the fingerprint of the cell): the whole and sealed file of another is not
+taken for it. What was left before there were seals is sealed when it is first opened.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from relevance.atomic_io import write_text
+from relevance.errors import UserError
+
+INSIDE = "seal.json"  # of a folder
+
+
+def place(path: Path) -> Path:
+    """Where the seal of a file or folder lies."""
+    return path / INSIDE if path.is_dir() else path.with_name(f"{path.name}.seal")
+
+
+def write(path: Path, of: str, files: Iterable[Path] | None = None) -> None:
+    """Seal a file, or a folder: all files below it, or those of `files` in it that are there.
+
+    `of` is whose it is. Raises UserError where the seal cannot be written.
+    """
+    chosen = files if files is not None else path.rglob("*") if path.is_dir() else [path]
+    entries = {_name(file, path): _entry(file) for file in sorted(chosen) if file.is_file() and file.name != INSIDE}
+    write_text(place(path), json.dumps({"of": of, "files": entries}, indent=1) + "\n")
+
+
+def fault(path: Path, of: str | None = None, files: Iterable[Path] | None = None) -> str:
+    """What is wrong with a file or folder, "" where it is as it was sealed; `of` null: whoever's it is.
+
+    Without a seal it is sealed as it stands, as `write` would, and as `of`; in silence where that cannot be written.
+    """
+    if not path.exists():
+        return f"{path}: is gone"
+    try:
+        whose, entries = _read(place(path))
+    except FileNotFoundError:
+        with suppress(UserError):
+            write(path, of or "", files)
+        return ""
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return f"{place(path)}: is no whole seal"
+    if of is not None and whose != of:
+        return f"{path}: was left by {whose[:16]}, and is not of {of[:16]}"
+    root = path if path.is_dir() else path.parent
+    return next((why for name, entry in entries.items() if (why := _difference(root / name, *entry))), "")
+
+
+def check(path: Path, of: str | None = None, remedy: str = "") -> Path:
+    """The path of a file or folder that is as it was sealed; else a UserError with what is wrong and the remedy."""
+    if why := fault(path, of):
+        raise UserError(f"{why}; {remedy}")
+    return path
+
+
+def digest(path: Path) -> str:
+    """sha256, in hex, of the bytes of a file; read once a process as long as the file stays what it is."""
+    stat = path.stat()
+    return _digest(path, (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+
+
+@lru_cache(maxsize=4096)
+def _digest(path: Path, state: tuple[int, ...]) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _name(file: Path, path: Path) -> str:
+    return file.relative_to(path if path.is_dir() else path.parent).as_posix()
+
+
+def _entry(file: Path) -> dict[str, Any]:
+    return {"size": file.stat().st_size, "sha256": digest(file)}
+
+
+def _read(place: Path) -> tuple[str, dict[str, tuple[int, str]]]:
+    """Whose it is, and of each file size and digest; raises one of many errors for what is no seal."""
+    content = json.loads(place.read_bytes())
+    entries = {name: (int(entry["size"]), str(entry["sha256"])) for name, entry in content["files"].items()}
+    return str(content["of"]), entries
+
+
+def _difference(file: Path, size: int, sha256: str) -> str:
+    """How a file differs from what was sealed, "" where it does not; its size is asked first, which costs nothing."""
+    try:
+        present = file.stat().st_size
+        if present != size:
+            return f"{file}: has {present:,} of the {size:,} bytes that were written"
+        return "" if digest(file) == sha256 else f"{file}: its bytes are not those that were written"
+    except FileNotFoundError:
+        return f"{file}: is gone"
+    except OSError as error:  # a disk that cannot read it any more, too
+        return f"{file}: {error.strerror}"
