@@ -54,6 +54,8 @@ def fault(path: Path, of: str | None = None, files: Iterable[Path] | None = None
         return f"{place(path)}: is no whole seal"
     if of is not None and whose != of:
         return f"{path}: was left by {whose[:16]}, and is not of {of[:16]}"
+    if path.is_file() and path.name not in entries:
+        return f"{path}: its seal is that of {', '.join(entries)[:80]}"
     root = path if path.is_dir() else path.parent
     return next((why for name, entry in entries.items() if (why := _difference(root / name, *entry))), "")
 
