@@ -60,9 +60,9 @@ def fault(path: Path, of: str | None = None, files: Iterable[Path] | None = None
     return next((why for name, entry in entries.items() if (why := _difference(root / name, *entry))), "")
 
 
-def check(path: Path, of: str | None = None, remedy: str = "") -> Path:
-    """The path of a file or folder that is as it was sealed; else a UserError with what is wrong and the remedy."""
-    if why := fault(path, of):
+def check(path: Path, of: str | None, remedy: str, files: Iterable[Path] | None = None) -> Path:
+    """The path of a file or folder in which `fault` sees nothing wrong; else a UserError with it and the remedy."""
+    if why := fault(path, of, files):
         raise UserError(f"{why}; {remedy}")
     return path
 
