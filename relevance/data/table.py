@@ -146,10 +146,12 @@ def _stored(table: pa.Table, completed: pa.Table, outputs: Path) -> tuple[str, P
 def _quarantine(path: Path, name: str, loaded: Loaded, checked: Loaded) -> tuple[str, ...]:
     """Write the bad rows beside the table, and the note that counts them; remove those of an earlier file."""
     if not checked.faults:
-        path.unlink(missing_ok=True)
+        for left in (path, seal.place(path)):
+            left.unlink(missing_ok=True)
         return ()
     with atomic_file(path) as part:
         pa.csv.write_csv(list_faults(name, checked.faults, loaded.table, loaded.rows), part)
+    seal.write(path, path.parent.name)
     return (quarantine_note(checked.faults, len(checked.table), path),)
 
 
