@@ -49,6 +49,11 @@ class CellFolder:
         return self.path / f"{split}.parquet"
 
     @property
+    def sealed(self) -> tuple[Path, ...]:
+        """Those that the seal of a finished cell covers; its model folder has a seal of its own."""
+        return *self.reported, self.record
+
+    @property
     def reported(self) -> tuple[Path, ...]:
         """Those that a report reads."""
         return self.config, self.consistency, self.test, self.validation

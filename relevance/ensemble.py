@@ -30,11 +30,13 @@ class Options:
 @command_line(__doc__, Options)
 def ensemble(options: Options) -> None:
     from relevance.report.sections.ensembles import votes_page
+    from relevance.report.sound import sound
     from relevance.tracking.history import sweep_record
 
     cells = None if options.cells is None else listed("cells", options.cells)
     place = options.tracking_uri, options.experiment, Path(options.outputs)
-    print(votes_page(sweep_record(*place, listed("sweep", options.sweep)), cells, options.ties, options.output))
+    sweep = sound(sweep_record(*place, listed("sweep", options.sweep)))
+    print(votes_page(sweep, cells, options.ties, options.output))
 
 
 if __name__ == "__main__":

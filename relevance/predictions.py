@@ -10,8 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from relevance import seal
 from relevance.atomic_io import atomic_file
-from relevance.errors import UserError
+from relevance.cell_folder import CellFolder
+from relevance.errors import UserError, first_line
+from relevance.tasks import TASK_NAMES
 
 PROBABILITIES = ("p_irrelevant", "p_partial", "p_relevant")
 ENCODED = {  # read three times as fast as by default, and smaller: rows ascend, shares do not repeat
@@ -19,6 +22,7 @@ ENCODED = {  # read three times as fast as by default, and smaller: rows ascend,
     "use_dictionary": ["task", "label", "predicted"],
     "column_encoding": {"row": "DELTA_BINARY_PACKED", **dict.fromkeys(PROBABILITIES, "PLAIN")},
 }
+SUM = 1e-3  # that three probabilities in float32 may be away from 1
 SCHEMA = pa.schema(
     [
         ("row", pa.int64()),
@@ -65,8 +69,47 @@ def read(path: Path, columns: list[str] | None = None) -> pa.Table:
             if names != SCHEMA.names:
                 raise UserError(f"predictions {path}: columns {names}, expected {SCHEMA.names}")
             return file.read(columns)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(
+            f"predictions {path}: no parquet file ({first_line(error)}); remove it and run the cell again"
+        ) from error
+
+
+def cell_fault(files: CellFolder) -> str:
+    """What is wrong with what a finished cell left, "" where nothing is.
+
+    Its files are not those that were sealed, or are another cell's, or hold predictions that cannot be.
+    """
+    if why := seal.fault(files.path, files.path.name, files.sealed):
+        return why
+    left = [path for path in (files.test, files.validation, files.consistency) if path.is_file()]
+    try:
+        return next((f"predictions {path}: {why}" for path in left if (why := _impossible(read(path)))), "")
+    except UserError as error:
+        return str(error)
+
+
+def _impossible(predictions: pa.Table) -> str:
+    """What cannot be in predictions; "" where every value can."""
+    try:
+        row, label, predicted = (
+            predictions[name].cast(pa.int64()).to_numpy() for name in ("row", "label", "predicted")
+        )
+        p = np.column_stack([predictions[name].cast(pa.float32()).to_numpy() for name in PROBABILITIES])
+        tasks = set(predictions["task"].cast(pa.string()).unique().to_pylist())
     except pa.ArrowException as error:
-        raise UserError(f"predictions {path}: no parquet file ({error}); remove it and run the cell again") from error
+        return first_line(error)
+    checks = {
+        "values are absent": any(column.null_count for column in predictions.columns),
+        f"tasks {sorted(map(str, tasks - {*TASK_NAMES}))[:3]}": not tasks <= {*TASK_NAMES},
+        "rows do not ascend": (np.diff(row) <= 0).any(),
+        "a label that is none of 0, 1, 2": not np.isin(label, (-1, 0, 1, 2)).all(),  # -1: of an implied pair
+        "a predicted label that is none of 0, 1, 2": not np.isin(predicted, (0, 1, 2)).all(),
+        "probabilities that are no numbers from 0 to 1": not ((p >= 0) & (p <= 1)).all(),
+        "probabilities that do not add up to 1": not (np.abs(p.sum(axis=1) - 1) < SUM).all(),
+        "a predicted label that is not the most probable": not (predicted == p.argmax(axis=1)).all(),
+    }
+    return next((why for why, wrong in checks.items() if wrong), "")
 
 
 def probabilities(predictions: pa.Table) -> np.ndarray:

@@ -5,7 +5,8 @@ outputs/cells/9f2c…/                in it seal.json; so in each folder that is
 {"of": "3f55…", "files": {"rows.parquet": {"size": 181331, "sha256": "9c41…"}}}
 
 `of` says whose it is (the digest of the data, the fingerprint of the cell): the whole and sealed file of another is not
-taken for it. What was left before there were seals is sealed when it is first opened.
+taken for it. What was left before there were seals is sealed when it is first opened. Of a large file .NAME.seen notes
+in which state (inode, times) its digest was right: it is computed again once the system says that the file was touched.
 """
 
 import hashlib
@@ -20,6 +21,8 @@ from relevance.atomic_io import write_text
 from relevance.errors import UserError
 
 INSIDE = "seal.json"  # of a folder
+SEEN = ".seen"
+SMALL = 1 << 20  # bytes of which a digest takes less than a millisecond
 
 
 def place(path: Path) -> Path:
@@ -33,7 +36,7 @@ def write(path: Path, of: str, files: Iterable[Path] | None = None) -> None:
     `of` is whose it is. Raises UserError where the seal cannot be written.
     """
     chosen = files if files is not None else path.rglob("*") if path.is_dir() else [path]
-    entries = {_name(file, path): _entry(file) for file in sorted(chosen) if file.is_file() and file.name != INSIDE}
+    entries = {_name(file, path): _entry(file) for file in sorted(chosen) if file.is_file() and _counts(file)}
     write_text(place(path), json.dumps({"of": of, "files": entries}, indent=1) + "\n")
 
 
@@ -54,27 +57,37 @@ def fault(path: Path, of: str | None = None, files: Iterable[Path] | None = None
         return f"{place(path)}: is no whole seal"
     if of is not None and whose != of:
         return f"{path}: was left by {whose[:16]}, and is not of {of[:16]}"
+    if path.is_file() and path.name not in entries:
+        return f"{path}: its seal is that of {', '.join(entries)[:80]}"
     root = path if path.is_dir() else path.parent
     return next((why for name, entry in entries.items() if (why := _difference(root / name, *entry))), "")
 
 
-def check(path: Path, of: str | None = None, remedy: str = "") -> Path:
-    """The path of a file or folder that is as it was sealed; else a UserError with what is wrong and the remedy."""
-    if why := fault(path, of):
+def check(path: Path, of: str | None, remedy: str, files: Iterable[Path] | None = None) -> Path:
+    """The path of a file or folder in which `fault` sees nothing wrong; else a UserError with it and the remedy."""
+    if why := fault(path, of, files):
         raise UserError(f"{why}; {remedy}")
     return path
 
 
 def digest(path: Path) -> str:
     """sha256, in hex, of the bytes of a file; read once a process as long as the file stays what it is."""
+    return _digest(path, _state(path))
+
+
+def _state(path: Path) -> tuple[int, ...]:
     stat = path.stat()
-    return _digest(path, (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 @lru_cache(maxsize=4096)
 def _digest(path: Path, state: tuple[int, ...]) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _counts(file: Path) -> bool:
+    return file.name != INSIDE and file.suffix != SEEN
 
 
 def _name(file: Path, path: Path) -> str:
@@ -98,8 +111,22 @@ def _difference(file: Path, size: int, sha256: str) -> str:
         present = file.stat().st_size
         if present != size:
             return f"{file}: has {present:,} of the {size:,} bytes that were written"
-        return "" if digest(file) == sha256 else f"{file}: its bytes are not those that were written"
+        return "" if _is(file, sha256, size) else f"{file}: its bytes are not those that were written"
     except FileNotFoundError:
         return f"{file}: is gone"
     except OSError as error:  # a disk that cannot read it any more, too
         return f"{file}: {error.strerror}"
+
+
+def _is(file: Path, sha256: str, size: int) -> bool:
+    """Whether a file has this digest, as it was computed now or when the file was last in the state it is in."""
+    if size <= SMALL:
+        return digest(file) == sha256
+    seen, state = file.with_name(f".{file.name}{SEEN}"), f"{sha256} {_state(file)}"
+    if seen.is_file() and seen.read_text(errors="replace") == state:
+        return True
+    if digest(file) != sha256:
+        return False
+    with suppress(UserError):
+        write_text(seen, state)
+    return True

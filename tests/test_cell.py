@@ -39,6 +39,7 @@ def test_a_cell_leaves_whole_predictions_a_model_and_metrics_that_agree(trained_
         "model",
         "record.jsonl",
         "record.sent",
+        "seal.json",
         "test.parquet",
         "validation.parquet",
     }

@@ -55,7 +55,7 @@ def test_a_cell_that_was_stopped_within_an_epoch_ends_as_if_it_was_not(small, mo
     assert lasts(cell) == ["last-5.ckpt", "last-6.ckpt"]
     assert same(whole, ended(cell))
     assert "goes on from step 6 of 10" in capsys.readouterr().err
-    assert {path.name for path in cell.folder.iterdir()} == {*LEFT, "record.jsonl"}
+    assert {path.name for path in cell.folder.iterdir()} == {*LEFT, "record.jsonl", "seal.json"}
 
 
 def test_without_a_seed_for_each_step_it_would_not(small, monkeypatch):

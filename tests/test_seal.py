@@ -100,3 +100,20 @@ def test_unwritable_place(sealed: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(seal, "write_text", refuse)
     assert not seal.fault(sealed, "9f2c")
     assert not (sealed / seal.INSIDE).exists()
+
+
+def test_a_large_file_is_read_again_once_it_was_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.bin"
+    path.write_bytes(os.urandom(seal.SMALL + 1))
+    seal.write(path, "3f55")
+    read = []
+    monkeypatch.setattr(seal, "digest", lambda file, digest=seal.digest: (read.append(file), digest(file))[1])
+    assert [seal.fault(path, "3f55") for _ in range(3)] == [""] * 3
+    assert read == [path]
+    stat = path.stat()
+    flipped(path)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # as old as before, and as long
+    assert "are not those that were written" in seal.fault(path, "3f55")
+    flipped(path)
+    (tmp_path / ".x.bin.seen").write_bytes(b"\xff")
+    assert not seal.fault(path, "3f55")

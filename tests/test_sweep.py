@@ -193,3 +193,13 @@ def test_another_table_of_pairs_is_named_as_what_changed(place, capsys):
         pq.write_table(generate_pairs(300, 0, noise), generate_to)
         sweep(place(data=DataConfig(kind=Source.pairs, path=str(generate_to)), rerun=False))
     assert "new: data digest changed" in capsys.readouterr().err
+
+
+def test_two_cells_of_one_name_are_refused_before_either_trains(place):
+    config = place()
+    other = replace(config, train=replace(config.train, weight_decay=0.5))
+    with pytest.raises(
+        UserError, match=r"two cells are called ce-mh-joint-s0: .*weight_decay=0\.01.*weight_decay=0\.5"
+    ):
+        sweep(config, other)
+    assert not runs(config)

@@ -142,7 +142,7 @@ def test_rows_set_aside_on_a_full_disk_leave_the_list_of_before(disk, tmp_path):
     with pytest.raises(UserError, match=rf"{path}: No space left on device; what stood there is whole"):
         aside(1000)
     assert path.read_bytes() == before
-    assert names(path.parent) == {"rows.parquet", "quarantine.csv"}
+    assert names(path.parent) == {"rows.parquet", "rows.parquet.seal", "quarantine.csv", "quarantine.csv.seal"}
 
 
 @pytest.mark.parametrize("kind", [".parquet", ".csv", ".jsonl"])

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from relevance import distributed
 from relevance.config import Config, Family, Match, Mix, MixConfig
+from relevance.data.stored import open_rows
 from relevance.data.tokens import Reading, Template, Tokens, encode_pairs, load_tokens, segments
 from relevance.errors import UserError
 from relevance.metrics import places, task_codes
@@ -265,7 +266,7 @@ def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsM
     if length > most:
         raise UserError(f"model.max_length={length}: this backbone reads at most {most} tokens; lower it")
     template = Template(config.routing.prefix, config.model.family is Family.ce, length)
-    ids = load_tokens(rows, tokenizer, identity, template, Path(config.outputs) / "tokens")
+    ids = load_tokens(open_rows(rows), tokenizer, identity, template, Path(config.outputs) / "tokens")
     wanted = [name for name in ("task", "split", "label", "weight") if name in pq.read_schema(rows).names]
     table = pq.read_table(rows, columns=wanted, read_dictionary=["task", "split"])  # the texts stay on disk
     task, split = task_codes(table["task"]), places(table["split"], SPLITS)

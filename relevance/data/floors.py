@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from relevance import predictions
 from relevance.data.entities import numbered
+from relevance.data.stored import beside, open_rows
 from relevance.metrics import Scores, score, task_codes
 from relevance.tasks import LABELS, TASK_NAMES
 
@@ -27,11 +28,12 @@ ROUNDS = 60  # of boosting
 
 def ensure_floors(rows: Path) -> dict[str, pa.Table]:
     """Predictions of each floor for the test rows, read from beside `rows` or computed and left there."""
-    paths = {name: rows.with_name(f"floor-{name}.parquet") for name in FLOORS}
-    if not all(path.is_file() for path in paths.values()):
-        for name, table in fit_floors(rows).items():
-            predictions.write(table, paths[name])
-    return {name: predictions.read(path) for name, path in paths.items()}
+
+    def make() -> dict[str, pa.Table]:
+        return {f"floor-{name}": table for name, table in fit_floors(open_rows(rows)).items()}
+
+    paths = beside(rows, [f"floor-{name}" for name in FLOORS], make, predictions.write)
+    return {name: predictions.read(path) for name, path in zip(FLOORS, paths.values(), strict=True)}
 
 
 def fit_floors(rows: Path) -> dict[str, pa.Table]:

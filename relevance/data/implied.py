@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from relevance.atomic_io import atomic_file
 from relevance.data.entities import KINDS
+from relevance.data.stored import beside, open_rows
 from relevance.tasks import TASK_INDEX, TASK_NAMES, TASKS
 
 MOST = 1_000  # mirrors of a task, triangles of a kind; drawn by a fixed seed where there are more
@@ -44,13 +45,18 @@ class Implied:
 
 def ensure_implied(rows: Path) -> Implied:
     """What the test rows of rows.parquet imply, read from beside it or computed and left there."""
-    paths = {name: rows.with_name(f"implied-{name}.parquet") for name in SCHEMAS}
-    if not all(path.is_file() for path in paths.values()):
-        made = implied(pq.read_table(rows, columns=["row", "split", "task", "left", "right", "label"]))
-        for name, path in paths.items():
-            with atomic_file(path) as part:
-                pq.write_table(getattr(made, name), part)
-    return Implied(**{name: pq.read_table(path) for name, path in paths.items()})
+
+    def make() -> dict[str, pa.Table]:
+        made = implied(pq.read_table(open_rows(rows), columns=["row", "split", "task", "left", "right", "label"]))
+        return {f"implied-{name}": getattr(made, name) for name in SCHEMAS}
+
+    paths = beside(rows, [f"implied-{name}" for name in SCHEMAS], make, _write)
+    return Implied(*(pq.read_table(path) for path in paths.values()))
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    with atomic_file(path) as part:
+        pq.write_table(table, part)
 
 
 def implied(table: pa.Table) -> Implied:

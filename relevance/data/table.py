@@ -8,9 +8,7 @@ What a person should read before trusting a number made from it comes along as n
 "query_item: 3,044 train, 422 validation, 402 test; entities of test rows seen in training: left 0 %, ..."
 """
 
-import hashlib
 import re
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,8 +19,10 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from relevance import seal
 from relevance.atomic_io import atomic_file
-from relevance.cell_id import QUARANTINE
+from relevance.cell_id import QUARANTINE, data_folder
+from relevance.cli import echo
 from relevance.config import DataConfig, OnBadRow, Source
 from relevance.data.contract import check_names, check_pairs, utf8_bytes, with_said
 from relevance.data.entities import (
@@ -37,19 +37,18 @@ from relevance.data.entities import (
 )
 from relevance.data.faults import NONE_LEFT, SET_ASIDE, Loaded, faults_error, list_faults, quarantine_note
 from relevance.data.readers import read_table
+from relevance.data.stored import OURS, ROWS, rows_fault, table_digest
 from relevance.data.text_files import Form
 from relevance.errors import UserError
 from relevance.tasks import SPLITS, TASK_NAMES, single_labels
 
 COLUMN_ORDER = ("split", "task", "left", "right", "left_id", "right_id", "source", "label", "weight")
-OURS = ("row", "left_seen", "right_seen")  # made here; a file that brings them gets them anew
 SPLIT_REMEDY = (
     f"name all of {', '.join(SPLITS)} in the split column, or drop it and let data.test_share divide the rows"
 )
 SHARES_REMEDY = "bring more left entities, raise data.validation_share and data.test_share, or try another data.seed"
 MOSTLY_DIFFERENT = ("row", "left", "right", "left_id", "right_id")  # values hardly repeat: a dictionary saves nothing
 GROUP_ROWS = 1 << 17  # rows of a row group: what a reader in parts holds at once
-PART = 1 << 16  # rows that read_rows reads at a time
 
 
 @dataclass(frozen=True)
@@ -132,22 +131,27 @@ def _completed(table: pa.Table, keys: Keys) -> pa.Table:
 
 def _stored(table: pa.Table, completed: pa.Table, outputs: Path) -> tuple[str, Path]:
     """The digest of a table, and where it lies under it, written unless it was there."""
-    digest = _digest(len(table), zip(table.column_names, table.columns, strict=True))
-    path = outputs / "data" / digest[:16] / "rows.parquet"
-    if not path.is_file():
+    digest = table_digest(len(table), zip(table.column_names, table.columns, strict=True))
+    path = data_folder(outputs, digest) / ROWS
+    if why := rows_fault(path):
+        if path.exists():
+            echo(f"{why}; it is made anew from its source")
         encoded = [name for name in completed.column_names if name not in MOSTLY_DIFFERENT]
         with atomic_file(path) as part:  # by the statistics of "row" parts are passed over
             pq.write_table(completed, part, row_group_size=GROUP_ROWS, use_dictionary=encoded, write_statistics=["row"])
+        seal.write(path, path.parent.name)
     return digest, path
 
 
 def _quarantine(path: Path, name: str, loaded: Loaded, checked: Loaded) -> tuple[str, ...]:
     """Write the bad rows beside the table, and the note that counts them; remove those of an earlier file."""
     if not checked.faults:
-        path.unlink(missing_ok=True)
+        for left in (path, seal.place(path)):
+            left.unlink(missing_ok=True)
         return ()
     with atomic_file(path) as part:
         pa.csv.write_csv(list_faults(name, checked.faults, loaded.table, loaded.rows), part)
+    seal.write(path, path.parent.name)
     return (quarantine_note(checked.faults, len(checked.table), path),)
 
 
@@ -162,48 +166,6 @@ def _origin(data: DataConfig, loaded: Loaded, has_split: bool) -> tuple[str, ...
     if not has_split:
         notes.append(f"split: by left entity, seed {data.seed}, shares {data.validation_share} and {data.test_share}")
     return tuple(notes)
-
-
-def file_digest(path: Path) -> str:
-    """The digest that `prepare_rows` computed, taken from the table at `path` as it is now, a column at a time."""
-    with pq.ParquetFile(path) as file:
-        names = [name for name in file.schema_arrow.names if name not in OURS]
-        columns = ((name, file.read([name])[name]) for name in names)
-        return _digest(file.metadata.num_rows, columns)
-
-
-def _digest(rows: int, columns: Iterable[tuple[str, pa.ChunkedArray]]) -> str:
-    """sha256, in hex, of a table of so many rows whose named columns come one after another.
-
-    Names, values, nulls and order count; file format, path, chunks, dictionaries and string width do not.
-    """
-    total = hashlib.sha256(str(rows).encode())
-    for name, column in columns:
-        total.update(b"\0" + name.encode() + b"\0")
-        try:
-            text = column.cast(pa.string())
-        except pa.ArrowException:  # nested values and raw bytes have no text of their own
-            text = pa.chunked_array([pa.array([repr(value) for value in column.to_pylist()], pa.string())])
-        total.update(b"nulls" if text.null_count else b"whole")
-        if text.null_count:
-            total.update(np.packbits(pc.is_null(text).to_numpy()).tobytes())
-            text = pc.fill_null(text, "")
-        for chunk in text.chunks:
-            total.update(pc.binary_length(chunk).to_numpy())
-        for chunk in text.chunks:
-            total.update(utf8_bytes(chunk))
-    return total.hexdigest()
-
-
-def read_rows(rows: Path, at: np.ndarray, columns: list[str]) -> pa.Table:
-    """`columns` of the rows at these positions [n], which ascend; the others are passed over a part at a time."""
-    batches, first = [], 0
-    with pq.ParquetFile(rows) as file:
-        for batch in file.iter_batches(PART, columns=columns):
-            low, high = np.searchsorted(at, [first, first + len(batch)])
-            batches.append(batch.take(pa.array(at[low:high] - first)))
-            first += len(batch)
-    return pa.Table.from_batches(batches)
 
 
 def task_counts(table: pa.Table) -> np.ndarray:

@@ -23,7 +23,9 @@ import pyarrow.parquet as pq
 from filelock import FileLock
 from tqdm import tqdm
 
+from relevance import seal
 from relevance.atomic_io import atomic_folder
+from relevance.cli import echo
 from relevance.config import Config, Family
 from relevance.data.entities import numbered
 from relevance.data.token_ids import DistinctTexts, Growing, Ragged, ahead, encode_texts, interleave, ragged
@@ -120,13 +122,19 @@ def load_tokens(rows: Path, tokenizer, identity: str, template: Template, cache:
     folder = cache / hashlib.sha256(key.encode()).hexdigest()[:16]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(str(folder) + ".lock"):
-        if not folder.is_dir():
+        if why := _cache_fault(folder):
+            if folder.exists():
+                echo(f"token cache {why}; it is made anew")
             _write(rows, tokenizer, template, folder)
-    try:
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
-        return Tokens(**arrays, truncated=json.loads((folder / "meta.json").read_text())["truncated"])
-    except (OSError, ValueError) as error:
-        raise UserError(f"token cache {folder}: {error}; remove the folder, and it is made again") from error
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+    return Tokens(**arrays, truncated=json.loads((folder / "meta.json").read_text())["truncated"])
+
+
+def _cache_fault(folder: Path) -> str:
+    """What is wrong with a cache, "" where nothing is; one without a seal is not whole: to make it takes seconds."""
+    if folder.is_dir() and not seal.place(folder).exists():
+        return f"{folder}: has no seal"
+    return seal.fault(folder, folder.name)
 
 
 def encode_pairs(table: pa.Table, tokenizer, template: Template, named: np.ndarray | None = None) -> Tokens:
@@ -165,6 +173,8 @@ def _write(rows: Path, tokenizer, template: Template, folder: Path) -> None:
             cut += int(piece.cut.sum())
             bar.update(len(piece.lengths))
         (part / "meta.json").write_text(json.dumps({"truncated": cut / max(1, n)}))
+        stack.close()  # the arrays are whole now, the texts gone
+        seal.write(part, folder.name)
 
 
 def _pieces(file: pq.ParquetFile, encoder: "_Encoder", texts: DistinctTexts) -> Generator["Piece", None, None]:

@@ -96,16 +96,18 @@ def _compared(options: Options) -> Path:
 
 @contextmanager
 def _sweep(options: Options, names: list[str], archive: str | None) -> Iterator[SweepRecord]:
-    """The sweep of an archive or, without one, of these names in the store."""
+    """The sweep of an archive or, without one, of these names in the store; cells whose files are damaged say so."""
+    from relevance.report.sound import sound
+
     if archive is not None:
         from relevance.report.archive import opened
 
         with opened(Path(archive), options.name) as sweep:
-            yield sweep
+            yield sound(sweep)
     else:
         from relevance.tracking.history import sweep_record
 
-        yield sweep_record(*_place(options), names, options.name)
+        yield sound(sweep_record(*_place(options), names, options.name))
 
 
 def _place(options: Options) -> tuple[str, str, Path]:

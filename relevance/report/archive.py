@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from relevance import seal
 from relevance.atomic_io import atomic_file
 from relevance.cell_folder import CellFolder
 from relevance.cell_id import QUARANTINE, data_folder
@@ -161,6 +162,8 @@ def _unpacked(file: ZipFile, outputs: Path, name: str | None) -> SweepRecord:
         if needed or member in there:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file.read(member))
+            if path.name == ROWS:
+                seal.write(path, path.parent.name)  # without its texts it has another digest than its folder
     return sweep
 
 

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +22,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from relevance import seal
 from relevance.cell_id import QUARANTINE, data_folder
+from relevance.cli import echo
 from relevance.config import Mix
 from relevance.data.floors import ensure_floors, noise_ceiling, unlearnable
 from relevance.errors import UserError
@@ -137,8 +140,18 @@ def _matrix(sweep: SweepRecord, digest: str) -> Matrix:
         rows=_rows(cells, references[MAJORITY], resample, shared),
         references=references if ceiling is None else {**references, CEILING: ceiling},
         unlearnable=tuple(unlearnable(path)),
-        aside=aside.read_bytes() if (aside := path.with_name(QUARANTINE)).is_file() else b"",
+        aside=_aside(path.with_name(QUARANTINE)),
     )
+
+
+def _aside(path: Path) -> bytes:
+    """The list of rows set aside; empty where there is none, or, with a line, where it is damaged."""
+    if not path.is_file():
+        return b""
+    if why := seal.fault(path, path.parent.name):
+        echo(f"{why}; the report goes without it, and the same sweep writes it anew")
+        return b""
+    return path.read_bytes()
 
 
 def _rows(cells: list[CellRecord], majority: Scores, resample: Resample, shared: tuple[str, ...]) -> tuple[Row, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relevance.cell_id import Cell, Request, beside, cell_name, fingerprint, variant_of
+from relevance.cell_id import Cell, Request, beside, cell_name, fingerprint, full_name, variant_of
 from relevance.config import Config, DataConfig, Match, Mix, ModelConfig
 from relevance.data.table import Rows, prepare_rows
 from relevance.errors import UserError
@@ -20,7 +20,7 @@ COMMIT = 40  # hex digits
 def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Cell], list[str]]:
     """The cells asked for, each once and in order, and what a person should read about them.
 
-    A cell that cannot be trained carries the reason; UserError where none can.
+    A cell that cannot be trained carries the reason; UserError where none can, and for two that share a name.
     """
     cells: dict[str, Cell] = {}
     notes = [f"pairs {rows.digest[:12]}: " + "\n  ".join([str(rows.path), *rows.notes]) for rows in datasets.values()]
@@ -34,7 +34,22 @@ def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Ce
         cells[cell.fingerprint] = replace(earlier, asked=earlier.asked + 1) if earlier else cell
     if all(cell.refusal for cell in cells.values()):
         raise UserError("\n".join(dict.fromkeys(cell.refusal for cell in cells.values())))
+    _check_names([cell for cell in cells.values() if not cell.refusal])
     return list(cells.values()), notes
+
+
+def _check_names(cells: list[Cell]) -> None:
+    """UserError for two cells of one name: no report could tell them apart."""
+    named: dict[str, Cell] = {}
+    for cell in cells:
+        first = named.setdefault(full_name(cell.config, cell.variant), cell)
+        if first is not cell:
+            ours, theirs = beside(cell.config, first.config), beside(first.config, cell.config)
+            raise UserError(
+                f"two cells are called {cell.name}: one has {ours or first.fingerprint[:16]}, the other "
+                f"{theirs or cell.fingerprint[:16]}; give them different names (model.name, routing.name, "
+                "task_mix.name), or ask for each in a sweep of its own"
+            )
 
 
 def _pinned(requests: list[Request]) -> list[Request]:

@@ -22,6 +22,7 @@ from relevance.data.implied import ensure_implied
 from relevance.data.table import Rows
 from relevance.errors import Stopped, UserError, first_line
 from relevance.model.backbone import backbone_folder, body_parameters
+from relevance.predictions import cell_fault
 from relevance.sweep.attempt import HASTE, lost
 from relevance.sweep.resolve import resolve
 from relevance.tracking import Record, Run, Store, beating, deliver_all
@@ -199,8 +200,8 @@ def _changed(cell: Cell, runs: list[MlflowRun]) -> str:
     """Why a cell without a run, or whose run cannot be used, is new."""
     same = [run for run in runs if run.data.tags["fingerprint"] == cell.fingerprint]
     if any(run.info.status == "FINISHED" for run in same):
-        gone = "its model was not saved, or is gone" if cell.files.test.is_file() else "its files are gone"
-        return f"finished before, but {gone}; trained again"
+        damage = cell_fault(cell.files) if cell.files.test.is_file() else "its files are gone"
+        return f"finished before, but {damage or 'its model was not saved, or is gone'}; trained again"
     if same:
         return f"{same[0].info.status.lower()} before, of which nothing is left; trained again"
     namesake = _namesake(cell, runs)

@@ -81,6 +81,8 @@ class Record:
                     break
                 since += len(line)
                 events.append((self._event(line, since), since))
+        if events:
+            self._check_owner(events[0][0])
         return events
 
     def last(self, *names: str) -> dict[str, Any]:
@@ -105,9 +107,9 @@ class Record:
         """The run in that store, and the bytes it has of the record: ("", 0) where it knows nothing."""
         try:
             known = json.loads(self.files.sent.read_text())
-        except (OSError, ValueError):  # never sent, or torn: sending again changes nothing
+            return (str(known["run_id"]), int(known["sent"])) if known["store"] == store else ("", 0)
+        except (OSError, ValueError, LookupError, TypeError):  # never sent, or torn: sending again changes nothing
             return "", 0
-        return (known["run_id"], known["sent"]) if known["store"] == store else ("", 0)
 
     def mark(self, store: str, run_id: str, sent: int) -> None:
         """Note that a store has the record up to that byte."""
@@ -119,12 +121,22 @@ class Record:
     def _event(self, line: bytes, end: int) -> Event:
         try:
             name, values = json.loads(line)
-        except ValueError as error:
+            return str(name), dict(**values)
+        except (ValueError, TypeError) as error:
             raise UserError(
                 f"{self.path}: what ends at byte {end:,} is no event; mend that line, or remove {self.folder} to "
                 "train its cell from the start"
             ) from error
-        return name, values
+
+    def _check_owner(self, event: Event) -> None:
+        """UserError where the record begins as that of another cell than its folder is named by."""
+        name, values = event
+        owner, place = values.get("tags", {}).get("fingerprint", ""), self.folder.name.removesuffix(".part")
+        if name == "start" and owner and owner[: len(place)] != place:
+            raise UserError(
+                f"{self.path}: is the record of {owner[:16]}, another cell; remove {self.folder} to train its cell "
+                "from the start"
+            )
 
     def _newest(self, key: str, *names: str) -> dict[str, Any]:
         """What the events of those names hold under `key`, later ones over earlier."""
@@ -179,20 +191,23 @@ def _log(run: Run, event: Event, folder: Path) -> None:
 def deliver_all(store: Store, parent: str = "", folders: Iterable[Path] = ()) -> list[str]:
     """Deliver what earlier commands could not, of cells that nobody trains now; returns the names of the runs.
 
-    Of the finished cells in `folders` also what the store once had and has lost.
+    Of the finished cells in `folders` also what the store once had and has lost, as one put back to an older copy.
     """
-    known, folders = set[str](), set(folders)
+    known, folders = dict[str, str](), set(folders)
     if any(CellFolder(folder).record.is_file() for folder in folders):
-        known = {run.info.run_id for run in store.runs("tags.kind = 'cell'")}
+        known = {run.info.run_id: run.info.status for run in store.runs("tags.kind = 'cell'")}
     delivered = []
     for path in sorted(store.outputs.glob(CellFolder.of(Path(), "*").record.as_posix())):
         record = Record(path.parent)
-        lost = path.parent in folders and record.sent(store.key)[0] not in known
+        lost = path.parent in folders and known.get(record.sent(store.key)[0]) != "FINISHED"
         if not (lost or record.pending(store.key)):
             continue
         try:
             with FileLock(record.files.lock, timeout=0):  # nobody begins to train it meanwhile
-                deliver(store, record, parent)
+                if lost and record.ended() == "FINISHED":
+                    record.files.sent.unlink(missing_ok=True)  # an older copy of the store lacks its end, or all of it
+                if record.exists():
+                    deliver(store, record, parent)
                 delivered.append(record.last("start").get("name", path.parent.name))
         except Timeout:
             continue  # it is being trained, and told by who does

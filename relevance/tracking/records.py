@@ -51,7 +51,7 @@ class CellRecord:
     family: str  # of the model, ce or llm; "" where its run does not say
     fingerprint: str
     data_digest: str
-    status: str  # FINISHED | FAILED | KILLED | RUNNING | MISSING | REFUSED
+    status: str  # FINISHED | FAILED | KILLED | RUNNING | MISSING | REFUSED | DAMAGED
     run_id: str  # "" when missing
     experiment: str  # MLflow's id of the run's experiment
     git_sha: str

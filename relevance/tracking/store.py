@@ -301,10 +301,12 @@ def _beat(run: Run, ended: threading.Event) -> None:
 
 
 def _whole(cell: Cell) -> bool:
-    """Whether the cell's folder holds all it was asked to leave."""
+    """Whether the cell's folder holds all it was asked to leave, and as it was left."""
+    from relevance.predictions import cell_fault  # takes pyarrow along
+
     files = cell.files
     model = [CellFolder(files.model).config] if cell.config.save is Save.all else []
-    return all(path.is_file() for path in (files.validation, files.test, *model))
+    return all(path.is_file() for path in (files.validation, files.test, *model)) and not cell_fault(files)
 
 
 def _listed(cell: Cell) -> dict[str, Any]:

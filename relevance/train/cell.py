@@ -7,7 +7,7 @@ from pathlib import Path
 import lightning as L
 import torch
 
-from relevance import distributed
+from relevance import distributed, seal
 from relevance.atomic_io import write_text
 from relevance.cell_folder import CellFolder
 from relevance.cell_id import Cell
@@ -103,6 +103,8 @@ def settle(cell: Cell) -> None:
         (cell.work / checkpoint.MARK).unlink(missing_ok=True)
         shutil.rmtree(cell.work / checkpoint.FOLDER, ignore_errors=True)  # absent where no epoch ended
         cell.files.work.progress.unlink(missing_ok=True)
+        remedy = f"remove {cell.work}, and its cell is trained from the start"
+        seal.check(cell.work, cell.folder.name, remedy, cell.files.work.sealed)  # sealed now, or before it was cut off
         shutil.rmtree(cell.folder, ignore_errors=True)
         cell.work.rename(cell.folder)
 

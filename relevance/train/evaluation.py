@@ -22,7 +22,7 @@ from relevance.cell_folder import CellFolder
 from relevance.data.batches import Examples, PairsModule, portion, unlabelled
 from relevance.data.floors import ensure_floors
 from relevance.data.implied import ensure_implied
-from relevance.data.table import read_rows
+from relevance.data.stored import read_rows
 from relevance.data.tokens import encode_pairs
 from relevance.metrics import Scores, collapsed, confusion_text, learnt_nothing, logged, score, score_predictions
 from relevance.model.module import RelevanceModule

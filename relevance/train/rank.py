@@ -18,7 +18,7 @@ from relevance import distributed
 from relevance.atomic_io import write_text
 from relevance.cell_id import Cell, fingerprint
 from relevance.config import TrainerConfig
-from relevance.data.table import file_digest
+from relevance.data.stored import file_digest
 from relevance.errors import UserError, first_line
 from relevance.model.backbone import backbone_digest
 from relevance.train.processes import die_with_parent, hold_sign

@@ -4,6 +4,7 @@ import pyarrow.parquet as pq
 import torch
 from transformers import AutoTokenizer
 
+from relevance import seal
 from relevance.config import Config, DataConfig, ModelConfig, RoutingConfig
 from relevance.data.batches import pairs_module
 from relevance.data.table import prepare_rows
@@ -20,6 +21,7 @@ def test_once_there_are_tokens_training_begins_without_the_texts(tmp_path, backb
     before = first(config, rows, tokenizer)
     table = pq.read_table(rows)
     pq.write_table(table.drop_columns(["left", "right", "left_id", "right_id"]), rows)
+    seal.write(rows, rows.parent.name)
     read, read_parquet = [], pq.read_table
     monkeypatch.setattr(
         pq,

@@ -8,7 +8,8 @@ import pytest
 
 from relevance.config import DataConfig, OnBadRow, Source
 from relevance.data.__main__ import command
-from relevance.data.table import file_digest, prepare_rows
+from relevance.data.stored import file_digest
+from relevance.data.table import prepare_rows
 from relevance.errors import UserError
 
 SPLITS = ("train", "train", "validation", "test")
@@ -48,7 +49,7 @@ def test_rows_lie_on_disk_in_the_order_of_the_contract(tmp_path):
     assert written.column_names == ["row", "split", "task", "left", "right", *ids, *seen]
     assert written["row"].to_pylist() == list(range(8))
     assert written["source"].null_count == 8
-    assert [path.name for path in rows.path.parent.iterdir()] == ["rows.parquet"]
+    assert sorted(path.name for path in rows.path.parent.iterdir()) == ["rows.parquet", "rows.parquet.seal"]
 
 
 def test_the_digest_can_be_taken_again_from_the_table_on_disk(tmp_path):

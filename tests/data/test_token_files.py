@@ -75,7 +75,7 @@ def test_the_same_bytes_on_any_number_of_cores_in_parts_of_any_size(rows, backbo
         monkeypatch.setattr(token_ids, "FEW", few)
         monkeypatch.setattr(token_ids, "SLICE", size)
         actual.append(made(rows, tokenizer, tmp_path / str(number)))
-    assert set(actual[0]) == {"ids.npy", "offsets.npy", "second.npy", "meta.json"}
+    assert set(actual[0]) == {"ids.npy", "offsets.npy", "second.npy", "meta.json", "seal.json"}
     assert actual[1:] == actual[:1] * 3
 
 

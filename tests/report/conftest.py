@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
-from relevance import predictions
+from relevance import predictions, seal
 from relevance.config_io import ConfigFile, typed_config
 from relevance.data.floors import ensure_floors
 from relevance.metrics import score_predictions
@@ -73,6 +73,7 @@ class Study:
         shutil.rmtree(path.parent, ignore_errors=True)
         path.parent.mkdir(parents=True)
         table.to_parquet(path)
+        seal.write(path, path.parent.name)
         self.tables[digest] = table
         return path
 

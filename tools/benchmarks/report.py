@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from relevance import predictions
+from relevance import predictions, seal
 from relevance.cell_folder import CellFolder
 from relevance.cell_id import data_folder
 from relevance.cli import command_line, echo, run_command
@@ -105,6 +105,7 @@ def generate(folder: Path, options: Options) -> None:
     path = data_folder(outputs, DIGEST) / "rows.parquet"
     path.parent.mkdir(parents=True)
     pq.write_table(table, path)
+    seal.write(path, path.parent.name)
     dealt = [_drawn(folder / "drawn" / str(number), table, random) for number in range(min(FILES, options.cells))]
     for name in ("majority", "lexical"):
         os.link(CellFolder(folder / "drawn" / "0").test, path.with_name(f"floor-{name}.parquet"))
