@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, env_override
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -73,9 +73,13 @@ class InTurn(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from relevance.compose import launch
+        from relevance.overrides import check_words
 
+        for words in job_overrides:  # those of a sweep's file too
+            check_words(words)
         cells = [self.loader.load_sweep_config(self.config, list(words)) for words in job_overrides]
-        launch([(cell, cell.hydra.runtime.choices) for cell in cells], self.way())
+        with env_override(self.config.hydra.job.env_set):
+            launch([(cell, cell.hydra.runtime.choices) for cell in cells], self.way())
         return [JobReturn() for _ in job_overrides]
 
     def way(self) -> Callable | None:

@@ -7,7 +7,7 @@ those that may hold values of several types.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields, is_dataclass, replace
 from itertools import chain
 from typing import Any
@@ -23,6 +23,7 @@ from relevance.config import (
     MixConfig,
     ModelConfig,
     PrivateConfig,
+    PrivateKind,
     RoutingConfig,
     Source,
     TrainConfig,
@@ -34,17 +35,23 @@ from relevance.errors import UserError
 from relevance.tasks import TASK_NAMES
 
 DURATION = re.compile(r"\d+:\d{2}:\d{2}:\d{2}")
-OF_FILES = ("task", "grades", "header", "delimiter", "encoding")
+OF_FILES = "columns task grades header delimiter quotes encoding unpacked ratio on_bad_row".split()
+OF_GENERATED = {"rows": "size", "noise": "noise"}
+OF_LAYERS = ("private_lr", "gate_lr")  # rates of private layers
 LIMITS = ("limit_train_batches", "limit_val_batches", "val_check_interval")
 
 
-def validate(config: Config) -> Config:
-    """The same config, or one UserError that names every setting that cannot be."""
+def validate(config: Config, rates: Mapping[str, float | None] | None = None) -> Config:
+    """The same config, or one UserError that names every setting that cannot be, or that has no effect.
+
+    `rates` are those of private layers that the command gives itself, by the name of their key in model.
+    """
     _raise(
         _bounds(config),
         _cell(config),
         _adapters(config.model),
         _private(config.routing, config.model),
+        _idle(config, rates or {}),
         _data(config.data),
         _mix(config.task_mix),
         _train(config.train),
@@ -120,17 +127,33 @@ def _private(routing: RoutingConfig, model: ModelConfig) -> Iterator[str]:
         yield f"{kind} with model.load_in_4bit=true: copies of 4-bit blocks cannot be trained; use kind=lora"
 
 
+def _idle(c: Config, rates: Mapping[str, float | None]) -> Iterator[str]:
+    """Settings that cannot change this cell's numbers, and would be a part of its name."""
+    private, where = c.routing.private, f"routing={c.routing.name} routing.private.kind={c.routing.private.kind}"
+    usual = {"private_lr": [*PrivateKind], "gate_lr": [PrivateKind.inserted, PrivateKind.shared]}
+    for key, kinds in usual.items():
+        idle = not private.layers or private.kind.is_adapter or private.kind not in kinds
+        if rates.get(key) is not None and idle:
+            yield f"model.{key}={rates[key]}: nothing of {where} learns at it; use routing=mhp, or leave it out"
+    if c.match is not Match.none and c.train.patience != TrainConfig().patience:
+        yield f"train.patience={c.train.patience}: under match={c.match} no cell stops early; leave one of them out"
+    if c.task_mix.kind is Mix.single and c.train.task_weights:
+        yield f"train.task_weights: task_mix={c.task_mix.name} has one task, which no weight changes; leave them out"
+
+
 def _data(d: DataConfig) -> Iterator[str]:
     pairs = d.kind is Source.pairs
     if pairs and not d.path:
         yield "data=pairs: data.path is missing; give data.path=FILE (.parquet, .csv, .tsv or .jsonl)"
     if not pairs and d.path is not None:
         yield f"data.path={d.path}: generated pairs are read from no file; add data=pairs (data.kind=pairs)"
-    if pairs and d.rows != DataConfig().rows:
-        yield f"data.rows={d.rows}: is the size of generated data; leave it out with data=pairs"
-    given = [name for name in OF_FILES if getattr(d, name) != getattr(DataConfig(), name)]
-    if given and not pairs:
-        yield f"data.{given[0]}={getattr(d, given[0])}: is of a file of pairs; add data=pairs"
+    unset = DataConfig()
+    for key, what in OF_GENERATED.items():
+        if pairs and getattr(d, key) != getattr(unset, key):
+            yield f"data.{key}={getattr(d, key)}: is the {what} of generated data; leave it out with data=pairs"
+    for key in OF_FILES:
+        if not pairs and getattr(d, key) != getattr(unset, key):
+            yield f"data.{key}={getattr(d, key)}: is of a file of pairs; add data=pairs"
     yield from form_problems("data.", d.header, d.delimiter)
     if d.validation_share + d.test_share >= 1:
         yield (
@@ -150,6 +173,8 @@ def form_problems(setting: str, header: list[str], delimiter: str | None) -> Ite
 def _mix(mix: MixConfig) -> Iterator[str]:
     if mix.kind is Mix.single and mix.task not in TASK_NAMES:
         yield f"task_mix.task={mix.task}: available: {', '.join(TASK_NAMES)}"
+    if mix.task is not None and mix.kind is not Mix.single:
+        yield f"task_mix.task={mix.task}: task_mix={mix.name} trains every task; use task_mix=single_{mix.task}"
     if mix.temperature != 1 and mix.kind is not Mix.temperature:
         yield f"task_mix.temperature={mix.temperature}: task_mix={mix.name} knows none; add task_mix=temperature"
     if mix.draws is not None and mix.kind in (Mix.joint, Mix.single):

@@ -6,10 +6,12 @@
 import os
 import sys
 import textwrap
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import Field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
+from types import TracebackType
 from typing import Any, TypeVar
 
 from omegaconf import DictConfig, OmegaConf
@@ -18,7 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import MappingNode, Node, ScalarNode, SequenceNode, YAMLError
 
 from relevance.config import allowed
-from relevance.errors import Stopped, UserError, did_you_mean
+from relevance.errors import Stopped, UserError, did_you_mean, interruptible
+from relevance.masking import mask_words, masked_streams, printable
 
 Options = TypeVar("Options")
 MEANING, WIDTH, LONGEST = 42, 120, 80  # of --help: where meanings start, where lines end, characters of a value
@@ -43,7 +46,9 @@ def parse(schema: type[Options], words: list[str], *files: Path) -> Options:
     except OmegaConfBaseException as error:
         raise UserError(_explain(error, schema)) from error
     except YAMLError as error:
-        raise UserError(f"arguments {words}: {' '.join(str(error).split())}; close brackets and quotes") from error
+        raise UserError(
+            f"arguments {mask_words(words)}: {' '.join(str(error).split())}; close brackets and quotes"
+        ) from error
     return options
 
 
@@ -153,7 +158,7 @@ def listed(key: str, value: object) -> list[str]:
 def echo(*lines: str) -> None:
     """Print to stderr, later lines indented under the first. A terminal that is gone stops no work."""
     try:
-        print(*lines, sep="\n  ", file=sys.stderr, flush=True)
+        print(*map(printable, lines), sep="\n  ", file=sys.stderr, flush=True)
     except OSError:  # a closed pipe, a terminal that is gone, a log on a full disk
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # or Python complains again as it ends
 
@@ -166,23 +171,34 @@ def duration_text(seconds: float) -> str:
 
 
 def run_command(run: Callable[[], None]) -> None:
-    """Run a command. A UserError is one message on stderr and exit code 2, Ctrl-C code 130; a closed pipe is quiet."""
-    try:
-        run()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again as it ends
-    except (KeyboardInterrupt, Stopped):
-        print("interrupted", file=sys.stderr)
-        raise SystemExit(INTERRUPTED) from None
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except OSError as error:
-        if not error.filename:
-            raise
-        print(f"error: {error.filename}: {error.strerror}; give another file or folder", file=sys.stderr)
-        raise SystemExit(2) from None
+    """Run a command. A UserError is one message on stderr and exit code 2, Ctrl-C code 130; a closed pipe is quiet.
+
+    Whatever else it raises goes on; its traceback, as all that is said, shows no secret.
+    """
+    interruptible()
+    with masked_streams():
+        try:
+            run()
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains again as it ends
+        except (KeyboardInterrupt, Stopped):
+            echo("interrupted")
+            raise SystemExit(INTERRUPTED) from None
+        except UserError as error:
+            echo(f"error: {error}")
+            raise SystemExit(2) from None
+        except Exception as error:
+            if not isinstance(error, OSError) or not error.filename:
+                sys.excepthook = _traceback
+                raise
+            echo(f"error: {error.filename}: {error.strerror}; give another file or folder")
+            raise SystemExit(2) from None
+
+
+def _traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    with masked_streams():
+        traceback.print_exception(kind, error, trace)
 
 
 def help_text(usage: str, schema: type) -> str:

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -10,25 +11,22 @@ from pathlib import Path
 
 import hydra
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from relevance.cell_id import Request
-from relevance.checks import validate
+from relevance.checks import OF_LAYERS, validate
 from relevance.cli import key_help, run_command
 from relevance.config import Config
-from relevance.config_io import from_environment, mask_words
+from relevance.config_io import from_environment
 from relevance.errors import UserError
+from relevance.masking import mask_words
+from relevance.overrides import OPEN, check_composed, translated
 from relevance.rates import filled
 from relevance.sweep.launchers.sequential import InProcess, Sequential
 from relevance.train.job import Launch
 from relevance.train.processes import stoppable
 
-OPEN = (
-    "data.columns",
-    "data.grades",
-    "train.task_weights",
-    "backbones",
-)  # Hydra closes every node that does not say otherwise
 FIRST = (  # settings that a newcomer needs
     *("data.path", "data.columns", "data.rows", "model.backbone", "task_mix.share", "train.step_rows"),
     *("trainer.max_epochs", "trainer.precision", "seed", "name", "outputs", "tracking_uri"),
@@ -39,7 +37,7 @@ NAMED = ("model", "routing", "task_mix")  # groups whose option is a part of the
 def register() -> None:
     """Register the schema of conf/ with Hydra; its mappings take keys of the user's."""
     schema = OmegaConf.structured(Config)
-    for name in OPEN:
+    for name in OPEN:  # Hydra closes every node that does not say otherwise
         OmegaConf.set_struct(OmegaConf.select(schema, name), False)
     ConfigStore.instance().store(name="schema", node=schema)
     OmegaConf.register_new_resolver("settings_help", settings_help, replace=True)  # of conf/config.yaml
@@ -64,7 +62,11 @@ def launch(composed: list[tuple[DictConfig, Mapping[str, str]]], way: Callable[[
 
     def sweep() -> None:
         forget(composed[0][0])
-        requests = [_request(*cell) for cell in composed]
+        with translated():
+            check_composed(HydraConfig.instance().cfg or {})
+            for cell, _ in composed:
+                check_composed(cell)
+            requests = [_request(*cell) for cell in composed]
         if all(request.refusal for request in requests):
             raise UserError("\n".join(dict.fromkeys(request.refusal for request in requests)))
         from relevance.sweep.resolve import prepared
@@ -78,7 +80,11 @@ def launch(composed: list[tuple[DictConfig, Mapping[str, str]]], way: Callable[[
             code = run_sweep(requests, datasets, line, launcher)
         sys.exit(code)
 
-    run_command(sweep)
+    try:
+        run_command(sweep)
+    except Exception:  # Hydra would print every word beside it
+        traceback.print_exc()
+        sys.exit(1)
 
 
 def forget(composed: DictConfig) -> None:
@@ -93,13 +99,15 @@ def _ours(composed: DictConfig) -> DictConfig:
 
 
 def _request(composed: DictConfig, choices: Mapping[str, str]) -> Request:
+    if absent := [group for group in NAMED if not choices.get(group)]:
+        raise UserError(f"{absent[0]}: has no option; give {absent[0]}=OPTION (--help lists them)")
     groups = [f"{group}={choices[group]}" for group in NAMED]
     ours = _ours(composed)
     config = filled(ours)
     defaults = filled(hydra.compose("config", overrides=groups), like=config)
     request = Request(config, defaults, from_environment(ours))
     try:
-        validate(request.config)
+        validate(request.config, {name: ours.model[name] for name in OF_LAYERS})
     except UserError as error:
         return replace(request, refusal=str(error))
     return request

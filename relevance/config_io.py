@@ -1,9 +1,6 @@
 """A config ↔ the text of config.yaml: passwords masked, what came from the environment as ${oc.env:NAME}.
 
 tracking_uri: postgresql://ana:${oc.env:STORE_PASSWORD}@db/runs
-
-What others must not read is masked in commands and addresses, too:
-"postgresql://ana:hunter2@db/runs" → "postgresql://ana:***@db/runs"    ["api_key=abc"] → ["api_key=***"]
 """
 
 import os
@@ -24,17 +21,12 @@ from yaml import AliasEvent, YAMLError
 from relevance.cell_id import flat
 from relevance.config import Config
 from relevance.errors import UserError, cut, first_line
+from relevance.masking import mask_settings
+from relevance.masking import mask_uris as mask_uris  # of those who write addresses
 
 INTERPOLATION = re.compile(r"While dereferencing interpolation '.*?'")
 MOVED = "RELEVANCE_BACKBONE"  # an environment variable: where the backbones of adapters lie now
 REFERENCE = re.compile(r"\$\{oc\.env:([^{},]*)\}")
-MASK = "***"
-SECRET_KEY = re.compile(
-    r"(^|[._-])(tokens?|secrets?|passwords?|passwd|passphrases?|credentials?|(api|access|private)?_?keys?)$", re.I
-)
-# Of a URI, where they are not left to the environment: user:password@ and ?password=...&
-URI_PASSWORD = re.compile(r"(?<=://)([^/@\s:]*):(?!\$\{oc\.env:[^{}]*\}@)([^/\s]*)@")
-URI_QUERY = re.compile(r"(?<=[?&;])([^=&;#\s]+)=(?!\$\{oc\.env:[^{}]*\})([^&;#\s'\"]+)")
 
 
 @dataclass(frozen=True)
@@ -162,37 +154,3 @@ def anchored_uri(uri: str) -> str:
     """A URI whose file, where it names one, starts at the root."""
     file = uri.removeprefix("sqlite:///")
     return uri if file == uri else f"sqlite:///{Path(file).absolute()}"
-
-
-def mask_settings(node: dict[str, Any]) -> dict[str, Any]:
-    """A nested mapping with what its keys call secret masked, lists included, and no password in a URI."""
-    return {
-        key: MASK if SECRET_KEY.search(str(key)) and value is not None else _inside(value)
-        for key, value in node.items()
-    }
-
-
-def _inside(value: Any) -> Any:
-    if isinstance(value, dict):
-        return mask_settings(value)
-    return [_inside(inner) for inner in value] if isinstance(value, list) else mask_uris(value)
-
-
-def mask_uris(value: Any) -> Any:
-    """A value without the passwords of the URIs in it."""
-    return URI_QUERY.sub(_setting, URI_PASSWORD.sub(rf"\1:{MASK}@", value)) if isinstance(value, str) else value
-
-
-def _setting(match: re.Match[str]) -> str:
-    """A setting of a URI's query, masked as its key says."""
-    return f"{match[1]}={MASK}" if SECRET_KEY.search(match[1]) else match[0]
-
-
-def mask_words(command: list[str]) -> list[str]:
-    """The words of a command line, each key=value masked as `mask_settings` would."""
-    words = []
-    for word in command:
-        key, is_setting, value = word.partition("=")
-        secret = is_setting and SECRET_KEY.search(key.lstrip("+~")) and not value.startswith("${oc.env:")
-        words.append(f"{key}={MASK}" if secret else mask_uris(word))
-    return words

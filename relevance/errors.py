@@ -1,6 +1,7 @@
 """The errors that are no accident: UserError, which a person reads, and Stopped; and parts of their texts."""
 
 import difflib
+import signal
 from collections.abc import Iterable
 
 
@@ -10,6 +11,12 @@ class UserError(Exception):
 
 class Stopped(BaseException):
     """SIGTERM: no KeyboardInterrupt, which Lightning turns into an exit of its own."""
+
+
+def interruptible() -> None:
+    """From now on Ctrl-C raises KeyboardInterrupt in a command, which it ends at once as its modules are imported."""
+    if getattr(signal.getsignal(signal.SIGINT), "__module__", "") == "relevance":
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def first_line(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from relevance.config import HEAD, Config, LoraConfig, ModelConfig
 from relevance.config_io import typed_config
-from relevance.errors import UserError
+from relevance.errors import UserError, first_line
 
 FEW_STEPS = 200  # of the optimiser: in fewer a new head rarely learns six tasks
 FAR = 10.0  # times the rate of its kind
@@ -26,7 +26,7 @@ def filled(composed: DictConfig, like: Config | None = None) -> Config:
     try:
         config = typed_config(composed)
     except OmegaConfBaseException as error:
-        raise UserError(f"config: {error}") from error
+        raise UserError(f"{error.full_key}: {first_line(error)}; give it a value that can be") from error
     model, deciding = config.model, (like or config).model
     places: dict[str, Any] = dict.fromkeys(("lr", "private_lr", "gate_lr", *HEAD), model)
     places |= {"targets": model.lora, "step_rows": config.train, "warmup": config.train, "max_epochs": config.trainer}

@@ -1,19 +1,30 @@
 """python -m relevance.run: train cells. The only file that knows Hydra's main."""
 
+import os
+
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from relevance.cli import run_command
 from relevance.compose import launch, register
 from relevance.config import conf_folder
+from relevance.overrides import check_command, translated
 
 register()
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")
-def main(config: DictConfig) -> None:
+def composed(config: DictConfig) -> None:
     launch([(config, HydraConfig.get().runtime.choices)])
 
 
+def main() -> None:
+    with translated():
+        check_command()
+        composed()
+
+
 if __name__ == "__main__":
-    main()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # it raises its errors, instead of printing them and exiting
+    run_command(main)

@@ -9,9 +9,11 @@ from relevance.config import (
     Config,
     DataConfig,
     LoraConfig,
+    Match,
     Mix,
     MixConfig,
     ModelConfig,
+    OnBadRow,
     PrivateConfig,
     PrivateKind,
     RoutingConfig,
@@ -63,6 +65,13 @@ def test_the_defaults_are_valid():
         ("train", TrainConfig(class_weights=[1.0, 2.0]), "one for each of 0, 1, 2"),
         ("train", TrainConfig(class_weights=[1.0, -1.0, 1.0]), "must be 0 or more"),
         ("train", TrainConfig(task_weights={"query_item": float("nan")}), "must be 0 or more"),
+        ("data", DataConfig(columns={"left": "query"}), "is of a file of pairs; add data=pairs"),
+        ("data", DataConfig(on_bad_row=OnBadRow.quarantine), "data.on_bad_row=quarantine: is of a file of pairs"),
+        ("data", DataConfig(quotes=False), "data.quotes=False: is of a file of pairs"),
+        ("data", DataConfig(unpacked=1.0), "data.unpacked=1.0: is of a file of pairs"),
+        ("data", DataConfig(ratio=1.0), "data.ratio=1.0: is of a file of pairs"),
+        ("data", DataConfig(kind=Source.pairs, path="pairs.csv", noise=0.1), "noise of generated data; leave it out"),
+        ("task_mix", MixConfig(task="query_item"), "trains every task; use task_mix=single_query_item"),
         ("task_mix", MixConfig(draws=10), "takes each row once; use temperature or equal"),
         ("task_mix", MixConfig(kind=Mix.single, task="query"), "available: query_item"),
         ("task_mix", MixConfig(kind=Mix.temperature, temperature=0), "must be above 0"),
@@ -71,6 +80,40 @@ def test_the_defaults_are_valid():
 def test_a_setting_that_cannot_be_is_named_with_its_remedy(group, value, said):
     with pytest.raises(UserError, match=said):
         validate(replace(GOOD, **{group: value}))
+
+
+MHP = RoutingConfig("mhp", heads=True, private=PrivateConfig(layers=2))
+
+
+@pytest.mark.parametrize(
+    ("changed", "rates", "said"),
+    [
+        ({}, {"private_lr": 1e-4}, "model.private_lr=0.0001: nothing of routing=mh .* learns at it"),
+        ({}, {"gate_lr": 1e-4}, "model.gate_lr=0.0001: nothing of routing=mh"),
+        (
+            {"routing": replace(MHP, private=PrivateConfig(PrivateKind.top, 2))},
+            {"gate_lr": 1e-4},
+            "gate_lr=0.0001: nothing of routing=mhp routing.private.kind=top learns at it",
+        ),
+        ({"match": Match.steps, "train": TrainConfig(patience=3)}, {}, "train.patience=3: under match=steps no cell"),
+        (
+            {
+                "task_mix": MixConfig("single_query_item", Mix.single, "query_item"),
+                "train": TrainConfig(task_weights={"query_item": 2.0}),
+            },
+            {},
+            "one task, which no weight changes",
+        ),
+    ],
+)
+def test_a_setting_without_effect_is_no_part_of_a_name(changed, rates, said):
+    with pytest.raises(UserError, match=said):
+        validate(replace(GOOD, **changed), rates)
+
+
+def test_rates_of_private_layers_are_valid_where_they_learn():
+    config = replace(GOOD, routing=MHP)
+    assert validate(config, {"private_lr": 1e-4, "gate_lr": 1e-3}) is config
 
 
 @pytest.mark.parametrize("devices", [4, "4", "auto", -1, [0, 2]])

@@ -40,7 +40,7 @@ def test_a_password_is_not_told_whether_typed_or_taken_from_the_environment(tmp_
     typed = ConfigFile(config, {"experiment": PASSWORD}).text()
     assert "hunter2" not in typed
     assert "abc" not in typed
-    assert "tracking_uri: postgresql://ana:***@db/runs" in typed
+    assert "tracking_uri: postgresql://***@db/runs" in typed
     named = ConfigFile(config, {"experiment": PASSWORD, "tracking_uri": f"postgresql://ana:{PASSWORD}@db/runs"})
     assert f"tracking_uri: postgresql://ana:{PASSWORD}@db/runs" in named.text()
     monkeypatch.setenv("STORE_PASSWORD", "changed")

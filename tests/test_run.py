@@ -81,10 +81,61 @@ def test_columns_are_mapped_in_the_words_of_the_readme(tmp_path):
         assert "label is not 0, 1 or 2: 1 row" in found.stderr
 
 
-def test_an_unknown_key_is_refused_by_name():
-    found = command("-m", "relevance.run", "model.lora.rank=3")
-    assert found.returncode == 1
-    assert "Key 'rank' not in 'LoraConfig'" in found.stderr
+HYDRAS = ("Could not", "To append", "use +", "search path", "HYDRA_FULL_ERROR", "Available options", "Traceback")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["model.lora.rank=3"], "model.lora.rank: no such setting; did you mean model.lora.r?"),
+        (["trainer.max_epoch=1"], "trainer.max_epoch: no such setting; did you mean trainer.max_epochs?"),
+        (["+trainer.max_epoch=1"], "did you mean trainer.max_epochs?"),
+        (["++trainer.max_epoch=1"], "did you mean trainer.max_epochs?"),
+        (["+trainer.strategy=ddp"], "trainer.strategy: no such setting; available: trainer.accelerator"),
+        (["-m", "seed=0,1", "+x=1"], "x: no such setting"),
+        (["max_epochs=1"], "did you mean trainer.max_epochs?"),
+        (["modle=llm"], "did you mean model?"),
+        (["+rates.ce.lrr=1"], "did you mean rates.ce.lr?"),
+        (["+hydra.job.foo=1"], "hydra.job.foo: no such setting"),
+        (["routing=mph"], "routing=mph: did you mean mh? available: mh, mhp, mhp_shared, none, prefix"),
+        (["-m", "routing=mh,no_such"], "routing=no_such: available: mh, mhp"),
+        (["+sweep=matrx"], "did you mean matrix?"),
+        (["sweep=matrix"], "+sweep=matrix"),
+        (["model=null"], "model=null: give model=OPTION, one of ce"),
+        (["~trainer.max_epochs"], "~trainer.max_epochs: a setting cannot be left out"),
+        (["~model"], "~model: a setting cannot be left out"),
+        (["model=[ce"], "model=[ce: cannot be read; give key=value"),
+        (["seed=1,2"], "seed=1,2: several values are a sweep, with -m"),
+        (["seed=abc"], "seed: Value 'abc'"),
+        (["seed=${nope}"], "seed: Interpolation key 'nope' not found"),
+        (["hydra.output_subdir=.hydra"], "passwords too; leave it out"),
+        (["--config-dir", "no/such"], "no/such: no such folder of settings"),
+        (["--config-name", "no_such"], "no_such: no such file of settings"),
+        (["--config-dir", "{folder}", "+sweep=inside"], "did you mean trainer.max_epochs?"),
+        (["--config-dir", "{folder}", "+sweep=params"], "did you mean trainer.max_epochs?"),
+        (["--config-dir", "{folder}", "+sweep=top"], "naem: no such setting; did you mean name?"),
+    ],
+)
+def test_every_key_is_held_against_the_schema_before_anything_is_read(tmp_path, words, said):
+    (tmp_path / "conf" / "sweep").mkdir(parents=True)
+    for name, text in {
+        "inside": "trainer: {max_epoch: 3}",
+        "params": 'hydra: {mode: MULTIRUN, sweeper: {params: {trainer.max_epoch: "1,2"}}}',
+        "top": "naem: nightly",
+    }.items():
+        (tmp_path / "conf" / "sweep" / f"{name}.yaml").write_text(f"# @package _global_\n{text}\n")
+    outputs = tmp_path / "outputs"
+    found = command(
+        "-m",
+        "relevance.run",
+        *(word.replace("{folder}", str(tmp_path / "conf")) for word in words),
+        f"outputs={outputs}",
+    )
+    assert found.returncode == 2
+    assert said in found.stderr
+    assert len(found.stderr.splitlines()) == 1
+    assert not [text for text in HYDRAS if text in found.stderr + found.stdout]
+    assert not (outputs / "data").exists()
 
 
 def test_help_lists_every_group_option():
@@ -112,7 +163,7 @@ def test_help_answers_soon():
     assert time.perf_counter() - started < 30  # a hang, not a benchmark: the imports are held by the test above
 
 
-@pytest.mark.parametrize(("routing", "code"), [("mh,mhp", 2), ("mh,no_such", 1)])
+@pytest.mark.parametrize(("routing", "code"), [("mh,mhp", 2), ("mh,no_such", 2)])
 def test_a_password_of_the_command_is_in_no_file(tmp_path, routing, code):
     words = (f"routing={routing}", "data=pairs", "data.path=no/such.csv", f"outputs={tmp_path}")
     found = command("-m", "relevance.run", "-m", *words, "tracking_uri=postgresql://ana:hunter2@db/runs")

@@ -1,11 +1,15 @@
 """What is logged tells no password, token or key; what only sounds like one stays."""
 
-from relevance.config_io import mask_settings, mask_uris, mask_words
+import sys
+
+import pytest
+
+from relevance.masking import mask_settings, mask_uris, mask_words, masked_streams
 
 
 def test_the_password_of_a_uri_is_not_shown():
-    assert mask_uris("postgresql://ana:hunter2@db:5432/runs") == "postgresql://ana:***@db:5432/runs"
-    assert mask_uris("no such host: http://a:b@c and http://d:e@f") == "no such host: http://a:***@c and http://d:***@f"
+    assert mask_uris("postgresql://ana:hunter2@db:5432/runs") == "postgresql://***@db:5432/runs"
+    assert mask_uris("no such host: http://a:b@c and http://d:e@f") == "no such host: http://***@c and http://***@f"
     assert mask_uris("sqlite:///a@b/mlflow.db") == "sqlite:///a@b/mlflow.db"
     assert mask_uris("x://db/runs?user=ana&password=hunter2&a=b") == "x://db/runs?user=ana&password=***&a=b"
     assert mask_uris("x://db/runs?password=${oc.env:PASSWORD}") == "x://db/runs?password=${oc.env:PASSWORD}"
@@ -16,11 +20,55 @@ def test_values_are_masked_by_what_their_keys_say():
     assert mask_settings(node) == {
         "hub": {"token": "***", "api_key": "***", "secret": None},
         "train": {"token_budget": 5},
-        "uris": ["x://u:***@h"],
+        "uris": ["x://***@h"],
     }
 
 
 def test_a_command_keeps_its_words_but_for_secrets():
     given = ["-m", "model=llm,ce", "+hub.password=abc", "tracking_uri=x://u:p@h", "api_key=${oc.env:KEY}", "a=b=c"]
-    said = ["-m", "model=llm,ce", "+hub.password=***", "tracking_uri=x://u:***@h", "api_key=${oc.env:KEY}", "a=b=c"]
+    said = ["-m", "model=llm,ce", "+hub.password=***", "tracking_uri=x://***@h", "api_key=${oc.env:KEY}", "a=b=c"]
     assert mask_words(given) == said
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://CANARY@host:5000",
+        "http://CANARY:x-oauth-basic@host",
+        "postgresql://ana:CAN/AR@Y-CANARY@db/runs",
+        "postgresql://ana:${oc.env:PASSWORD,CANARY}@db/runs",
+        "tracking_uri=x://db/runs?sslpassword=CAN?CANARY",
+        "mssql+pyodbc:///?odbc_connect=DRIVER={ODBC Driver 17};UID=sa;PWD=CANARY",
+        "mssql+pyodbc:///?odbc_connect=UID%3Dsa%3BPWD%3DCANARY",
+        "https://store/x?sig=CANARY&X-Amz-Signature=CANARY&AWSAccessKeyId=CANARY",
+        "python '+hydra.job.env_set={HF_TOKEN: CANARY, B: CANARY}' seed=1",
+        "hydra.job.env_set.PGPASSWORD=CANARY",
+        "job:\n  env_set:\n    A: CANARY\n    B: CANARY\n  name: x\n",
+        "View run a at: http://ana:CANARY@host:5000/#/experiments/1/runs/2",
+    ],
+)
+def test_a_secret_is_known_by_where_it_stands(text):
+    assert "CANARY" not in mask_uris(text)
+    assert "CANARY" not in " ".join(mask_words([text]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://${oc.env:USER}:${oc.env:PASSWORD}@db/runs",
+        "http://127.0.0.1:5000/#/experiments/1",
+        "train.token_budget=5: give key=value; ended with code=1",
+    ],
+)
+def test_what_is_no_secret_is_said_whole(text):
+    assert mask_uris(text) == text
+
+
+def test_a_stream_says_no_secret_whoever_writes_to_it(capsys):
+    with masked_streams():
+        print("at http://ana:CANARY@host")
+        sys.stderr.write("x://db?password=CANARY\n")
+    print("x://a:b@c")
+    shown = capsys.readouterr()
+    assert shown.out == "at http://***@host\nx://a:b@c\n"
+    assert shown.err == "x://db?password=***\n"

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from relevance.masking import printable
 from relevance.pages.blocks import Block, Bold, Code, Figure, Link, Section, Table
 
 PAGE = "page.html"
@@ -110,12 +111,13 @@ def _data_uri(path: Path) -> str:
 
 
 MARKDOWN_MARKS = re.compile(r"[\\`|*~]|\](?=[(\[:])|\[(?=\^)|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+MARKDOWN_ADDRESSES = re.compile(r"(?<=\w):(?=//|[\w.+-]+@)|(?<=www)\.|(?<=[\w.+-])@(?=[\w-]+\.\w)", re.I)
 MARKDOWN_STARTS = re.compile(r"^(\d*)([#+.)=-])(?=\s|[=-])")  # what makes a heading, a list or a rule of a line
 TEX = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "±": r"$\pm$", "†": r"$\dagger$", "—": "---", "–": "--", "≈": r"$\approx$", "×": r"$\times$", "→": r"$\to$",
-    "Δ": r"$\Delta$",
+    "Δ": r"$\Delta$", "�": "?",
 }  # fmt: skip
 TEX_PATTERN = re.compile("|".join(map(re.escape, TEX)))
 
@@ -132,7 +134,7 @@ def markdown(title: str, sections: list[Section]) -> str:
 def block(content: Block) -> str:
     match content:
         case Code():
-            return f"    {' '.join(content.split())}"
+            return f"    {_line(content)}"
         case str():
             return _markdown_text(content)
         case list():
@@ -163,15 +165,23 @@ def _markdown_text(text: str) -> str:
         case Bold():
             return f"**{escape_markdown(text)}**"
         case Link(address=address) if address:
-            return f"[{escape_markdown(text)}]({escape_markdown(address)})"
+            return f"[{escape_markdown(text)}]({_marked(address)})"
     return escape_markdown(text)
 
 
 def escape_markdown(text: str) -> str:
-    """`text` as one line of markdown that shows it and nothing else."""
-    line = " ".join(text.split())
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """`text` as one line of markdown that shows it and nothing else: an address in it is no link."""
+    return MARKDOWN_ADDRESSES.sub(r"\\\g<0>", _marked(text))
+
+
+def _marked(text: str) -> str:
+    line = _line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return MARKDOWN_STARTS.sub(r"\1\\\2", MARKDOWN_MARKS.sub(r"\\\g<0>", line))
+
+
+def _line(text: str) -> str:
+    """`text` on one line, without signs that a terminal obeys."""
+    return printable(" ".join(text.split()))
 
 
 def latex(table: Table, caption: str) -> str:
@@ -196,5 +206,5 @@ def _latex_text(text: str) -> str:
 
 def escape_latex(text: str) -> str:
     """`text` as tex that prints it and runs nothing."""
-    line = TEX_PATTERN.sub(lambda match: TEX[match[0]], " ".join(text.split()))
+    line = TEX_PATTERN.sub(lambda match: TEX[match[0]], _line(text))
     return "{}" + line if line.startswith(("[", "*")) else line  # behind \\\\ they would be its argument

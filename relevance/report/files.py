@@ -6,8 +6,8 @@ sweep "nightly" → multirun_reports/nightly/; "a b" → multirun_reports/a-b-c8
 
 cells.csv        sweep,cell,model,routing,task_mix,variant,seed,task,metric,value,n,status,run_id,git_sha
                  nightly,llm-mhp-joint-s0,llm,mhp,joint,,0,item_type,accuracy,0.8135109419600381,1051,FINISHED,4f0c...
-comparisons.csv  data,kind,column,a,b,value,low,high,n,seeds,...
-                 3f55934ea4b3,interval,macro,llm mhp joint,llm mh joint,0.0203,0.0061,0.0338,1212,0.018120 0.024600,...
+comparisons.csv  data,kind,column,a,b,value,low,high,n,seeds,...,seed_0,seed_1
+                 3f55934ea4b3,interval,macro,llm mhp joint,llm mh joint,0.0203,0.0061,0.0338,1212,,...,0.01812,0.0246
 compare.csv      model,routing,task_mix,variant,column,a,b,difference,low,high,n,seeds
                  llm,mhp,joint,,macro,0.845,0.831,0.014,0.002,0.026,1212,3
 
@@ -49,6 +49,7 @@ CELLS_HEADER = "sweep cell model routing task_mix variant seed task metric value
 COMPARISONS_HEADER = (
     "data kind column a b value low high n seeds relative verdict only_a only_b p_exact p_mid p_holm".split()
 )
+SEED = "seed_"
 CHANGES_HEADER = "model routing task_mix variant column a b difference low high n seeds".split()
 CHANGES = (
     "Rows that both sweeps have, by model, routing, task mix and variant; a change is A minus B in points with its 95 "
@@ -197,10 +198,13 @@ def comparisons_csv(findings: list[Findings]) -> str:
 
     kind `interval` has the difference of seed means and its 95 % interval; kind `mcnemar`, within one seed, how many
     rows only one of the two is right on, p exact and mid-p, and the mid-p after Holm's correction over its column;
-    kind `claim` the claims, kind `gain` the differences to single-task baselines.
+    kind `claim` the claims, kind `gain` the differences to single-task baselines. Of a difference over seeds,
+    `seed_0`, `seed_1`, ... are those within each seed that all its rows have; `seeds` is the one seed of a test.
     """
-    lines = ({"data": each.matrix.name, **line} for each in findings for line in _differences(each))
-    return csv_text(COMPARISONS_HEADER, ([line.get(name, "") for name in COMPARISONS_HEADER] for line in lines))
+    lines = [{"data": each.matrix.name, **line} for each in findings for line in _differences(each)]
+    numbers = sorted({int(name.removeprefix(SEED)) for line in lines for name in line if name.startswith(SEED)})
+    header = [*COMPARISONS_HEADER, *(f"{SEED}{number}" for number in numbers)]
+    return csv_text(header, ([line.get(name, "") for name in header] for line in lines))
 
 
 def _differences(findings: Findings) -> Iterator[dict[str, Field]]:
@@ -219,8 +223,8 @@ def _differences(findings: Findings) -> Iterator[dict[str, Field]]:
 def _effect(effect: Effect | None) -> dict[str, Field]:
     if effect is None:
         return {}
-    seeds = " ".join(f"{seed:.6f}" for seed in effect.seeds)
-    return {"value": effect.value, "low": effect.low, "high": effect.high, "n": effect.n, "seeds": seeds}
+    within = {f"{SEED}{number}": value for number, value in zip(effect.numbers, effect.seeds, strict=True)}
+    return {"value": effect.value, "low": effect.low, "high": effect.high, "n": effect.n, **within}
 
 
 def provenance_json(sweep: SweepRecord, tables: list[Matrix]) -> str:

@@ -260,6 +260,7 @@ class Effect:
     seeds: tuple[float, ...]  # the effect in each seed all rows have
     n: int  # test rows it rests on
     cells: tuple[str, ...]  # names of the rows it rests on
+    numbers: tuple[int, ...] = ()  # which seeds they are
 
     @property
     def apart(self) -> bool:
@@ -318,7 +319,7 @@ def contrast(terms: Terms, n: np.ndarray) -> Effect | None:
         return None
     names = tuple(dict.fromkeys(series.name for _, series in terms))
     value, low, high, *seeds = (_exact(number) for number in (values.mean(), *interval(draws), *values))
-    return Effect(value, low, high, tuple(seeds), int(n[tasks].sum()), names)
+    return Effect(value, low, high, tuple(seeds), int(n[tasks].sum()), names, tuple(common))
 
 
 def _exact(number: float) -> float:

@@ -14,6 +14,7 @@ from relevance.cell_id import NUMERICS, Cell, full_name, git_commit, package_ver
 from relevance.cli import duration_text, echo
 from relevance.distributed import is_distributed
 from relevance.errors import Stopped, UserError, first_line
+from relevance.masking import masked_streams
 from relevance.tracking import CellRun, Record, Store
 from relevance.train.cell import settings, settle, train_cell
 from relevance.train.job import Job, Outcome
@@ -23,6 +24,7 @@ from relevance.train.torchrun import LAST, sign_of, train_in_ranks
 HASTE = 3.0  # seconds that a process which has to stop gives its store
 
 
+@masked_streams()
 def attempt(job: Job) -> Outcome:
     """Train the cell of a job, or go on with it where an attempt was cut off.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from relevance.cell_folder import CellFolder
 from relevance.errors import UserError
+from relevance.masking import mask_uris
 from relevance.tracking import CELLS, Run, Store
 from relevance.tracking.records import CellRecord, MlflowRun, SweepRecord, SweepRun
 from relevance.tracking.store import newest_finished
@@ -29,7 +30,7 @@ def sweep_record(uri: str, experiment: str, outputs: Path, names: list[str], nam
     listed = {cell_key(entry): entry for parent in parents for entry in asked_cells(store, parent)}
     cells = tuple(cell_record(entry, best.get(key), outputs) for key, entry in listed.items())
     runs = tuple(
-        SweepRun(run.info.run_name, run.info.run_id, run.data.tags["command"], run.data.tags["fingerprint"])
+        SweepRun(run.info.run_name, run.info.run_id, mask_uris(run.data.tags["command"]), run.data.tags["fingerprint"])
         for run in parents
     )
     return SweepRecord(name or "+".join(run.name for run in runs), outputs, cells, runs)

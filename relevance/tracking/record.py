@@ -26,6 +26,7 @@ from relevance.atomic_io import with_filename
 from relevance.cell_folder import CellFolder
 from relevance.cli import echo
 from relevance.errors import UserError
+from relevance.masking import mask_texts
 from relevance.tracking.store import Run, Store
 
 METHODS = frozenset("log params tags text data model reopen end".split())
@@ -50,8 +51,8 @@ class Record:
         return bool(self.events())
 
     def append(self, name: str, /, **values: Any) -> None:
-        """One more event, whole and on disk when this returns; OSError where there is no room for it."""
-        line = (json.dumps([name, values], separators=(",", ":")) + "\n").encode()
+        """One more event, whole, without secrets and on disk when this returns; OSError where it finds no room."""
+        line = (json.dumps([name, mask_texts(values)], separators=(",", ":")) + "\n").encode()
         file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             before = os.fstat(file).st_size

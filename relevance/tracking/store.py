@@ -27,8 +27,9 @@ from relevance.cell_folder import CellFolder
 from relevance.cell_id import Cell
 from relevance.cli import echo
 from relevance.config import NAMES, Save
-from relevance.config_io import anchored_uri, mask_uris
+from relevance.config_io import anchored_uri
 from relevance.errors import UserError, first_line
+from relevance.masking import mask_texts, mask_uris
 from relevance.tracking.liveness import Life, held_by, life
 from relevance.tracking.records import MlflowRun
 
@@ -146,7 +147,8 @@ class Store:
 
     def start(self, name: str, tags: dict[str, str], at: int | None = None) -> "Run":
         """A new run, begun `at` (milliseconds; null: now); of a longer name MLflow keeps the beginning."""
-        run = self.client.create_run(self.experiment_id, at, {**tags, **SOURCE}, run_name=name[:NAMES])
+        tags, name = mask_texts({**tags, **SOURCE}), mask_uris(name)[:NAMES]
+        run = self.client.create_run(self.experiment_id, at, tags, run_name=name)
         return Run(self, run.info.run_id)
 
     def sweep(self, name: str, fingerprint: str, cells: list[Cell], command: str) -> "Run":
@@ -209,16 +211,16 @@ class Run:
         from mlflow.entities import Param
 
         known = self.store.client.get_run(self.run_id).data.params
-        entries = [Param(key, value) for key, value in params.items() if key not in known]
+        entries = [Param(key, mask_uris(value)) for key, value in params.items() if key not in known]
         self.store.client.log_batch(self.run_id, params=entries)
 
     def tags(self, tags: dict[str, str]) -> None:
         from mlflow.entities import RunTag
 
-        self.store.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+        self.store.client.log_batch(self.run_id, tags=[RunTag(key, mask_uris(value)) for key, value in tags.items()])
 
     def text(self, text: str, name: str) -> None:
-        self.store.client.log_text(self.run_id, text, name)
+        self.store.client.log_text(self.run_id, mask_uris(text), name)
 
     def folder(self, path: Path, name: str) -> None:
         self.store.client.log_artifacts(self.run_id, str(path), name)

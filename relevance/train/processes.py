@@ -1,4 +1,7 @@
-"""Processes and signals: how one ended, one that ends with its parent, a lock that a group holds, SIGTERM in order."""
+"""Processes and signals: how one ended, one that ends with its parent, a lock that a group holds, SIGTERM in order.
+
+SIGHUP, of a terminal that is closed, ends as SIGTERM does, but where nohup has it ignored.
+"""
 
 import fcntl
 import os
@@ -68,7 +71,7 @@ def wait_for_exit(sign: Path, seconds: float) -> bool:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Within it the first SIGTERM raises Stopped; later ones do nothing. In the main thread only."""
+    """Within it the first SIGTERM or SIGHUP raises Stopped; later ones do nothing. In the main thread only."""
 
     def stop(*_: object) -> None:
         if not ASKED.is_set():
@@ -77,22 +80,22 @@ def stoppable() -> Iterator[None]:
 
     if _in_main():
         ASKED.clear()
-    with _handled_by(stop, signal.SIGTERM):
+    with _handled_by(stop, signal.SIGTERM, signal.SIGHUP):
         yield
 
 
 @contextmanager
 def sigterm_event() -> Iterator[threading.Event]:
-    """Within it SIGTERM sets an event: for calls out of which no exception comes whole."""
+    """Within it SIGTERM or SIGHUP sets an event: for calls out of which no exception comes whole."""
     stop = threading.Event()
-    with _handled_by(lambda *_: stop.set(), signal.SIGTERM):
+    with _handled_by(lambda *_: stop.set(), signal.SIGTERM, signal.SIGHUP):
         yield stop
 
 
 @contextmanager
 def signals_ignored() -> Iterator[None]:
-    """Within it Ctrl-C and SIGTERM do nothing: the first signal ends everything in order."""
-    with _handled_by(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):
+    """Within it Ctrl-C, SIGTERM and SIGHUP do nothing: the first signal ends everything in order."""
+    with _handled_by(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         yield
 
 
@@ -113,7 +116,7 @@ def _handled_by(handler: Callable | signal.Handlers, *signals: signal.Signals) -
     """Within it `handler` handles the signals; does nothing in a thread that gets none."""
     with restored_handlers(*signals):
         for number in signals:
-            if _in_main():
+            if _in_main() and (number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN):
                 signal.signal(number, handler)
         yield
 

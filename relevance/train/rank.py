@@ -19,14 +19,17 @@ from relevance.atomic_io import write_text
 from relevance.cell_id import Cell, fingerprint
 from relevance.config import TrainerConfig
 from relevance.data.stored import file_digest
-from relevance.errors import UserError, first_line
+from relevance.errors import UserError, first_line, interruptible
+from relevance.masking import masked_streams
 from relevance.model.backbone import backbone_digest
 from relevance.train.processes import die_with_parent, hold_sign
 
 PATIENCE = timedelta(hours=2)  # for a rank that hangs: one that dies is known at once. Rank 0 saves alone meanwhile
 
 
+@masked_streams()
 def main(folder: Path) -> None:
+    interruptible()
     die_with_parent(int(os.environ["RELEVANCE_PARENT"]))
     hold_sign(folder)
     code = 0

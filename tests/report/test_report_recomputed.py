@@ -99,3 +99,13 @@ def test_differences_of_comparisons_csv_are_those_of_the_means(random_study):
         a, b = (means[tuple(name.split()[:2])] for name in (row.a, row.b))
         assert float(row.value) == pytest.approx(a - b, **EXACT)
         assert float(row.low) < float(row.value) < float(row.high)
+
+
+def test_every_number_of_comparisons_csv_is_one(random_study):
+    table = pd.read_csv(io.StringIO(comparisons_csv(found(random_study))))
+    seeds = table.filter(regex="^seed_")
+    assert list(seeds) == ["seed_0", "seed_1"]
+    assert all(seeds.dtypes == "float64")
+    assert (seeds < 0).any(axis=None)
+    effects = table.query("kind == 'interval'")
+    assert effects.filter(regex="^seed_").mean(axis=1).to_numpy() == pytest.approx(effects["value"].to_numpy())

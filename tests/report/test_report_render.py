@@ -5,7 +5,8 @@ import pytest
 from page import line, text
 
 from relevance.errors import UserError
-from relevance.pages.render import escape_markdown, markdown
+from relevance.pages.blocks import Code, Link, Section, Table
+from relevance.pages.render import escape_markdown, latex, markdown
 from relevance.report.files import write_report
 from relevance.report.matrix import matrices
 from relevance.report.outline import Findings, Form, sections
@@ -177,3 +178,18 @@ def test_files_of_an_earlier_report_go(grid):
     write_report(grid.sweep(), grid.reports, Form(figures=False))
     assert not list(folder.glob("*.png")) + list(folder.glob("*.svg"))
     assert (folder / "mine.txt").is_file()
+
+
+def test_a_text_moves_no_cursor_and_is_no_link():
+    odd = "\x1b[31mred\x07 \x9b2J \u202ex https://evil.example/a www.evil.example Ftp://b a@evil.example a: b"
+    shown = markdown("T", [Section("S", [odd, Code(odd), [odd], Table(["x"], [[odd]], left=1)])])
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", shown)
+    prose = "\n".join(line for line in shown.splitlines() if not line.startswith("    "))
+    assert not re.search(r"\w://|www\.|\w@\w", prose)
+    assert r"https\://evil.example/a www\.evil.example Ftp\://b a\@evil.example a: b" in prose
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e�]", latex(Table(["x"], [[odd]], left=1), odd))
+
+
+def test_the_address_of_a_link_stays():
+    table = Table(["x"], [[Link("run", "http://127.0.0.1:5000/#/x")]], left=1)
+    assert "[run](http://127.0.0.1:5000/#/x)" in markdown("T", [Section("S", [table])])

@@ -132,7 +132,7 @@ def _tested(findings: list[Finding], right: Right) -> list[Finding]:
     tests: list[list[dict]] = [[] for _ in findings]
     numbers = zip(only_a.tolist(), only_b.tolist(), p.exact.tolist(), p.mid.tolist(), holm(p.mid).tolist(), strict=True)
     for (place, (seed, *_)), (a, b, exact, mid, corrected) in zip(pairs, numbers, strict=True):
-        test = {"seeds": str(seed), "only_a": a, "only_b": b, "p_exact": exact, "p_mid": mid, "p_holm": corrected}
+        test = {"seeds": seed, "only_a": a, "only_b": b, "p_exact": exact, "p_mid": mid, "p_holm": corrected}
         tests[place].append(test)
     return [replace(finding, tests=tuple(of)) for finding, of in zip(findings, tests, strict=True)]
 

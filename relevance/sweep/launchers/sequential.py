@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 
+from relevance.errors import interruptible
 from relevance.train.job import Job, Outcome, Outcomes, thaw
 from relevance.train.processes import die_with_parent, exit_reason, signals_ignored, stoppable
 
@@ -83,6 +84,7 @@ class InProcess:
 
 def main() -> None:
     """The worker: attempt jobs until there are no more. All else that is printed goes to stderr."""
+    interruptible()
     die_with_parent(int(os.environ["RELEVANCE_PARENT"]))  # by its number: a parent that is gone has no other
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -5,7 +5,9 @@ submitit writes a task's line of JSON to the shared folder, in which ${oc.env:NA
 
 from typing import Any
 
+from relevance.config_io import ConfigFile
 from relevance.errors import UserError, first_line
+from relevance.masking import mask_settings
 from relevance.train.job import Job, Outcome, Outcomes, anchored, thaw
 from relevance.train.processes import ASKED, signals_ignored
 
@@ -36,6 +38,9 @@ class OnSlurm:
         """Submit all at once; each outcome as it comes."""
         if not jobs:
             return
+        settings = ConfigFile(jobs[0].cell.config, jobs[0].cell.unresolved).settings()
+        if secret := [key for key, value in mask_settings(settings).items() if value != settings[key]]:
+            raise UserError(f"{secret[0]}: the queue's files would keep its secret; write that as '${{oc.env:NAME}}'")
         submitted = self.executor.map_array(Task(), [anchored(job).text() for job in jobs])
         self.tasks = dict(zip(submitted, jobs, strict=True))
         for task in self.submitit.helpers.as_completed(submitted, poll_frequency=POLL):
