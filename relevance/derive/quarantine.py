@@ -14,9 +14,9 @@ import pyarrow.csv
 
 from relevance.atomic_io import atomic_file
 from relevance.config import OnBadRow
-from relevance.data.faults import Fault, faults_error, faulty_rows, list_faults, shorten
+from relevance.data.faults import Fault, faults_error, faulty_rows, list_faults
 from relevance.derive.readers import Part
-from relevance.errors import UserError, first_line
+from relevance.errors import UserError, first_line, shorten
 
 PLACE = ("file", "row")  # columns that say where a row of an input stands
 SET_ASIDE = "or set on_bad_row=quarantine to set these rows aside and go on without them"
