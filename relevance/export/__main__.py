@@ -7,7 +7,8 @@ form    merged: AutoModelForSequenceClassification, LoRA merged, private layers 
         adapter: as peft keeps it, beside the frozen backbone
 trust_remote_code  run code that came with the cell's backbone, where it was trained with model.trust_remote_code=true
 
-Each folder is read back and its logits compared with the cell's; they may differ by 1e-4 at most.
+The tokenizer of a folder makes the cell's own input of a pair of that task, in any tool (docs/serving.md). A process
+without our code reads each folder back: its ids are the cell's, its logits differ by 1e-4 at most.
 """
 
 from dataclasses import dataclass
