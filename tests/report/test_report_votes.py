@@ -133,6 +133,8 @@ def test_cells_by_name_vote_and_leave_a_file(three, tmp_path):
         assert (beside[written["predicted"].to_numpy(), range(len(written))] == beside.max(axis=0)).all()
     with pytest.raises(UserError, match=r"cells=\['nobody'\]: available: ce-prefix-joint-s0"):
         votes_page(three.sweep(), ["nobody"], Ties.higher, None)
+    with pytest.raises(UserError, match="vote=mean: says what output=FILE holds"):
+        votes_page(three.sweep(), names, Ties.higher, None, Vote.mean)
     with pytest.raises(UserError, match="two different cells"):
         votes_page(three.sweep(), names[:1], Ties.higher, None)
     with pytest.raises(UserError, match="name them"):

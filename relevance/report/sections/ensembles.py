@@ -204,6 +204,8 @@ def votes_page(
     """
     if output and ties is Ties.abstain:
         raise UserError(f"output={output}: ties=abstain leaves rows without a label; choose another policy for a file")
+    if vote is Vote.mean and not output:
+        raise UserError("vote=mean: says what output=FILE holds, the page has both; name a file")
     if output and cells is None:
         raise UserError(f"output={output}: is for the votes of cells=[CELL,CELL,...]; name them")
     tables = matrices(sweep)
