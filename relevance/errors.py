@@ -4,9 +4,18 @@ import difflib
 import signal
 from collections.abc import Iterable
 
+WIDTH = 100  # characters of a value that an error shows
+LINE = 4000  # characters of a line of an error: whatever values are in it, it can be read
+
 
 class UserError(Exception):
-    """Names the thing, the value, what is allowed and the remedy; commands print it and exit 2."""
+    """Names the thing, the value, what is allowed and the remedy; commands print it and exit 2.
+
+    A line that a value made longer than LINE loses its middle.
+    """
+
+    def __init__(self, text: str):
+        super().__init__("\n".join(map(_without_middle, text.split("\n"))))
 
 
 class Stopped(BaseException):
@@ -21,7 +30,18 @@ def interruptible() -> None:
 
 def first_line(error: BaseException) -> str:
     """What an error says, on one line; "" where it says nothing."""
-    return next(iter(str(error).splitlines()), "")
+    return _without_middle(next(iter(str(error).splitlines()), ""))
+
+
+def shorten(value: object) -> str:
+    """`value` as an error shows it: quoted, on one line, at most WIDTH characters."""
+    text = repr(value) if value is not None else "null"
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
+
+
+def _without_middle(line: str) -> str:
+    half = LINE // 2
+    return line if len(line) <= LINE else f"{line[:half]} … {len(line) - LINE:,} characters … {line[-half:]}"
 
 
 def cut(text: str, width: int = 120) -> str:

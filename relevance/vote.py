@@ -1,15 +1,23 @@
-"""Several models' labels for the same rows → one label a row: the majority's, and what to do where there is none.
+"""Several models' answers to the same rows → one label a row: of the mean probability, or the majority's.
 
 labels of three models for four rows   [2, 2, 0]  [0, 1, 2]  [0, 0, 2]  [1, 1, 1]
 higher (the default)                       2          2          0          1
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
 LABELS = 3
 ABSTAINED = -2  # where the policy is to give no label; -1: a row that no member scored
+
+
+class Vote(StrEnum):
+    """How several models' answers become one."""
+
+    mean = "mean"  # the label of the highest mean probability
+    majority = "majority"  # the label that most of them give, as in the paper
 
 
 class Ties(StrEnum):
@@ -24,7 +32,6 @@ class Ties(StrEnum):
 
 
 DEFAULT = Ties.higher
-TIE = "a tie goes to the higher label"
 
 
 class Poll:
@@ -64,7 +71,28 @@ def _settled(labels: np.ndarray, leading: np.ndarray, ties: Ties, p: np.ndarray,
     return np.full(labels.shape[1], ABSTAINED)
 
 
-def vote(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities [M, N, 3] of M models → mean [N, 3] float32, voted labels [N] int8 with ties by DEFAULT."""
-    mean = probabilities.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return mean, Poll(probabilities.argmax(axis=2)).settled(DEFAULT, mean, [])
+@dataclass(frozen=True)
+class Ballots:
+    """How members make one label of a row, and what stands beside it; a tie under `majority` goes by `ties`."""
+
+    vote: Vote = Vote.mean
+    ties: Ties = DEFAULT
+
+    def count(self, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities [M, N, 3] of M models → what the label follows from [N, 3] float32, labels [N] int8.
+
+        Of `mean`: the mean probabilities, and the label of the highest; of `majority`: each label's share of the votes.
+        """
+        mean = probabilities.mean(axis=0, dtype=np.float64).astype(np.float32)
+        if self.vote is Vote.mean:
+            return mean, mean.argmax(axis=1).astype(np.int8)
+        labels = probabilities.argmax(axis=2)
+        return shares(labels), Poll(labels).settled(self.ties, mean, [])
+
+
+BY_MEAN = Ballots()
+
+
+def shares(labels: np.ndarray) -> np.ndarray:
+    """The share of M members [M, N] that vote for each label [N, 3] float32."""
+    return np.stack([(labels == label).mean(axis=0) for label in range(LABELS)], axis=1).astype(np.float32)

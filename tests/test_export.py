@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ import pytest
 import torch
 from peft import AutoPeftModelForSequenceClassification
 from small_sweep import ROUTINGS
-from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from relevance import seal
 from relevance.config import Family, PrivateConfig, PrivateKind, RoutingConfig
@@ -23,10 +24,11 @@ from relevance.errors import UserError
 from relevance.export.__main__ import export as command
 from relevance.export.__main__ import task_folders
 from relevance.export.folder import export
+from relevance.export.tokenizer import pair_tokenizer
 from relevance.model.build import build_network
 from relevance.model.store import save_network
 from relevance.predict.scorer import Scorer
-from relevance.tasks import TASK_NAMES
+from relevance.tasks import LABELS, TASK_NAMES
 from tools.survey.architectures import ARCHITECTURES, SIZE, made
 
 
@@ -93,6 +95,42 @@ def _read_as_a_stranger(exported: Path, cell: Path) -> None:
         logits = AutoModelForSequenceClassification.from_pretrained(exported)(torch.tensor([whole])).logits
     table = pa.table({"task": ["item_type"], "left": ["red lamp usb"], "right": ["lamp"]})
     assert np.allclose(logits.softmax(-1).numpy(), Scorer(cell).probabilities(table), atol=1e-5)
+
+
+LONG = "red lamp usb steel cable " * 30
+TOO_LONG = [(LONG, "lamp"), ("lamp", LONG), (f"{LONG} plate", LONG), (LONG, f"{LONG} plate"), (LONG, LONG)]
+STRANGE = [("usb", "red lamp"), ("lamp [SEP] <eos> <pad>", "[CLS] <eos> lamp"), (" red  lamp ", "\tÜber 東京\n")]
+
+
+@pytest.mark.parametrize("model", ["llm", "gpt2", "ce", "bert"])
+@pytest.mark.parametrize("named", ["none", "prefix", "mh"])
+def test_the_tokenizer_of_a_folder_makes_the_cells_own_input(place, model_of, tmp_path, model, named):
+    """Of any pair: sentence-transformers and pipelines know no template.json."""
+    config = place(model)
+    chosen = ROUTINGS[named] if named in ROUTINGS else RoutingConfig("none")
+    folder = model_of(replace(config, routing=chosen))
+    export(folder, "item_type", "merged", tmp_path / "out")
+    pairs = [*TOO_LONG, *STRANGE]
+    table = pa.table(
+        {"task": ["item_type"] * len(pairs), "left": [a for a, _ in pairs], "right": [b for _, b in pairs]}
+    )
+    classify = pipeline("text-classification", model=str(tmp_path / "out"), device="cpu")
+    asked = [{"text": one, "text_pair": other} for one, other in pairs]
+    answers = classify(asked, truncation=True, top_k=None, batch_size=3)
+    probabilities = [[{row["label"]: row["score"] for row in rows}[word] for word in LABELS] for rows in answers]
+    assert np.allclose(probabilities, Scorer(folder).probabilities(table), atol=1e-5)
+
+
+def test_a_folder_whose_tokenizer_makes_another_input_is_refused(place, model_of, tmp_path):
+    """Of a cell that cut pairs as no tokenizer does, and of a tokenizer that no tokenizer.json holds."""
+    folder = model_of(place("bert", "mh"))
+    told = json.loads((folder / "template.json").read_text())
+    (folder / "template.json").write_text(json.dumps({**told, "odd_to_longer": False}))
+    with pytest.raises(UserError, match=r"truncation=True\) gives other ids .* cells before numerics 3 cut two long"):
+        export(folder, "item_type", "merged", tmp_path / "written")
+    assert not list(tmp_path.glob("written*"))
+    with pytest.raises(UserError, match=r"without a tokenizer\.json"):
+        pair_tokenizer(SimpleNamespace(is_fast=False), Template(False, False, 64), "item_type")
 
 
 READERS = {"merged": AutoModelForSequenceClassification, "adapter": AutoPeftModelForSequenceClassification}

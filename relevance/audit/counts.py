@@ -26,10 +26,10 @@ from relevance.audit.opened import (
 )
 from relevance.data.database import Database
 from relevance.data.entities import entity_keys
-from relevance.data.faults import LISTED, faulty_rows, shorten
+from relevance.data.faults import LISTED, faulty_rows
 from relevance.data.floors import Labelled, lexical_floor, majority_floor
 from relevance.data.table import Rows
-from relevance.errors import UserError
+from relevance.errors import UserError, shorten
 from relevance.tasks import SPLITS, TASK_NAMES
 
 PERCENTILES = (5, 50, 95, 99, 100)

@@ -22,10 +22,10 @@ from relevance.audit.page import AGREED, agreed, decimal, share
 from relevance.data.contract import blank, labels
 from relevance.data.database import Database
 from relevance.data.delimited import read_delimited
-from relevance.data.faults import Fault, Loaded, faults_error, guard_formulas, shorten
+from relevance.data.faults import Fault, Loaded, faults_error, guard_formulas
 from relevance.data.readers import parse_errors, undecodable
 from relevance.data.text_files import Form
-from relevance.errors import UserError
+from relevance.errors import UserError, shorten
 from relevance.pages.blocks import NONE, Section, Table, count
 from relevance.tasks import LABELS, TASK_NAMES
 

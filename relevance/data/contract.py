@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relevance.data.entities import Keys, differs, entity_keys, repeated
-from relevance.data.faults import Fault, Loaded, faulty_rows, shorten
-from relevance.errors import UserError, did_you_mean
+from relevance.data.faults import Fault, Loaded, faulty_rows
+from relevance.errors import UserError, did_you_mean, shorten
 from relevance.tasks import SPLITS, TASK_NAMES
 
 REQUIRED = ("task", "left", "right", "label")

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.csv
 
 from relevance.data.delimiters import Layout, layout
-from relevance.data.faults import Fault, Loaded, joined, shorten
+from relevance.data.faults import Fault, Loaded, joined
 from relevance.data.text_files import Form, plain, tail, text_bytes
-from relevance.errors import UserError
+from relevance.errors import UserError, shorten
 
 BLOCK = 1 << 25  # bytes the parser holds at once: the longest possible row
 UNSAID = Form()

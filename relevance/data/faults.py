@@ -17,7 +17,6 @@ from relevance.errors import UserError
 SET_ASIDE = "or set data.on_bad_row=quarantine to set these rows aside and go on without them"
 NONE_LEFT = "no row is left; mend the file"
 LISTED = 20  # rows of each kind of fault that an error lists
-WIDTH = 100  # characters of a value that an error shows
 LISTING = ("file", "row", "problem", "value", "remedy")  # then cells of the row
 SHOWN = ("task", "left", "right", "label", "split", "left_id", "right_id", "source", "weight")
 
@@ -79,12 +78,6 @@ def unique(path: Path, names: Sequence[str]) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise UserError(f"{path}: column {', '.join(twice)} is given twice; rename or remove one")
-
-
-def shorten(value: object) -> str:
-    """`value` as an error shows it: quoted, on one line, at most WIDTH characters."""
-    text = repr(value) if value is not None else "null"
-    return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
 
 
 def faults_error(file: str, faults: Sequence[Fault], counted: str, remedy: str) -> UserError:

@@ -29,9 +29,9 @@ import pyarrow.json
 import pyarrow.parquet as pq
 
 from relevance.data.delimited import UNSAID, read_delimited, stream_delimited
-from relevance.data.faults import NONE_LEFT, Fault, Loaded, faults_error, shorten, unique
+from relevance.data.faults import NONE_LEFT, Fault, Loaded, faults_error, unique
 from relevance.data.text_files import SEQUENCE, Form, encoding_remedy, kind_of, legacy_remedy, plain, text_bytes
-from relevance.errors import UserError, did_you_mean
+from relevance.errors import UserError, did_you_mean, shorten
 
 BUFFER = 1 << 18  # bytes of a parquet column read at once
 BLOCK = 1 << 25  # bytes the jsonl parser holds at once: the longest possible line

@@ -34,7 +34,7 @@ from relevance.metrics import task_codes
 from relevance.tasks import TASK_NAMES, TASKS
 
 REMEDY = "copy the folder again from where it was trained, or train the cell with rerun=true"
-FORMAT = 3  # of the cache; increase it when the same text would get other ids
+FORMAT = 4  # of the cache; increase it when the same text would get other ids
 CHUNK = 200_000  # pairs of a table in memory that are encoded at a time
 BATCH = 1 << 16  # pairs of a file that are encoded at a time
 BUFFER = 1 << 20  # bytes of a parquet column read at once
@@ -49,6 +49,7 @@ class Template:
     pair: bool  # encoder: the tokenizer's own form of a pair; decoder: left, line break, right, end
     max_length: int
     line: bool = True  # the task is named on a line of its own; cells before numerics 2 had no line break behind it
+    odd_to_longer: bool = True  # what is cut to an odd number of tokens; before numerics 3 the right text kept one more
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,11 @@ class Reading:
     def of(cls, folder: Path) -> "Reading":
         """What `written` left in a model folder; a file that names no tasks is of a cell that knows all.
 
-        One without `line` is of a cell that read the task's name without a line break behind it.
+        One without `line` or `odd_to_longer` is of a cell that read pairs otherwise.
         """
         content = _read_template(folder / "template.json")
         tasks = tuple(content.pop("tasks", TASK_NAMES))
-        return cls(Template(**{"line": False, **content}), tasks)
+        return cls(Template(**{"line": False, "odd_to_longer": False, **content}), tasks)
 
     def check(self, config: Config, folder: Path) -> None:
         """UserError where a cell of this config, in the folder this was read from, reads pairs otherwise."""
@@ -218,7 +219,7 @@ class _Encoder:
         room = longest - before.lengths - between.lengths - after.lengths - prefix.lengths
         if (room < 2).any():
             raise UserError(f"model.max_length={longest}: leaves no room for a pair beside the fixed tokens; raise it")
-        n_left, n_right = fit(left.lengths, right.lengths, room)
+        n_left, n_right = fit(left.lengths, right.lengths, room, self.template.odd_to_longer)
         cut = (n_left < left.lengths) | (n_right < right.lengths)
         parts = [before, prefix, left.shorten(n_left), between, right.shorten(n_right), after]
         lengths = np.sum([part.lengths for part in parts], axis=0)
@@ -226,9 +227,14 @@ class _Encoder:
         return Piece(interleave(parts).astype(self.kind), lengths, second.astype(np.int32), cut)
 
 
-def fit(left: np.ndarray, right: np.ndarray, room: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lengths [n], [n] cut to `room` together: the longer text gives way first."""
-    half = room // 2
+def fit(
+    left: np.ndarray, right: np.ndarray, room: np.ndarray, odd_to_longer: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lengths [n], [n] cut to `room` together: the longer text gives way first, as transformers' longest_first has it.
+
+    Of two that are cut to an odd number, the right one keeps one token more; with `odd_to_longer` the longer of them.
+    """
+    half = room // 2 + (room % 2) * (odd_to_longer & (left > right))
     short_left, short_right = np.minimum(left, half), np.minimum(right, room - half)
     return np.minimum(left, room - short_right), np.minimum(right, room - short_left)
 

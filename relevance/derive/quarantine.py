@@ -15,9 +15,9 @@ import pyarrow.csv
 from relevance import seal
 from relevance.atomic_io import atomic_file
 from relevance.config import OnBadRow
-from relevance.data.faults import Fault, faults_error, faulty_rows, list_faults, shorten
+from relevance.data.faults import Fault, faults_error, faulty_rows, list_faults
 from relevance.derive.readers import Part
-from relevance.errors import UserError, first_line
+from relevance.errors import UserError, first_line, shorten
 from relevance.outputs import remove_listing
 
 PLACE = ("file", "row")  # columns that say where a row of an input stands

@@ -20,12 +20,12 @@ from relevance.data.contract import as_text, control_rules, row_faults
 from relevance.data.delimited import read_delimited
 from relevance.data.delimiters import layout
 from relevance.data.entries import DEEP_PROBLEM, Deep, json_entries
-from relevance.data.faults import Fault, Loaded, faulty_rows, shorten, unique
+from relevance.data.faults import Fault, Loaded, faulty_rows, unique
 from relevance.data.readers import decode_table, no_text_faults, objects_table, plain_strings, read_jsonl
 from relevance.data.text_files import Form, whole_text
 from relevance.derive.commands import FileOptions
 from relevance.derive.layouts import RATINGS, google_tree, is_google, nested_ratings
-from relevance.errors import UserError, did_you_mean
+from relevance.errors import UserError, did_you_mean, shorten
 
 SWALLOWED = "a quote opened here closes rows further on"
 SWALLOWED_REMEDY = (

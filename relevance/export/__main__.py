@@ -8,7 +8,8 @@ form    merged: AutoModelForSequenceClassification, LoRA merged, private layers 
 backbone           where the frozen backbone of an llm cell lies now, if it moved; a list for several cells
 trust_remote_code  run code that came with the cell's backbone, where it was trained with model.trust_remote_code=true
 
-Each folder is read back and its logits compared with the cell's; they may differ by 1e-4 at most.
+The tokenizer of a folder makes the cell's own input of a pair of that task, in any tool (docs/serving.md). A process
+without our code reads each folder back: its ids are the cell's, its logits differ by 1e-4 at most.
 """
 
 from dataclasses import dataclass

@@ -11,16 +11,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import torch
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 
 from relevance.atomic_io import atomic_folder
 from relevance.config import HALF, MIXED, Config
-from relevance.data.batches import collate, unlabelled
 from relevance.data.tokens import Reading, Template, pair_frame, prefix_ids, segments
 from relevance.errors import UserError
+from relevance.export.parity import PAIRS, PairsOfTask, odd_pairs, read_back
+from relevance.export.tokenizer import pair_tokenizer
 from relevance.model.architectures import PER_BLOCK, block_list
 from relevance.model.backbone import backbone_folder, name_base
 from relevance.model.network import Network, Plain
@@ -29,12 +28,8 @@ from relevance.model.store import load_network, whole
 from relevance.tasks import LABELS, TASK_INDEX, TASK_NAMES
 
 LIMIT = 1e-4  # between a logit of the cell and of the folder read back
-PAIRS = (  # of unequal length, to compare logits on
-    ("usb c cable", "Volt USB-C cable 2 m, black"),
-    ("red lamp", "chair"),
-    ("a", "steel desk lamp with dimmer, 40 W"),
-)
 PAD = "<|pad|>"
+OWN_FORM = "tokenizer(left, right, truncation=True) makes all of this"
 IDS_OF_TEXT = "tokenizer(text, add_special_tokens=False, split_special_tokens=True)"
 SEGMENTS = "0 up to and with between, 1 from right on"
 LOADING = {  # in float32, whatever the backbone's own weights are kept in: bfloat16 moves a logit by some 0.03
@@ -67,8 +62,9 @@ def _write(model: Path, task: str, form: str, output: Path, trust_remote_code: b
         tokenizer, reading = load_tokenizer(model / "tokenizer", config.model), Reading.of(model)
         pair_frame(tokenizer, reading.template.pair)
     _admit(network, config, reading, task)
+    cell = PairsOfTask(tokenizer, reading.template, task)
     with torch.no_grad():
-        expected = network(_inputs(tokenizer, reading.template, task), [(TASK_INDEX[task], 0, len(PAIRS))])
+        expected = network(cell.batch(PAIRS), [(TASK_INDEX[task], 0, len(PAIRS))])
     if form == "adapter":
         pad_beside_end(tokenizer)
         write_adapter(network, config, task, output)
@@ -77,20 +73,23 @@ def _write(model: Path, task: str, form: str, output: Path, trust_remote_code: b
         _pad_apart(exported, tokenizer)
         exported.save_pretrained(output)
     reading.check(config, model)
-    tokenizer.save_pretrained(output)
-    inputs = _inputs(tokenizer, reading.template, task)
-    difference = float((_read_back(output, form, inputs, tokenizer.pad_token_id) - expected).abs().max())
+    pair_tokenizer(tokenizer, reading.template, task).save_pretrained(output)
+    pairs = [*PAIRS, *odd_pairs(tokenizer, reading.template.max_length)]
+    elsewhere = f"{config.model.backbone} does not allow this form; use relevance.predict or the served model"
+    read = read_back(output, form, pairs, elsewhere)
+    cell.check_ids(read, pairs, elsewhere)
+    difference = float((torch.tensor(read["logits"]) - expected).abs().max())
     if not difference <= LIMIT:
         raise UserError(
-            f"{form} of {task}: read back, its logits differ by {difference:.1e} (allowed {LIMIT:.0e}); "
-            f"{config.model.backbone} does not allow this form; use relevance.predict or the served model"
+            f"{form} of {task}: read back, its logits differ by {difference:.1e} (allowed {LIMIT:.0e}); {elsewhere}"
         )
     _write_template(output, {
         "task": task,
         "labels": list(LABELS),
         **_loading(config, form, tokenizer.pad_token_id),
+        "tokenizer": OWN_FORM,
         **_recipe(tokenizer, reading.template, task),
-        "examples": _examples(inputs, expected),
+        "examples": _examples(cell.batch(PAIRS), expected),
     })  # fmt: skip
     return difference
 
@@ -232,32 +231,12 @@ def pad_beside_end(tokenizer) -> None:
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(at)
 
 
-def _inputs(tokenizer, template: Template, task: str) -> dict[str, torch.Tensor]:
-    """PAIRS as the cell's own code gives them to its network."""
-    left, right = zip(*PAIRS, strict=True)
-    table = pa.table({"task": [task] * len(PAIRS), "left": left, "right": right})
-    return collate(unlabelled(table, tokenizer, template), np.arange(len(PAIRS))).inputs
-
-
 def _pad_apart(model, tokenizer) -> None:
     """A pad token of its own where it was the end token: transformers finds the last real token by its id."""
     if tokenizer.pad_token_id == tokenizer.eos_token_id:
         tokenizer.add_special_tokens({"pad_token": PAD})
         model.resize_token_embeddings(max(len(tokenizer), model.get_input_embeddings().num_embeddings))
         model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
-
-
-@torch.no_grad()
-def _read_back(folder: Path, form: str, inputs: dict[str, torch.Tensor], pad: int) -> torch.Tensor:
-    if form == "adapter":
-        from peft import AutoPeftModelForSequenceClassification
-
-        model = AutoPeftModelForSequenceClassification.from_pretrained(
-            folder, dtype=torch.float32, num_labels=len(LABELS), pad_token_id=pad
-        )
-    else:
-        model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32)
-    return model.eval()(**inputs).logits
 
 
 def _write_template(folder: Path, content: dict[str, object]) -> None:

@@ -165,7 +165,7 @@ def _save_adapter(network: Network, file: ConfigFile, trunk: Path) -> None:
 def _settings(folder: Path) -> Config:
     if not (folder / "config.yaml").is_file():
         raise UserError(f"{folder}: holds no model; train the cell with save=all rerun=true")
-    seal.check(folder, remedy=REMEDY)
+    seal.check(folder, None, REMEDY)
     return read_config(folder / "config.yaml", trusted=False)
 
 

@@ -6,10 +6,12 @@ python -m relevance.predict cells=[a,b,c] input=FILE output=FILE
 input and output are .parquet, .csv, .tsv or .jsonl; input may also be .txt, or packed as .csv.gz. A row needs task,
 left and right; label (0, 1, 2, or empty) is optional and is scored against; other columns are carried along. The
 output has the rows of the input in their order and the columns p_irrelevant, p_partial, p_relevant and predicted.
-Several cells vote: predicted is the label most of them give, a tie goes to the higher label, and the p_* are the means
-of their probabilities.
+Several cells vote: the p_* are the means of their probabilities, and predicted is the label of the highest.
 
 cells       outputs/cells/<fingerprint>, its model folder, or the id of the cell's MLflow run
+vote        mean; or majority, as in the paper: predicted is the label that most cells give, and each label's share of
+            their votes stands beside it (votes_irrelevant, votes_partial, votes_relevant) instead of the p_*
+ties        under vote=majority, of labels with as many votes: higher (null), lower, median or mean_probability
 columns     our name: the file's name, as data.columns in training
 task        of all rows, where the file has no column task
 grades      the label of each text in column label, {Exact: 2, Partial: 1, Irrelevant: 0}
@@ -32,6 +34,7 @@ from relevance.cli import command_line, listed, run_command
 from relevance.config import DataConfig, OnBadRow, Source
 from relevance.config_io import name_moved
 from relevance.errors import UserError
+from relevance.vote import DEFAULT, Ballots, Ties, Vote
 
 if TYPE_CHECKING:
     from relevance.data.text_files import Form
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
 @dataclass
 class Options:
     cells: Any = None
+    vote: Vote = Vote.mean
+    ties: Ties | None = None
     input: str = ""
     output: str = ""
     columns: dict[str, str] = field(default_factory=dict)  # ours: theirs
@@ -68,13 +73,27 @@ def predict(options: Options) -> None:
     _checked(options)
     folders = _folders(options)
     name_moved(listed("backbone", options.backbone))
+    _check_vote(options, len(folders))
     from relevance.predict.scoring import Files, Said, score_file, scores_text
 
     quarantine = options.on_bad_row is OnBadRow.quarantine
     said = Said(_form(options), options.task, options.grades)
-    files = Files(Path(options.input), Path(options.output), options.columns, quarantine, options.chunk, said)
+    ballots = Ballots(options.vote, options.ties or DEFAULT)
+    files = Files(Path(options.input), Path(options.output), options.columns, quarantine, options.chunk, said, ballots)
     if text := scores_text(score_file(files, folders, options.device, options.trust_remote_code)):
         print(text)
+
+
+def _check_vote(options: Options, cells: int) -> None:
+    """UserError for a vote that these cells cannot hold, and a policy without effect."""
+    majority, ties = options.vote is Vote.majority, options.ties
+    if majority and cells < 2:
+        raise UserError("vote=majority: one cell does not vote; name several cells, or leave vote out")
+    if ties and not majority:
+        raise UserError(f"ties={ties}: has no effect under vote=mean; give vote=majority with it")
+    if ties in (Ties.abstain, Ties.best_validation):
+        policies = ", ".join(policy for policy in Ties if policy not in (Ties.abstain, Ties.best_validation))
+        raise UserError(f"ties={ties}: every row gets a label, and no validation rows are read; use one of {policies}")
 
 
 def _checked(options: Options) -> None:

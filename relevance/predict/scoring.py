@@ -40,14 +40,18 @@ from relevance.metrics import Scores, score, task_codes
 from relevance.outputs import check_listing, check_table, remove_listing
 from relevance.predictions import PROBABILITIES, SCHEMA
 from relevance.tasks import LABELS, TASK_NAMES
-from relevance.vote import TIE, vote
+from relevance.vote import BY_MEAN, Ballots, Vote
 
 if TYPE_CHECKING:
     from relevance.predict.scorer import Scorer
 
 NEEDED = ("task", "left", "right")
 LABEL = "label"
-ADDED = pa.schema([SCHEMA.field(name) for name in (*PROBABILITIES, "predicted")])
+SHARES = tuple(f"votes_{name.removeprefix('p_')}" for name in PROBABILITIES)  # of the cells, under vote=majority
+ADDED = {
+    vote: pa.schema([*((name, pa.float32()) for name in names), SCHEMA.field("predicted")])
+    for vote, names in {Vote.mean: PROBABILITIES, Vote.majority: SHARES}.items()
+}
 SHOWN = (*NEEDED, LABEL)  # cells of a row that is set aside
 SET_ASIDE = "or set on_bad_row=quarantine to leave these rows out of the output and list them beside it"
 
@@ -182,6 +186,12 @@ class Files:
     quarantine: bool  # bad rows are set aside; else they are an error
     rows: int  # held at a time
     said: Said = SILENT
+    ballots: Ballots = BY_MEAN
+
+    @property
+    def added(self) -> pa.Schema:
+        """The columns that the output has beside the input's."""
+        return ADDED[self.ballots.vote]
 
     @property
     def aside(self) -> Path:
@@ -204,7 +214,7 @@ class Files:
             if place.exists() and place.samefile(self.input):
                 raise UserError(f"output={self.output}: {place} is the input; name another file")
         scan = scan_file(self.chunks())
-        if taken := ", ".join(name for name in ADDED.names if name in scan.schema.names):
+        if taken := ", ".join(name for name in self.added.names if name in scan.schema.names):
             raise UserError(f"{self.input}: column {taken} is the output's own; rename or drop it in the file")
         if scan.faults and not (self.quarantine and scan.rows):
             remedy = SET_ASIDE if scan.rows else NONE_LEFT
@@ -231,7 +241,7 @@ def score_file(files: Files, folders: list[Path], device: str | None, trusted: b
     for note in _notes(files, scan, len(folders)):
         echo(note)
     with ExitStack() as stack:
-        output = stack.enter_context(streamed(files.output, pa.schema([*scan.schema, *ADDED])))
+        output = stack.enter_context(streamed(files.output, pa.schema([*scan.schema, *files.added])))
         aside = stack.enter_context(streamed(files.aside, listing_schema(SHOWN))) if scan.faults else None
         scorers = _opened(folders, device, trusted, scan)
         started = time.perf_counter()
@@ -246,7 +256,7 @@ def score_file(files: Files, folders: list[Path], device: str | None, trusted: b
 
 
 def _scored_columns(names: list[str]) -> bool:
-    return {*NEEDED} <= {*names} and names[-1:] == ADDED.names[-1:]
+    return {*NEEDED} <= {*names} and names[-1:] == ["predicted"]
 
 
 def _notes(files: Files, scan: Scan, cells: int) -> Iterator[str]:
@@ -255,7 +265,13 @@ def _notes(files: Files, scan: Scan, cells: int) -> Iterator[str]:
     if 0 < scan.labelled < scan.rows:
         yield f"labels: on {scan.labelled:,} rows; the other {scan.rows - scan.labelled:,} enter no score"
     if cells > 1:
-        yield f"votes: of {cells} cells; {TIE}; p_* are the means of their probabilities"
+        yield f"votes: of {cells} cells; {_rule(files.ballots)}"
+
+
+def _rule(ballots: Ballots) -> str:
+    if ballots.vote is Vote.mean:
+        return "predicted is the label of the highest mean probability"
+    return f"predicted is the label that most of them give; ties={ballots.ties}; votes_* are the shares of their votes"
 
 
 def _opened(folders: list[Path], device: str | None, trusted: bool, scan: Scan) -> list["Scorer"]:
@@ -280,8 +296,9 @@ def _scored(files: Files, scan: Scan, scorers: list["Scorer"], output: Writer, a
                 aside.write_table(files.bad(chunk))
             if len(chunk.table):
                 table = fitted(chunk.table, scan.schema)
-                p, predicted = vote(np.stack([scorer.probabilities(table, bar.update) for scorer in scorers]))
-                output.write_table(_with(table, p, predicted))
+                each = np.stack([scorer.probabilities(table, bar.update) for scorer in scorers])
+                beside, predicted = files.ballots.count(each)
+                output.write_table(_with(table, files.added, beside, predicted))
                 confusion += _confusion(table, predicted)
                 rows += len(table)
     if rows != scan.rows:
@@ -289,8 +306,8 @@ def _scored(files: Files, scan: Scan, scorers: list["Scorer"], output: Writer, a
     return Scores(confusion)
 
 
-def _with(table: pa.Table, p: np.ndarray, predicted: np.ndarray) -> pa.Table:
-    for added, values in zip(ADDED, (*p.T, predicted), strict=True):
+def _with(table: pa.Table, columns: pa.Schema, beside: np.ndarray, predicted: np.ndarray) -> pa.Table:
+    for added, values in zip(columns, (*beside.T, predicted), strict=True):
         table = table.append_column(added, pa.array(values, added.type))
     return table
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import sys
 import threading
 import time
 import warnings
@@ -17,8 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from filelock import FileLock
@@ -38,7 +39,6 @@ CELLS = "cells.json"
 SOURCE = {"mlflow.source.name": "relevance.run", "mlflow.source.type": "LOCAL"}
 BATCH = 1000  # metrics a server takes at once
 BEAT = 60.0  # seconds; a tenth of the silence after which relevance.tracking.liveness takes a run for dead
-SERVING = ("relevance", "mlflow", "torch", "transformers", "peft", "lightning", "omegaconf", "pandas", "pyarrow")
 EXAMPLE = {"left": "usb c cable", "right": "Volt USB-C cable 2 m"}
 EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # the UI then opens its page of training runs
 SETTINGS = {
@@ -241,6 +241,7 @@ class Run:
         from mlflow.types.schema import ColSpec, Schema
 
         from relevance.predictions import PROBABILITIES  # takes pyarrow along, which no other word to a run needs
+        from relevance.tracking.serving import LIMITS, SERVED, copy_code, pins
 
         outputs = self.store.client.get_run(self.run_id).outputs
         if outputs and outputs.model_outputs:
@@ -248,17 +249,20 @@ class Run:
         example = {"task": task, **EXAMPLE}
         inputs = Schema([ColSpec("string", name) for name in example])
         labelled = Schema([ColSpec("long", "label"), *(ColSpec("double", name) for name in PROBABILITIES)])
-        Model.log(
-            artifact_path=None,
-            name="model",
-            flavor=_pyfunc(self.store),
-            run_id=self.run_id,
-            python_model=str(Path(__file__).parents[1] / "predict" / "served.py"),
-            artifacts={"model": folder},
-            signature=ModelSignature(inputs, labelled),
-            input_example={name: [value] for name, value in example.items()},
-            pip_requirements=[f"{package}=={version(package)}" for package in SERVING],
-        )
+        with TemporaryDirectory() as scratch, _same_path():
+            Model.log(
+                artifact_path=None,
+                name="model",
+                flavor=_pyfunc(self.store),
+                run_id=self.run_id,
+                python_model=str(SERVED),
+                code_paths=[str(copy_code(Path(folder), Path(scratch)))],
+                artifacts={"model": folder},
+                model_config=LIMITS,
+                signature=ModelSignature(inputs, labelled),
+                input_example={name: [value] for name, value in example.items()},
+                pip_requirements=pins(),
+            )
 
     def reopen(self, tags: dict[str, str]) -> None:
         """RUNNING once more, held by another process."""
@@ -280,6 +284,16 @@ def _pyfunc(store: Store) -> Any:
     mlflow.set_tracking_uri(store.uri)
     mlflow.set_experiment(experiment_id=store.experiment_id)
     return mlflow.pyfunc
+
+
+@contextmanager
+def _same_path() -> Iterator[None]:
+    """Within it mlflow may put a model's own code on the path, as it does to score the example."""
+    before = sys.path
+    try:
+        yield
+    finally:
+        sys.path = before
 
 
 @contextmanager

@@ -141,6 +141,23 @@ def test_fit_cuts_the_longer_side_first():
     assert right.tolist() == [2, 6, 4, 3]
 
 
+@pytest.mark.parametrize("room", [8, 9])
+def test_fit_cuts_as_transformers_does(backbones, room):
+    """Else no tokenizer of an exported folder could make a cell's input."""
+    tokenizer = AutoTokenizer.from_pretrained(backbones["llm"])
+    lengths = np.array([(left, right) for left in range(1, 12) for right in range(1, 12)])
+    left, right = fit(*lengths.T, np.full(len(lengths), room))
+    pairs = [("a" * n_left, "b" * n_right) for n_left, n_right in lengths]
+    read = [tokenizer(*pair, truncation=True, max_length=room)["input_ids"] for pair in pairs]
+    a, b = (tokenizer(text)["input_ids"][0] for text in "ab")
+    assert [(ids.count(a), ids.count(b)) for ids in read] == list(zip(left, right, strict=True))
+
+
+def test_a_cell_of_before_leaves_the_odd_token_to_the_right_text():
+    left, right = fit(np.array([10, 3]), np.array([6, 10]), np.array([9, 9]), odd_to_longer=False)
+    assert (left.tolist(), right.tolist()) == ([4, 3], [5, 6])
+
+
 def test_no_room_for_a_pair_is_an_error(rows, backbones, tmp_path):
     with pytest.raises(UserError, match="max_length=4: leaves no room"):
         made(rows, backbones["ce"], tmp_path, max_length=4)

@@ -25,3 +25,9 @@ def test_unknown_tasks_are_named_once_in_their_own_order():
     reading = Reading(TEMPLATE, ("item_item",))
     assert reading.unknown(["type_type", "query_item", "type_type", "item_item"]) == ["query_item", "type_type"]
     assert reading.unknown([]) == []
+
+
+def test_a_folder_of_before_reads_pairs_as_its_cell_did(tmp_path):
+    (tmp_path / "template.json").write_text(json.dumps({"prefix": True, "pair": False, "max_length": 64}))
+    template = Reading.of(tmp_path).template
+    assert (template.line, template.odd_to_longer) == (False, False)

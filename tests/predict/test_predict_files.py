@@ -97,19 +97,52 @@ def test_rows_without_labels_are_scored_and_enter_no_score(tmp_path, run, cells,
     assert pq.read_table(output)["predicted"].to_pylist() == expected(pairs()).tolist()
 
 
-def test_cells_vote_and_a_tie_goes_to_the_higher_label(tmp_path, run, cells):
+SHARES = ("votes_irrelevant", "votes_partial", "votes_relevant")
+
+
+def test_cells_vote_by_their_mean_probability(tmp_path, run, cells):
     source, output = saved(tmp_path / "in.parquet", pairs()), tmp_path / "out.parquet"
     _, err, _ = run(f"cells=[{','.join(cells)}]", f"input={source}", f"output={output}", "chunk=20")
-    assert "votes: of 3 cells; a tie goes to the higher label" in err
-    assert pq.read_table(output)["predicted"].to_pylist() == [2] * 50  # the three never agree
+    assert "votes: of 3 cells; predicted is the label of the highest mean probability" in err
     assert Lengths.seen == [20, 20, 20, 20, 20, 20, 10, 10, 10]
     run(f"cells=[{cells[0]},{cells[1]}]", f"input={source}", f"output={output}")
-    found, first = pq.read_table(output), expected(pairs())
-    assert found["predicted"].to_pylist() == np.maximum(first, (first + 1) % 3).tolist()
+    found = pq.read_table(output)
     assert np.allclose(sorted(found[name][0].as_py() for name in P), [0.2, 0.4, 0.4])
+    beside = np.stack([found[name].to_numpy() for name in P])
+    assert (beside[found["predicted"].to_numpy(), range(50)] == beside.max(axis=0)).all()
     _, err, code = run(f"cells=[{cells[0]},{cells[0]}/]", f"input={source}", f"output={output}")
     assert code == 2
     assert "is the same cell as" in err
+
+
+def test_the_majority_is_written_beside_the_shares_of_its_votes(tmp_path, run, cells):
+    source, output = saved(tmp_path / "in.parquet", pairs()), tmp_path / "out.parquet"
+    words = (f"cells=[{','.join(cells)}]", f"input={source}", f"output={output}", "vote=majority")
+    _, err, _ = run(*words)
+    assert "predicted is the label that most of them give; ties=higher; votes_* are the shares of their votes" in err
+    found = pq.read_table(output)
+    assert found["predicted"].to_pylist() == [2] * 50  # the three never agree
+    assert found.column_names == [*pairs().column_names, *SHARES, "predicted"]
+    assert np.allclose([found[name].to_numpy() for name in SHARES], 1 / 3)
+    run(*words, "ties=lower")
+    assert pq.read_table(output)["predicted"].to_pylist() == [0] * 50
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["ties=lower"], "ties=lower: has no effect under vote=mean; give vote=majority with it"),
+        (["vote=majority", "ties=abstain"], "use one of higher, lower, median, mean_probability"),
+        (["vote=majority", "ties=best_validation"], "no validation rows are read"),
+        (["vote=median"], "vote"),
+    ],
+)
+def test_a_vote_that_cannot_be_held_is_refused(tmp_path, run, cells, words, said):
+    source, output = saved(tmp_path / "in.parquet", pairs()), tmp_path / "out.parquet"
+    _, err, code = run(f"cells=[{cells[0]},{cells[1]}]", f"input={source}", f"output={output}", *words)
+    assert (code, said in err, output.exists()) == (2, True, False)
+    _, err, code = run(f"cells={cells[0]}", f"input={source}", f"output={output}", "vote=majority")
+    assert (code, "one cell does not vote" in err) == (2, True)
 
 
 def test_rows_of_tasks_a_cell_never_saw_are_told_once(tmp_path, run, cells, monkeypatch):
@@ -133,13 +166,13 @@ def test_rows_of_a_head_that_was_never_trained_are_refused(tmp_path, run, cells,
     assert not output.exists()
 
 
-def test_help_tells_of_ties_and_imports_nothing_heavy():
+def test_help_tells_of_votes_and_imports_nothing_heavy():
     probe = (
         "import sys; sys.argv = ['predict', '--help']; from relevance.predict.__main__ import predict; predict(); "
         "print([name for name in ('torch', 'mlflow', 'pyarrow', 'pandas') if name in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
-    assert "a tie goes to the higher label" in shown
+    assert "predicted is the label of the highest" in shown
     assert "on_bad_row=error" in shown
     assert shown.endswith("[]\n")
 

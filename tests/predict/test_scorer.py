@@ -20,6 +20,7 @@ from relevance.errors import UserError
 from relevance.predict.__main__ import predict
 from relevance.predict.scorer import Scorer
 from relevance.tracking.history import model_folder
+from relevance.tracking.serving import LIMITS
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_a_served_cell_answers_in_its_own_precision(trained):
 
     _, cell, rows = trained("llm", "mhp", "bf16-mixed")
     served = ServedCell()
-    served.load_context(SimpleNamespace(artifacts={"model": str(cell.folder / "model")}))
+    served.load_context(SimpleNamespace(artifacts={"model": str(cell.folder / "model")}, model_config=LIMITS))
     found = served.predict(None, rows.select(["task", "left", "right"]).to_pandas())
     left = predictions.read(cell.folder / "test.parquet")
     assert np.array_equal(found[list(predictions.PROBABILITIES)].to_numpy(np.float32), probabilities(left))

@@ -10,7 +10,7 @@ from relevance.report.ensembles import METHODS, best_first, disagreement, divers
 from relevance.report.matrix import matrices
 from relevance.report.outline import Findings
 from relevance.report.sections.ensembles import votes_page
-from relevance.vote import ABSTAINED, Poll, Ties
+from relevance.vote import ABSTAINED, Poll, Ties, Vote
 
 LABELS = np.array([[2, 0, 0, 1, 2], [2, 1, 0, 1, 0], [0, 2, 2, 1, 0], [0, 1, 2, 2, 2]], np.int8)  # 4 members, 5 rows
 P = np.tile([0.5, 0.1, 0.4], (5, 1))
@@ -126,8 +126,15 @@ def test_cells_by_name_vote_and_leave_a_file(three, tmp_path):
 
     written = predictions.read(tmp_path / "votes.parquet")
     assert written["predicted"].to_pylist() == written["label"].to_pylist()
+    votes_page(three.sweep(), names, Ties.higher, str(tmp_path / "mean.parquet"), Vote.mean)
+    for file in ("votes", "mean"):
+        written = predictions.read(tmp_path / f"{file}.parquet")
+        beside = np.stack([written[name].to_numpy() for name in predictions.PROBABILITIES])
+        assert (beside[written["predicted"].to_numpy(), range(len(written))] == beside.max(axis=0)).all()
     with pytest.raises(UserError, match=r"cells=\['nobody'\]: available: ce-prefix-joint-s0"):
         votes_page(three.sweep(), ["nobody"], Ties.higher, None)
+    with pytest.raises(UserError, match="vote=mean: says what output=FILE holds"):
+        votes_page(three.sweep(), names, Ties.higher, None, Vote.mean)
     with pytest.raises(UserError, match="two different cells"):
         votes_page(three.sweep(), names[:1], Ties.higher, None)
     with pytest.raises(UserError, match="name them"):

@@ -36,7 +36,7 @@ from relevance.report.sections import decimals, headings, percents, seeds, value
 from relevance.report.stats import Series
 from relevance.tasks import TASK_NAMES
 from relevance.tracking.records import SweepRecord
-from relevance.vote import DEFAULT, Ties
+from relevance.vote import DEFAULT, Ties, Vote, shares
 
 MOST = 40  # groups that a report lets vote
 WORK = 30_000_000  # predictions of their members, a second for ten million
@@ -196,10 +196,17 @@ def _diversity(votes: list[Voted]) -> Table:
     return Table([*HEADER, "seeds", "disagreement, %", "kappa", "Q", "oracle, %"], body, left=len(HEADER))
 
 
-def votes_page(sweep: SweepRecord, cells: list[str] | None, ties: Ties, output: str | None) -> str:
-    """What came of the votes; UserError for cells that are not there, unfinished, or not tested on the same rows."""
+def votes_page(
+    sweep: SweepRecord, cells: list[str] | None, ties: Ties, output: str | None, vote: Vote = Vote.majority
+) -> str:
+    """What came of the votes; that of `vote` also in the file `output`.
+
+    Raises UserError for cells that are not there, unfinished, or not tested on the same rows.
+    """
     if output and ties is Ties.abstain:
         raise UserError(f"output={output}: ties=abstain leaves rows without a label; choose another policy for a file")
+    if vote is Vote.mean and not output:
+        raise UserError("vote=mean: says what output=FILE holds, the page has both; name a file")
     if output and cells is None:
         raise UserError(f"output={output}: is for the votes of cells=[CELL,CELL,...]; name them")
     tables = matrices(sweep)
@@ -209,10 +216,10 @@ def votes_page(sweep: SweepRecord, cells: list[str] | None, ties: Ties, output: 
             raise UserError(f"sweep {sweep.name}: no two cells of one task mix and variant finished")
     else:
         matrix, group = _group(tables, cells)
-        vote = ballot(group, matrix.tested, ties)
+        counted = ballot(group, matrix.tested, ties)
         if output:
-            _write(vote, matrix, Path(output))
-        sections = ensembles_section(matrix, rows_of([[vote]], matrix), ties)
+            _write(counted, vote, matrix, Path(output))
+        sections = ensembles_section(matrix, rows_of([[counted]], matrix), ties)
     return markdown(f"Votes: {sweep.name}", sections)
 
 
@@ -230,13 +237,15 @@ def _group(tables: list[Matrix], names: list[str]) -> tuple[Matrix, Group]:
     return first, group_of(NAMED, "", [cell for _, cell in chosen])
 
 
-def _write(vote: Ballot, matrix: Matrix, path: Path) -> None:
-    """The hard vote in the form of a cell's predictions; its p_* are the members' means."""
+def _write(counted: Ballot, vote: Vote, matrix: Matrix, path: Path) -> None:
+    """A vote in the form of a cell's predictions; p_* are the members' means, under majority the shares of votes."""
     if path.suffix != ".parquet":
         raise UserError(f"output={path}: the votes are written as parquet; name a .parquet file")
-    check_table(path, predictions.SCHEMA.names.__eq__, [cell.folder.parent for cell in vote.group.members])
-    tested = matrix.tested
+    tested, group = matrix.tested, counted.group
+    check_table(path, predictions.SCHEMA.names.__eq__, [cell.folder.parent for cell in group.members])
     names = np.array(TASK_NAMES, dtype=object)[tested.task]
-    table = predictions.table(tested.row, names, tested.label, mean_probabilities(vote.group).T)
+    beside = mean_probabilities(group).T if vote is Vote.mean else shares(np.stack(group.answers))
+    table = predictions.table(tested.row, names, tested.label, beside)
     at = table.schema.get_field_index("predicted")
-    predictions.write(table.set_column(at, table.schema.field(at), [vote.answers[METHODS[0]]]), path)
+    answers = counted.answers[METHODS[1] if vote is Vote.mean else METHODS[0]]
+    predictions.write(table.set_column(at, table.schema.field(at), [answers]), path)
