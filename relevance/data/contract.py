@@ -36,7 +36,7 @@ INVISIBLE = (  # of the other categories: blanks of Braille and Hangul, a joiner
 )
 C1_BYTES = re.compile(b"\xc2[\x80-\x9f]")
 CONTROLS = r"[\x{80}-\x{9F}]"
-CONTROLS_REMEDY = "text of cp1252 was read as Latin-1: convert the file from CP1252 anew, or remove these characters"
+SIGNS = {code: bytes([code]).decode("cp1252", "replace").replace("\ufffd", " ") for code in range(0x80, 0xA0)}
 NAMED_ROWS = 8  # rows of one pair that a message names
 Rule = tuple[str, pa.ChunkedArray, str, str]  # column, mask [N] of its bad rows, problem, remedy
 
@@ -85,12 +85,13 @@ def check_names(columns: dict[str, str], setting: str) -> None:
 def as_text(table: pa.Table, column: str, name: str) -> pa.ChunkedArray:
     """A column as text; raises UserError, which calls the file `name`, for a type that is neither text nor number.
 
-    Floats that are all whole, as a null among integers makes of them, have the text of integers.
+    Whole floats, as a null among integers makes of them, have the text of integers.
     """
     values = table[column]
     if pa.types.is_floating(values.type):
         whole = pc.and_(pc.less(pc.abs(values), WHOLE_BELOW), pc.equal(values, pc.floor(values)))
-        values = values.cast(pa.int64()) if pc.all(whole, min_count=0).as_py() else values
+        integers = pc.if_else(whole, values, None).cast(pa.int64()).cast(pa.string())
+        values = integers if pc.all(whole, min_count=0).as_py() else pc.coalesce(integers, values.cast(pa.string()))
     try:
         return values.cast(pa.string())
     except pa.ArrowException as error:
@@ -100,13 +101,17 @@ def as_text(table: pa.Table, column: str, name: str) -> pa.ChunkedArray:
 def with_said(loaded: Loaded, task: str | None, grades: Mapping[Any, int], name: str, setting: str = "") -> Loaded:
     """A loaded table with what the user says of all its rows: their task, and the label of each grade.
 
-    Rows of another grade become faults. Raises UserError, which calls the file `name`, for a file that names tasks
-    itself. `setting` is what stands before the names of the two settings.
+    Rows of another grade become faults. Raises UserError, which calls the file `name`, for a file that names
+    another task. `setting` is what stands before the names of the two settings.
     """
     table = loaded.table
     if task and table.column_names:
         if "task" in table.column_names:
-            raise UserError(f"{setting}task={task}: {name} has a column task; leave one of them out")
+            texts = as_text(table, "task", name)
+            other = pc.unique(texts.filter(pc.invert(pc.or_(blank(texts), pc.equal(texts, task)))))
+            if len(other):
+                raise UserError(f"{setting}task={task}: column task of {name} says {other[0]}; leave {setting}task out")
+            table = table.drop_columns(["task"])
         table = table.append_column("task", pa.repeat(task, len(table)))
     if not grades or "label" not in table.column_names:
         return replace(loaded, table=table)
@@ -207,43 +212,29 @@ def pair_rules(texts: pa.Table) -> Iterator[Rule]:
     yield "task", pc.invert(pc.is_in(texts["task"], pa.array(TASK_NAMES))), "unknown task", TASK_REMEDY
     for side in ("left", "right"):
         yield side, blank(texts[side]), f"{side} is empty", "give the text or remove the row"
-    yield from control_rules(texts.select(["left", "right"]))
 
 
-def control_rules(texts: pa.Table) -> Iterator[Rule]:
-    """No text holds a control character beyond ASCII: cp1252 that was read as Latin-1 does."""
-    for name in texts.column_names:
-        text = texts[name]
-        if pa.types.is_string(text.type) and any(map(_has_controls, text.chunks)):
-            bad = pc.fill_null(pc.match_substring_regex(text, CONTROLS), False)
-            yield name, bad, f"{name} holds control characters (U+0080 to U+009F)", CONTROLS_REMEDY
+def with_signs(text: pa.ChunkedArray) -> tuple[pa.ChunkedArray, int]:
+    """Texts [N] with the signs of cp1252 for control characters from U+0080 on, and how many texts hold such.
 
-
-def _has_controls(chunk: pa.StringArray) -> bool:
-    raw = bytes(utf8_bytes(chunk))
-    return b"\xc2" in raw and C1_BYTES.search(raw) is not None  # most texts hold no such byte: ten times as fast
+    They come of cp1252 that was read as Latin-1; HTML reads them alike. The five that cp1252 lacks become blanks.
+    """
+    if not any(b"\xc2" in (raw := bytes(utf8_bytes(chunk))) and C1_BYTES.search(raw) for chunk in text.chunks):
+        return text, 0  # most texts hold no such byte: ten times as fast
+    bad = pc.fill_null(pc.match_substring_regex(text, CONTROLS), False)
+    signs = pa.array([value.translate(SIGNS) for value in text.filter(bad).to_pylist()])
+    return pa.chunked_array([pc.replace_with_mask(text.combine_chunks(), bad.combine_chunks(), signs)]), len(signs)
 
 
 def blank(text: pa.ChunkedArray) -> pa.ChunkedArray:
     """[N], whether a text is null, empty or nothing but what nobody sees: blanks, controls, marks of no width."""
-    return pa.chunked_array([_blank(chunk) for chunk in text.chunks], pa.bool_())
-
-
-def _blank(chunk: pa.StringArray) -> pa.BooleanArray:
-    """Most texts begin with a sign of ASCII, which a look at their first byte tells."""
-    if pa.types.is_null(chunk.type) or not len(chunk):
-        return pa.array(np.ones(len(chunk), bool))
-    ends = np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
-    values = np.frombuffer(chunk.buffers()[2] or b"", np.uint8)
-    filled = ends[:-1] < ends[1:]
-    first = np.zeros(len(chunk), np.uint8)
-    first[filled] = values[ends[:-1][filled]]
-    empty = (first <= ord(" ")) | (first > ord("~"))
-    at = np.flatnonzero(empty)
-    if len(at):
-        unseen = pc.match_substring_regex(chunk.take(pa.array(at)), INVISIBLE)
-        empty[at] = pc.fill_null(unseen, True).to_numpy(zero_copy_only=False)
-    return pa.array(empty | chunk.is_null().to_numpy(zero_copy_only=False))
+    head = pc.binary_slice(text.cast(pa.binary()), 0, 1)
+    seen = pc.fill_null(pc.and_(pc.greater(head, b" "), pc.less(head, b"\x7f")), False)  # of most texts, and fast
+    empty = ~seen.to_numpy()
+    if len(at := np.flatnonzero(empty)):
+        unseen = pc.match_substring_regex(text.cast(pa.string()).take(pa.array(at)), INVISIBLE)
+        empty[at] = pc.fill_null(unseen, True).to_numpy()
+    return pa.chunked_array([empty])
 
 
 def utf8_bytes(chunk: pa.StringArray) -> memoryview:

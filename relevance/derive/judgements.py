@@ -13,7 +13,7 @@ from relevance.derive.commands import DeriveOptions
 from relevance.derive.files import read_inputs
 from relevance.derive.quarantine import PLACE, Quarantine, too_long
 from relevance.derive.readers import Part
-from relevance.derive.texts import as_ids, folded, repeats, spaced
+from relevance.derive.texts import absent, as_ids, folded, near_id, repeats, spaced
 from relevance.errors import UserError, did_you_mean
 
 KIND = "judgements"
@@ -81,11 +81,15 @@ def _with_queries(table: pa.Table, options: DeriveOptions, quarantine: Quarantin
     quarantine.alike("queries", int((again & ~other).sum()))
     queries = queries.filter(pa.array(first))
     at = pc.index_in(table["query_id"], queries["query_id"].combine_chunks())
-    remedy = f"add it to {options.queries}, mend it where it is at fault there, or remove the row"
-    fault = ("query_id is not in the queries", remedy, "query_id")
+    fault = (
+        "query_id is not in the queries",
+        _absent(table, "query_id", queries["query_id"], options.queries),
+        "query_id",
+    )
     table = quarantine.without(KIND, table, pc.is_null(at).to_numpy(), fault)
     texts = queries["query"].take(pc.drop_null(at))
-    other = pc.and_(pc.invert(blank(table["query"])), pc.not_equal(folded(table["query"]), folded(texts)))
+    said = pc.and_(pc.invert(blank(table["query"])), pc.not_equal(table["query"], table["query_id"]))
+    other = pc.and_(said, pc.not_equal(folded(table["query"]), folded(texts)))
     table = table.append_column("text", texts)
     table = quarantine.without(KIND, table, pc.fill_null(other, False).to_numpy(), OTHER_TEXT)
     return table.set_column(0, "query", table["text"]).drop_columns(["text"])
@@ -98,15 +102,22 @@ def _sound(table: pa.Table, options: DeriveOptions, known: pa.ChunkedArray, quar
     table = quarantine.without(KIND, table, pc.is_null(label).to_numpy(), unmapped)
     table = table.set_column(table.column_names.index("label"), "label", pc.drop_null(label).cast(pa.int8()))
     ids, longest = known.combine_chunks(), options.read.longest
-    remedy = f"add the item to {options.items}, mend it where it is at fault there, or remove the row"
+    remedy = _absent(table, "item_id", known, options.items)
     for bad, fault in (
         (lambda t: blank(t["query"]), (*NO_TEXT[:2], "item_id")),
         (lambda t: pc.greater(pc.utf8_length(t["query"]), longest), too_long(longest, "query")),
-        (lambda t: blank(t["item_id"]), ("item_id is empty", "give the item's id or remove the row", "query")),
+        (lambda t: absent(t["item_id"]), ("item_id is empty", "give the item's id or remove the row", "query")),
         (lambda t: pc.invert(pc.is_in(t["item_id"], ids)), ("item_id is not in the items", remedy, "item_id")),
     ):
         table = quarantine.without(KIND, table, bad(table).to_numpy(), fault)
     return table.append_column("key", folded(table["query"]))
+
+
+def _absent(table: pa.Table, name: str, known: pa.ChunkedArray, file: str | None) -> str:
+    """What to do about ids that are not `known`, from `file`."""
+    wrong = table[name].filter(pc.invert(pc.is_in(table[name], known.combine_chunks())))
+    hint = near_id(wrong, known, str(file)) if len(wrong) else ""
+    return f"{hint}add it to {file}, mend it where it is at fault there, or remove the row"
 
 
 def _of_one_text(table: pa.Table, quarantine: Quarantine) -> pa.Table:

@@ -18,6 +18,7 @@ from relevance.derive.texts import ABSENT, as_id, listed
 from relevance.errors import UserError
 
 SCHEMA = pa.schema([("type", pa.string()), ("name", pa.string()), ("parent", pa.string())])
+NOTHING = frozenset(ABSENT.to_pylist())
 JOINT = " > "  # of the names that make the id of a type without one
 BAD = (
     "category is no path",
@@ -102,11 +103,13 @@ def _short(path: list[Node] | None, longest: int) -> list[Node] | None:
 
 
 def _of_text(value: str, separator: str) -> list[Node] | None:
-    if value.lstrip().startswith(("[", "{")):  # a list in a cell: its signs would become names
-        entries = listed(value.strip())
-        return _of_entries(entries) if entries is not None else None
-    if value.strip() in ABSENT:
+    value = value.strip()
+    if value.lower() in NOTHING:
         return []
+    if value.startswith(("[", "{", "(", "array(")):  # a list in a cell: its signs would become names
+        entries = listed(value)
+        if entries is not None or value[0] in "[{":
+            return _of_entries(entries) if entries is not None else None
     return _named(value.split(separator))
 
 

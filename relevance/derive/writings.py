@@ -63,5 +63,5 @@ def _commonest(counts: Counter[str]) -> str:
 
 
 def _texts(column: pa.ChunkedArray | pa.Array) -> tuple[list[str], list[str]]:
-    """The folded texts [N] and the texts."""
-    return folded(column).to_pylist(), column.to_pylist()
+    """The folded texts [N], without what nobody sees in them, and the texts."""
+    return pc.replace_substring_regex(folded(column), r"\p{Cf}+", "").to_pylist(), column.to_pylist()

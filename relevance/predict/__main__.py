@@ -22,33 +22,24 @@ device      cpu, cuda; null: CUDA where there is one
 trust_remote_code  run code that came with a cell's backbone, where it was trained with model.trust_remote_code=true
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from relevance.checks import validate_data
 from relevance.cli import command_line, run_command
-from relevance.config import DataConfig, OnBadRow, Source
+from relevance.config import DataConfig, OnBadRow, Source, TextFile
 from relevance.errors import UserError
-
-if TYPE_CHECKING:
-    from relevance.data.text_files import Form
 
 
 @dataclass
-class Options:
+class Options(TextFile):
     cells: Any = None
     input: str = ""
     output: str = ""
     columns: dict[str, str] = field(default_factory=dict)  # ours: theirs
     task: str | None = None
     grades: dict[Any, int] = field(default_factory=dict)
-    header: list[str] = field(default_factory=list)
-    delimiter: str | None = None
-    quotes: bool = True
-    encoding: str | None = None
-    unpacked: float = 20.0
-    ratio: float = 200.0
     on_bad_row: OnBadRow = OnBadRow.error
     chunk: int = 20_000
     device: str | None = None
@@ -64,10 +55,11 @@ def predict(options: Options) -> None:
         raise UserError(f"chunk={options.chunk}: rows held at a time, 1 or more")
     _checked(options)
     folders = _folders(options)
+    from relevance.data.text_files import Form
     from relevance.predict.scoring import Files, Said, score_file, scores_text
 
     quarantine = options.on_bad_row is OnBadRow.quarantine
-    said = Said(_form(options), options.task, options.grades)
+    said = Said(Form.of(options, ""), options.task, options.grades)
     files = Files(Path(options.input), Path(options.output), options.columns, quarantine, options.chunk, said)
     if text := scores_text(score_file(files, folders, options.device, options.trust_remote_code)):
         print(text)
@@ -75,19 +67,12 @@ def predict(options: Options) -> None:
 
 def _checked(options: Options) -> None:
     """One UserError for the settings of the input that cannot be: they are those of data.*."""
-    names = ("task", "grades", "header", "delimiter", "quotes", "encoding", "unpacked", "ratio")
+    names = ("task", "grades", *(field.name for field in fields(TextFile)))
     said = DataConfig(kind=Source.pairs, path=options.input, **{name: getattr(options, name) for name in names})
     try:
         validate_data(said)
     except UserError as error:
         raise UserError(str(error).replace("data.", "")) from error
-
-
-def _form(options: Options) -> "Form":
-    from relevance.data.text_files import Form
-
-    header, limits = tuple(options.header), (options.unpacked, options.ratio)
-    return Form(options.delimiter, header, options.quotes, options.encoding, *limits, setting="")
 
 
 def _folders(options: Options) -> list[Path]:
