@@ -24,6 +24,7 @@ REQUIRED = ("task", "left", "right", "label")
 ALWAYS = ("left_id", "right_id", "source")  # null where the source has none
 CONTRACT = (*REQUIRED, "split", *ALWAYS, "weight", "label_clean")
 WHOLE = r"^([+-]?[0-9]+)\.0+$"  # a whole number as a float has it
+TRUTH = ("true", "false")
 LABEL_PATTERN = r"^\s*[012](\.0*)?\s*$"
 NUMBER_PATTERN = r"^\s*-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 WHOLE_BELOW = 2.0**53  # below it a float holds every whole number
@@ -116,37 +117,32 @@ def with_said(loaded: Loaded, task: str | None, grades: Mapping[Any, int], name:
     if not grades or "label" not in table.column_names:
         return replace(loaded, table=table)
     texts = as_text(table, "label", name)
-    label, known = graded(texts, grades)
+    label = graded(texts, grades)
     shown = ", ".join(f"{grade}: {value}" for grade, value in grades.items())
     remedy = f"mend it, or give it a label in {setting}grades={{{shown}}}"
-    rule = "label", pc.invert(known), "label is none of the grades", remedy
+    rule = "label", pc.invert(pc.or_(pc.is_valid(label), blank(texts))), "label is none of the grades", remedy
     faults = list(row_faults(pa.table({"label": texts}), [rule], loaded.rows))
     at = table.column_names.index("label")
     return replace(loaded, table=table.set_column(at, "label", label)).without(faults)
 
 
-def graded(texts: pa.ChunkedArray, grades: Mapping[Any, int]) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-    """The label [N] of each grade as text, and whether it is known; an empty one is null, and known.
+def graded(texts: pa.ChunkedArray, grades: Mapping[Any, int]) -> pa.ChunkedArray:
+    """The label [N] of each grade, as text; null for one that is none of `grades`.
 
-    Grades are compared as they are written, but for blanks around them; a whole number is one in any writing.
+    Grades are compared as they are written, but for blanks around them; a whole number is one in any writing, and so
+    are true and True, of which parquet and JSON have no writing of their own.
     """
-    trimmed = _number_text(pc.utf8_trim_whitespace(texts))
-    exact = {_grade_text(grade): str(label) for grade, label in grades.items()}
-    at = pc.index_in(trimmed, pa.array(exact))
-    label = pc.take(pa.array(exact.values(), pa.string()), at)
-    if words := {_grade_text(grade): str(n) for grade, n in grades.items() if grade is None or isinstance(grade, bool)}:
-        again = pc.index_in(pc.utf8_lower(trimmed), pa.array(words))  # Hydra reads True and TRUE alike
-        label = pc.coalesce(label, pc.take(pa.array(words.values(), pa.string()), again))
-    return label, pc.or_(pc.is_valid(label), blank(texts))
+    trimmed = pc.replace_substring_regex(pc.utf8_trim_whitespace(texts), WHOLE, r"\1")
+    lower = pc.utf8_lower(trimmed)
+    known = {grade_text(grade): str(label) for grade, label in grades.items()}
+    at = pc.index_in(pc.if_else(pc.is_in(lower, pa.array(TRUTH)), lower, trimmed), pa.array(known))
+    return pc.take(pa.array(known.values(), pa.string()), at)
 
 
-def _grade_text(grade: object) -> str:
-    text = "null" if grade is None else str(grade).lower() if isinstance(grade, bool) else str(grade).strip()
-    return re.sub(WHOLE, r"\1", text)
-
-
-def _number_text(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.replace_substring_regex(texts, WHOLE, r"\1")
+def grade_text(grade: object) -> str:
+    """A grade as `graded` compares it."""
+    text = " ".join(str(grade).split())
+    return re.sub(WHOLE, r"\1", text.lower() if text.lower() in TRUTH else text)
 
 
 def _typed(texts: pa.Table) -> pa.Table:

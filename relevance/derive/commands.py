@@ -265,7 +265,7 @@ def _out_of_bounds(o: DeriveOptions) -> Iterator[str]:
 
 
 def _grade_problems(o: DeriveOptions) -> Iterator[str]:
-    from relevance.derive.judgements import grade_text
+    from relevance.data.contract import grade_text
 
     if odd := {grade: label for grade, label in o.grades.items() if label not in (0, 1, 2)}:
         yield f"grades={odd}: labels are 0 (irrelevant), 1 (partially relevant) and 2 (relevant)"
