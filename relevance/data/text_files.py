@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from io import BufferedReader, RawIOBase
+from io import BufferedReader, FileIO, RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -189,7 +189,7 @@ def _unpacked(path: Path, form: Form) -> Iterator[BufferedReader]:
         with pa.input_stream(str(path), compression=codec) as packed:
             yield _stream(_counted(path, packed, form))
     else:
-        with path.open("rb", buffering=BLOCK) as file:
+        with BufferedReader(FileIO(path), BLOCK) as file:
             yield file
 
 

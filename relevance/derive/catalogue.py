@@ -17,7 +17,7 @@ from relevance.cli import echo
 from relevance.data.contract import blank
 from relevance.derive.commands import DeriveOptions
 from relevance.derive.files import read_inputs
-from relevance.derive.paths import BAD, JOINT, SCHEMA, place_paths, read_paths
+from relevance.derive.paths import BAD, JOINT, SCHEMA, Writings, join_writings, place_paths, read_paths
 from relevance.derive.quarantine import PLACE, Quarantine, too_long
 from relevance.derive.readers import check_columns
 from relevance.derive.texts import (
@@ -32,7 +32,6 @@ from relevance.derive.texts import (
     spaced,
     template_fields,
 )
-from relevance.derive.writings import Writings, join_writings
 from relevance.errors import UserError
 
 ITEMS = "items"
