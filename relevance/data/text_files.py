@@ -79,7 +79,7 @@ def check_unpacked(name: str, packed: int, unpacked: int, form: Form) -> None:
 
 
 @contextmanager
-def text_bytes(path: Path, form: Form) -> Iterator[BufferedReader]:
+def text_bytes(path: Path, form: Form) -> Iterator["BufferedReader[Any]"]:
     """The text at `path` as bytes of UTF-8, without a mark; a file that can be sought where nothing is changed in it.
 
     Raises UserError for a file that is in another encoding than it is said to be, and for one that unpacks to more
@@ -184,7 +184,7 @@ def legacy_remedy(texts: Iterable[bytes], form: Form | None, path: str = "FILE")
 
 
 @contextmanager
-def _unpacked(path: Path, form: Form) -> Iterator[BufferedReader]:
+def _unpacked(path: Path, form: Form) -> Iterator["BufferedReader[Any]"]:
     if codec := PACKED.get(path.suffix.lower()):
         with pa.input_stream(str(path), compression=codec) as packed:
             yield _stream(_counted(path, packed, form))

@@ -3,7 +3,7 @@
 python -m relevance.predict cells=RUN_ID|FOLDER input=FILE output=FILE [columns={left: query}] [on_bad_row=quarantine]
 python -m relevance.predict cells=[a,b,c] input=FILE output=FILE
 
-input and output are .parquet, .csv, .tsv or .jsonl; input may also be .txt, or packed as .csv.gz, .bz2, .zst. A row needs
+input and output are .parquet, .csv, .tsv or .jsonl; input also .txt, or packed as .csv.gz, .bz2, .zst. A row needs
 task, left and right; label (0, 1, 2, or empty) is optional and is scored against; other columns are carried along. The
 output has the rows of the input in their order and the columns p_irrelevant, p_partial, p_relevant and predicted.
 Several cells vote: predicted is the label most of them give, a tie goes to the higher label, and the p_* are the means
