@@ -100,7 +100,19 @@ class PrivateKind(StrEnum):
 
 
 @dataclass
-class DataConfig:
+class TextFile:
+    """How a text file is laid out, packed and encoded."""
+
+    header: list[str] = setting(list, "the names of all columns of a file whose first line is a row")
+    delimiter: str | None = setting(None, "one sign; ' ': blanks and tabs", null="the first rows say it")
+    quotes: bool = setting(True, "whether a cell in quotes may hold the delimiter and line breaks")
+    encoding: str | None = setting(None, "cp1252, utf-16-le, ...", null="the file's mark, else UTF-8")
+    unpacked: float = setting(20.0, "GB that a packed file may unpack to", above=0)
+    ratio: float = setting(200.0, "times its size that a packed file may unpack to, beyond 0.1 GB", above=0)
+
+
+@dataclass
+class DataConfig(TextFile):
     kind: Source = setting(Source.generated, "a made-up shop, or the pairs of a file")
     path: str | None = setting(None, "file of pairs: .parquet, .csv, .tsv, .jsonl, .txt, .csv.gz; with data=pairs")
     columns: dict[str, str] = setting(dict, "names of the file's columns, ours: theirs, {left: query, right: title}")
@@ -108,12 +120,6 @@ class DataConfig:
     grades: dict[Any, int] = setting(
         dict, "the label of each text in column label, {Exact: 2, No: 0}; {}: it holds labels", at_least=0, at_most=2
     )
-    header: list[str] = setting(list, "the names of all columns of a file whose first line is a row")
-    delimiter: str | None = setting(None, "one sign; ' ': blanks and tabs", null="the first rows say it")
-    quotes: bool = setting(True, "whether a cell in quotes may hold the delimiter and line breaks")
-    encoding: str | None = setting(None, "cp1252, utf-16-le, ...", null="the file's mark, else UTF-8")
-    unpacked: float = setting(20.0, "GB that a .gz may unpack to", above=0)
-    ratio: float = setting(200.0, "times its size that a .gz may unpack to, beyond 0.1 GB", above=0)
     on_bad_row: OnBadRow = setting(OnBadRow.error, "name every bad row and stop, or set bad rows aside and count them")
     seed: int = setting(0, "of the generator and of the split by entity; never the cell's seed", at_least=0)
     validation_share: float = setting(

@@ -20,6 +20,7 @@ def composed(config: DictConfig) -> None:
 
 
 def main() -> None:
+    """Train the cells of this process's words; exits as the sweep does."""
     with translated():
         check_command()
         composed()

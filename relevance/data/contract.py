@@ -24,6 +24,7 @@ REQUIRED = ("task", "left", "right", "label")
 ALWAYS = ("left_id", "right_id", "source")  # null where the source has none
 CONTRACT = (*REQUIRED, "split", *ALWAYS, "weight", "label_clean")
 WHOLE = r"^([+-]?[0-9]+)\.0+$"  # a whole number as a float has it
+TRUTH = ("true", "false")
 LABEL_PATTERN = r"^\s*[012](\.0*)?\s*$"
 NUMBER_PATTERN = r"^\s*-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 WHOLE_BELOW = 2.0**53  # below it a float holds every whole number
@@ -36,7 +37,7 @@ INVISIBLE = (  # of the other categories: blanks of Braille and Hangul, a joiner
 )
 C1_BYTES = re.compile(b"\xc2[\x80-\x9f]")
 CONTROLS = r"[\x{80}-\x{9F}]"
-CONTROLS_REMEDY = "text of cp1252 was read as Latin-1: convert the file from CP1252 anew, or remove these characters"
+SIGNS = {code: bytes([code]).decode("cp1252", "replace").replace("\ufffd", " ") for code in range(0x80, 0xA0)}
 NAMED_ROWS = 8  # rows of one pair that a message names
 Rule = tuple[str, pa.ChunkedArray, str, str]  # column, mask [N] of its bad rows, problem, remedy
 
@@ -85,12 +86,13 @@ def check_names(columns: dict[str, str], setting: str) -> None:
 def as_text(table: pa.Table, column: str, name: str) -> pa.ChunkedArray:
     """A column as text; raises UserError, which calls the file `name`, for a type that is neither text nor number.
 
-    Floats that are all whole, as a null among integers makes of them, have the text of integers.
+    Whole floats, as a null among integers makes of them, have the text of integers.
     """
     values = table[column]
     if pa.types.is_floating(values.type):
         whole = pc.and_(pc.less(pc.abs(values), WHOLE_BELOW), pc.equal(values, pc.floor(values)))
-        values = values.cast(pa.int64()) if pc.all(whole, min_count=0).as_py() else values
+        integers = pc.if_else(whole, values, None).cast(pa.int64()).cast(pa.string())
+        values = integers if pc.all(whole, min_count=0).as_py() else pc.coalesce(integers, values.cast(pa.string()))
     try:
         return values.cast(pa.string())
     except pa.ArrowException as error:
@@ -100,48 +102,47 @@ def as_text(table: pa.Table, column: str, name: str) -> pa.ChunkedArray:
 def with_said(loaded: Loaded, task: str | None, grades: Mapping[Any, int], name: str, setting: str = "") -> Loaded:
     """A loaded table with what the user says of all its rows: their task, and the label of each grade.
 
-    Rows of another grade become faults. Raises UserError, which calls the file `name`, for a file that names tasks
-    itself. `setting` is what stands before the names of the two settings.
+    Rows of another grade become faults. Raises UserError, which calls the file `name`, for a file that names
+    another task. `setting` is what stands before the names of the two settings.
     """
     table = loaded.table
     if task and table.column_names:
         if "task" in table.column_names:
-            raise UserError(f"{setting}task={task}: {name} has a column task; leave one of them out")
+            texts = as_text(table, "task", name)
+            other = pc.unique(texts.filter(pc.invert(pc.or_(blank(texts), pc.equal(texts, task)))))
+            if len(other):
+                raise UserError(f"{setting}task={task}: column task of {name} says {other[0]}; leave {setting}task out")
+            table = table.drop_columns(["task"])
         table = table.append_column("task", pa.repeat(task, len(table)))
     if not grades or "label" not in table.column_names:
         return replace(loaded, table=table)
     texts = as_text(table, "label", name)
-    label, known = graded(texts, grades)
+    label = graded(texts, grades)
     shown = ", ".join(f"{grade}: {value}" for grade, value in grades.items())
     remedy = f"mend it, or give it a label in {setting}grades={{{shown}}}"
-    rule = "label", pc.invert(known), "label is none of the grades", remedy
+    rule = "label", pc.invert(pc.or_(pc.is_valid(label), blank(texts))), "label is none of the grades", remedy
     faults = list(row_faults(pa.table({"label": texts}), [rule], loaded.rows))
     at = table.column_names.index("label")
     return replace(loaded, table=table.set_column(at, "label", label)).without(faults)
 
 
-def graded(texts: pa.ChunkedArray, grades: Mapping[Any, int]) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-    """The label [N] of each grade as text, and whether it is known; an empty one is null, and known.
+def graded(texts: pa.ChunkedArray, grades: Mapping[Any, int]) -> pa.ChunkedArray:
+    """The label [N] of each grade, as text; null for one that is none of `grades`.
 
-    Grades are compared as they are written, but for blanks around them; a whole number is one in any writing.
+    Grades are compared as they are written, but for blanks around them; a whole number is one in any writing, and so
+    are true and True, of which parquet and JSON have no writing of their own.
     """
-    trimmed = _number_text(pc.utf8_trim_whitespace(texts))
-    exact = {_grade_text(grade): str(label) for grade, label in grades.items()}
-    at = pc.index_in(trimmed, pa.array(exact))
-    label = pc.take(pa.array(exact.values(), pa.string()), at)
-    if words := {_grade_text(grade): str(n) for grade, n in grades.items() if grade is None or isinstance(grade, bool)}:
-        again = pc.index_in(pc.utf8_lower(trimmed), pa.array(words))  # Hydra reads True and TRUE alike
-        label = pc.coalesce(label, pc.take(pa.array(words.values(), pa.string()), again))
-    return label, pc.or_(pc.is_valid(label), blank(texts))
+    trimmed = pc.replace_substring_regex(pc.utf8_trim_whitespace(texts), WHOLE, r"\1")
+    lower = pc.utf8_lower(trimmed)
+    known = {grade_text(grade): str(label) for grade, label in grades.items()}
+    at = pc.index_in(pc.if_else(pc.is_in(lower, pa.array(TRUTH)), lower, trimmed), pa.array(known))
+    return pc.take(pa.array(known.values(), pa.string()), at)
 
 
-def _grade_text(grade: object) -> str:
-    text = "null" if grade is None else str(grade).lower() if isinstance(grade, bool) else str(grade).strip()
-    return re.sub(WHOLE, r"\1", text)
-
-
-def _number_text(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.replace_substring_regex(texts, WHOLE, r"\1")
+def grade_text(grade: object) -> str:
+    """A grade as `graded` compares it."""
+    text = " ".join(str(grade).split())
+    return re.sub(WHOLE, r"\1", text.lower() if text.lower() in TRUTH else text)
 
 
 def _typed(texts: pa.Table) -> pa.Table:
@@ -207,43 +208,29 @@ def pair_rules(texts: pa.Table) -> Iterator[Rule]:
     yield "task", pc.invert(pc.is_in(texts["task"], pa.array(TASK_NAMES))), "unknown task", TASK_REMEDY
     for side in ("left", "right"):
         yield side, blank(texts[side]), f"{side} is empty", "give the text or remove the row"
-    yield from control_rules(texts.select(["left", "right"]))
 
 
-def control_rules(texts: pa.Table) -> Iterator[Rule]:
-    """No text holds a control character beyond ASCII: cp1252 that was read as Latin-1 does."""
-    for name in texts.column_names:
-        text = texts[name]
-        if pa.types.is_string(text.type) and any(map(_has_controls, text.chunks)):
-            bad = pc.fill_null(pc.match_substring_regex(text, CONTROLS), False)
-            yield name, bad, f"{name} holds control characters (U+0080 to U+009F)", CONTROLS_REMEDY
+def with_signs(text: pa.ChunkedArray) -> tuple[pa.ChunkedArray, int]:
+    """Texts [N] with the signs of cp1252 for control characters from U+0080 on, and how many texts hold such.
 
-
-def _has_controls(chunk: pa.StringArray) -> bool:
-    raw = bytes(utf8_bytes(chunk))
-    return b"\xc2" in raw and C1_BYTES.search(raw) is not None  # most texts hold no such byte: ten times as fast
+    They come of cp1252 that was read as Latin-1; HTML reads them alike. The five that cp1252 lacks become blanks.
+    """
+    if not any(b"\xc2" in (raw := bytes(utf8_bytes(chunk))) and C1_BYTES.search(raw) for chunk in text.chunks):
+        return text, 0  # most texts hold no such byte: ten times as fast
+    bad = pc.fill_null(pc.match_substring_regex(text, CONTROLS), False)
+    signs = pa.array([value.translate(SIGNS) for value in text.filter(bad).to_pylist()])
+    return pa.chunked_array([pc.replace_with_mask(text.combine_chunks(), bad.combine_chunks(), signs)]), len(signs)
 
 
 def blank(text: pa.ChunkedArray) -> pa.ChunkedArray:
     """[N], whether a text is null, empty or nothing but what nobody sees: blanks, controls, marks of no width."""
-    return pa.chunked_array([_blank(chunk) for chunk in text.chunks], pa.bool_())
-
-
-def _blank(chunk: pa.StringArray) -> pa.BooleanArray:
-    """Most texts begin with a sign of ASCII, which a look at their first byte tells."""
-    if pa.types.is_null(chunk.type) or not len(chunk):
-        return pa.array(np.ones(len(chunk), bool))
-    ends = np.frombuffer(chunk.buffers()[1], np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
-    values = np.frombuffer(chunk.buffers()[2] or b"", np.uint8)
-    filled = ends[:-1] < ends[1:]
-    first = np.zeros(len(chunk), np.uint8)
-    first[filled] = values[ends[:-1][filled]]
-    empty = (first <= ord(" ")) | (first > ord("~"))
-    at = np.flatnonzero(empty)
-    if len(at):
-        unseen = pc.match_substring_regex(chunk.take(pa.array(at)), INVISIBLE)
-        empty[at] = pc.fill_null(unseen, True).to_numpy(zero_copy_only=False)
-    return pa.array(empty | chunk.is_null().to_numpy(zero_copy_only=False))
+    head = pc.binary_slice(text.cast(pa.binary()), 0, 1)
+    seen = pc.fill_null(pc.and_(pc.greater(head, b" "), pc.less(head, b"\x7f")), False)  # of most texts, and fast
+    empty = ~seen.to_numpy()
+    if len(at := np.flatnonzero(empty)):
+        unseen = pc.match_substring_regex(text.cast(pa.string()).take(pa.array(at)), INVISIBLE)
+        empty[at] = pc.fill_null(unseen, True).to_numpy()
+    return pa.chunked_array([empty])
 
 
 def utf8_bytes(chunk: pa.StringArray) -> memoryview:

@@ -39,6 +39,7 @@ class Loaded:
     rows: np.ndarray  # [N] numbers of the table's rows in the file, ascending
     faults: tuple[Fault, ...] = ()
     counted: str = "rows are counted from 1"
+    signs: int = 0  # texts whose control characters were read as signs of cp1252
 
     def without(self, faults: Sequence[Fault]) -> "Loaded":
         """The same with these faults added and their rows taken out of the table."""
@@ -54,7 +55,11 @@ def joined(parts: Sequence[Loaded]) -> Loaded:
     table = pa.concat_tables([part.table for part in parts])
     rows = np.concatenate([part.rows for part in parts])
     faults = merge_faults([fault for part in parts for fault in part.faults])
-    return replace(parts[-1], table=table, rows=rows, faults=faults)
+    return replace(parts[-1], table=table, rows=rows, faults=faults, signs=sum(part.signs for part in parts))
+
+
+def signs_note(file: str, texts: int) -> str:
+    return f"{file}: {texts:,} texts hold control characters (U+0080 to U+009F), read as the signs of cp1252"
 
 
 def faulty_rows(faults: Sequence[Fault]) -> np.ndarray:

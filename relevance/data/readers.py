@@ -11,7 +11,6 @@ line is a fault: "café" in Latin-1 in row 3 → Fault("left is not UTF-8", "it 
 
 import csv
 import json
-import zlib
 from codecs import BOM_UTF8
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -28,9 +27,11 @@ import pyarrow.compute as pc
 import pyarrow.json
 import pyarrow.parquet as pq
 
+from relevance.cli import echo
+from relevance.data.contract import with_signs
 from relevance.data.delimited import UNSAID, read_delimited, stream_delimited
-from relevance.data.faults import NONE_LEFT, Fault, Loaded, faults_error, unique
-from relevance.data.text_files import SEQUENCE, Form, encoding_remedy, kind_of, legacy_remedy, plain, text_bytes
+from relevance.data.faults import NONE_LEFT, Fault, Loaded, faults_error, signs_note, unique
+from relevance.data.text_files import PACKED, SEQUENCE, Form, encoding_remedy, kind_of, legacy_remedy, text_bytes
 from relevance.errors import UserError, did_you_mean, shorten
 
 BUFFER = 1 << 18  # bytes of a parquet column read at once
@@ -54,7 +55,10 @@ def read_table(path: Path, columns: dict[str, str], form: Form = UNSAID) -> Load
         raise faults_error(str(path), loaded.faults, loaded.counted, NONE_LEFT)
     if not len(loaded.table):
         raise UserError(f"{path}: the file holds no rows")
-    return _renamed(path, loaded, columns, form)
+    loaded = _renamed(path, loaded, columns, form)
+    if loaded.signs:
+        echo(signs_note(str(path), loaded.signs))
+    return loaded
 
 
 def stream_table(path: Path, columns: dict[str, str], rows: int, form: Form = STREAMED) -> Iterator[Loaded]:
@@ -83,7 +87,7 @@ def _pieces(part: Loaded, rows: int) -> Iterator[Loaded]:
 
 
 def _check_readable(path: Path, setting: str, form: Form) -> None:
-    allowed = f"{', '.join(READERS)}, all but parquet packed as .gz, too"
+    allowed = f"{', '.join(READERS)}, all but parquet packed as {', '.join(PACKED)}, too"
     if kind_of(path) not in READERS:
         raise UserError(f"{path}: unknown kind of file {path.suffix!r}; allowed: {allowed}")
     if not path.is_file():
@@ -106,7 +110,7 @@ def parse_errors(path: Path) -> Iterator[None]:
     """Turns the error of a parser that cannot read a file into a UserError."""
     try:
         yield
-    except (pa.ArrowException, csv.Error, OSError, EOFError, zlib.error) as cause:
+    except (pa.ArrowException, csv.Error, OSError, EOFError) as cause:
         raise UserError(f"{path}: cannot be read as {path.suffix}: {cause}; write the file anew") from cause
 
 
@@ -124,16 +128,23 @@ def _renamed(path: Path, loaded: Loaded, columns: dict[str, str], form: Form) ->
         raise UserError(f"{setting}={columns}: one column of the file is given twice; name each once")
     names = [ours_of.get(name, name) for name in present]
     unique(path, names)
-    return decode_table(replace(loaded, table=loaded.table.rename_columns(names)), path, form)
+    return decode_table(replace(loaded, table=loaded.table.rename_columns(names)), path, form, ("left", "right"))
 
 
-def decode_table(loaded: Loaded, path: Path | None = None, form: Form = UNSAID) -> Loaded:
+def decode_table(loaded: Loaded, path: Path, form: Form, texts: Collection[str]) -> Loaded:
     """Text columns as plain strings; rows with bytes that are not UTF-8 become faults.
 
-    Of the text file at `path` the remedy is what fits all of it; null: what fits the cells at fault.
+    In the columns `texts`, control characters are read as signs of cp1252.
     """
     table = plain_strings(loaded.table)
-    return replace(loaded, table=table).without(list(undecodable(table, loaded.rows, path, form)))
+    loaded = replace(loaded, table=table).without(list(undecodable(table, loaded.rows, path, form)))
+    table = loaded.table
+    for at, name in enumerate(table.column_names):
+        if name in texts and pa.types.is_string(table[name].type):
+            column, count = with_signs(table[name])
+            if count:
+                loaded = replace(loaded, table=loaded.table.set_column(at, name, column), signs=loaded.signs + count)
+    return loaded
 
 
 def plain_strings(table: pa.Table) -> pa.Table:
@@ -147,8 +158,8 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.string() if text else kind)
 
 
-def undecodable(table: pa.Table, rows: np.ndarray, path: Path | None = None, form: Form = UNSAID) -> Iterator[Fault]:
-    """The cells that are no UTF-8, a fault for each column; `path` as in `decode_table`."""
+def undecodable(table: pa.Table, rows: np.ndarray, path: Path, form: Form = UNSAID) -> Iterator[Fault]:
+    """The cells that are no UTF-8, a fault for each column."""
     wrong = {}
     for name in table.column_names:
         if not pa.types.is_string(table.schema.field(name).type):
@@ -161,8 +172,8 @@ def undecodable(table: pa.Table, rows: np.ndarray, path: Path | None = None, for
             wrong[name] = at, raw.take(pa.array(at)).to_pylist()
     if not wrong:
         return
-    if path is None or kind_of(path) == ".parquet":
-        remedy = legacy_remedy(cell for _, cells in wrong.values() for cell in cells)
+    if kind_of(path) == ".parquet":
+        remedy = legacy_remedy((cell for _, cells in wrong.values() for cell in cells), None)
     else:
         remedy = _remedy(path, form)
     for name, (at, cells) in wrong.items():
@@ -192,11 +203,8 @@ def read_jsonl(path: Path, form: Form = UNSAID, wanted: Collection[str] | None =
 
     In the columns `wanted` (None: all), those that somebody will read, a value that is no text is a fault.
     """
-    if plain(path, form):
-        with path.open("rb") as file:
-            return _read_lines(file, 1, wanted)
     with text_bytes(path, form) as file:
-        return _read_lines(BytesIO(file.read()), 1, wanted)
+        return _read_lines(file if file.seekable() else BytesIO(file.read()), 1, form, wanted)
 
 
 def _stream_jsonl(path: Path, rows: int, form: Form) -> Iterator[Loaded]:
@@ -204,16 +212,16 @@ def _stream_jsonl(path: Path, rows: int, form: Form) -> Iterator[Loaded]:
     with text_bytes(path, form) as file:
         number = 1
         while lines := list(islice(file, rows)):
-            yield _read_lines(BytesIO(b"".join(lines)), number)
+            yield _read_lines(BytesIO(b"".join(lines)), number, form)
             number += len(lines)
 
 
-def _read_lines(file: BinaryIO, number: int, wanted: Collection[str] | None = None) -> Loaded:
+def _read_lines(file: BinaryIO, number: int, form: Form, wanted: Collection[str] | None = None) -> Loaded:
     """The lines of `file`, of which the first has this number."""
     lines, deep = _count_lines(file)
     file.seek(0)
     if deep:  # Arrow's parser has no limit of its own but the stack's
-        return _read_each_line(file, number, wanted)
+        return _read_each_line(file, number, form, wanted)
     try:
         keys = _object(file.readline())
         file.seek(0)
@@ -222,9 +230,9 @@ def _read_lines(file: BinaryIO, number: int, wanted: Collection[str] | None = No
             file, pa.json.ReadOptions(block_size=BLOCK), pa.json.ParseOptions(explicit_schema=schema)
         )
     except (ValueError, RecursionError):  # pa.ArrowInvalid is one
-        return _read_each_line(file, number, wanted)
+        return _read_each_line(file, number, form, wanted)
     if any(_guessed(field, keys.get(field.name)) for field in table.schema) or len(table) != lines:
-        return _read_each_line(file, number, wanted)
+        return _read_each_line(file, number, form, wanted)
     names = [*keys, *(name for name in table.column_names if name not in keys)]
     return Loaded(table.select(names), np.arange(number, number + lines), counted=LINES)
 
@@ -244,7 +252,7 @@ def _guessed(field: pa.Field, first: object) -> bool:
     return pa.types.is_temporal(field.type) or (pa.types.is_floating(field.type) and not isinstance(first, float))
 
 
-def _read_each_line(file: BinaryIO, number: int, wanted: Collection[str] | None) -> Loaded:
+def _read_each_line(file: BinaryIO, number: int, form: Form, wanted: Collection[str] | None) -> Loaded:
     objects: dict[int, dict[str, Any]] = {}  # by the number of the line
     torn: dict[int, str] = {}
     undecoded: dict[int, str] = {}
@@ -262,7 +270,7 @@ def _read_each_line(file: BinaryIO, number: int, wanted: Collection[str] | None)
     faults = [_fault("torn line", "write one JSON object a line, in UTF-8", torn)] if torn else []
     if undecoded:
         file.seek(0)
-        faults.append(_fault("line is not UTF-8", legacy_remedy(file), undecoded))
+        faults.append(_fault("line is not UTF-8", legacy_remedy(file, form), undecoded))
     faults += no_text_faults(objects, table.column_names if wanted is None else wanted)
     return Loaded(table, np.array([*objects], np.int64), tuple(faults), LINES)
 

@@ -93,16 +93,12 @@ def load_pairs(data: DataConfig) -> tuple[str, Loaded]:
         if not data.path:
             raise UserError("data.path is missing; give data.path=FILE (.parquet, .csv, .tsv or .jsonl)")
         check_names(data.columns, "data.columns")
-        loaded = read_table(Path(data.path), data.columns, _form(data))
+        loaded = read_table(Path(data.path), data.columns, Form.of(data, "data."))
         return data.path, with_said(loaded, data.task, data.grades, data.path, "data.")
     from relevance.shop.generate import generate_pairs
 
     table = generate_pairs(data.rows, data.seed, data.noise)
     return "generated pairs", Loaded(table, np.arange(1, len(table) + 1))
-
-
-def _form(data: DataConfig) -> Form:
-    return Form(data.delimiter, tuple(data.header), data.quotes, data.encoding, data.unpacked, data.ratio)
 
 
 def with_split(table: pa.Table, data: DataConfig) -> pa.Table:

@@ -5,18 +5,20 @@ is read as it is. Nothing is guessed: other encodings are named, for the user to
 """
 
 import codecs
-import gzip
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from io import BufferedReader, RawIOBase
+from dataclasses import dataclass, fields
+from io import BufferedReader, FileIO, RawIOBase
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import pyarrow as pa
+
+from relevance.config import TextFile
 from relevance.errors import UserError
 
-PACKED = ".gz"
+PACKED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 BLANKS = " "  # as a delimiter: any number of blanks and tabs
 BLOCK = 1 << 20
 HEAD = 1 << 18  # bytes at the start of a file that say what it is
@@ -30,66 +32,67 @@ MARKS = {  # in this order: the mark of UTF-32 begins with that of UTF-16
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+NO_TEXT = {b"\x1f\x8b\x08": ".gz", b"BZh91AY&SY": ".bz2", b"\x28\xb5\x2f\xfd": ".zst", b"PAR1": ".parquet"}
+NO_TEXT |= {b"PK\x03\x04": ".zip, or a workbook: save the sheet as .csv"}
 SEQUENCE = (  # over bytes, of UTF-8 beyond ASCII: table 3-7 of the Unicode standard
     r"[\xC2-\xDF][\x80-\xBF]|\xE0[\xA0-\xBF][\x80-\xBF]|[\xE1-\xEC\xEE\xEF][\x80-\xBF]{2}|\xED[\x80-\x9F][\x80-\xBF]"
     r"|\xF0[\x90-\xBF][\x80-\xBF]{2}|[\xF1-\xF3][\x80-\xBF]{3}|\xF4[\x80-\x8F][\x80-\xBF]{2}"
 )
 NOT_CP1252 = frozenset(b"\x81\x8d\x8f\x90\x9d")
-C1 = range(0x80, 0xA0)  # control characters in Latin-1, signs such as the euro's in cp1252
+C1 = frozenset(range(0x80, 0xA0))  # control characters in Latin-1, signs such as the euro's in cp1252
 
 
 @dataclass(frozen=True)
 class Form:
-    """What a user says of a text file; null and empty: the file says it."""
+    """What a user says of a text file, see config.TextFile; null and empty: the file says it."""
 
     delimiter: str | None = None
-    header: tuple[str, ...] = ()  # the columns of a file whose first line is a row
-    quotes: bool = True  # whether a cell in quotes may hold the delimiter and line breaks
+    header: tuple[str, ...] = ()
+    quotes: bool = True
     encoding: str | None = None
-    unpacked: float = 20.0  # GB
-    ratio: float = 200.0  # times its size, beyond FREE
+    unpacked: float = 20.0
+    ratio: float = 200.0
     setting: str = "data."  # what stands before the names of these settings
+
+    @classmethod
+    def of(cls, options: TextFile, setting: str) -> "Form":
+        values = {field.name: getattr(options, field.name) for field in fields(TextFile)}
+        return cls(**values | {"header": tuple(options.header), "setting": setting})
 
 
 def kind_of(path: Path) -> str:
     """The suffix that says what a file holds, in small letters: ".csv" of pairs.csv and of pairs.CSV.gz."""
-    packed = path.suffix.lower() == PACKED and Path(path.stem).suffix.lower() != ".parquet"
+    packed = path.suffix.lower() in PACKED and Path(path.stem).suffix.lower() != ".parquet"
     return (Path(path.stem) if packed else path).suffix.lower()
 
 
 def check_unpacked(name: str, packed: int, unpacked: int, form: Form) -> None:
     """Raise UserError where a file or archive of `packed` bytes unpacks to more than its limits."""
-    if unpacked <= FREE:
-        return
     times = unpacked / max(packed, 1)
     size = f"{name}: unpacks to {unpacked / GB:,.1f} GB or more, {times:,.0f} times its {packed / 10**6:,.1f} MB"
-    if unpacked > form.unpacked * GB:
-        raise UserError(f"{size}; {form.setting}unpacked={form.unpacked:g} GB is the limit: raise it if you trust it")
-    if times > form.ratio:
-        raise UserError(f"{size}; {form.setting}ratio={form.ratio:g} is the limit: raise it if you trust the file")
-
-
-def plain(path: Path, form: Form) -> bool:
-    """Whether the file's own bytes are what `text_bytes` gives, but for a mark of UTF-8."""
-    changed = path.suffix.lower() == PACKED or form.delimiter == BLANKS or form.header
-    return not changed and encoding_of(path, form) == "utf-8"
+    for name, value, over in (
+        ("unpacked", f"{form.unpacked:g} GB", unpacked > form.unpacked * GB),
+        ("ratio", f"{form.ratio:g}", times > form.ratio),
+    ):
+        if over and unpacked > FREE:
+            raise UserError(f"{size}; {form.setting}{name}={value} is the limit: raise it if you trust the file")
 
 
 @contextmanager
-def text_bytes(path: Path, form: Form) -> Iterator[BinaryIO]:
-    """The text at `path` as bytes of UTF-8; a mark of UTF-8 is left out.
+def text_bytes(path: Path, form: Form) -> Iterator["BufferedReader[Any]"]:
+    """The text at `path` as bytes of UTF-8, without a mark; a file that can be sought where nothing is changed in it.
 
     Raises UserError for a file that is in another encoding than it is said to be, and for one that unpacks to more
     than its limits.
     """
-    encoding = encoding_of(path, form)
     with _unpacked(path, form) as file:
+        encoding = _encoding(path, file.peek(HEAD)[:HEAD], form)
         if encoding != "utf-8":
             file = _stream(_recoded(path, file, encoding, form))
         elif file.peek(len(codecs.BOM_UTF8)).startswith(codecs.BOM_UTF8):
             file.read(len(codecs.BOM_UTF8))
         if form.delimiter == BLANKS:
-            file = _stream(_squeezed(file))
+            file = _stream(b" ".join(line.split()) + b"\n" for line in file)
         yield _stream(_headed(file, form)) if form.header and form.delimiter else file
 
 
@@ -104,10 +107,6 @@ def whole_text(path: Path, form: Form) -> str:
 
 def tail(path: Path, form: Form) -> bytes:
     """The last bytes of the text."""
-    if plain(path, form):
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - TAIL))
-            return file.read()
     end = b""
     with text_bytes(path, form) as file:
         while block := file.read(BLOCK):
@@ -115,18 +114,20 @@ def tail(path: Path, form: Form) -> bytes:
     return end
 
 
-def encoding_of(path: Path, form: Form) -> str:
-    """What its mark says, else the user, else UTF-8; UserError where the two differ, and for UTF-16 without a mark."""
-    with _unpacked(path, form) as file:
-        head = file.read(HEAD)
+def _encoding(path: Path, head: bytes, form: Form) -> str:
+    """What its mark says, else the user, else UTF-8; UserError where the two differ, and for bytes that are no text."""
+    if kind := next((kind for start, kind in NO_TEXT.items() if head.startswith(start)), None):
+        raise UserError(f"{path}: is no text: its first bytes are those of a {kind}; name it by what it is")
     said = _codec(path, form.encoding, form) if form.encoding else None
     marked = next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
     if marked and said and not said.startswith(marked):
         raise UserError(f"{path}: its mark says {marked}, not {form.setting}encoding={form.encoding}; leave that out")
     if not marked and not said and b"\0" in head:
         even, odd = head[::2].count(0), head[1::2].count(0)
-        likely = "utf-16-le" if odd > even else "utf-16-be"
-        raise UserError(f"{path}: is not UTF-8 (it holds zero bytes); if it is UTF-16, {form.setting}encoding={likely}")
+        if max(even, odd) <= len(head) / 8:
+            raise UserError(f"{path}: holds zero bytes, which belong to no text: remove them, tr -d '\\0' < FILE")
+        likely = f"{form.setting}encoding={'utf-16-le' if odd > even else 'utf-16-be'}"
+        raise UserError(f"{path}: is not UTF-8 (it holds zero bytes); if it is UTF-16, {likely}")
     return marked or said or "utf-8"
 
 
@@ -144,46 +145,55 @@ def _codec(path: Path, name: str, form: Form) -> str:
 def encoding_remedy(path: Path, form: Form) -> str:
     """What to do with a file that is no UTF-8 throughout; looks at all of it."""
     with text_bytes(path, form) as lines:
-        return legacy_remedy(lines, str(path), f", or give {form.setting}encoding={{0}}")
+        return legacy_remedy(lines, form, str(path))
 
 
-def legacy_remedy(texts: Iterator[bytes] | BinaryIO, path: str = "FILE", setting: str = "") -> str:
-    """The encoding that fits all texts of which some are no UTF-8, and what converts them."""
+def legacy_remedy(texts: Iterable[bytes], form: Form | None, path: str = "FILE") -> str:
+    """The encoding that fits all texts of which some are no UTF-8, and what converts them.
+
+    `form`: of the file whose encoding may be given instead, null where it has no such setting.
+    """
     stray: set[int] = set()
-    sequences = strays = 0
+    sequences = strays = dense = 0
+    sample = b""
     for text in texts:
-        if not text.isascii():
-            rest, count = re.subn(SEQUENCE.encode(), b"", text)
-            beyond = [byte for byte in rest if byte >= C1.start]
-            sequences, strays = sequences + count, strays + len(beyond)
-            stray.update(beyond)
-    if stray & NOT_CP1252:
+        if text.isascii():
+            continue
+        rest, count = re.subn(SEQUENCE.encode(), b"", text)
+        runs = re.findall(rb"[\x80-\xff]+", rest)
+        beyond = b"".join(runs)
+        sample = sample or (b"" if not runs else re.findall(rb"[\w .\x80-\xff]*[\x80-\xff][\w .\x80-\xff]*", text)[0])
+        sequences, strays = sequences + count, strays + len(beyond)
+        dense += sum(len(run) for run in runs if len(run) > 2)
+        stray.update(beyond)
+    given = f", or give {form.setting}encoding={{}}" if form else ""
+    if stray & NOT_CP1252 or dense > strays / 2:  # in texts of Western Europe hardly two such bytes stand together
         shown = ", ".join(f"{byte:#04x}" for byte in sorted(stray & NOT_CP1252))
-        advice = f"neither cp1252 nor Latin-1 has the byte {shown}: ask who wrote it, then iconv -f ENCODING -t UTF-8"
-        return f"save it as UTF-8; {advice}{setting.format('ENCODING')}"
-    name = "cp1252" if stray & set(C1) else "latin-1"
+        why = f"neither cp1252 nor Latin-1 has the byte {shown}" if shown else "it is no text of Western Europe"
+        return (
+            f"save it as UTF-8; {why}: ask who wrote it (cp1251, shift_jis, gb18030 …), then iconv -f ENCODING -t UTF-8"
+            f"{given.format('ENCODING')}"
+        )
+    name = "cp1252" if stray & C1 else "latin-1"
     words = "cp1252 (Windows, Western Europe)" if name == "cp1252" else "Latin-1"
     if sequences > strays / 4:  # a few may be an accident
         return f"write these cells as UTF-8, the others are: they look like {words}, the file as a whole does not"
-    iconv = "CP1252" if name == "cp1252" else "LATIN1"
-    return f"it looks like {words}: save it as UTF-8 (iconv -f {iconv} -t UTF-8 {path}){setting.format(name)}"
+    iconv = name.upper().replace("-", "")
+    reading = f", {sample.decode(name, 'replace').strip()[:30]!r}"
+    return f"it looks like {words}{reading}: save it as UTF-8 (iconv -f {iconv} -t UTF-8 {path}){given.format(name)}"
 
 
 @contextmanager
-def _unpacked(path: Path, form: Form) -> Iterator[BufferedReader]:
-    if path.suffix.lower() != PACKED:
-        with path.open("rb") as file:
+def _unpacked(path: Path, form: Form) -> Iterator["BufferedReader[Any]"]:
+    if codec := PACKED.get(path.suffix.lower()):
+        with pa.input_stream(str(path), compression=codec) as packed:
+            yield _stream(_counted(path, packed, form))
+    else:
+        with BufferedReader(FileIO(path), BLOCK) as file:
             yield file
-        return
-    with path.open("rb") as end:
-        end.seek(max(0, path.stat().st_size - 4))
-        said = int.from_bytes(end.read(4), "little")  # of its last member, less whole 4 GB
-    check_unpacked(str(path), path.stat().st_size, said, form)
-    with gzip.open(path) as file:
-        yield _stream(_counted(path, file, form))
 
 
-def _counted(path: Path, file: gzip.GzipFile, form: Form) -> Iterator[bytes]:
+def _counted(path: Path, file: pa.NativeFile, form: Form) -> Iterator[bytes]:
     """The bytes of `file`, unpacked from `path`, as long as they are within the limits."""
     packed, count = path.stat().st_size, 0
     while block := file.read(BLOCK):
@@ -202,11 +212,6 @@ def _recoded(path: Path, file: BinaryIO, encoding: str, form: Form) -> Iterator[
             said = f"{path}: is no {encoding} ({cause}; counted from byte {last:,})"
             raise UserError(f"{said}; give {form.setting}encoding= as it is") from cause
         last += len(block)
-
-
-def _squeezed(file: BinaryIO) -> Iterator[bytes]:
-    for line in file:
-        yield b" ".join(line.split()) + b"\n"
 
 
 def _headed(file: BinaryIO, form: Form) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ from relevance.cli import echo
 from relevance.data.contract import blank
 from relevance.derive.commands import DeriveOptions
 from relevance.derive.files import read_inputs
-from relevance.derive.paths import BAD, JOINT, SCHEMA, place_paths, read_paths
+from relevance.derive.paths import BAD, JOINT, SCHEMA, Writings, join_writings, place_paths, read_paths
 from relevance.derive.quarantine import PLACE, Quarantine, too_long
 from relevance.derive.readers import check_columns
 from relevance.derive.texts import (
@@ -27,11 +27,11 @@ from relevance.derive.texts import (
     as_ids,
     fill_template,
     folded,
+    near_id,
     repeats,
     spaced,
     template_fields,
 )
-from relevance.derive.writings import Writings, join_writings
 from relevance.errors import UserError
 
 ITEMS = "items"
@@ -116,7 +116,7 @@ def _alone(kind: pa.Array) -> pa.Table:
 
 def _sound(table: pa.Table, longest: int, quarantine: Quarantine) -> pa.Table:
     for bad, fault in (
-        (lambda t: blank(t["item_id"]), ("item_id is empty", "give the item an id", "text")),
+        (lambda t: absent(t["item_id"]), ("item_id is empty", "give the item an id", "text")),
         (lambda t: blank(t["text"]), (*EMPTY, "item_id")),
         (lambda t: pc.greater(pc.utf8_length(t["text"]), longest), too_long(longest, "item_id")),
     ):
@@ -137,7 +137,7 @@ NAMELESS = ("type is empty", "name the type or remove the row", "parent")
 PATHLESS = ("category is empty", "write the path of the type or remove the row", "category")
 ORPHAN = ("parent is no type of the tree", "add a row for it, mend it, or leave it empty for a root", "parent")
 LISTED_TYPE = ("type is a list written as text", "write the name or the id of one type", "type")
-ROOTS = (*ABSENT, "0", "-1", "NA", "root", "ROOT")  # for no parent, where no row of the tree has this type
+ROOTS = pa.array([*ABSENT.to_pylist(), "0", "-1", "na", "root", "<root>", "(root)"])  # where no row has this type
 UNKNOWN = ("type is not in the taxonomy", "add it with its parent; set aside, the item stays without a type")
 
 
@@ -222,8 +222,8 @@ def _of_rows(raw: pa.Table, longest: int, quarantine: Quarantine) -> tuple[pa.Ta
     kind, parent = as_ids(raw["type"]), as_ids(raw["parent"])
     name = spaced(raw["name"]) if "name" in raw.column_names else kind
     named = "name" in raw.column_names and not pc.all(absent(name)).as_py()
-    rootless = pc.and_(pc.is_in(parent, pa.array(ROOTS)), pc.invert(pc.is_in(parent, kind.combine_chunks())))
-    parent = pc.if_else(pc.or_(absent(parent), rootless), None, parent)
+    rootless = pc.and_(pc.is_in(pc.utf8_lower(parent), ROOTS), pc.invert(pc.is_in(parent, kind.combine_chunks())))
+    parent = pc.if_else(pc.or_(blank(parent), rootless), None, parent)
     table = pa.table([kind, pc.if_else(absent(name), kind, name), parent], schema=SCHEMA)
     for column in PLACE:
         table = table.append_column(column, raw[column])
@@ -307,7 +307,9 @@ def assigned(items: pa.Table, types: Types, quarantine: Quarantine) -> tuple[pa.
         paths = pc.index_in(folded(items["type"]), _name_paths(types))
         at = pc.coalesce(at, again, paths)
     strange = pc.and_(pc.is_valid(items["type"]), pc.is_null(at)).to_numpy()
-    quarantine.note("items", items, strange, (*UNKNOWN, "type"), in_use=True)
+    if strange.any():
+        hint = near_id(items["type"].filter(pa.array(strange)), types.table["type"], "the taxonomy")
+        quarantine.note("items", items, strange, (UNKNOWN[0], hint + UNKNOWN[1], "type"), in_use=True)
     return items.append_column("t", at.cast(pa.int32())), joined
 
 

@@ -21,7 +21,7 @@ from yaml import YAMLError
 from relevance.atomic_io import sibling
 from relevance.checks import form_problems
 from relevance.cli import RepeatedKeyError, aligned, parse, read_settings
-from relevance.config import OnBadRow, conf_folder
+from relevance.config import OnBadRow, TextFile, conf_folder
 from relevance.errors import UserError
 from relevance.tasks import LABELS, TASK_NAMES, single_labels
 
@@ -66,17 +66,11 @@ class Similarity(StrEnum):
 
 
 @dataclass
-class FileOptions:
+class FileOptions(TextFile):
     """How one kind of file is read."""
 
     columns: dict[str, str | None] = field(default_factory=dict)  # ours: theirs; null: the file's is not read
     where: dict[str, str] = field(default_factory=dict)  # their column: the value of the rows that are read
-    header: list[str] = field(default_factory=list)  # names of all columns of a file whose first line is a row
-    delimiter: str | None = None  # null: the first rows say it; ' ': blanks and tabs
-    encoding: str | None = None  # null: the file's mark, else UTF-8
-    quotes: bool = True  # whether a cell in quotes may hold the delimiter and line breaks
-    unpacked: float = 20.0  # GB that a .gz or the files of a .zip may unpack to
-    ratio: float = 200.0  # times its size that one of them may unpack to, beyond 0.1 GB
 
 
 @dataclass
@@ -271,7 +265,7 @@ def _out_of_bounds(o: DeriveOptions) -> Iterator[str]:
 
 
 def _grade_problems(o: DeriveOptions) -> Iterator[str]:
-    from relevance.derive.judgements import grade_text
+    from relevance.data.contract import grade_text
 
     if odd := {grade: label for grade, label in o.grades.items() if label not in (0, 1, 2)}:
         yield f"grades={odd}: labels are 0 (irrelevant), 1 (partially relevant) and 2 (relevant)"

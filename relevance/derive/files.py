@@ -15,18 +15,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from relevance.atomic_io import sibling
-from relevance.data.readers import check_form, parse_errors
+from relevance.cli import echo
 from relevance.data.text_files import Form, check_unpacked, kind_of
 from relevance.derive.commands import DeriveOptions, FileOptions
-from relevance.derive.readers import READERS, Part, choose_columns
+from relevance.derive.readers import READERS, Part, read_part
 from relevance.errors import UserError
 
 INPUTS = ("judgements", "queries", "items", "taxonomy")
 BESIDE = ("quarantine.csv", "derive.json")  # what derive writes beside its output
 ZIP = ".zip"
-IN_ARCHIVES = [
-    kind for kind in READERS if kind != ".txt"
-]  # archives hold texts that are no tables: a licence, a readme
+SHOWN = 5  # names of files that are not read
+NO_TABLES = ("readme", "licen", "copying", "notice", "changelog")  # how names of texts in an archive begin
 
 
 def check_inputs(options: DeriveOptions) -> None:
@@ -58,20 +57,15 @@ def read_inputs(options: DeriveOptions, setting: str, wanted: Mapping[str, bool]
     """
     value: str = getattr(options, setting)
     how: FileOptions = getattr(options.read, setting)
-    theirs = {*filter(None, (how.columns.get(name, name) for name in wanted)), *how.where}
-    header, prefix = tuple(how.header), f"read.{setting}."
-    form = Form(how.delimiter, header, how.quotes, how.encoding, how.unpacked, how.ratio, prefix)
+    form = Form.of(how, f"read.{setting}.")
     parts = {}
     for path in _locate(value, setting):
         for name, inner in _tables(path, form):
             _check_size(inner, name)
             try:
-                check_form(inner, form)
-                with parse_errors(Path(name)):
-                    loaded = READERS[kind_of(inner)](inner, form, theirs)
+                parts[name] = read_part(inner, name, form, how, wanted)
             except UserError as error:  # it names the place where a file of an archive lies unpacked
                 raise UserError(str(error).replace(str(inner), name)) from error
-            parts[name] = choose_columns(name, loaded, setting, how, wanted)
     _check_rows(parts.values(), setting, value, how)
     return parts
 
@@ -128,9 +122,13 @@ def _tables(path: Path, form: Form) -> Iterator[tuple[str, Path]]:
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> list[str]:
-    names = [name for name in archive.namelist() if kind_of(Path(name)) in IN_ARCHIVES and not _hidden(name)]
+    names = [name for name in archive.namelist() if kind_of(Path(name)) in READERS and not _hidden(name)]
+    tables = [name for name in names if kind_of(Path(name)) != ".txt"]
+    names = tables or [name for name in names if not Path(name).name.lower().startswith(NO_TABLES)]
     if not names:
-        raise UserError(f"{path}: holds no {', '.join(IN_ARCHIVES)}; give the archive's files themselves")
+        raise UserError(f"{path}: holds no {', '.join(READERS)}; give the archive's files themselves")
+    if unread := [name for name in archive.namelist() if name not in names and not _hidden(name)]:
+        echo(f"{path}: not read: {', '.join(unread[:SHOWN])}{', …' * (len(unread) > SHOWN)}")
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise UserError(f"{path}: holds {', '.join(twice)} twice; unpack it and give the files that count")
     return names

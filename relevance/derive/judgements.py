@@ -3,17 +3,15 @@
 query="usb c cable" item_id="1229111" label="Exact" with grades={Exact: 2} → key="usb c cable" item_id label=2
 """
 
-import re
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relevance.data.contract import blank
+from relevance.data.contract import blank, graded
 from relevance.derive.commands import DeriveOptions
 from relevance.derive.files import read_inputs
 from relevance.derive.quarantine import PLACE, Quarantine, too_long
 from relevance.derive.readers import Part
-from relevance.derive.texts import as_ids, folded, repeats, spaced
+from relevance.derive.texts import absent, as_ids, folded, near_id, repeats, spaced
 from relevance.errors import UserError, did_you_mean
 
 KIND = "judgements"
@@ -28,8 +26,6 @@ DEFAULT_GRADES = {"0": 0, "1": 1, "2": 2}  # where none are given
 JUDGEMENT_NAMES = ("query", "query_id", "item_id", "label")
 QUERY_NAMES = ("query_id", "query")
 IDS = ("query_id", "item_id")
-NUMBER = r"^([+-]?[0-9]+)\.0+$"  # a whole number as a float has it
-TRUTH = ("true", "false")  # in whatever case: parquet and JSON have no writing of their own for them
 NO_ID = ("query_id is empty", "give the query its id or remove the row", "query")
 NO_TEXT = ("query is empty", "give the query's text or remove the row", "query_id")
 OTHER_TEXT = ("query differs from the text of its query_id in the queries", "keep the text that is right", "query")
@@ -81,11 +77,15 @@ def _with_queries(table: pa.Table, options: DeriveOptions, quarantine: Quarantin
     quarantine.alike("queries", int((again & ~other).sum()))
     queries = queries.filter(pa.array(first))
     at = pc.index_in(table["query_id"], queries["query_id"].combine_chunks())
-    remedy = f"add it to {options.queries}, mend it where it is at fault there, or remove the row"
-    fault = ("query_id is not in the queries", remedy, "query_id")
+    fault = (
+        "query_id is not in the queries",
+        _absent(table, "query_id", queries["query_id"], options.queries),
+        "query_id",
+    )
     table = quarantine.without(KIND, table, pc.is_null(at).to_numpy(), fault)
     texts = queries["query"].take(pc.drop_null(at))
-    other = pc.and_(pc.invert(blank(table["query"])), pc.not_equal(folded(table["query"]), folded(texts)))
+    said = pc.and_(pc.invert(blank(table["query"])), pc.not_equal(table["query"], table["query_id"]))
+    other = pc.and_(said, pc.not_equal(folded(table["query"]), folded(texts)))
     table = table.append_column("text", texts)
     table = quarantine.without(KIND, table, pc.fill_null(other, False).to_numpy(), OTHER_TEXT)
     return table.set_column(0, "query", table["text"]).drop_columns(["text"])
@@ -93,20 +93,27 @@ def _with_queries(table: pa.Table, options: DeriveOptions, quarantine: Quarantin
 
 def _sound(table: pa.Table, options: DeriveOptions, known: pa.ChunkedArray, quarantine: Quarantine) -> pa.Table:
     label = _labels(table["label"], options)
-    allowed = ", ".join(grades(options))
+    allowed = ", ".join(options.grades or DEFAULT_GRADES)
     unmapped = (f"grade is none of {allowed}", "mend it, or give it a label with grades={grade: 0|1|2}", "label")
     table = quarantine.without(KIND, table, pc.is_null(label).to_numpy(), unmapped)
-    table = table.set_column(table.column_names.index("label"), "label", pc.drop_null(label).cast(pa.int8()))
+    table = table.set_column(table.column_names.index("label"), "label", pc.drop_null(label))
     ids, longest = known.combine_chunks(), options.read.longest
-    remedy = f"add the item to {options.items}, mend it where it is at fault there, or remove the row"
+    remedy = _absent(table, "item_id", known, options.items)
     for bad, fault in (
         (lambda t: blank(t["query"]), (*NO_TEXT[:2], "item_id")),
         (lambda t: pc.greater(pc.utf8_length(t["query"]), longest), too_long(longest, "query")),
-        (lambda t: blank(t["item_id"]), ("item_id is empty", "give the item's id or remove the row", "query")),
+        (lambda t: absent(t["item_id"]), ("item_id is empty", "give the item's id or remove the row", "query")),
         (lambda t: pc.invert(pc.is_in(t["item_id"], ids)), ("item_id is not in the items", remedy, "item_id")),
     ):
         table = quarantine.without(KIND, table, bad(table).to_numpy(), fault)
     return table.append_column("key", folded(table["query"]))
+
+
+def _absent(table: pa.Table, name: str, known: pa.ChunkedArray, file: str | None) -> str:
+    """What to do about ids that are not `known`, from `file`."""
+    wrong = table[name].filter(pc.invert(pc.is_in(table[name], known.combine_chunks())))
+    hint = near_id(wrong, known, str(file)) if len(wrong) else ""
+    return f"{hint}add it to {file}, mend it where it is at fault there, or remove the row"
 
 
 def _of_one_text(table: pa.Table, quarantine: Quarantine) -> pa.Table:
@@ -121,27 +128,15 @@ def _of_one_text(table: pa.Table, quarantine: Quarantine) -> pa.Table:
     return table.select(SCHEMA.names).cast(SCHEMA)
 
 
-def grades(options: DeriveOptions) -> dict[str, int]:
-    """The label of each grade, by the grade's text: 1 and 1.0 are one grade, and so are true and True."""
-    return {grade_text(grade): label for grade, label in (options.grades or DEFAULT_GRADES).items()}
-
-
-def grade_text(grade: str) -> str:
-    text = " ".join(grade.split())
-    return re.sub(NUMBER, r"\1", text.lower() if text.lower() in TRUTH else text)
-
-
 def _labels(column: pa.ChunkedArray, options: DeriveOptions) -> pa.ChunkedArray:
     """The label [N] of each grade, null where the map knows none; UserError where it knows none at all."""
-    known = grades(options)
-    lower = pc.utf8_lower(column)
-    column = pc.if_else(pc.is_in(lower, pa.array(TRUTH)), lower, column)
-    at = pc.index_in(pc.replace_substring_regex(column, NUMBER, r"\1"), pa.array(list(known)))
-    if len(column) and at.null_count == len(column):
+    grades = options.grades or DEFAULT_GRADES
+    label = graded(column, grades)
+    if len(column) and label.null_count == len(column):
         seen = [str(value) if value is not None else "null" for value in pc.unique(column).to_pylist()[:10]]
-        labels = ", ".join(f"{grade}: {label}" for grade, label in known.items())
+        labels = ", ".join(f"{grade}: {value}" for grade, value in grades.items())
         raise UserError(
             f"judgements={options.judgements}: none of its grades ({', '.join(seen)}) is in grades={{{labels}}}; "
-            f"{did_you_mean(seen[0], known)}give each a label: grades={{Exact: 2, Partial: 1, Irrelevant: 0}}"
+            f"{did_you_mean(seen[0], grades)}give each a label: grades={{Exact: 2, Partial: 1, Irrelevant: 0}}"
         )
-    return pa.chunked_array([pa.array(known.values(), pa.int8()).take(chunk) for chunk in at.chunks], pa.int8())
+    return label.cast(pa.int8())

@@ -17,17 +17,17 @@ import pyarrow as pa
 from relevance.data.faults import Loaded
 from relevance.data.readers import LINES
 from relevance.data.text_files import Form, text_bytes, whole_text
+from relevance.errors import UserError, shorten
 
 Row: TypeAlias = dict[str, Any]
 GOOGLE = "# Google_Product_Taxonomy_Version"
 NUMBERED = re.compile(r"([0-9]+) - (.+)")
 JOINT = " > "
 RATINGS = "rows are the ratings of the file, counted from 1"
-QUERIES = ("queries", "query_doc_pairs", "requests", "judgmentRatings", "topics", "query_groups")
 RATED = ("ratings", "relevant_documents", "judgements", "judgments")
-TEXT = ("query_text", "queryText", "query", "search_term", "keyword")
+TEXT = ("query_text", "queryText", "query", "search_term", "searchTerm", "keyword", "keywords", "text", "q")
 QUERY_ID = ("query_id", "queryId", "id")
-ITEM_ID = ("doc_id", "docId", "docid", "_id", "document_id", "item_id", "id")
+ITEM_ID = ("doc_id", "docId", "docid", "_id", "document_id", "documentId", "item_id", "product_id", "id")
 GRADE = ("rating", "label", "gain", "grade", "relevance", "judgement", "judgment")
 MATCHED = ("query", "value", "query_string", "keywords", "keyword", "q", "$query")  # keys of the text in a request
 
@@ -56,30 +56,58 @@ def google_tree(path: Path, form: Form) -> Loaded:
 
 
 def nested_ratings(content: object) -> list[Row] | None:
-    """query, query_id, item_id and label of each rating in an export of queries; None for what is none."""
-    lists = [content[name] for name in QUERIES if name in content] if isinstance(content, dict) else [content]
-    entries = [entry for found in lists if isinstance(found, list) for entry in found]
-    if not entries or not all(isinstance(entry, dict) and _is_rated(entry) for entry in entries):
+    """A row for each rating in an export of queries; None for what is none.
+
+    query, query_id, item_id and label as far as they are known, beside what the file itself says of query and rating.
+    Raises UserError where a list holds ratings in some entries alone.
+    """
+    if isinstance(content, list):
+        parts = [nested_ratings(entry) for entry in content]
+        if None in parts and any(part is not None for part in parts):
+            shown = shorten(content[parts.index(None)])
+            raise UserError(f"an entry holds no ratings, others of its list do: {shown}; add them or remove it")
+    elif (
+        isinstance(content, dict) and content and not {*RATED} & {*content} and all(map(_is_mapping, content.values()))
+    ):
+        parts = [[_known(query=q, query_id=q) | row for row in _graded(rated, {})] for q, rated in content.items()]
+    elif isinstance(content, dict) and (rated := _rated(content)) is not None:
+        queries = content.get("queries")
+        queries = queries if isinstance(queries, list) else [content]
+        return [_plain(content) | _query(query) | rating for query in queries for rating in _graded(rated, content)]
+    elif isinstance(content, dict) and not _is_rating(content):
+        parts = [part for value in content.values() if (part := nested_ratings(value)) is not None]
+    else:
         return None
-    return [row for entry in entries for row in _of_entry(entry)]
+    return [row for part in parts for row in part or ()] if parts and None not in parts else None
 
 
-def _is_rated(entry: Row) -> bool:
-    """Whether it holds ratings and says of what, or lists that do."""
-    inner = [entry[name] for name in QUERIES if isinstance(entry.get(name), list)]
-    named = _first(entry, (*TEXT, *QUERY_ID, "placeholders")) is not None
-    return bool(inner) or (named and isinstance(_first(entry, RATED), list | dict))
+def _rated(entry: Row) -> list | dict | None:
+    """The ratings of a query."""
+    if _is_rating(entry):
+        return None
+    named = [entry[name] for name in RATED if isinstance(entry.get(name), list | dict)]
+    named = [rated for rated in named if not any(isinstance(e, dict) and _rated(e) is not None for e in rated)]
+    return next(iter([*filter(None, named), *filter(_are_ratings, entry.values()), *named]), None)
 
 
-def _of_entry(entry: Row) -> Iterator[Row]:
-    rated = _first(entry, RATED)
-    queries = entry.get("queries")
-    for name in QUERIES if rated is None else ():
-        for inner in entry.get(name) or ():
-            yield from _of_entry(inner)
-    for query in queries if rated is not None and isinstance(queries, list) else [entry]:
-        for item, grade in _graded(rated, entry):
-            yield _query(query) | {"item_id": item, "label": grade}
+def _is_rating(entry: object) -> bool:
+    """Whether it is an item with its grade."""
+    return isinstance(entry, dict) and None not in (_first(entry, ITEM_ID), _first(entry, GRADE))
+
+
+def _are_ratings(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(_is_rating, value))
+
+
+def _is_mapping(value: object) -> bool:
+    """Whether it is {item: grade} or a list of items with their grades."""
+    names = {*TEXT, *QUERY_ID, *ITEM_ID, *GRADE}
+    grades = isinstance(value, dict) and not names & {*value} and all(type(v) in (int, float) for v in value.values())
+    return grades or _are_ratings(value)
+
+
+def _plain(entry: Row) -> Row:
+    return {name: value for name, value in entry.items() if not isinstance(value, dict | list)}
 
 
 def _query(entry: Row) -> Row:
@@ -89,7 +117,11 @@ def _query(entry: Row) -> Row:
     if text is None and request:
         texts = list(dict.fromkeys(_texts(request)))
         text = texts[0] if len(texts) == 1 else name
-    return {"query": text if text is not None else name, "query_id": name}
+    return _known(query=name if text is None else text, query_id=name)
+
+
+def _known(**values: Any) -> Row:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _texts(request: object, key: str = "", within: str = "") -> Iterator[str]:
@@ -104,17 +136,18 @@ def _texts(request: object, key: str = "", within: str = "") -> Iterator[str]:
         yield request
 
 
-def _graded(rated: object, entry: Row) -> Iterator[tuple[object, object]]:
+def _graded(rated: list | dict, entry: Row) -> Iterator[Row]:
     """Items and their grades: a list of both, {item: grade}, {item: {"gain": grade}} or {grade: [items]}."""
     for rating in rated if isinstance(rated, list) else ():
         rating = rating if isinstance(rating, dict) else {"rating": rating}
         item = _first(rating, ITEM_ID[:-1] if "doc_id" in entry else ITEM_ID)
-        yield item if item is not None else entry.get("doc_id"), _first(rating, GRADE)
+        item = entry.get("doc_id") if item is None else item
+        yield _plain(rating) | _known(item_id=item, label=_first(rating, GRADE))
     for name, value in rated.items() if isinstance(rated, dict) else ():
         if isinstance(value, list):
-            yield from ((item, name) for item in value)
+            yield from ({"item_id": item, "label": name} for item in value)
         else:
-            yield name, _first(value, GRADE) if isinstance(value, dict) else value
+            yield {"item_id": name, "label": _first(value, GRADE) if isinstance(value, dict) else value}
 
 
 def _first(entry: Row, names: tuple[str, ...]) -> Any:

@@ -42,6 +42,7 @@ class Quarantine:
         self._rows: dict[str, int] = {}  # of each kind, those that cannot be read among them
         self._left: dict[str, int] = {}  # left out by where
         self._alike: dict[str, int] = {}
+        self._signs: dict[str, int] = {}  # texts whose control characters were read as signs of cp1252
         self._files: list[tuple[str, str]] = []  # name, how its rows are counted
 
     @property
@@ -53,6 +54,7 @@ class Quarantine:
             counts[f"{kind}: left out by read.{kind}.where"] = self._left[kind]
             counts[f"{kind}: set aside"] = self._aside(kind)
             counts[f"{kind}: said again"] = self._alike.get(kind, 0)
+            counts[f"{kind}: control characters read as signs of cp1252"] = self._signs[kind]
         return {name: rows for name, rows in counts.items() if rows}
 
     def used(self, kind: str) -> int:
@@ -68,6 +70,7 @@ class Quarantine:
             place = {"file": np.full(len(loaded.rows), len(self._files)), "row": loaded.rows}
             tables.append(pa.table({name: loaded.table[name] for name in loaded.table.column_names} | place))
             self._files.append((name, loaded.counted))
+        self._signs[kind] = sum(part.loaded.signs for part in parts.values())
         self._left[kind] = sum(part.left for part in parts.values())
         self._rows[kind] = self._left[kind] + sum(
             len(part.loaded.rows) + len(faulty_rows(part.loaded.faults)) for part in parts.values()

@@ -7,22 +7,30 @@ Rows that cannot be read come back as faults.
 """
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from relevance.data.contract import as_text, control_rules, row_faults
-from relevance.data.delimited import read_delimited
-from relevance.data.delimiters import layout
-from relevance.data.entries import DEEP_PROBLEM, Deep, json_entries
+from relevance.data.contract import as_text
+from relevance.data.delimited import layout, read_delimited
 from relevance.data.faults import Fault, Loaded, faulty_rows, unique
-from relevance.data.readers import decode_table, no_text_faults, objects_table, plain_strings, read_jsonl
-from relevance.data.text_files import Form, whole_text
+from relevance.data.readers import (
+    check_form,
+    decode_table,
+    no_text_faults,
+    objects_table,
+    parse_errors,
+    plain_strings,
+    read_jsonl,
+)
+from relevance.data.text_files import Form, kind_of, text_bytes, whole_text
 from relevance.derive.commands import FileOptions
 from relevance.derive.layouts import RATINGS, google_tree, is_google, nested_ratings
 from relevance.errors import UserError, did_you_mean, shorten
@@ -31,7 +39,7 @@ SWALLOWED = "a quote opened here closes rows further on"
 SWALLOWED_REMEDY = (
     "close the quote, double one that belongs to the text, or read.*.quotes=false where no quote has a meaning"
 )
-ENTRIES = "rows are the entries of the list, from 1"
+TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
 # the file, how it is read, and their columns to read; the others are known by name alone
 Reader = Callable[[Path, Form, Collection[str]], Loaded]
 
@@ -78,7 +86,20 @@ def _json_list(path: Path, form: Form, wanted: Collection[str]) -> Loaded:
 
     NaN, which some write for what is missing, is null.
     """
-    entries, counted = _entries(path, form)
+    entries = _parsed(path, form)
+    if not isinstance(entries, list):
+        raise UserError(f"{path}: holds {shorten(entries)}, not a list of objects; write one list, or .jsonl")
+    return _of_entries(entries, wanted, "rows are the entries of the list, from 1")
+
+
+def _parsed(path: Path, form: Form) -> Any:
+    try:
+        return _json_entries(whole_text(path, form), object_pairs_hook=_object, parse_constant=lambda _: None)
+    except (ValueError, RecursionError) as cause:
+        raise UserError(f"{path}: cannot be read as JSON: {cause}; fetch it anew, or write it as .jsonl") from cause
+
+
+def _of_entries(entries: list, wanted: Collection[str], counted: str) -> Loaded:
     faults = list(_entry_faults(entries))
     good = np.setdiff1d(np.arange(len(entries)), faulty_rows(faults) - 1)
     objects = {int(at) + 1: {name: entries[at][name] for name in wanted if name in entries[at]} for at in good}
@@ -90,17 +111,74 @@ def _json_list(path: Path, form: Form, wanted: Collection[str]) -> Loaded:
     return Loaded(table, good + 1, tuple(faults), counted)
 
 
-def _entries(path: Path, form: Form) -> tuple[list, str]:
-    """The objects of a list, or those made of nested ratings, and how they are counted."""
+def _judgements(path: Path, form: Form, wanted: Collection[str]) -> Loaded:
+    """A .json or .jsonl of judgements: of queries with their ratings, or flat as any other."""
+    lines = kind_of(path) == ".jsonl"
+    if lines and not _holds_ratings(path, form):
+        return read_jsonl(path, form, wanted)
+    content = _lines(path, form) if lines else _parsed(path, form)
     try:
-        entries = json_entries(whole_text(path, form), object_pairs_hook=_object, parse_constant=lambda _: None)
-    except (ValueError, RecursionError) as cause:
-        raise UserError(f"{path}: cannot be read as JSON: {cause}; fetch it anew, or write it as .jsonl") from cause
-    if (ratings := nested_ratings(entries)) is not None:
-        return ratings, RATINGS
-    if not isinstance(entries, list):
-        raise UserError(f"{path}: holds {shorten(entries)}, not a list of objects; write one list, or .jsonl")
-    return entries, ENTRIES
+        rows = nested_ratings(content)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    return _json_list(path, form, wanted) if rows is None else _of_entries(rows, wanted, RATINGS)
+
+
+def _holds_ratings(path: Path, form: Form) -> bool:
+    """Whether the first line is a query with ratings."""
+    with text_bytes(path, form) as file:
+        try:
+            return nested_ratings(json.loads(next(filter(bytes.strip, file), b""))) is not None
+        except (ValueError, RecursionError):
+            return False
+
+
+def _lines(path: Path, form: Form) -> list:
+    entries = []
+    for number, line in enumerate(whole_text(path, form).splitlines(), start=1):
+        try:
+            entries += [json.loads(line, object_pairs_hook=_object)] if line.strip() else []
+        except (ValueError, RecursionError) as cause:
+            raise UserError(f"{path}: line {number} cannot be read as JSON: {cause}; mend or remove it") from cause
+    return entries
+
+
+class Deep(str):
+    """The text of an entry that is nested too deeply."""
+
+
+def _json_entries(text: str, **parsing: Any) -> Any:
+    """What json.loads gives, with a Deep for each entry of a list that it cannot follow."""
+    try:
+        return json.loads(text, **parsing)
+    except RecursionError:
+        if not text.lstrip().startswith("["):
+            raise
+    entries = []
+    for entry in _split(text):
+        try:
+            entries.append(json.loads(entry, **parsing))
+        except RecursionError:
+            entries.append(Deep(entry))
+    return entries
+
+
+def _split(text: str) -> Iterator[str]:
+    """The texts of a list's entries; raises ValueError for a list that is not closed."""
+    depth, start, some = 0, text.index("[") + 1, False
+    for token in TOKEN.finditer(text):
+        sign = token[0]
+        depth += (sign in "[{") - (sign in "]}")
+        if (sign == "," and depth == 1) or depth == 0:
+            entry = text[start : token.start()]
+            if entry.strip() or some or sign == ",":
+                yield entry
+            some, start = True, token.end()
+        if depth == 0:
+            if text[start:].strip():
+                raise ValueError("something stands behind the list")
+            return
+    raise ValueError("maximum recursion depth exceeded in a list that is not closed")
 
 
 class _Twice(dict):
@@ -116,7 +194,7 @@ def _entry_faults(entries: list) -> Iterator[Fault]:
     for problem, remedy, bad in (
         ("entry is no object", "write one JSON object for each row", lambda e: type(e) not in (dict, _Twice, Deep)),
         ("a key is given twice", "keep one of the values", lambda e: type(e) is _Twice),
-        (DEEP_PROBLEM, "write its inner values as text, or leave them out", lambda e: type(e) is Deep),
+        ("entry is nested too deeply", "write its inner values as text, or leave them out", lambda e: type(e) is Deep),
         ("half a surrogate pair", "write the whole character", lambda e: type(e) is dict and _half(e)),
     ):
         at = np.flatnonzero([bad(entry) for entry in entries])
@@ -143,10 +221,10 @@ READERS: dict[str, Reader] = {
     ".tsv": _delimited,
     ".jsonl": read_jsonl,
     ".json": _json_list,
-    ".txt": lambda path, form, wanted: (
-        google_tree(path, form) if is_google(path, form) else _delimited(path, form, wanted)
-    ),
+    ".txt": _text,
 }
+DELIMITED = (".csv", ".tsv", ".txt")
+OF_JUDGEMENTS = READERS | {".json": _judgements, ".jsonl": _judgements}
 
 
 AS_IT_IS = ("category",)  # a path may be a list; every other column is text
@@ -163,36 +241,39 @@ class Part:
     names: list[str]  # of all its columns, as the file has them
 
 
-def choose_columns(name: str, loaded: Loaded, setting: str, options: FileOptions, wanted: Mapping[str, bool]) -> Part:
-    """The columns `wanted` (ours: whether a file must have it) of the file that a person calls `name`.
+def read_part(path: Path, name: str, form: Form, options: FileOptions, wanted: Mapping[str, bool]) -> Part:
+    """The columns `wanted` (ours: whether a file must have it) of the file at `path`, which a person calls `name`.
 
-    Raises UserError for a column that is not there or is neither text nor number.
+    Raises UserError for a file that cannot be read, a column that is not there or is neither text nor number.
     """
+    theirs = _their_names(form.setting, options, wanted)
+    readers = OF_JUDGEMENTS if form.setting == "read.judgements." else READERS
+    check_form(path, form)
+    with parse_errors(Path(name)):
+        loaded = readers[kind_of(path)](path, form, {*theirs.values(), *options.where})
     names = loaded.table.column_names
-    theirs = _their_names(setting, options, wanted)
     if len(loaded.table):
         must = {ours: column for ours, column in theirs.items() if wanted[ours] or ours in options.columns}
-        check_columns(name, names, must, f"read.{setting}.columns")
-        check_columns(name, names, {column: column for column in options.where}, f"read.{setting}.where")
+        check_columns(name, names, must, f"{form.setting}columns")
+        check_columns(name, names, {column: column for column in options.where}, f"{form.setting}where")
         if not set(theirs.values()) & set(names):  # of a tree, whose columns are all optional
-            check_columns(name, names, dict(reversed(theirs.items())), f"read.{setting}.columns")
+            check_columns(name, names, dict(reversed(theirs.items())), f"{form.setting}columns")
     here = {ours: column for ours, column in theirs.items() if column in names or wanted[ours]}
     table = _plain(loaded.table, [*here.values(), *options.where])
     good = ~np.isin(loaded.rows, faulty_rows(loaded.faults))  # the jsonl reader leaves some at fault in the table
     fits, values = _fitting(table, options.where, name)
     sound = pa.table({ours: table[column] for ours, column in here.items()}).filter(pa.array(good & fits))
-    decoded = decode_table(replace(loaded, table=sound, rows=loaded.rows[good & fits]))
+    decoded = decode_table(replace(loaded, table=sound, rows=loaded.rows[good & fits]), path, form, here)
     texts = {ours: decoded.table[ours] if ours in AS_IT_IS else as_text(decoded.table, ours, name) for ours in here}
-    decoded = replace(decoded, table=pa.table(texts))
-    decoded = decoded.without(list(row_faults(decoded.table, control_rules(decoded.table), decoded.rows)))
-    return Part(decoded, int((good & ~fits).sum()), values, names)
+    faults = tuple(replace(fault, remedy=fault.remedy.replace(str(path), name)) for fault in decoded.faults)
+    return Part(replace(decoded, table=pa.table(texts), faults=faults), int((good & ~fits).sum()), values, names)
 
 
 def _their_names(setting: str, options: FileOptions, wanted: Mapping[str, bool]) -> dict[str, str]:
     """The file's name of each column, less those that options.columns unnames."""
     names = {ours: options.columns.get(ours, ours) for ours in wanted}
     if needed := [ours for ours, theirs in names.items() if theirs is None and wanted[ours]]:
-        raise UserError(f"read.{setting}.columns={{{needed[0]}: null}}: is needed; name a column of the file")
+        raise UserError(f"{setting}columns={{{needed[0]}: null}}: is needed; name a column of the file")
     return {ours: theirs for ours, theirs in names.items() if theirs is not None}
 
 
@@ -203,9 +284,11 @@ def check_columns(name: str, present: Collection[str], needed: Mapping[str, str]
         return
     listed = ", ".join([*list(present)[:NAMED], *["…"] * (len(present) > NAMED)])
     ours, hint = next(iter(lacking)), did_you_mean(lacking.values(), present)
+    value = "value" if setting.endswith("where") else "column of the file"
+    header = f"; where the first line is a row: {setting.rpartition('.')[0]}.header=[…]"
     raise UserError(
         f"{name}: has no column {', '.join(lacking.values())}; {hint}present: {listed}; "
-        f"name it with {setting}={{{ours}: <{'value' if setting.endswith('where') else 'column of the file'}>}}"
+        f"name it with {setting}={{{ours}: <{value}>}}{header if kind_of(Path(name)) in DELIMITED else ''}"
     )
 
 

@@ -13,6 +13,7 @@ ids "12", " 12 ", "12." and "12.00" are "12", as a null among whole numbers make
 import ast
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from string import Formatter
 from typing import TypeAlias
@@ -28,9 +29,14 @@ Texts: TypeAlias = pa.Array | pa.ChunkedArray
 WHITE = r"[\t-\r\x1c-\x1f\x{85}\p{Z}]"
 UNTIDY = r"^ | $|  |[\t-\r\x1c-\x1f\x{85}]|[^ \PZ]"
 WHOLE = r"^(-?(?:0|[1-9][0-9]*))\.0*$"  # a whole number as floats and decimals are written
-LISTED = r"^\s*\[\s*['\"\[{]"  # a list written as text
-OF_PROGRAMS = ("", "nan", "NaN", "NAN", "NaT", "<NA>", "None", "none", "NONE", "null", "Null", "NULL", "nil", "\\N")
-ABSENT = (*OF_PROGRAMS, "#N/A", "N/A", "n/a", "#NULL!", "-", "--", "–", "—")  # those of spreadsheets, too
+LISTED = r"(?s)^\s*(?:(?:array\()?\[\s*['\"\[{]|\(\s*['\"].*['\"],?\s*\)\s*$)"  # a list written as text
+QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
+QUOTED_LIST = re.compile(
+    rf"(?:array\()?\s*[\[(]\s*((?:{QUOTED})(?:[\s,]+(?:{QUOTED}))*)[\s,]*[\])](?:[,\s]*dtype=\w+)?\)?", re.DOTALL
+)
+NAMED = 20  # ids looked at for a remedy
+WORDS = "nan nat <na> none null nil undefined \\n #n/a n/a n.a. #null! (none) (null) [] {} '' \"\" - -- – —"
+ABSENT = pa.array(["", *WORDS.split()])  # what programs and spreadsheets write for nothing, in small letters
 BRACKETS = {"(": ")", "[": "]"}
 
 
@@ -52,8 +58,8 @@ def as_id(text: str) -> str:
 
 
 def listed(text: str) -> list | None:
-    """The list that a cell holds as text, as Python or as JSON writes it; None where it holds none."""
-    for read in (json.loads, ast.literal_eval):
+    """The list that a cell holds as text, as Python, JSON or NumPy write it; None where it holds none."""
+    for read in (json.loads, _quoted, ast.literal_eval):
         try:
             value = read(text)
         except (ValueError, SyntaxError, RecursionError, MemoryError):
@@ -62,9 +68,32 @@ def listed(text: str) -> list | None:
     return None
 
 
+def _quoted(text: str) -> list[str]:
+    """Texts of a list in quotes; NumPy puts no commas between them, of which Python would make one text."""
+    if (texts := QUOTED_LIST.fullmatch(text.strip())) is None:
+        raise ValueError(text)
+    return [ast.literal_eval(quoted) for quoted in re.findall(QUOTED, texts[1], re.DOTALL)]
+
+
+def near_id(wrong: Texts, known: Texts, where: str) -> str:
+    """ "items.csv has '12' for '0012': write ids alike; or " where zeros, exponent, case or width alone differ."""
+    of = {_loose(text): text for text in known.to_pylist() if text is not None}
+    pairs = ((text, of.get(_loose(text))) for text in pc.unique(wrong.drop_null()).to_pylist()[:NAMED])
+    return next((f"{where} has {near!r} for {text!r}: write ids alike; or " for text, near in pairs if near), "")
+
+
+def _loose(text: str) -> str:
+    text = unicodedata.normalize("NFKC", text).casefold()
+    try:
+        number = float(text.replace(",", "."))
+        return str(int(number)) if number.is_integer() else text
+    except (ValueError, OverflowError):
+        return "".join(text.split())
+
+
 def absent(text: Texts) -> Texts:
     """[N], whether a cell holds nothing, or a word that programs write for nothing."""
-    return pc.fill_null(pc.or_(blank(text), pc.is_in(text, pa.array(ABSENT))), True)
+    return pc.fill_null(pc.or_(blank(text), pc.is_in(pc.utf8_lower(text), ABSENT)), True)
 
 
 def folded(text: Texts) -> Texts:

@@ -3,8 +3,8 @@
 python -m relevance.predict cells=RUN_ID|FOLDER input=FILE output=FILE [columns={left: query}] [on_bad_row=quarantine]
 python -m relevance.predict cells=[a,b,c] input=FILE output=FILE
 
-input and output are .parquet, .csv, .tsv or .jsonl; input may also be .txt, or packed as .csv.gz. A row needs task,
-left and right; label (0, 1, 2, or empty) is optional and is scored against; other columns are carried along. The
+input and output are .parquet, .csv, .tsv or .jsonl; input also .txt, or packed as .csv.gz, .bz2, .zst. A row needs
+task, left and right; label (0, 1, 2, or empty) is optional and is scored against; other columns are carried along. The
 output has the rows of the input in their order and the columns p_irrelevant, p_partial, p_relevant and predicted.
 Several cells vote: the p_* are the means of their probabilities, and predicted is the label of the highest.
 
@@ -25,23 +25,20 @@ device      cpu, cuda; null: CUDA where there is one
 trust_remote_code  run code that came with a cell's backbone, where it was trained with model.trust_remote_code=true
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from relevance.checks import validate_data
 from relevance.cli import command_line, listed, run_command
-from relevance.config import DataConfig, OnBadRow, Source
+from relevance.config import DataConfig, OnBadRow, Source, TextFile
 from relevance.config_io import name_moved
 from relevance.errors import UserError
 from relevance.vote import DEFAULT, Ballots, Ties, Vote
 
-if TYPE_CHECKING:
-    from relevance.data.text_files import Form
-
 
 @dataclass
-class Options:
+class Options(TextFile):
     cells: Any = None
     vote: Vote = Vote.mean
     ties: Ties | None = None
@@ -50,12 +47,6 @@ class Options:
     columns: dict[str, str] = field(default_factory=dict)  # ours: theirs
     task: str | None = None
     grades: dict[Any, int] = field(default_factory=dict)
-    header: list[str] = field(default_factory=list)
-    delimiter: str | None = None
-    quotes: bool = True
-    encoding: str | None = None
-    unpacked: float = 20.0
-    ratio: float = 200.0
     on_bad_row: OnBadRow = OnBadRow.error
     chunk: int = 20_000
     backbone: Any = None
@@ -74,10 +65,11 @@ def predict(options: Options) -> None:
     folders = _folders(options)
     name_moved(listed("backbone", options.backbone))
     _check_vote(options, len(folders))
+    from relevance.data.text_files import Form
     from relevance.predict.scoring import Files, Said, score_file, scores_text
 
     quarantine = options.on_bad_row is OnBadRow.quarantine
-    said = Said(_form(options), options.task, options.grades)
+    said = Said(Form.of(options, ""), options.task, options.grades)
     ballots = Ballots(options.vote, options.ties or DEFAULT)
     files = Files(Path(options.input), Path(options.output), options.columns, quarantine, options.chunk, said, ballots)
     if text := scores_text(score_file(files, folders, options.device, options.trust_remote_code)):
@@ -98,19 +90,12 @@ def _check_vote(options: Options, cells: int) -> None:
 
 def _checked(options: Options) -> None:
     """One UserError for the settings of the input that cannot be: they are those of data.*."""
-    names = ("task", "grades", "header", "delimiter", "quotes", "encoding", "unpacked", "ratio")
+    names = ("task", "grades", *(field.name for field in fields(TextFile)))
     said = DataConfig(kind=Source.pairs, path=options.input, **{name: getattr(options, name) for name in names})
     try:
         validate_data(said)
     except UserError as error:
         raise UserError(str(error).replace("data.", "")) from error
-
-
-def _form(options: Options) -> "Form":
-    from relevance.data.text_files import Form
-
-    header, limits = tuple(options.header), (options.unpacked, options.ratio)
-    return Form(options.delimiter, header, options.quotes, options.encoding, *limits, setting="")
 
 
 def _folders(options: Options) -> list[Path]:

@@ -31,6 +31,7 @@ from relevance.data.faults import (
     listing_schema,
     merge_faults,
     quarantine_note,
+    signs_note,
 )
 from relevance.data.readers import STREAMED, stream_table
 from relevance.data.text_files import Form
@@ -118,6 +119,7 @@ class Scan:
     labelled: int  # of those
     faults: tuple[Fault, ...]  # of each rule every row, and the values of the first LISTED
     counted: str  # how rows are numbered
+    signs: int = 0  # texts whose control characters were read as signs of cp1252
 
     @property
     def rows(self) -> int:
@@ -130,7 +132,7 @@ def scan_file(chunks: Iterable[Chunk]) -> Scan:
     for chunk in chunks:
         merged = merge_faults([*scan.faults, *chunk.faults])
         listed = tuple(replace(fault, values=fault.values[:LISTED]) for fault in merged)
-        scan = replace(scan, faults=listed, counted=chunk.loaded.counted)
+        scan = replace(scan, faults=listed, counted=chunk.loaded.counted, signs=scan.signs + chunk.loaded.signs)
         if len(chunk.table):  # the columns of other chunks may be made up of nulls
             scan = _added(scan, chunk.table)
     return scan
@@ -260,6 +262,8 @@ def _scored_columns(names: list[str]) -> bool:
 
 
 def _notes(files: Files, scan: Scan, cells: int) -> Iterator[str]:
+    if scan.signs:
+        yield signs_note(str(files.input), scan.signs)
     if scan.faults:
         yield quarantine_note(scan.faults, scan.rows, files.aside)
     if 0 < scan.labelled < scan.rows:

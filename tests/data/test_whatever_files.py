@@ -3,6 +3,7 @@
 import gzip
 import json
 
+import pyarrow as pa
 import pytest
 
 from relevance.cli import run_command
@@ -72,12 +73,17 @@ def said(capsys, *words):
     return capsys.readouterr().err
 
 
-def test_texts_of_control_or_invisible_characters_are_faults(tmp_path, capsys):
-    texts = ["\x93lamp\x94", "\u200b\u2060", "\ufeff \u00ad", "\u2800", "\u180e", "x\u200b"]
+def test_control_characters_are_read_as_signs_of_cp1252_and_counted(tmp_path, capsys):
+    path = put(tmp_path / "a.csv", "left,right,note\n\x93lamp\x94 5 \x80,a\x81b,\x93\nx,y,z\n")
+    assert rows(path) == [["“lamp” 5 €", "a b", "\x93"], ["x", "y", "z"]]
+    assert "2 texts hold control characters (U+0080 to U+009F), read as the signs of cp1252" in capsys.readouterr().err
+
+
+def test_texts_of_invisible_characters_are_faults(tmp_path, capsys):
+    texts = ["\u200b\u2060", "\ufeff \u00ad", "\u2800", "\u180e", "x\u200b"]
     lines = "".join(f"query_item,{text},b{n},1\n" for n, text in enumerate(texts))
     path = put(tmp_path / "a.csv", ",".join(NAMES) + "\n" + lines)
     err = said(capsys, "validate", f"data.path={path}", f"outputs={tmp_path}")
-    assert "left holds control characters (U+0080 to U+009F): 1 row;" in err
     assert "left is empty: 4 rows" in err
 
 
@@ -112,3 +118,58 @@ def test_a_line_nested_too_deeply_is_a_fault_of_its_own(tmp_path, depth, first):
     lines = [json.dumps({"left": "a"}), '{"left": ' + "[" * depth + "]" * depth + "}"]
     (fault,) = read_table(put(tmp_path / "a.jsonl", "\n".join(lines[:: -1 if first else 1])), {}).faults
     assert fault.rows.tolist() == [1 if first else 2]
+
+
+@pytest.mark.parametrize("pack", [("bz2", "bz2"), ("zst", "zstd"), ("gz", "gzip")])
+def test_packed_files_are_read_and_a_torn_one_says_so(tmp_path, pack):
+    text = ("left,right\n" + "a,b\n" * 3000).encode()
+    path = tmp_path / f"a.csv.{pack[0]}"
+    with pa.output_stream(str(path), compression=pack[1]) as file:
+        file.write(text)
+    packed = path.read_bytes()
+    assert rows(path) == [["a", "b"]] * 3000
+    path.write_bytes(packed[: len(packed) - 12])
+    with pytest.raises(UserError, match=r"cannot be read as \.\w+: .*write the file anew"):
+        read_table(path, {})
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"), [(b"\x1f\x8b\x08", r"\.gz"), (b"PAR1", r"\.parquet"), (b"PK\x03\x04", "workbook")]
+)
+def test_bytes_that_are_no_text_are_named(tmp_path, start, kind):
+    with pytest.raises(UserError, match=f"is no text: its first bytes are those of a .*{kind}"):
+        read_table(put(tmp_path / "a.csv", start + b"left,right\nx,y\n"), {})
+
+
+def test_stray_zero_bytes_are_not_taken_for_utf_16(tmp_path):
+    with pytest.raises(UserError, match="holds zero bytes, which belong to no text: remove them"):
+        read_table(put(tmp_path / "a.csv", "left,right\n" + "lamp,ligh\0t\n" * 9), {})
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", "shift_jis", "gb18030", "koi8-r"])
+def test_text_of_no_western_encoding_is_not_called_cp1252(tmp_path, encoding):
+    text = {"cp1251": "красная лампа", "koi8-r": "красная лампа"}.get(encoding, "赤い電球")
+    (fault,) = read_table(put(tmp_path / f"{encoding}.csv", f"left,right\nok,x\nok,{text}\n", encoding), {}).faults
+    assert "cp1252 (Windows" not in fault.remedy
+    assert "data.encoding=ENCODING" in fault.remedy
+
+
+def test_a_header_of_another_width_is_refused(tmp_path):
+    for text in ("q 1,a 2,0\nq 2,b 1,1\n", "q 1;a 2;0\nq 2;b 1;1\n"):
+        for header in (("left", "right"), ("left", "right", "label", "source")):
+            with pytest.raises(UserError, match=f"header names {len(header)} columns, but no delimiter"):
+                read_table(put(tmp_path / "a.csv", text), {}, Form(header=header))
+    with pytest.raises(UserError, match="header names 2 columns, but no delimiter"):
+        read_table(put(tmp_path / "a.csv", "a,b,c\n"), {}, Form(header=("left", "right"), delimiter=","))
+
+
+def test_a_task_that_the_file_says_too_is_said_once_and_another_is_refused(tmp_path, capsys):
+    lines = "".join(f"query_item,q{n % 30},item {n},{n % 3}\n" for n in range(300))
+    for text in (lines, lines.replace("query_item", "")):
+        path = put(tmp_path / "a.csv", "task,left,right,label\n" + text)
+        command(["validate", f"data.path={path}", f"outputs={tmp_path}", "data.task=query_item"])
+    assert "query_item" in capsys.readouterr().out
+    path = put(tmp_path / "a.csv", "task,left,right,label\n" + lines)
+    err = said(capsys, "validate", f"data.path={path}", f"outputs={tmp_path}", "data.task=query_query")
+    assert "data.task=query_query: column task of" in err
+    assert "says query_item; leave data.task out" in err

@@ -1,11 +1,13 @@
 """What real files hold, through the command: ids, types, grades and trees in the writings of other programs."""
 
+import gzip
 import json
+import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from little import ITEMS, JUDGEMENTS, TREE, put
+from little import ITEMS, JUDGEMENTS, TREE, put, zipped
 
 from relevance.data.__main__ import command
 from relevance.errors import UserError
@@ -70,13 +72,60 @@ def test_a_query_id_is_one_in_any_writing_and_a_leading_zero_tells_ids_apart(tmp
     assert pairs["query_item"]["red lamp", "Lamp Lux"] == pairs["query_item"]["fern", "Fern pot"] == 2
 
 
-@pytest.mark.parametrize("word", ["nan", "None", "NULL", "null", "<NA>", "\\N", "#N/A", "-", "0", "-1", " "])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "nan",
+        "None",
+        "NULL",
+        "null",
+        "<NA>",
+        "\\N",
+        "#N/A",
+        "-",
+        "0",
+        "-1",
+        " ",
+        "Root",
+        "<root>",
+        "na",
+        "undefined",
+        "(none)",
+        "''",
+        "[]",
+        "0.0",
+    ],
+)
 def test_words_for_no_parent_are_no_types(tmp_path, word):
     tree = T.replace("1,,Home", f"1,{word},Home").replace("2,,Garden", f"2,{word},Garden")
     for text in (tree, tree.replace(",name", "").replace(",Home", "").replace(",Garden", "")):
         _, record = derive(tmp_path, taxonomy=("csv", "\n".join(",".join(line.split(",")[: text.split("\n")[0].count(
             ",") + 1]) for line in text.split("\n"))))  # fmt: skip
         assert record["inputs"]["types"] == 6
+
+
+WRITINGS = [("0012", "12"), ("1e3", "1000"), ("+12", "12"), ("12,0", "12"), ("b00A", "B00A"), ("\uff11\uff12", "12")]
+
+
+@pytest.mark.parametrize(("theirs", "ours"), WRITINGS)
+def test_ids_that_may_be_codes_stay_apart_and_the_remedy_names_the_near_one(tmp_path, theirs, ours):
+    item, judged = I.replace("1,Lamp", f"{ours},Lamp"), f'query,item_id,label\nlamp,"{theirs}",2\n'
+    with pytest.raises(
+        UserError, match=rf"items\.csv has '{ours}' for '{re.escape(theirs)}': write ids alike; or add it"
+    ):
+        derive(tmp_path, judgements=("csv", judged), items=("csv", item))
+    if ours == "12" and theirs.isascii():  # names and ids of types are folded as texts are
+        with pytest.raises(UserError, match=rf"the taxonomy has '{re.escape(theirs)}' for '12': write ids alike"):
+            derive(tmp_path, taxonomy=("csv", T.replace("12,11", f'"{theirs}",11')))
+
+
+def test_whole_numbers_among_others_in_a_column_of_floats_are_ids(tmp_path):
+    typed = pa.table(
+        {"item_id": [1.0, 2.0, 1e15], "title": ["Lamp Lux", "Fern pot", "x"], "product_type": [12.0, 22.0, None]}
+    )
+    judged = pa.table({"query": ["a", "b", "b"], "item_id": [1.0, 2.0, 1e15], "label": [2.0, 0.0, 1.0]})
+    pairs, _ = derive(tmp_path, judgements=("parquet", judged), items=("parquet", typed))
+    assert pairs["query_item"] == {("a", "Lamp Lux"): 2, ("b", "Fern pot"): 0, ("b", "x"): 1}
 
 
 def test_a_word_that_is_a_row_of_the_tree_is_a_type(tmp_path):
@@ -104,6 +153,17 @@ def test_types_that_differ_in_case_or_form_alone_are_one_in_the_commonest_writin
     pairs, record = derive(tmp_path, judgements=("csv", FOLDED), items=("csv", typed), taxonomy=("csv", tree))
     assert (record["inputs"]["types"], record["faults"]) == (4, [])
     assert pairs["type_type"]["Café", "Lamps"] == pairs["item_type"]["Lamp A", "Lamps"] == 2
+
+
+FULL = "".join(chr(ord(letter) + 0xFEE0) for letter in "Lamps")
+
+
+@pytest.mark.parametrize("leaf", ["Lamps ", "\u00a0Lamps", FULL, "Lamps\u200b", "La\u00admps"])
+def test_types_that_differ_in_what_nobody_sees_are_one(tmp_path, leaf):
+    items = PATHS.replace("HOME > LIGHTING > LAMPS", f"Home > Lighting > {leaf}")
+    pairs, record = derive(tmp_path, judgements=("csv", FOLDED), items=("csv", items), taxonomy=None)
+    assert record["inputs"]["types"] == 6
+    assert pairs["item_type"]["Lamp B", "Lamps"] == 2
 
 
 def test_ids_that_differ_in_case_with_other_names_stay_two_types(tmp_path):
@@ -226,6 +286,20 @@ def test_a_list_written_as_text_is_read_or_named(tmp_path):
         derive(tmp_path, items=("csv", listed.replace("category", "product_type")), taxonomy=None)
 
 
+LISTS = ["['Home', 'Lighting', 'Lamps']", "['Home' 'Lighting' 'Lamps']", "['Home'\n 'Lighting'\n 'Lamps']",
+         "('Home', 'Lighting', 'Lamps')", "array(['Home', 'Lighting', 'Lamps'], dtype=object)",
+         '["Home", "Lighting", "Lamps"]']  # fmt: skip
+
+
+@pytest.mark.parametrize("text", LISTS)
+def test_a_list_of_python_json_or_numpy_is_its_texts(tmp_path, text):
+    cell = '"' + text.replace('"', '""') + '"'
+    items = f"item_id,title,category\n1,{cell},{cell}\n2,Fern,Garden > Plants > Ferns\n"
+    pairs, _ = derive(tmp_path, items=("csv", items), taxonomy=None)
+    assert pairs["type_type"]["Lamps", "Lighting"] == 2
+    assert pairs["item_type"]["Home, Lighting, Lamps", "Lamps"] == 2
+
+
 RATED = [("red lamp", "1", 2), ("red lamp", "2", 0), ("fern", "2", 2), ("fern", "1", 0)]
 BY_QUERY = {query: {item: grade for text, item, grade in RATED if text == query} for query in ("red lamp", "fern")}
 EXPORTS = {
@@ -251,6 +325,14 @@ EXPORTS = {
     "OpenSearch": {"name": "l", "judgmentRatings": [{"query": text, "ratings": [
         {"docId": item, "rating": f"{grade}.000"} for item, grade in rated.items()]}
         for text, rated in BY_QUERY.items()]},
+    "under any name": {"size": 2, "results": [{"q": text, "docs": [
+        {"documentId": item, "relevance": grade} for item, grade in rated.items()]}
+        for text, rated in BY_QUERY.items()]},
+    "under judgments": {"judgments": [{"query": text, "ratings": rated} for text, rated in BY_QUERY.items()]},
+    "qrels": BY_QUERY,
+    "qrels in a key": {"qrels": BY_QUERY},
+    "lists by query": {text: [{"_id": item, "grade": grade} for item, grade in rated.items()]
+                       for text, rated in BY_QUERY.items()},
     "a list": [{"query": text, "ratings": [{"doc_id": item, "rating": grade} for item, grade in rated.items()]}
                for text, rated in BY_QUERY.items()],
 }  # fmt: skip
@@ -261,6 +343,52 @@ def test_nested_judgements_are_read(tmp_path, name):
     pairs, _ = derive(tmp_path, judgements=("json", EXPORTS[name]))
     titles = {"1": "Lamp Lux", "2": "Fern pot"}
     assert pairs["query_item"] == {(query, titles[item]): grade for query, item, grade in RATED}
+
+
+def test_nested_judgements_may_be_lines_of_names_of_their_own(tmp_path):
+    lines = [{"question": text, "ratings": [{"sku": item, "score": grade} for item, grade in rated.items()]}
+             for text, rated in BY_QUERY.items()]  # fmt: skip
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    words = "read.judgements.columns={query: question, item_id: sku, label: score}"
+    for kind, content in (("jsonl", text), ("jsonl.gz", gzip.compress(text.encode())), ("json", lines)):
+        assert derive(tmp_path, words, judgements=(kind, content))[0]["query_item"]["red lamp", "Lamp Lux"] == 2
+    with pytest.raises(UserError, match="has no column query, item_id, label; present: question, score, sku"):
+        derive(tmp_path, judgements=("jsonl", text))
+    with pytest.raises(UserError, match="an entry holds no ratings, others of its list do"):
+        derive(tmp_path, words, judgements=("jsonl", text + '{"question": "x"}\n'))
+
+
+def test_nested_judgements_may_name_queries_by_id_and_items_may_have_ratings(tmp_path):
+    queries = put(tmp_path / "q.csv", "query_id,query\n7,red lamp\n8,fern\n")
+    lines = "".join(json.dumps({"query_id": n, "ratings": {"1": 2, "2": 0}}) + "\n" for n in (7, 8))
+    items = [{"item_id": 1, "title": "Lamp Lux", "ratings": [5, 4]}, {"item_id": 2, "title": "Fern pot", "ratings": []}]
+    pairs, record = derive(
+        tmp_path, f"queries={queries}", judgements=("jsonl", lines), items=("json", items), taxonomy=None
+    )
+    assert pairs["query_item"]["red lamp", "Lamp Lux"] == pairs["query_item"]["fern", "Lamp Lux"] == 2
+    assert record["inputs"]["items"] == 2
+
+
+def test_texts_of_an_archive_are_read_where_it_holds_no_table(tmp_path, capsys):
+    lines = "\n".join(f"{number} - {path}" for number, path in NAMES.items())
+    tree = zipped({"readme.txt": "hello", "taxonomy.txt": GOOGLE + lines})
+    assert derive(tmp_path, items=("zip", zipped({"a.txt": I})), taxonomy=("zip", tree))[1]["inputs"]["types"] == 6
+    assert "taxonomy.zip: not read: readme.txt" in capsys.readouterr().err
+
+
+def test_the_encoding_of_an_input_is_named_with_its_setting(tmp_path):
+    items = (I + "3,“Lampe” 5 €,12\n").encode("cp1252")
+    with pytest.raises(UserError, match=r"or give read\.items\.encoding=cp1252"):
+        derive(tmp_path, items=("csv", items))
+    assert derive(tmp_path, "read.items.encoding=cp1252", items=("csv", items))[1]["inputs"]["items"] == 3
+    pairs, record = derive(tmp_path, items=("csv", I.replace("Lux", "\x93Lux\x94")))
+    assert pairs["query_item"]["red lamp", "Lamp “Lux”"] == 2
+    assert record["inputs"]["items: control characters read as signs of cp1252"] == 1
+
+
+def test_a_first_line_that_is_a_row_is_named_with_its_setting(tmp_path):
+    with pytest.raises(UserError, match=r"where the first line is a row: read\.items\.header="):
+        derive(tmp_path, items=("csv", I.partition("\n")[2]))
 
 
 def test_the_text_of_a_judgement_that_its_query_id_contradicts_is_a_fault(tmp_path):

@@ -1,0 +1,30 @@
+"""Words that Hydra's grammar cannot read → one line with what works."""
+
+import subprocess
+import sys
+
+import pytest
+
+from relevance.errors import UserError
+from relevance.overrides import check_words
+
+
+@pytest.mark.parametrize("word", ["data.grades={é: 2, no: 0}", "data.grades={null: 0}", "data.grades={no: 1, ~: 0}",
+                                  'data.grades={"é": 2}', "data.path=café.csv", "data.header=[größe]"])  # fmt: skip
+def test_a_word_that_hydra_cannot_read_says_what_works(word):
+    with pytest.raises(UserError, match=r"Hydra reads letters beyond ASCII .*--config-dir=FOLDER data=own"):
+        check_words([word])
+    check_words(["data.grades={on: 2, no: 0}", 'data.path="café.csv"', 'data.columns={left: "requête"}'])
+
+
+def test_grades_in_other_letters_are_read_from_a_group_of_ones_own(tmp_path):
+    (tmp_path / "own" / "data").mkdir(parents=True)
+    group = '{defaults: [pairs], task: query_item, grades: {très bon: 2, "null": 0}}'
+    (tmp_path / "own" / "data" / "own.yaml").write_text(group, encoding="utf-8")
+    (tmp_path / "a.csv").write_text("left,right,label\na,b,très bon\nc,d,null\ne,f,oops\n", encoding="utf-8")
+    words = ["--config-dir=own", "data=own", "data.path=a.csv"]
+    run = subprocess.run(
+        [sys.executable, "-m", "relevance.run", *words], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert "label is none of the grades: 1 row" in run.stderr
+    assert "a.csv row 3: 'oops'" in run.stderr
