@@ -24,6 +24,7 @@ from relevance.errors import UserError, first_line
 
 REFERENCE = re.compile(r"\$\{oc\.env:([^{},]*)\}")
 MASK = "***"
+SQLITE = re.compile(r"^(sqlite(?:\+\w+)?:///(?:file:)?)([^?]+)")
 SECRET_KEY = re.compile(
     r"(^|[._-])(tokens?|secrets?|passwords?|passwd|passphrases?|credentials?|(api|access|private)?_?keys?)$", re.I
 )
@@ -121,10 +122,15 @@ def unset_variables(text: str) -> list[str]:
     return [name for name in REFERENCE.findall(text) if name not in os.environ]
 
 
+def database_file(uri: str) -> Path | None:
+    """The file of a SQLite store, sqlite:///FILE or sqlite:///file:FILE, with settings or without; None of others."""
+    match = SQLITE.match(uri)
+    return Path(match[2]) if match else None
+
+
 def anchored_uri(uri: str) -> str:
     """A URI whose file, where it names one, starts at the root."""
-    file = uri.removeprefix("sqlite:///")
-    return uri if file == uri else f"sqlite:///{Path(file).absolute()}"
+    return SQLITE.sub(lambda match: f"{match[1]}{Path(match[2]).absolute()}", uri)
 
 
 def mask_settings(node: dict[str, Any]) -> dict[str, Any]:
