@@ -41,11 +41,17 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """As `atomic_file`, of an empty folder; one that stood there is out of its place for an instant, never half."""
+    """As `atomic_file`, of an empty folder; one that stood there is out of its place for an instant, never half.
+
+    Whoever may read the folder may read its files: safetensors lets nobody but their writer.
+    """
     with _beside(path) as part:
         part.mkdir()
         yield part
+        mode = part.stat().st_mode & 0o666
         for inner in (*part.rglob("*"), part):
+            if inner.is_file() and not inner.is_symlink():
+                inner.chmod(mode)
             _flush(inner)
         _take(part, path)
         _flush(path.parent)

@@ -27,6 +27,7 @@ from relevance.masking import mask_uris as mask_uris  # of those who write addre
 INTERPOLATION = re.compile(r"While dereferencing interpolation '.*?'")
 MOVED = "RELEVANCE_BACKBONE"  # an environment variable: where the backbones of adapters lie now
 REFERENCE = re.compile(r"\$\{oc\.env:([^{},]*)\}")
+SQLITE = re.compile(r"^(sqlite(?:\+\w+)?:///(?:file:)?)([^?]+)")
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,12 @@ def unset_variables(text: str) -> list[str]:
     return [name for name in REFERENCE.findall(text) if name not in os.environ]
 
 
+def database_file(uri: str) -> Path | None:
+    """The file of a SQLite store, sqlite:///FILE or sqlite:///file:FILE, with settings or without; None of others."""
+    match = SQLITE.match(uri)
+    return Path(match[2]) if match else None
+
+
 def anchored_uri(uri: str) -> str:
     """A URI whose file, where it names one, starts at the root."""
-    file = uri.removeprefix("sqlite:///")
-    return uri if file == uri else f"sqlite:///{Path(file).absolute()}"
+    return SQLITE.sub(lambda match: f"{match[1]}{Path(match[2]).absolute()}", uri)

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from small_sweep import record, runs, sweep
 
+from relevance.cell_id import Request
 from relevance.errors import Stopped
 from relevance.sweep import attempt
 from relevance.sweep import sweep as sweeps
-from relevance.tracking import Store
-from relevance.tracking.liveness import SILENCE, Life, life
+from relevance.sweep.resolve import prepared, resolve
+from relevance.tracking import Record, Store
+from relevance.tracking.liveness import SILENCE, Life, held_by, life
 
 ROOT = Path(__file__).parent.parent
 
@@ -123,3 +125,14 @@ def test_kill_nine_after_the_second_cell_then_the_same_command(tmp_path, backbon
     assert statuses == ["FINISHED"] * 4  # the one cut off went on in its own run
     parents = {run.data.tags["mlflow.parentRunId"] for run in store.runs("tags.kind = 'cell'")}
     assert len(parents) == 1
+
+
+def test_a_cell_that_another_process_trains_was_not_cut_off(place):
+    config = place()
+    (cell,), _ = resolve([Request(config, config)], prepared([config]))
+    cell.work.mkdir(parents=True)
+    Record(cell.work).append("start", name=cell.name, tags=held_by(), at=1)
+    store = Store(config.tracking_uri, config.experiment, Path(config.outputs))
+    assert sweeps.plan([cell], store)[0].why == f"is in training by process {os.getpid()}, which is waited for"
+    Record(cell.work).append("reopen", tags={"process_start": "1.0"})
+    assert sweeps.plan([cell], store)[0].why == "was cut off; tried again from the start"

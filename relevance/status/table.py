@@ -120,7 +120,7 @@ class Row:
 
 
 # of the newest run of a cell that is neither finished nor running
-ENDS = {"FINISHED": State.missing, "FAILED": State.failed, "KILLED": State.killed, "RUNNING": State.dead}
+ENDS = {"FINISHED": State.missing, "FAILED": State.failed, "KILLED": State.killed}  # else its process is gone
 
 
 def row(standing: CellStanding, now: float) -> Row:
@@ -170,7 +170,7 @@ def _running(name: str, run: RunRecord, now: float) -> Row | None:
 
 def _ended(standing: CellStanding, run: RunRecord, now: float) -> Row:
     """A cell that was tried and is not finished; it waits where its sweep was asked again since that attempt began."""
-    state, began = ENDS[run.status], taken_up(run.tags) or run.started
+    state, began = ENDS.get(run.status, State.dead), taken_up(run.tags) or run.started
     reason = {
         State.missing: standing.cell.reason,
         State.dead: f"process {run.tags.get('pid', '?')} is gone, last sign {_moment(last_sign(run.tags) or began)}",

@@ -117,7 +117,7 @@ def _train(job: Job, run: CellRun) -> Outcome:
             train_in_ranks(job)
         else:
             train_cell(cell, run)
-        run.end("FINISHED")
+        run.finish()
     except BaseException as error:
         if not _interrupted(error):
             run.fail(_reason(error), traceback.format_exc())

@@ -26,6 +26,7 @@ from relevance.predictions import cell_fault
 from relevance.sweep.attempt import HASTE, lost
 from relevance.sweep.resolve import resolve
 from relevance.tracking import Record, Run, Store, beating, deliver_all
+from relevance.tracking.liveness import Life, life
 from relevance.tracking.records import MlflowRun, RunData
 from relevance.train.cell import threads
 from relevance.train.job import Job, Launch
@@ -192,6 +193,8 @@ def _cut_off(cell: Cell) -> str:
     status, step = record.ended(), record.last("kept").get("step", 0)
     if status == "FINISHED":
         return "was cut off after its last line; only its folder is put in place"
+    if not status and life(record.tags(), time.time()) is Life.alive:
+        return f"is in training by process {record.tags()['pid']}, which is waited for"
     before = {"FAILED": f"failed before ({record.tags().get('reason')})", "KILLED": "was stopped"}.get(status)
     return f"{before or 'was cut off'}; {f'goes on from step {step}' if step else 'tried again from the start'}"
 

@@ -18,12 +18,14 @@ from typing import Any
 
 from relevance.atomic_io import write_text
 from relevance.cli import echo
-from relevance.errors import first_line
+from relevance.errors import UserError
+from relevance.tracking.failures import reason, unreached
 from relevance.tracking.liveness import held_by
 from relevance.tracking.record import Record, deliver
 from relevance.tracking.store import Run, Store
 
 PULSE = 10.0  # seconds between two signs of life, and between two tries to reach a store
+GLANCE = 0.02  # seconds between two looks at whether a store was tried
 PATIENCE = 60.0  # seconds a finished cell waits for a store to take the rest of its record
 
 
@@ -122,11 +124,23 @@ class CellRun(RecordedRun):
     def data(self, name: str, digest: str, kind: str) -> None:
         self._write("data", name=name, digest=digest, kind=kind)
 
+    def log(self, metrics: dict[str, float], step: int = 0) -> None:
+        self._courier.check()
+        super().log(metrics, step)
+
+    def finish(self) -> None:
+        """End as FINISHED what a store took, or will take later; UserError for what it refuses to take."""
+        self._courier.hand_over(PATIENCE)
+        self._courier.check()
+        self.end("FINISHED")
+
     def end(self, status: str) -> None:
         self._write("end", status=status, at=_now())
 
     def fail(self, reason: str, trace: str) -> None:
-        """End as FAILED, by the record or, where there is no room for that either, straight in MLflow."""
+        """End as FAILED, by the record or, where that has no room or is refused, straight in MLflow."""
+        if self._courier.refusal:
+            self._courier.straight = {"reason": reason}
         try:
             self.text(trace, "traceback.txt")
             self.tag("reason", reason)
@@ -163,15 +177,34 @@ class _Courier(threading.Thread):
         self.store, self.cell, self.run_id = store, cell, ""
         self.wake, self.closing, self.reading = threading.Event(), threading.Event(), threading.Lock()
         self.failure, self.given_up, self.beat = "", False, 0.0
+        self.refusal: Exception | None = None  # what no later try mends by itself
+        self.said = self.heard = 0  # times that what was written so far had to be handed over, and was tried to
         self.straight: dict[str, str] = {}  # tags of a failure for which the record has no room
 
     def run(self) -> None:
         last = False
         while not last:
-            last = self.closing.is_set()  # one more round after it, for what was said before
+            last, said = self.closing.is_set(), self.said  # one more round after it, for what was said before
             self._round()
+            self.heard = said
             if not last and (self.closing if self.failure else self.wake).wait(PULSE):
                 self.wake.clear()
+
+    def hand_over(self, patience: float) -> None:
+        """Wait until the store was tried with all that was written; not for one that does not answer."""
+        self.said += 1
+        self.wake.set()
+        ends = time.monotonic() + patience
+        while self.heard < self.said and not self.failure and time.monotonic() < ends:
+            time.sleep(GLANCE)
+
+    def check(self) -> None:
+        """UserError where something was refused."""
+        if self.refusal:
+            raise UserError(
+                f"{self.store.shown}: does not take its record: {_text(self.refusal)}; mend that and give the command "
+                "again, which goes on from here"
+            ) from self.refusal
 
     def close(self, patience: float) -> str:
         """The reason why something is left, "" where nothing is."""
@@ -187,22 +220,39 @@ class _Courier(threading.Thread):
 
     def _round(self) -> None:
         try:
-            with self.reading:
-                self.run_id = deliver(self.store, self.cell.record, given_up=lambda: self.given_up) or self.run_id
-            if time.monotonic() - self.beat >= PULSE:
-                pulse = {"at": time.time(), **self._progress()}
-                self.store.client.set_tag(self.run_id, "pulse", json.dumps(pulse))
-                self.beat = time.monotonic()
-            if self.straight and self.closing.is_set():
-                run = Run(self.store, self.run_id)
-                run.tags(self.straight)
-                run.end("FAILED")
+            self._try()
             self.failure = ""
         except Exception as error:  # whatever a store does, the cell goes on
-            reason = f"{type(error).__name__}: {first_line(error)}"
-            if not self.failure:
-                echo(f"{self.store.shown}: not reached ({reason}); training goes on, its record waits for the store")
-            self.failure = reason
+            if not unreached(error):
+                self.refusal = error
+            elif not self.failure:
+                echo(f"{self.store.shown}: not reached ({_text(error)}); training goes on, its record waits for it")
+            self.failure = _text(error)
+
+    def _try(self) -> None:
+        if not self.refusal:
+            try:
+                self._deliver()
+            except Exception as error:
+                if unreached(error):
+                    raise
+                self._deliver()  # of a run that a person removed meanwhile another is made
+        if self.straight and self.closing.is_set():
+            run = Run(self.store, self.run_id)
+            run.tags(self.straight)
+            run.end("FAILED")
+
+    def _deliver(self) -> None:
+        with self.reading:
+            self.run_id = deliver(self.store, self.cell.record, given_up=lambda: self.given_up) or self.run_id
+        if time.monotonic() - self.beat >= PULSE:
+            pulse = {"at": time.time(), **self._progress()}
+            self.store.client.set_tag(self.run_id, "pulse", json.dumps(pulse))
+            self.beat = time.monotonic()
+
+
+def _text(error: Exception) -> str:
+    return reason(error) if isinstance(error, UserError) else f"{type(error).__name__}: {reason(error)}"
 
 
 def _now() -> int:

@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from relevance.cell_folder import CellFolder
+from relevance.cli import echo
+from relevance.config_io import database_file
 from relevance.errors import UserError
 from relevance.masking import mask_uris
 from relevance.tracking import CELLS, Run, Store
+from relevance.tracking.liveness import taken_up
 from relevance.tracking.records import CellRecord, MlflowRun, SweepRecord, SweepRun
 from relevance.tracking.store import newest_finished
 
 NAMED = 5  # cells an error offers instead of a run that is not there
+LISTED = {"cell", "model", "routing", "task_mix", "variant", "seed", "fingerprint", "data_digest"}  # of each cell
 MODEL_MARK = "template.json"  # stands in a model folder and nowhere else
 
 
@@ -30,8 +34,8 @@ def sweep_record(uri: str, experiment: str, outputs: Path, names: list[str], nam
     listed = {cell_key(entry): entry for parent in parents for entry in asked_cells(store, parent)}
     cells = tuple(cell_record(entry, best.get(key), outputs) for key, entry in listed.items())
     runs = tuple(
-        SweepRun(run.info.run_name, run.info.run_id, mask_uris(run.data.tags["command"]), run.data.tags["fingerprint"])
-        for run in parents
+        SweepRun(run.info.run_name, run.info.run_id, mask_uris(command), run.data.tags["fingerprint"])
+        for run, command in ((parent, parent.data.tags.get("command", "")) for parent in parents)
     )
     return SweepRecord(name or "+".join(run.name for run in runs), outputs, cells, runs)
 
@@ -47,18 +51,23 @@ def parents_named(store: Store, names: list[str]) -> list[MlflowRun]:
             which = f"sweep={name}: no such sweep" if name else "no sweep yet"
             raise UserError(f"{which} in {store.shown} (known: {known}); train one with python -m relevance.run -m ...")
         # the sweep touched last, not the one made last: asked again, a sweep keeps its first start time
-        newest.append(max(chosen, key=lambda run: int(run.data.tags.get("touched", 0))))
+        newest.append(max(chosen, key=lambda run: taken_up(run.data.tags)))
     return newest
 
 
 def asked_cells(store: Store, run: MlflowRun) -> list[dict[str, Any]]:
+    """The cells a sweep asked for; raises UserError where its list is gone, or no such list."""
     try:
-        return json.loads(store.text(run, CELLS))
-    except OSError as error:
+        with store.reached():
+            listed = json.loads(store.text(run, CELLS))
+        if not all(set(entry) >= LISTED for entry in listed):
+            raise ValueError(f"{CELLS} lists no cells")
+    except (OSError, ValueError, TypeError) as error:
         raise UserError(
             f"sweep {run.info.run_name}: its list of cells is gone ({error}); give its command again, which skips "
             f"finished cells: {run.data.tags.get('command', '')}"
         ) from error
+    return listed
 
 
 def cell_key(listed: dict[str, Any]) -> str:
@@ -92,9 +101,14 @@ def cell_record(listed: dict[str, Any], run: MlflowRun | None, outputs: Path) ->
 
 
 def keep(uri: str, experiment: str, outputs: Path, sweep: SweepRecord, folder: Path) -> None:
-    store = store_at(uri, experiment, outputs)
-    for run in sweep.runs:
-        Run(store, run.run_id).folder(folder, "report")
+    """Log a report with its sweeps' runs; a reader who may not write there is told so, and has it all the same."""
+    store = Store(uri, experiment, outputs)
+    try:
+        with store.reached():
+            for run in sweep.runs:
+                Run(store, run.run_id).folder(folder, "report")
+    except (UserError, OSError) as error:
+        echo(f"{folder}: is not kept with its sweep in MLflow ({error})")
 
 
 def model_folder(cell: str, uri: str, experiment: str, outputs: Path) -> Path:
@@ -139,7 +153,7 @@ def folder_of(uri: str, experiment: str, outputs: Path, run_id: str) -> Path:
 
 
 def store_at(uri: str, experiment: str, outputs: Path) -> Store:
-    database = uri.removeprefix("sqlite:///")
-    if database != uri and not Path(database).is_file():
+    database = database_file(uri)
+    if database and not database.is_file():
         raise UserError(f"tracking_uri={uri}: no such file; train a sweep first, or give tracking_uri=URI of its store")
-    return Store(uri, experiment, outputs, new=False)
+    return Store(uri, experiment, outputs, reads=True)

@@ -27,6 +27,7 @@ from relevance.cell_folder import CellFolder
 from relevance.cli import echo
 from relevance.errors import UserError
 from relevance.masking import mask_texts
+from relevance.tracking.failures import reason, unreached
 from relevance.tracking.store import Run, Store
 
 METHODS = frozenset("log params tags text data model reopen end".split())
@@ -212,6 +213,8 @@ def deliver_all(store: Store, parent: str = "", folders: Iterable[Path] = ()) ->
                 delivered.append(record.last("start").get("name", path.parent.name))
         except Timeout:
             continue  # it is being trained, and told by who does
-        except UserError as error:
-            echo(f"not delivered: {error}")
+        except Exception as error:
+            if unreached(error):
+                raise
+            echo(f"not delivered: {reason(error)}")  # its cell, where it is asked for, fails with it
     return delivered

@@ -28,19 +28,23 @@ from relevance.cell_folder import CellFolder
 from relevance.cell_id import Cell
 from relevance.cli import echo
 from relevance.config import NAMES, Save
-from relevance.config_io import anchored_uri
-from relevance.errors import UserError, first_line
+from relevance.config_io import anchored_uri, database_file
+from relevance.errors import UserError
 from relevance.masking import mask_texts, mask_uris
+from relevance.tracking.failures import reason
 from relevance.tracking.liveness import Life, held_by, life
+from relevance.tracking.location import Database, unmade
 from relevance.tracking.records import MlflowRun
 
 LIMIT = 50_000  # runs a search returns at most
 CELLS = "cells.json"
+OURS = "tags.`mlflow.source.name` = 'relevance.run'"  # others may keep runs of their own in the experiment
 SOURCE = {"mlflow.source.name": "relevance.run", "mlflow.source.type": "LOCAL"}
 BATCH = 1000  # metrics a server takes at once
 BEAT = 60.0  # seconds; a tenth of the silence after which relevance.tracking.liveness takes a run for dead
 EXAMPLE = {"left": "usb c cable", "right": "Volt USB-C cable 2 m"}
 EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # the UI then opens its page of training runs
+OPENED = "give sqlite:///FILE or a server's URI"
 SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
@@ -56,44 +60,77 @@ class Store:
     uri: str
     experiment: str
     outputs: Path
-    new: bool = True  # whether an experiment that is not there is made
+    reads: bool = False  # then nothing is made, and nobody needs leave to write
 
     @cached_property
     def client(self):
         """A client whose schema and experiment exist; made under a lock, since two makers break a fresh SQLite."""
-        from mlflow import MlflowClient
-
         for name, value in SETTINGS.items():
             os.environ.setdefault(name, value)
         for name in ("mlflow.store.db.utils", "mlflow.store.tracking.sqlalchemy_store", "mlflow.utils.rest_utils"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # tables they make, errors that are raised besides
-        with FileLock(self._lock()), self.reached("give sqlite:///FILE or a server's URI"):
+        try:
+            with self.reached(OPENED):
+                return self._reading() if self.reads else self._writing()
+        except ImportError as error:  # a driver is missing
+            raise UserError(f"tracking_uri={self.shown}: {reason(error)}; {OPENED}") from error
+
+    def _reading(self):
+        from mlflow import MlflowClient
+
+        with unmade(self._lock):
+            if self._database:
+                self._database.check_made()
             client = MlflowClient(self.uri)
-            known = client.get_experiment_by_name(self.experiment)
-            if known is None and not self.new:
-                there = ", ".join(experiment.name for experiment in client.search_experiments())
-                raise UserError(f"experiment={self.experiment}: is not in {self.shown} (there are: {there})")
-            if known is None:
-                client.create_experiment(self.experiment, artifact_location=self._location(), tags=EXPERIMENT)
+        known = client.get_experiment_by_name(self.experiment)
+        if known is None:
+            there = ", ".join(experiment.name for experiment in client.search_experiments())
+            raise UserError(f"experiment={self.experiment}: is not in {self.shown} (there are: {there})")
         self._check(known)
         return client
+
+    def _writing(self):
+        from mlflow import MlflowClient
+
+        if self._database:
+            self._database.check_writable()
+        self._lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._lock):
+            client = MlflowClient(self.uri)
+            known = client.get_experiment_by_name(self.experiment)
+            if known is None:  # a server decides by itself where files go
+                location = self._database.location if self._database else None
+                client.create_experiment(self.experiment, artifact_location=location, tags=EXPERIMENT)
+                return client
+            self._check(known)
+            if self._database:
+                self._anchor(self._database, known)
+        return client
+
+    def _check(self, known: Any) -> None:
+        if known.lifecycle_stage != "active":
+            raise UserError(f"experiment={self.experiment}: is deleted; restore it in MLflow or name another")
+
+    def _anchor(self, database: Database, known: Any) -> None:
+        """The files of a project that was moved or copied are its own from now on."""
+        there = known.artifact_location
+        if database.came_from(there):
+            database.adopt(known.experiment_id, there)
+            echo(f"{self.shown}: was moved or copied here; the files of its runs are no longer looked for in {there}")
+        elif there != database.location:
+            echo(f"{self.shown} keeps the files of its runs in {there}, whatever outputs= says")
 
     @contextmanager
     def reached(self, remedy: str = "ask again, or give tracking_uri=URI") -> Iterator[None]:
         """Within it a store that does not answer is a UserError."""
         from mlflow.exceptions import MlflowException
+        from requests import RequestException
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
             yield
-        except (MlflowException, SQLAlchemyError, ImportError) as error:  # ImportError: a driver is missing
-            raise UserError(f"tracking_uri={self.shown}: {mask_uris(first_line(error))}; {remedy}") from error
-
-    def _check(self, known: Any) -> None:
-        if known and known.lifecycle_stage != "active":
-            raise UserError(f"experiment={self.experiment}: is deleted; restore it in MLflow or name another")
-        if known and self._location() not in (None, known.artifact_location):
-            echo(f"{self.shown} keeps the files of its runs in {known.artifact_location}: was this folder moved?")
+        except (MlflowException, SQLAlchemyError, RequestException) as error:
+            raise UserError(f"tracking_uri={self.shown}: {reason(error)}; {remedy}") from error
 
     @property
     def shown(self) -> str:
@@ -105,34 +142,48 @@ class Store:
         """Which store, in a few letters, and no password; the same from every folder."""
         return hashlib.sha256(f"{anchored_uri(self.uri)} {self.experiment}".encode()).hexdigest()[:16]
 
+    @cached_property
+    def _database(self) -> Database | None:
+        file = database_file(self.uri)
+        return Database(file, (self.outputs / "artifacts").resolve(), self.shown) if file else None
+
+    @property
     def _lock(self) -> Path:
         """Beside the database, whatever folder a command works in; of a server, in the folder of outputs."""
-        file = self.uri.removeprefix("sqlite:///").partition("?")[0]
-        lock = Path(f"{file}.lock") if file != self.uri else self.outputs / "store.lock"
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        return lock
+        file = database_file(self.uri)
+        return file.with_name(f"{file.name}.lock") if file else self.outputs / "store.lock"
 
-    def _location(self) -> str | None:
-        """Where the files of new runs go; a server decides by itself."""
-        return (self.outputs / "artifacts").resolve().as_uri() if self.uri.startswith("sqlite") else None
+    @cached_property
+    def _known(self) -> Any:
+        return self.client.get_experiment_by_name(self.experiment)
 
     @cached_property
     def experiment_id(self) -> str:
-        return self.client.get_experiment_by_name(self.experiment).experiment_id
+        return self._known.experiment_id
 
     def runs(self, wanted: str) -> list[MlflowRun]:
+        """Our runs of which that is so, newest first; of others, and of those whose tags were removed, none."""
         order = ["attributes.start_time DESC"]
-        return list(self.client.search_runs([self.experiment_id], wanted, max_results=LIMIT, order_by=order))
+        wanted = f"{wanted} and {OURS}"
+        runs = self.client.search_runs([self.experiment_id], wanted, max_results=LIMIT, order_by=order)
+        return [run for run in runs if "fingerprint" in run.data.tags]
 
     def text(self, run: MlflowRun, name: str) -> str:
         """A text that was logged with a run; raises OSError where it is not there any more."""
-        from mlflow.artifacts import load_text
-        from mlflow.exceptions import MlflowException
+        files = self.files(run.info.run_id)
+        if name not in {file.path for file in files.list_artifacts()}:
+            raise FileNotFoundError(f"{run.info.artifact_uri}/{name}")
+        with TemporaryDirectory(prefix="relevance-") as folder:
+            return Path(files.download_artifacts(name, folder)).read_text(encoding="utf-8")
 
-        try:
-            return load_text(f"{run.info.artifact_uri}/{name}")
-        except MlflowException as error:
-            raise FileNotFoundError(f"{run.info.artifact_uri}/{name}") from error
+    def files(self, run_id: str) -> Any:
+        """MLflow's repository of the files of a run: of this store, whatever MLflow is set to globally."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        there, uri = self._known.artifact_location, self.client.get_run(run_id).info.artifact_uri
+        if self._database and self._database.came_from(there):  # and no writer has changed what it says yet
+            uri = f"{self._database.location}{uri.removeprefix(there)}"
+        return get_artifact_repository(uri, tracking_uri=self.uri)
 
     def knows(self, run_id: str) -> bool:
         from mlflow.exceptions import MlflowException
@@ -220,10 +271,13 @@ class Run:
         self.store.client.log_batch(self.run_id, tags=[RunTag(key, mask_uris(value)) for key, value in tags.items()])
 
     def text(self, text: str, name: str) -> None:
-        self.store.client.log_text(self.run_id, mask_uris(text), name)
+        with TemporaryDirectory(prefix="relevance-") as folder:
+            path = Path(folder) / name
+            path.write_text(mask_uris(text), encoding="utf-8")
+            self.store.files(self.run_id).log_artifact(str(path))
 
     def folder(self, path: Path, name: str) -> None:
-        self.store.client.log_artifacts(self.run_id, str(path), name)
+        self.store.files(self.run_id).log_artifacts(str(path), name)
 
     def data(self, name: str, digest: str, kind: str) -> None:
         from mlflow.entities import Dataset, DatasetInput, InputTag

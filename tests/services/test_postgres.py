@@ -81,6 +81,12 @@ def test_parallel_cells_log_to_a_server_on_postgres(server, tmp_path):
     assert all(run.outputs.model_outputs for run in runs)
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False)
     assert again.stderr.count("finished before") == 4
+    places = [f"tracking_uri={server}", f"outputs={tmp_path}/outputs"]
+    for command, told in (("status", "4 cells: 4 finished"), ("report", "4 finished")):
+        words = [sys.executable, "-m", f"relevance.{command}", *places]
+        words += [f"reports={tmp_path}/reports"] if command == "report" else []
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert told in done.stdout, done.stderr
 
 
 def _ray() -> bool:
