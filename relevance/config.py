@@ -99,7 +99,7 @@ class PrivateKind(StrEnum):
         return self is PrivateKind.lora
 
 
-@dataclass
+@dataclass(kw_only=True)
 class TextFile:
     """How a text file is laid out, packed and encoded."""
 

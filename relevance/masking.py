@@ -1,7 +1,7 @@
 """What others must not read, taken out of every text that is said or kept, by its structure. Ground of all doors:
 streams (`masked_streams`), files and MLflow.
 
-"postgresql://ana:hunter2@db/runs?sslpassword=x" → "postgresql://***@db/runs?sslpassword=***"
+"postgresql://ana:PASSWORD@db/runs?sslpassword=x" → "postgresql://***@db/runs?sslpassword=***"
 ["hydra.job.env_set.PGPASSWORD=x", "api_key=abc"] → ["hydra.job.env_set.PGPASSWORD=***", "api_key=***"]
 What names the environment stays: "postgresql://ana:${oc.env:PASSWORD}@db/runs".
 """

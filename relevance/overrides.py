@@ -56,7 +56,11 @@ def translated() -> Iterator[None]:
 
 def check_command() -> None:
     """`check_words` of this process's words; UserError for flags that exclude each other too."""
-    given = _arguments()
+    given, flags = get_args_parser().parse_known_args()
+    if flags:
+        raise UserError(
+            f"{mask_words(flags)[0]}: no such flag; give settings as key=value (--help lists flags and keys)"
+        )
     if given.shell_completion:  # its words are those of a shell
         return
     ways = [f"--{name}" for name in ("run", "multirun", "cfg", "info", "shell_completion") if getattr(given, name)]

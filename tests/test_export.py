@@ -126,6 +126,7 @@ def test_a_folder_whose_tokenizer_makes_another_input_is_refused(place, model_of
     folder = model_of(place("bert", "mh"))
     told = json.loads((folder / "template.json").read_text())
     (folder / "template.json").write_text(json.dumps({**told, "odd_to_longer": False}))
+    seal.write(folder, "model")
     with pytest.raises(UserError, match=r"truncation=True\) gives other ids .* cells before numerics 3 cut two long"):
         export(folder, "item_type", "merged", tmp_path / "written")
     assert not list(tmp_path.glob("written*"))

@@ -23,7 +23,7 @@ def test_a_single_task_takes_the_steps_of_all_tasks_or_the_examples_of_its_own(c
     two = replace(config, trainer=replace(config.trainer, max_epochs=2), train=replace(config.train, step_rows=32))
     cells = [
         replace(two, match=Match.steps),
-        *(replace(two, match=match, task_mix=SINGLE) for match in list(Match)[1:]),
+        *(replace(two, match=match, task_mix=replace(SINGLE, name=f"by {match}")) for match in list(Match)[1:]),
     ]
     assert sweep(*cells) == 0
     joint, examples, steps = record(two).cells

@@ -39,6 +39,7 @@ def _generate(folder: str, rows: str, pairs: str) -> Callable[[], object]:
     """validated.parquet, and pairs/rows.parquet as a sweep leaves it."""
     import pyarrow.parquet as pq
 
+    from relevance import seal
     from relevance.config import DataConfig
     from relevance.data.table import prepare_rows
     from relevance.shop.generate import generate_pairs
@@ -46,7 +47,8 @@ def _generate(folder: str, rows: str, pairs: str) -> Callable[[], object]:
     def work() -> None:
         pq.write_table(generate_pairs(int(rows), 0, 0.04), f"{folder}/validated.parquet")
         sized = DataConfig(rows=int(pairs), validation_share=0.02, test_share=0.197)  # 453K of 2.3M, as in the paper
-        prepare_rows(sized, Path(folder)).path.parent.rename(f"{folder}/pairs")
+        left = prepare_rows(sized, Path(folder)).path.parent.rename(f"{folder}/pairs")
+        seal.write(left / "rows.parquet", left.name)
 
     return work
 
