@@ -270,8 +270,8 @@ def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsM
     wanted = [name for name in ("task", "split", "label", "weight") if name in pq.read_schema(rows).names]
     table = pq.read_table(rows, columns=wanted, read_dictionary=["task", "split"])  # the texts stay on disk
     task, split = task_codes(table["task"]), places(table["split"], SPLITS)
-    train = np.flatnonzero(split == SPLITS.index("train"))
-    train = train[portion(task[train], config.task_mix.share, config.data.seed)]
+    every = np.flatnonzero(split == SPLITS.index("train"))
+    train = every[portion(task[every], config.task_mix.share, config.data.seed)]
     parts = _parts(rows, config.task_mix, task, split, train)
     weight = _weights(config, table, task)
     if not weight[parts["train"]].any():
@@ -282,8 +282,8 @@ def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsM
     label, shown = table["label"].to_numpy(), segments(tokenizer, template)
     examples = Examples(ids, task, label, weight, tokenizer.pad_token_id, shown)
     module = PairsModule(config, tokenizer, template, examples, parts)
-    if config.match is Match.steps and config.task_mix.kind is Mix.single:
-        module.steps = optimiser_steps(config, len(train))  # those of a joint cell on the same rows
+    if config.match is Match.steps and (config.task_mix.kind is Mix.single or config.task_mix.share < 1):
+        module.steps = optimiser_steps(config, len(every))  # those of a joint cell on all rows
     return module
 
 
