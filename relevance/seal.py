@@ -95,7 +95,20 @@ def _name(file: Path, path: Path) -> str:
 
 
 def _entry(file: Path) -> dict[str, Any]:
-    return {"size": file.stat().st_size, "sha256": digest(file)}
+    size, sha256 = file.stat().st_size, digest(file)
+    if size > SMALL:
+        _note(file, sha256)
+    return {"size": size, "sha256": sha256}
+
+
+def _note(file: Path, sha256: str) -> None:
+    """Remember in which state a file had this digest; in silence where that cannot be written."""
+    with suppress(UserError):
+        write_text(_seen(file), f"{sha256} {_state(file)}")
+
+
+def _seen(file: Path) -> Path:
+    return file.with_name(f".{file.name}{SEEN}")
 
 
 def _read(place: Path) -> tuple[str, dict[str, tuple[int, str]]]:
@@ -122,11 +135,10 @@ def _is(file: Path, sha256: str, size: int) -> bool:
     """Whether a file has this digest, as it was computed now or when the file was last in the state it is in."""
     if size <= SMALL:
         return digest(file) == sha256
-    seen, state = file.with_name(f".{file.name}{SEEN}"), f"{sha256} {_state(file)}"
-    if seen.is_file() and seen.read_text(errors="replace") == state:
+    seen = _seen(file)
+    if seen.is_file() and seen.read_text(errors="replace") == f"{sha256} {_state(file)}":
         return True
     if digest(file) != sha256:
         return False
-    with suppress(UserError):
-        write_text(seen, state)
+    _note(file, sha256)
     return True
