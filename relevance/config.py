@@ -275,7 +275,8 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     match: Match = setting(
-        Match.none, "of budgets: single_<task> sees its rows as often as joint does, or every cell takes the steps of joint"
+        Match.none,
+        "of budgets: single_<task> sees its rows as often as joint does, or every cell takes the steps of joint",
     )
     seed: int = setting(0, "of the weights, the order of rows and dropout", at_least=0, below=2**32)
     threads: int | None = setting(None, "of torch; numbers depend on it", null="torch's own choice", at_least=1)
