@@ -15,6 +15,7 @@ from transformers.pytorch_utils import Conv1D
 
 from relevance.config import HALF, Config, Family, ModelConfig, PrivateKind
 from relevance.errors import UserError, first_line
+from relevance.model.ahead import leave_masks_unread
 from relevance.model.architectures import adapter_targets, blocks
 from relevance.model.backbone import backbone_folder
 from relevance.model.network import Network, detach
@@ -45,6 +46,7 @@ def build_network(config: Config, saved: Path | None = None) -> tuple[Network, P
     `saved` is the folder of a cell whose own weights are to be loaded: a whole trunk starts without the backbone's.
     Raises UserError where the backbone does not support the routing.
     """
+    leave_masks_unread()
     model = config.model
     trained = saved / "trunk" if saved and not model.lora.r else None
     path = trained or backbone_folder(config)

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from relevance import distributed
 from relevance.config import Config, Schedule
+from relevance.model.ahead import Seen, Watch
 from relevance.model.network import Network
 from relevance.tasks import TASK_NAMES
 
@@ -35,6 +36,7 @@ class RelevanceModule(L.LightningModule):
         self.strict_loading = False  # checkpoints hold trained weights only
         self.detours: dict[str, np.ndarray] = {}  # probe: the task whose heads, or branches, a task's rows pass
         self.seen: list[torch.Tensor] = []
+        self.watch = Watch()
 
     def training_step(self, step: list, index: int) -> None:
         optimizer: Any = self.optimizers()
@@ -47,11 +49,18 @@ class RelevanceModule(L.LightningModule):
             self.manual_backward(loss)
             losses.append(loss.detach())
         distributed.sum_gradients(_trained(optimizer))
-        metrics = {"loss": distributed.summed(torch.stack(losses).sum()), "gradient_norm": self._clip(optimizer)}
-        self._check(metrics, step)
+        values = torch.stack([distributed.summed(torch.stack(losses).sum()), self._clip(optimizer)])
+        self.watch.steps.append(Seen(self.global_step, self.current_epoch, values, [micro.rows for micro in step]))
+        if self.watch.due():
+            self._check()
         optimizer.step()
         scheduler.step()
-        self.log_dict({f"train/{name}": value for name, value in metrics.items()})
+
+    def on_validation_start(self) -> None:
+        self._check()
+
+    def on_train_end(self) -> None:
+        self._check()
 
     def validation_step(self, micro: Any, index: int) -> None:
         right = self._logits(micro).argmax(-1) == micro.labels
@@ -66,8 +75,8 @@ class RelevanceModule(L.LightningModule):
         self.log("validation/macro_accuracy", torch.stack(list(scores.values())).mean(), prog_bar=True)
 
     def predict_step(self, micro: Any, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Row ids [B] and logits [B, 3]."""
-        return micro.rows.cpu(), self._logits(micro)[: len(micro.rows)].cpu()
+        """Row ids [B] and logits [B, 3], these on their device: who gathers them waits once."""
+        return micro.rows, self._logits(micro)[: len(micro.rows)]
 
     @contextmanager
     def detour(self, **to: np.ndarray) -> Iterator[None]:
@@ -87,6 +96,7 @@ class RelevanceModule(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._check()  # no checkpoint of weights that are no numbers
         trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in trained}
         counts = ("last_epoch", "_step_count")  # rates follow from the step: the rest, a list a group, is made anew
@@ -100,20 +110,17 @@ class RelevanceModule(L.LightningModule):
     def _loss(self, micro: Any) -> torch.Tensor:
         return (functional.cross_entropy(self._logits(micro), micro.labels, reduction="none") * micro.weights).sum()
 
-    def _check(self, metrics: dict[str, torch.Tensor], step: list) -> None:
-        wrong = [f"{name} is {value.item()}" for name, value in metrics.items() if not torch.isfinite(value)]
-        if wrong:
-            rows = distributed.gathered(torch.cat([micro.rows for micro in step])).tolist()
-            error = FloatingPointError(
-                f"{', '.join(wrong)} at step {self.global_step}, rows {rows[:8]} and {max(0, len(rows) - 8)} more; "
-                "lower model.lr, lengthen train.warmup, or set trainer.precision=32-true"
-            )
-            error.add_note(f"rows of the step: {rows}")  # all of them, for the traceback in the cell's folder
-            raise error
+    def _check(self) -> None:
+        """Log the curves of the steps that were not read so far; FloatingPointError where one has no finite numbers."""
+        for seen, (loss, norm) in self.watch.read():
+            for logger in self.loggers:
+                if (seen.step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+                    metrics = {"train/loss": loss, "train/gradient_norm": norm, "epoch": seen.epoch}
+                    logger.log_metrics(metrics, seen.step)
 
     def _clip(self, optimizer: Any) -> torch.Tensor:
         limit = self.config.train.clip or float("inf")
-        return torch.nn.utils.clip_grad_norm_(_trained(optimizer), limit)
+        return torch.nn.utils.clip_grad_norm_(_trained(optimizer), limit, foreach=True)
 
     def groups(self) -> list[dict[str, Any]]:
         model, decay = self.config.model, self.config.train.weight_decay
