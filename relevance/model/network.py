@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAttentions, SequenceClassifierOutput
 
 from relevance.config import ModelConfig
+from relevance.model.grouped import Grouped
 from relevance.model.private import Inputs, PrivateLayers, Slices
 from relevance.tasks import LABELS
 
@@ -29,6 +30,7 @@ class Network(nn.Module):
         super().__init__()
         self.trunk: Any = trunk  # transformers' PreTrainedModel, or peft's around it
         self.heads, self.private, self.positions = heads, private, positions
+        self.grouped = Grouped(heads)  # type: ignore[arg-type]  # torch says not that it is a sequence
 
     def forward(
         self, inputs: Inputs, slices: Slices, branches: Slices | None = None, heads: Slices | None = None
@@ -40,7 +42,12 @@ class Network(nn.Module):
             hidden = hidden.float()
             if len(self.heads) == 1:
                 return self.heads[0](hidden, mask)
-            return torch.cat([self.heads[task](hidden[a:b], mask[a:b]) for task, a, b in heads or slices])
+            own = heads or slices
+
+            def loop() -> torch.Tensor:
+                return torch.cat([self.heads[task](hidden[a:b], mask[a:b]) for task, a, b in own])
+
+            return self.grouped.run(own, loop, hidden=hidden, mask=mask)
 
     def states(self, inputs: Inputs, slices: Slices) -> torch.Tensor:
         """Hidden states [B, T, H] of trunk and private layers."""

@@ -15,8 +15,8 @@ from transformers import PreTrainedModel
 from relevance.config import Config, ModelConfig
 from relevance.errors import UserError
 from relevance.model.architectures import PER_ROW, blocks
+from relevance.model.grouped import Grouped, Slices
 
-Slices = list[tuple[int, int, int]]  # (task index, first row, row after the last)
 Inputs = dict[str, torch.Tensor]  # of a batch: input_ids, attention_mask, token_type_ids, each [B, T]
 
 
@@ -35,6 +35,7 @@ class PrivateLayers(nn.Module, ABC):
         super().__init__()
         self.branches: Any = branches  # a ModuleList a task, which torch's type of the outer one does not say
         self.slices: Slices = []
+        self.grouped = [Grouped(blocks) for blocks in zip(*branches, strict=True)]
 
     def branch(self, task: int) -> Any:
         """The modules that rows of `task` pass."""
