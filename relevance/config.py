@@ -208,7 +208,12 @@ class MixConfig:
 @dataclass
 class TrainConfig:
     step_rows: Count = setting(128, "rows of an optimiser step", null=RATES, at_least=1)
-    token_budget: int = setting(1536, "padded tokens a micro-batch may hold: memory", at_least=1)
+    token_budget: int | None = setting(
+        None,
+        "padded tokens a micro-batch may hold",
+        null="all of a step that a GPU has room for, 1536 on the CPU",
+        at_least=1,
+    )
     score_token_budget: int = setting(8192, "the same where no gradient is kept", at_least=1)
     weight_decay: float = setting(0.01, "of AdamW", at_least=0)
     warmup: Rate = setting(0.06, "share of all steps, ten steps at least; 0: none", null=RATES, at_least=0, at_most=1)

@@ -29,6 +29,7 @@ from relevance.metrics import places, task_codes
 from relevance.rates import optimiser_steps
 from relevance.tasks import SPLITS, TASK_NAMES
 
+CPU_TOKENS = 1536  # of a micro-batch
 AHEAD = 2  # batches that are made before they are asked for
 
 
@@ -138,6 +139,19 @@ class MicroBatch:
     labels: torch.Tensor  # [B]
     weights: torch.Tensor  # [B]
     flat: torch.Tensor | None = None  # all of the above but the rows as one, in memory that a device can read
+
+    def parts(self, number: int) -> "list[MicroBatch]":
+        """The same rows in so many micro-batches, or one a row."""
+        count = len(self.labels)
+        edges = sorted({count * place // number for place in range(number + 1)})
+        return [self] if number == 1 else [self._part(a, b) for a, b in pairwise(edges)]
+
+    def _part(self, start: int, stop: int) -> "MicroBatch":
+        inputs = {name: tensor[start:stop] for name, tensor in self.inputs.items()}
+        cut = [(task, max(a, start) - start, min(b, stop) - start) for task, a, b in self.slices]
+        slices = [(task, a, b) for task, a, b in cut if a < b]
+        rows, labels, weights = (tensor[start:stop] for tensor in (self.rows, self.labels, self.weights))
+        return MicroBatch(inputs, slices, rows, labels, weights)
 
     def pinned(self) -> "MicroBatch":
         """The same, to be copied to a device in one piece while the host goes on."""
@@ -260,7 +274,9 @@ class PairsModule(L.LightningDataModule):
         return Reading(self.template, tuple(TASK_NAMES[task] for task in known))
 
     def train_dataloader(self) -> DataLoader:
-        step_rows, budget = self.config.train.step_rows, self.config.train.token_budget
+        step_rows, on_gpu = self.config.train.step_rows, distributed.on_gpu(self.config.trainer)
+        # RelevanceModule cuts again what a GPU has no room for; on a CPU longer batches are slower ones
+        budget = self.config.train.token_budget or (step_rows * self.config.model.max_length if on_gpu else CPU_TOKENS)
         steps = Steps(self.rows["train"], self.examples.task, self.config.task_mix, step_rows, self.config.seed)
         steps.begun = self.begun
         return _loader(StepDataset(self.examples, budget, distributed.rank(), distributed.size()), steps)

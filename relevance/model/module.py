@@ -17,6 +17,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch.nn import functional
 
 from relevance import distributed
+from relevance.cli import echo
 from relevance.config import Config, Schedule
 from relevance.model.ahead import Seen, Watch
 from relevance.model.network import Network
@@ -37,17 +38,14 @@ class RelevanceModule(L.LightningModule):
         self.detours: dict[str, np.ndarray] = {}  # probe: the task whose heads, or branches, a task's rows pass
         self.seen: list[torch.Tensor] = []
         self.watch = Watch()
+        self.parts = 1  # that each micro-batch is cut into, where the device lacks memory for it
 
     def training_step(self, step: list, index: int) -> None:
         optimizer: Any = self.optimizers()
         scheduler: Any = self.lr_schedulers()
         optimizer.zero_grad()
         total = distributed.summed(torch.stack([micro.weights.sum() for micro in step]).sum()).clamp(min=TINY)
-        losses = []
-        for micro in step:
-            loss = self._loss(micro) / total
-            self.manual_backward(loss)
-            losses.append(loss.detach())
+        losses = self._losses(step, total)
         distributed.sum_gradients(_trained(optimizer))
         values = torch.stack([distributed.summed(torch.stack(losses).sum()), self._clip(optimizer)])
         self.watch.steps.append(Seen(self.global_step, self.current_epoch, values, [micro.rows for micro in step]))
@@ -55,6 +53,25 @@ class RelevanceModule(L.LightningModule):
             self._check()
         optimizer.step()
         scheduler.step()
+
+    def _losses(self, step: list, total: torch.Tensor) -> list[torch.Tensor]:
+        """Shares of a step's loss, their gradients summed; in more parts from now on where memory lacks for them."""
+        while True:
+            parts = [part for micro in step for part in micro.parts(self.parts)]
+            try:
+                return [self._backward(part, total) for part in parts]
+            except torch.OutOfMemoryError:
+                if len(parts) >= sum(len(micro.labels) for micro in step):
+                    raise
+            self.zero_grad()  # the pass that failed may have left some
+            torch.cuda.empty_cache()
+            self.parts *= 2
+            echo(f"  the device has no room for {len(parts)} micro-batches a step: from now on {2 * len(parts)}")
+
+    def _backward(self, micro: Any, total: torch.Tensor) -> torch.Tensor:
+        loss = self._loss(micro) / total
+        self.manual_backward(loss)
+        return loss.detach()
 
     def on_validation_start(self) -> None:
         self._check()
@@ -99,9 +116,13 @@ class RelevanceModule(L.LightningModule):
         self._check()  # no checkpoint of weights that are no numbers
         trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in trained}
+        checkpoint["parts"] = self.parts
         counts = ("last_epoch", "_step_count")  # rates follow from the step: the rest, a list a group, is made anew
         schedules = checkpoint.get("lr_schedulers", [])
         checkpoint["lr_schedulers"] = [{**{k: rates[k] for k in counts}, "lr_lambdas": []} for rates in schedules]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.parts = checkpoint.get("parts", 1)
 
     def _logits(self, micro: Any) -> torch.Tensor:
         sent = {part: [(int(to[task]), a, b) for task, a, b in micro.slices] for part, to in self.detours.items()}
