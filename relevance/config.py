@@ -151,6 +151,7 @@ class ModelConfig:
     )
     gradient_checkpointing: bool = setting(False, "compute blocks again in the backward pass: less memory, more time")
     load_in_4bit: bool = setting(False, "QLoRA: the frozen trunk in 4 bits (arXiv 2305.14314); CUDA and bitsandbytes")
+    frozen_float32: bool = setting(False, "under bf16-mixed keep what LoRA freezes in float32 instead of bfloat16")
     lr: Rate = setting(5e-4, "rate of the body: adapters (llm) or every backbone weight (ce)", null=RATES, above=0)
     head_lr: float | None = setting(1e-3, "rate of the heads", null="head_step says it", above=0)
     head_step: float | None = setting(

@@ -13,7 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
-from relevance.config import HALF, Config, Family, ModelConfig, PrivateKind
+from relevance.config import HALF, MIXED, Config, Family, ModelConfig, PrivateKind
 from relevance.errors import UserError, first_line
 from relevance.model.ahead import leave_masks_unread
 from relevance.model.architectures import adapter_targets, blocks
@@ -63,6 +63,8 @@ def build_network(config: Config, saved: Path | None = None) -> tuple[Network, P
     read_longest(network, longest, model, alike)
     if config.trainer.precision == HALF:
         network.halve()
+    elif config.trainer.precision == MIXED and model.lora.r and not (model.load_in_4bit or model.frozen_float32):
+        network.halve_frozen()
     return network.train(), tokenizer  # from_pretrained leaves dropout off
 
 

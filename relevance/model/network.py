@@ -4,6 +4,7 @@ input_ids [B, T], attention_mask [B, T], rows grouped by task, slices [(task, st
 """
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -67,9 +68,16 @@ class Network(nn.Module):
         dict holds: rounded, they would turn far places by other angles.
         """
         parts = ("trunk", "private") if self.private is not None and self.private.halves else ("trunk",)
+        self._round(lambda name, tensor: _part(name) in parts)
+
+    def halve_frozen(self) -> None:
+        """Keep in bfloat16 what is computed in it and not trained."""
+        self._round(lambda name, tensor: _part(name) == "trunk" and not tensor.requires_grad)
+
+    def _round(self, chosen: Callable[[str, torch.Tensor], bool]) -> None:
         weights = self.state_dict().keys()
         for name, tensor in (*self.named_parameters(), *self.named_buffers()):
-            if name in weights and _part(name) in parts and tensor.is_floating_point():
+            if name in weights and tensor.is_floating_point() and chosen(name, tensor):
                 tensor.data = tensor.data.to(torch.bfloat16)
 
     def parts(self) -> dict[str, list[nn.Parameter]]:

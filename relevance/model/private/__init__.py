@@ -37,6 +37,13 @@ class PrivateLayers(nn.Module, ABC):
         self.slices: Slices = []
         self.grouped = [Grouped(blocks) for blocks in zip(*branches, strict=True)]
 
+    def widened(self, passed: dict[str, Any]) -> dict[str, Any]:
+        """A block's arguments, its hidden states in the precision of the private weights.
+
+        A frozen trunk in bfloat16 hands on bfloat16, in which small updates of a gated block would round away.
+        """
+        return {**passed, "hidden_states": passed["hidden_states"].to(next(self.parameters()).dtype)}
+
     def branch(self, task: int) -> Any:
         """The modules that rows of `task` pass."""
         return self.branches[task if len(self.branches) > 1 else 0]

@@ -96,7 +96,7 @@ class Inserted(PrivateLayers):
     def _after(self, block: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> Any:
         if self.closed:
             return output
-        passed = {**arguments(block, args, kwargs), "hidden_states": hidden_of(output)}
+        passed = self.widened({**arguments(block, args, kwargs), "hidden_states": hidden_of(output)})
         slices = self.slices if len(self.branches) > 1 else [(0, 0, len(passed["hidden_states"]))]
         for place, grouped in enumerate(self.grouped):
             loop = partial(self._loop, place, slices, passed)

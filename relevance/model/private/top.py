@@ -48,7 +48,7 @@ class Top(PrivateLayers):
 
     def run(self, place: int, args: tuple, kwargs: dict[str, Any]) -> Any:
         """What the block at `place` would return, had every task a block of its own there."""
-        passed = arguments(self.branches[0][place], args, kwargs)
+        passed = self.widened(arguments(self.branches[0][place], args, kwargs))
 
         def loop() -> Any:
             outputs = [self.branches[task][place](**rows(passed, start, stop)) for task, start, stop in self.slices]
