@@ -63,7 +63,9 @@ def build_network(config: Config, saved: Path | None = None) -> tuple[Network, P
     read_longest(network, longest, model, alike)
     if config.trainer.precision == HALF:
         network.halve()
-    elif config.trainer.precision == MIXED and not (saved or model.load_in_4bit or model.frozen_float32):
+    elif (
+        config.trainer.precision == MIXED and model.lora.r and not (saved or model.load_in_4bit or model.frozen_float32)
+    ):
         network.halve_frozen()  # a saved one may be merged and written: it stays in float32
     return network.train(), tokenizer  # from_pretrained leaves dropout off
 
