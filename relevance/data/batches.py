@@ -6,10 +6,13 @@ temperature and equal draw N rows, of a task of n rows in proportion to n^(1/T) 
 a step of 64 rows under a budget of 1,024 tokens → e.g. [21 rows × 48 tokens, 43 rows × 23 tokens]
 """
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -26,6 +29,9 @@ from relevance.errors import UserError
 from relevance.metrics import places, task_codes
 from relevance.rates import optimiser_steps
 from relevance.tasks import SPLITS, TASK_NAMES
+
+CPU_TOKENS = 1536  # of a micro-batch
+AHEAD = 2  # batches that are made before they are asked for
 
 
 class Steps(Sampler[np.ndarray]):
@@ -124,15 +130,47 @@ def unlabelled(table: pa.Table, tokenizer, template: Template) -> Examples:
     return Examples(tokens, task_codes(table["task"]), zeros, zeros, pad, segments(tokenizer, template))
 
 
-@dataclass  # not frozen: Lightning moves its tensors to the device in place
+@dataclass(frozen=True)
 class MicroBatch:
     """B rows padded to their longest; rows of one task stand side by side, `slices` says where."""
 
     inputs: dict[str, torch.Tensor]  # input_ids, attention_mask [B, T], token_type_ids where read
     slices: list[tuple[int, int, int]]  # (task index, first row, row after the last)
-    rows: torch.Tensor  # [B] row ids; [0] where the micro-batch only keeps a rank in step
+    rows: torch.Tensor  # [B] row ids, never on a device; [0] where the micro-batch only keeps a rank in step
     labels: torch.Tensor  # [B]
     weights: torch.Tensor  # [B]
+    flat: torch.Tensor | None = None  # all of the above but the rows as one, in memory that a device can read
+
+    def parts(self, number: int) -> "list[MicroBatch]":
+        """The same rows in so many micro-batches, or one a row."""
+        count = len(self.labels)
+        edges = sorted({count * place // number for place in range(number + 1)})
+        return [self] if number == 1 else [self._part(a, b) for a, b in pairwise(edges)]
+
+    def _part(self, start: int, stop: int) -> "MicroBatch":
+        inputs = {name: tensor[start:stop] for name, tensor in self.inputs.items()}
+        cut = [(task, max(a, start) - start, min(b, stop) - start) for task, a, b in self.slices]
+        slices = [(task, a, b) for task, a, b in cut if a < b]
+        rows, labels, weights = (tensor[start:stop] for tensor in (self.rows, self.labels, self.weights))
+        return MicroBatch(inputs, slices, rows, labels, weights)
+
+    def pinned(self) -> "MicroBatch":
+        """The same, to be copied to a device in one piece while the host goes on."""
+        parts = [*self.inputs.values(), self.labels, self.weights.double().view(torch.int64)]
+        return replace(self, flat=torch.cat([part.flatten() for part in parts]).pin_memory())
+
+    def to(self, device: torch.device) -> "MicroBatch":
+        """The same on `device`; Lightning calls it."""
+        if self.flat is None:
+            inputs = {name: tensor.to(device) for name, tensor in self.inputs.items()}
+            return replace(self, inputs=inputs, labels=self.labels.to(device), weights=self.weights.to(device))
+        sizes = [tensor.numel() for tensor in self.inputs.values()]
+        flat = self.flat.to(device, non_blocking=True)
+        *parts, labels, weights = flat.split([*sizes, len(self.labels), len(self.weights)])
+        inputs = {
+            name: part.view(tensor.shape) for (name, tensor), part in zip(self.inputs.items(), parts, strict=True)
+        }
+        return replace(self, inputs=inputs, labels=labels, weights=weights.view(torch.float64).float(), flat=None)
 
 
 class StepDataset(Dataset[list[MicroBatch]]):
@@ -237,7 +275,9 @@ class PairsModule(L.LightningDataModule):
         return Reading(self.template, tuple(TASK_NAMES[task] for task in known))
 
     def train_dataloader(self) -> DataLoader:
-        step_rows, budget = self.config.train.step_rows, self.config.train.token_budget
+        step_rows, on_gpu = self.config.train.step_rows, distributed.on_gpu(self.config.trainer)
+        # RelevanceModule cuts again what a GPU has no room for; on a CPU longer batches are slower ones
+        budget = self.config.train.token_budget or (step_rows * self.config.model.max_length if on_gpu else CPU_TOKENS)
         steps = Steps(self.rows["train"], self.examples.task, self.config.task_mix, step_rows, self.config.seed)
         steps.begun = self.begun
         return _loader(StepDataset(self.examples, budget, distributed.rank(), distributed.size()), steps)
@@ -306,5 +346,28 @@ def _weights(config: Config, table: pa.Table, task: np.ndarray) -> np.ndarray:
     return weight * of_task[task] * of_label[table["label"].to_numpy()]
 
 
+class Ahead(DataLoader):
+    """Makes batches in a thread while those before are computed, and pins them where a device will read them."""
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # torch names a class of its own
+        batches, made = super().__iter__(), deque[Future[Any]]()
+        with ThreadPoolExecutor(1) as thread:
+            try:
+                while True:
+                    made.extend(thread.submit(_next, batches) for _ in range(AHEAD - len(made)))
+                    if (batch := made.popleft().result()) is None:
+                        return
+                    yield batch
+            finally:
+                thread.shutdown(wait=True, cancel_futures=True)  # who breaks off waits for no more than one
+
+
+def _next(batches: Iterator[Any]) -> Any:
+    batch = next(batches, None)
+    if batch is None or not torch.cuda.is_available():
+        return batch
+    return [micro.pinned() for micro in batch] if isinstance(batch, list) else batch.pinned()
+
+
 def _loader(dataset: Dataset, sampler: Sampler | None) -> DataLoader:
-    return DataLoader(dataset, batch_size=None, sampler=sampler, collate_fn=lambda batch: batch)
+    return Ahead(dataset, batch_size=None, sampler=sampler, collate_fn=lambda batch: batch)

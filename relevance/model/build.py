@@ -13,8 +13,9 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
-from relevance.config import HALF, Config, Family, ModelConfig, PrivateKind
+from relevance.config import HALF, MIXED, Config, Family, ModelConfig, PrivateKind
 from relevance.errors import UserError, first_line
+from relevance.model.ahead import leave_masks_unread
 from relevance.model.architectures import adapter_targets, blocks
 from relevance.model.backbone import backbone_folder
 from relevance.model.network import Network, detach
@@ -45,6 +46,7 @@ def build_network(config: Config, saved: Path | None = None) -> tuple[Network, P
     `saved` is the folder of a cell whose own weights are to be loaded: a whole trunk starts without the backbone's.
     Raises UserError where the backbone does not support the routing.
     """
+    leave_masks_unread()
     model = config.model
     trained = saved / "trunk" if saved and not model.lora.r else None
     path = trained or backbone_folder(config)
@@ -63,6 +65,10 @@ def build_network(config: Config, saved: Path | None = None) -> tuple[Network, P
         read_longest(network, example(trunk, tokenizer, model, (model.max_length, 5)), model, alike)
     if config.trainer.precision == HALF:
         network.halve()
+    elif (
+        config.trainer.precision == MIXED and model.lora.r and not (saved or model.load_in_4bit or model.frozen_float32)
+    ):
+        network.halve_frozen()  # a saved one may be merged and written: it stays in float32
     return network.train(), tokenizer  # from_pretrained leaves dropout off
 
 

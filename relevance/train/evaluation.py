@@ -79,7 +79,7 @@ def score_implied(work: Path, trainer: L.Trainer, module: RelevanceModule, data:
 def logits(trainer: L.Trainer, module: RelevanceModule, loader) -> tuple[np.ndarray, np.ndarray]:
     """Row ids [n] and logits [n, 3] of the rows of all ranks, the same on each; FloatingPointError for no numbers."""
     parts: Any = trainer.predict(module, loader)
-    rows, scored = (distributed.gathered(torch.cat(part)) for part in zip(*parts, strict=True))
+    rows, scored = (distributed.gathered(torch.cat(part).cpu()) for part in zip(*parts, strict=True))
     wrong = rows[~scored.isfinite().all(dim=1)].tolist()
     if wrong:
         raise FloatingPointError(
