@@ -96,6 +96,10 @@ def _check(override: Override, word: str) -> None:
     if override.package is not None or "/" in key:
         if key != LAUNCHER or override.package is not None:
             raise UserError(f"{key}: no such group; {_near(key, [*GROUPS, LAUNCHER])}")
+    elif key in ("hydra.launcher", "hydra.sweeper"):
+        raise UserError(f"{key}: is chosen as {key.replace('.', '/')}=OPTION, its settings as {key}.KEY=VALUE")
+    elif key.startswith("hydra.sweeper."):
+        raise UserError(f"{key}: a sweep is -m KEY=A,B or a file of conf/sweep, +sweep=NAME")
     elif key == SILENT and value is not None:
         raise UserError(f"{key}: every word would be written there, passwords too; leave it out")
     elif override.is_delete():
