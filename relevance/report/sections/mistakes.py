@@ -22,7 +22,7 @@ from relevance.pages.blocks import NONE, Block, Section, Table, count, percent, 
 from relevance.report.matrix import Matrix, leaders
 from relevance.report.rows import Row
 from relevance.report.sections import of_data
-from relevance.report.stats import HeldOut
+from relevance.report.held_out import HeldOut
 from relevance.tasks import LABELS, TASK_NAMES
 from relevance.tracking.records import CellRecord
 
