@@ -29,7 +29,7 @@ CLAIM_TEXTS = {  # what is claimed, and what its effect is the difference of
     "b2": ("that loss (prefix to mh) is larger for llm than for ce", "prefix - mh: llm - ce"),
     "b3": ("llm: private layers recover what mh loses: mhp is better than mh", "llm: mhp - mh"),
     "c": ("{family}: training on all tasks helps those of fewest training rows ({tasks})", "{family}: joint - single"),
-    "d1": ("a vote gains more over its members with mhp members than with prefix members", "gain of voting: mhp - prefix"),
+    "d1": ("a vote gains more over mhp members than over prefix members", "gain of voting: mhp - prefix"),
     "d2": ("mhp members differ more from each other than prefix members do", "members differ: mhp - prefix"),
 }  # fmt: skip
 LOW = "tasks of few rows"  # the scope of claims c

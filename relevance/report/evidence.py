@@ -23,7 +23,7 @@ from relevance.report.matrix import MainRows, Matrix, whole
 from relevance.report.measures import ACCURACY
 from relevance.report.panel import Contrast, Panel, Term, difference, effects
 from relevance.report.rows import MICRO, Row
-from relevance.report.verdict import WORD_OVERLAP, Candidate, Verdict, contenders, family_verdict, settled
+from relevance.report.verdict import WORD_OVERLAP, Candidate, Outcome, Verdict, contenders, family_verdict, settled
 from relevance.report.votes import MOST, MainVotes, Voted, voted
 from relevance.tasks import TASK_NAMES
 from relevance.vote import DEFAULT, Ties
@@ -126,6 +126,12 @@ class Evidence:
         """The effects of one family of contrasts."""
         return self.effects[self.effects["family"] == family]
 
+    def gain(self, gain: Gain) -> pd.Series:
+        """The effect of a gain."""
+        effect = self.effect("gains", gain.row.name, gain.other.name, gain.task)
+        assert effect is not None
+        return effect
+
     def effect(self, family: str, a: str, b: str, scope: str = "macro") -> pd.Series | None:
         """One effect, or None."""
         place = self._places.get((family, a, b, scope))
@@ -189,11 +195,14 @@ class Evidence:
                         yield difference(COLUMN + column, *names, column, weights)
 
     @cached_property
-    def near(self) -> set[tuple[str, int]]:
-        """Names of rows and places of columns in which no difference to the highest is shown."""
+    def beside_best(self) -> dict[str, dict[int, Outcome]]:
+        """By row and place of a column the verdict where it is not shown to be below the highest."""
         columns = self.effects[self.effects["family"].str.startswith(COLUMN)]
-        alike = columns[columns["verdict"] != "higher"]
-        return {(name, COLUMNS.index(scope)) for name, scope in zip(alike["b"], alike["scope"], strict=True)}
+        verdicts: dict[str, dict[int, Outcome]] = {}
+        for name, scope, verdict in zip(columns["b"], columns["scope"], columns["verdict"], strict=True):
+            if verdict != Outcome.higher:
+                verdicts.setdefault(name, {})[COLUMNS.index(scope)] = verdict
+        return verdicts
 
 
 def few_lefts(matrix: Matrix, fewest: int) -> list[str]:

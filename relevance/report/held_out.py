@@ -49,6 +49,22 @@ class HeldOut:
         """Those of the table's columns that are there [N]."""
         return _tested(self.path, names)
 
+    def part(self, places: np.ndarray) -> "HeldOut":
+        """Some of its rows [M], in their order."""
+        columns = (self.row, self.task, self.label, self.left, self.right)
+        return HeldOut(self.path, *(column[places] for column in columns), self.kind)
+
+    def keys(self) -> dict[str, np.ndarray]:
+        """What makes a row the same in another table [N]: task, label and both entities, by id or, without, text."""
+        ids = self.columns([f"{side}_id" for side in SIDES])
+        names = ids.column_names
+        if len(names) < len(SIDES) or any(ids[name].null_count for name in names):
+            ids = self.columns(list(SIDES))
+        sides = {
+            side: ids[name].cast(pa.string()).to_pandas() for side, name in zip(SIDES, ids.column_names, strict=True)
+        }
+        return {"task": self.task, "label": self.label, **sides}
+
     @cached_property
     def n(self) -> np.ndarray:
         """Rows of each task [6]."""
