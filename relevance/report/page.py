@@ -271,7 +271,7 @@ def _drawings(findings: Findings, folder: Path) -> dict[str, tuple[int, str]]:
     evidence, mark = findings.evidence, findings.mark
     n = f"n = {findings.matrix.n.sum():,} test rows"
     lines, title, axis = differences(evidence)
-    drawn = {"differences": (write_intervals(lines, folder, "differences" + mark, title, axis), title)}
+    drawn = {"differences": (write_intervals(lines, folder, "differences" + mark, title, axis), "")}
     for name, of, text in (
         ("tasks", _by_task(evidence), "Where a routing differs from the prefix, task by task"),
         ("claims", claims.claim_lines(evidence), "The paper's claims: right of zero is for them"),
@@ -286,13 +286,8 @@ def _drawings(findings: Findings, folder: Path) -> dict[str, tuple[int, str]]:
     across = ("confidence, %", "accuracy, %")
     drawn["reliability"] = (write_curves(curves, folder, "reliability" + mark, text, across, diagonal=True), text)
     bars = "bars: 95 % intervals over entities and seeds; filled: decided"
-    return {
-        name: (
-            number,
-            f"{text}; {n}; {bars if name not in ('volume', 'reliability') else 'a marker grows with its rows'}.",
-        )
-        for name, (number, text) in drawn.items()
-    }
+    marks = dict.fromkeys(("volume", "reliability"), "a marker grows with its rows")
+    return {name: (number, f"{text}; {n}; {marks.get(name, bars)}.") for name, (number, text) in drawn.items()}
 
 
 def _by_task(evidence: Evidence) -> list[Line]:
