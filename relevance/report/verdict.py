@@ -1,6 +1,6 @@
 """Effects → what is decided: Holm's correction by family, a verdict on each, and one line on a family of models.
 
-best ce    mh - prefix   +0.1 [-2.9, +3.0]  p 0.96  no difference shown, 100 seeds would not tell
+best ce   mh - prefix   +0.1 [-1.8, +1.9]   p 0.91   no difference shown: 100 seeds would not decide it
 ce mh 81.4, ce prefix 81.3, both above word overlap → "mh or prefix: no difference shown"
 
 The contrasts of a family are corrected together, those that could be tested. Not so the highest row of a family minus

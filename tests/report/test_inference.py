@@ -1,5 +1,7 @@
 """Intervals hold the truth as often as they say, whatever seeds do; p agrees with them; what would decide does."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -17,10 +19,15 @@ from tools.simulate import Setting, coverage, studies, winners
 SETS = 5_000
 
 
-@pytest.mark.parametrize("scatter", [0.0, 1.0, 2.0, 5.0])
-@pytest.mark.parametrize("deviations", [(1, 1, 1), (1, 1, 3)])
-def test_three_seeds_are_as_sure_as_they_say(scatter, deviations):
-    of = coverage(Setting(3, scatter, deviations), SETS)
+@pytest.mark.parametrize(
+    ("k", "scatter", "deviations"),
+    [
+        *product([3], [0.0, 1.0, 2.0, 5.0], [(1, 1, 1), (1, 1, 3)]),
+        *product([5, 10], [2.0], [(1, 1, 1), (0.5, 1, 2)]),
+    ],
+)
+def test_differences_are_as_sure_as_they_say(k, scatter, deviations):
+    of = coverage(Setting(k, scatter, deviations), SETS)
     assert of.holds >= 0.94
     assert of.decided <= 0.06
 

@@ -160,12 +160,33 @@ def test_an_effect_is_the_difference_of_seed_means(panel):
     assert (single["n_rows"], single["n_lefts"]) == (400, 80)
 
 
+def test_effects_stand_beside_the_weights_that_both_trained(panel):
+    pair = difference("best", ("one", [0, 1]), ("other", [1, 0]), "macro", panel.weights("macro"))
+    line = effects(panel, [pair], {"one": 1e6}).iloc[0]
+    assert line["trained_a"] == 1e6
+    assert np.isnan(line["trained_b"])
+
+
+def test_lower_ends_against_a_floor_are_those_of_its_contrasts(panel):
+    low = panel.lows(2)
+    for cell in (0, 1):
+        for task in (0, 3):
+            weights = np.eye(6)[task]
+            terms = (Term((cell,), weights), Term((2,), -weights, trained=False))
+            line = effects(panel, [Contrast("floor", "one", "floor", TASK_NAMES[task], terms)]).iloc[0]
+            assert low[cell, task] == pytest.approx(line["low"], abs=1e-4)
+    assert np.isnan(low[:, 1]).all()
+    assert np.isnan(low[3, 3])
+    assert low[2, 0] == 0
+
+
 def test_few_left_entities_give_an_estimate_and_no_interval():
     left = np.repeat(np.arange(9), 4)
     panel = of(query_item(left, np.arange(36)), np.eye(2)[:, np.arange(36) % 2])
     line = effects(panel, [difference("x", ("a", [0]), ("b", [1]), "query_item", panel.weights("query_item"))]).iloc[0]
     assert line["estimate"] == 0
     assert np.isnan([line["low"], line["high"], line["df"]]).all()
+    assert np.isnan(panel.lows(0)).all()
 
 
 def test_lists_are_clustered_by_their_left_entity():
