@@ -8,10 +8,10 @@ deviation is `scatter` times the standard error that entities alone give to a di
 routings; `shared` is the part of the variance over entities that a routing's seeds share. All is normal, the routings
 are equal; a true effect of EFFECT such standard errors moves one of them, and the power is how often it is seen.
 
-    deviations   K  scatter  shared   holds  decided   power
-    1 1 3        3      2.0     0.5    95.3      4.7    10.1    percent, of the worst pair of routings
-    R  K  scatter   plain  validated  corrected     use
-    7 10      5.0    10.4        9.8        1.4     0.0    percent in which the best of R is said to beat the first, ...
+    deviations   K  scatter  shared   holds  decided   power     own
+    1 1 3        3      2.0     0.5    95.6      4.4    10.9    94.7   (percent; see Rates)
+      R  K  scatter   plain  validated  corrected     use
+      7 10      5.0     8.8        7.4        1.4     0.1              (percent; see Winner)
 """
 
 from collections.abc import Iterator
@@ -58,13 +58,13 @@ class Studies:
     influence: np.ndarray  # [S, R, K, E]
     validation: np.ndarray  # [S, R, K]: other entities, the same training seeds
 
-    def difference(self, a: int, b: int) -> tuple[np.ndarray, Spread]:
-        """Of two routings, as the report has it."""
-        pair, k = [a, b], self.values.shape[2]
-        s2, noise = seed_parts(self.values[:, pair], self.influence[:, pair])
-        apart = np.subtract(*self.influence[:, pair].mean(axis=2).swapaxes(0, 1))
-        rows, df = (apart**2).sum(axis=1), np.full(len(apart), ENTITIES - 1.0)
-        return np.subtract(*self.values[:, pair].mean(axis=2).T), spread(rows, df, s2 / k, noise / k, np.array([k, k]))
+    def estimate(self, signs: dict[int, int]) -> tuple[np.ndarray, Spread]:
+        """The sum of some routings' values, each with its sign, as the report has it."""
+        rows, sign, k = list(signs), np.array(list(signs.values())), self.values.shape[2]
+        s2, noise = seed_parts(self.values[:, rows], self.influence[:, rows])
+        by_entity = np.einsum("r,srke->se", sign / k, self.influence[:, rows])
+        variance, df = (by_entity**2).sum(axis=1), np.full(len(by_entity), ENTITIES - 1.0)
+        return self.values[:, rows].mean(axis=2) @ sign, spread(variance, df, s2 / k, noise / k, np.full(len(rows), k))
 
 
 def studies(setting: Setting, sets: int, seed: int = 0) -> Iterator[Studies]:
@@ -91,20 +91,26 @@ class Rates:
     holds: float  # its interval holds the truth; so it does where there is an effect, which moves both alike
     decided: float  # it is told apart though there is no effect
     power: float  # the first routing is told apart from another that is EFFECT worse
+    own: float  # the interval of a routing's own value holds the truth, of the worst routing
 
 
 def coverage(setting: Setting, sets: int) -> Rates:
     """How often the differences of a kind of study are what they are said to be."""
     pairs = list(combinations(range(len(setting.deviations)), 2))
-    counts = np.zeros((3, len(pairs)))
+    counts, own = np.zeros((3, len(pairs))), np.zeros(len(setting.deviations))
     for chunk in studies(setting, sets):
+        for at in range(len(own)):
+            value, of = chunk.estimate({at: 1})
+            own[at] += (np.abs(value) <= of.half()).sum()
         for at, (a, b) in enumerate(pairs):
-            estimate, of = chunk.difference(a, b)
+            estimate, of = chunk.estimate({a: 1, b: -1})
             counts[0, at] += (np.abs(estimate) <= of.half()).sum()
             counts[1, at] += (of.p(estimate) < ALPHA).sum()
             counts[2, at] += (of.p(estimate + EFFECT * setting.error) < ALPHA).sum()
     holds, decided, power = counts / sets
-    return Rates(float(holds.min()), float(decided.max()), float(power[[a == 0 for a, _ in pairs]].min()))
+    return Rates(
+        float(holds.min()), float(decided.max()), float(power[[a == 0 for a, _ in pairs]].min()), own.min() / sets
+    )
 
 
 @dataclass(frozen=True)
@@ -123,7 +129,7 @@ def winners(setting: Setting, sets: int) -> Winner:
     for chunk in studies(setting, sets):
         p, every = np.ones((len(chunk.values), r, r)), np.arange(len(chunk.values))
         for a, b in combinations(range(r), 2):
-            estimate, of = chunk.difference(a, b)
+            estimate, of = chunk.estimate({a: 1, b: -1})
             p[:, a, b] = p[:, b, a] = of.p(estimate)
         means = chunk.values.mean(axis=2)
         best, chosen = means.argmax(axis=1), chunk.validation.mean(axis=2).argmax(axis=1)
@@ -139,11 +145,11 @@ def winners(setting: Setting, sets: int) -> Winner:
 @command_line(__doc__, Options)
 def main(options: Options) -> None:
     echo(f"{options.sets:,} studies of each kind, {ENTITIES} entities; percent, of the worst pair of routings")
-    print(f"{'deviations':12}{'K':>3}{'scatter':>9}{'shared':>8}{'holds':>8}{'decided':>9}{'power':>8}")
+    print(f"{'deviations':12}{'K':>3}{'scatter':>9}{'shared':>8}{'holds':>8}{'decided':>9}{'power':>8}{'own':>8}")
     for deviations, k, scatter, shared in product(DEVIATIONS, SEEDS, SCATTERS, SHARED):
         of = coverage(Setting(k, scatter, deviations, shared), options.sets)
         words = " ".join(f"{each:g}" for each in deviations)
-        numbers = f"{100 * of.holds:8.1f}{100 * of.decided:9.1f}{100 * of.power:8.1f}"
+        numbers = f"{100 * of.holds:8.1f}{100 * of.decided:9.1f}{100 * of.power:8.1f}{100 * of.own:8.1f}"
         print(f"{words:12}{k:3}{scatter:9}{shared:8}{numbers}", flush=True)
     print(f"{'R':>3}{'K':>3}{'scatter':>9}{'plain':>8}{'validated':>11}{'corrected':>11}{'use':>8}")
     for r, k, scatter in product((3, 7), SEEDS, SCATTERS):

@@ -246,7 +246,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Contrast:
-    """What is estimated: the sum of its terms; without any, `reason` says why it cannot be."""
+    """What is estimated: the sum of its terms, one of them trained; without any, `reason` says why it cannot be."""
 
     family: str  # the contrasts that are tested together
     a: str
