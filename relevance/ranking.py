@@ -12,11 +12,11 @@ scikit-learn scores a list a call: 1,000 cells of 100,000 lists would take hours
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
-from relevance.tasks import TASK_NAMES
+from relevance.tasks import LABELS, TASK_NAMES
 
 MEASURES = {  # by name, as in csv files and MLflow: the least label that counts as relevant
     "ndcg_10": 1,
@@ -29,6 +29,7 @@ LEAST = 2  # right entities of a list
 GRADE_BITS = 31  # of a float32 from 0 to 2, whose bits order it
 LABEL_BITS = 2
 TIE_BITS = 64 - GRADE_BITS - LABEL_BITS
+SHORT = 8  # rows: 6,561 orders of three labels
 WIDER = 1.25  # widths of blocks of lists grow by this
 
 
@@ -82,7 +83,7 @@ class Lists:
         values = np.zeros((len(MEASURES), len(self.starts)), np.float32)
         for lists, places in self._blocks:
             ordered = np.sort(keys[places], axis=1).astype(np.uint8) & np.uint8((1 << LABEL_BITS) - 1)
-            _measures(np.ascontiguousarray(ordered.T), values[:, lists])
+            values[:, lists] = _measures(np.ascontiguousarray(ordered.T))
         return values
 
     def _keys(self, grade: np.ndarray) -> np.ndarray:
@@ -121,14 +122,36 @@ class Lists:
         return np.divide(1, best, out=np.zeros_like(best), where=best > 0)
 
 
-def _measures(label: np.ndarray, values: np.ndarray) -> None:
-    """DCG and the other MEASURES into `values` [4, u], of labels in order [width, u], the faster way to add them up."""
+def _measures(label: np.ndarray) -> np.ndarray:
+    """DCG and the other MEASURES [4, u] of labels in order [width, u], which are faster to add up than [u, width].
+
+    Short lists have few orders of labels: they are looked up.
+    """
+    width = len(label)
+    if width > SHORT:
+        return _computed(label)
+    powers = len(LABELS) ** np.arange(width, dtype=np.uint16)[:, None]
+    return _looked_up(width)[:, (label * powers).sum(axis=0)]
+
+
+@cache
+def _looked_up(width: int) -> np.ndarray:
+    """The measures of every order of labels of a width [4, 3^width], the first label counting least."""
+    orders = np.indices((len(LABELS),) * width).reshape(width, -1)[::-1]
+    return _computed(orders.astype(np.uint8))
+
+
+def _computed(label: np.ndarray) -> np.ndarray:
     rank = np.arange(1, len(label) + 1)[:, None]
     reciprocal = (1 / rank).astype(np.float32)
     discount = np.where(rank <= DEPTH, 1 / np.log2(rank + 1), 0).astype(np.float32)
     partial, relevant = (label >= 1).astype(np.float32), (label == 2).astype(np.float32)
-    values[0] = ((partial + 2 * relevant) * discount).sum(axis=0)  # the gain 2^label - 1
-    values[1] = (relevant * reciprocal).max(axis=0)
-    for of, value in ((partial, values[2]), (relevant, values[3])):
-        seen = np.cumsum(of, axis=0)  # the mean over relevant rows of the share of relevant rows down to them
-        value[:] = (seen * of * reciprocal).sum(axis=0) / np.maximum(seen[-1], 1)
+    dcg = ((partial + 2 * relevant) * discount).sum(axis=0)  # the gain 2^label - 1
+    first = (relevant * reciprocal).max(axis=0)
+    return np.stack([dcg, first, *(_precision(of, reciprocal) for of in (partial, relevant))])
+
+
+def _precision(relevant: np.ndarray, reciprocal: np.ndarray) -> np.ndarray:
+    """The mean over relevant rows of the share of relevant rows down to them [u]."""
+    seen = np.cumsum(relevant, axis=0)
+    return (seen * relevant * reciprocal).sum(axis=0) / np.maximum(seen[-1], 1)

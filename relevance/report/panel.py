@@ -1,20 +1,22 @@
 """One measure of many cells → sums by cluster of rows → one tidy frame, and effects with what they vary by.
 
 right [N] of a cell → its mean by task [6], and sums by (task, left entity), (task, right entity), (task, pair)
-tidy     cell 17, "query_item", "accuracy", 0.812, n 2,109, lefts 212: a line per cell, scope and measure
-effects  best | ce mh | ce prefix | accuracy | macro | 0.001 [-0.029, 0.030] | df 5.9 | se_rows 0.009 | se_seeds 0.007 |
-         n_rows 3,331 | n_lefts 902 | seeds 3 | p 0.96 | ...: a line per contrast, columns as EFFECTS
+tidy     cell 17, "macro", "accuracy", 0.820, n 3,331, lefts 923: a line per cell, scope and measure
+effects  best | ce mh | ce prefix | accuracy | macro | 0.001 [-0.018, 0.019] | df 4.9 | se_rows 0.005 | se_seeds 0.005 |
+         n_rows 3,331 | n_lefts 923 | seeds 3 | p 0.91 | ...: a line per contrast, columns as EFFECTS
 
 How a report is made of it:
 
     clusters = Clusters(tested.task, tested.left, tested.right, tested.kind)
-    accuracy = Panel("accuracy", clusters, np.concatenate([clusters.sums(right[batch]) for batch in ...]), covered)
+    accuracy = Panel("accuracy", clusters, np.concatenate([clusters.sums(right) for right in batches]), covered)
     lists = Lists.of(tested.task, tested.left, tested.right, tested.label)            # relevance.ranking
-    by_left = Clusters(lists.task, lists.left, None, tested.kind)
-    ndcg = Panel("ndcg_10", by_left.only(lists.relevant["ndcg_10"]), sums, covered)
-    frame = pd.concat([panel.tidy() for panel in (accuracy, ndcg)])   # joined with the cells' names on "cell"
-    contrasts = [difference("best", a, b, scope, accuracy.weights(scope)) ...], Contrast(...) for anything else
-    table = verdict.settled(effects(accuracy, contrasts))             # p_holm, verdict; weights of both are joined on
+    by_left = Clusters(lists.task, lists.left, None, tested.kind).only(lists.relevant["ndcg_10"])
+    ndcg = Panel("ndcg_10", by_left, sums, covered)
+    frame = pd.concat([accuracy.tidy(), ndcg.tidy()])        # joined with the cells' names and seeds on "cell"
+    contrasts = [difference("best ce", a, b, "macro", accuracy.weights("macro")), Contrast(...), ...]
+    table = verdict.settled(effects(accuracy, contrasts, trained), ["best ce"])           # with p_holm and verdict
+
+A row's own interval is a contrast of one term; a floor, fitted once, is a cell like others, a term that is not trained.
 
 Variances are those that draws of entities have in the limit, without drawing: a mean over rows is theta = sum y / n,
 the influence of a row (y - theta) / n, and the variance the sum over clusters of their squared influence, times
@@ -25,13 +27,15 @@ entities were both counted (Cameron, Gelbach and Miller 2011, doi:10.1198/jbes.2
 POOLS entities, they are dealt at random to as many groups: the variance stays right on average, its own error is 6 %.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
+from scipy.special import stdtrit
 
 from relevance.metrics import COLUMNS
 from relevance.report.inference import ALPHA, Spread, rows_to_decide, seed_parts, seeds_to_decide, spread
@@ -40,10 +44,12 @@ from relevance.tasks import TASK_NAMES
 POOLS = 512  # of each kind of entity; of pairs PAIRS
 PAIRS = 1_024
 FEWEST = 10  # left entities of a task, below which its rows say nothing of how sure a number is
+ROUNDING = 1e-6  # of sums in single precision
+CHUNK = 64  # cells looked at together
 TASKS = len(TASK_NAMES)
 EFFECTS = (
     "family", "a", "b", "measure", "scope", "estimate", "low", "high", "df", "se_rows", "se_seeds", "n_rows", "n_lefts",
-    "seeds", "p", "seeds_needed", "rows_needed", "reason",
+    "seeds", "p", "seeds_needed", "rows_needed", "trained_a", "trained_b", "reason",
 )  # fmt: skip
 
 
@@ -149,9 +155,9 @@ class Panel:
     def weights(self, scope: str) -> np.ndarray:
         """Of the tasks in a scope [6]: a task's name, "micro" or "macro"."""
         if scope == "macro":
-            return (self.clusters.n > 0) / max(1, np.count_nonzero(self.clusters.n))
+            return (self.clusters.n > 0) / np.maximum(1, np.count_nonzero(self.clusters.n))
         if scope == "micro":
-            return self.clusters.n / max(1, self.clusters.n.sum())
+            return self.clusters.n / np.maximum(1, self.clusters.n.sum())
         return np.eye(TASKS)[TASK_NAMES.index(scope)]
 
     def values(self, cells: Sequence[int], weights: np.ndarray) -> np.ndarray:
@@ -197,20 +203,36 @@ class Panel:
             sums[..., present] = np.add.reduceat(influence[..., order], starts, axis=-1)
         return sums
 
-    def rows_variance(self, influence: list[np.ndarray], weights: np.ndarray) -> tuple[float, float]:
-        """Variance of one estimate over entities, from its influences by column [C] of each side, and its df."""
-        clusters = self.clusters
-        left = self.by_group(influence[0])
-        one_way = float(left @ left)
-        df = clusters.sides[0].effective(weights, clusters.n) - 1
+    def rows_variance(self, influence: list[np.ndarray], weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Variances of estimates over entities, from their influences by column [..., C] of each side, and their df."""
+        n, left = self.clusters.n, self.by_group(influence[0])
+        one_way = (left**2).sum(axis=-1)
+        df = np.maximum(self.clusters.sides[0].effective(weights, n) - 1, 1.0)
         if len(influence) == 1:
-            return one_way, df
+            return one_way, np.full(one_way.shape, df)
         both = left + self.by_group(influence[1], 1)
-        more = max(0.0, float(both @ both - influence[2] @ influence[2]) - one_way)
-        if not more:
-            return one_way, df
-        df_right = max(1.0, clusters.sides[1].effective(weights, clusters.n) - 1)
-        return one_way + more, (one_way + more) ** 2 / (one_way**2 / max(df, 1.0) + more**2 / df_right)
+        more = np.maximum((both**2).sum(axis=-1) - (influence[2] ** 2).sum(axis=-1) - one_way, 0)
+        df_right = np.maximum(self.clusters.sides[1].effective(weights, n) - 1, 1.0)
+        known = one_way**2 / df + more**2 / df_right  # as Satterthwaite has it
+        return one_way + more, np.divide((one_way + more) ** 2, known, out=np.full(one_way.shape, df), where=known > 0)
+
+    def lows(self, reference: int) -> np.ndarray:
+        """Lower ends of the intervals of every cell minus one of them, task by task, rows alone [cells, 6].
+
+        A cell that is not above zero here against the majority floor tells no more than one answer to every row would.
+        NaN for a task it was not tested on, or of fewer than FEWEST left entities.
+        """
+        low = np.full(self.means.shape, np.nan)
+        for task in np.flatnonzero(self.clusters.lefts >= FEWEST):
+            weights = np.eye(TASKS)[task]
+            floor = self.influence([reference], weights)
+            for start in range(0, len(low), CHUNK):
+                cells = range(len(low))[start : start + CHUNK]
+                apart = [side - other for side, other in zip(self.influence(cells, weights), floor, strict=True)]
+                variance, df = self.rows_variance(apart, weights)
+                estimate = self.means[cells, task] - self.means[reference, task]
+                low[cells, task] = estimate - np.sqrt(variance) * stdtrit(df, 1 - ALPHA / 2)
+        return low
 
 
 @dataclass(frozen=True)
@@ -224,7 +246,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Contrast:
-    """What is estimated: the sum of its terms; without any, `reason` says why it cannot be."""
+    """What is estimated: the sum of its terms, one of them trained; without any, `reason` says why it cannot be."""
 
     family: str  # the contrasts that are tested together
     a: str
@@ -242,51 +264,58 @@ def difference(
     return Contrast(family, a[0], b[0], scope, terms)
 
 
-def effects(panel: Panel, contrasts: Sequence[Contrast]) -> pd.DataFrame:
+def effects(
+    panel: Panel, contrasts: Sequence[Contrast], trained: Mapping[str, float] = MappingProxyType({})
+) -> pd.DataFrame:
     """A line per contrast, columns as EFFECTS: estimate and interval 0 to 1, `p` of zero, NaN at one seed.
 
-    `seeds` is the fewest of its rows; `seeds_needed` (of each row) and `rows_needed` (test rows) say how many would set
-    it apart from zero if it stayed as it is, NaN where none would. All NaN where there is no estimate, and but for the
-    estimate where a task has fewer than FEWEST left entities.
+    `trained` says how many weights each row trained, by name; a side that is no row has none. `seeds` is the fewest of
+    its rows; `seeds_needed` (of each row) and `rows_needed` (test rows) say how many would set it apart from zero if it
+    stayed as it is, NaN where none would. All NaN where there is no estimate, and but for the estimate where a task has
+    fewer than FEWEST left entities.
     """
     lines = [_line(panel, contrast) for contrast in contrasts]
-    frame = pd.DataFrame([line for line, _ in lines], columns=[*EFFECTS, "k"])
-    parts = [spread_ for _, spread_ in lines]
-    of = Spread(*(np.array([getattr(part, name) for part in parts], float) for name in Spread.__dataclass_fields__))
+    frame = pd.DataFrame([line for line, _ in lines], columns=list(EFFECTS))
+    names = [field.name for field in fields(Spread)]
+    of = Spread(*(np.array([getattr(part, name) for _, part in lines], float) for name in names))
     estimate, k = frame["estimate"].to_numpy(float), frame["seeds"].to_numpy(float)
     half = of.half(ALPHA)
-    frame = frame.assign(
+    return frame.assign(
         low=estimate - half, high=estimate + half, df=of.df, se_rows=np.sqrt(of.rows), se_seeds=np.sqrt(of.seeds),
         p=of.p(estimate), seeds_needed=seeds_to_decide(estimate, of, k),
         rows_needed=np.ceil(rows_to_decide(estimate, of) * frame["n_rows"].to_numpy(float)),
+        trained_a=frame["a"].map(trained), trained_b=frame["b"].map(trained),
     )  # fmt: skip
-    return frame[list(EFFECTS)]
 
 
-NONE = Spread(*(np.float64(np.nan) for _ in range(5)))
-
-
-def _line(panel: Panel, contrast: Contrast) -> tuple[dict, Spread]:
-    line = {"family": contrast.family, "a": contrast.a, "b": contrast.b, "scope": contrast.scope}
+def _line(panel: Panel, contrast: Contrast) -> tuple[dict[str, object], Spread]:
+    """What can be said of a contrast without its interval, and what it varies by."""
+    line: dict[str, object] = {"family": contrast.family, "a": contrast.a, "b": contrast.b, "scope": contrast.scope}
     line |= {"measure": panel.measure, "reason": contrast.reason}
     if not contrast.terms:
-        return line, NONE
+        return line, UNKNOWN
     clusters = panel.clusters
-    weights = np.sum([np.abs(term.weights) for term in contrast.terms], axis=0)
     values = [panel.values(term.cells, term.weights) for term in contrast.terms]
-    seeds = [len(term.cells) for term in contrast.terms if term.trained]
-    there = weights != 0
-    line |= {"estimate": sum(value.mean() for value in values), "seeds": min(seeds, default=0)}
-    line |= {"n_rows": clusters.n[there].sum(), "n_lefts": clusters.lefts[there].sum()}
-    if np.isnan(line["estimate"]) or clusters.lefts[there].min() < FEWEST:
-        return line, NONE
-    total, parts = None, []
-    for term, value in zip(contrast.terms, values, strict=True):
-        influence = panel.influence(term.cells, term.weights)
-        means = [side.mean(axis=0) for side in influence]
-        total = means if total is None else [one + other for one, other in zip(total, means, strict=True)]
-        if term.trained:
-            s2, noise = seed_parts(value, panel.by_group(influence[0]))
-            parts.append((s2 / len(value), noise / len(value)))
-    scatter, noise = np.array(parts).reshape(-1, 2).T
-    return line, spread(*panel.rows_variance(total, weights), scatter, noise, seeds)
+    estimate = sum(value.mean() for value in values)
+    if abs(estimate) < ROUNDING:
+        estimate = 0.0  # else rounding, of which there is no variance, would be decided
+    there = np.any([term.weights != 0 for term in contrast.terms], axis=0)
+    line |= {"estimate": estimate, "n_rows": clusters.n[there].sum(), "n_lefts": clusters.lefts[there].sum()}
+    line["seeds"] = min(len(term.cells) for term in contrast.terms if term.trained)
+    if np.isnan(estimate) or clusters.lefts[there].min() < FEWEST:
+        return line, UNKNOWN
+    return line, _spread(panel, contrast.terms, values)
+
+
+UNKNOWN = Spread(*[np.array(np.nan)] * 5)
+
+
+def _spread(panel: Panel, terms: Sequence[Term], values: list[np.ndarray]) -> Spread:
+    """Of a contrast whose terms have these values by seed."""
+    influences = [panel.influence(term.cells, term.weights) for term in terms]
+    total = [np.sum([cells.mean(axis=0) for cells in side], axis=0) for side in zip(*influences, strict=True)]
+    rows, df = panel.rows_variance(total, np.sum([np.abs(term.weights) for term in terms], axis=0))
+    trained = [at for at, term in enumerate(terms) if term.trained]
+    k = np.array([len(values[at]) for at in trained])
+    parts = np.array([seed_parts(values[at], panel.by_group(influences[at][0])) for at in trained]) / k[:, None]
+    return spread(rows, df, parts[:, 0], parts[:, 1], k)

@@ -1,6 +1,6 @@
 """Effects → what is decided: Holm's correction by family, a verdict on each, and one line on a family of models.
 
-best ce    mh - prefix   +0.1 [-2.9, +3.0]  p 0.96  no difference shown, 100 seeds would not tell
+best ce   mh - prefix   +0.1 [-1.8, +1.9]   p 0.91   no difference shown: 100 seeds would not decide it
 ce mh 81.4, ce prefix 81.3, both above word overlap → "mh or prefix: no difference shown"
 
 The contrasts of a family are corrected together, those that could be tested. Not so the highest row of a family minus
@@ -121,11 +121,12 @@ def family_verdict(candidates: Sequence[Candidate], effects: pd.DataFrame) -> Ve
     - use the highest: shown to be above all others and above word overlap
     """
     finished = [each for each in candidates if each.value == each.value]
-    first, *others = contenders(candidates) or [None]
-    if len(finished) < 2 or (first and not others):
+    ranked = contenders(candidates)
+    if len(finished) < 2 or len(ranked) == 1:
         return Verdict(Answer.untested, tuple(each.name for each in finished))
-    if not first:
+    if not ranked:
         return Verdict(Answer.nothing)
+    first, *others = ranked
     here = effects[effects["a"] == first.name].set_index("b")
     if here.loc[WORD_OVERLAP, "estimate"] <= 0:
         return Verdict(Answer.floor, (first.name,))
@@ -134,7 +135,7 @@ def family_verdict(candidates: Sequence[Candidate], effects: pd.DataFrame) -> Ve
     names = (first.name, *(name for name in unclear.index if name != WORD_OVERLAP))
     if unclear.empty:
         return Verdict(Answer.use, names)
-    return _unclear(unclear, names, sorted(set.intersection(*(set(each.seeds) for each in [first, *others]))))
+    return _unclear(unclear, names, sorted(set.intersection(*(set(each.seeds) for each in ranked))))
 
 
 def _unclear(effects: pd.DataFrame, names: tuple[str, ...], seeds: list[int]) -> Verdict:
