@@ -287,7 +287,7 @@ def _drawings(findings: Findings, folder: Path) -> dict[str, tuple[int, str]]:
     drawn["reliability"] = (write_curves(curves, folder, "reliability" + mark, text, across, diagonal=True), text)
     bars = "bars: 95 % intervals over entities and seeds; filled: decided"
     marks = dict.fromkeys(("volume", "reliability"), "a marker grows with its rows")
-    return {name: (number, f"{text}; {n}; {marks.get(name, bars)}.") for name, (number, text) in drawn.items()}
+    return {name: (number, "; ".join(filter(None, (text, n, marks.get(name, bars)))) + ".") for name, (number, text) in drawn.items()}
 
 
 def _by_task(evidence: Evidence) -> list[Line]:

@@ -10,6 +10,7 @@ instead: a lucky training seed is lucky there as well (docs/log.md). That the hi
 the text prefix, is another claim: it stands in a family of all that are measured against that row, and is corrected.
 """
 
+import gc
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,7 +19,6 @@ import numpy as np
 import pandas as pd
 
 from relevance.report.inference import ALPHA, SEEDS
-from relevance.report.stats import holm
 
 WORD_OVERLAP = "word overlap"  # what a contrast with the lexical floor calls its second side
 ENOUGH = 3  # seeds to begin with, where there is one
@@ -46,6 +46,18 @@ def settled(effects: pd.DataFrame, best: Collection[str] = ()) -> pd.DataFrame:
     p = effects["p"].where(effects["family"].isin(list(best)), corrected)
     verdicts = [_outcome(*each) for each in zip(effects["estimate"], effects["seeds"], p, strict=True)]
     return effects.assign(p_holm=p, verdict=verdicts)
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Holm's corrected p of the tests of one family [T]; NaN stays, and counts as no test."""
+    from statsmodels.stats.multitest import multipletests
+
+    corrected, known = np.full(len(p), np.nan), ~np.isnan(p)
+    if known.any():
+        gc.freeze()  # multipletests collects garbage at every call, for seconds where there is much to look through
+        corrected[known] = multipletests(p[known], method="holm")[1]
+        gc.unfreeze()
+    return corrected
 
 
 def _outcome(estimate: float, seeds: float, p: float) -> Outcome:
