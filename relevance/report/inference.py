@@ -14,7 +14,7 @@ Seeds are not paired: in 42 columns of accuracies of the project's own reports, 
 up and down together much more than others (F of seeds against rest at the median 1.1), and a pair of three seeds has 2
 degrees of freedom instead of 4. Each row has its own seed variance: pooled over the routings of a family it is too sure
 where one of them is unsteady (88 % instead of 95 at a deviation three times that of the others). The critical value is
-Cochran and Cox's (Experimental Designs, 1957, 4.14) weighted mean of two quantiles of Student's t, that of the rows and
+Cochran and Cox's (Experimental Designs, 1957) weighted mean of two quantiles of Student's t, that of the rows and
 that of the scatter: Satterthwaite's (1946, doi:10.2307/3002019), from variances that are themselves estimated, is too
 sure at three seeds (92 to 94 %). It is given as the `df` at which t has this quantile. `make simulate` prints what all
 this covers.

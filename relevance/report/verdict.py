@@ -5,7 +5,7 @@ ce mh 81.4, ce prefix 81.3, both above word overlap → "mh or prefix: no differ
 
 The contrasts of a family are corrected together, those that could be tested. Not so the highest row of a family minus
 each other: that it is the best has to hold against all, so that its least sure contrast decides, and finding it on the
-same rows costs nothing (Gutmann and Maymin 1987, doi:10.1214/aos/1176350378). Choosing it on validation would not do
+same rows costs nothing (Gutmann and Maymin, Annals of Statistics 15, 1987). Choosing it on validation would not do
 instead: a lucky training seed is lucky there as well (docs/log.md). That the highest beats one row picked beforehand,
 the text prefix, is another claim: it stands in a family of all that are measured against that row, and is corrected.
 """
