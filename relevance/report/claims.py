@@ -52,10 +52,8 @@ INTERACTION = " × "  # in its name: the second step minus the first, not their 
 class Claim:
     """One sentence of the paper."""
 
-    letter: str
     text: str
-    short: str  # the claim as a difference, for a figure
-    contrast: Contrast
+    contrast: Contrast  # `a` is its letter, `b` the claim as a difference
     rows: tuple[str, ...]  # names of those it rests on
 
 
@@ -68,6 +66,7 @@ class Gain:
     task: str
     budget: str  # "steps", "examples" or "" where none is matched
     trained: int  # training rows of the task
+    contrast: Contrast
 
 
 Weighted = list[tuple[float, Row, np.ndarray]]  # factor, row and weights of tasks [6]
@@ -82,7 +81,7 @@ class Asked:
     def claims(self) -> list[Claim]:
         """All of them but d2, which is of another measure, in the order of the letters."""
         claims = [*self._votes(), *self._prefixes(), *self._low(), *self._gain()]
-        return sorted(claims, key=lambda claim: claim.letter)
+        return sorted(claims, key=lambda claim: claim.contrast.a)
 
     def apart(self, places: Mapping[str, tuple[int, ...]]) -> Claim:
         """d2, of the panel of disagreements, in which each routing's votes have their places."""
@@ -91,14 +90,13 @@ class Asked:
             Term(places[kind], sign * self.macro) for kind, sign in (("mhp", 1), ("prefix", -1))
         )  # fmt: skip
         text, short = CLAIM_TEXTS["d2"]
-        contrast = Contrast(CLAIMS, "d2", short, DISAGREEMENT, terms, reason)
-        return Claim("d2", text, f"d2 {short}", contrast, ("members of the mhp vote", "members of the prefix vote"))
+        return Claim(text, Contrast(CLAIMS, "d2", short, DISAGREEMENT, terms, reason), ())
 
     def _claim(self, letter: str, rows: Weighted, reason: str = "", scope: str = "macro", **words: str) -> Claim:
         text, short = (text.format(**words) for text in CLAIM_TEXTS[letter[0] if letter[0] == "c" else letter])
         terms = () if reason else tuple(Term(row.places, factor * weights) for factor, row, weights in rows)
         names = tuple(dict.fromkeys(row.name for _, row, _ in rows))
-        return Claim(letter, text, f"{letter} {short}", Contrast(CLAIMS, letter, short, scope, terms, reason), names)
+        return Claim(text, Contrast(CLAIMS, letter, short, scope, terms, reason), names)
 
     def _votes(self) -> Iterator[Claim]:
         if reason := self.votes.untestable("mhp"):
@@ -182,7 +180,7 @@ class Asked:
             sums[then], sums[first] = sums.get(then, 0) + factor, sums.get(first, 0) - factor
         return tuple(Term(self.main.joint[model, name].places, by * self.macro) for name, by in sums.items())
 
-    def gains(self) -> list[tuple[Gain, Contrast]]:
+    def gains(self) -> list[Gain]:
         """One for each row of several tasks, task and budget that has a baseline."""
         gains = []
         for row in self.main.matrix.finished:
@@ -191,11 +189,11 @@ class Asked:
                     gains += [self._gain_on(row, singles[task], task, budget) for task in TASK_NAMES if task in singles]
         return gains
 
-    def _gain_on(self, row: Row, other: Row, task: str, budget: str) -> tuple[Gain, Contrast]:
+    def _gain_on(self, row: Row, other: Row, task: str, budget: str) -> Gain:
         rows = self.main.matrix.train[TASK_NAMES.index(task)]
         trained = max(1, round(row.config.task_mix.share * rows))  # as data.batches.portion has it
         terms = (Term(row.places, _on(task)), Term(other.places, -_on(task)))
-        return Gain(row, other, task, budget, trained), Contrast("gains", row.name, other.name, task, terms)
+        return Gain(row, other, task, budget, trained, Contrast("gains", row.name, other.name, task, terms))
 
 
 def _on(task: str) -> np.ndarray:

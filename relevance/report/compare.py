@@ -22,7 +22,7 @@ from relevance.cell_id import flat, slug
 from relevance.config_io import ConfigFile
 from relevance.errors import UserError
 from relevance.metrics import COLUMNS
-from relevance.pages.blocks import Block, Bold, Code, Section, Table, percent
+from relevance.pages.blocks import Block, Code, Section, Table, percent
 from relevance.pages.render import html, markdown
 from relevance.report.files import csv_text
 from relevance.report.held_out import HeldOut
@@ -30,8 +30,8 @@ from relevance.report.matrix import Matrix, matrices
 from relevance.report.measures import ACCURACY, Measured, Measurer
 from relevance.report.panel import difference, effects
 from relevance.report.rows import Row
-from relevance.report.sections import effect_text
-from relevance.report.verdict import Outcome, settled
+from relevance.report.sections import decided_text
+from relevance.report.verdict import settled
 from relevance.tracking.records import SweepRecord
 
 RULE = (
@@ -103,7 +103,7 @@ def _pairs(first: Side, other: Side) -> list[Pair]:
 
 def _differing(a: Row, b: Row) -> tuple[str, str]:
     """The settings that differ, as each has them: "lr=0.001", "lr=0.0001"."""
-    one, two = (flat(ConfigFile(row.config).values()) for row in (a, b))
+    one, two = (flat(ConfigFile(row.config).settings()) for row in (a, b))
     names = [name for name in {**one, **two} if one.get(name) != two.get(name) and name not in UNSAID]
     sides = [", ".join(f"{name}={values.get(name)}" for name in names) for values in (one, two)]
     return sides[0], sides[1]
@@ -166,11 +166,11 @@ def _page(sweeps: list[SweepRecord], frame: pd.DataFrame, notes: list[str], side
     one = {name: values[0] for name, values in known.items() if len(values) == 1}
     heads = [f"A, macro % {one.get('settings_a', '')}".strip(), f"B, macro % {one.get('settings_b', '')}".strip()]
     body = []
-    for _, e in macro.iterrows():
+    for e in macro.to_dict("records"):
         texts = [percent(e["a"]), percent(e["b"])]
         if not one:
             texts = [f"{text} ({e[name]})" for text, name in zip(texts, known, strict=True)]
-        body.append([e["model"], e["routing"], e["task_mix"], *texts, _change(e), e["counts"]])
+        body.append([e["model"], e["routing"], e["task_mix"], *texts, decided_text(e), e["counts"]])
     header = ["model", "routing", "task mix", *heads, "B minus A", "seeds"]
     alone = [ALONE.format(name=sweep.name, rows=", ".join(" ".join(key) for key in left))
              for sweep, side, rest in zip(sweeps, sides, reversed(sides), strict=True)
@@ -178,13 +178,8 @@ def _page(sweeps: list[SweepRecord], frame: pd.DataFrame, notes: list[str], side
     blocks: list[Block] = [RULE, *notes, Table(header, body, left=3), *alone]
     blocks += [Code(run.command) for sweep in sweeps for run in sweep.runs]
     lines = [
-        [*key, *(_change(e) for _, e in group.iterrows())]
+        [*key, *map(decided_text, group.to_dict("records"))]
         for key, group in frame.groupby(["model", "routing", "task_mix", "name_b"], sort=False)
     ]
     every = Table(["model", "routing", "task mix", *COLUMNS], [[*line[:3], *line[4:]] for line in lines], left=3)
     return [Section("B minus A", blocks), Section("By task", [every])]
-
-
-def _change(effect: pd.Series) -> str:
-    text = effect_text(effect)
-    return Bold(text) if effect["verdict"] in (Outcome.higher, Outcome.lower) else text

@@ -10,28 +10,29 @@ column macro  llm mhp joint  ce mh joint    macro      ...
 or COLUMN stands the highest of them minus each other one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from relevance.metrics import COLUMNS
 from relevance.report.claims import Asked, Claim, Gain
-from relevance.report.matrix import MainRows, Matrix, whole
+from relevance.report.matrix import LEXICAL, MainRows, Matrix, whole
 from relevance.report.measures import ACCURACY
 from relevance.report.panel import Contrast, Panel, Term, difference, effects
 from relevance.report.rows import MICRO, Row
 from relevance.report.verdict import WORD_OVERLAP, Candidate, Outcome, Verdict, contenders, family_verdict, settled
 from relevance.report.votes import MOST, MainVotes, Voted, voted
-from relevance.tasks import TASK_NAMES
 from relevance.vote import DEFAULT, Ties
 
 REFERENCE = "prefix"  # the plain way, which the others are measured by
 BEST, COLUMN = "best ", "column "
 PREFIX, BY_TASK = "prefix", "prefix by task"
-KEY = ["family", "a", "b", "scope"]
+DECIDED = (Outcome.higher, Outcome.lower)
+Effect = dict[str, Any]  # a line of the frame
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +59,10 @@ class Evidence:
     @cached_property
     def ranked(self) -> Panel:
         """What the page ranks by."""
-        return self.accuracy if self.measure == ACCURACY else self.matrix.panel(self.measure)
+        return self.panel(self.measure)
+
+    def panel(self, measure: str) -> Panel:
+        return self.accuracy if measure == ACCURACY else self.matrix.panel(measure)
 
     @cached_property
     def asked(self) -> Asked:
@@ -73,12 +77,17 @@ class Evidence:
         return self.asked.votes.apart() if self.asked.votes.by_routing else (None, {})
 
     @cached_property
-    def gains(self) -> list[Gain]:
-        return [gain for gain, _ in self._gains]
+    def gains(self) -> list[tuple[Gain, Effect]]:
+        return list(zip(self._gains, self.of("gains"), strict=True))
 
     @cached_property
-    def _gains(self) -> list[tuple[Gain, Contrast]]:
+    def _gains(self) -> list[Gain]:
         return self.asked.gains()
+
+    @cached_property
+    def trained(self) -> dict[str, float]:
+        """Trained weights of every row by its name."""
+        return {row.name: row.metric("params/trainable") for row in self.matrix.finished}
 
     def macro(self, row: Row) -> np.ndarray:
         """The macro of what the page ranks by of each finished seed."""
@@ -111,51 +120,60 @@ class Evidence:
     @cached_property
     def effects(self) -> pd.DataFrame:
         """All of them, settled: `p_holm` and `verdict` beside each."""
-        claims = [claim.contrast for claim in self.claims]
-        apart, _ = self._apart
+        *claims, members = (claim.contrast for claim in self.claims)
+        gains = [gain.contrast for gain in self._gains]
         frames = [
-            effects(self.ranked, [*self._bests(), *self._prefix(), *self._by_task(), *self.asked.factors()]),
-            effects(self.accuracy, [*claims[:-1], *self._columns(), *(contrast for _, contrast in self._gains)]),
-            effects(apart or self.accuracy, claims[-1:]),
+            effects(panel, contrasts, self.trained)
+            for panel, contrasts in (
+                (self.ranked, [*self._bests(), *self._prefix(), *self.asked.factors()]),
+                (self.accuracy, [*claims, *self._columns(), *gains]),
+                (self._apart[0] or self.accuracy, [members]),
+            )
+            if contrasts
         ]
-        frame = pd.concat([frame for frame in frames if len(frame)], ignore_index=True)
-        best = {name for name in frame["family"] if name.startswith((BEST, COLUMN))}
-        return settled(frame, best)
-
-    def of(self, family: str) -> pd.DataFrame:
-        """The effects of one family of contrasts."""
-        return self.effects[self.effects["family"] == family]
-
-    def gain(self, gain: Gain) -> pd.Series:
-        """The effect of a gain."""
-        effect = self.effect("gains", gain.row.name, gain.other.name, gain.task)
-        assert effect is not None
-        return effect
-
-    def effect(self, family: str, a: str, b: str, scope: str = "macro") -> pd.Series | None:
-        """One effect, or None."""
-        place = self._places.get((family, a, b, scope))
-        return None if place is None else self.effects.iloc[place]
+        frame = pd.concat(frames, ignore_index=True)
+        return settled(frame, {name for name in frame["family"] if name.startswith((BEST, COLUMN))})
 
     @cached_property
-    def _places(self) -> dict[tuple[str, ...], int]:
-        return {key: at for at, key in enumerate(zip(*(self.effects[name] for name in KEY), strict=True))}
+    def _families(self) -> dict[str, list[Effect]]:
+        return {name: frame.to_dict("records") for name, frame in self.effects.groupby("family", sort=False)}
+
+    def of(self, family: str) -> list[Effect]:
+        """The effects of one family of contrasts."""
+        return self._families.get(family, [])
+
+    def effect(self, family: str, a: str, b: str) -> Effect | None:
+        """One effect, or None."""
+        return next((effect for effect in self.of(family) if (effect["a"], effect["b"]) == (a, b)), None)
+
+    def means(self, rows: Sequence[Row], measure: str, scopes: Sequence[str]) -> list[Effect]:
+        """The mean of each row in each scope, with its interval; row by row."""
+        panel = self.panel(measure)
+        terms = [
+            Contrast("mean", row.name, "", scope, (Term(row.places, panel.weights(scope)),))
+            for row in rows
+            for scope in scopes
+        ]
+        return effects(panel, terms).to_dict("records")
 
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:
         """By family of models."""
+        frames = dict(list(self.effects.groupby("family")))
+        none = self.effects.iloc[:0]
         return {
-            family: family_verdict(candidates, self.of(BEST + family)) for family, candidates in self.candidates.items()
+            family: family_verdict(candidates, frames.get(BEST + family, none))
+            for family, candidates in self.candidates.items()
         }
 
     def _bests(self) -> Iterator[Contrast]:
         """Of each family the highest routing minus each other one, and minus word overlap."""
         macro = self.ranked.weights("macro")
         for family, candidates in self.candidates.items():
-            first, *others = contenders(candidates) or [None]
-            if first:
+            if ranked := contenders(candidates):
+                first, *others = ranked
                 terms = self._terms(family, first.name, macro)
-                floor = Term((self.matrix.floor,), -macro, trained=False)
+                floor = Term((self.matrix.floor(LEXICAL[1]),), -macro, trained=False)
                 yield Contrast(BEST + family, first.name, WORD_OVERLAP, "macro", (*terms, floor))
                 for other in others:
                     minus = self._terms(family, other.name, -macro)
@@ -165,47 +183,34 @@ class Evidence:
         models = self.models(family)
         return tuple(Term(self.main.joint[model, routing].places, weights / len(models)) for model in models)
 
-    def _pairs(self) -> Iterator[tuple[Row, Row]]:
-        for (model, routing), row in self.main.joint.items():
-            other = self.main.joint.get((model, REFERENCE))
-            if other and routing != REFERENCE:
-                yield row, other
-
     def _prefix(self) -> Iterator[Contrast]:
-        """Each row against its model's text prefix."""
-        return (self._difference(PREFIX, row, other, "macro") for row, other in self._pairs())
-
-    def _by_task(self) -> Iterator[Contrast]:
-        return (self._difference(BY_TASK, *pair, task) for pair in self._pairs() for task in self.matrix.tasks)
-
-    def _difference(self, family: str, row: Row, other: Row, scope: str) -> Contrast:
-        weights = self.ranked.weights(scope)
-        return difference(family, (row.name, row.places), (other.name, other.places), scope, weights)
+        """Each row against its model's text prefix, over the tasks and on each."""
+        for family, scopes in ((PREFIX, ["macro"]), (BY_TASK, self.matrix.tasks)):
+            for (model, routing), row in self.main.joint.items():
+                other = self.main.joint.get((model, REFERENCE))
+                if other and routing != REFERENCE:
+                    for scope in scopes:
+                        yield _difference(family, self.ranked, row, other, scope)
 
     def _columns(self) -> Iterator[Contrast]:
         """Of every column the best row (the first of equals) minus every other one that has the column."""
         for at, (column, best) in enumerate(zip(COLUMNS, self.matrix.best.T, strict=True)):
             if best.any():
                 first = self.matrix.rows[int(best.argmax())]
-                rows = whole(self.matrix) if at >= MICRO else self.matrix.finished
-                weights = self.accuracy.weights(column)
-                for row in rows:
+                for row in whole(self.matrix) if at >= MICRO else self.matrix.finished:
                     if row is not first and not np.isnan(row.mean[at]):
-                        names = (first.name, first.places), (row.name, row.places)
-                        yield difference(COLUMN + column, *names, column, weights)
+                        yield _difference(COLUMN + column, self.accuracy, first, row, column)
 
     @cached_property
     def beside_best(self) -> dict[str, dict[int, Outcome]]:
         """By row and place of a column the verdict where it is not shown to be below the highest."""
-        columns = self.effects[self.effects["family"].str.startswith(COLUMN)]
         verdicts: dict[str, dict[int, Outcome]] = {}
-        for name, scope, verdict in zip(columns["b"], columns["scope"], columns["verdict"], strict=True):
-            if verdict != Outcome.higher:
-                verdicts.setdefault(name, {})[COLUMNS.index(scope)] = verdict
+        for at, column in enumerate(COLUMNS):
+            for effect in self.of(COLUMN + column):
+                if effect["verdict"] != Outcome.higher:
+                    verdicts.setdefault(effect["b"], {})[at] = effect["verdict"]
         return verdicts
 
 
-def few_lefts(matrix: Matrix, fewest: int) -> list[str]:
-    """Tasks with fewer left entities than say how sure a number is."""
-    lefts = matrix.measurer.rows.lefts
-    return [TASK_NAMES[at] for at in np.flatnonzero((matrix.n > 0) & (lefts < fewest))]
+def _difference(family: str, panel: Panel, row: Row, other: Row, scope: str) -> Contrast:
+    return difference(family, (row.name, row.places), (other.name, other.places), scope, panel.weights(scope))

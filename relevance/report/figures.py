@@ -213,7 +213,7 @@ def _legend(figure: "Figure", labels: list[str]) -> None:
 
     handles = [
         Line2D([], [], color=COLOURS[i % len(COLOURS)], marker=MARKERS[i % len(MARKERS)], markersize=SMALL,
-               linestyle=STROKES[i % len(STROKES)], label=wrap(label, 40))
+               ls=STROKES[i % len(STROKES)], label=wrap(label, 40))
         for i, label in enumerate(labels)
     ]  # fmt: skip
     figure.legend(handles=handles, loc="outside lower center", ncols=2 if len(labels) < 5 else 3, handlelength=3)

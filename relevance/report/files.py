@@ -30,10 +30,10 @@ from relevance.ranking import MEASURES
 from relevance.report.archive import NAME, textless, write_archive
 from relevance.report.evidence import Evidence
 from relevance.report.matrix import Matrix, matrices
+from relevance.report.measures import Tested
 from relevance.report.page import FOLDED, PLAIN, Findings, Form, findings_of, sections, write_figures
 from relevance.report.panel import EFFECTS
 from relevance.report.rows import Row
-from relevance.report.sections.claims import trained
 from relevance.report.sections.probes import probed
 from relevance.report.sections.tables import main_table
 from relevance.tasks import TASK_NAMES
@@ -41,7 +41,7 @@ from relevance.tracking.records import CellRecord, SweepRecord
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 CELLS_HEADER = "sweep cell model routing task_mix variant seed task metric value n status run_id git_sha".split()
-COMPARISONS = (*EFFECTS, "p_holm", "verdict", "weights_a", "weights_b")
+COMPARISONS = [*EFFECTS, "p_holm", "verdict"]
 ORIGIN = "cell run_id status fingerprint data_digest backbone revision git_sha dirty versions".split()
 OURS = re.compile(  # of this and of earlier versions
     r"(differences|tasks|claims|factors|volume|reliability|heatmap|forest|slope|pareto)(-[0-9a-f]{8})?\.(png|svg)"
@@ -121,8 +121,8 @@ def guard(field: str) -> str:
 def cells_csv(sweep: SweepRecord, findings: list[Findings]) -> str:
     """cells.csv: rows in the order of the matrix, values 0 to 1, n in test rows.
 
-    Each finished cell has METRICS per task tested, with collapsed (1 or 0, see metrics.collapsed), then those over all
-    rows, at task `all`. What its run logged besides follows: parameters_trainable and parameters_total (weights, no n),
+    Each finished cell has METRICS per task tested, with collapsed (1 or 0, see measures), then those over all rows,
+    at task `all`. What its run logged besides follows: parameters_trainable and parameters_total (weights, no n),
     probe/<kind>/accuracy and probe/<kind>/macro_accuracy. A cell that did not finish has one row with an empty value.
     Floors (model `floor`) and the noise ceiling (model `ceiling`) follow the cells of their data, with no seed, status
     or run, then the votes, cells without a run; where a sweep holds several tables of pairs the variant of a floor says
@@ -139,23 +139,24 @@ def cells_csv(sweep: SweepRecord, findings: list[Findings]) -> str:
 
 def _lines(rows: Iterable[Row]) -> Iterator[list[Field]]:
     for row in rows:
-        for cell, scores, flat in zip(row.cells, row.scores, row.collapsed, strict=True):
-            head: list[Field] = [cell.cell, cell.model, cell.routing, cell.task_mix, cell.variant, cell.seed]
-            measures = _of_cell(cell, scores, flat) if scores else [(ALL, METRICS[0].name, "", "")]
-            yield from ([*head, *measure, cell.status, cell.run_id, cell.git_sha] for measure in measures)
+        for cell, tested in zip(row.cells, row.tested, strict=True):
+            measures = _of_cell(cell, tested) if tested else [(ALL, METRICS[0].name, "", "")]
+            yield from (_line(cell, measure) for measure in measures)
+
+
+def _line(cell: CellRecord, measure: Measure) -> list[Field]:
+    head = cell.cell, cell.model, cell.routing, cell.task_mix, cell.variant, cell.seed
+    return [*head, *measure, cell.status, cell.run_id, cell.git_sha]
 
 
 def _ranked(evidence: Evidence) -> Iterator[list[Field]]:
     """The ranking measures of each finished cell, by task and as the mean over tasks; n counts lists."""
     for name in MEASURES:
-        panel = evidence.ranked if evidence.measure == name else evidence.matrix.panel(name)
-        n = panel.clusters.n
+        panel = evidence.panel(name)
         for row in evidence.matrix.finished:
             for cell, place in zip(row.done, row.places, strict=True):
-                head: list[Field] = [cell.cell, cell.model, cell.routing, cell.task_mix, cell.variant, cell.seed]
-                tail: list[Field] = [cell.status, cell.run_id, cell.git_sha]
                 for at in np.flatnonzero(~np.isnan(panel.means[place])):
-                    yield [*head, TASK_NAMES[at], name, panel.means[place, at], int(n[at]), *tail]
+                    yield _line(cell, (TASK_NAMES[at], name, panel.means[place, at], int(panel.clusters.n[at])))
 
 
 def _references(matrix: Matrix, variant: str) -> Iterator[list[Field]]:
@@ -164,12 +165,13 @@ def _references(matrix: Matrix, variant: str) -> Iterator[list[Field]]:
         yield from ([*head, *measure, "", "", ""] for measure in _measures(scores))
 
 
-def _of_cell(cell: CellRecord, scores: Scores, flat: tuple[str, ...]) -> Iterator[Measure]:
-    """Everything there is to say of a finished cell that collapsed on the tasks `flat`."""
+def _of_cell(cell: CellRecord, tested: Tested) -> Iterator[Measure]:
+    """Everything there is to say of a finished cell."""
+    scores = tested.scores
     yield from _measures(scores)
     for task, n in zip(TASK_NAMES, scores.n.tolist(), strict=True):
         if n:
-            yield task, "collapsed", int(task in flat), n
+            yield task, "collapsed", int(task in tested.collapsed), n
     for kind in ("trainable", "total"):
         if not math.isnan(value := cell.metrics.get(f"params/{kind}", math.nan)):
             yield ALL, f"parameters_{kind}", f"{value:.0f}", ""
@@ -199,10 +201,7 @@ def comparisons_csv(findings: list[Findings]) -> str:
     """
     lines: list[list[Field]] = []
     for each in findings:
-        weights = trained(each.evidence)
-        frame = each.evidence.effects
-        frame = frame.assign(weights_a=frame["a"].map(weights), weights_b=frame["b"].map(weights))
-        values = frame[[*COMPARISONS]].itertuples(index=False)
+        values = each.evidence.effects[COMPARISONS].itertuples(index=False)
         lines += ([each.matrix.name, *("" if value != value else value for value in line)] for line in values)  # NaN
     return csv_text(["data", *COMPARISONS], lines)
 

@@ -43,7 +43,8 @@ class HeldOut:
         if any(f"{side}_id" not in table.column_names or table[f"{side}_id"].null_count for side in SIDES):
             table = _tested(path, [*names, *SIDES])  # texts are most of the file: read where they stand for ids
         task = task_codes(table["task"]).astype(np.int8)
-        return cls(path, table["row"].to_numpy(), task, table["label"].to_numpy(), *_entities(table, task))
+        left, right, kind = _entities(table, task)
+        return cls(path, table["row"].to_numpy(), task, table["label"].to_numpy(), left, right, kind)
 
     def columns(self, names: Sequence[str]) -> pa.Table:
         """Those of the table's columns that are there [N]."""

@@ -21,13 +21,13 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from relevance.cell_id import QUARANTINE, data_folder
+from relevance.cell_id import QUARANTINE, data_folder, without
 from relevance.config import Mix
 from relevance.data.floors import FLOORS, ensure_floors, noise_ceiling, unlearnable
 from relevance.errors import UserError
-from relevance.metrics import COLUMNS, Scores, score_predictions, task_codes
+from relevance.metrics import COLUMNS, Scores, task_codes
 from relevance.report.held_out import HeldOut
-from relevance.report.measures import ACCURACY, Measured, Measurer
+from relevance.report.measures import ACCURACY, Measured, Measurer, Tested
 from relevance.report.panel import Panel
 from relevance.report.rows import FINISHED, Row, alike
 from relevance.tasks import SPLITS, TASK_NAMES
@@ -52,7 +52,7 @@ class Matrix:
 
     digest: str
     measurer: Measurer
-    measured: tuple[Measured, ...]  # of the finished cells and then the floors; a Row's numbers are places in it
+    measured: tuple[Measured, ...]  # of the finished cells and then the floors; places in the panels are those here
     sizes: dict[str, int]  # rows of train, validation and test
     n: np.ndarray  # test rows per task [6]
     train: np.ndarray  # training rows per task [6]
@@ -79,10 +79,13 @@ class Matrix:
     def tested(self) -> HeldOut:
         return self.measurer.tested
 
-    @property
-    def floor(self) -> int:
-        """Where the lexical floor stands in the panels."""
-        return len(self.measured) - len(FLOORS) + list(FLOORS).index(LEXICAL[1])
+    def floor(self, name: str) -> int:
+        """Where the floor of that name stands in the panels."""
+        return len(self.measured) - len(FLOORS) + list(FLOORS).index(name)
+
+    def beside(self, measured: Sequence[Measured], first: int) -> list[Tested]:
+        """More cells, such as votes, with places from `first` on, beside the majority floor."""
+        return self.measurer.beside(self.measured[self.floor(MAJORITY[1])], measured, first)
 
     def panel(self, measure: str = ACCURACY, more: Sequence[Measured] = ()) -> Panel:
         """One measure of all cells and floors, and of votes after them."""
@@ -137,32 +140,37 @@ def _matrix(sweep: SweepRecord, digest: str) -> Matrix:
     split, task = table["split"].cast("string"), task_codes(table["task"])
     trained = task[pc.equal(split, "train").to_numpy()]
     measurer = Measurer(HeldOut.of(path))
-    floors = ensure_floors(path)
-    references = {("floor", name): score_predictions(floor) for name, floor in floors.items()}
+    ensure_floors(path)
+    floors = _floors(measurer, path)
+    references = {("floor", name): floor.scores for name, floor in floors.items()}
     ceiling = noise_ceiling(path)
     cells, measured = _read([cell for cell in sweep.cells if cell.data_digest == digest], measurer)
+    tested = dict(zip(measured, measurer.beside(floors[MAJORITY[1]], [*measured.values()]), strict=True))
     shared = alike(cells)
     return Matrix(
         digest=digest,
         measurer=measurer,
-        measured=(*measured.values(), *_floors(measurer, path)),
+        measured=(*measured.values(), *floors.values()),
         sizes={name: int(pc.sum(pc.equal(split, name)).as_py() or 0) for name in SPLITS},
         n=measurer.tested.n,
         train=np.bincount(trained, minlength=len(TASK_NAMES)),
         alike=shared,
-        rows=_rows(cells, references[MAJORITY], measured, shared),
+        rows=_rows(cells, tested, shared),
         references=references if ceiling is None else {**references, CEILING: ceiling},
         unlearnable=tuple(unlearnable(path)),
         aside=aside.read_bytes() if (aside := path.with_name(QUARANTINE)).is_file() else b"",
     )
 
 
-def _floors(measurer: Measurer, rows: Path) -> list[Measured]:
-    measured = measurer.read([rows.with_name(f"floor-{name}.parquet") for name in FLOORS])
-    for each in measured:
-        if isinstance(each, UserError):
-            raise each
-    return measured
+def _floors(measurer: Measurer, rows: Path) -> dict[str, Measured]:
+    floors = {}
+    for name, measured in zip(
+        FLOORS, measurer.read([rows.with_name(f"floor-{f}.parquet") for f in FLOORS]), strict=True
+    ):
+        if isinstance(measured, UserError):
+            raise measured
+        floors[name] = measured
+    return floors
 
 
 def _read(cells: list[CellRecord], measurer: Measurer) -> tuple[list[CellRecord], dict[str, Measured]]:
@@ -180,8 +188,11 @@ def _read(cells: list[CellRecord], measurer: Measurer) -> tuple[list[CellRecord]
             reasons[cell.fingerprint] = reason
         else:
             measured[cell.fingerprint] = each
-    states = {mark: {"status": DAMAGED, "reason": reason} for mark, reason in reasons.items()}
-    return [replace(cell, **states.get(cell.fingerprint, {})) for cell in cells], measured
+    damaged = [
+        replace(cell, status=DAMAGED, reason=reasons[cell.fingerprint]) if cell.fingerprint in reasons else cell
+        for cell in cells
+    ]
+    return damaged, measured
 
 
 def _differing(cell: CellRecord, scores: Scores) -> str:
@@ -196,19 +207,15 @@ def _differing(cell: CellRecord, scores: Scores) -> str:
     return ""
 
 
-def _rows(
-    cells: list[CellRecord], majority: Scores, measured: dict[str, Measured], shared: tuple[str, ...]
-) -> tuple[Row, ...]:
+def _rows(cells: list[CellRecord], tested: dict[str, Tested], shared: tuple[str, ...]) -> tuple[Row, ...]:
     groups: dict[tuple, list[CellRecord]] = {}
     for cell in sorted(cells, key=lambda cell: (_order(cell), cell.seed, cell.cell)):
         groups.setdefault(labels(cell), []).append(cell)
-    places = {mark: at for at, mark in enumerate(measured)}
     rows = []
     for group in groups.values():
         _once(group)
-        marks = [cell.fingerprint if cell.status == FINISHED else "" for cell in group]
-        scores = [measured[mark].scores if mark in measured else None for mark in marks]
-        rows.append(Row.of(group, [places.get(mark) for mark in marks], scores, majority, shared))
+        results = tuple(tested.get(cell.fingerprint) if cell.status == FINISHED else None for cell in group)
+        rows.append(Row(tuple(group), results, without(group[0].variant, *shared)))
     return tuple(rows)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from relevance.errors import UserError
-from relevance.metrics import Scores
+from relevance.metrics import Scores, learnt_nothing
 from relevance.ranking import MEASURES, Lists
 from relevance.report.held_out import HeldOut
 from relevance.report.panel import Clusters, Panel
@@ -33,6 +33,16 @@ class Measured:
     scores: Scores
     covered: np.ndarray  # [6] tasks with a prediction
     sums: dict[str, np.ndarray]  # by measure [C]
+
+
+@dataclass(frozen=True, eq=False)
+class Tested:
+    """A finished cell beside the majority floor."""
+
+    place: int  # in the panels
+    scores: Scores
+    collapsed: tuple[str, ...]  # tasks on which it tells no more than one answer to every row would
+    nothing: bool  # see metrics.learnt_nothing
 
 
 class Measurer:
@@ -88,6 +98,22 @@ class Measurer:
         covered = np.array([each.covered for each in measured], bool).reshape(-1, len(TASK_NAMES))
         sums = [each.sums.get(measure, np.full(clusters.ends[-1], np.nan, np.float32)) for each in measured]
         return Panel(measure, clusters, np.array(sums, np.float32).reshape(len(sums), -1), covered)
+
+    def beside(self, majority: Measured, measured: Sequence[Measured], first: int = 0) -> list[Tested]:
+        """These cells, with places from `first` on, beside the majority floor.
+
+        Collapsed is a task on which the lower end of the interval of cell minus floor, by clusters of rows, is not
+        above zero; where too few left entities give none, the difference itself.
+        """
+        panel = self.panel(ACCURACY, [*measured, majority])
+        low, apart = panel.lows(len(measured)), panel.means - panel.means[-1]
+        flat = ~(np.where(np.isnan(low), apart, low) > 0)
+        tested = []
+        for at, each in enumerate(measured):
+            names = tuple(TASK_NAMES[task] for task in np.flatnonzero(flat[at] & each.covered))
+            nothing = learnt_nothing(each.scores, majority.scores, names)
+            tested.append(Tested(first + at, each.scores, names, nothing))
+        return tested
 
     def shares(self, values: Sequence[np.ndarray], covered: np.ndarray) -> Panel:
         """A panel of any value of every row [N], such as how far the members of a vote differ."""

@@ -11,33 +11,33 @@ from pathlib import Path
 import numpy as np
 
 from relevance.pages.blocks import NONE, Block, Code, Figure, Link, Section, Table, count
-from relevance.report.evidence import BY_TASK, Evidence, few_lefts
+from relevance.report.evidence import BY_TASK, DECIDED, PREFIX, Evidence
 from relevance.report.figures import Line, write_curves, write_intervals
 from relevance.report.matrix import CEILING, MARK, Matrix
 from relevance.report.measures import ACCURACY
 from relevance.report.panel import FEWEST
 from relevance.report.rows import FINISHED, NOTHING, Row
-from relevance.report.sections import NEAR, ONE, claims, effect_text, of_data, tables
+from relevance.report.sections import NEAR, ONE, claims, drawn, effect_text, of_data, tables
 from relevance.report.sections.calibration import Calibration, calibration, calibration_section
 from relevance.report.sections.mistakes import mistakes_sections
 from relevance.report.sections.opening import differences, first_table, reading, verdict_lines
 from relevance.report.sections.probes import consistency_section, probes_section
 from relevance.report.sections.votes import votes_sections
-from relevance.report.verdict import Outcome
+from relevance.tasks import TASK_NAMES
 from relevance.tracking.records import CellRecord, SweepRecord
 from relevance.vote import DEFAULT, Ties
 
 FOLDED = "Test accuracy in percent; mean ± standard deviation over cells equal in all but seed."
 NOTES = (
     "A row stands for cells, trained models that differ in the seed alone. Bold: the highest of its column, where both "
-    f"floors are below it. {NEAR} not told apart from the highest: the 95 % interval of the difference, over entities "
-    f"and seeds, holds zero; {ONE} one seed, which decides nothing. Floors: majority answers the most frequent training label of the "
-    "task; lexical, or word overlap, is gradient boosting on what the two texts share."
+    f"floors are below it. {NEAR} not told apart from the highest: the 95 % interval of the difference, over "
+    f"entities and seeds, holds zero; {ONE} one seed, which decides nothing. Floors: majority answers the most frequent "
+    "training label of the task; lexical, or word overlap, is gradient boosting on what the two texts share."
 )
 NOISE = "Ceiling: the share of test rows whose label is the one before noise; who knew every true label scores this."
 COLLAPSE = (
-    f"{MARK} collapsed: some seed predicted one class only on the task, or is not above the majority floor by more "
-    "than its 95 % Wilson interval. {n} of {all} finished cells collapsed."
+    f"{MARK} collapsed: some seed is not shown to tell more of the task than one answer to every row would: the 95 % "
+    "interval of its distance to the majority floor, over entities, is not above zero. {n} of {all} finished cells."
 )
 THIN = "No interval for {tasks}, nor for macro: fewer than {fewest} left entities; what rests on them is undecided."
 ELSE = "Rows of other task mixes and variants stand in the closed table."
@@ -47,7 +47,6 @@ ORIGIN = (
     "outputs/cells/<cell> its config.yaml and predictions. These commands give all of it again, and skip what is there:"
 )
 WEIGHTS = "Weights, trainable / total; private layers with their gates."
-FIGURES = ("differences", "tasks", "claims", "factors", "volume", "reliability")
 POINTS = "difference of macro accuracy, points"
 
 
@@ -141,8 +140,13 @@ def _matrix(findings: list[Findings], sweep: SweepRecord) -> Section:
 
 def _notes(findings: list[Findings], rows: list[Row]) -> list[Block]:
     """What the marks of the table mean, and what holds for it."""
-    flat, finished = sum(bool(tasks) for row in rows for tasks in row.collapsed), sum(row.finished for row in rows)
-    thin = {task: None for each in findings for task in few_lefts(each.matrix, FEWEST)}
+    flat, finished = _collapsed(rows), sum(row.finished for row in rows)
+    thin = {
+        task: None
+        for each in findings
+        for task in each.matrix.tasks
+        if each.matrix.measurer.rows.lefts[TASK_NAMES.index(task)] < FEWEST
+    }
     unlearnable = {task: None for each in findings for task in each.matrix.unlearnable}
     lines = {
         NOTES: True,
@@ -155,14 +159,17 @@ def _notes(findings: list[Findings], rows: list[Row]) -> list[Block]:
     return [line for line, holds in lines.items() if holds]
 
 
+def _collapsed(rows: list[Row]) -> int:
+    """How many cells collapsed on some task."""
+    return sum(bool(tested.collapsed) for row in rows for tested in row.results)
+
+
 def _decided(findings: Findings, captions: Captions) -> list[Section]:
     """What rests on one table of pairs."""
     evidence, mark = findings.evidence, findings.mark
-    claimed = claims.claims_section(evidence)
-    factors = claims.factors_section(evidence)
     return [
-        replace(claimed, blocks=[*claimed.blocks, *_figure("claims" + mark, captions)]),
-        *(replace(section, blocks=[*section.blocks, *_figure("factors" + mark, captions)]) for section in factors),
+        claims.claims_section(evidence, _figure("claims" + mark, captions)),
+        *claims.factors_section(evidence),
         *votes_sections(evidence.main, evidence.votes, evidence.ties),
         *claims.gains_section(evidence, _figure("volume" + mark, captions)),
     ]
@@ -180,8 +187,8 @@ def _sure(findings: Findings, matrices: list[Matrix], captions: Captions) -> lis
 def _needed(evidence: Evidence) -> list[Block]:
     """What would decide each undecided difference to the prefix, if it stayed as it is."""
     lines = []
-    for _, effect in evidence.of("prefix").iterrows():
-        if effect["verdict"] not in (Outcome.higher, Outcome.lower):
+    for effect in evidence.of(PREFIX):
+        if effect["verdict"] not in DECIDED:
             seeds, rows = (
                 NONE if np.isnan(effect[name]) else f"{effect[name]:,.0f}" for name in ("seeds_needed", "rows_needed")
             )
@@ -218,8 +225,7 @@ def data_line(matrix: Matrix) -> str:
 
 def counts(sweep: SweepRecord, rows: list[Row]) -> list[Block]:
     """How many cells ended how, and each unfinished one with its reason."""
-    flat = sum(bool(tasks) for row in rows for tasks in row.collapsed)
-    idle = sum(sum(row.nothing) for row in rows)
+    flat, idle = _collapsed(rows), sum(len(row.nothing) for row in rows)
     fallen = [f"{flat} collapsed on some task"] * bool(flat) + [f"{idle} {NOTHING}"] * bool(idle)
     others = [cell for cell in sweep.cells if cell.status != FINISHED]
     total = len(sweep.cells)
@@ -260,8 +266,8 @@ def write_figures(findings: list[Findings], folder: Path) -> Captions:
     """The captions of the figures that there was something to draw for."""
     captions: Captions = {}
     for each in findings:
-        for name, (drawn, caption) in _drawings(each, folder).items():
-            if drawn:
+        for name, (lines, caption) in _drawings(each, folder).items():
+            if lines:
                 captions[name + each.mark] = caption
     return captions
 
@@ -271,35 +277,28 @@ def _drawings(findings: Findings, folder: Path) -> dict[str, tuple[int, str]]:
     evidence, mark = findings.evidence, findings.mark
     n = f"n = {findings.matrix.n.sum():,} test rows"
     lines, title, axis = differences(evidence)
-    drawn = {"differences": (write_intervals(lines, folder, "differences" + mark, title, axis), "")}
+    written = {"differences": (write_intervals(lines, folder, "differences" + mark, title, axis), "")}
     for name, of, text in (
         ("tasks", _by_task(evidence), "Where a routing differs from the prefix, task by task"),
         ("claims", claims.claim_lines(evidence), "The paper's claims: right of zero is for them"),
-        ("factors", _factors(evidence), "What each part of a routing adds"),
     ):
-        drawn[name] = (write_intervals(of, folder, name + mark, text, POINTS), text)
+        written[name] = (write_intervals(of, folder, name + mark, text, POINTS), text)
     gains = claims.volume_curves(evidence)
     text = "What sharing gives to a task, by its training rows"
-    drawn["volume"] = (write_curves(gains, folder, "volume" + mark, text, ("training rows", "gain, points")), text)
+    written["volume"] = (write_curves(gains, folder, "volume" + mark, text, ("training rows", "gain, points")), text)
     curves = findings.calibration.curves
     text = "Accuracy by confidence: below the diagonal a model is too sure"
     across = ("confidence, %", "accuracy, %")
-    drawn["reliability"] = (write_curves(curves, folder, "reliability" + mark, text, across, diagonal=True), text)
+    written["reliability"] = (write_curves(curves, folder, "reliability" + mark, text, across, diagonal=True), text)
     bars = "bars: 95 % intervals over entities and seeds; filled: decided"
     marks = dict.fromkeys(("volume", "reliability"), "a marker grows with its rows")
-    return {name: (number, "; ".join(filter(None, (text, n, marks.get(name, bars)))) + ".") for name, (number, text) in drawn.items()}
+    return {
+        name: (number, "; ".join(filter(None, (text, n, marks.get(name, bars)))) + ".")
+        for name, (number, text) in written.items()
+    }
 
 
 def _by_task(evidence: Evidence) -> list[Line]:
-    rows = {row.name: row for row in evidence.main.joint.values()}
-    frame = evidence.of(BY_TASK).sort_values("scope", kind="stable")
-    return [_drawn(e, f"{rows[e['a']].labels[0]} {rows[e['a']].labels[1]}", e["scope"]) for _, e in frame.iterrows()]
-
-
-def _factors(evidence: Evidence) -> list[Line]:
-    return [_drawn(e, e["b"], e["a"]) for _, e in evidence.of("factors").iterrows()]
-
-
-def _drawn(effect: "np.ndarray", label: str, group: str) -> Line:
-    decided = effect["verdict"] in (Outcome.higher, Outcome.lower)
-    return Line(label, group, effect["estimate"], effect["low"], effect["high"], decided=decided)
+    names = {row.name: " ".join(row.labels[:2]) for row in evidence.main.joint.values()}
+    effects = sorted(evidence.of(BY_TASK), key=lambda effect: TASK_NAMES.index(effect["scope"]))
+    return [drawn(effect, names[effect["a"]], effect["scope"]) for effect in effects]

@@ -1,6 +1,6 @@
 """Cells equal in all but seed → one row: their scores, and where they stand in the panels of measures.
 
-model  routing  task_mix  variant  cells        numbers   values [finished seeds, 8]
+model  routing  task_mix  variant  cells        places    values [finished seeds, 8]
 llm    mhp      joint              s0, s1, s2   4, 5, 6   0.871, 0.902, ..., micro, macro
 """
 
@@ -12,7 +12,8 @@ import numpy as np
 
 from relevance.cell_id import flat, variant_parts, without
 from relevance.config import Config, Match
-from relevance.metrics import COLUMNS, Scores, collapsed, learnt_nothing
+from relevance.metrics import COLUMNS, Scores
+from relevance.report.measures import Tested
 from relevance.tracking.records import CellRecord
 
 FINISHED = "FINISHED"
@@ -22,33 +23,11 @@ MICRO, MACRO = COLUMNS.index("micro"), COLUMNS.index("macro")
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """Cells equal in all but seed, by seed, each with its scores or, unfinished, None."""
+    """Cells equal in all but seed, by seed, each with what it was tested to or, unfinished, None."""
 
     cells: tuple[CellRecord, ...]
-    numbers: tuple[int | None, ...]  # of each finished cell its place in the panels
-    scores: tuple[Scores | None, ...]
-    collapsed: tuple[tuple[str, ...], ...]  # of each cell the tasks it collapsed on, see metrics.collapsed
-    nothing: tuple[bool, ...]  # of each cell whether it learnt nothing, see metrics.learnt_nothing
+    tested: tuple[Tested | None, ...]
     variant: str  # without what all cells of the matrix have alike
-
-    @classmethod
-    def of(
-        cls,
-        cells: Sequence[CellRecord],
-        numbers: Sequence[int | None],
-        scores: Sequence[Scores | None],
-        majority: Scores,
-        shared: tuple[str, ...] = (),
-    ) -> "Row":
-        """The row of these cells; the parts `shared` are left out of its variant."""
-        return cls(
-            tuple(cells),
-            tuple(numbers),
-            tuple(scores),
-            tuple(collapsed(score, majority) if score else () for score in scores),
-            tuple(score is not None and learnt_nothing(score, majority) for score in scores),
-            without(cells[0].variant, *shared),
-        )
 
     @property
     def labels(self) -> tuple[str, str, str, str]:
@@ -64,12 +43,21 @@ class Row:
     @cached_property
     def done(self) -> list[CellRecord]:
         """The finished cells."""
-        return [cell for cell, scores in zip(self.cells, self.scores, strict=True) if scores is not None]
+        return [cell for cell, tested in zip(self.cells, self.tested, strict=True) if tested]
+
+    @cached_property
+    def results(self) -> list[Tested]:
+        """Of the finished cells."""
+        return [tested for tested in self.tested if tested]
+
+    @property
+    def scores(self) -> list[Scores]:
+        return [tested.scores for tested in self.results]
 
     @property
     def places(self) -> tuple[int, ...]:
         """Of the finished cells their places in the panels."""
-        return tuple(number for number in self.numbers if number is not None)
+        return tuple(tested.place for tested in self.results)
 
     @property
     def seeds(self) -> list[int]:
@@ -104,7 +92,7 @@ class Row:
     @cached_property
     def values(self) -> np.ndarray:
         """Accuracies in the order of COLUMNS, 0 to 1 [finished seeds, 8]; NaN where a task is absent."""
-        return np.array([scores.columns for scores in self.scores if scores]).reshape(-1, len(COLUMNS))
+        return np.array([scores.columns for scores in self.scores]).reshape(-1, len(COLUMNS))
 
     @property
     def mean(self) -> np.ndarray:
@@ -117,21 +105,26 @@ class Row:
         return self.values.std(axis=0, ddof=1) if self.finished > 1 else np.full(len(COLUMNS), np.nan)
 
     @property
-    def marked(self) -> np.ndarray:
-        """True where any seed collapsed on the task of a column, never for micro and macro [8]."""
-        return np.array([any(name in tasks for tasks in self.collapsed) for name in COLUMNS])
+    def collapsed(self) -> list[str]:
+        """Tasks that any of its seeds collapsed on."""
+        return list(dict.fromkeys(task for tested in self.results for task in tested.collapsed))
+
+    @property
+    def nothing(self) -> list[CellRecord]:
+        """The cells that learnt nothing."""
+        return [cell for cell, tested in zip(self.done, self.results, strict=True) if tested.nothing]
 
     @property
     def learnt(self) -> bool:
         """Whether any finished cell learnt something; a row of which none did is never the highest."""
-        return self.finished > sum(self.nothing)
+        return self.finished > len(self.nothing)
 
     @property
     def idle(self) -> str:
         """A note on its macro accuracy: "learnt nothing", of some cells "learnt nothing: 1 of 3", of none ""."""
-        if not any(self.nothing):
+        if not self.nothing:
             return ""
-        return f"{NOTHING}: {sum(self.nothing)} of {self.finished}" if self.learnt else NOTHING
+        return f"{NOTHING}: {len(self.nothing)} of {self.finished}" if self.learnt else NOTHING
 
     @property
     def unfinished(self) -> str:

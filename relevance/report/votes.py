@@ -16,7 +16,7 @@ import numpy as np
 from relevance import predictions
 from relevance.metrics import Scores, task_codes
 from relevance.report.held_out import HeldOut
-from relevance.report.matrix import JOINT, MAJORITY, MainRows, Matrix, whole
+from relevance.report.matrix import JOINT, MainRows, Matrix, whole
 from relevance.report.measures import Measured
 from relevance.report.panel import Panel
 from relevance.report.rows import Row
@@ -145,11 +145,10 @@ class Ballot:
 
     group: Group
     answers: dict[str, np.ndarray]  # by method: a label per row [N]; where it abstains, a wrong one
-    grade: np.ndarray  # expected, of the mean probabilities [N]
     ties: float  # share of rows
     policies: dict[Ties, Scores]  # of the hard vote
     diversity: Diversity
-    disagreement: np.ndarray | None  # share of the pairs of members that differ on each row [N]; of VOTED
+    disagreement: np.ndarray  # share of the pairs of members that differ on each row [N]; of VOTED, else none [0]
 
 
 def ballot(group: Group, tested: HeldOut, ties: Ties) -> Ballot:
@@ -166,11 +165,10 @@ def ballot(group: Group, tested: HeldOut, ties: Ties) -> Ballot:
     return Ballot(
         group,
         {METHODS[0]: complete.get(ties, complete[DEFAULT]), METHODS[1]: _highest(mean)},
-        (mean[1] + 2 * mean[2]).astype(np.float32),
         len(poll.tied) / labels.shape[1],
         {policy: tested.scores(answers) for policy, answers in complete.items()},
         diversity(labels, tested.label),
-        disagreement(labels) if group.kind in VOTED else None,
+        disagreement(labels) if group.kind in VOTED else np.empty(0),
     )
 
 
@@ -264,14 +262,13 @@ def rows_of(ballots: list[list[Ballot]], matrix: Matrix) -> list[Voted]:
     """Ballots that differ in the seed alone together, with their rows."""
     votes, first = [], len(matrix.measured)
     for same in ballots:
-        measured, rows = [], {}
-        for way in METHODS:
-            grades = [ballot.grade if way == METHODS[1] else None for ballot in same]
-            these = matrix.measurer.measure([(b.answers[way], grade) for b, grade in zip(same, grades, strict=True)])
-            numbers = range(first + len(measured), first + len(measured) + len(same))
-            cells = [as_cell(ballot.group, way) for ballot in same]
-            rows[way] = Row.of(cells, numbers, [each.scores for each in these], matrix.references[MAJORITY])
-            measured += these
+        ways = [(way, ballot) for way in METHODS for ballot in same]
+        measured = matrix.measurer.measure([(ballot.answers[way], None) for way, ballot in ways])
+        tested = matrix.beside(measured, first)
+        rows = {}
+        for at, way in enumerate(METHODS):
+            cells = tuple(as_cell(ballot.group, way) for ballot in same)
+            rows[way] = Row(cells, tuple(tested[at * len(same) :][: len(same)]), cells[0].variant)
         votes.append(Voted(tuple(same), rows, tuple(measured)))
         first += len(measured)
     return votes
@@ -305,7 +302,8 @@ class MainVotes:
 
     def apart(self) -> tuple[Panel, dict[str, tuple[int, ...]]]:
         """How far the members of each differ, by seed: a panel, and the places of each routing's seeds in it."""
-        shares, places = [], {}
+        shares: list[np.ndarray] = []
+        places = {}
         for kind, vote in self.by_routing.items():
             places[kind] = tuple(range(len(shares), len(shares) + len(vote.ballots)))
             shares += [ballot.disagreement for ballot in vote.ballots]

@@ -22,7 +22,7 @@ from relevance.report.__main__ import report
 from relevance.report.archive import NAME, opened, write_archive
 from relevance.report.files import write_report
 from relevance.report.matrix import matrices
-from relevance.report.outline import Form
+from relevance.report.page import Form
 
 RECORD = Form(texts=False, runs=True)
 TABLES = Form(texts=False, runs=True, figures=False)

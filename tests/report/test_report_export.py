@@ -6,7 +6,7 @@ import pytest
 
 from relevance.report.files import cells_csv, guard, provenance_json
 from relevance.report.matrix import matrices
-from relevance.report.outline import Findings
+from relevance.report.page import findings_of
 from relevance.tasks import TASK_NAMES
 
 HEADER = "sweep,cell,model,routing,task_mix,variant,seed,task,metric,value,n,status,run_id,git_sha"
@@ -14,7 +14,7 @@ HEADER = "sweep,cell,model,routing,task_mix,variant,seed,task,metric,value,n,sta
 
 def lines(study) -> list[dict[str, str]]:
     sweep = study.sweep()
-    text = cells_csv(sweep, [Findings(matrix) for matrix in matrices(sweep)])
+    text = cells_csv(sweep, findings_of(matrices(sweep)))
     assert text.startswith(HEADER + "\n")
     assert "\r" not in text
     return list(csv.DictReader(io.StringIO(text)))

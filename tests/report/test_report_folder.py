@@ -7,8 +7,9 @@ import pytest
 
 from relevance.data.floors import ensure_floors
 from relevance.errors import UserError
-from relevance.report.files import write_comparison, write_report
-from relevance.report.outline import Form
+from relevance.report.compare import write_comparison
+from relevance.report.files import write_report
+from relevance.report.page import Form
 
 SCRIPT = "<script>alert(1)</script>"
 NAMES = ["../../x", "a\nb", "x" * 300, SCRIPT, "", ".", "CON", "größe", "{}/absolute"]

@@ -7,7 +7,7 @@ from relevance.errors import UserError
 from relevance.metrics import COLUMNS
 from relevance.report.files import write_report
 from relevance.report.matrix import CEILING, matrices
-from relevance.report.outline import Form
+from relevance.report.page import Form
 from relevance.tasks import TASK_NAMES
 
 MICRO, MACRO = COLUMNS.index("micro"), COLUMNS.index("macro")

@@ -13,7 +13,7 @@ from statsmodels.stats.multitest import multipletests
 from relevance import predictions
 from relevance.report.files import cells_csv, comparisons_csv
 from relevance.report.matrix import matrices
-from relevance.report.outline import Findings
+from relevance.report.page import Findings, findings_of
 from relevance.tasks import LABELS
 
 EXACT = {"abs": 1e-12, "rel": 0}
@@ -41,7 +41,7 @@ def frame(text: str) -> pd.DataFrame:
 
 
 def found(study) -> list[Findings]:
-    return [Findings(matrix) for matrix in matrices(study.sweep())]
+    return findings_of(matrices(study.sweep()))
 
 
 def test_every_measure_of_cells_csv(random_study):

@@ -6,22 +6,22 @@ effect_text(an effect of evidence.effects) → "+1.2 [-0.3, +2.7]"
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from relevance.metrics import COLUMNS
 from relevance.pages.blocks import IDENTITY, NONE, Bold, Table, percent, signed
+from relevance.report.evidence import DECIDED
+from relevance.report.figures import Line
 from relevance.report.matrix import MARK, Matrix
 from relevance.report.rows import Row, spread
-from relevance.report.verdict import Outcome
 from relevance.tasks import TASK_NAMES
 
 NEAR = "≈"  # no difference to the best of the column is shown
 ONE = "¹"  # nor can be: one seed
 PLAIN = np.zeros(len(COLUMNS), bool)  # no value is bold
 NO_MARKS: Mapping[int, str] = MappingProxyType({})
-WORDS = {Outcome.higher: "supported", Outcome.lower: "contradicted", Outcome.undecided: "undecided"}  # of a claim
 
 
 def table(body: Iterable[Sequence[str]], columns: Sequence[str], words: Sequence[str] = ()) -> Table:
@@ -59,14 +59,14 @@ def values(row: Row, n: np.ndarray, best: np.ndarray = PLAIN, marks: Mapping[int
     if not row.finished:
         return [row.unfinished if there else NONE for there in (*(n > 0), True, True)]
     texts = [
-        percent(mean, sd) + f" {MARK}" * bool(mark) + (f" {marks[at]}" if at in marks else "")
-        for at, (mean, sd, mark) in enumerate(zip(row.mean, row.sd, row.marked, strict=True))
+        f"{percent(mean, sd)}{MARK if column in row.collapsed else ''}{marks.get(at, '')}"
+        for at, (column, mean, sd) in enumerate(zip(COLUMNS, row.mean, row.sd, strict=True))
     ]
     texts[-1] = " ".join(filter(None, (texts[-1], row.idle)))
     return [Bold(text) if bold else text for text, bold in zip(texts, best, strict=True)]
 
 
-def effect_text(effect: pd.Series | None) -> str:
+def effect_text(effect: Mapping[str, Any] | None) -> str:
     """An effect in points with its interval; "—" where there is none."""
     if effect is None or np.isnan(effect["estimate"]):
         return NONE
@@ -75,9 +75,15 @@ def effect_text(effect: pd.Series | None) -> str:
     return f"{signed(effect['estimate'])} [{signed(effect['low'])}, {signed(effect['high'])}]"
 
 
-def verdict_word(effect: pd.Series) -> str:
-    """What is decided of a claim: "supported", "undecided", "one seed", ..."""
-    return WORDS.get(effect["verdict"], str(effect["verdict"]))
+def decided_text(effect: Mapping[str, Any]) -> str:
+    """The effect, bold where it is decided."""
+    return Bold(effect_text(effect)) if effect["verdict"] in DECIDED else effect_text(effect)
+
+
+def drawn(effect: Mapping[str, Any], label: str, group: str = "") -> Line:
+    """An effect as a line of a figure."""
+    decided = effect["verdict"] in DECIDED
+    return Line(label, group, effect["estimate"], effect["low"], effect["high"], decided=decided)
 
 
 def of_data(matrix: Matrix, tables: Sequence[Matrix], end: str = ":") -> list[str]:

@@ -42,8 +42,8 @@ INTRODUCTION = (
     "nothing only where all rows of the family did."
 )
 SLICES = (
-    "Slices of the test rows: accuracy in percent, its 95 % interval over left entities, and the difference to all rows "
-    f"in percentage points; below {FEWEST} rows there is none. Overlap of words: those both texts have over those "
+    "Slices of the test rows: accuracy in percent, its 95 % interval over left entities, and the difference to all "
+    f"rows in percentage points; below {FEWEST} rows there is none. Overlap of words: those both texts have over those "
     "either has."
 )
 
@@ -177,7 +177,7 @@ def mistakes_sections(tables: list[Matrix], texts: bool) -> list[Section]:
 
 
 def _part(tested: HeldOut, row: Row, data: list[str], cut: list[Slice], texts: bool) -> Section:
-    cell, scores = row.done[0], next(scores for scores in row.scores if scores)
+    cell, scores = row.done[0], row.scores[0]
     answers = tested.answers(cell.files.test)
     confusion = [
         [f"{TASK_NAMES[task]} n={scores.n[task]:,}", word, *map(count, counts)]

@@ -7,19 +7,19 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from relevance.pages.blocks import NONE, Block, Bold, Code, Table, count, percent
-from relevance.report.evidence import BEST, PREFIX, REFERENCE, Evidence
+from relevance.report.evidence import BEST, PREFIX, REFERENCE, Effect, Evidence
 from relevance.report.figures import Line
-from relevance.report.matrix import MARK
+from relevance.report.matrix import LEXICAL, MARK
 from relevance.report.measures import ACCURACY
 from relevance.report.rows import NOTHING, Row
-from relevance.report.sections import effect_text
+from relevance.report.sections import drawn, effect_text
 from relevance.report.verdict import WORD_OVERLAP, Answer, Outcome, Verdict, contenders
 from relevance.tracking.records import SweepRun
 
 MOST = 6  # rows of the first table
+FITTING = 12  # lines of the first figure: more would not stand on the first screen
 NAMED = 3  # cells that a sentence names
 MODELS = re.compile(r"(?<=\s)model=(\S+)")
 SEED = re.compile(r"(?<=\s)seed=\S+")
@@ -66,14 +66,19 @@ def with_seeds(command: str, seeds: tuple[int, ...]) -> str:
 def _reason(evidence: Evidence, family: str, verdict: Verdict) -> str:
     """What the line rests on; the worst first: cells that learnt nothing or collapsed."""
     sentences = [*_nothing(evidence, family)]
-    first = next(iter(contenders(evidence.candidates[family])), None)
-    if first:
+    if ranked := contenders(evidence.candidates[family]):
+        first, *others = ranked
         rows = [evidence.main.joint[model, first.name] for model in evidence.models(family)]
-        if marked := {task: None for row in rows for tasks in row.collapsed for task in tasks}:
+        if marked := {task: None for row in rows for task in row.collapsed}:
             sentences.append(
-                f"{first.name} collapsed ({MARK}: it answers one label, or no better) on {', '.join(marked)}."
+                f"{first.name} collapsed on {', '.join(marked)} ({MARK}: not shown to tell more than one answer to "
+                "every row would)."
             )
-        sentences.append(f"Highest: {first.name}, {percent(first.value)} %{_gap(evidence, family, first.name)}.")
+        gap = ""
+        if others:  # over the prefix, or the next where it is the prefix or there is none
+            other = next((each for each in others if each.name == REFERENCE), others[0]).name
+            gap = f", {effect_text(evidence.effect(BEST + family, first.name, other))} points over {other}"
+        sentences.append(f"Highest: {first.name}, {percent(first.value)} %{gap}.")
         floor = evidence.effect(BEST + family, first.name, WORD_OVERLAP)
         if verdict.answer is not Answer.floor and floor is not None and not floor["low"] > 0:
             sentences.append(f"It is not shown to beat word overlap: {effect_text(floor)} points.")
@@ -82,19 +87,10 @@ def _reason(evidence: Evidence, family: str, verdict: Verdict) -> str:
     return " ".join(sentences)
 
 
-def _gap(evidence: Evidence, family: str, highest: str) -> str:
-    """By how much it leads the prefix, or the next where it is the prefix."""
-    others = [candidate.name for candidate in contenders(evidence.candidates[family])[1:]]
-    if not others:
-        return ""
-    name = REFERENCE if REFERENCE in others else others[0]
-    return f", {effect_text(evidence.effect(BEST + family, highest, name))} points over {name}"
-
-
 def _nothing(evidence: Evidence, family: str) -> list[str]:
     """The sentence on cells of a family that learnt nothing."""
     rows = [row for row in evidence.matrix.finished if row.family == family]
-    cells = [cell.cell for row in rows for cell, nothing in zip(row.cells, row.nothing, strict=True) if nothing]
+    cells = [cell.cell for row in rows for cell in row.nothing]
     if not cells:
         return []
     names = ", ".join([*cells[:NAMED], *(["…"] if len(cells) > NAMED else [])])
@@ -103,18 +99,16 @@ def _nothing(evidence: Evidence, family: str) -> list[str]:
 
 
 def first_table(evidence: Evidence) -> Table:
-    """Of each family its highest rows and the prefix, at most six in all."""
-    quota = max(1, MOST // max(1, len(evidence.candidates)))
+    """Of each model its family's highest routings and the prefix, at most six rows in all."""
+    models = [(family, model) for family in evidence.candidates for model in evidence.models(family)][:MOST]
     body = []
-    for family, candidates in evidence.candidates.items():
-        ranked = [each.name for each in sorted(candidates, key=lambda each: -each.value)]
-        shown = [name for name in ranked if name in (ranked[0], REFERENCE)]
-        shown += [name for name in ranked if name not in shown]
-        for model in evidence.models(family)[:quota]:
-            rows = [evidence.main.joint[model, name] for name in ranked if name in shown[:quota]]
-            body += [_line(evidence, row) for row in rows]
+    for family, model in models:
+        ranked = sorted(evidence.candidates[family], key=lambda each: -each.value)
+        names = [each.name for each in ranked]
+        shown = sorted(names, key=lambda name: (name != names[0], name != REFERENCE))[: MOST // len(models)]
+        body += [_line(evidence, evidence.main.joint[model, name]) for name in names if name in shown]
     name = MEASURE[evidence.measure]
-    return Table(["model", "routing", f"macro {name}, %", f"minus {REFERENCE}", "weights"], body[:MOST], left=2)
+    return Table(["model", "routing", f"macro {name}, %", f"minus {REFERENCE}", "weights"], body, left=2)
 
 
 def _line(evidence: Evidence, row: Row) -> list[str]:
@@ -139,7 +133,7 @@ def reading(evidence: Evidence) -> str:
     matrix, name = evidence.matrix, MEASURE[evidence.measure]
     seeds = sorted({row.finished for row in evidence.main.joint.values()})
     number = " or ".join(map(str, seeds))
-    lexical = evidence.ranked.values([matrix.floor], evidence.ranked.weights("macro"))[0]
+    lexical = evidence.ranked.values([matrix.floor(LEXICAL[1])], evidence.ranked.weights("macro"))[0]
     return (
         f"Macro {name}: the mean over {len(matrix.tasks)} tasks, {matrix.n.sum():,} test rows; ± the deviation over "
         f"{number} training {'seed' if number == '1' else 'seeds'}; [95 % interval] over the entities of the test rows "
@@ -148,43 +142,38 @@ def reading(evidence: Evidence) -> str:
 
 
 def differences(evidence: Evidence) -> tuple[list[Line], str, str]:
-    """Lines of the first figure, its title, which says what is seen, and what its axis shows."""
+    """Lines of the first figure, its title, which says what is seen, and what its axis shows.
+
+    They are each model's routings minus its text prefix; of many, or without a prefix, each family's highest minus the
+    others, which the lines above the figure speak of.
+    """
     effects = evidence.of(PREFIX)
     name = MEASURE[evidence.measure]
-    if len(effects):
-        rows = {row.name: row for row in evidence.main.joint.values()}
-        lines = [
-            _drawn(effect, rows[effect["a"]].labels[1], rows[effect["a"]].labels[0]) for _, effect in effects.iterrows()
-        ]
+    rows = {row.name: row.labels for row in evidence.main.joint.values()}
+    if 0 < len(effects) <= FITTING:
+        lines = [drawn(effect, rows[effect["a"]][1], rows[effect["a"]][0]) for effect in effects]
         return lines, _title(lines, effects), f"macro {name} minus that of the text prefix, points"
-    bests = evidence.effects[evidence.effects["family"].str.startswith(BEST) & (evidence.effects["b"] != WORD_OVERLAP)]
-    lines = [
-        _drawn(effect, effect["b"], f"{effect['family'][len(BEST) :]}: {effect['a']} minus")
-        for _, effect in bests.iterrows()
-    ]
-    return lines, "The highest routing of each family minus the others", f"macro {name}, points"
+    lines, titles = [], []
+    for family, verdict in evidence.verdicts.items():
+        bests = [effect for effect in evidence.of(BEST + family) if effect["b"] != WORD_OVERLAP]
+        lines += [drawn(effect, effect["b"], f"{family}: {effect['a']} minus") for effect in bests]
+        titles += [f"{family}: {verdict.text}"] if bests else []
+    return lines, "; ".join(titles), f"difference of macro {name}, points"
 
 
-def _drawn(effect: pd.Series, label: str, group: str) -> Line:
-    decided = effect["verdict"] in TITLES
-    return Line(label, group, effect["estimate"], effect["low"], effect["high"], decided=decided)
-
-
-def _title(lines: list[Line], effects: pd.DataFrame) -> str:
+def _title(lines: list[Line], effects: list[Effect]) -> str:
     """For each model which routings are above the prefix and which below."""
     parts = []
     for model in dict.fromkeys(line.group for line in lines):
-        here = [
-            (line.label, verdict)
-            for line, verdict in zip(lines, effects["verdict"], strict=True)
-            if line.group == model
-        ]
+        verdicts = {
+            line.label: each["verdict"] for line, each in zip(lines, effects, strict=True) if line.group == model
+        }
         sides = [
-            f"{_and([name for name, verdict in here if verdict == outcome])} {word} the prefix"
+            f"{_and(names)} {word} the prefix"
             for outcome, word in TITLES.items()
-            if any(verdict == outcome for _, verdict in here)
+            if (names := [name for name, verdict in verdicts.items() if verdict == outcome])
         ]
-        if all(verdict == Outcome.one_seed for _, verdict in here):
+        if {*verdicts.values()} == {Outcome.one_seed}:
             sides = ["one seed decides nothing"]
         parts.append(f"{model}: {', '.join(sides) or 'no difference to the prefix shown'}")
     return "; ".join(parts)

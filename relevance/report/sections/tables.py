@@ -11,9 +11,9 @@ import numpy as np
 from relevance.metrics import COLUMNS, METRICS
 from relevance.pages.blocks import NONE, Block, Section, Table, count, percent
 from relevance.ranking import MEASURES
-from relevance.report.evidence import COLUMN, Evidence
+from relevance.report.evidence import COLUMN, Effect, Evidence
 from relevance.report.matrix import LEXICAL, MAJORITY, Matrix
-from relevance.report.panel import Contrast, Term, effects
+from relevance.report.measures import ACCURACY
 from relevance.report.rows import MACRO, Row, spread
 from relevance.report.sections import NEAR, ONE, decimals, effect_text, headings, seeds, table, values
 from relevance.report.sections.opening import MEASURE
@@ -95,31 +95,21 @@ def _references(matrix: Matrix) -> list[list[str]]:
 
 def interval_table(evidence: Evidence) -> Table:
     """Low and high of each mean of the rows that finished."""
-    matrix = evidence.matrix
-    contrasts = [
-        Contrast("mean", row.name, column, column, (Term(row.places, evidence.accuracy.weights(column)),))
-        for row in matrix.finished
-        for column in COLUMNS
-    ]
-    frame = effects(evidence.accuracy, contrasts)
-    ends = iter(zip(frame["low"], frame["high"], strict=True))
-    texts = [[_between(*next(ends)) for _ in COLUMNS] for _ in matrix.finished]
-    body = [[*row.labels, seeds(row.finished, row), *each] for row, each in zip(matrix.finished, texts, strict=True)]
-    return table(body, ["seeds", *headings(matrix)])
+    rows = evidence.matrix.finished
+    means = iter(evidence.means(rows, ACCURACY, COLUMNS))
+    body = [[*row.labels, seeds(row.finished, row), *(_between(next(means)) for _ in COLUMNS)] for row in rows]
+    return table(body, ["seeds", *headings(evidence.matrix)])
 
 
-def _between(low: float, high: float) -> str:
-    return NONE if np.isnan(low) else f"{100 * low:.1f} to {100 * high:.1f}"
+def _between(mean: Effect) -> str:
+    return NONE if np.isnan(mean["low"]) else f"{100 * mean['low']:.1f} to {100 * mean['high']:.1f}"
 
 
 def beside_table(evidence: Evidence) -> Table:
     """Every row beside the highest of macro and of micro accuracy."""
-    frames = [evidence.of(COLUMN + column).set_index("b") for column in ("macro", "micro")]
-    rows = [row for row in evidence.matrix.finished if any(row.name in frame.index for frame in frames)]
-    body = [
-        [*row.labels, *(effect_text(frame.loc[row.name]) if row.name in frame.index else NONE for frame in frames)]
-        for row in rows
-    ]
+    columns = [{effect["b"]: effect for effect in evidence.of(COLUMN + column)} for column in ("macro", "micro")]
+    rows = [row for row in evidence.matrix.finished if any(row.name in effects for effects in columns)]
+    body = [[*row.labels, *(effect_text(effects.get(row.name)) for effects in columns)] for row in rows]
     return table(body, ["highest macro minus it", "highest micro minus it"])
 
 
@@ -131,18 +121,14 @@ def ranking_blocks(evidence: Evidence) -> list[Block]:
     left_out = ", ".join(
         f"{MEASURE[name]} {lists.left_out(name).sum():,} of {len(lists.starts):,}" for name in MEASURES
     )
-    columns = []
     rows = list(evidence.main.joint.values())
-    for name in MEASURES:
-        panel = evidence.ranked if evidence.measure == name else evidence.matrix.panel(name)
-        terms = [Contrast("mean", row.name, name, "macro", (Term(row.places, panel.weights("macro")),)) for row in rows]
-        frame = effects(panel, terms)
-        columns.append([
-            NONE if np.isnan(value) else f"{percent(value)} [{_between(low, high)}]"
-            for value, low, high in zip(frame["estimate"], frame["low"], frame["high"], strict=True)
-        ])  # fmt: skip
-    body = [[*row.labels, *texts] for row, *texts in zip(rows, *columns, strict=True)]
+    columns = [evidence.means(rows, name, ["macro"]) for name in MEASURES]
+    body = [[*row.labels, *map(_mean, means)] for row, *means in zip(rows, *columns, strict=True)]
     return [RANKING.format(left_out=left_out), table(body, [MEASURE[name] for name in MEASURES])]
+
+
+def _mean(mean: Effect) -> str:
+    return NONE if np.isnan(mean["estimate"]) else f"{percent(mean['estimate'])} [{_between(mean)}]"
 
 
 def measures_sections(matrix: Matrix) -> list[Section]:
@@ -156,7 +142,7 @@ def measures_sections(matrix: Matrix) -> list[Section]:
             continue
         body = []
         for row in matrix.finished:
-            by_seed = np.array([metric.shown(scores) for scores in row.scores if scores])
+            by_seed = np.array([metric.shown(scores) for scores in row.scores])
             texts = (decimals(metric.digits, *spread(column)) for column in by_seed.T)
             body.append([*row.labels, seeds(row.finished, row), *texts])
         for labels, scores in matrix.references.items():
