@@ -52,8 +52,10 @@ class HeldOut:
 
     def part(self, places: np.ndarray) -> "HeldOut":
         """Some of its rows [M], in their order."""
-        columns = (self.row, self.task, self.label, self.left, self.right)
-        return HeldOut(self.path, *(column[places] for column in columns), self.kind)
+        row, task, label, left, right = (
+            column[places] for column in (self.row, self.task, self.label, self.left, self.right)
+        )
+        return HeldOut(self.path, row, task, label, left, right, self.kind)
 
     def keys(self) -> dict[str, np.ndarray]:
         """What makes a row the same in another table [N]: task, label and both entities, by id or, without, text."""

@@ -46,7 +46,7 @@ SHARED = "mhp_shared"
 PLAIN = ("mh", "none", "prefix")  # whose single-task cells stand in where a routing has none of its own
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Matrix:
     """All rows on one table of pairs, with what they are read against."""
 

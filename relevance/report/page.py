@@ -29,8 +29,8 @@ from relevance.vote import DEFAULT, Ties
 
 FOLDED = "Test accuracy in percent; mean ± standard deviation over cells equal in all but seed."
 NOTES = (
-    "A row stands for cells, trained models that differ in the seed alone. Bold: the highest of its column, where both "
-    f"floors are below it. {NEAR} not told apart from the highest: the 95 % interval of the difference, over "
+    "A row stands for cells, trained models that differ in the seed alone. Bold: the highest of its column, where both"
+    f" floors are below it. {NEAR} not told apart from the highest: the 95 % interval of the difference, over "
     f"entities and seeds, holds zero; {ONE} one seed, which decides nothing. Floors: majority answers the most frequent "
     "training label of the task; lexical, or word overlap, is gradient boosting on what the two texts share."
 )
@@ -39,7 +39,7 @@ COLLAPSE = (
     f"{MARK} collapsed: some seed is not shown to tell more of the task than one answer to every row would: the 95 % "
     "interval of its distance to the majority floor, over entities, is not above zero. {n} of {all} finished cells."
 )
-THIN = "No interval for {tasks}, nor for macro: fewer than {fewest} left entities; what rests on them is undecided."
+THIN = "No interval for {tasks}, nor for micro and macro: fewer than {fewest} left entities; what rests on them is undecided."
 ELSE = "Rows of other task mixes and variants stand in the closed table."
 DIRTY = "* from a working tree with uncommitted changes: {n} of {all} cells."
 ORIGIN = (

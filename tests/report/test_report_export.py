@@ -35,7 +35,7 @@ def test_a_finished_cell_has_its_metrics_in_full_precision(study):
 
 
 def test_each_task_tested_says_whether_the_cell_collapsed_on_it(study):
-    study.cell("llm-mhp-joint-s0", 8)
+    study.cell("llm-mhp-joint-s0", 2)
     study.cell("llm-mhp-single_item_type-s0", 9)
     found = [row for row in lines(study) if row["metric"] == "collapsed"]
     assert [row["task"] for row in found] == [*TASK_NAMES, "item_type"]

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.stats.multitest import multipletests
 
-from relevance.report.stats import holm
 from relevance.report.verdict import (
     ENOUGH,
     WORD_OVERLAP,
@@ -14,6 +14,7 @@ from relevance.report.verdict import (
     Verdict,
     contenders,
     family_verdict,
+    holm,
     settled,
 )
 
@@ -117,3 +118,11 @@ def test_a_family_of_one_is_not_tested():
 def test_contenders_come_from_the_highest_down_without_those_that_learnt_nothing():
     some = [*candidates(), Candidate("none", 0.9, (0,), False), Candidate("prefix_mh", np.nan, (), False)]
     assert [each.name for each in contenders(some)] == ["mh", "mhp", "prefix"]
+
+
+def test_holm_leaves_out_what_is_no_test():
+    p = np.array([0.01, np.nan, 0.04, 0.03])
+    assert holm(p)[[0, 2, 3]] == pytest.approx(multipletests(p[[0, 2, 3]], method="holm")[1])
+    assert holm(p)[[0, 2, 3]] == pytest.approx([0.03, 0.06, 0.06])
+    assert np.isnan(holm(p)[1])
+    assert np.isnan(holm(np.array([np.nan]))).all()
