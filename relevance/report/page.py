@@ -27,11 +27,11 @@ from relevance.tasks import TASK_NAMES
 from relevance.tracking.records import CellRecord, SweepRecord
 from relevance.vote import DEFAULT, Ties
 
-FOLDED = "Test accuracy in percent; mean ± standard deviation over cells equal in all but seed."
+FOLDED = "Test accuracy in percent; mean ± standard deviation over cells, trained models equal in all but seed."
 NOTES = (
-    "A row stands for cells, trained models that differ in the seed alone. Bold: the highest of its column, where both"
+    "Bold: the highest of its column, where both"
     f" floors are below it. {NEAR} not told apart from the highest: the 95 % interval of the difference, over "
-    f"entities and seeds, holds zero; {ONE} one seed, which decides nothing. Floors: majority answers the most frequent "
+    f"entities and seeds, holds zero; {ONE} one of the two has one seed, which decides nothing. Floors: majority answers the most frequent "
     "training label of the task; lexical, or word overlap, is gradient boosting on what the two texts share."
 )
 NOISE = "Ceiling: the share of test rows whose label is the one before noise; who knew every true label scores this."

@@ -19,10 +19,10 @@ def test_cost_shows_means_and_dashes(costly):
     costly.cell("ce-mhp-joint-s1")
     costly.log({"seconds": 81.4, "test/rows_per_second": 3000.0, "params/trainable": 30.0})
     cost = text(costly).split("## Cost")[1]
-    titles = ["macro, %", "trained weights", "rows/s trained", "rows/s scored", "seconds"]
+    titles = ["trained weights", "rows/s trained", "rows/s scored", "seconds"]
     assert line(cost, "model")[4:] == titles
-    assert line(cost, "ce", "mh")[4:] == ["100.0", "12,345", "987", "—", "61"]
-    assert line(cost, "ce", "mhp")[4:] == ["100.0", "30", "987", "2,500", "71"]
+    assert line(cost, "ce", "mh")[4:] == ["12,345", "987", "—", "61"]
+    assert line(cost, "ce", "mhp")[4:] == ["30", "987", "2,500", "71"]
     assert not [row for row in cost.split("## ")[0].splitlines() if row.startswith("| llm")]  # none finished
 
 

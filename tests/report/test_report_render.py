@@ -28,7 +28,7 @@ def every(study) -> str:
 
 
 def test_mean_deviation_bold_and_seeds(grid):
-    assert line(every(grid), "ce", "prefix")[4:6] == ["2", "65.0 ± 7.1†"]
+    assert line(every(grid), "ce", "prefix")[4:6] == ["2", "65.0 ± 7.1†¹"]
     assert line(every(grid), "llm", "mhp")[4:8] == ["1 of 2", "**90.0**", "**90.0**", "90.0¹"]
     assert line(every(grid), "llm", "mh", "single_item_item")[5:] == ["—", "—", "**95.0**", *"———", "95.0", "95.0"]
 
@@ -101,11 +101,11 @@ def test_a_collapse_is_marked_explained_and_counted(grid):
     grid.cell("llm-mh-single_item_type-s0", 10)
     page = every(grid)
     assert line(page, "llm", "mh", "joint")[5:] == [
-        *["57.5 ± 31.8†"] * 6,
-        "57.5 ± 31.8",
-        "57.5 ± 31.8 learnt nothing: 1 of 2",
+        *["57.5 ± 31.8†¹"] * 6,
+        "57.5 ± 31.8¹",
+        "57.5 ± 31.8¹ learnt nothing: 1 of 2",
     ]
-    assert line(page, "llm", "mh", "single_item_type")[9:] == ["50.0†", "—", "50.0", "50.0 learnt nothing"]
+    assert line(page, "llm", "mh", "single_item_type")[9:] == ["50.0†¹", "—", "50.0", "50.0 learnt nothing"]
     page = text(grid)
     assert line(page, "floor", "majority")[5:] == ["35.0"] * 8
     assert "10 cells: 7 finished (3 collapsed on some task, 3 learnt nothing), 1 failed, 1 missing, 1 running." in page
@@ -157,10 +157,7 @@ def test_the_same_runs_give_the_same_bytes(grid, tmp_path):
 def test_the_order_of_the_cells_does_not_change_the_table(grid):
     sweep = grid.sweep()
     turned = replace(sweep, cells=sweep.cells[::-1])
-    tables = [
-        markdown("", sections(s, findings_of(matrices(s)), {})).split(" cells: ")[0]
-        for s in (sweep, turned)
-    ]
+    tables = [markdown("", sections(s, findings_of(matrices(s)), {})).split(" cells: ")[0] for s in (sweep, turned)]
     assert tables[0] == tables[1]
 
 

@@ -6,8 +6,8 @@ from page import evidence, line, text
 from sklearn.metrics import cohen_kappa_score
 
 from relevance.errors import UserError
-from relevance.report.votes import METHODS, best_first, disagreement, diversity
 from relevance.report.sections.votes import votes_page
+from relevance.report.votes import METHODS, best_first, disagreement, diversity
 from relevance.vote import ABSTAINED, Poll, Ties
 
 LABELS = np.array([[2, 0, 0, 1, 2], [2, 1, 0, 1, 0], [0, 2, 2, 1, 0], [0, 1, 2, 2, 2]], np.int8)  # 4 members, 5 rows

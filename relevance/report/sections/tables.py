@@ -12,7 +12,7 @@ from relevance.metrics import COLUMNS, METRICS
 from relevance.pages.blocks import NONE, Block, Section, Table, count, percent
 from relevance.ranking import MEASURES
 from relevance.report.evidence import COLUMN, Effect, Evidence
-from relevance.report.matrix import LEXICAL, MAJORITY, Matrix
+from relevance.report.matrix import JOINT, LEXICAL, MAJORITY, Matrix
 from relevance.report.measures import ACCURACY
 from relevance.report.rows import MACRO, Row, spread
 from relevance.report.sections import NEAR, ONE, decimals, effect_text, headings, seeds, table, values
@@ -154,12 +154,15 @@ def measures_sections(matrix: Matrix) -> list[Section]:
 def cost_table(rows: Iterable[Row]) -> Table:
     """Trained weights, speed, seconds of a cell and, where any was logged, peak memory in GB (10^9 bytes)."""
     rows = list(rows)
-    columns = {"macro, %": [percent(row.mean[MACRO]) for row in rows]}
-    columns |= {title: [count(row.metric(metric)) for row in rows] for title, metric in COST.items()}
+    columns = {title: [count(row.metric(metric)) for row in rows] for title, metric in COST.items()}
     peaks = [row.metric(MEMORY) / 1e9 for row in rows]
     if not np.isnan(peaks).all():
         columns["peak memory, GB"] = [count(peak, digits=2) for peak in peaks]
-    return table(([*row.labels, *texts] for row, *texts in zip(rows, *columns.values(), strict=True)), [*columns])
+    lines = zip(rows, *columns.values(), strict=True)
+    joint = {row.labels[2] for row in rows} == {JOINT}  # which then says nothing
+    return table(
+        ([*row.labels[:2], "" if joint else row.labels[2], row.variant, *texts] for row, *texts in lines), [*columns]
+    )
 
 
 def parameters_table(rows: Iterable[Row]) -> Table:
