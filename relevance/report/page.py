@@ -27,12 +27,12 @@ from relevance.tasks import TASK_NAMES
 from relevance.tracking.records import CellRecord, SweepRecord
 from relevance.vote import DEFAULT, Ties
 
-FOLDED = "Test accuracy in percent; mean ± standard deviation over cells, trained models equal in all but seed."
+FOLDED = "Test accuracy in percent; mean ± deviation over cells, models equal but for the seed."
 NOTES = (
-    "Bold: the highest of its column, where both"
-    f" floors are below it. {NEAR} not told apart from the highest: the 95 % interval of the difference, over "
-    f"entities and seeds, holds zero; {ONE} one of the two has one seed, which decides nothing. Floors: majority answers the most frequent "
-    "training label of the task; lexical, or word overlap, is gradient boosting on what the two texts share."
+    "Bold: the highest of its column, where both floors are below it. "
+    f"{NEAR} not told apart from the highest: the 95 % interval of the difference, over entities and seeds, holds zero; "
+    f"{ONE} one of the two has one seed, which decides nothing. Floors: majority answers the most frequent training "
+    "label; lexical, or word overlap, is gradient boosting on what the two texts share."
 )
 NOISE = "Ceiling: the share of test rows whose label is the one before noise; who knew every true label scores this."
 COLLAPSE = (

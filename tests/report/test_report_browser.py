@@ -1,4 +1,4 @@
-"""The page in a real browser: nothing scrolls sideways in any window, the first screen answers, closed prints closed."""
+"""The page in a real browser: nothing scrolls sideways, the first screen answers, what is closed prints closed."""
 
 import re
 import shutil
