@@ -30,8 +30,8 @@ from relevance.vote import DEFAULT, Ties
 FOLDED = "Test accuracy in percent; mean ± deviation over cells, models equal but for the seed."
 NOTES = (
     "Bold: the highest of its column, where both floors are below it. "
-    f"{NEAR} not told apart from the highest: the 95 % interval of the difference, over entities and seeds, holds zero; "
-    f"{ONE} one of the two has one seed, which decides nothing. Floors: majority answers the most frequent training "
+    f"{NEAR} not told apart from the highest: the 95 % interval of the difference, over entities and seeds, holds "
+    f"zero; {ONE} one of the two has one seed, which decides nothing. Floors: majority answers the most frequent training "
     "label; lexical, or word overlap, is gradient boosting on what the two texts share."
 )
 NOISE = "Ceiling: the share of test rows whose label is the one before noise; who knew every true label scores this."
@@ -39,7 +39,7 @@ COLLAPSE = (
     f"{MARK} collapsed: some seed is not shown to tell more of the task than one answer to every row would: the 95 % "
     "interval of its distance to the majority floor, over entities, is not above zero. {n} of {all} finished cells."
 )
-THIN = "No interval for {tasks}, nor for micro and macro: fewer than {fewest} left entities; what rests on them is undecided."
+THIN = "No interval for {tasks}, nor for micro and macro: fewer than {fewest} left entities."
 ELSE = "Rows of other task mixes and variants stand in the closed table."
 DIRTY = "* from a working tree with uncommitted changes: {n} of {all} cells."
 ORIGIN = (
