@@ -31,8 +31,8 @@ FOLDED = "Test accuracy in percent; mean ± deviation over cells, models equal b
 NOTES = (
     "Bold: the highest of its column, where both floors are below it. "
     f"{NEAR} not told apart from the highest: the 95 % interval of the difference, over entities and seeds, holds "
-    f"zero; {ONE} one of the two has one seed, which decides nothing. Floors: majority answers the most frequent training "
-    "label; lexical, or word overlap, is gradient boosting on what the two texts share."
+    f"zero; {ONE} one of the two has one seed, which decides nothing. Floors: majority answers the most frequent "
+    "training label; lexical, or word overlap, is gradient boosting on what the two texts share."
 )
 NOISE = "Ceiling: the share of test rows whose label is the one before noise; who knew every true label scores this."
 COLLAPSE = (
