@@ -7,7 +7,7 @@ PIP_AUDIT := 2.10.0
 TEST_WORKERS := --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help grid status report ui test test-services test-packaged test-wheel wheel chaos lint audit bench-sweep bench-report bench-data bench-training backbones packaged backbone-table hub-table real-sizes clean
+.PHONY: help grid status report ui test test-services test-packaged test-wheel wheel chaos lint audit bench-sweep bench-report bench-data bench-training simulate backbones packaged backbone-table hub-table real-sizes clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ bench-data: $(READY)  ## what validating, tokenizing and the first batch of 2.3M
 bench-training: $(READY)  ## rows/s in training beside HF Trainer + PEFT and CrossEncoderTrainer, and what a step counts; installs them (minutes)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,bench]"
 	$(BIN)/python -m tools.benchmarks.training
+
+simulate: $(READY)  ## how often the report's intervals hold the truth of invented studies, 5,000 of each kind (two minutes)
+	$(BIN)/python -m tools.simulate
 
 backbones: $(READY)  ## pretrain the three embedded backbones again (about 50 minutes on two cores)
 	$(BIN)/python -m tools.backbones

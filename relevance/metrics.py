@@ -146,7 +146,7 @@ def collapsed(scores: Scores, majority: Scores) -> tuple[str, ...]:
     return tuple(flat)
 
 
-def learnt_nothing(scores: Scores, majority: Scores) -> bool:
+def learnt_nothing(scores: Scores, majority: Scores, collapsed: Sequence[str]) -> bool:
     """Whether a cell is no better than the most frequent label, which no table may call best.
 
     So it is where its macro accuracy is not above that of the majority floor over the tasks it was tested on, or where
@@ -154,7 +154,7 @@ def learnt_nothing(scores: Scores, majority: Scores) -> bool:
     """
     tested = scores.n > 0
     floor = Scores(majority.confusion * tested[:, None, None])
-    return scores.macro <= floor.macro or len(collapsed(scores, majority)) == int(tested.sum())
+    return scores.macro <= floor.macro or len(collapsed) == int(tested.sum())
 
 
 def confusion_text(scores: Scores) -> str:
@@ -195,7 +195,7 @@ def places(column: pa.ChunkedArray, names: Sequence[str]) -> np.ndarray:
 @cache
 def _wilson_upper(hits: int, n: int) -> float:
     """Upper end of the 95 % Wilson interval of hits / n, 0 to 1."""
-    from scipy.stats import binomtest  # slow to import, and only the report asks
+    from scipy.stats import binomtest  # slow to import, and nothing else asks
 
     return binomtest(hits, n).proportion_ci(method="wilson").high
 

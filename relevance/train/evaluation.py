@@ -55,9 +55,10 @@ def evaluate(
 def tag_collapsed(scores: Scores, rows: Path, run: CellLog) -> None:
     """Tag the run with the tasks on which it says no more than the majority row, and where it learnt nothing at all."""
     majority = score_predictions(ensure_floors(rows)["majority"])
-    if tasks := ", ".join(collapsed(scores, majority)):
-        run.tag("collapsed", tasks)
-    if learnt_nothing(scores, majority):
+    tasks = collapsed(scores, majority)
+    if tasks:
+        run.tag("collapsed", ", ".join(tasks))
+    if learnt_nothing(scores, majority, tasks):
         run.tag("learnt", "nothing")
 
 
