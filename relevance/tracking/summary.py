@@ -89,7 +89,8 @@ def _answer(run: Run, report: Path) -> str:
     """What matrix.md says before its first heading, and where the page lies."""
     page = f"#/experiments/{run.store.experiment_id}/runs/{run.run_id}/artifacts/{PAGE}?{TRAINING}"
     text = (report / ANSWER).read_text(encoding="utf-8").partition("\n## ")[0].partition("\n")[2]
-    return f"{IMAGE.sub('', text).strip()}\n\nThe whole report: [{PAGE}]({page})"
+    first, _, rest = IMAGE.sub("", text).strip().partition("\n\n")  # MLflow folds a long description behind it
+    return f"{first}\n\nThe whole report: [{PAGE}]({page})\n\n{rest}".strip()
 
 
 def _macro(row: Seeds) -> float:
