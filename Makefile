@@ -29,6 +29,7 @@ report: $(READY)  ## the newest sweep as a page, tables and figures: multirun_re
 	$(BIN)/python -m relevance.report
 
 ui: $(READY)  ## browse the runs at http://127.0.0.1:5000
+	@echo "the cells, by macro accuracy: http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=cells"
 	MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
 
 test: $(READY)  ## run the tests
