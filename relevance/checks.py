@@ -1,7 +1,5 @@
 """A typed config → the same config, or one error that names every setting that cannot be. Imports no torch.
 
-task_mix=temperature task_mix.temperature=0 → "task_mix.temperature=0: must be above 0"
-
 Bounds of single settings stand with their fields in relevance.config. Here are the checks of several settings, and of
 those that may hold values of several types.
 """

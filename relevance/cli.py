@@ -100,10 +100,7 @@ def _keep_words(node: Node | None, path: tuple[str, ...], place: str) -> None:
 def command_line(
     usage: str | None, schema: type[Options], required: Sequence[str] = ()
 ) -> Callable[[Callable[[Options], None]], Callable[[], None]]:
-    """Make of a function of options a command of this process's words: --help prints `usage` and the keys.
-
-    Raises UserError where one of the keys `required` has no value.
-    """
+    """Make of a function of options a command of this process's words: --help prints `usage` and the keys."""
 
     def decorate(run: Callable[[Options], None]) -> Callable[[], None]:
         def command() -> None:
@@ -171,10 +168,7 @@ def duration_text(seconds: float) -> str:
 
 
 def run_command(run: Callable[[], None]) -> None:
-    """Run a command. A UserError is one message on stderr and exit code 2, Ctrl-C code 130; a closed pipe is quiet.
-
-    Whatever else it raises goes on; its traceback, as all that is said, shows no secret.
-    """
+    """Run a command: a UserError is a message and exit code 2, Ctrl-C code 130; no traceback shows a secret."""
     interruptible()
     with masked_streams():
         try:
@@ -207,10 +201,7 @@ def help_text(usage: str, schema: type) -> str:
 
 
 def key_help(schema: type, options: DictConfig) -> dict[str, str]:
-    """What --help prints of each key of the `options` of a schema: key=value, and what its `setting` says of it.
-
-    A reference to an environment variable prints as it stands, and no password.
-    """
+    """What --help prints of each key of the `options` of a schema: key=value, and what its `setting` says of it."""
     values: Any = OmegaConf.to_container(options)
     leaves = _leaves(schema, values)
     return {key: _key_lines(f"{key}={_text(value)}", _meaning(field, value)) for key, value, field in leaves}

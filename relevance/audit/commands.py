@@ -1,6 +1,5 @@
 """The commands audit and sample of relevance.data, their options, and the limits of validate.
 
-["data.path=pairs.parquet"] → pairs.audit/audit.md, pairs.audit/audit.json
 limits.left=0 → a table where any test row's left entity is seen in training is refused
 """
 

@@ -1,7 +1,6 @@
 """Pairs of each rule and label → a csv for people to grade blindly; the graded files → how far rules can be trusted.
 
 query_item q1 | i4 label=2 source="chorus" → key="p9c1f…", task="query_item", left="usb", right="Volt ...", grade=""
-query_item "chorus": 57 graded, 3 not, 82.5 % equal, kappa 0.74 (0.58 to 0.86); ann and bob: kappa 0.81
 """
 
 import hashlib
@@ -105,10 +104,7 @@ def write_sheet(table: pa.Table, path: Path) -> None:
 
 
 def graded(pairs: Opened, files: Sequence[Path]) -> dict:
-    """Every number of the grades in `files`, a person each, with stable keys.
-
-    Raises UserError for a file that cannot be read, with its rows.
-    """
+    """Every number of the grades in `files`, a person each, with stable keys."""
     with pairs_database(pairs.table, pairs.keys) as database:
         _put_shown(pairs.table, "pair", database)
         answers = [_read_grades(path, database) for path in files]
@@ -169,8 +165,7 @@ def _between(files: Sequence[Path], first: int, second: int, database: Database)
 def _read_grades(path: Path, database: Database) -> pa.Table:
     """place and grade (null where it was left empty) of the pairs in the csv at `path`.
 
-    Cells may be set apart by commas, semicolons or tabs, as spreadsheets save them. Raises one UserError with every
-    grade that is none, every key that is no pair of the table and every pair graded twice.
+    Raises one UserError with every grade that is none, every key that is no pair and every pair graded twice.
     """
     loaded = _load(path)
     key, grade = (pc.utf8_trim_whitespace(loaded.table[name]) for name in NEEDED)

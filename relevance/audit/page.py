@@ -1,8 +1,6 @@
 """The numbers of an audit → its page: findings, worst first, an overview, then a table for each part.
 
-{"labels": {"query_item": {...}}, ...} → [Section("Findings", [["26.2 % of ...", ...]]), Section("Overview", ...), ...]
-leaks of left 872 of 3,331 → "26.2 % of the 3,331 test rows have a left entity that training has seen under another
-task: item_item 86.3 %, type_type 48.7 %."
+leaks of left 872 of 3,331 → "26.2 % of the 3,331 test rows have a left entity that training has seen under …"
 """
 
 import math
@@ -161,7 +159,6 @@ def _kappa(facts: dict) -> Iterator[Finding]:
 
 
 def _clean(facts: dict) -> Iterator[Finding]:
-    """What was looked for and is not there."""
     copies, leaks = facts["copies"][ALL], facts["leaks"][ALL]
     checks = {
         "no row breaks the contract": facts["rows"]["set_aside"],
@@ -208,7 +205,6 @@ def _overview(facts: dict, task: str) -> list[str]:
 
 
 def _aside(rows: dict) -> list[Section]:
-    """A line for each rule that rows break, with the numbers of the first of them."""
     if not rows["set_aside"]:
         return []
     body = [
@@ -224,7 +220,6 @@ def _first(rows: list[int], n: int) -> str:
 
 
 def _labels_table(labels: dict) -> Table:
-    """A line for each task and split that has rows, and the shares of the labels."""
     body = [
         [task, split, count(line["rows"]), *map(count, line["labels"]), *map(percent, line["shares"])]
         for task, splits in labels.items()
@@ -235,7 +230,6 @@ def _labels_table(labels: dict) -> Table:
 
 
 def _sources_table(sources: dict) -> Block:
-    """A line for each task and rule."""
     if not sources:
         return "The table names no rules: it has no column source."
     body = []
@@ -258,7 +252,6 @@ def _seen(leaks: dict) -> list[Section]:
 
 
 def _leaks_table(leaks: dict, kinds: list[str], heads: Sequence[str]) -> Table:
-    """A line for each task that has test rows: percent of them."""
     body = [[task, count(seen["n"]), *(share(seen[kind]["share"]) for kind in kinds)] for task, seen in leaks.items()]
     return Table(["task", "test rows", *heads], body, left=1)
 
@@ -288,7 +281,6 @@ def _copies_table(copies: dict) -> Table:
 
 
 def _elsewhere_table(elsewhere: dict) -> Table:
-    """A line for each task."""
     header = ["task", "in another split, by entities", "by texts", "its texts under another task"]
     return Table(header, [[task, *map(count, rows.values())] for task, rows in elsewhere.items()], left=1)
 
@@ -300,7 +292,6 @@ def _lengths(lengths: dict) -> Section:
 
 
 def _lengths_table(lengths: dict, unit: str) -> Table:
-    """A line for each task and side, in characters or words."""
     header = ["task", "side", *("max" if share == 100 else f"{share} %" for share in lengths["percentiles"])]
     body = [
         [task, side, *map(count, units[unit])]
@@ -311,7 +302,6 @@ def _lengths_table(lengths: dict, unit: str) -> Table:
 
 
 def _baseline(floors: dict) -> Section:
-    """A line for each task that has test rows."""
     words = (
         f"Accuracy in percent. majority: the task's most frequent training label. lexical: boosting on how alike the "
         f"two texts look, as in a report's floors. Of each task at most {floors['most']['train']:,} training and "
@@ -333,7 +323,6 @@ def _baseline(floors: dict) -> Section:
 
 
 def _agreement(judged: dict) -> Section:
-    """A line for each task that has judgements."""
     title = "Agreement of annotators"
     if not judged["tasks"][ALL]["n"]:
         return Section(title, [f"{NONE} No pair has two rows, so that nothing can be said."])

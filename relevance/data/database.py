@@ -19,10 +19,7 @@ VALUE = re.compile(r"\$([a-z_]+)")
 
 
 class Database:
-    """Tables that live as long as one command; beyond its memory it works on disk.
-
-    `$name` in a query stands for the value of that name; `values` may hold more than the query names.
-    """
+    """Tables that live as long as one command; `$name` in a query stands for the value of that name."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection):
         self._connection = connection

@@ -1,10 +1,7 @@
-"""Test rows → pairs they imply: the mirror of a symmetric pair, the third side of a triangle. Once per table.
+"""Test rows → pairs they imply, once per table: the mirror of a symmetric pair, the third side of a triangle.
 
-mirror    query_query "usb c cable" – "usb-c cord"  →  "usb-c cord" – "usb c cable"
-triangle  query_item "usb c cable" – "Volt cable 2 m" (2), item_type "Volt cable 2 m" – "cables" (2)
-          →  query_type "usb c cable" – "cables"
-
-The first side of a triangle is a test row; the second may stand in any split, and is scored as a pair where it does.
+query_item "usb c cable" – "Volt cable 2 m" (2), item_type "Volt cable 2 m" – "cables" (2) → query_type "usb c cable" –
+"cables". The first side of a triangle is a test row; the second may stand in any split.
 """
 
 from dataclasses import dataclass
@@ -80,10 +77,7 @@ def implied(table: pa.Table) -> Implied:
 
 
 def _coded(rows: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-    """With the entities as numbers `a` (left) and `b` (right), one for each kind and text; `ka`, `kb` their kinds.
-
-    Then the text of each number.
-    """
+    """With kinds `ka`, `kb` of both sides and their entities as numbers `a`, `b`; then the text of each number."""
     for side, kind in (("left", "ka"), ("right", "kb")):
         rows[kind] = rows["task"].map({name: KINDS.index(getattr(task, side)) for name, task in TASKS.items()})
     both = pd.concat([rows["ka"], rows["kb"]]).astype(str) + " " + pd.concat([rows["left"], rows["right"]])

@@ -2,11 +2,6 @@
 
 pairs.csv "query,item,label / NA,,2" with columns={left: query, right: item} → left="NA" right="" label="2":
 in csv and tsv every cell is text, an empty cell is empty text and no word means "missing".
-
-pairs.csv of 45,000 rows, 20,000 at a time → Loaded(rows 1 to 20,000), Loaded(20,001 to 40,000), Loaded(to 45,000)
-
-{"task": "query_item", "left": "NA", "label": 2}, a line of jsonl → task="query_item" left="NA" label=2; any other
-line is a fault: "café" in Latin-1 in row 3 → Fault("left is not UTF-8", "it looks like …", rows=[3], ...)
 """
 
 import csv
@@ -43,10 +38,9 @@ UTF8_PATTERN = rf"^(?:[\x00-\x7F]|{SEQUENCE})*$"  # over bytes
 
 
 def read_table(path: Path, columns: dict[str, str], form: Form = UNSAID) -> Loaded:
-    """The file at `path`, `columns` (ours: theirs) renamed; text is valid UTF-8 and of Arrow type string.
+    """The file at `path`, `columns` (ours: theirs) renamed, texts as valid UTF-8; rows that cannot be read are faults.
 
-    Raises UserError for a file that is absent, empty, unreadable or of an unknown kind, and for a column
-    that is missing or given twice. Rows that cannot be read come back as faults.
+    Raises UserError for a file that cannot be read or holds no rows, and for a column that is missing or given twice.
     """
     _check_readable(path, "data.path", form)
     with parse_errors(path):
@@ -62,10 +56,9 @@ def read_table(path: Path, columns: dict[str, str], form: Form = UNSAID) -> Load
 
 
 def stream_table(path: Path, columns: dict[str, str], rows: int, form: Form = STREAMED) -> Iterator[Loaded]:
-    """The parts of the file at `path` in order, `columns` (ours: theirs) renamed; memory does not grow with the file.
+    """The same in parts of rows, faults, or both; memory does not grow with the file.
 
-    A jsonl part has the columns and types of its own lines. Raises UserError as `read_table` does, for a column
-    to be renamed once the first part with columns lacks it. Parts hold rows, faults, or both.
+    A jsonl part has the columns and types of its own lines; only the first needs each column that is renamed.
     """
     _check_readable(path, "input", form)
     columns_seen = False
@@ -132,10 +125,7 @@ def _renamed(path: Path, loaded: Loaded, columns: dict[str, str], form: Form) ->
 
 
 def decode_table(loaded: Loaded, path: Path, form: Form, texts: Collection[str]) -> Loaded:
-    """Text columns as plain strings; rows with bytes that are not UTF-8 become faults.
-
-    In the columns `texts`, control characters are read as signs of cp1252.
-    """
+    """Text columns as plain strings; rows that are not UTF-8 become faults. `texts` may hold signs of cp1252."""
     table = plain_strings(loaded.table)
     loaded = replace(loaded, table=table).without(list(undecodable(table, loaded.rows, path, form)))
     table = loaded.table
@@ -148,7 +138,6 @@ def decode_table(loaded: Loaded, path: Path, form: Form, texts: Collection[str])
 
 
 def plain_strings(table: pa.Table) -> pa.Table:
-    """The same table, dictionaries decoded and every kind of string as Arrow's `string`."""
     return pa.table({name: _plain(table[name]) for name in table.column_names})
 
 
@@ -289,10 +278,7 @@ def _column(values: list[Any]) -> pa.Array:
 
 
 def no_text_faults(objects: dict[int, dict[str, Any]], names: Collection[str]) -> Iterator[Fault]:
-    """Lists, objects, true and false in a column that holds texts elsewhere: they would read as texts themselves.
-
-    `objects` are given by the number of their row.
-    """
+    """Lists, objects, true and false of `objects` (by row) in a column of texts: they would read as texts."""
     for name in names:
         kinds = {type(record.get(name)) for record in objects.values()}
         if str in kinds and kinds & {dict, list, bool}:

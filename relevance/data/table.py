@@ -1,11 +1,7 @@
 """A source of pairs → the one table every later step reads, written once per digest.
 
-row=0 split="train" task="query_item" left="usb c cable" right="Volt USB-C cable 2 m" left_id="q17"
-right_id="i4" source="human" label=2 left_seen=true right_seen=true, then label_clean (generated data) and the
-user's own columns
-
-What a person should read before trusting a number made from it comes along as notes:
-"query_item: 3,044 train, 422 validation, 402 test; entities of test rows seen in training: left 0 %, ..."
+row=0 split="train" task="query_item" left="usb c cable" right="Volt USB-C cable 2 m" left_id="q17" right_id="i4"
+source="human" label=2 left_seen=true right_seen=true, then label_clean (generated data) and the user's own columns
 """
 
 import re
@@ -53,8 +49,6 @@ GROUP_ROWS = 1 << 17  # rows of a row group: what a reader in parts holds at onc
 
 @dataclass(frozen=True)
 class Rows:
-    """The checked table and where it lies."""
-
     digest: str  # sha256 of the checked rows, independent of file format and path
     path: Path  # <outputs>/data/<digest[:16]>/rows.parquet
     table: pa.Table
@@ -63,10 +57,9 @@ class Rows:
 
 
 def prepare_rows(data: DataConfig, outputs: Path) -> Rows:
-    """The checked rows of a file or of the generator, on disk at `path`.
+    """The checked rows of a file or of the generator, on disk at `path`; bad ones in quarantine.csv beside it.
 
-    Raises one UserError with every bad row, or with data.on_bad_row=quarantine writes them to quarantine.csv
-    beside rows.parquet and goes on; raises UserError where no row, or none of some split, is left.
+    Raises one UserError with every bad row where they are not set aside, and where no row of some split is left.
     """
     name, loaded = load_pairs(data)
     theirs = [column for column in loaded.table.column_names if column not in OURS]
@@ -118,7 +111,6 @@ def _every_split(table: pa.Table, name: str, remedy: str) -> None:
 
 
 def _completed(table: pa.Table, keys: Keys) -> pa.Table:
-    """The table with its row ids first and what training has seen after the contract's columns."""
     left, right = seen_in_task(keys, pc.equal(table["split"], "train").to_numpy())
     at = sum(name in table.column_names for name in COLUMN_ORDER)
     table = table.add_column(at, "left_seen", pa.array(left)).add_column(at + 1, "right_seen", pa.array(right))

@@ -1,7 +1,6 @@
 """The bytes of a text file, whatever it is packed or encoded as → UTF-8, streamed, and never more than a limit.
 
-pairs.csv.gz in UTF-16 with its mark → the bytes of pairs.csv in UTF-8 without one; a file that is UTF-8 and not packed
-is read as it is. Nothing is guessed: other encodings are named, for the user to give.
+pairs.csv.gz in UTF-16 with its mark → the bytes of pairs.csv in UTF-8 without one; other encodings are never guessed
 """
 
 import codecs
@@ -80,11 +79,7 @@ def check_unpacked(name: str, packed: int, unpacked: int, form: Form) -> None:
 
 @contextmanager
 def text_bytes(path: Path, form: Form) -> Iterator["BufferedReader[Any]"]:
-    """The text at `path` as bytes of UTF-8, without a mark; a file that can be sought where nothing is changed in it.
-
-    Raises UserError for a file that is in another encoding than it is said to be, and for one that unpacks to more
-    than its limits.
-    """
+    """The text at `path` as bytes of UTF-8, without a mark; seekable where nothing is changed in it."""
     with _unpacked(path, form) as file:
         encoding = _encoding(path, file.peek(HEAD)[:HEAD], form)
         if encoding != "utf-8":
@@ -149,10 +144,7 @@ def encoding_remedy(path: Path, form: Form) -> str:
 
 
 def legacy_remedy(texts: Iterable[bytes], form: Form | None, path: str = "FILE") -> str:
-    """The encoding that fits all texts of which some are no UTF-8, and what converts them.
-
-    `form`: of the file whose encoding may be given instead, null where it has no such setting.
-    """
+    """The encoding that fits texts of which some are no UTF-8; `form` null: their file has no setting for it."""
     stray: set[int] = set()
     sequences = strays = dense = 0
     sample = b""

@@ -1,9 +1,7 @@
 """The catalogue and the tree of types → each item once, with its text and its type; each type once, with its parent.
 
 item_id="1229111" title="Targus ..." category="Office / Screens" → item_id, text, type="Office > Screens"
-category paths: see relevance.derive.paths
-type="Screens" parent="Office" → type, name="Screens", parent="Office"; a parent without a row of its own is a root, in
-a tree that names its types a fault
+type="Screens" parent="Office" → type, name="Screens", parent="Office"; a parent without a row of its own is a root
 """
 
 from collections import Counter
@@ -56,7 +54,6 @@ class Items:
 
 
 def read_items(options: DeriveOptions, quarantine: Quarantine) -> Items:
-    """Without a file of them none; raises UserError for a file or a column that is not there."""
     if options.items is None:
         return Items(_empty("item_id", "text", "type"), _empty(*SCHEMA.names))
     fields = template_fields(options.read.text)
@@ -178,10 +175,7 @@ def _read_file(options: DeriveOptions, quarantine: Quarantine) -> tuple[pa.Table
 
 
 def _in_one_form(raw: pa.Table, options: DeriveOptions) -> pa.Table:
-    """`raw` with type and parent, or with category alone: what the user names, else what is there.
-
-    Raises UserError where columns say the tree in two ways.
-    """
+    """`raw` with type and parent, or with category alone: what the user names, else what is there."""
     columns, where = options.read.taxonomy.columns, f"taxonomy={options.taxonomy}"
     present = [name for name in TYPE_NAMES if name in raw.column_names]
     named = [name for name in present if columns.get(name)]
@@ -295,10 +289,7 @@ def ancestors(parents: np.ndarray, steps: int) -> pa.Table:
 
 
 def assigned(items: pa.Table, types: Types, quarantine: Quarantine) -> tuple[pa.Table, int]:
-    """`items` with the place `t` of their type, null where they have none; how many other writings of types they use.
-
-    A type that the taxonomy does not know, by id or by the names on its path, is at fault; the item stays, without one.
-    """
+    """`items` with the place `t` of their type, null for none; how many other writings of types they use."""
     known = types.table["type"].combine_chunks()
     at, joined = pc.index_in(items["type"], known), 0
     if at.null_count > items["type"].null_count:

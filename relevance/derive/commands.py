@@ -1,8 +1,6 @@
 """The command derive, its options and their checks; imports no table library.
 
-["source=wands", "judgements=label.csv", ...] over conf/source/wands.yaml → DeriveOptions(grades={"Exact": 2, ...},
-judgements="label.csv", ...) → pairs.parquet and a summary
-seed=-1, read.text="x" → ["seed=-1: must be from 0 to ...", "read.text=x: names no column; ..."]
+["source=wands", "judgements=label.csv"] over conf/source/wands.yaml → DeriveOptions(grades={"Exact": 2, ...}, ...)
 """
 
 import json

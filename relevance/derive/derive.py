@@ -48,8 +48,6 @@ RECORD_START = '{\n "options":'
 
 @dataclass(frozen=True)
 class Derived:
-    """What was made of what."""
-
     rows: int
     inputs: dict[str, int]  # rows of each kind of input, and what they hold
     agreement: dict[str, float | int | None]  # of people who judged the same pair

@@ -1,7 +1,6 @@
 """The files a user names → their rows as Arrow tables under our column names, each row with its number.
 
-items="raw/*.json.zip" with columns={item_id: id} → item_id="1229111" title="Targus ASF150EU screen protector ..."
-from file "raw/1.json.zip/1.json", row 1
+items="raw/*.json.zip" with columns={item_id: id} → item_id="1229111" title="Targus ..." of raw/1.json.zip/1.json, row 1
 """
 
 import lzma
@@ -50,10 +49,9 @@ def check_inputs(options: DeriveOptions) -> None:
 
 
 def read_inputs(options: DeriveOptions, setting: str, wanted: Mapping[str, bool]) -> dict[str, Part]:
-    """The rows and columns `wanted` of each file that `setting`, one of INPUTS, names.
+    """The rows of each file that `setting`, one of INPUTS, names; `wanted` says which columns must be there.
 
-    `wanted` says of each column whether a file must have it. Raises UserError where no file is there, one cannot be
-    read, and where no file gives a row; unreadable rows come back as faults.
+    Raises UserError where no file is there, one cannot be read, and where no file gives a row.
     """
     value: str = getattr(options, setting)
     how: FileOptions = getattr(options.read, setting)
@@ -102,11 +100,7 @@ def _check_rows(parts: Collection[Part], setting: str, value: str, how: FileOpti
 
 
 def _tables(path: Path, form: Form) -> Iterator[tuple[str, Path]]:
-    """What a person calls each table of `path`, itself or those of a .zip, and where it lies until the next is read.
-
-    Folders of an archive are looked into, hidden files are not. Raises UserError for an archive that cannot be
-    unpacked and for one that holds no file that can be read.
-    """
+    """What a person calls each table of `path`, itself or those of a .zip, and where it lies until the next is read."""
     if path.suffix.lower() != ZIP:
         yield str(path), path
         return

@@ -34,10 +34,9 @@ TWO_QUERIES = ("query_id is that of another query", "give each query an id of it
 
 
 def read_judgements(options: DeriveOptions, known: pa.ChunkedArray, quarantine: Quarantine) -> pa.Table:
-    """The judgements (SCHEMA) of the items `known`; without a file of them, none.
+    """The judgements (SCHEMA) of the items `known`; without a file of them, none. `key` is the query's folded text.
 
-    `key` is the query's text without differences of case. Raises UserError for a file or a column that is not there,
-    and where no grade of the file has a label; rows at fault go to `quarantine`.
+    Raises UserError for a file or a column that is not there, and where no grade of the file has a label.
     """
     if options.judgements is None:
         return SCHEMA.empty_table()

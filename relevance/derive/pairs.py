@@ -1,9 +1,7 @@
 """Rules over the world → pairs with one label each → those to write: apart by split, capped, balanced.
 
 "both relevant" finds (item 3, item 17) with 4 votes, "relevant and irrelevant" with 1 → (3, 17) label 2, by the former
-query "usb c cable" falls to test by the hash of its text, an item to where most queries it was judged for fall: what
-was judged together stays together, and few pairs cross. Item 17 stands on the left of 41 rows of label 2 of item_item
-under caps.item=6 → the 6 of the lowest hash stay.
+A query falls to a split by the hash of its text, an item to where most queries it was judged for fall.
 """
 
 from collections.abc import Iterator
@@ -81,7 +79,6 @@ def make_pairs(rules: list[Rule], options: DeriveOptions, database: Database) ->
 
 
 def _settings(options: DeriveOptions) -> dict[str, object]:
-    """What a query may name."""
     return {"seed": options.seed} | asdict(options.rules) | asdict(options.caps)
 
 
@@ -146,11 +143,7 @@ def turned_sides(condition: str) -> str:
 
 @dataclass
 class Ledger:
-    """Rows of each rule after each step, in the order of the steps.
-
-    rule           found  - settled  - apart  - capped   kept
-    both relevant  4,112      1,204      310       977  1,621
-    """
+    """Rows of each rule after each step, in the order of the steps."""
 
     steps: dict[str, dict[str, int]] = field(default_factory=dict)
     made: dict[str, Made] = field(default_factory=dict)
@@ -185,11 +178,9 @@ JUDGED = TASK_NAMES.index("query_item")  # what people labelled is not capped: o
 
 
 def divide_entities(options: DeriveOptions, database: Database) -> None:
-    """Give each row of `pair` its `split`; drop those that cross.
+    """Give each row of `pair` its `split`, that of its left entity; drop those that cross.
 
-    A row lies in its left entity's split; in a symmetric task the entity of the later split goes left. Under
-    split=left a row is dropped whose right entity stands on the left of a row of a later split, under split=strict one
-    whose entities lie in two splits.
+    In a symmetric task the entity of the later split goes left. What crosses: see commands.Split.
     """
     _draw_splits(options, database)
     symmetric = tuple(at for at, name in enumerate(TASK_NAMES) if TASKS[name].symmetric)

@@ -1,10 +1,8 @@
 """Category paths → the types on them; types written in several ways → the commonest way each.
 
-"Furniture / Beds" with separator "/" → ends in "Furniture > Beds", named "Beds", whose parent is "Furniture"
+"Furniture / Beds" with separator "/", or "['Furniture', 'Beds']" → ends in "Furniture > Beds", named "Beds"
 [{"id": "abcat02", "name": "Audio"}, {"id": "abcat0208", "name": "Radios"}] → ends in "abcat0208", parent "abcat02"
-"['Furniture', 'Beds']", a list written as text → ends in "Furniture > Beds"
-type="Home > Lamps" of 7 rows, "HOME > LAMPS" of 2 → both "Home > Lamps", 1 joined
-type="ab" name="Beds" and type="AB" name="Rugs" → as they are: ids of two types
+type="Home > Lamps" of 7 rows, "HOME > LAMPS" of 2 → both "Home > Lamps"; ids with two names stay two types
 """
 
 from collections import Counter, defaultdict
@@ -45,10 +43,9 @@ class Paths(NamedTuple):
 
 
 def read_paths(column: pa.ChunkedArray, options: ReadOptions, where: str) -> Paths:
-    """A path is a text with options.separator, a list of names, or a list of objects with id and name.
+    """The paths of a column: texts with options.separator, lists of names, or lists of objects with id and name.
 
-    No name is longer than options.longest. Raises UserError, which calls the column `where`, for a column of anything
-    else.
+    Raises UserError, which calls the column `where`, for a column of anything else.
     """
     if pa.types.is_null(column.type):
         column = column.cast(pa.string())

@@ -101,10 +101,7 @@ class Quarantine:
             self.faults.append(FileFault(kind, self._files[file][0], Fault(problem, remedy, rows[at], values), in_use))
 
     def close(self, policy: OnBadRow, path: Path) -> None:
-        """Raise UserError over all faults, or write them to `path`; an earlier file makes way.
-
-        Raises UserError too where a kind of input has no row left.
-        """
+        """Write the faults to `path`; UserError where they are errors, or a kind of input has no row left."""
         if self.faults and policy is OnBadRow.error:
             raise UserError("\n".join([*self._errors(), f"  {SET_ASIDE}"]))
         if not self.faults:

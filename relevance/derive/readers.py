@@ -1,9 +1,6 @@
-"""A file of one format → its rows and the columns that are wanted, under our names, as text.
+"""A file of one format → its rows and the columns that are wanted, under our names, as text; unreadable rows as faults.
 
-.parquet, .csv, .tsv, .jsonl and .json, one list of objects: [{"id": "1229111", "title": "Targus ..."}, ...]; a .json of
-ratings within queries and Google's taxonomy, .txt: see relevance.derive.layouts
 columns={item_id: id}, where={locale: us}: id=17.0 locale="us" → item_id="17"; id=18.0 locale="es" → left out
-Rows that cannot be read come back as faults.
 """
 
 import json
@@ -61,8 +58,7 @@ def _delimited(path: Path, form: Form, _: Collection[str]) -> Loaded:
 def _without_swallowed(loaded: Loaded, delimiter: str) -> Loaded:
     """`loaded` less rows that swallowed others, which become faults; only tabs tell, texts hold all other delimiters.
 
-    3 <tab> "rustic bed / 4 <tab> "king" bed: the quote that row 3 opens is closed in row 4. A quote that closes in the
-    column it was opened in leaves a row of the right length, whose cell holds as many delimiters as whole rows have.
+    3 <tab> "rustic bed / 4 <tab> "king" bed: a cell that holds as many delimiters as whole rows have.
     """
     cells = len(loaded.table.column_names) - 1
     bad, values = np.zeros(len(loaded.table), bool), {}
@@ -82,10 +78,7 @@ def _without_swallowed(loaded: Loaded, delimiter: str) -> Loaded:
 
 
 def _json_list(path: Path, form: Form, wanted: Collection[str]) -> Loaded:
-    """Raises UserError for a file that is no list of objects; entries that are no sound ones come back as faults.
-
-    NaN, which some write for what is missing, is null.
-    """
+    """A list of objects; entries that are no sound ones come back as faults, and NaN is null."""
     entries = _parsed(path, form)
     if not isinstance(entries, list):
         raise UserError(f"{path}: holds {shorten(entries)}, not a list of objects; write one list, or .jsonl")
@@ -242,10 +235,7 @@ class Part:
 
 
 def read_part(path: Path, name: str, form: Form, options: FileOptions, wanted: Mapping[str, bool]) -> Part:
-    """The columns `wanted` (ours: whether a file must have it) of the file at `path`, which a person calls `name`.
-
-    Raises UserError for a file that cannot be read, a column that is not there or is neither text nor number.
-    """
+    """The columns `wanted` (ours: whether a file must have it) of the file at `path`, which a person calls `name`."""
     theirs = _their_names(form.setting, options, wanted)
     readers = OF_JUDGEMENTS if form.setting == "read.judgements." else READERS
     check_form(path, form)

@@ -1,7 +1,5 @@
 """The rules of derivation as data: each names a task and a query over the tables of relevance.derive.world.
 
-Rule("own type", "item_type", "SELECT n AS l, t AS r, 2 AS label, 1 AS votes FROM item WHERE ...", ("typed items",))
-
 A task's rules stand together below; VIEWS are tables that they share, made in order.
 """
 

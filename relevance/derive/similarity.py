@@ -2,8 +2,6 @@
 
 mine=10: the 10 types nearest to "usb c cable"; those far from what it wants become label 0
 above=0.9: a pair of label 0 whose texts are that alike is dropped, for nobody has looked at it
-
-["usb c cable", "USB-C lead"] → [2, 128] floats of a transformer, or [2, n-grams] sparse weights, of length 1
 """
 
 from typing import TypeAlias
@@ -85,7 +83,6 @@ def _cosines(table: pa.Table, options: DeriveOptions) -> np.ndarray:
 
 
 def vectors(texts: list[str], options: SimilarityOptions) -> Vectors:
-    """Of the N texts; raises UserError for a model that cannot be loaded."""
     return _lexical(texts) if options.kind is Similarity.lexical else _embedding(texts, options.model or EMBEDDED)
 
 

@@ -30,8 +30,6 @@ LABEL = {  # of the rows of one pair, which hold a label and its votes each
 
 @dataclass(frozen=True)
 class World:
-    """What the inputs hold, and what was left out of them, in rows."""
-
     counts: dict[str, int]
     agreement: dict[str, float | int | None]  # of judgements of the same pair: see audit.agreement
 

@@ -1,16 +1,10 @@
 """Sizes and a seed → a shop: a tree of product types, brands, products and the items that list them.
 
-Sizes.of(40_000) → Sizes(leaves=500, products=5000, brands=10, wants=1666)
 Leaf(department=0, group=2, modifier="corner", noun="sofa", names=["corner sofa", "corner couch", ...])
-Product(leaf=17, values=("Velmora", "grey", "velvet", "160 cm", "with storage"))   values as in SLOTS, or ""
 Item(product=204, title="Velmora corner couch, gray velvet, 1.6 m - with storage")
 
-lexicon.json has the words of each department: {"names": ["furniture", "home furnishings"], "key": "material",
-"modifiers": ["corner", ...],
-"groups": [{"names": ["seating", ...], "nouns": {"sofa": ["couch", "settee"], ...}}, ...], ...}
-
-Two worlds share the words and no entity: "shop" is the data of a user, "pretraining" is what the embedded backbones
-read. A name falls to one of them by a hash of its own text, so the worlds of all seeds stay disjoint.
+Two worlds share the words of lexicon.json and no entity: "shop" is the data of a user, "pretraining" is what the
+embedded backbones read. A name falls to one of them by a hash of its own text.
 """
 
 import hashlib
