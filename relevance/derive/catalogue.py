@@ -34,8 +34,8 @@ from relevance.errors import UserError
 
 ITEMS = "items"
 ITEM_NAMES = ("item_id", "title", "product_type", "category")  # and what read.text names
-EMPTY = ("text is empty", "give the item a title or remove the row")
-REPEATED = ("item_id is given twice, with another text or type", "keep one of the rows")
+EMPTY = ("text is empty", "give the item a title or remove the row", "item_id")
+REPEATED = ("item_id is given twice, with another text or type", "keep one of the rows", "item_id")
 NO_PATH = (BAD[0], f"{BAD[1]}; set aside, the item stays without a type", "category")
 LISTS = (
     "product_type is a list written as text",
@@ -83,12 +83,16 @@ def _types(raw: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> tup
         return kind, place_paths(_alone(kind), raw), np.empty(0, np.int64)
     kind = as_ids(raw["product_type"])
     lists = pc.fill_null(pc.match_substring_regex(kind, LISTED), False)
-    quarantine.note(ITEMS, raw, lists.to_numpy(), LISTS, in_use=True)
-    long = pc.fill_null(pc.greater(pc.utf8_length(kind), options.read.longest), False)
-    quarantine.note(ITEMS, raw, long.to_numpy(), LONG, in_use=True)
+    quarantine.note(ITEMS, raw, lists, LISTS, in_use=True)
+    long = _longer(kind, options.read.longest)
+    quarantine.note(ITEMS, raw, long, LONG, in_use=True)
     kind = pc.if_else(pc.or_(absent(kind), pc.or_(long, lists)), None, kind).combine_chunks()
     counts = pc.value_counts(pc.drop_null(kind)).field("counts").to_numpy()
     return kind, place_paths(_alone(kind), raw), counts
+
+
+def _longer(texts: pa.ChunkedArray, longest: int) -> pa.ChunkedArray:
+    return pc.fill_null(pc.greater(pc.utf8_length(texts), longest), False)
 
 
 def _type_column(raw: pa.Table, options: DeriveOptions) -> str | None:
@@ -112,14 +116,15 @@ def _alone(kind: pa.Array) -> pa.Table:
 
 
 def _sound(table: pa.Table, longest: int, quarantine: Quarantine) -> pa.Table:
-    for bad, fault in (
+    table = quarantine.without(
+        ITEMS,
+        table,
         (lambda t: absent(t["item_id"]), ("item_id is empty", "give the item an id", "text")),
-        (lambda t: blank(t["text"]), (*EMPTY, "item_id")),
-        (lambda t: pc.greater(pc.utf8_length(t["text"]), longest), too_long(longest, "item_id")),
-    ):
-        table = quarantine.without(ITEMS, table, bad(table).to_numpy(), fault)
+        (lambda t: blank(t["text"]), EMPTY),
+        (lambda t: _longer(t["text"], longest), too_long(longest, "item_id")),
+    )
     first, again, other = repeats(table, "item_id", ("text", "type"))
-    quarantine.note(ITEMS, table, again & other, (*REPEATED, "item_id"))
+    quarantine.note(ITEMS, table, again & other, REPEATED)
     quarantine.alike(ITEMS, int((again & ~other).sum()))
     return table.filter(pa.array(first))
 
@@ -156,7 +161,7 @@ def read_taxonomy(options: DeriveOptions, items: Items, quarantine: Quarantine) 
     table, added = _whole(once)
     bad = in_circle(_places(table))
     if bad.any():  # paths make none
-        table, more = _whole(quarantine.without(TAXONOMY, table, bad, CIRCLE))
+        table, more = _whole(quarantine.without(TAXONOMY, table, (lambda t: bad, CIRCLE)))
         added += more
     return Types(table.select(SCHEMA.names), _places(table), added, writings)
 
@@ -218,15 +223,14 @@ def _of_rows(raw: pa.Table, longest: int, quarantine: Quarantine) -> tuple[pa.Ta
     named = "name" in raw.column_names and not pc.all(absent(name)).as_py()
     rootless = pc.and_(pc.is_in(pc.utf8_lower(parent), ROOTS), pc.invert(pc.is_in(parent, kind.combine_chunks())))
     parent = pc.if_else(pc.or_(blank(parent), rootless), None, parent)
-    table = pa.table([kind, pc.if_else(absent(name), kind, name), parent], schema=SCHEMA)
-    for column in PLACE:
-        table = table.append_column(column, raw[column])
-    table = quarantine.without(TAXONOMY, table, absent(table["type"]).to_numpy(), NAMELESS)
-    lists = pc.match_substring_regex(table["type"], LISTED).to_numpy()
-    table = quarantine.without(TAXONOMY, table, lists, LISTED_TYPE)
-    lengths = (pc.fill_null(pc.utf8_length(table[name]), 0).to_numpy() for name in SCHEMA.names)
-    long = np.maximum.reduce(list(lengths)) > longest
-    table = quarantine.without(TAXONOMY, table, long, too_long(longest, "type"))
+    columns = [kind, pc.if_else(absent(name), kind, name), parent, *(raw[place] for place in PLACE)]
+    table = quarantine.without(
+        TAXONOMY,
+        pa.table(columns, [*SCHEMA.names, *PLACE]),
+        (lambda t: absent(t["type"]), NAMELESS),
+        (lambda t: pc.match_substring_regex(t["type"], LISTED), LISTED_TYPE),
+        (lambda t: np.any([_longer(t[name], longest) for name in SCHEMA.names], axis=0), too_long(longest, "type")),
+    )
     table, writings = join_writings(table, np.ones(len(table), np.int64))
     return (_with_parents(table, quarantine) if named else table), True, writings
 
@@ -234,7 +238,7 @@ def _of_rows(raw: pa.Table, longest: int, quarantine: Quarantine) -> tuple[pa.Ta
 def _with_parents(table: pa.Table, quarantine: Quarantine) -> pa.Table:
     """`table` whose parents are all rows of its own: one that is none is at fault, and its type a root."""
     there = pc.is_in(table["parent"], table["type"].combine_chunks())
-    quarantine.note(TAXONOMY, table, pc.and_(pc.is_valid(table["parent"]), pc.invert(there)).to_numpy(), ORPHAN, True)
+    quarantine.note(TAXONOMY, table, pc.and_(pc.is_valid(table["parent"]), pc.invert(there)), ORPHAN, True)
     return table.set_column(2, "parent", pc.if_else(there, table["parent"], None))
 
 

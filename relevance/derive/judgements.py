@@ -44,9 +44,8 @@ def read_judgements(options: DeriveOptions, known: pa.ChunkedArray, quarantine: 
     wanted = {"query": not by_id, "query_id": by_id, "item_id": True, "label": True}
     raw = quarantine.take(KIND, _files(options, wanted))
     texts = {name: _tidy(name, raw[name]) for name in wanted if name in raw.column_names}
-    table = pa.table({name: texts.get(name, pa.nulls(len(raw), pa.string())) for name in wanted})
-    for name in PLACE:
-        table = table.append_column(name, raw[name])
+    columns = {name: texts.get(name, pa.nulls(len(raw), pa.string())) for name in wanted}
+    table = pa.table(columns | {name: raw[name] for name in PLACE})
     if options.queries:
         table = _with_queries(table, options, quarantine)
     return _of_one_text(_sound(table, options, known, quarantine), quarantine)
@@ -69,42 +68,43 @@ def _with_queries(table: pa.Table, options: DeriveOptions, quarantine: Quarantin
     """The table with the texts of its queries, which stand in a file of their own."""
     raw = quarantine.take("queries", read_inputs(options, "queries", dict.fromkeys(QUERY_NAMES, True)))
     queries = pa.table({name: _tidy(name, raw[name]) for name in QUERY_NAMES} | {name: raw[name] for name in PLACE})
-    for name, fault in zip(QUERY_NAMES, (NO_ID, NO_TEXT), strict=True):
-        queries = quarantine.without("queries", queries, blank(queries[name]).to_numpy(), fault)
+    rules = (lambda t: blank(t["query_id"]), NO_ID), (lambda t: blank(t["query"]), NO_TEXT)
+    queries = quarantine.without("queries", queries, *rules)
     first, again, other = repeats(queries, "query_id", ("query",))
     quarantine.note("queries", queries, other, TWO_TEXTS)
     quarantine.alike("queries", int((again & ~other).sum()))
     queries = queries.filter(pa.array(first))
     at = pc.index_in(table["query_id"], queries["query_id"].combine_chunks())
-    fault = (
-        "query_id is not in the queries",
-        _absent(table, "query_id", queries["query_id"], options.queries),
-        "query_id",
-    )
-    table = quarantine.without(KIND, table, pc.is_null(at).to_numpy(), fault)
-    texts = queries["query"].take(pc.drop_null(at))
-    said = pc.and_(pc.invert(blank(table["query"])), pc.not_equal(table["query"], table["query_id"]))
-    other = pc.and_(said, pc.not_equal(folded(table["query"]), folded(texts)))
-    table = table.append_column("text", texts)
-    table = quarantine.without(KIND, table, pc.fill_null(other, False).to_numpy(), OTHER_TEXT)
+    remedy = _absent(table, "query_id", queries["query_id"], options.queries)
+    fault = ("query_id is not in the queries", remedy, "query_id")
+    table = quarantine.without(KIND, table, (lambda t: pc.is_null(at), fault))
+    table = table.append_column("text", queries["query"].take(pc.drop_null(at)))
+    table = quarantine.without(KIND, table, (_differs_from_text, OTHER_TEXT))
     return table.set_column(0, "query", table["text"]).drop_columns(["text"])
+
+
+def _differs_from_text(table: pa.Table) -> pa.ChunkedArray:
+    """Whether a judgement names its query otherwise than the queries, by text or by id, do."""
+    given = pc.and_(pc.invert(blank(table["query"])), pc.not_equal(table["query"], table["query_id"]))
+    return pc.fill_null(pc.and_(given, pc.not_equal(folded(table["query"]), folded(table["text"]))), False)
 
 
 def _sound(table: pa.Table, options: DeriveOptions, known: pa.ChunkedArray, quarantine: Quarantine) -> pa.Table:
     label = _labels(table["label"], options)
     allowed = ", ".join(options.grades or DEFAULT_GRADES)
     unmapped = (f"grade is none of {allowed}", "mend it, or give it a label with grades={grade: 0|1|2}", "label")
-    table = quarantine.without(KIND, table, pc.is_null(label).to_numpy(), unmapped)
+    table = quarantine.without(KIND, table, (lambda t: pc.is_null(label), unmapped))
     table = table.set_column(table.column_names.index("label"), "label", pc.drop_null(label))
     ids, longest = known.combine_chunks(), options.read.longest
     remedy = _absent(table, "item_id", known, options.items)
-    for bad, fault in (
+    table = quarantine.without(
+        KIND,
+        table,
         (lambda t: blank(t["query"]), (*NO_TEXT[:2], "item_id")),
         (lambda t: pc.greater(pc.utf8_length(t["query"]), longest), too_long(longest, "query")),
         (lambda t: absent(t["item_id"]), ("item_id is empty", "give the item's id or remove the row", "query")),
         (lambda t: pc.invert(pc.is_in(t["item_id"], ids)), ("item_id is not in the items", remedy, "item_id")),
-    ):
-        table = quarantine.without(KIND, table, bad(table).to_numpy(), fault)
+    )
     return table.append_column("key", folded(table["query"]))
 
 
@@ -123,7 +123,7 @@ def _of_one_text(table: pa.Table, quarantine: Quarantine) -> pa.Table:
     if table["query_id"].null_count < len(table):
         _, _, other = repeats(table, "query_id", ("key",))
         other &= pc.is_valid(table["query_id"]).to_numpy()
-        table = quarantine.without(KIND, table, other, TWO_QUERIES)
+        table = quarantine.without(KIND, table, (lambda t: other, TWO_QUERIES))
     return table.select(SCHEMA.names).cast(SCHEMA)
 
 
