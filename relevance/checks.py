@@ -45,7 +45,7 @@ def validate(config: Config, rates: Mapping[str, float | None] | None = None) ->
     `rates` are those of private layers that the command gives itself, by the name of their key in model.
     """
     _raise(
-        _bounds(config),
+        bounds(config),
         _cell(config),
         _adapters(config.model),
         _private(config.routing, config.model),
@@ -60,7 +60,7 @@ def validate(config: Config, rates: Mapping[str, float | None] | None = None) ->
 
 def validate_data(data: DataConfig) -> DataConfig:
     """The same for the part that says where pairs come from."""
-    _raise(_bounds(data, "data."), _data(data))
+    _raise(bounds(data, "data."), _data(data))
     return data
 
 
@@ -69,12 +69,12 @@ def _raise(*problems: Iterator[str]) -> None:
         raise UserError("\n".join(["config:", *lines]))
 
 
-def _bounds(options: Any, path: str = "") -> Iterator[str]:
+def bounds(options: Any, path: str = "") -> Iterator[str]:
     """A message for each field, of nested dataclasses too, whose value is not within its bounds."""
     for field in fields(options):
         value = getattr(options, field.name)
         if is_dataclass(value):
-            yield from _bounds(value, f"{path}{field.name}.")
+            yield from bounds(value, f"{path}{field.name}.")
         elif not allows(field.metadata, value):
             null = f", or null ({field.metadata['null']})" if field.metadata["null"] else ""
             yield f"{path}{field.name}={value}: must be {allowed(field.metadata)}{null}"
