@@ -22,6 +22,7 @@ from yaml import MappingNode, Node, ScalarNode, SequenceNode, YAMLError
 from relevance.config import allowed
 from relevance.errors import Stopped, UserError, did_you_mean, interruptible
 from relevance.masking import mask_words, masked_streams, printable
+from relevance.tasks import LABELS
 
 Options = TypeVar("Options")
 MEANING, WIDTH, LONGEST = 42, 120, 80  # of --help: where meanings start, where lines end, characters of a value
@@ -41,23 +42,21 @@ def parse(schema: type[Options], words: list[str], *files: Path) -> Options:
             raise UserError(f"argument {word!r}: expected key=value; --help lists the keys")
     base = OmegaConf.structured(schema)
     try:
-        merged = OmegaConf.merge(base, *map(read_settings, files), _from_words(words))
-        options: Any = OmegaConf.to_object(merged)
+        given = OmegaConf.create()
+        for word in words:
+            key, _, text = word.partition("=")
+            OmegaConf.update(given, key, _value(text, key, word))
+        options: Any = OmegaConf.to_object(OmegaConf.merge(base, *map(read_settings, files), given))
     except OmegaConfBaseException as error:
-        raise UserError(_explain(error, schema)) from error
+        known = list(key_help(schema, base))
+        hint = did_you_mean(str(error.full_key), known)
+        why = f"{error.full_key}: {str(error.msg).splitlines()[0]}"
+        raise UserError(f"{why}; {hint}available: {', '.join(known)}") from error
     except YAMLError as error:
         raise UserError(
             f"arguments {mask_words(words)}: {' '.join(str(error).split())}; close brackets and quotes"
         ) from error
     return options
-
-
-def _from_words(words: list[str]) -> DictConfig:
-    config = OmegaConf.create()
-    for word in words:
-        key, _, text = word.partition("=")
-        OmegaConf.update(config, key, _value(text, key, word))
-    return config
 
 
 def read_settings(path: Path) -> Any:
@@ -131,6 +130,12 @@ def aligned(rows: list[tuple[str, ...]], left: int) -> str:
         for row in rows
     )
     return "\n".join(line.rstrip() for line in lines)
+
+
+def counts_text(counts: Iterable[tuple[str, str, Sequence[int]]]) -> str:
+    """A table of tasks, splits and their rows by label."""
+    lines = [(task, split, f"{sum(labels):,}", *(f"{n:,}" for n in labels)) for task, split, labels in counts]
+    return aligned([("task", "split", "rows", *LABELS), *lines], 2)
 
 
 def among(key: str, names: list[str], known: Iterable[str]) -> None:
@@ -242,9 +247,3 @@ def _key_lines(setting: str, meaning: str) -> str:
     start = f"  {setting}".ljust(MEANING - 1)
     lines[:1] = [f"{start} {lines[0].lstrip()}"] if len(start) < MEANING else [start, lines[0]]
     return "\n".join(lines)
-
-
-def _explain(error: OmegaConfBaseException, schema: type) -> str:
-    known = list(key_help(schema, OmegaConf.structured(schema)))
-    hint = did_you_mean(str(error.full_key), known)
-    return f"{error.full_key}: {str(error.msg).splitlines()[0]}; {hint}available: {', '.join(known)}"

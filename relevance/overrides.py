@@ -5,7 +5,6 @@ trainer.max_epochs? available: …"        routing=mph → "routing=mph: did you
 """
 
 import re
-from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -44,7 +43,9 @@ def translated() -> Iterator[None]:
     except MissingConfigException as error:
         raise UserError(_missing(error)) from error
     except OverrideParseException as error:
-        raise UserError(_unread(error.override)) from error
+        word = mask_words([error.override])[0]
+        remedy = "give key=value, close brackets, and put other signs in quotes"
+        raise UserError(f"{word}: cannot be read; {remedy}") from error
     except OmegaConfBaseException as error:
         raise UserError(_misfit(error)) from error
     except HydraException as error:
@@ -165,11 +166,8 @@ def _is_open(key: str) -> bool:
 
 def _folders() -> Iterator[Path]:
     """Where groups lie: conf/ and, before it, what --config-dir names."""
-    yield from (Path(folder) for folder in (_arguments().config_dir, conf_folder()) if folder)
-
-
-def _arguments() -> Namespace:
-    return get_args_parser().parse_known_args()[0]
+    given = get_args_parser().parse_known_args()[0]
+    yield from (Path(folder) for folder in (given.config_dir, conf_folder()) if folder)
 
 
 def _is_group(key: str) -> bool:
@@ -186,10 +184,6 @@ def _missing(error: MissingConfigException) -> str:
         return f"{option}: no such file of settings; leave --config-name out, or name one of the folder --config-dir"
     shown = error.options or _options(group)
     return f"{group}={option}: {_near(option, shown)}" if shown else f"{group}: no such group; {_near(group, GROUPS)}"
-
-
-def _unread(word: str) -> str:
-    return f"{mask_words([word])[0]}: cannot be read; give key=value, close brackets, and put other signs in quotes"
 
 
 def _unfit(error: BaseException) -> str:

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from relevance.atomic_io import write_text
 from relevance.errors import UserError
@@ -30,7 +29,12 @@ def place(path: Path) -> Path:
 def write(path: Path, of: str, files: Iterable[Path] | None = None) -> None:
     """Seal for `of` a file, or a folder: all files below it, or those of `files` in it that are there."""
     chosen = files if files is not None else path.rglob("*") if path.is_dir() else [path]
-    entries = {_name(file, path): _entry(file) for file in sorted(chosen) if file.is_file() and _counts(file)}
+    root = path if path.is_dir() else path.parent
+    entries = {
+        file.relative_to(root).as_posix(): {"size": file.stat().st_size, "sha256": digest(file)}
+        for file in sorted(chosen)
+        if file.is_file() and file.name != INSIDE and file.suffix != SEEN
+    }
     write_text(place(path), json.dumps({"of": of, "files": entries}, indent=1) + "\n")
 
 
@@ -78,18 +82,6 @@ def _state(path: Path) -> tuple[int, ...]:
 def _digest(path: Path, state: tuple[int, ...]) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _counts(file: Path) -> bool:
-    return file.name != INSIDE and file.suffix != SEEN
-
-
-def _name(file: Path, path: Path) -> str:
-    return file.relative_to(path if path.is_dir() else path.parent).as_posix()
-
-
-def _entry(file: Path) -> dict[str, Any]:
-    return {"size": file.stat().st_size, "sha256": digest(file)}
 
 
 def _read(place: Path) -> tuple[str, dict[str, tuple[int, str]]]:

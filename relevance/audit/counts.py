@@ -22,12 +22,13 @@ from relevance.audit.opened import (
     by_task,
     pairs_database,
 )
+from relevance.data.contract import pair_text
 from relevance.data.database import Database
 from relevance.data.entities import entity_keys
 from relevance.data.faults import LISTED, faulty_rows
 from relevance.data.floors import Labelled, lexical_floor, majority_floor
 from relevance.data.table import Rows
-from relevance.errors import UserError, shorten
+from relevance.errors import UserError
 from relevance.tasks import SPLITS, TASK_NAMES
 
 PERCENTILES = (5, 50, 95, 99, 100)
@@ -82,7 +83,7 @@ def audit_facts(pairs: Opened) -> dict:
             "elsewhere": elsewhere(database),
             "lengths": {"percentiles": list(PERCENTILES), "tasks": text_lengths(pairs, database)},
             "baseline": {"most": BASELINE_ROWS, "seed": BASELINE_SEED, "tasks": baseline(pairs)},
-            "agreement": {"order": judgement_order(pairs), "tasks": judged(database, pairs)},
+            "agreement": judged(database, pairs),
         }
 
 
@@ -182,17 +183,15 @@ def text_lengths(pairs: Opened, database: Database) -> dict[str, dict[str, dict[
     return _transposed(sides)
 
 
-def judgement_order(pairs: Opened) -> str:
-    return f"column {ANNOTATOR}" if ANNOTATOR in pairs.table.column_names else "rows in the file"
-
-
-def judged(database: Database, pairs: Opened) -> dict[str, dict]:
-    """Agreement by task (and of all) over rows of one task with the same left and right entity, in their order."""
-    order = f"{ANNOTATOR} NULLS LAST, place" if ANNOTATOR in pairs.table.column_names else "place"
+def judged(database: Database, pairs: Opened) -> dict[str, object]:
+    """Agreement by task (and of all) over rows of one task with the same left and right entity, and their order."""
+    named = ANNOTATOR in pairs.table.column_names
+    order = f"{ANNOTATOR} NULLS LAST, place" if named else "place"
     couples, counts = count_couples(database, successive("pair", "task, l, r", order), "task, l, r")
     task = couples["task"].to_numpy()
     tasks = {TASK_NAMES[code]: agreement(counts[task == code]) for code in np.unique(pairs.keys.task)}
-    return tasks | {ALL: agreement(counts)}
+    tasks[ALL] = agreement(counts)
+    return {"order": f"column {ANNOTATOR}" if named else "rows in the file", "tasks": tasks}
 
 
 def baseline(pairs: Opened) -> dict[str, dict]:
@@ -270,11 +269,5 @@ def _transposed(parts: dict[str, dict[str, dict]]) -> dict[str, dict[str, dict]]
 
 def _name_rows(rows: Rows, at: pa.Array) -> list[str]:
     cells = rows.table.select(["task", "left", "right", "left_id", "right_id"]).take(at).to_pylist()
-    return [
-        f"      row {number}: {cell['task']} {_entity(cell, 'left')} | {_entity(cell, 'right')}"
-        for cell, number in zip(cells, rows.numbers[at.to_numpy()].tolist(), strict=True)
-    ]
-
-
-def _entity(cell: dict, side: str) -> str:
-    return shorten(cell[f"{side}_id"] or cell[side])
+    numbers = rows.numbers[at.to_numpy()]
+    return [f"      row {number}: {pair_text(cell)}" for cell, number in zip(cells, numbers, strict=True)]

@@ -4,7 +4,7 @@ query_item q1 | i4 label=2 source="chorus" → key="p9c1f…", task="query_item"
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -18,13 +18,13 @@ from relevance.atomic_io import atomic_file
 from relevance.audit.agreement import agreement, count_couples
 from relevance.audit.opened import BY_LABEL, Opened, pairs_database
 from relevance.audit.page import AGREED, agreed, decimal, share
-from relevance.data.contract import blank, labels
+from relevance.data.contract import blank, labels, row_faults
 from relevance.data.database import Database
 from relevance.data.delimited import read_delimited
-from relevance.data.faults import Fault, Loaded, faults_error, guard_formulas
+from relevance.data.faults import Loaded, faults_error, guard_formulas
 from relevance.data.readers import parse_errors, undecodable
 from relevance.data.text_files import Form
-from relevance.errors import UserError, shorten
+from relevance.errors import UserError
 from relevance.pages.blocks import NONE, Section, Table, count
 from relevance.tasks import LABELS, TASK_NAMES
 
@@ -176,18 +176,10 @@ def _read_grades(path: Path, database: Database) -> pa.Table:
             NOT empty AND place IS NOT NULL AND count(*) FILTER (NOT empty) OVER (PARTITION BY place) > 1 AS twice
         FROM line LEFT JOIN shown USING (key) ORDER BY row"""
     )
-    faults = (*loaded.faults, *_faults(loaded, lines))
-    if faults:
+    rules = [(column, lines[mark], problem, remedy) for mark, column, problem, remedy in FAULTS]
+    if faults := (*loaded.faults, *row_faults(loaded.table, rules, loaded.rows)):
         raise faults_error(str(path), faults, loaded.counted, REREAD)
     return lines.select(["place", "grade"])
-
-
-def _faults(loaded: Loaded, lines: pa.Table) -> Iterator[Fault]:
-    for mark, column, problem, remedy in FAULTS:
-        bad = np.flatnonzero(lines[mark].to_numpy())
-        if len(bad):
-            values = [shorten(value) for value in loaded.table[column].take(pa.array(bad)).to_pylist()]
-            yield Fault(problem, remedy, loaded.rows[bad], values)
 
 
 def _load(path: Path) -> Loaded:

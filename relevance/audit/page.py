@@ -15,6 +15,7 @@ WRONG, DOUBTFUL, NOTED = range(3)  # how bad a finding is
 ALMOST_ALL = 0.9  # accuracy of a lexical baseline from which the surface of the texts nearly suffices
 POOR = 0.6  # kappa below which annotators hardly agree: "moderate" or less for Landis and Koch (1977)
 FEW = 100  # test rows below which an accuracy is too uncertain
+OVERVIEW = ["task", *SPLITS, "repeated pairs", "two labels", "left seen", "pair seen", "majority", "lexical", "kappa"]
 OVERVIEW_NOTE = f"Test rows seen in training in percent; {NONE}: nothing to say."
 SEEN_TITLE = "What training has seen of the test rows"
 SEEN_NOTE = (
@@ -36,7 +37,7 @@ def audit_sections(facts: dict) -> list[Section]:
     """Every number of them that a person looks for; a part with nothing in it says so."""
     return [
         _opening(facts),
-        Section("Overview", [_overview_table(facts), OVERVIEW_NOTE]),
+        Section("Overview", [Table(OVERVIEW, [_overview(facts, task) for task in facts["labels"]], 1), OVERVIEW_NOTE]),
         *_aside(facts["rows"]),
         Section("Rows by split and label", [_labels_table(facts["labels"])]),
         Section("Rules (source) and their labels", [_sources_table(facts["sources"])]),
@@ -184,12 +185,6 @@ def _by_task(values: dict[str, float], form: Callable[[float], str]) -> str:
 PARTS = (_set_aside, _copies, _leaks, _shared_texts, _splits, _floors, _kappa, _clean)
 
 
-def _overview_table(facts: dict) -> Table:
-    """A line for each task: the numbers that decide whether to go on."""
-    header = ["task", *SPLITS, "repeated pairs", "two labels", "left seen", "pair seen", "majority", "lexical", "kappa"]
-    return Table(header, [_overview(facts, task) for task in facts["labels"]], left=1)
-
-
 def _overview(facts: dict, task: str) -> list[str]:
     copies, leaks = facts["copies"][task]["entities"], facts["leaks"].get(task)
     surface, kappa = facts["baseline"]["tasks"].get(task), facts["agreement"]["tasks"][task]["kappa"]
@@ -208,15 +203,16 @@ def _aside(rows: dict) -> list[Section]:
     if not rows["set_aside"]:
         return []
     body = [
-        [reason["problem"], _first(reason["first"][:5], reason["rows"]), reason["remedy"], count(reason["rows"])]
+        [
+            reason["problem"],
+            ", ".join(map(str, reason["first"][:5])) + (", …" if reason["rows"] > 5 else ""),
+            reason["remedy"],
+            count(reason["rows"]),
+        ]
         for reason in rows["reasons"]
     ]
     words = f"These rows are in no other count; a row may break several rules ({rows['counted']})."
     return [Section("Set aside", [Table(["problem", "rows such as", "remedy", "rows"], body, left=3), words])]
-
-
-def _first(rows: list[int], n: int) -> str:
-    return ", ".join(map(str, rows)) + (", …" if n > len(rows) else "")
 
 
 def _labels_table(labels: dict) -> Table:
@@ -261,9 +257,11 @@ def _again(facts: dict) -> list[Section]:
     body = [[*line["tasks"], count(line["pairs"]), count(line["differing"]), share(line["share"])] for line in lines]
     shared = Table(["task", "other task", "pairs of texts", "differing labels", "percent"], body, left=2)
     words = "Rows of any split, counted by what else holds their pair, mirrored or not."
+    header = ["task", "in another split, by entities", "by texts", "its texts under another task"]
+    rows = [[task, *map(count, counts.values())] for task, counts in facts["elsewhere"].items()]
     return [
         Section("Pairs that stand in several rows", [COPIES_NOTE, _copies_table(facts["copies"])]),
-        Section("The same pair elsewhere", [words, _elsewhere_table(facts["elsewhere"])]),
+        Section("The same pair elsewhere", [words, Table(header, rows, left=1)]),
         Section(SHARED_TITLE, [shared if lines else "No two texts stand under two tasks."]),
     ]
 
@@ -278,11 +276,6 @@ def _copies_table(copies: dict) -> Table:
         if counts["pairs"] or task == ALL
     ]
     return Table(header, body, left=2)
-
-
-def _elsewhere_table(elsewhere: dict) -> Table:
-    header = ["task", "in another split, by entities", "by texts", "its texts under another task"]
-    return Table(header, [[task, *map(count, rows.values())] for task, rows in elsewhere.items()], left=1)
 
 
 def _lengths(lengths: dict) -> Section:

@@ -254,10 +254,14 @@ def _describe(again: pa.Table, rows: np.ndarray, group: np.ndarray, bad: np.ndar
     together = np.split(rows[order], np.flatnonzero(np.diff(group[order])) + 1)
     named = [", ".join(map(str, same[:NAMED_ROWS])) + (", …" if len(same) > NAMED_ROWS else "") for same in together]
     bad_rows = again.filter(pa.array(bad)).to_pylist()
-    return [f"{_pair(row)}; rows {named[g]}" for row, g in zip(bad_rows, group[bad], strict=True)]
+    splits = [f", {row['split']}" if "split" in row else "" for row in bad_rows]
+    return [
+        f"{pair_text(row)} label {row['label']}{split}; rows {named[g]}"
+        for row, split, g in zip(bad_rows, splits, group[bad], strict=True)
+    ]
 
 
-def _pair(row: dict[str, Any]) -> str:
+def pair_text(row: dict[str, Any]) -> str:
+    """The pair of a row, by its ids, or its texts where it has none."""
     left, right = (shorten(row[f"{side}_id"] or row[side]) for side in ("left", "right"))
-    split = f", {row['split']}" if "split" in row else ""
-    return f"{row['task']} {left} | {right} label {row['label']}{split}"
+    return f"{row['task']} {left} | {right}"

@@ -52,14 +52,8 @@ class Database:
     def chunks(self, query: str, rows: int) -> Iterator[pa.Table]:
         """The rows of `query`, so many at a time."""
         with _explained():
-            reader = self._connection.sql(query).to_arrow_reader(rows)
-        while (batch := _next(reader)) is not None:
-            yield pa.Table.from_batches([batch])
-
-
-def _next(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
-    with _explained():
-        return next(reader, None)
+            for batch in self._connection.sql(query).to_arrow_reader(rows):
+                yield pa.Table.from_batches([batch])
 
 
 @contextmanager

@@ -94,7 +94,7 @@ def _loaded(path: Path, table: pa.Table, rows: np.ndarray, torn: list[pa.csv.Inv
     for row in torn:
         if "\n" in row.text and row.text.count('"') % 2:
             raise _open_quote(path, _number(row))
-    fault = Fault("torn row", TORN_REMEDY, np.array([_number(row) for row in torn], np.int64), [*map(_cells, torn)])
+    fault = Fault.of("torn row", TORN_REMEDY, {_number(row): _cells(row) for row in torn})
     return Loaded(table, rows, (fault,) if torn else (), counted)
 
 

@@ -82,22 +82,15 @@ def side_entities(keys: Keys) -> tuple[np.ndarray, np.ndarray]:
     return keys.left * kinds + LEFT_KIND[keys.task], keys.right * kinds + RIGHT_KIND[keys.task]
 
 
-def seen_in_task(keys: Keys, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """[N] and [N], whether the entity stands on either side of a row of its own task in `training`, a mask [N]."""
+def seen(keys: Keys, training: np.ndarray, of_task: bool) -> tuple[np.ndarray, np.ndarray]:
+    """[N] and [N], whether the left and the right entity stand on either side of a row in `training`, a mask [N];
+    `of_task`: of a row of their own task."""
     left, right = side_entities(keys)
-    tasks = len(TASK_NAMES)
-    return _among(left * tasks + keys.task, right * tasks + keys.task, training)
-
-
-def seen_in_any_task(keys: Keys, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same of training rows of any task."""
-    return _among(*side_entities(keys), training)
-
-
-def _among(left: np.ndarray, right: np.ndarray, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    seen = np.zeros(int(max(left.max(initial=0), right.max(initial=0))) + 1, bool)
-    seen[left[training]] = seen[right[training]] = True
-    return seen[left], seen[right]
+    if of_task:
+        left, right = (side * len(TASK_NAMES) + keys.task for side in (left, right))
+    marks = np.zeros(int(max(left.max(initial=0), right.max(initial=0))) + 1, bool)
+    marks[left[training]] = marks[right[training]] = True
+    return marks[left], marks[right]
 
 
 def repeated(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

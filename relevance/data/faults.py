@@ -4,7 +4,7 @@ Loaded(table=3 rows, rows=[1, 2, 4], faults=[Fault("torn row", "give every row .
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +27,11 @@ class Fault:
     remedy: str
     rows: np.ndarray  # [k], numbers as a person counts them in the file
     values: Sequence[str]  # [k], what stands there
+
+    @classmethod
+    def of(cls, problem: str, remedy: str, values: Mapping[int, str]) -> "Fault":
+        """That of the rows which `values` number."""
+        return cls(problem, remedy, np.array([*values], np.int64), [*values.values()])
 
 
 @dataclass(frozen=True)

@@ -104,10 +104,8 @@ def _triangles(test: pd.DataFrame, every: pd.DataFrame) -> pd.DataFrame:
     pairs = (both[[f"{name}_1", f"{name}_2"]].to_numpy() for name in ("kind", "end"))
     kinds, ends = (np.where(turned.to_numpy()[:, None], pair[:, ::-1], pair) for pair in pairs)
     third = CLOSING[kinds[:, 0], kinds[:, 1]]
-    tasks = np.sort(np.column_stack([both[name].map(TASK_INDEX) for name in ("task_1", "task_2")])).astype(
-        int
-    )  # of none: object
-    names = np.array(TASK_NAMES, dtype=object)[tasks]
+    tasks = np.column_stack([both[name].map(TASK_INDEX) for name in ("task_1", "task_2")])
+    names = np.array(TASK_NAMES, dtype=object)[np.sort(tasks.astype(int))]  # of no rows they are objects
     triangles = pd.DataFrame({
         "kind": names[:, 0] + " + " + names[:, 1] + " → " + third,
         "first": both["row_1"].to_numpy(), "task_2": both["task_2"].to_numpy(),

@@ -138,13 +138,12 @@ def decode_table(loaded: Loaded, path: Path, form: Form, texts: Collection[str])
 
 
 def plain_strings(table: pa.Table) -> pa.Table:
-    return pa.table({name: _plain(table[name]) for name in table.column_names})
-
-
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    text = pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    return column.cast(pa.string() if text else kind)
+    fields = []
+    for field in table.schema:
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        text = pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+        fields.append(pa.field(field.name, pa.string() if text else kind))
+    return table.cast(pa.schema(fields))
 
 
 def undecodable(table: pa.Table, rows: np.ndarray, path: Path, form: Form = UNSAID) -> Iterator[Fault]:
@@ -256,10 +255,10 @@ def _read_each_line(file: BinaryIO, number: int, form: Form, wanted: Collection[
         except (ValueError, RecursionError) as cause:
             torn[row] = f"{cause}: {shorten(line)}"
     table = objects_table(list(objects.values()))
-    faults = [_fault("torn line", "write one JSON object a line, in UTF-8", torn)] if torn else []
+    faults = [Fault.of("torn line", "write one JSON object a line, in UTF-8", torn)] if torn else []
     if undecoded:
         file.seek(0)
-        faults.append(_fault("line is not UTF-8", legacy_remedy(file, form), undecoded))
+        faults.append(Fault.of("line is not UTF-8", legacy_remedy(file, form), undecoded))
     faults += no_text_faults(objects, table.column_names if wanted is None else wanted)
     return Loaded(table, np.array([*objects], np.int64), tuple(faults), LINES)
 
@@ -284,11 +283,7 @@ def no_text_faults(objects: dict[int, dict[str, Any]], names: Collection[str]) -
         if str in kinds and kinds & {dict, list, bool}:
             values = {row: record.get(name) for row, record in objects.items()}
             odd = {row: shorten(value) for row, value in values.items() if isinstance(value, dict | list | bool)}
-            yield _fault(f"{name} is no text", "give a text in quotes", odd)
-
-
-def _fault(problem: str, remedy: str, values: dict[int, str]) -> Fault:
-    return Fault(problem, remedy, np.array([*values], np.int64), [*values.values()])
+            yield Fault.of(f"{name} is no text", "give a text in quotes", odd)
 
 
 def _object(line: bytes) -> dict[str, Any]:

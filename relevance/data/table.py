@@ -21,16 +21,7 @@ from relevance.cell_id import QUARANTINE, data_folder
 from relevance.cli import echo
 from relevance.config import DataConfig, OnBadRow, Source
 from relevance.data.contract import check_names, check_pairs, utf8_bytes, with_said
-from relevance.data.entities import (
-    Keys,
-    combined,
-    differs,
-    repeated,
-    seen_in_any_task,
-    seen_in_task,
-    side_entities,
-    split_by_entity,
-)
+from relevance.data.entities import Keys, combined, differs, repeated, seen, side_entities, split_by_entity
 from relevance.data.faults import NONE_LEFT, SET_ASIDE, Loaded, faults_error, list_faults, quarantine_note
 from relevance.data.readers import read_table
 from relevance.data.stored import OURS, ROWS, rows_fault, table_digest
@@ -75,8 +66,9 @@ def prepare_rows(data: DataConfig, outputs: Path) -> Rows:
         stored = pool.submit(_stored, table, completed, outputs)
         notes = notes_of(completed, keys)
         digest, path = stored.result()
-    first = (*_single_labels(table), *_quarantine(path.with_name(QUARANTINE), name, loaded, checked))
-    notes = (*first, *_origin(data, loaded, has_split), *notes)
+    warnings = single_labels(dict(zip(TASK_NAMES, task_counts(table).tolist(), strict=True)))
+    aside = _quarantine(path.with_name(QUARANTINE), name, loaded, checked)
+    notes = (*warnings, *aside, *_origin(data, loaded, has_split), *notes)
     return Rows(digest, path, completed, checked.rows, notes)
 
 
@@ -111,7 +103,7 @@ def _every_split(table: pa.Table, name: str, remedy: str) -> None:
 
 
 def _completed(table: pa.Table, keys: Keys) -> pa.Table:
-    left, right = seen_in_task(keys, pc.equal(table["split"], "train").to_numpy())
+    left, right = seen(keys, pc.equal(table["split"], "train").to_numpy(), of_task=True)
     at = sum(name in table.column_names for name in COLUMN_ORDER)
     table = table.add_column(at, "left_seen", pa.array(left)).add_column(at + 1, "right_seen", pa.array(right))
     return table.add_column(0, "row", pa.array(np.arange(len(table))))
@@ -141,10 +133,6 @@ def _quarantine(path: Path, name: str, loaded: Loaded, checked: Loaded) -> tuple
         pa.csv.write_csv(list_faults(name, checked.faults, loaded.table, loaded.rows), part)
     seal.write(path, path.parent.name)
     return (quarantine_note(checked.faults, len(checked.table), path),)
-
-
-def _single_labels(table: pa.Table) -> list[str]:
-    return single_labels(dict(zip(TASK_NAMES, task_counts(table).tolist(), strict=True)))
 
 
 def _origin(data: DataConfig, loaded: Loaded, has_split: bool) -> tuple[str, ...]:
@@ -193,7 +181,7 @@ def _task(name: str, rows: np.ndarray, seen: list[np.ndarray]) -> str:
 def _any_task(table: pa.Table, test: np.ndarray, keys: Keys) -> str:
     """Split task by task, a query of one task's test rows may be trained on under another."""
     training = pc.equal(table["split"], "train").to_numpy()
-    left, right = (side[test] for side in seen_in_any_task(keys, training))
+    left, right = (side[test] for side in seen(keys, training, of_task=False))
     sides = {"left": left, "right": right, "either": left | right}
     shares = ", ".join(f"{name} {100 * side.mean():.0f} %" for name, side in sides.items())
     return f"all tasks: entities of test rows seen in training of any task: {shares}"

@@ -115,19 +115,14 @@ def load_tokens(rows: Path, tokenizer, identity: str, template: Template, cache:
     folder = cache / hashlib.sha256(key.encode()).hexdigest()[:16]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(str(folder) + ".lock"):
-        if why := _cache_fault(folder):
+        # one without a seal is not whole: to make it takes seconds
+        unsealed = folder.is_dir() and not seal.place(folder).exists()
+        if why := f"{folder}: has no seal" if unsealed else seal.fault(folder, folder.name):
             if folder.exists():
                 echo(f"token cache {why}; it is made anew")
             _write(rows, tokenizer, template, folder)
     arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
     return Tokens(**arrays, truncated=json.loads((folder / "meta.json").read_text())["truncated"])
-
-
-def _cache_fault(folder: Path) -> str:
-    """What is wrong with a cache, "" where nothing is; one without a seal is not whole: to make it takes seconds."""
-    if folder.is_dir() and not seal.place(folder).exists():
-        return f"{folder}: has no seal"
-    return seal.fault(folder, folder.name)
 
 
 def encode_pairs(table: pa.Table, tokenizer, template: Template, named: np.ndarray | None = None) -> Tokens:

@@ -17,10 +17,10 @@ from yaml import YAMLError
 
 from relevance.atomic_io import sibling
 from relevance.checks import bounds, form_problems
-from relevance.cli import RepeatedKeyError, aligned, parse, read_settings
+from relevance.cli import RepeatedKeyError, aligned, counts_text, parse, read_settings
 from relevance.config import OnBadRow, TextFile, conf_folder, setting
 from relevance.errors import UserError
-from relevance.tasks import LABELS, TASK_NAMES, single_labels
+from relevance.tasks import TASK_NAMES, single_labels
 
 if TYPE_CHECKING:
     from relevance.derive.derive import Derived
@@ -166,12 +166,8 @@ def derive(words: list[str]) -> None:
         print("\n" + aligned([("at fault", "", "", "rows"), *body], 3) + f"\nlisted in {sibling(output, ASIDE)}")
     print("\n" + aligned(derived.ledger.lines(), 2) + f"\n{LEGEND}")
     print(*_notes(derived), sep="\n", end="\n\n")
-    counts = [
-        (task, split, f"{sum(labels):,}", *(f"{rows:,}" for rows in labels))
-        for task, splits in derived.splits.items()
-        for split, labels in splits.items()
-    ]
-    print(aligned([("task", "split", "rows", *LABELS), *counts], 2))
+    counts = [(task, split, n) for task, splits in derived.splits.items() for split, n in splits.items()]
+    print(counts_text(counts))
 
 
 def _notes(derived: "Derived") -> Iterator[str]:

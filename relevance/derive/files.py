@@ -104,7 +104,9 @@ def _tables(path: Path, form: Form) -> Iterator[tuple[str, Path]]:
     if path.suffix.lower() != ZIP:
         yield str(path), path
         return
-    with _archive(path) as archive, TemporaryDirectory() as folder:
+    with _unpacking(path):
+        archive = zipfile.ZipFile(path)
+    with archive, TemporaryDirectory() as folder:
         members = _members(path, archive)
         unpacked = sum(archive.getinfo(name).file_size for name in members)
         check_unpacked(str(path), path.stat().st_size, unpacked, form)
@@ -131,14 +133,6 @@ def _members(path: Path, archive: zipfile.ZipFile) -> list[str]:
 def _hidden(name: str) -> bool:
     parts = Path(name).parts
     return name.endswith("/") or "__MACOSX" in parts or any(part.startswith(".") and part != ".." for part in parts)
-
-
-@contextmanager
-def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    with _unpacking(path):
-        archive = zipfile.ZipFile(path)
-    with archive:
-        yield archive
 
 
 @contextmanager

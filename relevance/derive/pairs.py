@@ -14,7 +14,7 @@ import pyarrow as pa
 from relevance.cli import echo
 from relevance.data.database import Database
 from relevance.data.entities import split_parts
-from relevance.derive.commands import CapOptions, DeriveOptions, RuleOptions, Split, TaskOptions
+from relevance.derive.commands import DeriveOptions, RuleOptions, Split, TaskOptions
 from relevance.derive.rules import RULES, VIEWS, Rule
 from relevance.derive.world import LABEL, World, agreeing
 from relevance.errors import UserError
@@ -238,15 +238,10 @@ def _drop_crossing(database: Database) -> None:
 def cap_entities(options: DeriveOptions, database: Database) -> None:
     """Keep in `pair` at most so many rows of each entity, task, label and side; query_item has none."""
     for side in ("left", "right"):
-        cap = _cap(options.caps, side)
-        rank = RANK.format(f"{side[0]}x")
-        query = f"SELECT * FROM pair QUALIFY task = {JUDGED} OR {rank} <= {cap}"
+        most = {at: getattr(options.caps, getattr(task, side)) for at, task in enumerate(TASKS.values())}
+        cases = " ".join(f"WHEN task = {at} THEN {rows}" for at, rows in most.items())
+        query = f"SELECT * FROM pair QUALIFY task = {JUDGED} OR {RANK.format(f'{side[0]}x')} <= CASE {cases} END"
         database.make("pair", query, {"seed": options.seed})
-
-
-def _cap(caps: CapOptions, side: str) -> str:
-    cases = [f"WHEN task = {at} THEN {getattr(caps, getattr(task, side))}" for at, task in enumerate(TASKS.values())]
-    return f"CASE {' '.join(cases)} END"
 
 
 def balance_tasks(options: DeriveOptions, database: Database) -> None:

@@ -51,6 +51,8 @@ def _parquet(path: Path, _: Form, wanted: Collection[str]) -> Loaded:
 
 
 def _delimited(path: Path, form: Form, _: Collection[str]) -> Loaded:
+    if kind_of(path) == ".txt" and is_google(path, form):
+        return google_tree(path, form)
     form = layout(path, form).form
     return _without_swallowed(read_delimited(path, form), form.delimiter or "")
 
@@ -61,20 +63,16 @@ def _without_swallowed(loaded: Loaded, delimiter: str) -> Loaded:
     3 <tab> "rustic bed / 4 <tab> "king" bed: a cell that holds as many delimiters as whole rows have.
     """
     cells = len(loaded.table.column_names) - 1
-    bad, values = np.zeros(len(loaded.table), bool), {}
+    values: dict[int, str] = {}
     for column in loaded.table.columns if delimiter == "\t" and cells else ():
         raw = column.cast(pa.binary())
         at = np.flatnonzero(pc.match_substring(raw, b"\n").to_numpy())
         some = raw.take(pa.array(at))
         lines, tabs = (pc.count_substring(some, sign).to_numpy() for sign in (b"\n", b"\t"))
         for row in np.flatnonzero(tabs == lines * cells):
-            bad[at[row]] = True
-            values[at[row]] = shorten(some[int(row)].as_py().decode(errors="replace"))
-    if not bad.any():
-        return loaded
-    fault = Fault(SWALLOWED, SWALLOWED_REMEDY, loaded.rows[bad], [values[at] for at in np.flatnonzero(bad)])
-    table = loaded.table.filter(pa.array(~bad))
-    return replace(loaded, table=table, rows=loaded.rows[~bad], faults=(*loaded.faults, fault))
+            values[loaded.rows[at[row]]] = shorten(some[int(row)].as_py().decode(errors="replace"))
+    fault = Fault.of(SWALLOWED, SWALLOWED_REMEDY, dict(sorted(values.items())))
+    return loaded.without([fault] if values else [])
 
 
 def _json_list(path: Path, form: Form, wanted: Collection[str]) -> Loaded:
@@ -204,17 +202,13 @@ def _half(entry: dict) -> bool:
     return False
 
 
-def _text(path: Path, form: Form, wanted: Collection[str]) -> Loaded:
-    return google_tree(path, form) if is_google(path, form) else _delimited(path, form, wanted)
-
-
 READERS: dict[str, Reader] = {
     ".parquet": _parquet,
     ".csv": _delimited,
     ".tsv": _delimited,
     ".jsonl": read_jsonl,
     ".json": _json_list,
-    ".txt": _text,
+    ".txt": _delimited,
 }
 DELIMITED = (".csv", ".tsv", ".txt")
 OF_JUDGEMENTS = READERS | {".json": _judgements, ".jsonl": _judgements}

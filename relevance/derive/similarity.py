@@ -83,11 +83,8 @@ def _cosines(table: pa.Table, options: DeriveOptions) -> np.ndarray:
 
 
 def vectors(texts: list[str], options: SimilarityOptions) -> Vectors:
-    return _lexical(texts) if options.kind is Similarity.lexical else _embedding(texts, options.model or EMBEDDED)
-
-
-def _lexical(texts: list[str]) -> csr_matrix:
-    """Weights of character 3- and 4-grams within words: tf-idf as scikit-learn has it."""
+    if options.kind is Similarity.embedding:
+        return _embedding(texts, options.model or EMBEDDED)
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4), dtype=np.float32).fit_transform(texts)

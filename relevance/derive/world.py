@@ -45,7 +45,8 @@ def load_world(options: DeriveOptions, quarantine: Quarantine, database: Databas
     table, joined = assigned(catalogue.table, types, quarantine)
     joined += catalogue.joined + types.writings.joined
     judged = read_judgements(options, table["item_id"], quarantine)
-    _put_items(table, database)
+    database.put("arrived", table.append_column("folded", folded(table["text"])))
+    database.make("item", f"SELECT {NUMBERS}, id, text, folded, t FROM (SELECT item_id AS id, * FROM arrived)")
     _put_types(types, options.rules, database)
     judgements = _put_judged(judged, options.rules.settle, database)
     quarantine.alike(KIND, judgements.pop("again"))
@@ -63,11 +64,6 @@ def load_world(options: DeriveOptions, quarantine: Quarantine, database: Databas
     } | ({"writings of types that another one stands for": joined} if joined else {})
     _, couples = count_couples(database, successive("opinion", "q, i", "place"), "q, i")
     return World(counts, agreement(couples))
-
-
-def _put_items(table: pa.Table, database: Database) -> None:
-    database.put("arrived", table.append_column("folded", folded(table["text"])))
-    database.make("item", f"SELECT {NUMBERS}, id, text, folded, t FROM (SELECT item_id AS id, * FROM arrived)")
 
 
 def _put_types(types: Types, rules: RuleOptions, database: Database) -> None:

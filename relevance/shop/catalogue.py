@@ -151,7 +151,8 @@ def _leaves(count: int, random: Random, world: int) -> list[Leaf]:
         wanted = [leaf for leaf in _candidates(modifiers) if belongs(f"{leaf[2]} {leaf[3]}", world)]
         random.shuffle(wanted)
         for department, group, modifier, noun, synonyms in wanted[: count - len(leaves)]:
-            names = [f"{m} {n}" for m, n in product(_modifier_spellings(modifier, synonyms), [noun, *synonyms[noun]])]
+            modifier_names = [modifier, *synonyms.get(modifier, spellings(modifier)[1:])]
+            names = [f"{m} {n}" for m, n in product(modifier_names, [noun, *synonyms[noun]])]
             names = [name for name in dict.fromkeys(names) if name not in taken]
             if f"{modifier} {noun}" in names:
                 taken.update(names)
@@ -172,10 +173,6 @@ def _candidates(modifiers: int) -> Iterator[tuple[int, int, str, str, dict[str, 
                 if modifiers == 1 or not accessory:
                     yield d, count, " ".join(chosen), noun, synonyms
             count += 1
-
-
-def _modifier_spellings(modifier: str, synonyms: dict[str, list[str]]) -> list[str]:
-    return [modifier, *synonyms.get(modifier, spellings(modifier)[1:])]
 
 
 def _brands(count: int, random: Random, world: int) -> list[list[str]]:
