@@ -53,9 +53,8 @@ def parse(schema: type[Options], words: list[str], *files: Path) -> Options:
         why = f"{error.full_key}: {str(error.msg).splitlines()[0]}"
         raise UserError(f"{why}; {hint}available: {', '.join(known)}") from error
     except YAMLError as error:
-        raise UserError(
-            f"arguments {mask_words(words)}: {' '.join(str(error).split())}; close brackets and quotes"
-        ) from error
+        why = " ".join(str(error).split())
+        raise UserError(f"arguments {mask_words(words)}: {why}; close brackets and quotes") from error
     return options
 
 

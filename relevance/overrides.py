@@ -59,9 +59,7 @@ def check_command() -> None:
     """`check_words` of this process's words; UserError for flags that exclude each other too."""
     given, flags = get_args_parser().parse_known_args()
     if flags:
-        raise UserError(
-            f"{mask_words(flags)[0]}: no such flag; give settings as key=value (--help lists flags and keys)"
-        )
+        raise UserError(f"{mask_words(flags)[0]}: no such flag; give settings as key=value (--help lists both)")
     if given.shell_completion:  # its words are those of a shell
         return
     ways = [f"--{name}" for name in ("run", "multirun", "cfg", "info", "shell_completion") if getattr(given, name)]
@@ -116,11 +114,8 @@ def check_composed(node: Any, path: str = "") -> None:
     typed: Any = OmegaConf.get_type(node)
     names = {*HYDRA, *(field.name for field in fields(typed))} if is_dataclass(typed) else None
     for key in node:
-        inner = (
-            OmegaConf.select(node, str(key), throw_on_missing=False)
-            if not OmegaConf.is_interpolation(node, str(key))
-            else None
-        )
+        reference = OmegaConf.is_interpolation(node, str(key))
+        inner = None if reference else OmegaConf.select(node, str(key), throw_on_missing=False)
         place = f"{path}{key}"
         if names is not None and key not in names:
             raise UserError(unknown(place, [f"{path}{name}" for name in names] if path else None))

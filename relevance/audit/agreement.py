@@ -25,11 +25,9 @@ def successive(rows: str, pair: str, order: str) -> str:
 
 def count_couples(database: Database, couples: str, by: str) -> tuple[pa.Table, np.ndarray]:
     """The groups [G] of the columns `by` in the query `couples`, and their counts [G, 3, 3] by `label` and `other`."""
-    cells = ", ".join(
-        f"count_if(label = {label} AND other = {other})::BIGINT AS c{label}{other}" for label, other in CELLS
-    )
+    cells = ", ".join(f"count_if(label = {a} AND other = {b})::BIGINT AS c{a}{b}" for a, b in CELLS)
     table = database.table(f"SELECT {by}, {cells} FROM ({couples}) GROUP BY {by}")
-    counts = np.stack([table[f"c{label}{other}"].to_numpy() for label, other in CELLS], axis=1)
+    counts = np.stack([table[f"c{a}{b}"].to_numpy() for a, b in CELLS], axis=1)
     return table, counts.reshape(-1, len(LABELS), len(LABELS))
 
 

@@ -205,10 +205,8 @@ def baseline(pairs: Opened) -> dict[str, dict]:
     if train.all() or not train.any():
         return {}
     rows = Labelled(task, table["left"], table["right"], label, train)
-    hits = {
-        name: floor(rows).argmax(axis=1) == label[~train]
-        for name, floor in (("majority", majority_floor), ("lexical", lexical_floor))
-    }
+    floors = {"majority": majority_floor, "lexical": lexical_floor}
+    hits = {name: floor(rows).argmax(axis=1) == label[~train] for name, floor in floors.items()}
     parts = {TASK_NAMES[code]: task == code for code in np.unique(task[~train])} | {ALL: task >= 0}
     return {name: _accuracies(of_task[train], of_task[~train], hits) for name, of_task in parts.items()}
 
@@ -249,9 +247,8 @@ def _crossing(setting: str, limit: str, shares: dict[str, dict], rows: Rows, dat
     share, n, leaked = shares[ALL][limit]["share"], shares[ALL]["n"], shares[ALL][limit]["rows"]
     query = f'SELECT place FROM leaked WHERE "{limit}" ORDER BY place LIMIT {LISTED}'
     at = pa.array([place for (place,) in database.rows(query)])
-    by_task = ", ".join(
-        f"{task} {seen[limit]['rows']:,} of {seen['n']:,}" for task, seen in shares.items() if task != ALL
-    )
+    tasks = {task: seen for task, seen in shares.items() if task != ALL}
+    by_task = ", ".join(f"{task} {seen[limit]['rows']:,} of {seen['n']:,}" for task, seen in tasks.items())
     move = f"{MOVE}, {REDIVIDE}" if limit == "left" else MOVE
     return [
         f"  {setting}: {100 * share:.1f} % of {n:,} test rows ({leaked:,}) have {SEEN[limit]}",

@@ -81,6 +81,5 @@ def by_task(database: Database, rows: str, columns: Mapping[str, str]) -> dict[s
     """The aggregates `columns` (name: SQL) over the query or table `rows`, for each task that has any and for all."""
     aggregates = ", ".join(columns.values())
     lines = database.rows(f"SELECT task, {aggregates} FROM {rows} GROUP BY ROLLUP (task) ORDER BY task NULLS LAST")
-    return {
-        ALL if task is None else TASK_NAMES[task]: dict(zip(columns, values, strict=True)) for task, *values in lines
-    }
+    names = {None: ALL} | dict(enumerate(TASK_NAMES))
+    return {names[task]: dict(zip(columns, values, strict=True)) for task, *values in lines}

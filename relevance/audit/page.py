@@ -23,6 +23,7 @@ SEEN_NOTE = (
     "it stands on either side of a training row. both: left and right are. pair: its entities, or its texts, "
     "stand in a training row of the same task, mirrored or not. two texts: they do, under any task."
 )
+SURFACE_TITLE = "How far the surface of the texts gets"
 SHARED_TITLE = "The same two texts under two tasks, in either order"
 COPIES_NOTE = (
     "By entities: the same two, in either order. By texts: the same two texts of one task, whatever the ids. "
@@ -280,18 +281,13 @@ def _copies_table(copies: dict) -> Table:
 
 def _lengths(lengths: dict) -> Section:
     words = "So many percent of the texts are no longer than this; words end at white space."
-    tables = [_lengths_table(lengths, unit) for unit in ("characters", "words")]
-    return Section("Lengths", [words, "Characters:", tables[0], "Words:", tables[1]])
-
-
-def _lengths_table(lengths: dict, unit: str) -> Table:
     header = ["task", "side", *("max" if share == 100 else f"{share} %" for share in lengths["percentiles"])]
-    body = [
-        [task, side, *map(count, units[unit])]
-        for task, sides in lengths["tasks"].items()
-        for side, units in sides.items()
-    ]
-    return Table(header, body, left=2)
+    blocks: list[Block] = [words]
+    for unit in ("characters", "words"):
+        sides = ((task, *side) for task, of_task in lengths["tasks"].items() for side in of_task.items())
+        body = [[task, side, *map(count, units[unit])] for task, side, units in sides]
+        blocks += [f"{unit.capitalize()}:", Table(header, body, left=2)]
+    return Section("Lengths", blocks)
 
 
 def _baseline(floors: dict) -> Section:
@@ -310,9 +306,7 @@ def _baseline(floors: dict) -> Section:
         for task, line in floors["tasks"].items()
     ]
     table = Table(["task", "training rows", "test rows", "majority", "lexical", "gain"], body, left=1)
-    return Section(
-        "How far the surface of the texts gets", [words, table if body else "It needs training and test rows."]
-    )
+    return Section(SURFACE_TITLE, [words, table if body else "It needs training and test rows."])
 
 
 def _agreement(judged: dict) -> Section:

@@ -58,9 +58,8 @@ def epoch_rows(task: np.ndarray, mix: MixConfig, seed: int, number: int) -> np.n
         return random.permutation(rows)
     counts = np.bincount(task)
     draws = _whole(draw_shares(counts, mix) * (mix.draws or len(task)))
-    return random.permutation(
-        np.concatenate([_cycle(np.flatnonzero(task == k), n, random) for k, n in enumerate(draws)])
-    )
+    drawn = [_cycle(np.flatnonzero(task == k), n, random) for k, n in enumerate(draws)]
+    return random.permutation(np.concatenate(drawn))
 
 
 def members(task: np.ndarray, mix: MixConfig) -> np.ndarray:
@@ -172,18 +171,15 @@ def collate(examples: Examples, rows: np.ndarray) -> MicroBatch:
     if examples.segments:
         second = (place >= examples.tokens.second[rows][:, None]) & mask
         inputs["token_type_ids"] = torch.from_numpy(second.astype(np.int64))
+    task = examples.task[rows]
+    edges = [0, *(np.flatnonzero(np.diff(task)) + 1).tolist(), len(task)]
     return MicroBatch(
         inputs,
-        _slices(examples.task[rows]),
+        [(int(task[first]), first, last) for first, last in pairwise(edges)],
         torch.from_numpy(rows),
         torch.from_numpy(examples.label[rows].astype(np.int64)),
         torch.from_numpy(examples.weight[rows].astype(np.float32)),
     )
-
-
-def _slices(task: np.ndarray) -> list[tuple[int, int, int]]:
-    edges = [0, *(np.flatnonzero(np.diff(task)) + 1).tolist(), len(task)]
-    return [(int(task[a]), a, b) for a, b in pairwise(edges)]
 
 
 def stand_in(examples: Examples, row: np.ndarray) -> MicroBatch:

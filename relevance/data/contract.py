@@ -153,16 +153,13 @@ def _blank_as_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Texts [N] as int8 [N], null where the text is no label."""
-    return pa.chunked_array([_labels(chunk.dictionary_encode()) for chunk in column.chunks], pa.int8())
-
-
-def _labels(column: pa.DictionaryArray) -> pa.Int8Array:
-    """Few texts differ, and each of these is parsed once."""
-    texts = column.dictionary
-    fits = pc.match_substring_regex(texts, LABEL_PATTERN)
-    known = pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(pc.if_else(fits, texts, None)), 0, 1).cast(pa.int8())
-    return known.take(column.indices)
+    """Texts [N] as int8 [N], null where the text is no label; few differ, and each of these is parsed once."""
+    parsed = []
+    for chunk in map(pc.dictionary_encode, column.chunks):
+        fits = pc.match_substring_regex(chunk.dictionary, LABEL_PATTERN)
+        texts = pc.utf8_trim_whitespace(pc.if_else(fits, chunk.dictionary, None))
+        parsed.append(pc.utf8_slice_codeunits(texts, 0, 1).cast(pa.int8()).take(chunk.indices))
+    return pa.chunked_array(parsed, pa.int8())
 
 
 def _weights(column: pa.ChunkedArray) -> pa.ChunkedArray:

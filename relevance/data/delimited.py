@@ -113,9 +113,7 @@ def _check_last_quote(path: Path, table: pa.Table, row: int, form: Form) -> None
 
 
 def _open_quote(path: Path, row: int) -> UserError:
-    return UserError(
-        f"{path}: row {row} opens a quote that is never closed; close it, or double a quote that belongs to the text"
-    )
+    return UserError(f"{path}: row {row} opens a quote that is never closed; close it, or double one of the text")
 
 
 def layout(path: Path, form: Form) -> Layout:
@@ -146,10 +144,8 @@ def _check_header(path: Path, text: str, first: list[str], form: Form) -> None:
     """UserError where the file has a header of its own, or where no row has as many cells as the one that is given."""
     width = len(form.header)
     if sum(a.strip() == b for a, b in zip(first, form.header, strict=False)) > width / 2:
-        raise UserError(
-            f"{path}: its first line is a header, {', '.join(first)}; leave {form.setting}header out, rename columns "
-            f"with {form.setting}columns"
-        )
+        remedy = f"leave {form.setting}header out, rename columns with {form.setting}columns"
+        raise UserError(f"{path}: its first line is a header, {', '.join(first)}; {remedy}")
     if not any(len(row) == width for row in islice(_rows(text, form.delimiter or "", form), SAMPLE)):
         raise UserError(f"{path}: {_no_delimiter(width, text, form)}")
 

@@ -93,9 +93,7 @@ def _check_readable(path: Path, setting: str, form: Form) -> None:
 def check_form(path: Path, form: Form) -> None:
     """UserError where settings of text are given for a file that has no use of them."""
     if form.header and kind_of(path) in (".parquet", ".jsonl", ".json"):
-        raise UserError(
-            f"{path}: {form.setting}header is of files without column names; this one has them; leave it out"
-        )
+        raise UserError(f"{path}: {form.setting}header is of files without column names; this has them: leave it out")
 
 
 @contextmanager
@@ -112,10 +110,8 @@ def _renamed(path: Path, loaded: Loaded, columns: dict[str, str], form: Form) ->
     present, setting = loaded.table.column_names, f"{form.setting}columns"
     for ours, theirs in columns.items():
         if theirs not in present:
-            hint = did_you_mean(theirs, present)
-            raise UserError(
-                f"{setting}.{ours}={theirs}: {path} has no such column; {hint}present: {', '.join(present)}"
-            )
+            shown = f"{did_you_mean(theirs, present)}present: {', '.join(present)}"
+            raise UserError(f"{setting}.{ours}={theirs}: {path} has no such column; {shown}")
     ours_of = {theirs: ours for ours, theirs in columns.items()}
     if len(ours_of) < len(columns):
         raise UserError(f"{setting}={columns}: one column of the file is given twice; name each once")
@@ -214,9 +210,8 @@ def _read_lines(file: BinaryIO, number: int, form: Form, wanted: Collection[str]
         keys = _object(file.readline())
         file.seek(0)
         schema = pa.schema([(key, pa.string()) for key, value in keys.items() if isinstance(value, str)])
-        table = pa.json.read_json(
-            file, pa.json.ReadOptions(block_size=BLOCK), pa.json.ParseOptions(explicit_schema=schema)
-        )
+        parsing = pa.json.ParseOptions(explicit_schema=schema)
+        table = pa.json.read_json(file, pa.json.ReadOptions(block_size=BLOCK), parsing)
     except (ValueError, RecursionError):  # pa.ArrowInvalid is one
         return _read_each_line(file, number, form, wanted)
     if any(_guessed(field, keys.get(field.name)) for field in table.schema) or len(table) != lines:
@@ -310,8 +305,6 @@ READERS: dict[str, Callable[[Path, Form], Loaded]] = {
 }
 STREAMS: dict[str, Callable[[Path, int, Form], Iterator[Loaded]]] = {
     ".parquet": _stream_parquet,
-    ".csv": lambda path, _, form: stream_delimited(path, form),
-    ".tsv": lambda path, _, form: stream_delimited(path, form),
     ".jsonl": _stream_jsonl,
-    ".txt": lambda path, _, form: stream_delimited(path, form),
+    **dict.fromkeys((".csv", ".tsv", ".txt"), lambda path, _, form: stream_delimited(path, form)),
 }

@@ -30,9 +30,7 @@ from relevance.errors import UserError
 from relevance.tasks import SPLITS, TASK_NAMES, single_labels
 
 COLUMN_ORDER = ("split", "task", "left", "right", "left_id", "right_id", "source", "label", "weight")
-SPLIT_REMEDY = (
-    f"name all of {', '.join(SPLITS)} in the split column, or drop it and let data.test_share divide the rows"
-)
+SPLIT_REMEDY = f"name all of {', '.join(SPLITS)} in the split column, or drop it: data.test_share divides the rows"
 SHARES_REMEDY = "bring more left entities, raise data.validation_share and data.test_share, or try another data.seed"
 MOSTLY_DIFFERENT = ("row", "left", "right", "left_id", "right_id")  # values hardly repeat: a dictionary saves nothing
 GROUP_ROWS = 1 << 17  # rows of a row group: what a reader in parts holds at once
@@ -212,10 +210,8 @@ def _texts_and_ids(keys: Keys) -> list[str]:
     """Within each kind of entity: a query and a type may share a text."""
     entity = np.concatenate(side_entities(keys))
     text = np.concatenate(side_entities(replace(keys, left=keys.left_text, right=keys.right_text)))
-    counts = {
-        "equal texts under different ids": _ambiguous(text, entity),
-        "ids with different texts": _ambiguous(entity, text),
-    }
+    pairs = {"equal texts under different ids": (text, entity), "ids with different texts": (entity, text)}
+    counts = {words: _ambiguous(*columns) for words, columns in pairs.items()}
     return [f"{words}: {names:,}, in all {entities:,} entities" for words, (names, entities) in counts.items() if names]
 
 

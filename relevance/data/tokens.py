@@ -211,9 +211,7 @@ class _Encoder:
         return Piece(interleave(parts).astype(self.kind), lengths, second.astype(np.int32), cut)
 
 
-def fit(
-    left: np.ndarray, right: np.ndarray, room: np.ndarray, odd_to_longer: bool = True
-) -> tuple[np.ndarray, np.ndarray]:
+def fit(left: np.ndarray, right: np.ndarray, room: np.ndarray, odd_to_longer: bool = True) -> tuple[np.ndarray, ...]:
     """Lengths [n], [n] cut to `room` together, the longer text first, as transformers' longest_first has it."""
     half = room // 2 + (room % 2) * (odd_to_longer & (left > right))
     short_left, short_right = np.minimum(left, half), np.minimum(right, room - half)

@@ -97,7 +97,7 @@ class RuleOptions:
     draws: int = setting(2, "queries or types drawn at random for each entity, far ones kept", at_least=0)
 
 
-MOST = "rows of one label in which an entity stands on one side of a derived task"
+MOST = "most rows of one label in which an entity stands on one side of a derived task"
 
 
 @dataclass

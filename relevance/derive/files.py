@@ -141,10 +141,8 @@ def _unpacking(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as cause:
-        raise UserError(
-            f"{path}: cannot be unpacked: {cause.strerror or cause}; free space in the folder for temporary files, "
-            "or unpack it and give its files"
-        ) from cause
+        remedy = "free space in the folder for temporary files, or unpack it and give its files"
+        raise UserError(f"{path}: cannot be unpacked: {cause.strerror or cause}; {remedy}") from cause
     except RuntimeError as cause:  # a password; NotImplementedError, a way of packing that Python does not know
         raise UserError(f"{path}: cannot be unpacked: {cause}; unpack it and give its files") from cause
     except (zipfile.BadZipFile, EOFError, ValueError, zlib.error, lzma.LZMAError) as cause:

@@ -117,9 +117,8 @@ def _absent(table: pa.Table, name: str, known: pa.ChunkedArray, file: str | None
 
 def _of_one_text(table: pa.Table, quarantine: Quarantine) -> pa.Table:
     """The table (SCHEMA) without rows whose query_id is that of another text in an earlier row."""
-    table = table.set_column(
-        table.column_names.index("query_id"), "query_id", pc.if_else(blank(table["query_id"]), None, table["query_id"])
-    )
+    ids = pc.if_else(blank(table["query_id"]), None, table["query_id"])
+    table = table.set_column(table.column_names.index("query_id"), "query_id", ids)
     if table["query_id"].null_count < len(table):
         _, _, other = repeats(table, "query_id", ("key",))
         other &= pc.is_valid(table["query_id"]).to_numpy()

@@ -246,19 +246,16 @@ def cap_entities(options: DeriveOptions, database: Database) -> None:
 
 def balance_tasks(options: DeriveOptions, database: Database) -> None:
     """Keep in `pair` what the settings of each task ask for; UserError for a share of a label that has no rows."""
-    counts = {
-        (task, label): n for task, label, n in database.rows("SELECT task, label, count(*) FROM pair GROUP BY ALL")
-    }
+    rows = database.rows("SELECT task, label, count(*) FROM pair GROUP BY ALL")
+    counts = {(task, label): n for task, label, n in rows}
     limits = []
     for name, shape in options.tasks.items():
         task = TASK_NAMES.index(name)
         there = [counts.get((task, label), 0) for label in range(3)]
         for label, share in enumerate(shape.balance or []):
             if share and not there[label]:
-                raise UserError(
-                    f"tasks.{name}.balance={shape.balance}: there are no rows of label {label}; give it the share 0, "
-                    "or widen rules and caps"
-                )
+                why = f"there are no rows of label {label}; give it the share 0, or widen rules and caps"
+                raise UserError(f"tasks.{name}.balance={shape.balance}: {why}")
         limits += [f"WHEN task = {task} AND label = {label} THEN {n}" for label, n in enumerate(wanted(there, shape))]
     if limits:
         rank = RANK.format("1")

@@ -125,9 +125,8 @@ def _loaded(name: str):
         return tokenizer, AutoModel.from_pretrained(path)
     except (OSError, ValueError, UserError) as error:
         cause = first_line(error).removeprefix(f"model.backbone={name}: ")
-        raise UserError(
-            f"similarity.model={name}: AutoModel cannot load it ({cause}); give a folder or a hub id"
-        ) from error
+        why = f"AutoModel cannot load it ({cause}); give a folder or a hub id"
+        raise UserError(f"similarity.model={name}: {why}") from error
 
 
 def nearest(left: Vectors, right: Vectors, most: int) -> np.ndarray:

@@ -70,13 +70,11 @@ def _put_types(types: Types, rules: RuleOptions, database: Database) -> None:
     """Sorted by id as they are, their places are the numbers."""
     table = types.table.append_column("folded", folded(types.table["name"]))
     database.put("arrived", table.append_column("named", type_name(table["name"])))
-    database.make(
-        "type", f"SELECT {NUMBERS}, type AS id, name AS text, folded, named FROM (SELECT type AS id, * FROM arrived)"
-    )
+    arrived = "(SELECT type AS id, * FROM arrived)"
+    database.make("type", f"SELECT {NUMBERS}, id, name AS text, folded, named FROM {arrived}")
     database.put("ancestor", ancestors(types.parents, rules.far - 1))
-    database.make(
-        "broad", "SELECT ancestor FROM ancestor WHERE steps = 1 GROUP BY ALL HAVING count(*) > $n", {"n": rules.broad}
-    )
+    children = "SELECT ancestor FROM ancestor WHERE steps = 1 GROUP BY ALL"
+    database.make("broad", f"{children} HAVING count(*) > $broad", {"broad": rules.broad})
     database.make(
         "kin",
         """SELECT a.node::INTEGER AS a, b.node::INTEGER AS b, min(a.steps) AS up, min(b.steps) AS down

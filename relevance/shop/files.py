@@ -96,9 +96,8 @@ def choose(queries: Entities, items: Entities, budget: np.ndarray, rng: np.rando
     query = np.repeat(np.arange(len(budget)), budget)
     todo, codes = _Open(query, _labels(query, rng)), np.empty(0, dtype=np.int64)
     for look, power in _ROUNDS:
-        shelves = {
-            key: Shelf(items.key[key], fame**power * (fame > 0)) for key in {recipe.right for recipe in _RECIPES}
-        }
+        weight = fame**power * (fame > 0)
+        shelves = {key: Shelf(items.key[key], weight) for key in {recipe.right for recipe in _RECIPES}}
         todo = todo if look != _IRRELEVANT else _Open(todo.query, np.zeros_like(todo.label))
         for _ in range(_TRIES):
             item = _drawn(queries, shelves, todo, rng)
