@@ -26,7 +26,6 @@ from relevance.derive.texts import (
     fill_template,
     folded,
     near_id,
-    repeats,
     spaced,
     template_fields,
 )
@@ -123,10 +122,7 @@ def _sound(table: pa.Table, longest: int, quarantine: Quarantine) -> pa.Table:
         (lambda t: blank(t["text"]), EMPTY),
         (lambda t: _longer(t["text"], longest), too_long(longest, "item_id")),
     )
-    first, again, other = repeats(table, "item_id", ("text", "type"))
-    quarantine.note(ITEMS, table, again & other, REPEATED)
-    quarantine.alike(ITEMS, int((again & ~other).sum()))
-    return table.filter(pa.array(first))
+    return quarantine.first_rows(ITEMS, table, "item_id", (("text", "type"), REPEATED))
 
 
 TAXONOMY = "taxonomy"
@@ -153,12 +149,11 @@ class Types:
 
 def read_taxonomy(options: DeriveOptions, items: Items, quarantine: Quarantine) -> Types:
     """The tree of the taxonomy file, or without one that of the types which the items name."""
+    kind, table, rows, writings = ITEMS, items.nodes, False, Writings()
     if options.taxonomy:
-        table, rows, writings = _read_file(options, quarantine)
-        once = _first_rows(TAXONOMY, table, rows, quarantine)
-    else:
-        once, writings = _first_rows(ITEMS, items.nodes, False, quarantine), Writings()
-    table, added = _whole(once)
+        kind, (table, rows, writings) = TAXONOMY, _read_file(options, quarantine)
+    differences = (("parent",), TWICE), (("name",), RENAMED)
+    table, added = _whole(quarantine.first_rows(kind, table, "type", *differences, in_use=not rows))
     bad = in_circle(_places(table))
     if bad.any():  # paths make none
         table, more = _whole(quarantine.without(TAXONOMY, table, (lambda t: bad, CIRCLE)))
@@ -240,18 +235,6 @@ def _with_parents(table: pa.Table, quarantine: Quarantine) -> pa.Table:
     there = pc.is_in(table["parent"], table["type"].combine_chunks())
     quarantine.note(TAXONOMY, table, pc.and_(pc.is_valid(table["parent"]), pc.invert(there)), ORPHAN, True)
     return table.set_column(2, "parent", pc.if_else(there, table["parent"], None))
-
-
-def _first_rows(kind: str, table: pa.Table, rows: bool, quarantine: Quarantine) -> pa.Table:
-    """The first row of each type; a later one of another parent or name is at fault, and where types are `rows` of a
-    file it is not used."""
-    first, again, moved = repeats(table, "type", ("parent",))
-    _, _, renamed = repeats(table, "type", ("name",))
-    quarantine.note(kind, table, moved, TWICE, in_use=not rows)
-    quarantine.note(kind, table, renamed & ~moved, RENAMED, in_use=not rows)
-    if rows:
-        quarantine.alike(kind, int((again & ~moved & ~renamed).sum()))
-    return table.filter(pa.array(first))
 
 
 def _whole(table: pa.Table) -> tuple[pa.Table, int]:

@@ -57,8 +57,8 @@ def read_paths(column: pa.ChunkedArray, options: ReadOptions, where: str) -> Pat
         paths = [_of_text(values[code] or "", options.separator) for code in present]
         return _paths(paths, first, np.searchsorted(present, codes), options.longest)
     if not _listed(column.type):
-        remedy = f"write a path as text, A {options.separator} B, or a list of names or of objects with id and name"
-        raise UserError(f"{where} has type {column.type}; {remedy}")
+        remedy = f"such as A {options.separator} B, or as a list of names or of objects with id and name"
+        raise UserError(f"{where} has type {column.type}; write a path as text, {remedy}")
     rows = np.arange(len(column))
     return _paths(list(map(_of_list, column)), rows, rows, options.longest)
 

@@ -18,6 +18,7 @@ from relevance.atomic_io import atomic_file
 from relevance.config import OnBadRow
 from relevance.data.faults import Fault, faults_error, faulty_rows, list_faults
 from relevance.derive.readers import Part
+from relevance.derive.texts import repeats
 from relevance.errors import UserError, first_line, shorten
 from relevance.outputs import remove_listing
 
@@ -87,6 +88,22 @@ class Quarantine:
             table = table.filter(pa.array(~mask)) if mask.any() else table
         return table
 
+    def first_rows(
+        self, kind: str, table: pa.Table, key: str, *differences: tuple[tuple[str, ...], Why], in_use: bool = False
+    ) -> pa.Table:
+        """The first row of each `key`; a later one is at fault where it differs in columns, else it repeats the first.
+
+        Where they are `in_use`, rows count as used although the table has the first ones alone.
+        """
+        left = np.ones(len(table), bool)
+        for columns, why in differences:
+            again, other = repeats(table, key, columns)
+            self.note(kind, table, left & other, why, in_use)
+            left &= again & ~other
+        if not in_use:
+            self.alike(kind, int(left.sum()))
+        return table.filter(pa.array(~again))
+
     def note(self, kind: str, table: pa.Table, bad: Mask, why: Why, in_use: bool = False) -> None:
         """The rows `bad` [N] of a table are at fault, and stay in it."""
         if not np.any(bad):
@@ -113,7 +130,7 @@ class Quarantine:
         with atomic_file(path) as part:
             pa.csv.write_csv(pa.concat_tables(tables), part)
         seal.write(path, "derive")
-        if empty := [kind for kind, rows in self._rows.items() if rows["all"] and not self._used(kind)]:
+        if empty := [kind for kind, rows in self._rows.items() if rows["all"] and not self._used(kind, rows)]:
             raise UserError(f"{' and '.join(empty)}: no row is left; why each is set aside is listed in {path}")
 
     def counts(self) -> list[dict[str, Any]]:
@@ -126,8 +143,8 @@ class Quarantine:
             for (kind, problem, kept), rows in totals.items()
         ]
 
-    def _used(self, kind: str) -> int:
-        return self._rows[kind]["all"] - self._rows[kind]["left"] - self._aside(kind) - self._rows[kind]["alike"]
+    def _used(self, kind: str, rows: Counter[str]) -> int:
+        return rows["all"] - rows["left"] - self._aside(kind) - rows["alike"]
 
     def _aside(self, kind: str) -> int:
         """Rows of a kind that are at fault and not in use, each once."""

@@ -105,8 +105,8 @@ def type_name(text: Texts) -> Texts:
     return text
 
 
-def repeats(table: pa.Table, key: str, others: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """[N] whether a row is the first of its `key`, [N] whether it is not, [N] whether it then differs in `others`."""
+def repeats(table: pa.Table, key: str, others: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """[N] whether an earlier row has the same `key`, [N] whether the first of these differs in `others`."""
     codes = [
         table[name].combine_chunks().dictionary_encode("encode").indices.to_numpy(zero_copy_only=False)
         for name in (key, *others)
@@ -118,8 +118,7 @@ def repeats(table: pa.Table, key: str, others: tuple[str, ...]) -> tuple[np.ndar
     other = np.zeros(len(lead), bool)
     for code in codes[1:]:
         other |= code != code[lead]
-    again = lead != rows
-    return ~again, again, other
+    return lead != rows, other
 
 
 def template_fields(template: str) -> list[str]:
