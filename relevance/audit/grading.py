@@ -220,12 +220,11 @@ def graded_sections(facts: dict) -> list[Section]:
 
 def _opening(facts: dict) -> str:
     whole = facts["all"]
+    grades = f"{whole['graded']:,} grades, {whole['ungraded']:,} left empty"
     if whole["kappa"] is None:
-        return f"{whole['graded']:,} grades, {whole['ungraded']:,} left empty: too few, or all alike, for a kappa."
-    text = (
-        f"{whole['graded']:,} grades, {whole['ungraded']:,} left empty: {share(whole['agreement'])} % equal the label, "
-        f"kappa {decimal(whole['kappa'])} ({agreed(whole)[-1]})."
-    )
+        return f"{grades}: too few, or all alike, for a kappa."
+    kappa = f"kappa {decimal(whole['kappa'])} ({agreed(whole)[-1]})"
+    text = f"{grades}: {share(whole['agreement'])} % equal the label, {kappa}."
     known = [rule for rule in facts["rules"] if rule["agreement"] is not None]
     if len(known) < 2:
         return text

@@ -261,10 +261,8 @@ def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsM
     parts = _parts(rows, config.task_mix, task, split, train)
     weight = _weights(config, table, task)
     if not weight[parts["train"]].any():
-        raise UserError(
-            f"{rows}: every training row of task_mix={config.task_mix.name} weighs 0; give some of them a weight "
-            "(its column, train.class_weights and train.task_weights multiply)"
-        )
+        remedy = "give some of them a weight (its column, train.class_weights and train.task_weights multiply)"
+        raise UserError(f"{rows}: every training row of task_mix={config.task_mix.name} weighs 0; {remedy}")
     label, shown = table["label"].to_numpy(), segments(tokenizer, template)
     examples = Examples(ids, task, label, weight, tokenizer.pad_token_id, shown)
     module = PairsModule(config, tokenizer, template, examples, parts)

@@ -152,10 +152,8 @@ def _check_header(path: Path, text: str, first: list[str], form: Form) -> None:
 
 def _no_delimiter(width: int, text: str, form: Form) -> str:
     shown = next(iter(text.strip().splitlines()), "")[:80]
-    return (
-        f"{form.setting}header names {width} columns, but no delimiter gives its first rows so many cells ({shown!r}); "
-        f"name every column, and {_remedy(form)}"
-    )
+    why = f"no delimiter gives its first rows so many cells ({shown!r})"
+    return f"{form.setting}header names {width} columns, but {why}; name every column, and {_remedy(form)}"
 
 
 def _delimiter(path: Path, text: str, form: Form) -> str:

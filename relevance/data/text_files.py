@@ -132,9 +132,8 @@ def _codec(path: Path, name: str, form: Form) -> str:
         "a".encode(name)  # refuses codecs that are of no text
         return codecs.lookup(name).name
     except LookupError as cause:
-        raise UserError(
-            f"{form.setting}encoding={form.encoding}: no such encoding (of {path}); give one such as cp1252, utf-16-le"
-        ) from cause
+        why = f"no such encoding (of {path}); give one such as cp1252, utf-16-le"
+        raise UserError(f"{form.setting}encoding={form.encoding}: {why}") from cause
 
 
 def encoding_remedy(path: Path, form: Form) -> str:
@@ -162,10 +161,8 @@ def legacy_remedy(texts: Iterable[bytes], form: Form | None, path: str = "FILE")
     if stray & NOT_CP1252 or dense > strays / 2:  # in texts of Western Europe hardly two such bytes stand together
         shown = ", ".join(f"{byte:#04x}" for byte in sorted(stray & NOT_CP1252))
         why = f"neither cp1252 nor Latin-1 has the byte {shown}" if shown else "it is no text of Western Europe"
-        return (
-            f"save it as UTF-8; {why}: ask who wrote it (cp1251, shift_jis, gb18030 …), then iconv -f ENCODING -t UTF-8"
-            f"{given.format('ENCODING')}"
-        )
+        remedy = f"then iconv -f ENCODING -t UTF-8{given.format('ENCODING')}"
+        return f"save it as UTF-8; {why}: ask who wrote it (cp1251, shift_jis, gb18030 …), {remedy}"
     name = "cp1252" if stray & C1 else "latin-1"
     words = "cp1252 (Windows, Western Europe)" if name == "cp1252" else "Latin-1"
     if sequences > strays / 4:  # a few may be an accident

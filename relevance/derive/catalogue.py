@@ -99,11 +99,9 @@ def _type_column(raw: pa.Table, options: DeriveOptions) -> str | None:
     present = [name for name in ("product_type", "category") if name in raw.column_names]
     named = [name for name in present if options.read.items.columns.get(name)]
     if len(present) > 1 and len(named) != 1:
-        raise UserError(
-            f"items={options.items}: has product_type and category; leave one out: name the one to read, "
-            "'read.items.columns={product_type: product_type}', or unname the other, "
-            "'read.items.columns={category: null}'"
-        )
+        read, unname = "'read.items.columns={product_type: product_type}'", "'read.items.columns={category: null}'"
+        remedy = f"leave one out: name the one to read, {read}, or unname the other, {unname}"
+        raise UserError(f"items={options.items}: has product_type and category; {remedy}")
     return next(iter(named or present), None)
 
 

@@ -89,10 +89,9 @@ def _choose(rules: list[Rule], options: DeriveOptions, database: Database, ledge
         ledger.record("settled", database)
     if not database.count("pair"):
         inputs = [name for name in INPUTS if getattr(options, name)]
-        raise UserError(
-            f"derive: {len(rules)} rules found no pair in {' and '.join(inputs)}; items alone make none: add "
-            "judgements=FILE, or a tree of types by taxonomy=FILE; with these, look at their grades, ids and parents"
-        )
+        why = f"{len(rules)} rules found no pair in {' and '.join(inputs)}; items alone make none"
+        remedy = "add judgements=FILE, or a tree of types by taxonomy=FILE"
+        raise UserError(f"derive: {why}: {remedy}; with these, look at their grades, ids and parents")
     with _timed("splits, filter, caps"):
         for step, narrow in STEPS.items():
             narrow(options, database)

@@ -130,8 +130,7 @@ def _labels(column: pa.ChunkedArray, options: DeriveOptions) -> pa.ChunkedArray:
     if len(column) and label.null_count == len(column):
         seen = [str(value) if value is not None else "null" for value in pc.unique(column).to_pylist()[:10]]
         labels = ", ".join(f"{grade}: {value}" for grade, value in grades.items())
-        raise UserError(
-            f"judgements={options.judgements}: none of its grades ({', '.join(seen)}) is in grades={{{labels}}}; "
-            f"{did_you_mean(seen[0], grades)}give each a label: grades={{Exact: 2, Partial: 1, Irrelevant: 0}}"
-        )
+        why = f"none of its grades ({', '.join(seen)}) is in grades={{{labels}}}"
+        remedy = f"{did_you_mean(seen[0], grades)}give each a label: grades={{Exact: 2, Partial: 1, Irrelevant: 0}}"
+        raise UserError(f"judgements={options.judgements}: {why}; {remedy}")
     return label.cast(pa.int8())
