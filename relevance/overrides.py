@@ -5,7 +5,6 @@ trainer.max_epochs? available: …"        routing=mph → "routing=mph: did you
 """
 
 import re
-from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -44,7 +43,9 @@ def translated() -> Iterator[None]:
     except MissingConfigException as error:
         raise UserError(_missing(error)) from error
     except OverrideParseException as error:
-        raise UserError(_unread(error.override)) from error
+        word = mask_words([error.override])[0]
+        remedy = "give key=value, close brackets, and put other signs in quotes"
+        raise UserError(f"{word}: cannot be read; {remedy}") from error
     except OmegaConfBaseException as error:
         raise UserError(_misfit(error)) from error
     except HydraException as error:
@@ -58,9 +59,7 @@ def check_command() -> None:
     """`check_words` of this process's words; UserError for flags that exclude each other too."""
     given, flags = get_args_parser().parse_known_args()
     if flags:
-        raise UserError(
-            f"{mask_words(flags)[0]}: no such flag; give settings as key=value (--help lists flags and keys)"
-        )
+        raise UserError(f"{mask_words(flags)[0]}: no such flag; give settings as key=value (--help lists both)")
     if given.shell_completion:  # its words are those of a shell
         return
     ways = [f"--{name}" for name in ("run", "multirun", "cfg", "info", "shell_completion") if getattr(given, name)]
@@ -119,11 +118,8 @@ def check_composed(node: Any, path: str = "") -> None:
     typed: Any = OmegaConf.get_type(node)
     names = {*HYDRA, *(field.name for field in fields(typed))} if is_dataclass(typed) else None
     for key in node:
-        inner = (
-            OmegaConf.select(node, str(key), throw_on_missing=False)
-            if not OmegaConf.is_interpolation(node, str(key))
-            else None
-        )
+        reference = OmegaConf.is_interpolation(node, str(key))
+        inner = None if reference else OmegaConf.select(node, str(key), throw_on_missing=False)
         place = f"{path}{key}"
         if names is not None and key not in names:
             raise UserError(unknown(place, [f"{path}{name}" for name in names] if path else None))
@@ -169,11 +165,8 @@ def _is_open(key: str) -> bool:
 
 def _folders() -> Iterator[Path]:
     """Where groups lie: conf/ and, before it, what --config-dir names."""
-    yield from (Path(folder) for folder in (_arguments().config_dir, conf_folder()) if folder)
-
-
-def _arguments() -> Namespace:
-    return get_args_parser().parse_known_args()[0]
+    given = get_args_parser().parse_known_args()[0]
+    yield from (Path(folder) for folder in (given.config_dir, conf_folder()) if folder)
 
 
 def _is_group(key: str) -> bool:
@@ -190,10 +183,6 @@ def _missing(error: MissingConfigException) -> str:
         return f"{option}: no such file of settings; leave --config-name out, or name one of the folder --config-dir"
     shown = error.options or _options(group)
     return f"{group}={option}: {_near(option, shown)}" if shown else f"{group}: no such group; {_near(group, GROUPS)}"
-
-
-def _unread(word: str) -> str:
-    return f"{mask_words([word])[0]}: cannot be read; give key=value, close brackets, and put other signs in quotes"
 
 
 def _unfit(error: BaseException) -> str:

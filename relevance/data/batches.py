@@ -1,9 +1,7 @@
 """Rows of the table → the steps of an epoch → micro-batches of tensors, rows of a task side by side; for Lightning.
 
-The task mix draws an epoch from the task of each training row [N]: joint takes each row once, single those of one task,
-temperature and equal draw N rows, of a task of n rows in proportion to n^(1/T) (equal: T → ∞). A step is cut by length:
-
-a step of 64 rows under a budget of 1,024 tokens → e.g. [21 rows × 48 tokens, 43 rows × 23 tokens]
+An epoch takes each row once (joint), those of one task (single), or N rows, of a task of n in proportion to n^(1/T).
+A step of 64 rows under a budget of 1,024 tokens → e.g. [21 rows × 48 tokens, 43 rows × 23 tokens]
 """
 
 from collections import deque
@@ -66,9 +64,8 @@ def epoch_rows(task: np.ndarray, mix: MixConfig, seed: int, number: int) -> np.n
         return random.permutation(rows)
     counts = np.bincount(task)
     draws = _whole(draw_shares(counts, mix) * (mix.draws or len(task)))
-    return random.permutation(
-        np.concatenate([_cycle(np.flatnonzero(task == k), n, random) for k, n in enumerate(draws)])
-    )
+    drawn = [_cycle(np.flatnonzero(task == k), n, random) for k, n in enumerate(draws)]
+    return random.permutation(np.concatenate(drawn))
 
 
 def members(task: np.ndarray, mix: MixConfig) -> np.ndarray:
@@ -100,10 +97,7 @@ def _cycle(rows: np.ndarray, draws: int, random: np.random.Generator) -> np.ndar
 
 
 def portion(task: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Positions of `share` of the rows of each task [N], ascending; a smaller share is a part of every larger one.
-
-    A task that is there keeps a row at least. The same for the same seed, whatever else an experiment changes.
-    """
+    """Positions of `share` of the rows of each task [N], ascending; a smaller share is a part of every larger one."""
     if share == 1:
         return np.arange(len(task))
     order = np.random.default_rng(seed).permutation(len(task))
@@ -113,8 +107,6 @@ def portion(task: np.ndarray, share: float, seed: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Examples:
-    """What a batch is made of, for all N rows of the table."""
-
     tokens: Tokens
     task: np.ndarray  # [N] index into tasks.TASK_NAMES
     label: np.ndarray  # [N]
@@ -186,10 +178,7 @@ class StepDataset(Dataset[list[MicroBatch]]):
 
 
 def deal_batches(lengths: np.ndarray, budget: int, rank: int, ranks: int) -> tuple[list[np.ndarray], int]:
-    """The `cut_batches` of one rank's share, and how many more passes than that the busiest rank makes.
-
-    Shares are dealt by length, so that each is as long as the others; a single rank has `cut_batches` of all rows.
-    """
+    """The `cut_batches` of one rank's share, dealt by length, and how many more passes the busiest rank makes."""
     order = np.argsort(-lengths, kind="stable")
     shares = [order[start::ranks] for start in range(ranks)]
     pieces = [[share[piece] for piece in cut_batches(lengths[share], budget)] for share in shares]
@@ -220,18 +209,15 @@ def collate(examples: Examples, rows: np.ndarray) -> MicroBatch:
     if examples.segments:
         second = (place >= examples.tokens.second[rows][:, None]) & mask
         inputs["token_type_ids"] = torch.from_numpy(second.astype(np.int64))
+    task = examples.task[rows]
+    edges = [0, *(np.flatnonzero(np.diff(task)) + 1).tolist(), len(task)]
     return MicroBatch(
         inputs,
-        _slices(examples.task[rows]),
+        [(int(task[first]), first, last) for first, last in pairwise(edges)],
         torch.from_numpy(rows),
         torch.from_numpy(examples.label[rows].astype(np.int64)),
         torch.from_numpy(examples.weight[rows].astype(np.float32)),
     )
-
-
-def _slices(task: np.ndarray) -> list[tuple[int, int, int]]:
-    edges = [0, *(np.flatnonzero(np.diff(task)) + 1).tolist(), len(task)]
-    return [(int(task[a]), a, b) for a, b in pairwise(edges)]
 
 
 def stand_in(examples: Examples, row: np.ndarray) -> MicroBatch:
@@ -315,10 +301,8 @@ def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsM
     parts = _parts(rows, config.task_mix, task, split, train)
     weight = _weights(config, table, task)
     if not weight[parts["train"]].any():
-        raise UserError(
-            f"{rows}: every training row of task_mix={config.task_mix.name} weighs 0; give some of them a weight "
-            "(its column, train.class_weights and train.task_weights multiply)"
-        )
+        remedy = "give some of them a weight (its column, train.class_weights and train.task_weights multiply)"
+        raise UserError(f"{rows}: every training row of task_mix={config.task_mix.name} weighs 0; {remedy}")
     label, shown = table["label"].to_numpy(), segments(tokenizer, template)
     examples = Examples(ids, task, label, weight, tokenizer.pad_token_id, shown)
     module = PairsModule(config, tokenizer, template, examples, parts)
@@ -339,7 +323,6 @@ def _parts(rows: Path, mix: MixConfig, task: np.ndarray, split: np.ndarray, trai
 
 
 def _weights(config: Config, table: pa.Table, task: np.ndarray) -> np.ndarray:
-    """The weight [N] of each row in the loss: its own, that of its task and that of its label multiply."""
     weight = table["weight"].to_numpy() if "weight" in table.column_names else np.ones(len(task))
     of_task = np.array([config.train.task_weights.get(name, 1.0) for name in TASK_NAMES])
     of_label = np.array(config.train.class_weights or [1.0, 1.0, 1.0])
