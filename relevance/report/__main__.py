@@ -85,11 +85,11 @@ def _reported(options: Options) -> Path:
     form = Form(options.ties, options.figures, texts, options.ui, options.runs, options.metric)
     with _sweep(options, listed("sweep", options.sweep), options.archive) as sweep:
         folder = write_report(sweep, Path(options.reports), form)
+    print((folder / "matrix.md").read_text(encoding="utf-8").partition(END)[0])
     if options.archive is None:
         from relevance.tracking.history import keep
 
         keep(*_place(options), sweep, folder)
-    print((folder / "matrix.md").read_text(encoding="utf-8").partition(END)[0])
     return folder
 
 

@@ -126,7 +126,7 @@ def test_b3_says_how_unlike_its_sides_are_and_what_holds_that_still(study):
         study.log({"params/trainable": weights})
         study.cells[-1] = replace(study.cells[-1], metrics={**study.cells[-1].metrics})
     page = text(study)
-    assert "mhp trains 36.0 times the weights of mh. Held still: mhp_shared; +sweep=factorial trains" in page
+    assert "mhp trains 36.0 times the weights of mh. Held still: mhp_shared; +sweep=controls trains" in page
     effects = evidence(study).effects.query("family == 'prefix'").set_index("a")
     assert effects.loc["llm mhp joint", ["trained_a", "trained_b"]].tolist() == [3600.0, 90.0]
 

@@ -25,7 +25,7 @@ PAPER = (
 )
 UNLIKE = (
     "b3 compares unlike things: mhp trains {ratio:.1f} times the weights of mh. Held still: {held}; "
-    "+sweep=factorial trains {controls}."
+    "+sweep=controls trains {controls}."
 )
 FACTORS = (
     "A main effect is the mean of the steps between routings that differ in it alone; an interaction says by how much "
