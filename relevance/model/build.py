@@ -40,6 +40,14 @@ TRIAL_SLICES: Slices = [(0, 0, 1), (3, 1, 4)]
 ALIKE, ROUGH = 1e-4, 0.05  # of the largest hidden state: what rounding may change beside other rows; so in 4 bits
 
 
+def halves_frozen(config: Config) -> bool:
+    """Whether what a cell freezes is in bfloat16 as it trains and as it scores."""
+    model = config.model
+    return bool(
+        config.trainer.precision == MIXED and model.lora.r and not model.load_in_4bit and not model.frozen_float32
+    )
+
+
 def build_network(config: Config, saved: Path | None = None) -> tuple[Network, PreTrainedTokenizerBase]:
     """The network a cell trains and its tokenizer, from the backbone's pretrained weights.
 
@@ -65,10 +73,8 @@ def build_network(config: Config, saved: Path | None = None) -> tuple[Network, P
         read_longest(network, example(trunk, tokenizer, model, (model.max_length, 5)), model, alike)
     if config.trainer.precision == HALF:
         network.halve()
-    elif (
-        config.trainer.precision == MIXED and model.lora.r and not (saved or model.load_in_4bit or model.frozen_float32)
-    ):
-        network.halve_frozen()  # a saved one may be merged and written: it stays in float32
+    elif halves_frozen(config) and not saved:  # a saved one may be merged and written: it stays in float32
+        network.halve_frozen()
     return network.train(), tokenizer  # from_pretrained leaves dropout off
 
 
