@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -144,10 +145,16 @@ def unknown(key: str, known: Iterable[str] | None = None) -> str:
 
 def settings() -> list[str]:
     """Every key that may be set: those of rates and backbones, the groups, and those of the schema."""
+    members = (f"backbones.{model}" for model in _options("model"))
+    return [*members, *GROUPS, "sweep", *_of_schema()]
+
+
+@cache
+def _of_schema() -> tuple[str, ...]:
+    """The keys of rates and of the schema, which are asked for at every word."""
     kinds: Any = OmegaConf.load(conf_folder() / "rates.yaml")
     rates = (f"rates.{kind}.{field.name}" for kind in kinds for field in RATES)
-    members = (f"backbones.{model}" for model in _options("model"))
-    return [*rates, *members, *GROUPS, "sweep", *key_help(Config, OmegaConf.structured(Config))]
+    return (*rates, *key_help(Config, OmegaConf.structured(Config)))
 
 
 def _near(wrong: str, known: Iterable[str]) -> str:

@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from relevance import seal
 from relevance.atomic_io import atomic_folder
+from relevance.cell_folder import REMEDY
 from relevance.cli import echo
 from relevance.config import Config, Family
 from relevance.data.entities import numbered
@@ -31,7 +32,6 @@ from relevance.errors import UserError
 from relevance.metrics import task_codes
 from relevance.tasks import TASK_NAMES, TASKS
 
-REMEDY = "copy the folder again from where it was trained, or train the cell with rerun=true"
 FORMAT = 4  # of the cache; increase it when the same text would get other ids
 CHUNK = 200_000  # pairs of a table in memory that are encoded at a time
 BATCH = 1 << 16  # pairs of a file that are encoded at a time

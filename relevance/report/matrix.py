@@ -222,7 +222,7 @@ def _differing(cell: CellRecord, scores: Scores) -> str:
 def _rows(cells: list[CellRecord], tested: dict[str, Tested], shared: tuple[str, ...]) -> tuple[Row, ...]:
     groups: dict[tuple, list[CellRecord]] = {}
     for cell in sorted(cells, key=lambda cell: (_order(cell), cell.seed, cell.cell)):
-        groups.setdefault(labels(cell), []).append(cell)
+        groups.setdefault(cell.labels, []).append(cell)
     rows = []
     for group in groups.values():
         _once(group)
@@ -239,11 +239,6 @@ def _once(cells: list[CellRecord]) -> None:
             f"two different cells are called {twice[0].cell}: they differ in what no name shows, as a default that was "
             "changed between their sweeps; report these sweeps apart"
         )
-
-
-def labels(cell: CellRecord) -> tuple[str, str, str, str]:
-    """Model, routing, task mix and full variant: by these a cell is of one row with others, whatever the sweep."""
-    return cell.model, cell.routing, cell.task_mix, cell.variant
 
 
 def _order(cell: CellRecord) -> tuple:

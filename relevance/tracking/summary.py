@@ -47,7 +47,7 @@ def ranked(cells: Sequence[CellRecord]) -> list[Seeds]:
     rows: dict[tuple[str, ...], Seeds] = {}
     for cell in cells:
         if cell.status == "FINISHED" and MACRO in cell.metrics:
-            rows.setdefault((cell.model, cell.routing, cell.task_mix, cell.variant), []).append(cell)
+            rows.setdefault(cell.labels, []).append(cell)
     most = max((_tasks(row) for row in rows.values()), key=len, default=set())
     return sorted((row for row in rows.values() if _tasks(row) == most), key=_macro, reverse=True)
 

@@ -69,9 +69,9 @@ def ndcg(rows: Path, at: np.ndarray, scored: np.ndarray) -> dict[str, float]:
 
     {} where no task has a list, see relevance.ranking.
     """
-    keys = entity_keys(read_rows(rows, at, ["task", "left", "right", "left_id", "right_id"]))
-    label = read_rows(rows, at, ["label"])["label"].to_numpy()
-    lists = Lists.of(keys.task, keys.left, keys.right, label)
+    table = read_rows(rows, at, ["task", "left", "right", "left_id", "right_id", "label"])
+    keys = entity_keys(table)
+    lists = Lists.of(keys.task, keys.left, keys.right, table["label"].to_numpy())
     there = lists.relevant["ndcg_10"]
     values = lists.scores(expected_grade(softmax(scored)))[0]
     means = [values[there & (lists.task == task)].mean() for task in np.unique(lists.task[there])]
