@@ -19,8 +19,8 @@ from relevance.cell_id import Request
 from relevance.config import Config, Save
 from relevance.errors import UserError
 from relevance.report.files import write_report
+from relevance.report.matrix import as_read
 from relevance.report.page import Form
-from relevance.report.sound import sound
 from relevance.sweep.launchers.sequential import InProcess
 from relevance.sweep.resolve import prepared
 from relevance.sweep.sweep import run_sweep
@@ -111,11 +111,11 @@ def test_the_report_goes_on_without_a_damaged_cell_and_names_it(pair, tmp_path, 
     config, _ = pair
     files = first(config)
     HARM[harm](files)
-    cells = {cell.seed: cell for cell in sound(record(config)).cells}
+    cells = {cell.seed: cell for cell in as_read(record(config))[0].cells}
     assert {seed: cell.status for seed, cell in cells.items()} == {0: "DAMAGED", 1: "FINISHED"}
     assert str(files.path) in cells[0].reason
     assert cells[0].reason.endswith("; the same sweep trains it again")
-    page = (write_report(sound(record(config)), tmp_path / "reports", TABLES) / "matrix.md").read_text()
+    page = (write_report(record(config), tmp_path / "reports", TABLES) / "matrix.md").read_text()
     assert "2 cells: 1 finished" in page
     assert "1 damaged" in page
 
@@ -127,16 +127,16 @@ def test_the_same_sweep_trains_a_damaged_cell_again(pair, capsys):
     said = capsys.readouterr().err
     assert "test.parquet: has 500 of the" in said
     assert said.count("finished before, not trained again") == 1
-    assert {cell.status for cell in sound(record(config)).cells} == {"FINISHED"}
+    assert {cell.status for cell in as_read(record(config))[0].cells} == {"FINISHED"}
 
 
 def test_what_was_left_before_there_were_seals_is_sealed_as_it_is_opened(pair):
     config, _ = pair
     files = first(config)
     (files.path / "seal.json").unlink()
-    assert {cell.status for cell in sound(record(config)).cells} == {"FINISHED"}
+    assert {cell.status for cell in as_read(record(config))[0].cells} == {"FINISHED"}
     flipped(files)
-    assert {cell.status for cell in sound(record(config)).cells} == {"FINISHED", "DAMAGED"}
+    assert {cell.status for cell in as_read(record(config))[0].cells} == {"FINISHED", "DAMAGED"}
 
 
 def test_cells_of_a_damaged_table_are_named_and_another_table_is_reported(pair, tmp_path):
@@ -148,17 +148,17 @@ def test_cells_of_a_damaged_table_are_named_and_another_table_is_reported(pair, 
     table = next(cell for cell in record(config).cells if cell.seed == 0 and not cell.variant).data_digest
     rows = Path(config.outputs) / "data" / table[:16] / "rows.parquet"
     os.truncate(rows, 2_000)
-    cells = sound(record(config)).cells
+    cells = as_read(record(config))[0].cells
     assert sorted(cell.status for cell in cells) == ["DAMAGED", "FINISHED"]
-    page = (write_report(sound(record(config)), tmp_path / "reports", TABLES) / "matrix.md").read_text()
+    page = (write_report(record(config), tmp_path / "reports", TABLES) / "matrix.md").read_text()
     assert f"{rows}: has 2,000 of the" in page.replace("\\", "")
     for path in rows.parent.parent.glob("*/rows.parquet"):
         path.write_bytes(b"")
     with pytest.raises(UserError, match=r"rows\.parquet: has 0 of the .*; give outputs=FOLDER of the sweep, or run"):
-        sound(record(config))
+        as_read(record(config))
     prepared([config, both])
     assert ask() == 0
-    assert {cell.status for cell in sound(record(config)).cells} == {"FINISHED"}
+    assert {cell.status for cell in as_read(record(config))[0].cells} == {"FINISHED"}
 
 
 @pytest.mark.parametrize("sealed", [True, False])

@@ -6,8 +6,6 @@
 """
 
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -104,12 +102,13 @@ def coverage(judged: Judged, parts: tuple[int, ...]) -> np.ndarray:
 def calibrated(fit: Judged, test: Judged, method: str) -> Judged:
     """The rows `test` with probabilities after `method` (of METHODS), fitted per task on the rows `fit`.
 
-    A task that cannot be fitted keeps its probabilities, see `unfit`.
+    All of these are fitted on: the cell has seen none of them in training. A task that cannot be fitted keeps its
+    probabilities, see `unfit`.
     """
-    p = test.p.copy()
+    after, p = {"temperature": _sharpened, "isotonic": _isotonic}[method], test.p.copy()
     for code in np.setdiff1d(test.task, unfit(fit)):
         mine, here = fit.task == code, test.task == code
-        p[here] = calibrator(fit.p[mine], fit.label[mine], method).predict_proba(_scores(test.p[here]))
+        p[here] = after(fit.p[mine], fit.label[mine], test.p[here])
     return Judged(test.task, test.label, p)
 
 
@@ -121,36 +120,31 @@ def unfit(fit: Judged) -> list[int]:
 
 def temperature(p: np.ndarray, label: np.ndarray) -> float:
     """The T by which log-probabilities are divided for the least log loss, of rows with all labels."""
-    return float(1 / calibrator(p, label, "temperature").calibrated_classifiers_[0].calibrators[0].beta_)
+    from scipy.optimize import minimize_scalar
+
+    apart = _scores(p) - _scores(p).max(axis=1, keepdims=True)
+    mine = apart[np.arange(len(label)), label]
+
+    def loss(log_t: float) -> float:
+        return float((np.log(np.exp(apart / np.exp(log_t)).sum(axis=1)) - mine / np.exp(log_t)).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-10, 10), options={"xatol": 1e-7}).x))
 
 
-def calibrator(p: np.ndarray, label: np.ndarray, method: str) -> Any:
-    """Fitted on all rows of `p` [N, 3] and `label` [N] at once: the cell has seen none of them in training."""
-    from sklearn.calibration import CalibratedClassifierCV  # slow to import
-
-    rows = np.arange(len(label))
-    fitted = CalibratedClassifierCV(_identity(), method=method, cv=[(rows, rows)], ensemble=False)
-    return fitted.fit(_scores(p), label)
+def _sharpened(p: np.ndarray, label: np.ndarray, test: np.ndarray) -> np.ndarray:
+    scores = _scores(test)
+    powers = np.exp((scores - scores.max(axis=1, keepdims=True)) / temperature(p, label))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
-@cache
-def _identity() -> Any:
-    """A classifier whose scores [N, 3] are its inputs: there is nothing to learn."""
-    from sklearn.base import BaseEstimator, ClassifierMixin
+def _isotonic(p: np.ndarray, label: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Each label against the others, brought to a sum of one; a third each where no label has any."""
+    from sklearn.isotonic import IsotonicRegression  # slow to import
 
-    class Identity(ClassifierMixin, BaseEstimator):
-        classes_ = np.arange(len(LABELS))
-
-        def fit(self, scores: np.ndarray, label: np.ndarray) -> "Identity":
-            return self
-
-        def decision_function(self, scores: np.ndarray) -> np.ndarray:
-            return scores
-
-        def predict(self, scores: np.ndarray) -> np.ndarray:
-            return scores.argmax(axis=1)
-
-    return Identity()
+    curves = [IsotonicRegression(out_of_bounds="clip").fit(_scores(p)[:, k], label == k) for k in range(len(LABELS))]
+    shares = np.column_stack([curve.predict(column) for curve, column in zip(curves, _scores(test).T, strict=True)])
+    total = shares.sum(axis=1, keepdims=True)
+    return np.divide(shares, total, out=np.full(shares.shape, 1 / len(LABELS)), where=total > 0)
 
 
 def _scores(p: np.ndarray) -> np.ndarray:
