@@ -181,7 +181,7 @@ def _sure(findings: Findings, matrices: list[Matrix], captions: Captions) -> lis
         return []
     blocks: list[Block] = [*of_data(findings.matrix, matrices), *_figure("tasks" + findings.mark, captions)]
     blocks += [tables.INTERVALS, tables.interval_table(evidence)]
-    return [*blocks, tables.BESIDE, tables.beside_table(evidence), *_needed(evidence)]
+    return [*blocks, *_needed(evidence)]
 
 
 def _needed(evidence: Evidence) -> list[Block]:
@@ -208,7 +208,7 @@ def _beyond(findings: list[Findings], matrices: list[Matrix]) -> list[Section]:
 def _all_rows(findings: list[Findings], matrices: list[Matrix], rows: list[Row]) -> list[Block]:
     blocks: list[Block] = []
     for each in findings:
-        blocks += [*of_data(each.matrix, matrices), tables.every_table(each.evidence)]
+        blocks += [*of_data(each.matrix, matrices), tables.accuracy_table(each.evidence, each.matrix.rows)]
     return [*blocks, WEIGHTS, tables.parameters_table(rows)]
 
 
