@@ -24,7 +24,7 @@ FEWEST = 20  # rows of a bin that is drawn by itself
 WORK = 1_000_000  # predictions that are calibrated at most, or else one cell's: about a second
 INTRODUCTION = (
     "Expected calibration error in percent, lower is better: the mean distance between the probability of an answer "
-    "and the share of such answers that are right, over 15 bins of equal width (Naeini et al. 2015; Guo et al. 2017). "
+    "and the share of such answers that are right, over 15 bins of equal width. "
     "Temperature and isotonic are fitted per task on the validation rows of the same cell; isotonic may change answers."
 )
 BINS = 15  # as in Guo et al. 2017
