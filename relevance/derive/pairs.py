@@ -220,8 +220,9 @@ def cap_entities(options: DeriveOptions, database: Database) -> None:
     for side in ("left", "right"):
         most = {at: getattr(options.caps, getattr(task, side)) for at, task in enumerate(TASKS.values())}
         cases = " ".join(f"WHEN task = {at} THEN {rows}" for at, rows in most.items())
-        query = f"SELECT * FROM pair QUALIFY task = {JUDGED} OR {RANK.format(f'{side[0]}x')} <= CASE {cases} END"
-        database.make("pair", query, {"seed": options.seed})
+        rank = RANK.format(f"{side[0]}x")
+        beyond = f"SELECT rowid FROM pair WHERE task <> {JUDGED} QUALIFY {rank} > CASE {cases} END"
+        database.rows(f"DELETE FROM pair WHERE rowid IN ({beyond})", {"seed": options.seed})
 
 
 def balance_tasks(options: DeriveOptions, database: Database) -> None:
@@ -238,9 +239,8 @@ def balance_tasks(options: DeriveOptions, database: Database) -> None:
                 raise UserError(f"tasks.{name}.balance={shape.balance}: {why}")
         limits += [f"WHEN task = {task} AND label = {label} THEN {n}" for label, n in enumerate(wanted(there, shape))]
     if limits:
-        rank = RANK.format("1")
-        query = f"SELECT * FROM pair QUALIFY {rank} <= CASE {' '.join(limits)} ELSE {rank} END"
-        database.make("pair", query, {"seed": options.seed})
+        beyond = f"SELECT rowid FROM pair QUALIFY {RANK.format('1')} > CASE {' '.join(limits)} END"
+        database.rows(f"DELETE FROM pair WHERE rowid IN ({beyond})", {"seed": options.seed})
 
 
 def wanted(counts: list[int], shape: TaskOptions) -> list[int]:

@@ -70,7 +70,7 @@ def filter_pairs(options: DeriveOptions, database: Database) -> None:
     below = -np.inf if bounds.below is None else bounds.below
     bad = np.where(table["label"].to_numpy() == 0, close >= above, close < below)
     database.put("doubtful", table.select(["task", "lx", "rx"]).filter(pa.array(bad)))
-    database.make("pair", "SELECT * FROM pair ANTI JOIN doubtful USING (task, lx, rx)")
+    database.rows("DELETE FROM pair WHERE (task, lx, rx) IN (FROM doubtful)")
 
 
 def _cosines(table: pa.Table, options: DeriveOptions) -> np.ndarray:
