@@ -21,7 +21,7 @@ def test_a_sweep_shows_signs_of_life_by_which_another_host_knows_that_it_is_dead
     config, found = place(), []
 
     def waits(cell, run):
-        for _ in range(100):
+        for _ in range(600):
             (parent,) = runs(config, "tags.kind = 'sweep'")
             if "pulse" in parent.data.tags:
                 found.append({**parent.data.tags, "host": "another"})
