@@ -28,7 +28,7 @@ from relevance.data.implied import ensure_implied
 from relevance.data.table import Rows, prepare_rows
 from relevance.shop.generate import generate_pairs
 from relevance.sweep import resolve
-from relevance.sweep.launchers.sequential import InProcess
+from relevance.sweep.launchers.local import InProcess
 from relevance.sweep.sweep import run_sweep
 from relevance.tracking import Store
 from relevance.tracking.history import sweep_record

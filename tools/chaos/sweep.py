@@ -3,10 +3,10 @@
 import runpy
 import sys
 
-from relevance.sweep.launchers import sequential
+from relevance.sweep.launchers import local
 from tools.chaos.worker import disturb
 
 if __name__ == "__main__":
-    sequential.WORKER = (sys.executable, "-m", "tools.chaos.worker")
+    local.WORKER = (sys.executable, "-m", "tools.chaos.worker")
     disturb()  # of isolate=false
     runpy.run_module("relevance.run", run_name="__main__", alter_sys=True)

@@ -59,9 +59,9 @@ def disturb() -> None:
 
 
 def main() -> None:
-    """Work as relevance.sweep.launchers.sequential does."""
+    """Work as relevance.sweep.launchers.local does."""
     disturb()
-    from relevance.sweep.launchers.sequential import main as work
+    from relevance.sweep.launchers.local import main as work
 
     work()
 
