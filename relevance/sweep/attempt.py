@@ -4,7 +4,7 @@ import json
 import shutil
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -99,9 +99,10 @@ def _run(job: Job) -> CellRun:
 
 def _abandon(cell: Cell, store: Store) -> None:
     before = CellRun(store, cell.work)
-    if before.record.exists() and not before.record.ended():
-        before.open("", {}).end("KILLED")
-        before.carry()
+    with suppress(UserError):  # of a record that was damaged nothing more is told
+        if before.record.exists() and not before.record.ended():
+            before.open("", {}).end("KILLED")
+            before.carry()
     shutil.rmtree(cell.work, ignore_errors=True)
 
 
