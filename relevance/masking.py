@@ -27,8 +27,17 @@ MISTYPED = re.compile(
 SEPARATORS = re.compile(r"([^\w.~-]+)")  # at which drivers take a URI apart
 FEW = 3  # characters of a password that tell something
 ODBC = re.compile(r"(odbc_connect=)(?:\{[^}\n]*\}|[^&\s'\"])+", re.I)
-WORD, VALUE = r"[^\s=&;?#'\"(\[{,]*", rf"(?!{NAMED})(?:\{{[^}}\n]*\}}|[^&;#\s'\"])+"
-PAIR = re.compile(rf"((?<=[?&;]){WORD}(?:{STRONG}|{WEAK})|(?<![^\s'\"(\[{{,]){WORD}{STRONG})={VALUE}", re.I)
+WORD = r"[^\s=&;?#'\"(\[{,]*"
+VALUE = rf"(?!{NAMED})(?:'[^'\n]*'|\"[^\"\n]*\"|(?:\{{[^}}\n]*\}}|[^&;#\s'\"])+)"
+PAIR = re.compile(rf"((?<=[?&;#]){WORD}(?:{STRONG}|{WEAK})|(?<![^\s'\"(\[{{,]){WORD}{STRONG})={VALUE}", re.I)
+# {'password': 'PASSWORD'} and Authorization: Bearer TOKEN, as libraries print what they were called with
+SPOKEN = (
+    r"[\w-]*(?:password|passwd|passphrase|pwd|secret|credential)s?|(?:(?:api|access|auth|hf)[_-]?)?(?:token|api_?key)"
+)
+QUOTED = re.compile(rf"((['\"])(?:{SPOKEN})\2\s*:\s*)(['\"])(?!{NAMED}).{{0,999}}?\3", re.I)
+BEARER = re.compile(r"(authorization['\"]?\s*[:=]\s*['\"]?(?:bearer|basic|token)\s+)[^\s'\"]+", re.I)
+# A value that is a URI: its password may hold white space too.
+SPACED = re.compile(rf"\A((?:[+\w.]+=)?['\"]?[a-z][\w+.-]*://)(?!/|{NAMED})[^\s@/]*:(?!{NAMED}).*@(?=[\w\[])", re.I)
 ENV_SET = re.compile(
     rf"(env_set[\w.-]*['\"]?[ ]*[:=][ ]*)(?!{NAMED})(\{{[^\n]*\}}|'[^'\n]*'|\"[^\"\n]*\"|[^\s{{][^\s]*)"
 )
@@ -38,11 +47,15 @@ CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 def mask_uris(value: Any) -> Any:
     """A text without the secrets in it: user parts of URIs, settings that sound like one, values under env_set."""
-    if not isinstance(value, str) or not ("=" in value or "@" in value or "env_set" in value):
+    if not isinstance(value, str) or not any(sign in value for sign in "=@:"):
         return value
-    text = MISTYPED.sub(rf"\1{MASK}@", URI_USER.sub(f"{MASK}@", value))
+    text = value
+    if "@" in text:
+        text = URI_USER.sub(f"{MASK}@", SPACED.sub(rf"\1{MASK}@", text))
+        text = MISTYPED.sub(rf"\1{MASK}@", text)
     text = ENV_BLOCK.sub(rf"\1\2\1  {MASK}\n", text)
     text = ENV_SET.sub(rf"\1{MASK}", ODBC.sub(rf"\1{MASK}", text))
+    text = BEARER.sub(rf"\1{MASK}", QUOTED.sub(rf"\1\3{MASK}\3", text))
     return PAIR.sub(rf"\1={MASK}", text)
 
 
@@ -51,7 +64,7 @@ _pieces: set[str] = set()  # of passwords, in small letters, which drivers may t
 
 def know_password(uri: str) -> None:
     """From now on no message shows what a driver that takes a URI apart may quote of the password in it."""
-    for user in URI_USER.findall(uri):
+    for user in re.findall(r"(?<=://)(?!/).*@", uri):
         password = user.removesuffix("@").partition(":")[2] or user.removesuffix("@")
         for parts in (SEPARATORS.split(form.lower())[:99] for form in {password, unquote(password)}):
             pieces = ("".join(parts[start:end]) for start, end in combinations(range(len(parts) + 1), 2))

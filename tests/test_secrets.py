@@ -47,6 +47,11 @@ def test_a_command_keeps_its_words_but_for_secrets():
         "job:\n  env_set:\n    A: CANARY\n    B: CANARY\n  name: x\n",
         "tracking_uri=postgresql:/ana:CANARY@db/runs",
         "tracking_uri=ana:CAN/AR@Y-CANARY@db/runs: unsupported URI 'ana:CANARY@db/runs'",
+        "tracking_uri=postgresql://ana:CAN ARY-CANARY@db/runs",
+        "host=db user=ana password='CANARY is CANARY' dbname=runs",
+        "https://host/page#access_token=CANARY",
+        "connect(**{'user': 'ana', 'password': 'CANARY'}), {\"api_key\": \"CANARY\"}",
+        "headers: {'Authorization': 'Bearer CANARY'}, Authorization: Basic CANARY",
         "View run a at: http://ana:CANARY@host:5000/#/experiments/1/runs/2",
     ],
 )
@@ -61,6 +66,7 @@ def test_a_secret_is_known_by_where_it_stands(text):
         "postgresql://${oc.env:USER}:${oc.env:PASSWORD}@db/runs",
         "http://127.0.0.1:5000/#/experiments/1",
         "models:/relevance@champion, org/name@main, a@b.c: mail, at 12:30 and x=${oc.env:USER}:${oc.env:PASSWORD}@db",
+        "{'train': {'token_budget': 5}, 'key': 'a: b'}: the key: pass; http://a/b says: mail a@b",
         "train.token_budget=5: give key=value; ended with code=1",
     ],
 )
