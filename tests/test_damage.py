@@ -216,6 +216,71 @@ def test_a_line_that_is_no_event_is_named(tmp_path, line):
     note.append("start", name="a", tags={}, at=0)
     with note.path.open("a") as file:
         file.write(line + "\n")
-    with pytest.raises(UserError, match="is no event; mend that line, or remove"):
+    with pytest.raises(UserError, match="is no event, or not as it was written; remove"):
         note.events()
     assert json.loads(note.path.read_text().splitlines()[0])[0] == "start"
+
+
+def test_a_half_trained_cell_whose_record_was_altered_fails_by_name_until_it_is_trained_anew(pair, capsys):
+    config, other = pair
+    copied = small_folder(config)
+    shutil.move(copied.path, copied.work.path)
+    (copied.work.path / "seal.json").unlink()
+    lines = copied.work.record.read_text().splitlines(keepends=True)
+    lines[4] = lines[4].replace("0.", "0.9", 1)
+    copied.work.record.write_text("".join(lines[:-1]))
+    assert sweep(config, other) == 1
+    assert f"{copied.work.record}: what ends at byte" in capsys.readouterr().err
+    assert sweep(replace(config, rerun=True), other) == 0
+
+
+@pytest.fixture
+def half_written(tmp_path) -> Record:
+    note = Record(tmp_path)
+    note.append("start", name="a", tags={}, at=0)
+    for step in (20, 40):
+        note.append("log", metrics={"train/loss": 1.5, "gate": 0.25}, step=step, at=step)
+        note.append("kept", step=step)
+    return note
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('"step":20', '"step":30'), ("1.5", "0.5"), ('"a"', '"b"'), ("},", "} ,"), ('"kept"', '"Kept"')]
+)
+def test_a_line_of_a_record_that_was_altered_is_named(half_written, old, new):
+    half_written.path.write_text(half_written.path.read_text().replace(old, new, 1))
+    with pytest.raises(UserError, match=r"what ends at byte \d+ is no event, or not as it was written"):
+        half_written.events()
+
+
+def test_a_line_of_a_record_that_is_gone_moved_or_without_its_digest_is_named(half_written):
+    first, second, third, *rest = half_written.path.read_text().splitlines(keepends=True)
+    bare = second[:-13] + "]\n"
+    for lines in ([first, third], [first, third, second], [second, third], [first, bare, third], [first, second, bare]):
+        half_written.path.write_text("".join([*lines, *rest]))
+        with pytest.raises(UserError, match="or not as it was written"):
+            half_written.events()
+
+
+def test_a_torn_last_line_of_a_record_is_passed_over_and_written_again(half_written):
+    whole = half_written.path.read_bytes()
+    for size in range(len(whole) - 1, whole.rindex(b"\n", 0, -1), -1):
+        half_written.path.write_bytes(whole[:size])
+        assert len(half_written.events()) == 4
+    half_written.mend()
+    half_written.append("kept", step=40)
+    assert half_written.path.read_bytes() == whole
+    (_, after), *_ = half_written.events()
+    assert half_written.events(after) == half_written.events()[1:]
+
+
+def test_an_older_record_without_digests_is_gone_on_with_and_its_lines_count_from_then_on(tmp_path):
+    note = Record(tmp_path)
+    older = '["start",{"name":"a","tags":{},"at":0}]\n["log",{"metrics":{"x":1.5},"step":20,"at":1}]\n'
+    note.path.write_text(older)
+    assert len(note.events()) == 2
+    note.append("kept", step=20)
+    assert [event for event, _ in note.events(len(older))] == [("kept", {"step": 20})]
+    note.path.write_text(note.path.read_text().replace("1.5", "0.5"))
+    with pytest.raises(UserError, match="or not as it was written"):
+        note.events()
