@@ -23,10 +23,11 @@ from relevance.shop.catalogue import world_index
 from relevance.shop.entities import build_entities
 from tools.backbones import corpus, train, vocabulary
 from tools.backbones.architectures import ARCHITECTURES
+from tools.backbones.compare import UNKNOWN, is_name
 from tools.backbones.options import Options
 
 LIMIT = 8 * 2**20  # bytes of a backbone's folder
-HELD_OUT = 1024  # documents
+HELD_OUT = 2048  # documents
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy")
 
 
@@ -35,7 +36,7 @@ def build(options: Options) -> None:
 
     Raises UserError where the corpus holds an entity of the default data.
     """
-    whole = corpus.corpus(options.seed, options.shops, options.rows)
+    whole = corpus.corpus(options)
     texts = whole.entities | {text for document in whole.documents for text in document}
     shared = sorted(texts & _default_texts())
     if shared:
@@ -63,13 +64,18 @@ def _build_one(name: str, whole: corpus.Corpus, about: dict, options: Options) -
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     kind = ARCHITECTURES[name]
-    texts = (text for document in whole.documents for text in document)
-    tokenizer = vocabulary.train(texts, kind.vocabulary, encoder=kind.encoder, digits=kind.digits)
+    # unknown words are spelt in pieces, as a user's are
+    known = (
+        text
+        for document, made_up in zip(whole.documents, whole.made_up, strict=True)
+        if not made_up
+        for text in document
+    )
+    tokenizer = vocabulary.train(known, kind.vocabulary, digits=kind.digits)
     rows = train.encode(whole, tokenizer)
-    read, unread = rows.take(np.arange(HELD_OUT, len(rows.facts))), rows.take(np.arange(HELD_OUT))
+    read = rows.take(np.arange(HELD_OUT, len(rows.facts)))
     trained = train.Pretrainer(kind.build(tokenizer), kind, tokenizer)
     steps = train.train(trained, read, train.Plan(options.seed, options.tokens))
-    losses = train.held_out(trained, unread)
     provenance = {
         "name": name,
         "command": _command(name, options),
@@ -80,11 +86,25 @@ def _build_one(name: str, whole: corpus.Corpus, about: dict, options: Options) -
         "tokens_in_corpus": int(rows.ids.lengths.sum()),
         "tokens_read": options.tokens,
         "steps": steps,
-        "held_out": {name: round(float(value), 4) for name, value in losses._asdict().items()},
+        "held_out": {name: train.held_out(trained, rows.take(part)) for name, part in _parts(whole).items()},
         "unigram_loss": round(train.unigram(rows), 4),
         **about,
     }
     _write(Path(options.output) / name, trained.model, tokenizer, provenance)
+
+
+def _parts(whole: corpus.Corpus) -> dict[str, np.ndarray]:
+    """Places of documents that are not read: all; pairs of known words, without and with a name; of made-up words."""
+    pair = whole.facts[:HELD_OUT, 0] != UNKNOWN
+    named = np.array([is_name(document[0]) for document in whole.documents[:HELD_OUT]])
+    made_up = whole.made_up[:HELD_OUT]
+    parts = {
+        "all": np.ones(HELD_OUT, bool),
+        "pairs": pair & ~named & ~made_up,
+        "named_pairs": pair & named & ~made_up,
+        "made_up_pairs": pair & made_up,
+    }
+    return {name: np.flatnonzero(part) for name, part in parts.items() if part.any()}
 
 
 def _write(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, provenance: dict) -> None:
@@ -100,7 +120,9 @@ def _write(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerF
 
 
 def _command(name: str, options: Options) -> str:
-    settings = {key: getattr(options, key) for key in ("seed", "shops", "rows", "tokens", "threads")}
+    settings = {
+        key: getattr(options, key) for key in ("seed", "shops", "rows", "made_up", "made_up_rows", "tokens", "threads")
+    }
     return " ".join(["python -m tools.backbones", f"names=[{name}]", *(f"{k}={v}" for k, v in settings.items())])
 
 
