@@ -146,18 +146,28 @@ def test_the_pair_starts_from_the_same_weights():
     assert all(torch.equal(weight, weights[1][key]) for key, weight in weights[0].items())
 
 
-def test_an_encoder_that_reads_forward_sees_nothing_behind_a_token_and_one_that_does_not_sees_all():
+@pytest.mark.parametrize(("name", "causal"), [("llm", True), ("ce", False)])
+def test_a_decoder_sees_nothing_behind_a_token_and_an_encoder_sees_all(name, causal):
     tokenizer = vocabulary.train(["red blue"], 300, digits=False)
-    made = train.Pretrainer(ARCHITECTURES["ce"].build(tokenizer), ARCHITECTURES["ce"], tokenizer).eval()
-    one = torch.tensor([[1, 50, 60, 2, 0], [1, 50, 60, 70, 2]])
-    other = torch.tensor([[1, 50, 99, 2, 0], [1, 50, 60, 98, 2]])
-    for causal in (True, False):
-        made.causal = causal
-        before, after = (made._states(ids, ids > 0)[0] for ids in (one, other))
-        assert torch.isfinite(before[0, :4]).all()
-        assert torch.equal(before[0, :2], after[0, :2]) == causal
-        assert torch.equal(before[1, :3], after[1, :3]) == causal
-        assert not torch.equal(before[:, 3], after[:, 3])
+    model = ARCHITECTURES[name].build(tokenizer).base_model.eval()
+    one, other = torch.tensor([[1, 50, 60, 70, 2]]), torch.tensor([[1, 50, 60, 98, 2]])
+    before, after = (model(input_ids=ids).last_hidden_state for ids in (one, other))
+    assert torch.equal(before[:, :3], after[:, :3]) == causal
+    assert not torch.equal(before[:, 3], after[:, 3])
+
+
+def test_the_pair_reads_the_same_ids_and_learns_the_same_tokens(whole, monkeypatch):
+    texts = (text for document in whole.documents for text in document)
+    tokenizer = vocabulary.train(texts, 600, digits=False)
+    rows = train.encode(whole, tokenizer).take(np.arange(32))
+    learnt = []
+    monkeypatch.setattr(train, "cross_entropy", lambda logits, ids, **_: learnt.append(ids) or logits.sum())
+    for name in ("llm", "ce"):
+        kind = ARCHITECTURES[name]
+        train.Pretrainer(kind.build(tokenizer), kind, tokenizer)(rows, 0.3, np.random.default_rng(0))
+    first, second = learnt[: len(learnt) // 2], learnt[len(learnt) // 2 :]
+    assert len(first[0]) > 20
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
 def test_build_writes_a_folder_that_loads(tmp_path):

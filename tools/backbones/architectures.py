@@ -3,7 +3,7 @@
 ARCHITECTURES["llm_b"] → Architecture(encoder=False, vocabulary=3072, digits=True, config=...)
 
 llm and ce are a pair: blocks, sizes, tokenizer and fresh weights are the same, attention and objective are not.
-EuroBERT is a Llama that is seen in both directions.
+EuroBERT is a Llama that is seen in both directions. Each pools one state: ce that of [CLS], llm that of the last [SEP].
 """
 
 from collections.abc import Callable
@@ -93,5 +93,5 @@ def _config(kind: Callable[..., PreTrainedConfig], **own: Any) -> Callable[[PreT
 ARCHITECTURES = {
     "llm": Architecture(False, 4096, False, _config(LlamaConfig)),
     "llm_b": Architecture(False, 3072, True, _config(Qwen3Config, num_key_value_heads=2, head_dim=32)),
-    "ce": Architecture(True, 4096, False, _config(EuroBertConfig, classifier_pooling="mean")),
+    "ce": Architecture(True, 4096, False, _config(EuroBertConfig, classifier_pooling="bos")),
 }

@@ -3,9 +3,8 @@
 [CLS] text \\n text \\n text [SEP], or [CLS] name of the pair \\n text \\n text [SEP]: a decoder predicts some of the
 tokens from those before them, an encoder the same ones from all others.
 
-The state that fine-tuning will pool (an encoder's mean, a decoder's last) also answers the facts of a pair through
-a linear layer that is thrown away afterwards. An encoder first reads as a decoder does, which learns sooner what two
-texts share, then in both directions (the order of LLM2Vec, arXiv 2404.05961).
+The state that fine-tuning will pool (a decoder's last, an encoder's first) also answers the facts of a pair through a
+linear layer that is thrown away afterwards.
 """
 
 from dataclasses import astuple, dataclass
@@ -38,7 +37,6 @@ class Plan:
     lr: float = 4e-3  # of embeddings, norms and biases
     warmup: float = 0.05  # share of the steps
     weight_decay: float = 0.05  # of the blocks' matrices
-    forward: float = 0.4  # share of the steps in which an encoder too reads forward only
     learnt: float = 0.3  # share of the tokens that are masked or predicted
 
 
@@ -66,7 +64,7 @@ class Pretrainer(torch.nn.Module):
     def __init__(self, model: PreTrainedModel, kind: Architecture, tokenizer: PreTrainedTokenizerFast):
         super().__init__()
         self.model, self.kind, self.tokenizer = model, kind, tokenizer
-        self.causal = True  # states see what stands before them only
+        self.causal = not kind.encoder  # states see what stands before them only
         self.answers = torch.nn.Linear(model.config.hidden_size, sum(FACTS))
 
     def forward(self, batch: Encoded, learnt: float, rng: np.random.Generator) -> Losses:
@@ -74,26 +72,13 @@ class Pretrainer(torch.nn.Module):
         share = np.where(batch.facts[:, :1] == UNKNOWN, learnt, learnt * HIDDEN)
         chosen = real & (rng.random(ids.shape) < share) & (ids >= len(self.tokenizer.all_special_ids))
         shown = ids if self.causal else np.where(chosen, self.tokenizer.mask_token_id, ids)
-        hidden, mask = self._states(torch.from_numpy(shown), torch.from_numpy(real))
+        mask = torch.from_numpy(real).long()
+        hidden = self.model.base_model(input_ids=torch.from_numpy(shown), attention_mask=mask).last_hidden_state
         row, column = np.nonzero(chosen)
         logits = self.model.lm_head(hidden[row, column - self.causal])
         tokens = cross_entropy(logits, torch.from_numpy(ids[row, column]))
-        return Losses(tokens, *self._facts(self._pooled(hidden, mask), torch.from_numpy(batch.facts)))
-
-    def _states(self, ids: torch.Tensor, real: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Last hidden states [B, T, H] and mask [B, T]; an encoder that reads forward gets the mask of a decoder."""
-        seen = mask = real.long()
-        if self.causal and self.kind.encoder:
-            seen = (real[:, None, None, :] & torch.ones(2 * ids.shape[1:], dtype=torch.bool).tril()) | ~real[
-                :, None, :, None
-            ]
-        return self.model.base_model(input_ids=ids, attention_mask=seen).last_hidden_state, mask
-
-    def _pooled(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """[B, T, H], [B, T] → [B, H]"""
-        if self.causal:
-            return hidden[torch.arange(len(mask)), mask.sum(1) - 1]
-        return (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+        pooled = hidden[torch.arange(len(ids)), self.causal * (mask.sum(1) - 1)]
+        return Losses(tokens, *self._facts(pooled, torch.from_numpy(batch.facts)))
 
     def _facts(self, pooled: torch.Tensor, facts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         logits = self.answers(pooled).split(FACTS, dim=1)
@@ -143,7 +128,6 @@ def train(whole: Pretrainer, rows: Encoded, plan: Plan) -> int:
     whole.train()
     bar = tqdm(steps, desc=whole.model.config.model_type, unit="step", mininterval=5)
     for step, chosen in enumerate(bar):
-        whole.causal = not whole.kind.encoder or step < plan.forward * len(steps)
         turn = min((step + 1) / warm, (1 + np.cos(np.pi * step / len(steps))) / 2)
         for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate * turn
