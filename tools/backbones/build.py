@@ -36,7 +36,7 @@ def build(options: Options) -> None:
 
     Raises UserError where the corpus holds an entity of the default data.
     """
-    whole = corpus.corpus(options)
+    whole = corpus.corpus(options.seed, options.shops, options.rows)
     texts = whole.entities | {text for document in whole.documents for text in document}
     shared = sorted(texts & _default_texts())
     if shared:
@@ -64,14 +64,8 @@ def _build_one(name: str, whole: corpus.Corpus, about: dict, options: Options) -
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     kind = ARCHITECTURES[name]
-    # unknown words are spelt in pieces, as a user's are
-    known = (
-        text
-        for document, made_up in zip(whole.documents, whole.made_up, strict=True)
-        if not made_up
-        for text in document
-    )
-    tokenizer = vocabulary.train(known, kind.vocabulary, digits=kind.digits)
+    texts = (text for document in whole.documents for text in document)
+    tokenizer = vocabulary.train(texts, kind.vocabulary, digits=kind.digits)
     rows = train.encode(whole, tokenizer)
     read = rows.take(np.arange(HELD_OUT, len(rows.facts)))
     trained = train.Pretrainer(kind.build(tokenizer), kind, tokenizer)
@@ -94,17 +88,11 @@ def _build_one(name: str, whole: corpus.Corpus, about: dict, options: Options) -
 
 
 def _parts(whole: corpus.Corpus) -> dict[str, np.ndarray]:
-    """Places of documents that are not read: all; pairs of known words, without and with a name; of made-up words."""
+    """Places of documents that are not read: of all, of pairs without a name in front and of pairs with one."""
     pair = whole.facts[:HELD_OUT, 0] != UNKNOWN
     named = np.array([is_name(document[0]) for document in whole.documents[:HELD_OUT]])
-    made_up = whole.made_up[:HELD_OUT]
-    parts = {
-        "all": np.ones(HELD_OUT, bool),
-        "pairs": pair & ~named & ~made_up,
-        "named_pairs": pair & named & ~made_up,
-        "made_up_pairs": pair & made_up,
-    }
-    return {name: np.flatnonzero(part) for name, part in parts.items() if part.any()}
+    parts = {"all": pair | True, "pairs": pair & ~named, "named_pairs": pair & named}
+    return {name: np.flatnonzero(part) for name, part in parts.items()}
 
 
 def _write(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, provenance: dict) -> None:
@@ -120,9 +108,7 @@ def _write(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerF
 
 
 def _command(name: str, options: Options) -> str:
-    settings = {
-        key: getattr(options, key) for key in ("seed", "shops", "rows", "made_up", "made_up_rows", "tokens", "threads")
-    }
+    settings = {key: getattr(options, key) for key in ("seed", "shops", "rows", "tokens", "threads")}
     return " ".join(["python -m tools.backbones", f"names=[{name}]", *(f"{k}={v}" for k, v in settings.items())])
 
 

@@ -5,23 +5,18 @@
 ["gray cornr couch", "grey corner couch"]
 and pairs of texts whose facts (tools.backbones.compare) are known, every other one behind a line that names its kinds
 ["query item:\\n", "gray cornr couch", "Velmora corner sofa, grey, 1.6 m"]
-["wdip jamtm jaojv", "wdop jamtom jaojv"]    of a shop with words of its own: only that two are equal says anything
 """
 
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
-from string import ascii_lowercase
 
 import numpy as np
 
 from relevance.shop.catalogue import SLOTS, world_index
 from relevance.shop.entities import LEAF, NAVIGATION, Entities, build_entities
 from tools.backbones.compare import FACTS, UNKNOWN, comparisons
-from tools.backbones.options import Options
-
-VOWELS, CONSONANTS = "aeiou", "".join(sorted(set(ascii_lowercase) - set("aeiou")))
 
 
 @dataclass(frozen=True)
@@ -30,41 +25,23 @@ class Corpus:
 
     documents: list[list[str]]
     facts: np.ndarray  # [N, len(FACTS)], UNKNOWN where nothing is stated
-    made_up: np.ndarray  # [N], whether its words are those of no language
     entities: set[str]
 
 
-def corpus(options: Options) -> Corpus:
-    """Documents of all shops, about twice as many of each as it has rows, in random order."""
+def corpus(seed: int, shops: int, rows: int) -> Corpus:
+    """Documents of `shops` shops of about 2 × `rows` each, in random order."""
     documents: list[list[str]] = []
     facts: list[np.ndarray] = []
     known: set[str] = set()
-    sizes = [options.rows] * options.shops + [options.made_up_rows] * options.made_up
-    counts = []
-    for number, rows in enumerate(sizes):
-        shop, random = options.seed + number, Random(options.seed + number)
+    for shop in range(seed, seed + shops):
         world = build_entities(rows, shop, world_index("pretraining"))
-        if number >= options.shops:
-            world = _reworded(world, random)
-        pages = _pages(world, random)
+        pages = _pages(world, Random(shop))
         pairs, stated = comparisons(world, 2 * rows, np.random.default_rng(shop))
         documents += pages + pairs
-        counts.append(len(pages) + len(pairs))
         facts += [np.full((len(pages), len(FACTS)), UNKNOWN), stated]
         known.update(text for entities in world.values() for text in entities.text)
-    order = np.random.default_rng(options.seed).permutation(len(documents))
-    made_up = np.repeat(np.arange(len(sizes)) >= options.shops, counts)
-    return Corpus([documents[at] for at in order], np.concatenate(facts)[order], made_up[order], known)
-
-
-def _reworded(world: dict[str, Entities], random: Random) -> dict[str, Entities]:
-    """The same shop in other letters: equal words stay equal, and a misspelt one stays near its word."""
-    letters = "".join("".join(random.sample(part, len(part))) for part in (VOWELS, CONSONANTS))
-    table = str.maketrans((plain := VOWELS + CONSONANTS) + plain.upper(), letters + letters.upper())
-    return {
-        kind: Entities(np.array([text.translate(table) for text in entities.text], dtype=object), entities.key)
-        for kind, entities in world.items()
-    }
+    order = np.random.default_rng(seed).permutation(len(documents))
+    return Corpus([documents[at] for at in order], np.concatenate(facts)[order], known)
 
 
 def digest(whole: Corpus) -> str:

@@ -12,8 +12,6 @@ class Options:
     seed: int = 1000  # of the first generated shop and of the weights
     shops: int = 3  # generated shops in the corpus
     rows: int = 40_000  # size of a shop
-    made_up: int = 24  # shops whose words are made up
-    made_up_rows: int = 500  # size of such a shop
     tokens: int = 15_000_000  # read while training
     threads: int = 1  # the weights depend on it
     output: str = str(Path("relevance") / "backbones")
