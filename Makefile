@@ -7,7 +7,7 @@ PIP_AUDIT := 2.10.0
 TEST_WORKERS := --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help grid status report ui test test-services test-packaged test-wheel wheel chaos lint audit bench-sweep bench-report bench-data backbones packaged backbone-table hub-table real-sizes clean
+.PHONY: help grid status report ui test test-services test-packaged test-wheel wheel chaos lint audit bench-sweep bench-report bench-data bench-training simulate backbones packaged backbone-table hub-table real-sizes clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,7 @@ report: $(READY)  ## the newest sweep as a page, tables and figures: multirun_re
 	$(BIN)/python -m relevance.report
 
 ui: $(READY)  ## browse the runs at http://127.0.0.1:5000
+	@echo "the cells, by macro accuracy: http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=cells"
 	MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
 
 test: $(READY)  ## run the tests
@@ -75,6 +76,13 @@ bench-report: $(READY)  ## how long the report over 1,000 cells of 453K predicti
 
 bench-data: $(READY)  ## what validating, tokenizing and the first batch of 2.3M pairs cost beside their peers (minutes)
 	$(BIN)/python -m tools.benchmarks.data
+
+bench-training: $(READY)  ## rows/s in training beside HF Trainer + PEFT and CrossEncoderTrainer, and what a step counts; installs them (minutes)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,bench]"
+	$(BIN)/python -m tools.benchmarks.training
+
+simulate: $(READY)  ## how often the report's intervals hold the truth of invented studies, 5,000 of each kind (two minutes)
+	$(BIN)/python -m tools.simulate
 
 backbones: $(READY)  ## pretrain the three embedded backbones again (about an hour on two cores)
 	$(BIN)/python -m tools.backbones

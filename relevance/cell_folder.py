@@ -7,6 +7,8 @@ outputs/cells/9f2c41d07be35a66.part/   the same while it trains, with its checkp
 from dataclasses import dataclass
 from pathlib import Path
 
+REMEDY = "copy the folder again from where it was trained, or train the cell with rerun=true"  # of a model folder
+
 
 class _Inside:
     """The path of a name in the folder."""

@@ -96,6 +96,7 @@ def question(config: Config) -> dict[str, Any]:
     whole = asdict(config)
     whole["trainer"] = {key: value for key, value in whole["trainer"].items() if key not in PLACE}
     del whole["model"]["revision"]  # the digest of what it names counts
+    del whole["train"]["token_budget"]  # how a step is cut changes no sum of it beyond rounding
     return {key: whole[key] for key in QUESTION}
 
 

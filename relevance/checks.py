@@ -1,7 +1,5 @@
 """A typed config → the same config, or one error that names every setting that cannot be. Imports no torch.
 
-task_mix=temperature task_mix.temperature=0 → "task_mix.temperature=0: must be above 0"
-
 Bounds of single settings stand with their fields in relevance.config. Here are the checks of several settings, and of
 those that may hold values of several types.
 """
@@ -47,7 +45,7 @@ def validate(config: Config, rates: Mapping[str, float | None] | None = None) ->
     `rates` are those of private layers that the command gives itself, by the name of their key in model.
     """
     _raise(
-        _bounds(config),
+        bounds(config),
         _cell(config),
         _adapters(config.model),
         _private(config.routing, config.model),
@@ -62,7 +60,7 @@ def validate(config: Config, rates: Mapping[str, float | None] | None = None) ->
 
 def validate_data(data: DataConfig) -> DataConfig:
     """The same for the part that says where pairs come from."""
-    _raise(_bounds(data, "data."), _data(data))
+    _raise(bounds(data, "data."), _data(data))
     return data
 
 
@@ -71,12 +69,12 @@ def _raise(*problems: Iterator[str]) -> None:
         raise UserError("\n".join(["config:", *lines]))
 
 
-def _bounds(options: Any, path: str = "") -> Iterator[str]:
+def bounds(options: Any, path: str = "") -> Iterator[str]:
     """A message for each field, of nested dataclasses too, whose value is not within its bounds."""
     for field in fields(options):
         value = getattr(options, field.name)
         if is_dataclass(value):
-            yield from _bounds(value, f"{path}{field.name}.")
+            yield from bounds(value, f"{path}{field.name}.")
         elif not allows(field.metadata, value):
             null = f", or null ({field.metadata['null']})" if field.metadata["null"] else ""
             yield f"{path}{field.name}={value}: must be {allowed(field.metadata)}{null}"
@@ -87,18 +85,14 @@ def _cell(c: Config) -> Iterator[str]:
         yield f"name={c.name[:40]}…: has {len(c.name):,} characters; MLflow keeps {NAMES}, give fewer"
     limits = c.trainer.limit_train_batches, c.trainer.max_time
     if c.match is not Match.none and limits != (None, None):
-        yield (
-            f"match={c.match} trainer.limit_train_batches={limits[0]} max_time={limits[1]}: a matched budget is "
-            "counted in epochs or steps; leave these out"
-        )
+        why = "a matched budget is counted in epochs or steps; leave these out"
+        yield f"match={c.match} trainer.limit_train_batches={limits[0]} max_time={limits[1]}: {why}"
     if not c.experiment.strip():
         yield "experiment: is empty; name the MLflow experiment"
     if not c.model.backbone:
         members = ", ".join(sorted(name for name, value in c.backbones.items() if value))
-        yield (
-            f"model={c.model.name}: this backbones group has no member for it (it has {members}); "
-            "choose another group (backbones=small) or give model.backbone=<hub id or local folder>"
-        )
+        remedy = "choose another group (backbones=small) or give model.backbone=<hub id or local folder>"
+        yield f"model={c.model.name}: this backbones group has no member for it (it has {members}); {remedy}"
 
 
 def _adapters(model: ModelConfig) -> Iterator[str]:
@@ -119,10 +113,8 @@ def _private(routing: RoutingConfig, model: ModelConfig) -> Iterator[str]:
     if not private.layers and replace(private, layers=0) != PrivateConfig():
         yield f"{kind} lr_factor={private.lr_factor}: routing={routing.name} has no private layers; use routing=mhp"
     if private.kind.is_adapter and (not lora.r or lora.use_dora):
-        yield (
-            f"{kind}: needs plain LoRA (model.lora.r={lora.r} use_dora={lora.use_dora}); use model=llm with r above 0 "
-            "and use_dora=false"
-        )
+        remedy = "use model=llm with r above 0 and use_dora=false"
+        yield f"{kind}: needs plain LoRA (model.lora.r={lora.r} use_dora={lora.use_dora}); {remedy}"
     if model.load_in_4bit and private.layers > 0 and not private.kind.is_adapter:
         yield f"{kind} with model.load_in_4bit=true: copies of 4-bit blocks cannot be trained; use kind=lora"
 
@@ -156,10 +148,8 @@ def _data(d: DataConfig) -> Iterator[str]:
             yield f"data.{key}={getattr(d, key)}: is of a file of pairs; add data=pairs"
     yield from form_problems("data.", d.header, d.delimiter)
     if d.validation_share + d.test_share >= 1:
-        yield (
-            f"data.validation_share={d.validation_share} data.test_share={d.test_share}: nothing is left to train on; "
-            "give shares with their sum below 1"
-        )
+        shares = f"data.validation_share={d.validation_share} data.test_share={d.test_share}"
+        yield f"{shares}: nothing is left to train on; give shares with their sum below 1"
 
 
 def form_problems(setting: str, header: list[str], delimiter: str | None) -> Iterator[str]:
@@ -191,27 +181,21 @@ def _train(train: TrainConfig) -> Iterator[str]:
 
 def _trainer(t: TrainerConfig) -> Iterator[str]:
     if t.max_epochs < 1 and t.max_steps < 1:
-        yield (
-            f"trainer.max_epochs={t.max_epochs} max_steps={t.max_steps}: the rate falls towards an end; give one of "
-            "them, 1 or more (-1: no limit of its own)"
-        )
+        why = "the rate falls towards an end; give one of them, 1 or more (-1: no limit of its own)"
+        yield f"trainer.max_epochs={t.max_epochs} max_steps={t.max_steps}: {why}"
     if t.gradient_clip_val is not None:
         yield f"trainer.gradient_clip_val={t.gradient_clip_val}: our step clips; use train.clip"
     if t.accumulate_grad_batches is not None:
-        yield (
-            f"trainer.accumulate_grad_batches={t.accumulate_grad_batches}: our step cuts its rows under "
-            "train.token_budget; use train.step_rows for a larger step"
-        )
+        why = "our step cuts its rows under train.token_budget; use train.step_rows for a larger step"
+        yield f"trainer.accumulate_grad_batches={t.accumulate_grad_batches}: {why}"
     for key in LIMITS:
         if not _is_amount(getattr(t, key)):
             yield f"trainer.{key}={getattr(t, key)}: give a number, or a share"
     if t.max_time is not None and not DURATION.fullmatch(t.max_time):
         yield f"trainer.max_time={t.max_time}: give days, hours, minutes and seconds, 00:12:00:00"
     if not _is_devices(t.devices):
-        yield (
-            f"trainer.devices={t.devices}: give the number of one cell's devices, 1 or more, auto for all there are, "
-            "or a list of different GPU numbers, [0,1]"
-        )
+        remedy = "1 or more, auto for all there are, or a list of different GPU numbers, [0,1]"
+        yield f"trainer.devices={t.devices}: give the number of one cell's devices, {remedy}"
     if isinstance(t.devices, list) and t.accelerator == "cpu":
         yield f"trainer.devices={t.devices} trainer.accelerator=cpu: a list names GPUs; give a number"
 

@@ -22,6 +22,7 @@ from yaml import MappingNode, Node, ScalarNode, SequenceNode, YAMLError
 from relevance.config import allowed
 from relevance.errors import Stopped, UserError, did_you_mean, interruptible
 from relevance.masking import mask_words, masked_streams, printable
+from relevance.tasks import LABELS
 
 Options = TypeVar("Options")
 MEANING, WIDTH, LONGEST = 42, 120, 80  # of --help: where meanings start, where lines end, characters of a value
@@ -41,23 +42,20 @@ def parse(schema: type[Options], words: list[str], *files: Path) -> Options:
             raise UserError(f"argument {word!r}: expected key=value; --help lists the keys")
     base = OmegaConf.structured(schema)
     try:
-        merged = OmegaConf.merge(base, *map(read_settings, files), _from_words(words))
-        options: Any = OmegaConf.to_object(merged)
+        given = OmegaConf.create()
+        for word in words:
+            key, _, text = word.partition("=")
+            OmegaConf.update(given, key, _value(text, key, word))
+        options: Any = OmegaConf.to_object(OmegaConf.merge(base, *map(read_settings, files), given))
     except OmegaConfBaseException as error:
-        raise UserError(_explain(error, schema)) from error
+        known = list(key_help(schema, base))
+        hint = did_you_mean(str(error.full_key), known)
+        why = f"{error.full_key}: {str(error.msg).splitlines()[0]}"
+        raise UserError(f"{why}; {hint}available: {', '.join(known)}") from error
     except YAMLError as error:
-        raise UserError(
-            f"arguments {mask_words(words)}: {' '.join(str(error).split())}; close brackets and quotes"
-        ) from error
+        why = " ".join(str(error).split())
+        raise UserError(f"arguments {mask_words(words)}: {why}; close brackets and quotes") from error
     return options
-
-
-def _from_words(words: list[str]) -> DictConfig:
-    config = OmegaConf.create()
-    for word in words:
-        key, _, text = word.partition("=")
-        OmegaConf.update(config, key, _value(text, key, word))
-    return config
 
 
 def read_settings(path: Path) -> Any:
@@ -100,10 +98,7 @@ def _keep_words(node: Node | None, path: tuple[str, ...], place: str) -> None:
 def command_line(
     usage: str | None, schema: type[Options], required: Sequence[str] = ()
 ) -> Callable[[Callable[[Options], None]], Callable[[], None]]:
-    """Make of a function of options a command of this process's words: --help prints `usage` and the keys.
-
-    Raises UserError where one of the keys `required` has no value.
-    """
+    """Make of a function of options a command of this process's words: --help prints `usage` and the keys."""
 
     def decorate(run: Callable[[Options], None]) -> Callable[[], None]:
         def command() -> None:
@@ -134,6 +129,12 @@ def aligned(rows: list[tuple[str, ...]], left: int) -> str:
         for row in rows
     )
     return "\n".join(line.rstrip() for line in lines)
+
+
+def counts_text(counts: Iterable[tuple[str, str, Sequence[int]]]) -> str:
+    """A table of tasks, splits and their rows by label."""
+    lines = [(task, split, f"{sum(labels):,}", *(f"{n:,}" for n in labels)) for task, split, labels in counts]
+    return aligned([("task", "split", "rows", *LABELS), *lines], 2)
 
 
 def among(key: str, names: list[str], known: Iterable[str]) -> None:
@@ -171,10 +172,7 @@ def duration_text(seconds: float) -> str:
 
 
 def run_command(run: Callable[[], None]) -> None:
-    """Run a command. A UserError is one message on stderr and exit code 2, Ctrl-C code 130; a closed pipe is quiet.
-
-    Whatever else it raises goes on; its traceback, as all that is said, shows no secret.
-    """
+    """Run a command: a UserError is a message and exit code 2, Ctrl-C code 130; no traceback shows a secret."""
     interruptible()
     with masked_streams():
         try:
@@ -207,10 +205,7 @@ def help_text(usage: str, schema: type) -> str:
 
 
 def key_help(schema: type, options: DictConfig) -> dict[str, str]:
-    """What --help prints of each key of the `options` of a schema: key=value, and what its `setting` says of it.
-
-    A reference to an environment variable prints as it stands, and no password.
-    """
+    """What --help prints of each key of the `options` of a schema: key=value, and what its `setting` says of it."""
     values: Any = OmegaConf.to_container(options)
     leaves = _leaves(schema, values)
     return {key: _key_lines(f"{key}={_text(value)}", _meaning(field, value)) for key, value, field in leaves}
@@ -251,9 +246,3 @@ def _key_lines(setting: str, meaning: str) -> str:
     start = f"  {setting}".ljust(MEANING - 1)
     lines[:1] = [f"{start} {lines[0].lstrip()}"] if len(start) < MEANING else [start, lines[0]]
     return "\n".join(lines)
-
-
-def _explain(error: OmegaConfBaseException, schema: type) -> str:
-    known = list(key_help(schema, OmegaConf.structured(schema)))
-    hint = did_you_mean(str(error.full_key), known)
-    return f"{error.full_key}: {str(error.msg).splitlines()[0]}; {hint}available: {', '.join(known)}"

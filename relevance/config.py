@@ -157,6 +157,7 @@ class ModelConfig:
     )
     gradient_checkpointing: bool = setting(False, "compute blocks again in the backward pass: less memory, more time")
     load_in_4bit: bool = setting(False, "QLoRA: the frozen trunk in 4 bits (arXiv 2305.14314); CUDA and bitsandbytes")
+    frozen_float32: bool = setting(False, "under bf16-mixed keep what LoRA freezes in float32 instead of bfloat16")
     lr: Rate = setting(5e-4, "rate of the body: adapters (llm) or every backbone weight (ce)", null=RATES, above=0)
     head_lr: float | None = setting(1e-3, "rate of the heads", null="head_step says it", above=0)
     head_step: float | None = setting(
@@ -214,7 +215,12 @@ class MixConfig:
 @dataclass
 class TrainConfig:
     step_rows: Count = setting(128, "rows of an optimiser step", null=RATES, at_least=1)
-    token_budget: int = setting(1536, "padded tokens a micro-batch may hold: memory", at_least=1)
+    token_budget: int | None = setting(
+        None,
+        "padded tokens a micro-batch may hold",
+        null="all of a step that a GPU has room for, 1536 on the CPU",
+        at_least=1,
+    )
     score_token_budget: int = setting(8192, "the same where no gradient is kept", at_least=1)
     weight_decay: float = setting(0.01, "of AdamW", at_least=0)
     warmup: Rate = setting(0.06, "share of all steps, ten steps at least; 0: none", null=RATES, at_least=0, at_most=1)
@@ -275,7 +281,8 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     match: Match = setting(
-        Match.none, "of budgets: single_<task> sees its rows as often as joint does, or as many steps"
+        Match.none,
+        "of budgets: single_<task> sees its rows as often as joint does, or every cell takes the steps of joint",
     )
     seed: int = setting(0, "of the weights, the order of rows and dropout", at_least=0, below=2**32)
     threads: int | None = setting(None, "of torch; numbers depend on it", null="torch's own choice", at_least=1)

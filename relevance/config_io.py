@@ -102,10 +102,9 @@ class _NoAliases(get_yaml_loader()):  # type: ignore[misc]
 
 
 def read_config(path: Path, trusted: bool = True) -> Config:
-    """The config in `path`, which may come from anywhere where it is not `trusted`: its texts then stay as they stand.
+    """The config in `path`; where it is not `trusted` its texts stay as they stand.
 
-    A variable that is not set here stays a name. Raises UserError where a setting that is no text names one, and for
-    what is no config of ours.
+    A variable that is not set here stays a name; UserError where a setting that is no text names one.
     """
     try:
         stored = yaml.load(path.read_text(encoding="utf-8"), Loader=_NoAliases)

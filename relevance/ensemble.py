@@ -33,7 +33,7 @@ class Options:
 
 @command_line(__doc__, Options)
 def ensemble(options: Options) -> None:
-    from relevance.report.sections.ensembles import votes_page
+    from relevance.report.sections.votes import votes_page
     from relevance.report.sound import sound
     from relevance.tracking.history import sweep_record
 

@@ -1,8 +1,6 @@
-"""What others must not read, taken out of every text that is said or kept, by its structure. Ground of all doors:
-streams (`masked_streams`), files and MLflow.
+"""What others must not read, taken out of every text that is said or kept, by its structure.
 
 "postgresql://ana:PASSWORD@db/runs?sslpassword=x" → "postgresql://***@db/runs?sslpassword=***"
-["hydra.job.env_set.PGPASSWORD=x", "api_key=abc"] → ["hydra.job.env_set.PGPASSWORD=***", "api_key=***"]
 What names the environment stays: "postgresql://ana:${oc.env:PASSWORD}@db/runs".
 """
 

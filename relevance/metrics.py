@@ -86,7 +86,6 @@ class Metric:
     digits: int = 1
     percent: bool = True  # whether the page shows it in percent
     higher_is_better: bool = True
-    logged: bool = False  # to MLflow
 
     def shown(self, scores: Scores) -> np.ndarray:
         """Values per task as the page shows them [6]."""
@@ -99,9 +98,9 @@ def _recall(label: int) -> Callable[[Scores], np.ndarray]:
 
 
 METRICS = (
-    Metric("accuracy", lambda scores: scores.accuracy, lambda scores: scores.micro, logged=True),
-    Metric("macro_accuracy", overall=lambda scores: scores.macro, logged=True),
-    Metric("macro_f1", lambda scores: scores.macro_f1, title="macro-F1, %", logged=True),
+    Metric("accuracy", lambda scores: scores.accuracy, lambda scores: scores.micro),
+    Metric("macro_accuracy", overall=lambda scores: scores.macro),
+    Metric("macro_f1", lambda scores: scores.macro_f1, title="macro-F1, %"),
     *(Metric(f"recall_{word}", _recall(at), title=f"recall {word}, %") for at, word in enumerate(LABELS)),
     Metric("quadratic_weighted_kappa", lambda scores: scores.kappa, title="kappa", digits=3, percent=False),
     Metric(
@@ -116,14 +115,14 @@ COLUMN_NAMES = tuple(name if task == ALL else f"{task}/{name}" for task, name in
 
 
 def logged(scores: Scores, split: str) -> dict[str, float]:
-    """The scores by the names MLflow shows them under: "test/accuracy" is micro, "test/query_item/n" counts rows."""
-    shown = [metric for metric in METRICS if metric.logged]
-    values = {f"{split}/{metric.name}": metric.overall(scores) for metric in shown if metric.overall}
-    for task in np.flatnonzero(scores.n):
-        name = f"{split}/{TASK_NAMES[task]}"
-        values |= {f"{name}/{metric.name}": float(metric.by_task(scores)[task]) for metric in shown if metric.by_task}
-        values[f"{name}/n"] = int(scores.n[task])
-    return values
+    """The scores by the names of their run: "test/accuracy" is micro, "test/macro_f1" the mean over tasks.
+
+    "test/query_item/n" counts rows.
+    """
+    tested = np.flatnonzero(scores.n).tolist()
+    values = {f"{split}/{COLUMN_NAMES[at]}": float(scores.columns[at]) for at in (*tested, -2, -1)}
+    counts = {f"{split}/{TASK_NAMES[task]}/n": int(scores.n[task]) for task in tested}
+    return {**values, f"{split}/macro_f1": float(np.mean(scores.macro_f1[tested])), **counts}
 
 
 def collapsed(scores: Scores, majority: Scores) -> tuple[str, ...]:
@@ -146,7 +145,7 @@ def collapsed(scores: Scores, majority: Scores) -> tuple[str, ...]:
     return tuple(flat)
 
 
-def learnt_nothing(scores: Scores, majority: Scores) -> bool:
+def learnt_nothing(scores: Scores, majority: Scores, collapsed: Sequence[str]) -> bool:
     """Whether a cell is no better than the most frequent label, which no table may call best.
 
     So it is where its macro accuracy is not above that of the majority floor over the tasks it was tested on, or where
@@ -154,7 +153,7 @@ def learnt_nothing(scores: Scores, majority: Scores) -> bool:
     """
     tested = scores.n > 0
     floor = Scores(majority.confusion * tested[:, None, None])
-    return scores.macro <= floor.macro or len(collapsed(scores, majority)) == int(tested.sum())
+    return scores.macro <= floor.macro or len(collapsed) == int(tested.sum())
 
 
 def confusion_text(scores: Scores) -> str:
@@ -195,7 +194,7 @@ def places(column: pa.ChunkedArray, names: Sequence[str]) -> np.ndarray:
 @cache
 def _wilson_upper(hits: int, n: int) -> float:
     """Upper end of the 95 % Wilson interval of hits / n, 0 to 1."""
-    from scipy.stats import binomtest  # slow to import, and only the report asks
+    from scipy.stats import binomtest  # slow to import, and nothing else asks
 
     return binomtest(hits, n).proportion_ci(method="wilson").high
 

@@ -1,7 +1,6 @@
 """What may lie where a command is to write: what such a command wrote before is replaced, all else is a person's.
 
 output=scored.csv, a table with predict's columns → written anew      output=scored.csv, notes → "is none of ours; ..."
-input=scored.csv.quarantine.csv → never written over, and never removed, whatever output says
 """
 
 import csv

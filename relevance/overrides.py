@@ -5,11 +5,11 @@ trainer.max_epochs? available: …"        routing=mph → "routing=mph: did you
 """
 
 import re
-from argparse import Namespace
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,9 @@ def translated() -> Iterator[None]:
     except MissingConfigException as error:
         raise UserError(_missing(error)) from error
     except OverrideParseException as error:
-        raise UserError(_unread(error.override)) from error
+        word = mask_words([error.override])[0]
+        remedy = "give key=value, close brackets, and put other signs in quotes"
+        raise UserError(f"{word}: cannot be read; {remedy}") from error
     except OmegaConfBaseException as error:
         raise UserError(_misfit(error)) from error
     except HydraException as error:
@@ -58,9 +60,7 @@ def check_command() -> None:
     """`check_words` of this process's words; UserError for flags that exclude each other too."""
     given, flags = get_args_parser().parse_known_args()
     if flags:
-        raise UserError(
-            f"{mask_words(flags)[0]}: no such flag; give settings as key=value (--help lists flags and keys)"
-        )
+        raise UserError(f"{mask_words(flags)[0]}: no such flag; give settings as key=value (--help lists both)")
     if given.shell_completion:  # its words are those of a shell
         return
     ways = [f"--{name}" for name in ("run", "multirun", "cfg", "info", "shell_completion") if getattr(given, name)]
@@ -96,6 +96,10 @@ def _check(override: Override, word: str) -> None:
     if override.package is not None or "/" in key:
         if key != LAUNCHER or override.package is not None:
             raise UserError(f"{key}: no such group; {_near(key, [*GROUPS, LAUNCHER])}")
+    elif key in ("hydra.launcher", "hydra.sweeper"):
+        raise UserError(f"{key}: is chosen as {key.replace('.', '/')}=OPTION, its settings as {key}.KEY=VALUE")
+    elif key.startswith("hydra.sweeper."):
+        raise UserError(f"{key}: a sweep is -m KEY=A,B or a file of conf/sweep, +sweep=NAME")
     elif key == SILENT and value is not None:
         raise UserError(f"{key}: every word would be written there, passwords too; leave it out")
     elif override.is_delete():
@@ -115,11 +119,8 @@ def check_composed(node: Any, path: str = "") -> None:
     typed: Any = OmegaConf.get_type(node)
     names = {*HYDRA, *(field.name for field in fields(typed))} if is_dataclass(typed) else None
     for key in node:
-        inner = (
-            OmegaConf.select(node, str(key), throw_on_missing=False)
-            if not OmegaConf.is_interpolation(node, str(key))
-            else None
-        )
+        reference = OmegaConf.is_interpolation(node, str(key))
+        inner = None if reference else OmegaConf.select(node, str(key), throw_on_missing=False)
         place = f"{path}{key}"
         if names is not None and key not in names:
             raise UserError(unknown(place, [f"{path}{name}" for name in names] if path else None))
@@ -144,10 +145,16 @@ def unknown(key: str, known: Iterable[str] | None = None) -> str:
 
 def settings() -> list[str]:
     """Every key that may be set: those of rates and backbones, the groups, and those of the schema."""
+    members = (f"backbones.{model}" for model in _options("model"))
+    return [*members, *GROUPS, "sweep", *_of_schema()]
+
+
+@cache
+def _of_schema() -> tuple[str, ...]:
+    """The keys of rates and of the schema, which are asked for at every word."""
     kinds: Any = OmegaConf.load(conf_folder() / "rates.yaml")
     rates = (f"rates.{kind}.{field.name}" for kind in kinds for field in RATES)
-    members = (f"backbones.{model}" for model in _options("model"))
-    return [*rates, *members, *GROUPS, "sweep", *key_help(Config, OmegaConf.structured(Config))]
+    return (*rates, *key_help(Config, OmegaConf.structured(Config)))
 
 
 def _near(wrong: str, known: Iterable[str]) -> str:
@@ -165,11 +172,8 @@ def _is_open(key: str) -> bool:
 
 def _folders() -> Iterator[Path]:
     """Where groups lie: conf/ and, before it, what --config-dir names."""
-    yield from (Path(folder) for folder in (_arguments().config_dir, conf_folder()) if folder)
-
-
-def _arguments() -> Namespace:
-    return get_args_parser().parse_known_args()[0]
+    given = get_args_parser().parse_known_args()[0]
+    yield from (Path(folder) for folder in (given.config_dir, conf_folder()) if folder)
 
 
 def _is_group(key: str) -> bool:
@@ -186,10 +190,6 @@ def _missing(error: MissingConfigException) -> str:
         return f"{option}: no such file of settings; leave --config-name out, or name one of the folder --config-dir"
     shown = error.options or _options(group)
     return f"{group}={option}: {_near(option, shown)}" if shown else f"{group}: no such group; {_near(group, GROUPS)}"
-
-
-def _unread(word: str) -> str:
-    return f"{mask_words([word])[0]}: cannot be read; give key=value, close brackets, and put other signs in quotes"
 
 
 def _unfit(error: BaseException) -> str:

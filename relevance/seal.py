@@ -1,12 +1,9 @@
 """What we leave on disk and how it is opened again: only as it was written, and only in the place it was written for.
 
-outputs/data/3f55…/rows.parquet     beside it rows.parquet.seal
-outputs/cells/9f2c…/                in it seal.json; so in each folder that is sealed as a whole
-{"of": "3f55…", "files": {"rows.parquet": {"size": 181331, "sha256": "9c41…"}}}
+{"of": "3f55…", "files": {"rows.parquet": {"size": 181331, "sha256": "9c41…"}}} in rows.parquet.seal
 
 `of` says whose it is (the digest of the data, the fingerprint of the cell): the whole and sealed file of another is not
-taken for it. What was left before there were seals is sealed when it is first opened. Of a large file .NAME.seen notes
-in which state (inode, times) its digest was right: it is computed again once the system says that the file was touched.
+taken for it. Of a large file .NAME.seen notes in which state (inode, times) its digest was right.
 """
 
 import hashlib
@@ -31,19 +28,21 @@ def place(path: Path) -> Path:
 
 
 def write(path: Path, of: str, files: Iterable[Path] | None = None) -> None:
-    """Seal a file, or a folder: all files below it, or those of `files` in it that are there.
-
-    `of` is whose it is. Raises UserError where the seal cannot be written.
-    """
+    """Seal for `of` a file, or a folder: all files below it, or those of `files` in it that are there."""
     chosen = files if files is not None else path.rglob("*") if path.is_dir() else [path]
-    entries = {_name(file, path): _entry(file) for file in sorted(chosen) if file.is_file() and _counts(file)}
+    root = path if path.is_dir() else path.parent
+    entries = {
+        file.relative_to(root).as_posix(): _entry(file)
+        for file in sorted(chosen)
+        if file.is_file() and file.name != INSIDE and file.suffix != SEEN
+    }
     write_text(place(path), json.dumps({"of": of, "files": entries}, indent=1) + "\n")
 
 
 def fault(path: Path, of: str | None = None, files: Iterable[Path] | None = None) -> str:
     """What is wrong with a file or folder, "" where it is as it was sealed; `of` null: whoever's it is.
 
-    Without a seal it is sealed as it stands, as `write` would, and as `of`; in silence where that cannot be written.
+    What was left before there were seals is sealed as it stands, in silence where that cannot be written.
     """
     if not path.exists():
         return f"{path}: is gone"
@@ -86,16 +85,21 @@ def _digest(path: Path, state: tuple[int, ...]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _counts(file: Path) -> bool:
-    return file.name != INSIDE and file.suffix != SEEN
-
-
-def _name(file: Path, path: Path) -> str:
-    return file.relative_to(path if path.is_dir() else path.parent).as_posix()
-
-
 def _entry(file: Path) -> dict[str, Any]:
-    return {"size": file.stat().st_size, "sha256": digest(file)}
+    size, sha256 = file.stat().st_size, digest(file)
+    if size > SMALL:
+        _note(file, sha256)
+    return {"size": size, "sha256": sha256}
+
+
+def _note(file: Path, sha256: str) -> None:
+    """Remember in which state a file had this digest; in silence where that cannot be written."""
+    with suppress(UserError):
+        write_text(_seen(file), f"{sha256} {_state(file)}")
+
+
+def _seen(file: Path) -> Path:
+    return file.with_name(f".{file.name}{SEEN}")
 
 
 def _read(place: Path) -> tuple[str, dict[str, tuple[int, str]]]:
@@ -122,11 +126,10 @@ def _is(file: Path, sha256: str, size: int) -> bool:
     """Whether a file has this digest, as it was computed now or when the file was last in the state it is in."""
     if size <= SMALL:
         return digest(file) == sha256
-    seen, state = file.with_name(f".{file.name}{SEEN}"), f"{sha256} {_state(file)}"
-    if seen.is_file() and seen.read_text(errors="replace") == state:
+    seen = _seen(file)
+    if seen.is_file() and seen.read_text(errors="replace") == f"{sha256} {_state(file)}":
         return True
     if digest(file) != sha256:
         return False
-    with suppress(UserError):
-        write_text(seen, state)
+    _note(file, sha256)
     return True

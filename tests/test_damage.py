@@ -19,7 +19,7 @@ from relevance.cell_id import Request
 from relevance.config import Config, Save
 from relevance.errors import UserError
 from relevance.report.files import write_report
-from relevance.report.outline import Form
+from relevance.report.page import Form
 from relevance.report.sound import sound
 from relevance.sweep.launchers.sequential import InProcess
 from relevance.sweep.resolve import prepared

@@ -168,7 +168,10 @@ def test_the_load_line_gives_the_examples_whatever_the_backbones_weights_are_kep
 @pytest.mark.parametrize(
     ("model", "form", "precision", "how"),
     [
-        ("llm", "adapter", "bf16-mixed", "under torch.autocast(model.device.type, torch.bfloat16)"),
+        (
+            *("llm", "adapter", "bf16-mixed"),
+            "loaded with dtype=torch.bfloat16 and under torch.autocast(model.device.type, torch.bfloat16)",
+        ),
         ("ce", "merged", "bf16-mixed", "under torch.autocast(model.device.type, torch.bfloat16)"),
         ("ce", "merged", "bf16-true", "loaded with dtype=torch.bfloat16"),
     ],
@@ -184,7 +187,9 @@ def test_the_template_says_how_to_get_the_hidden_states_of_a_cell_in_bfloat16(
         f"the cell scored in {precision}, the trunk {how}, the head in float32; the logits here are float32 throughout"
     )
     mixed, reader = precision == "bf16-mixed", READERS[form]
-    read = reader.from_pretrained(tmp_path / "out", dtype=torch.float32 if mixed else torch.bfloat16, num_labels=3)
+    read = reader.from_pretrained(
+        tmp_path / "out", dtype=torch.bfloat16 if "dtype=" in how else torch.float32, num_labels=3
+    )
     trunk = read.eval().base_model.model.model if form == "adapter" else read.eval().base_model
     scorer = Scorer(cell)
     for example in told["examples"]:

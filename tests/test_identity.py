@@ -177,7 +177,6 @@ DEFAULTS = {
     "task_mix.temperature": 1.0,
     "task_mix.share": 1.0,
     "train.step_rows": 128,
-    "train.token_budget": 1536,
     "train.score_token_budget": 8192,
     "train.weight_decay": 0.01,
     "train.warmup": 0.06,

@@ -33,6 +33,18 @@ def test_a_single_task_takes_the_steps_of_all_tasks_or_the_examples_of_its_own(c
     assert steps.metrics["epochs"] > 2
 
 
+def test_a_share_of_the_rows_takes_the_steps_of_all(config):
+    """So that a curve over shares shows rows, and not how long a cell learnt."""
+    cells = [
+        replace(config, match=Match.steps, task_mix=MixConfig(f"share {share}", share=share)) for share in (1.0, 0.25)
+    ]
+    assert sweep(*cells) == 0
+    steps = [cell.metrics["train/rows"] / cell.metrics["epochs"] for cell in record(config).cells]
+    whole, part = record(config).cells
+    assert steps[1] < steps[0] / 3
+    assert part.metrics["epochs"] == pytest.approx(4 * whole.metrics["epochs"], rel=0.5)
+
+
 def test_a_joint_cell_is_one_question_under_either_match(config):
     cells = [replace(config, match=match) for match in (Match.examples, Match.steps)]
     found, _ = resolve([Request(cell, config) for cell in cells], prepared(cells))

@@ -95,7 +95,8 @@ def two_tasks(first: int, second: int) -> Scores:
 )
 def test_nothing_was_learnt_below_the_floor_or_where_every_task_collapsed(first, second, nothing):
     constant = score(np.repeat([2, 4], 20), np.array(([0] * 7 + [1] * 7 + [2] * 6) * 2), np.zeros(40, int))
-    assert learnt_nothing(two_tasks(first, second), constant) is nothing
+    scores = two_tasks(first, second)
+    assert learnt_nothing(scores, constant, collapsed(scores, constant)) is nothing
 
 
 def test_the_floor_is_that_of_the_tasks_a_cell_was_tested_on():
@@ -104,7 +105,7 @@ def test_the_floor_is_that_of_the_tasks_a_cell_was_tested_on():
     majority = score(task, label, np.zeros(40, int))  # 90 and 50 %
     second = task == 4
     wrong = np.where(np.arange(20) < 3, 1 - label[second], label[second])
-    assert learnt_nothing(score(task[second], label[second], wrong), majority) is False  # 85 %
+    assert learnt_nothing(score(task[second], label[second], wrong), majority, ()) is False  # 85 %
 
 
 def test_task_codes_read_plain_and_dictionary_columns():

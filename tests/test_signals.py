@@ -17,7 +17,12 @@ from relevance.train.processes import signals_ignored, stoppable
 @pytest.mark.parametrize("imported", ["'relevance'", "'relevance.errors'", "'omegaconf'"])
 def test_ctrl_c_as_a_command_starts_is_no_traceback(module, imported):
     words = [sys.executable, "-v", "-m", f"relevance.{module}", "run"]  # -v says what it imports
-    with subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background were started without
+    try:
+        process = subprocess.Popen(words, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
         next(line for line in process.stderr if line.startswith(f"import {imported} "))
         process.send_signal(signal.SIGINT)
         rest = process.communicate(timeout=60)[1]
@@ -27,8 +32,12 @@ def test_ctrl_c_as_a_command_starts_is_no_traceback(module, imported):
 
 
 def test_a_closed_terminal_stops_a_sweep_in_order():
-    with stoppable(), pytest.raises(Stopped):
-        signal.raise_signal(signal.SIGHUP)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup, under which tests may run, leaves it ignored
+    try:
+        with stoppable(), pytest.raises(Stopped):
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
     with signals_ignored():
         os.kill(os.getpid(), signal.SIGHUP)
 

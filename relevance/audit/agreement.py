@@ -1,7 +1,6 @@
 """Judgements of the same pair → how far they agree beyond chance, with an interval.
 
-query_item q1 | i4: label 2 by "ann", 1 by "bob", 2 by "eve" → couples (2, 1) and (1, 2)
-couples (2, 2), (1, 1), (0, 2) → n=3, agreement 0.667, kappa 0.357 [0, 1]
+couples of judgements (2, 2), (1, 1), (0, 2) → n=3, agreement 0.667, kappa 0.357 [0, 1]
 """
 
 from itertools import product
@@ -19,28 +18,24 @@ CELLS = list(product(range(len(LABELS)), repeat=2))
 
 
 def successive(rows: str, pair: str, order: str) -> str:
-    """A query for the couples of judgements in the table `rows`: the first of a pair beside the second, the second
-    beside the third, and so on."""
+    """A query for the couples of successive judgements of a pair in the table `rows`."""
     judgements = f"SELECT *, lead(label) OVER (PARTITION BY {pair} ORDER BY {order}) AS other FROM {rows}"
     return f"SELECT * FROM ({judgements}) WHERE other IS NOT NULL"
 
 
 def count_couples(database: Database, couples: str, by: str) -> tuple[pa.Table, np.ndarray]:
     """The groups [G] of the columns `by` in the query `couples`, and their counts [G, 3, 3] by `label` and `other`."""
-    cells = ", ".join(
-        f"count_if(label = {label} AND other = {other})::BIGINT AS c{label}{other}" for label, other in CELLS
-    )
+    cells = ", ".join(f"count_if(label = {a} AND other = {b})::BIGINT AS c{a}{b}" for a, b in CELLS)
     table = database.table(f"SELECT {by}, {cells} FROM ({couples}) GROUP BY {by}")
-    counts = np.stack([table[f"c{label}{other}"].to_numpy() for label, other in CELLS], axis=1)
+    counts = np.stack([table[f"c{a}{b}"].to_numpy() for a, b in CELLS], axis=1)
     return table, counts.reshape(-1, len(LABELS), len(LABELS))
 
 
 def agreement(counts: np.ndarray) -> dict[str, float | int | None]:
-    """n couples of judgements, on how many pairs, the share that are equal, Cohen's kappa with quadratic weights
-    (Cohen 1968) and its 95 % interval, of counts [G, 3, 3] by pair.
+    """n couples on how many pairs, the share of equal ones, Cohen's kappa with quadratic weights and its 95 % interval.
 
-    The interval is the middle of 1,000 draws of the pairs with replacement, always the same draws. None without
-    a result: no couple, or one side with one label throughout, whose kappa is 0 whatever the other holds.
+    `counts` [G, 3, 3] are by pair; the interval is of draws of the pairs, always the same. None: no couple, or one
+    side with one label throughout, whose kappa is 0 whatever the other holds.
     """
     whole = counts.sum(axis=0)
     n = int(whole.sum())

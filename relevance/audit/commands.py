@@ -1,6 +1,5 @@
 """The commands audit and sample of relevance.data, their options, and the limits of validate.
 
-["data.path=pairs.parquet"] → pairs.audit/audit.md, pairs.audit/audit.json
 limits.left=0 → a table where any test row's left entity is seen in training is refused
 """
 
@@ -78,10 +77,9 @@ def sample(words: list[str]) -> None:
         _read_grades(options)
         return
     if options.output is None or options.n < 1 or options.seed < 0:
-        raise UserError(
-            f"output={options.output} n={options.n} seed={options.seed}: give output=FILE.csv, n of 1 or more and "
-            "seed of 0 or more; or graded=FILE.csv to read grades back"
-        )
+        given = f"output={options.output} n={options.n} seed={options.seed}"
+        needed = "give output=FILE.csv, n of 1 or more and seed of 0 or more"
+        raise UserError(f"{given}: {needed}; or graded=FILE.csv to read grades back")
     from relevance.audit.grading import grading_sheet, write_sheet
     from relevance.audit.opened import open_source
 

@@ -1,7 +1,5 @@
 """A table of pairs → every number of its audit, as plain data with stable keys: what audit.json holds; limits of leaks.
 
-{"rows": {"sound": 19457, "set_aside": 0, ...}, "labels": {"query_item": {"train": {"rows": 3044, "labels":
-[966, 983, 1095], ...}, ...}}, "copies": ..., "leaks": ..., "lengths": ..., "baseline": ..., "agreement": ...}
 limits.left=0, 107 of 3,331 test rows with a left entity of training → UserError with rows 17, 44, ...
 """
 
@@ -24,12 +22,13 @@ from relevance.audit.opened import (
     by_task,
     pairs_database,
 )
+from relevance.data.contract import pair_text
 from relevance.data.database import Database
 from relevance.data.entities import entity_keys
 from relevance.data.faults import LISTED, faulty_rows
 from relevance.data.floors import Labelled, lexical_floor, majority_floor
 from relevance.data.table import Rows
-from relevance.errors import UserError, shorten
+from relevance.errors import UserError
 from relevance.tasks import SPLITS, TASK_NAMES
 
 PERCENTILES = (5, 50, 95, 99, 100)
@@ -84,7 +83,7 @@ def audit_facts(pairs: Opened) -> dict:
             "elsewhere": elsewhere(database),
             "lengths": {"percentiles": list(PERCENTILES), "tasks": text_lengths(pairs, database)},
             "baseline": {"most": BASELINE_ROWS, "seed": BASELINE_SEED, "tasks": baseline(pairs)},
-            "agreement": {"order": judgement_order(pairs), "tasks": judged(database, pairs)},
+            "agreement": judged(database, pairs),
         }
 
 
@@ -128,20 +127,13 @@ def _largest(rules: list[tuple]) -> list[dict]:
 
 
 def copies(database: Database) -> dict[str, dict[str, dict[str, int]]]:
-    """By task (and of all), by entities and by texts: repeated pairs, their rows beyond the first of each, how many
-    of the pairs stand mirrored and how many under two labels, and the rows of the latter.
-
-    By texts the same two texts of one task count, whatever the ids.
-    """
+    """By task (and of all), by entities and by texts, whatever the ids of these: COPIES."""
     ways = {"entities": GROUPS.format(ENTITIES), "texts": GROUPS.format(TASK_TEXTS)}
     return _transposed({way: by_task(database, groups, COPIES) for way, groups in ways.items()})
 
 
 def shared_texts(database: Database) -> list[dict]:
-    """For every two tasks that share pairs of texts: how many, and of how many the labels differ.
-
-    A pair that has two labels in one of the tasks differs.
-    """
+    """For every two tasks that share pairs of texts: how many, and of how many the labels (any of several) differ."""
     database.make("labelled", f"SELECT task, {TEXTS}, bit_or(1 << label) AS labels FROM pair GROUP BY task, {TEXTS}")
     lines = database.rows(
         """SELECT a.task, b.task, count(*), count_if(a.labels <> b.labels)
@@ -157,9 +149,7 @@ def shared_texts(database: Database) -> list[dict]:
 def leak_shares(database: Database) -> dict[str, dict]:
     """By task of test rows (and of all): n, then rows and share of each kind of leak; makes the table `leaked`.
 
-    An entity is its kind and its id, or its text where it has no id; it is seen where it stands on either side of a
-    training row. A pair is seen where its entities, or its texts, stand in a training row of its task, mirrored or
-    not; its texts are where they do so under any task.
+    What counts as seen: audit.page.SEEN_NOTE.
     """
     database.make("leaked", LEAKED)
     share = """{{'rows': count(*) FILTER ("{0}"), 'share': count(*) FILTER ("{0}") / nullif(count(*), 0)}}"""
@@ -168,8 +158,7 @@ def leak_shares(database: Database) -> dict[str, dict]:
 
 
 def elsewhere(database: Database) -> dict[str, dict[str, int]]:
-    """By task (and of all): rows whose pair stands in another split of its task, by entities and by texts, and rows
-    whose two texts stand under another task."""
+    """By task (and of all): rows whose pair stands in another split, or whose two texts stand under another task."""
     under = f"""(SELECT task, count(*) AS n, count(*) OVER (PARTITION BY {TEXTS}) > 1 AS apart
         FROM pair GROUP BY task, {TEXTS})"""
     marks = {
@@ -194,28 +183,21 @@ def text_lengths(pairs: Opened, database: Database) -> dict[str, dict[str, dict[
     return _transposed(sides)
 
 
-def judgement_order(pairs: Opened) -> str:
-    """What puts the judgements of a pair in order."""
-    return f"column {ANNOTATOR}" if ANNOTATOR in pairs.table.column_names else "rows in the file"
-
-
-def judged(database: Database, pairs: Opened) -> dict[str, dict]:
-    """Agreement by task (and of all) over rows of one task with the same left and right entity, in their order."""
-    order = f"{ANNOTATOR} NULLS LAST, place" if ANNOTATOR in pairs.table.column_names else "place"
+def judged(database: Database, pairs: Opened) -> dict[str, object]:
+    """Agreement by task (and of all) over rows of one task with the same left and right entity, and their order."""
+    named = ANNOTATOR in pairs.table.column_names
+    order = f"{ANNOTATOR} NULLS LAST, place" if named else "place"
     couples, counts = count_couples(database, successive("pair", "task, l, r", order), "task, l, r")
     task = couples["task"].to_numpy()
     tasks = {TASK_NAMES[code]: agreement(counts[task == code]) for code in np.unique(pairs.keys.task)}
-    return tasks | {ALL: agreement(counts)}
+    tasks[ALL] = agreement(counts)
+    return {"order": f"column {ANNOTATOR}" if named else "rows in the file", "tasks": tasks}
 
 
 def baseline(pairs: Opened) -> dict[str, dict]:
     """By task of test rows (and of all of them): the rows looked at and the accuracy of both floors on them.
 
-    item_type: 20,000 of 311,012 training rows, 10,000 of 43,001 test rows → majority 36.9 %, lexical 91.2 %.
-
-    At most BASELINE_ROWS of a task and split are taken, drawn by BASELINE_SEED; where no more exist the numbers are
-    those of the report's floors. A task is absent where it has no test rows, its accuracy None where none of its rows
-    are training.
+    Where no task has more than BASELINE_ROWS the numbers are those of the report's floors; None without training rows.
     """
     chosen = _baseline_rows(pairs)
     table, task = pairs.table.take(pa.array(chosen)), pairs.keys.task[chosen]
@@ -223,10 +205,8 @@ def baseline(pairs: Opened) -> dict[str, dict]:
     if train.all() or not train.any():
         return {}
     rows = Labelled(task, table["left"], table["right"], label, train)
-    hits = {
-        name: floor(rows).argmax(axis=1) == label[~train]
-        for name, floor in (("majority", majority_floor), ("lexical", lexical_floor))
-    }
+    floors = {"majority": majority_floor, "lexical": lexical_floor}
+    hits = {name: floor(rows).argmax(axis=1) == label[~train] for name, floor in floors.items()}
     parts = {TASK_NAMES[code]: task == code for code in np.unique(task[~train])} | {ALL: task >= 0}
     return {name: _accuracies(of_task[train], of_task[~train], hits) for name, of_task in parts.items()}
 
@@ -249,10 +229,7 @@ def _accuracies(fit: np.ndarray, test: np.ndarray, hits: dict[str, np.ndarray]) 
 
 
 def hold_limits(limits: Limits, rows: Rows, name: str) -> None:
-    """Raise one UserError that names every limit which the test rows cross, and the rows by id.
-
-    `name` is what it calls the file.
-    """
+    """Raise one UserError that names every limit which the test rows of the file `name` cross, and the rows by id."""
     shares = limits.shares()
     with pairs_database(rows.table, entity_keys(rows.table)) as database:
         leaks = leak_shares(database)
@@ -270,9 +247,8 @@ def _crossing(setting: str, limit: str, shares: dict[str, dict], rows: Rows, dat
     share, n, leaked = shares[ALL][limit]["share"], shares[ALL]["n"], shares[ALL][limit]["rows"]
     query = f'SELECT place FROM leaked WHERE "{limit}" ORDER BY place LIMIT {LISTED}'
     at = pa.array([place for (place,) in database.rows(query)])
-    by_task = ", ".join(
-        f"{task} {seen[limit]['rows']:,} of {seen['n']:,}" for task, seen in shares.items() if task != ALL
-    )
+    tasks = {task: seen for task, seen in shares.items() if task != ALL}
+    by_task = ", ".join(f"{task} {seen[limit]['rows']:,} of {seen['n']:,}" for task, seen in tasks.items())
     move = f"{MOVE}, {REDIVIDE}" if limit == "left" else MOVE
     return [
         f"  {setting}: {100 * share:.1f} % of {n:,} test rows ({leaked:,}) have {SEEN[limit]}",
@@ -290,11 +266,5 @@ def _transposed(parts: dict[str, dict[str, dict]]) -> dict[str, dict[str, dict]]
 
 def _name_rows(rows: Rows, at: pa.Array) -> list[str]:
     cells = rows.table.select(["task", "left", "right", "left_id", "right_id"]).take(at).to_pylist()
-    return [
-        f"      row {number}: {cell['task']} {_entity(cell, 'left')} | {_entity(cell, 'right')}"
-        for cell, number in zip(cells, rows.numbers[at.to_numpy()].tolist(), strict=True)
-    ]
-
-
-def _entity(cell: dict, side: str) -> str:
-    return shorten(cell[f"{side}_id"] or cell[side])
+    numbers = rows.numbers[at.to_numpy()]
+    return [f"      row {number}: {pair_text(cell)}" for cell, number in zip(cells, numbers, strict=True)]

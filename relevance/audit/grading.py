@@ -1,11 +1,10 @@
 """Pairs of each rule and label → a csv for people to grade blindly; the graded files → how far rules can be trusted.
 
 query_item q1 | i4 label=2 source="chorus" → key="p9c1f…", task="query_item", left="usb", right="Volt ...", grade=""
-query_item "chorus": 57 graded, 3 not, 82.5 % equal, kappa 0.74 (0.58 to 0.86); ann and bob: kappa 0.81
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -19,13 +18,13 @@ from relevance.atomic_io import atomic_file
 from relevance.audit.agreement import agreement, count_couples
 from relevance.audit.opened import BY_LABEL, Opened, pairs_database
 from relevance.audit.page import AGREED, agreed, decimal, share
-from relevance.data.contract import blank, labels
+from relevance.data.contract import blank, labels, row_faults
 from relevance.data.database import Database
 from relevance.data.delimited import read_delimited
-from relevance.data.faults import Fault, Loaded, faults_error, guard_formulas
+from relevance.data.faults import Loaded, faults_error, guard_formulas
 from relevance.data.readers import parse_errors, undecodable
 from relevance.data.text_files import Form
-from relevance.errors import UserError, shorten
+from relevance.errors import UserError
 from relevance.pages.blocks import NONE, Section, Table, count
 from relevance.tasks import LABELS, TASK_NAMES
 
@@ -105,10 +104,7 @@ def write_sheet(table: pa.Table, path: Path) -> None:
 
 
 def graded(pairs: Opened, files: Sequence[Path]) -> dict:
-    """Every number of the grades in `files`, a person each, with stable keys.
-
-    Raises UserError for a file that cannot be read, with its rows.
-    """
+    """Every number of the grades in `files`, a person each, with stable keys."""
     with pairs_database(pairs.table, pairs.keys) as database:
         _put_shown(pairs.table, "pair", database)
         answers = [_read_grades(path, database) for path in files]
@@ -169,8 +165,7 @@ def _between(files: Sequence[Path], first: int, second: int, database: Database)
 def _read_grades(path: Path, database: Database) -> pa.Table:
     """place and grade (null where it was left empty) of the pairs in the csv at `path`.
 
-    Cells may be set apart by commas, semicolons or tabs, as spreadsheets save them. Raises one UserError with every
-    grade that is none, every key that is no pair of the table and every pair graded twice.
+    Raises one UserError with every grade that is none, every key that is no pair and every pair graded twice.
     """
     loaded = _load(path)
     key, grade = (pc.utf8_trim_whitespace(loaded.table[name]) for name in NEEDED)
@@ -181,18 +176,10 @@ def _read_grades(path: Path, database: Database) -> pa.Table:
             NOT empty AND place IS NOT NULL AND count(*) FILTER (NOT empty) OVER (PARTITION BY place) > 1 AS twice
         FROM line LEFT JOIN shown USING (key) ORDER BY row"""
     )
-    faults = (*loaded.faults, *_faults(loaded, lines))
-    if faults:
+    rules = [(column, lines[mark], problem, remedy) for mark, column, problem, remedy in FAULTS]
+    if faults := (*loaded.faults, *row_faults(loaded.table, rules, loaded.rows)):
         raise faults_error(str(path), faults, loaded.counted, REREAD)
     return lines.select(["place", "grade"])
-
-
-def _faults(loaded: Loaded, lines: pa.Table) -> Iterator[Fault]:
-    for mark, column, problem, remedy in FAULTS:
-        bad = np.flatnonzero(lines[mark].to_numpy())
-        if len(bad):
-            values = [shorten(value) for value in loaded.table[column].take(pa.array(bad)).to_pylist()]
-            yield Fault(problem, remedy, loaded.rows[bad], values)
 
 
 def _load(path: Path) -> Loaded:
@@ -233,12 +220,11 @@ def graded_sections(facts: dict) -> list[Section]:
 
 def _opening(facts: dict) -> str:
     whole = facts["all"]
+    grades = f"{whole['graded']:,} grades, {whole['ungraded']:,} left empty"
     if whole["kappa"] is None:
-        return f"{whole['graded']:,} grades, {whole['ungraded']:,} left empty: too few, or all alike, for a kappa."
-    text = (
-        f"{whole['graded']:,} grades, {whole['ungraded']:,} left empty: {share(whole['agreement'])} % equal the label, "
-        f"kappa {decimal(whole['kappa'])} ({agreed(whole)[-1]})."
-    )
+        return f"{grades}: too few, or all alike, for a kappa."
+    kappa = f"kappa {decimal(whole['kappa'])} ({agreed(whole)[-1]})"
+    text = f"{grades}: {share(whole['agreement'])} % equal the label, {kappa}."
     known = [rule for rule in facts["rules"] if rule["agreement"] is not None]
     if len(known) < 2:
         return text

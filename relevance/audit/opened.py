@@ -1,11 +1,7 @@
 """A source of pairs → its sound rows, to be counted rather than refused, and a database to count them in.
 
-pair(place, task, split, label, l, r, lx, rx, source, ...): `place` is the row's in the table;
-task and split are places in TASK_NAMES and SPLITS; l and r number the entities (a query and an item are two, even
-where they share an id), lx and rx the texts; low, high, low_text and high_text are the same in order
-
-query_query q1 | q2 and query_query q2 | q1 → one pair of ENTITIES; query_item "sofa" | "bed" and type_type "bed" |
-"sofa" → one pair of TEXTS, two of TASK_TEXTS
+pair(place, task, split, label, l, r, lx, rx, source, ...): `place` is the row's in the table; l and r number the
+entities, lx and rx the texts; low, high, low_text and high_text are the same in order
 """
 
 from collections.abc import Iterator, Mapping
@@ -47,11 +43,7 @@ class Opened:
 
 
 def open_source(data: DataConfig) -> Opened:
-    """The table that `data` names; rows that break the contract are set aside.
-
-    Without a split column it is divided as `relevance.data.table.prepare_rows` does. Raises UserError for a file that
-    cannot be read as a table of pairs, and where no row is left.
-    """
+    """The table that `data` names, divided as `prepare_rows` does; rows that break the contract are set aside."""
     return check_source(*load_pairs(data), data)
 
 
@@ -89,6 +81,5 @@ def by_task(database: Database, rows: str, columns: Mapping[str, str]) -> dict[s
     """The aggregates `columns` (name: SQL) over the query or table `rows`, for each task that has any and for all."""
     aggregates = ", ".join(columns.values())
     lines = database.rows(f"SELECT task, {aggregates} FROM {rows} GROUP BY ROLLUP (task) ORDER BY task NULLS LAST")
-    return {
-        ALL if task is None else TASK_NAMES[task]: dict(zip(columns, values, strict=True)) for task, *values in lines
-    }
+    names = {None: ALL} | dict(enumerate(TASK_NAMES))
+    return {names[task]: dict(zip(columns, values, strict=True)) for task, *values in lines}

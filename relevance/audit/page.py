@@ -1,8 +1,6 @@
 """The numbers of an audit → its page: findings, worst first, an overview, then a table for each part.
 
-{"labels": {"query_item": {...}}, ...} → [Section("Findings", [["26.2 % of ...", ...]]), Section("Overview", ...), ...]
-leaks of left 872 of 3,331 → "26.2 % of the 3,331 test rows have a left entity that training has seen under another
-task: item_item 86.3 %, type_type 48.7 %."
+leaks of left 872 of 3,331 → "26.2 % of the 3,331 test rows have a left entity that training has seen under …"
 """
 
 import math
@@ -17,6 +15,7 @@ WRONG, DOUBTFUL, NOTED = range(3)  # how bad a finding is
 ALMOST_ALL = 0.9  # accuracy of a lexical baseline from which the surface of the texts nearly suffices
 POOR = 0.6  # kappa below which annotators hardly agree: "moderate" or less for Landis and Koch (1977)
 FEW = 100  # test rows below which an accuracy is too uncertain
+OVERVIEW = ["task", *SPLITS, "repeated pairs", "two labels", "left seen", "pair seen", "majority", "lexical", "kappa"]
 OVERVIEW_NOTE = f"Test rows seen in training in percent; {NONE}: nothing to say."
 SEEN_TITLE = "What training has seen of the test rows"
 SEEN_NOTE = (
@@ -24,6 +23,7 @@ SEEN_NOTE = (
     "it stands on either side of a training row. both: left and right are. pair: its entities, or its texts, "
     "stand in a training row of the same task, mirrored or not. two texts: they do, under any task."
 )
+SURFACE_TITLE = "How far the surface of the texts gets"
 SHARED_TITLE = "The same two texts under two tasks, in either order"
 COPIES_NOTE = (
     "By entities: the same two, in either order. By texts: the same two texts of one task, whatever the ids. "
@@ -38,7 +38,7 @@ def audit_sections(facts: dict) -> list[Section]:
     """Every number of them that a person looks for; a part with nothing in it says so."""
     return [
         _opening(facts),
-        Section("Overview", [_overview_table(facts), OVERVIEW_NOTE]),
+        Section("Overview", [Table(OVERVIEW, [_overview(facts, task) for task in facts["labels"]], 1), OVERVIEW_NOTE]),
         *_aside(facts["rows"]),
         Section("Rows by split and label", [_labels_table(facts["labels"])]),
         Section("Rules (source) and their labels", [_sources_table(facts["sources"])]),
@@ -161,7 +161,6 @@ def _kappa(facts: dict) -> Iterator[Finding]:
 
 
 def _clean(facts: dict) -> Iterator[Finding]:
-    """What was looked for and is not there."""
     copies, leaks = facts["copies"][ALL], facts["leaks"][ALL]
     checks = {
         "no row breaks the contract": facts["rows"]["set_aside"],
@@ -187,12 +186,6 @@ def _by_task(values: dict[str, float], form: Callable[[float], str]) -> str:
 PARTS = (_set_aside, _copies, _leaks, _shared_texts, _splits, _floors, _kappa, _clean)
 
 
-def _overview_table(facts: dict) -> Table:
-    """A line for each task: the numbers that decide whether to go on."""
-    header = ["task", *SPLITS, "repeated pairs", "two labels", "left seen", "pair seen", "majority", "lexical", "kappa"]
-    return Table(header, [_overview(facts, task) for task in facts["labels"]], left=1)
-
-
 def _overview(facts: dict, task: str) -> list[str]:
     copies, leaks = facts["copies"][task]["entities"], facts["leaks"].get(task)
     surface, kappa = facts["baseline"]["tasks"].get(task), facts["agreement"]["tasks"][task]["kappa"]
@@ -208,23 +201,22 @@ def _overview(facts: dict, task: str) -> list[str]:
 
 
 def _aside(rows: dict) -> list[Section]:
-    """A line for each rule that rows break, with the numbers of the first of them."""
     if not rows["set_aside"]:
         return []
     body = [
-        [reason["problem"], _first(reason["first"][:5], reason["rows"]), reason["remedy"], count(reason["rows"])]
+        [
+            reason["problem"],
+            ", ".join(map(str, reason["first"][:5])) + (", …" if reason["rows"] > 5 else ""),
+            reason["remedy"],
+            count(reason["rows"]),
+        ]
         for reason in rows["reasons"]
     ]
     words = f"These rows are in no other count; a row may break several rules ({rows['counted']})."
     return [Section("Set aside", [Table(["problem", "rows such as", "remedy", "rows"], body, left=3), words])]
 
 
-def _first(rows: list[int], n: int) -> str:
-    return ", ".join(map(str, rows)) + (", …" if n > len(rows) else "")
-
-
 def _labels_table(labels: dict) -> Table:
-    """A line for each task and split that has rows, and the shares of the labels."""
     body = [
         [task, split, count(line["rows"]), *map(count, line["labels"]), *map(percent, line["shares"])]
         for task, splits in labels.items()
@@ -235,7 +227,6 @@ def _labels_table(labels: dict) -> Table:
 
 
 def _sources_table(sources: dict) -> Block:
-    """A line for each task and rule."""
     if not sources:
         return "The table names no rules: it has no column source."
     body = []
@@ -258,7 +249,6 @@ def _seen(leaks: dict) -> list[Section]:
 
 
 def _leaks_table(leaks: dict, kinds: list[str], heads: Sequence[str]) -> Table:
-    """A line for each task that has test rows: percent of them."""
     body = [[task, count(seen["n"]), *(share(seen[kind]["share"]) for kind in kinds)] for task, seen in leaks.items()]
     return Table(["task", "test rows", *heads], body, left=1)
 
@@ -268,9 +258,11 @@ def _again(facts: dict) -> list[Section]:
     body = [[*line["tasks"], count(line["pairs"]), count(line["differing"]), share(line["share"])] for line in lines]
     shared = Table(["task", "other task", "pairs of texts", "differing labels", "percent"], body, left=2)
     words = "Rows of any split, counted by what else holds their pair, mirrored or not."
+    header = ["task", "in another split, by entities", "by texts", "its texts under another task"]
+    rows = [[task, *map(count, counts.values())] for task, counts in facts["elsewhere"].items()]
     return [
         Section("Pairs that stand in several rows", [COPIES_NOTE, _copies_table(facts["copies"])]),
-        Section("The same pair elsewhere", [words, _elsewhere_table(facts["elsewhere"])]),
+        Section("The same pair elsewhere", [words, Table(header, rows, left=1)]),
         Section(SHARED_TITLE, [shared if lines else "No two texts stand under two tasks."]),
     ]
 
@@ -287,31 +279,18 @@ def _copies_table(copies: dict) -> Table:
     return Table(header, body, left=2)
 
 
-def _elsewhere_table(elsewhere: dict) -> Table:
-    """A line for each task."""
-    header = ["task", "in another split, by entities", "by texts", "its texts under another task"]
-    return Table(header, [[task, *map(count, rows.values())] for task, rows in elsewhere.items()], left=1)
-
-
 def _lengths(lengths: dict) -> Section:
     words = "So many percent of the texts are no longer than this; words end at white space."
-    tables = [_lengths_table(lengths, unit) for unit in ("characters", "words")]
-    return Section("Lengths", [words, "Characters:", tables[0], "Words:", tables[1]])
-
-
-def _lengths_table(lengths: dict, unit: str) -> Table:
-    """A line for each task and side, in characters or words."""
     header = ["task", "side", *("max" if share == 100 else f"{share} %" for share in lengths["percentiles"])]
-    body = [
-        [task, side, *map(count, units[unit])]
-        for task, sides in lengths["tasks"].items()
-        for side, units in sides.items()
-    ]
-    return Table(header, body, left=2)
+    blocks: list[Block] = [words]
+    for unit in ("characters", "words"):
+        sides = ((task, *side) for task, of_task in lengths["tasks"].items() for side in of_task.items())
+        body = [[task, side, *map(count, units[unit])] for task, side, units in sides]
+        blocks += [f"{unit.capitalize()}:", Table(header, body, left=2)]
+    return Section("Lengths", blocks)
 
 
 def _baseline(floors: dict) -> Section:
-    """A line for each task that has test rows."""
     words = (
         f"Accuracy in percent. majority: the task's most frequent training label. lexical: boosting on how alike the "
         f"two texts look, as in a report's floors. Of each task at most {floors['most']['train']:,} training and "
@@ -327,13 +306,10 @@ def _baseline(floors: dict) -> Section:
         for task, line in floors["tasks"].items()
     ]
     table = Table(["task", "training rows", "test rows", "majority", "lexical", "gain"], body, left=1)
-    return Section(
-        "How far the surface of the texts gets", [words, table if body else "It needs training and test rows."]
-    )
+    return Section(SURFACE_TITLE, [words, table if body else "It needs training and test rows."])
 
 
 def _agreement(judged: dict) -> Section:
-    """A line for each task that has judgements."""
     title = "Agreement of annotators"
     if not judged["tasks"][ALL]["n"]:
         return Section(title, [f"{NONE} No pair has two rows, so that nothing can be said."])

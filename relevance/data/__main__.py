@@ -12,12 +12,12 @@ from pathlib import Path
 
 from relevance.audit.commands import AuditOptions, Limits, SampleOptions, audit, sample
 from relevance.checks import validate_data
-from relevance.cli import aligned, help_text, parse, run_command
+from relevance.cli import counts_text, help_text, parse, run_command
 from relevance.config import DataConfig, Source
 from relevance.derive.commands import DeriveOptions, derive
 from relevance.errors import UserError
 from relevance.shop.commands import GenerateOptions, ShopOptions, generate, shop
-from relevance.tasks import ONE_LABEL
+from relevance.tasks import ONE_LABEL, SPLITS, TASK_NAMES
 
 USAGE = """usage: python -m relevance.data COMMAND [key=value ...]
 
@@ -44,30 +44,19 @@ def validate(words: list[str]) -> None:
     """Print digest, counts and notes of a table of pairs; raises UserError with every bad row."""
     options = parse(ValidateOptions, words)
     limited = options.limits.shares()
-    from relevance.data.table import prepare_rows
+    from relevance.data.table import prepare_rows, task_counts
 
     rows = prepare_rows(validate_data(options.data), Path(options.outputs))
     warnings = [note for note in rows.notes if note.startswith(ONE_LABEL)]
     print(*(f"{warning}\n" for warning in warnings), sep="", end="")
     print(f"digest {rows.digest}\nrows   {len(rows.table):,} in {rows.path}\n")
-    print(_counts_text(rows.table), "", *(note for note in rows.notes if note not in warnings), sep="\n")
+    tasks = zip(TASK_NAMES, task_counts(rows.table).tolist(), strict=True)
+    counts = [(task, *line) for task, n in tasks if any(map(any, n)) for line in zip(SPLITS, n, strict=True)]
+    print(counts_text(counts), "", *(note for note in rows.notes if note not in warnings), sep="\n")
     if limited:
         from relevance.audit.counts import hold_limits  # in duckdb, slow to import
 
         hold_limits(options.limits, rows, options.data.path or "generated pairs")
-
-
-def _counts_text(table) -> str:
-    """Rows of each task and split, by label."""
-    from relevance.data.table import task_counts
-    from relevance.tasks import LABELS, SPLITS, TASK_NAMES
-
-    lines: list[tuple[str, ...]] = [("task", "split", "rows", *LABELS)]
-    for task, splits in zip(TASK_NAMES, task_counts(table), strict=True):
-        for split, labels in zip(SPLITS, splits, strict=True):
-            if splits.any():
-                lines.append((task, split, f"{labels.sum():,}", *(f"{n:,}" for n in labels)))
-    return aligned(lines, 2)
 
 
 COMMANDS: dict[str, tuple[Callable[[list[str]], None], type]] = {

@@ -1,15 +1,16 @@
 """Rows of the table → the steps of an epoch → micro-batches of tensors, rows of a task side by side; for Lightning.
 
-The task mix draws an epoch from the task of each training row [N]: joint takes each row once, single those of one task,
-temperature and equal draw N rows, of a task of n rows in proportion to n^(1/T) (equal: T → ∞). A step is cut by length:
-
-a step of 64 rows under a budget of 1,024 tokens → e.g. [21 rows × 48 tokens, 43 rows × 23 tokens]
+An epoch takes each row once (joint), those of one task (single), or N rows, of a task of n in proportion to n^(1/T).
+A step of 64 rows under a budget of 1,024 tokens → e.g. [21 rows × 48 tokens, 43 rows × 23 tokens]
 """
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import numpy as np
@@ -26,6 +27,9 @@ from relevance.errors import UserError
 from relevance.metrics import places, task_codes
 from relevance.rates import optimiser_steps
 from relevance.tasks import SPLITS, TASK_NAMES
+
+CPU_TOKENS = 1536  # of a micro-batch
+AHEAD = 2  # batches that are made before they are asked for
 
 
 class Steps(Sampler[np.ndarray]):
@@ -60,9 +64,8 @@ def epoch_rows(task: np.ndarray, mix: MixConfig, seed: int, number: int) -> np.n
         return random.permutation(rows)
     counts = np.bincount(task)
     draws = _whole(draw_shares(counts, mix) * (mix.draws or len(task)))
-    return random.permutation(
-        np.concatenate([_cycle(np.flatnonzero(task == k), n, random) for k, n in enumerate(draws)])
-    )
+    drawn = [_cycle(np.flatnonzero(task == k), n, random) for k, n in enumerate(draws)]
+    return random.permutation(np.concatenate(drawn))
 
 
 def members(task: np.ndarray, mix: MixConfig) -> np.ndarray:
@@ -94,10 +97,7 @@ def _cycle(rows: np.ndarray, draws: int, random: np.random.Generator) -> np.ndar
 
 
 def portion(task: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Positions of `share` of the rows of each task [N], ascending; a smaller share is a part of every larger one.
-
-    A task that is there keeps a row at least. The same for the same seed, whatever else an experiment changes.
-    """
+    """Positions of `share` of the rows of each task [N], ascending; a smaller share is a part of every larger one."""
     if share == 1:
         return np.arange(len(task))
     order = np.random.default_rng(seed).permutation(len(task))
@@ -107,8 +107,6 @@ def portion(task: np.ndarray, share: float, seed: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Examples:
-    """What a batch is made of, for all N rows of the table."""
-
     tokens: Tokens
     task: np.ndarray  # [N] index into tasks.TASK_NAMES
     label: np.ndarray  # [N]
@@ -124,15 +122,47 @@ def unlabelled(table: pa.Table, tokenizer, template: Template) -> Examples:
     return Examples(tokens, task_codes(table["task"]), zeros, zeros, pad, segments(tokenizer, template))
 
 
-@dataclass  # not frozen: Lightning moves its tensors to the device in place
+@dataclass(frozen=True)
 class MicroBatch:
     """B rows padded to their longest; rows of one task stand side by side, `slices` says where."""
 
     inputs: dict[str, torch.Tensor]  # input_ids, attention_mask [B, T], token_type_ids where read
     slices: list[tuple[int, int, int]]  # (task index, first row, row after the last)
-    rows: torch.Tensor  # [B] row ids; [0] where the micro-batch only keeps a rank in step
+    rows: torch.Tensor  # [B] row ids, never on a device; [0] where the micro-batch only keeps a rank in step
     labels: torch.Tensor  # [B]
     weights: torch.Tensor  # [B]
+    flat: torch.Tensor | None = None  # all of the above but the rows as one, in memory that a device can read
+
+    def parts(self, number: int) -> "list[MicroBatch]":
+        """The same rows in so many micro-batches, or one a row."""
+        count = len(self.labels)
+        edges = sorted({count * place // number for place in range(number + 1)})
+        return [self] if number == 1 else [self._part(a, b) for a, b in pairwise(edges)]
+
+    def _part(self, start: int, stop: int) -> "MicroBatch":
+        inputs = {name: tensor[start:stop] for name, tensor in self.inputs.items()}
+        cut = [(task, max(a, start) - start, min(b, stop) - start) for task, a, b in self.slices]
+        slices = [(task, a, b) for task, a, b in cut if a < b]
+        rows, labels, weights = (tensor[start:stop] for tensor in (self.rows, self.labels, self.weights))
+        return MicroBatch(inputs, slices, rows, labels, weights)
+
+    def pinned(self) -> "MicroBatch":
+        """The same, to be copied to a device in one piece while the host goes on."""
+        parts = [*self.inputs.values(), self.labels, self.weights.double().view(torch.int64)]
+        return replace(self, flat=torch.cat([part.flatten() for part in parts]).pin_memory())
+
+    def to(self, device: torch.device) -> "MicroBatch":
+        """The same on `device`; Lightning calls it."""
+        if self.flat is None:
+            inputs = {name: tensor.to(device) for name, tensor in self.inputs.items()}
+            return replace(self, inputs=inputs, labels=self.labels.to(device), weights=self.weights.to(device))
+        sizes = [tensor.numel() for tensor in self.inputs.values()]
+        flat = self.flat.to(device, non_blocking=True)
+        *parts, labels, weights = flat.split([*sizes, len(self.labels), len(self.weights)])
+        inputs = {
+            name: part.view(tensor.shape) for (name, tensor), part in zip(self.inputs.items(), parts, strict=True)
+        }
+        return replace(self, inputs=inputs, labels=labels, weights=weights.view(torch.float64).float(), flat=None)
 
 
 class StepDataset(Dataset[list[MicroBatch]]):
@@ -148,10 +178,7 @@ class StepDataset(Dataset[list[MicroBatch]]):
 
 
 def deal_batches(lengths: np.ndarray, budget: int, rank: int, ranks: int) -> tuple[list[np.ndarray], int]:
-    """The `cut_batches` of one rank's share, and how many more passes than that the busiest rank makes.
-
-    Shares are dealt by length, so that each is as long as the others; a single rank has `cut_batches` of all rows.
-    """
+    """The `cut_batches` of one rank's share, dealt by length, and how many more passes the busiest rank makes."""
     order = np.argsort(-lengths, kind="stable")
     shares = [order[start::ranks] for start in range(ranks)]
     pieces = [[share[piece] for piece in cut_batches(lengths[share], budget)] for share in shares]
@@ -182,18 +209,15 @@ def collate(examples: Examples, rows: np.ndarray) -> MicroBatch:
     if examples.segments:
         second = (place >= examples.tokens.second[rows][:, None]) & mask
         inputs["token_type_ids"] = torch.from_numpy(second.astype(np.int64))
+    task = examples.task[rows]
+    edges = [0, *(np.flatnonzero(np.diff(task)) + 1).tolist(), len(task)]
     return MicroBatch(
         inputs,
-        _slices(examples.task[rows]),
+        [(int(task[first]), first, last) for first, last in pairwise(edges)],
         torch.from_numpy(rows),
         torch.from_numpy(examples.label[rows].astype(np.int64)),
         torch.from_numpy(examples.weight[rows].astype(np.float32)),
     )
-
-
-def _slices(task: np.ndarray) -> list[tuple[int, int, int]]:
-    edges = [0, *(np.flatnonzero(np.diff(task)) + 1).tolist(), len(task)]
-    return [(int(task[a]), a, b) for a, b in pairwise(edges)]
 
 
 def stand_in(examples: Examples, row: np.ndarray) -> MicroBatch:
@@ -237,7 +261,9 @@ class PairsModule(L.LightningDataModule):
         return Reading(self.template, tuple(TASK_NAMES[task] for task in known))
 
     def train_dataloader(self) -> DataLoader:
-        step_rows, budget = self.config.train.step_rows, self.config.train.token_budget
+        step_rows, on_gpu = self.config.train.step_rows, distributed.on_gpu(self.config.trainer)
+        # RelevanceModule cuts again what a GPU has no room for; on a CPU longer batches are slower ones
+        budget = self.config.train.token_budget or (step_rows * self.config.model.max_length if on_gpu else CPU_TOKENS)
         steps = Steps(self.rows["train"], self.examples.task, self.config.task_mix, step_rows, self.config.seed)
         steps.begun = self.begun
         return _loader(StepDataset(self.examples, budget, distributed.rank(), distributed.size()), steps)
@@ -270,20 +296,18 @@ def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsM
     wanted = [name for name in ("task", "split", "label", "weight") if name in pq.read_schema(rows).names]
     table = pq.read_table(rows, columns=wanted, read_dictionary=["task", "split"])  # the texts stay on disk
     task, split = task_codes(table["task"]), places(table["split"], SPLITS)
-    train = np.flatnonzero(split == SPLITS.index("train"))
-    train = train[portion(task[train], config.task_mix.share, config.data.seed)]
+    every = np.flatnonzero(split == SPLITS.index("train"))
+    train = every[portion(task[every], config.task_mix.share, config.data.seed)]
     parts = _parts(rows, config.task_mix, task, split, train)
     weight = _weights(config, table, task)
     if not weight[parts["train"]].any():
-        raise UserError(
-            f"{rows}: every training row of task_mix={config.task_mix.name} weighs 0; give some of them a weight "
-            "(its column, train.class_weights and train.task_weights multiply)"
-        )
+        remedy = "give some of them a weight (its column, train.class_weights and train.task_weights multiply)"
+        raise UserError(f"{rows}: every training row of task_mix={config.task_mix.name} weighs 0; {remedy}")
     label, shown = table["label"].to_numpy(), segments(tokenizer, template)
     examples = Examples(ids, task, label, weight, tokenizer.pad_token_id, shown)
     module = PairsModule(config, tokenizer, template, examples, parts)
-    if config.match is Match.steps and config.task_mix.kind is Mix.single:
-        module.steps = optimiser_steps(config, len(train))  # those of a joint cell on the same rows
+    if config.match is Match.steps and (config.task_mix.kind is Mix.single or config.task_mix.share < 1):
+        module.steps = optimiser_steps(config, len(every))  # those of a joint cell on all rows
     return module
 
 
@@ -299,12 +323,34 @@ def _parts(rows: Path, mix: MixConfig, task: np.ndarray, split: np.ndarray, trai
 
 
 def _weights(config: Config, table: pa.Table, task: np.ndarray) -> np.ndarray:
-    """The weight [N] of each row in the loss: its own, that of its task and that of its label multiply."""
     weight = table["weight"].to_numpy() if "weight" in table.column_names else np.ones(len(task))
     of_task = np.array([config.train.task_weights.get(name, 1.0) for name in TASK_NAMES])
     of_label = np.array(config.train.class_weights or [1.0, 1.0, 1.0])
     return weight * of_task[task] * of_label[table["label"].to_numpy()]
 
 
+class Ahead(DataLoader):
+    """Makes batches in a thread while those before are computed, and pins them where a device will read them."""
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]  # torch names a class of its own
+        batches, made = super().__iter__(), deque[Future[Any]]()
+        with ThreadPoolExecutor(1) as thread:
+            try:
+                while True:
+                    made.extend(thread.submit(_next, batches) for _ in range(AHEAD - len(made)))
+                    if (batch := made.popleft().result()) is None:
+                        return
+                    yield batch
+            finally:
+                thread.shutdown(wait=True, cancel_futures=True)  # who breaks off waits for no more than one
+
+
+def _next(batches: Iterator[Any]) -> Any:
+    batch = next(batches, None)
+    if batch is None or not torch.cuda.is_available():
+        return batch
+    return [micro.pinned() for micro in batch] if isinstance(batch, list) else batch.pinned()
+
+
 def _loader(dataset: Dataset, sampler: Sampler | None) -> DataLoader:
-    return DataLoader(dataset, batch_size=None, sampler=sampler, collate_fn=lambda batch: batch)
+    return Ahead(dataset, batch_size=None, sampler=sampler, collate_fn=lambda batch: batch)

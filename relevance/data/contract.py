@@ -1,9 +1,7 @@
 """The contract of a table of pairs: columns, types, rules for each row, and rules for the rows of one pair.
 
-task="query_item" left="usb c cable" right="Volt USB-C cable 2 m" label=2 split="train" left_id="q17"
-right_id="i4" source="human" weight=1.0, then the user's own columns, unchanged
-
-rows 3 and 17 hold query_item q1 | i4 with labels 0 and 2 → Fault("a pair has two labels", ..., rows=[3, 17])
+task="query_item" left="usb c cable" right="Volt USB-C cable 2 m" label=2 split="train" left_id="q17" right_id="i4"
+source="human" weight=1.0, then the user's own columns, unchanged
 """
 
 import re
@@ -45,8 +43,7 @@ Rule = tuple[str, pa.ChunkedArray, str, str]  # column, mask [N] of its bad rows
 def check_pairs(loaded: Loaded, name: str) -> tuple[Loaded, Keys]:
     """The rows of a loaded table that keep the contract, the others as faults; `name` is what an error calls the file.
 
-    The table has the columns of CONTRACT that are there, then the user's own: labels as int8, weights as float32, texts
-    as strings, absent ids and sources as null. Raises UserError for a missing column; no row is changed.
+    The columns of CONTRACT that are there come first, in their types: absent ids and sources are null.
     """
     sound = sound_pairs(loaded, name)
     keys = entity_keys(sound.table)
@@ -84,10 +81,7 @@ def check_names(columns: dict[str, str], setting: str) -> None:
 
 
 def as_text(table: pa.Table, column: str, name: str) -> pa.ChunkedArray:
-    """A column as text; raises UserError, which calls the file `name`, for a type that is neither text nor number.
-
-    Whole floats, as a null among integers makes of them, have the text of integers.
-    """
+    """A column as text, whole floats as integers; UserError, which calls the file `name`, for what is neither."""
     values = table[column]
     if pa.types.is_floating(values.type):
         whole = pc.and_(pc.less(pc.abs(values), WHOLE_BELOW), pc.equal(values, pc.floor(values)))
@@ -100,10 +94,9 @@ def as_text(table: pa.Table, column: str, name: str) -> pa.ChunkedArray:
 
 
 def with_said(loaded: Loaded, task: str | None, grades: Mapping[Any, int], name: str, setting: str = "") -> Loaded:
-    """A loaded table with what the user says of all its rows: their task, and the label of each grade.
+    """A loaded table with the task of all its rows and the label of each grade; rows of another grade become faults.
 
-    Rows of another grade become faults. Raises UserError, which calls the file `name`, for a file that names
-    another task. `setting` is what stands before the names of the two settings.
+    Raises UserError, which calls the file `name`, for a file of another task; `setting` stands before its settings.
     """
     table = loaded.table
     if task and table.column_names:
@@ -127,11 +120,7 @@ def with_said(loaded: Loaded, task: str | None, grades: Mapping[Any, int], name:
 
 
 def graded(texts: pa.ChunkedArray, grades: Mapping[Any, int]) -> pa.ChunkedArray:
-    """The label [N] of each grade, as text; null for one that is none of `grades`.
-
-    Grades are compared as they are written, but for blanks around them; a whole number is one in any writing, and so
-    are true and True, of which parquet and JSON have no writing of their own.
-    """
+    """The label [N] of each grade, as text; null for none of `grades`. Blanks and ways to write a number are alike."""
     trimmed = pc.replace_substring_regex(pc.utf8_trim_whitespace(texts), WHOLE, r"\1")
     lower = pc.utf8_lower(trimmed)
     known = {grade_text(grade): str(label) for grade, label in grades.items()}
@@ -164,16 +153,13 @@ def _blank_as_null(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Texts [N] as int8 [N], null where the text is no label."""
-    return pa.chunked_array([_labels(chunk.dictionary_encode()) for chunk in column.chunks], pa.int8())
-
-
-def _labels(column: pa.DictionaryArray) -> pa.Int8Array:
-    """Few texts differ, and each of these is parsed once."""
-    texts = column.dictionary
-    fits = pc.match_substring_regex(texts, LABEL_PATTERN)
-    known = pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(pc.if_else(fits, texts, None)), 0, 1).cast(pa.int8())
-    return known.take(column.indices)
+    """Texts [N] as int8 [N], null where the text is no label; few differ, and each of these is parsed once."""
+    parsed = []
+    for chunk in map(pc.dictionary_encode, column.chunks):
+        fits = pc.match_substring_regex(chunk.dictionary, LABEL_PATTERN)
+        texts = pc.utf8_trim_whitespace(pc.if_else(fits, chunk.dictionary, None))
+        parsed.append(pc.utf8_slice_codeunits(texts, 0, 1).cast(pa.int8()).take(chunk.indices))
+    return pa.chunked_array(parsed, pa.int8())
 
 
 def _weights(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -211,10 +197,7 @@ def pair_rules(texts: pa.Table) -> Iterator[Rule]:
 
 
 def with_signs(text: pa.ChunkedArray) -> tuple[pa.ChunkedArray, int]:
-    """Texts [N] with the signs of cp1252 for control characters from U+0080 on, and how many texts hold such.
-
-    They come of cp1252 that was read as Latin-1; HTML reads them alike. The five that cp1252 lacks become blanks.
-    """
+    """Texts [N] with the signs of cp1252 for control characters from U+0080 on, and how many texts hold such."""
     if not any(b"\xc2" in (raw := bytes(utf8_bytes(chunk))) and C1_BYTES.search(raw) for chunk in text.chunks):
         return text, 0  # most texts hold no such byte: ten times as fast
     bad = pc.fill_null(pc.match_substring_regex(text, CONTROLS), False)
@@ -234,7 +217,6 @@ def blank(text: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def utf8_bytes(chunk: pa.StringArray) -> memoryview:
-    """The UTF-8 bytes of all texts, one behind the other."""
     _, offsets, values = chunk.buffers()
     if values is None:
         return memoryview(b"")
@@ -269,10 +251,14 @@ def _describe(again: pa.Table, rows: np.ndarray, group: np.ndarray, bad: np.ndar
     together = np.split(rows[order], np.flatnonzero(np.diff(group[order])) + 1)
     named = [", ".join(map(str, same[:NAMED_ROWS])) + (", …" if len(same) > NAMED_ROWS else "") for same in together]
     bad_rows = again.filter(pa.array(bad)).to_pylist()
-    return [f"{_pair(row)}; rows {named[g]}" for row, g in zip(bad_rows, group[bad], strict=True)]
+    splits = [f", {row['split']}" if "split" in row else "" for row in bad_rows]
+    return [
+        f"{pair_text(row)} label {row['label']}{split}; rows {named[g]}"
+        for row, split, g in zip(bad_rows, splits, group[bad], strict=True)
+    ]
 
 
-def _pair(row: dict[str, Any]) -> str:
+def pair_text(row: dict[str, Any]) -> str:
+    """The pair of a row, by its ids, or its texts where it has none."""
     left, right = (shorten(row[f"{side}_id"] or row[side]) for side in ("left", "right"))
-    split = f", {row['split']}" if "split" in row else ""
-    return f"{row['task']} {left} | {right} label {row['label']}{split}"
+    return f"{row['task']} {left} | {right}"

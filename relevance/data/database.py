@@ -19,10 +19,7 @@ VALUE = re.compile(r"\$([a-z_]+)")
 
 
 class Database:
-    """Tables that live as long as one command; beyond its memory it works on disk.
-
-    `$name` in a query stands for the value of that name; `values` may hold more than the query names.
-    """
+    """Tables that live as long as one command; `$name` in a query stands for the value of that name."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection):
         self._connection = connection
@@ -55,14 +52,8 @@ class Database:
     def chunks(self, query: str, rows: int) -> Iterator[pa.Table]:
         """The rows of `query`, so many at a time."""
         with _explained():
-            reader = self._connection.sql(query).to_arrow_reader(rows)
-        while (batch := _next(reader)) is not None:
-            yield pa.Table.from_batches([batch])
-
-
-def _next(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
-    with _explained():
-        return next(reader, None)
+            for batch in self._connection.sql(query).to_arrow_reader(rows):
+                yield pa.Table.from_batches([batch])
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """A file of delimited text → its rows as text, each numbered; rows with too many or too few cells come back as faults.
 
-"query;item_id;label" / "red lamp, large;1;2" → ";" sets its cells apart: a header of three cells is wider than of none
 "query_item,usb c cable,2" under "task,left,right,label" → torn row: 3 cells, not 4
 """
 
@@ -33,8 +32,6 @@ SAMPLE = 50  # rows that are looked at
 
 @dataclass(frozen=True)
 class Layout:
-    """How a delimited file is laid out."""
-
     form: Form  # with its delimiter
     cells: list[str]  # of its first row, as they stand there, or of the header that was given
     names: list[str]  # the same without blanks around them
@@ -97,7 +94,7 @@ def _loaded(path: Path, table: pa.Table, rows: np.ndarray, torn: list[pa.csv.Inv
     for row in torn:
         if "\n" in row.text and row.text.count('"') % 2:
             raise _open_quote(path, _number(row))
-    fault = Fault("torn row", TORN_REMEDY, np.array([_number(row) for row in torn], np.int64), [*map(_cells, torn)])
+    fault = Fault.of("torn row", TORN_REMEDY, {_number(row): _cells(row) for row in torn})
     return Loaded(table, rows, (fault,) if torn else (), counted)
 
 
@@ -108,10 +105,7 @@ def _cells(row: pa.csv.InvalidRow) -> str:
 
 
 def _check_last_quote(path: Path, table: pa.Table, row: int, form: Form) -> None:
-    """Refuse a quote that is never closed: the parser takes all that follows it as one cell, whatever rows are in it.
-
-    `row` is the number of the table's last row, the last of the file. (A torn row that did so shows by its quotes.)
-    """
+    """Reject a quote that is never closed in `row`, the file's last: the parser takes all that follows as one cell."""
     cell = table.columns[-1][-1].as_buffer()
     broken = cell is not None and b"\n" in cell.to_pybytes()
     if broken and not tail(path, form).rstrip().endswith(b'"'):
@@ -119,9 +113,7 @@ def _check_last_quote(path: Path, table: pa.Table, row: int, form: Form) -> None
 
 
 def _open_quote(path: Path, row: int) -> UserError:
-    return UserError(
-        f"{path}: row {row} opens a quote that is never closed; close it, or double a quote that belongs to the text"
-    )
+    return UserError(f"{path}: row {row} opens a quote that is never closed; close it, or double one of the text")
 
 
 def layout(path: Path, form: Form) -> Layout:
@@ -152,20 +144,16 @@ def _check_header(path: Path, text: str, first: list[str], form: Form) -> None:
     """UserError where the file has a header of its own, or where no row has as many cells as the one that is given."""
     width = len(form.header)
     if sum(a.strip() == b for a, b in zip(first, form.header, strict=False)) > width / 2:
-        raise UserError(
-            f"{path}: its first line is a header, {', '.join(first)}; leave {form.setting}header out, rename columns "
-            f"with {form.setting}columns"
-        )
+        remedy = f"leave {form.setting}header out, rename columns with {form.setting}columns"
+        raise UserError(f"{path}: its first line is a header, {', '.join(first)}; {remedy}")
     if not any(len(row) == width for row in islice(_rows(text, form.delimiter or "", form), SAMPLE)):
         raise UserError(f"{path}: {_no_delimiter(width, text, form)}")
 
 
 def _no_delimiter(width: int, text: str, form: Form) -> str:
     shown = next(iter(text.strip().splitlines()), "")[:80]
-    return (
-        f"{form.setting}header names {width} columns, but no delimiter gives its first rows so many cells ({shown!r}); "
-        f"name every column, and {_remedy(form)}"
-    )
+    why = f"no delimiter gives its first rows so many cells ({shown!r})"
+    return f"{form.setting}header names {width} columns, but {why}; name every column, and {_remedy(form)}"
 
 
 def _delimiter(path: Path, text: str, form: Form) -> str:
@@ -184,10 +172,7 @@ def _delimiter(path: Path, text: str, form: Form) -> str:
 
 
 def _of_width(path: Path, text: str, widths: dict[str, list[int]], form: Form) -> str:
-    """The sign under which the first rows have as many cells as the header that is given.
-
-    Blanks, which stand in texts, only where no other sign gives all rows the same cells.
-    """
+    """The sign under which the first rows are as wide as the given header; blanks, where no other sign divides."""
     width = len(form.header)
     fitting = {sign: counts.count(width) for sign, counts in widths.items() if width in counts}
     other = any(len(set(counts)) == 1 and counts[0] > 1 for counts in widths.values())

@@ -1,13 +1,7 @@
 """Entities and pairs as whole numbers, which a sort compares; which of them training has seen; the split by entity.
 
-left_id=["q1", null, "q1"], left=["usb", "hdmi", "usb"] → left=[0, 3, 0]: ids are numbered first, then the
-texts of entities that have no id, in one numbering for both sides.
-
-query_item q7 | i4 (test), query_query q7 | q9 (train) → left of the first: in its own task unseen, in any task seen
-
-A table without a split is divided by left entity: "q17" under seed 0 → a number in [0, 1) that depends on nothing else
-→ below test_share: test; below test_share + validation_share: validation; else train. An entity falls alike in every
-task and every file.
+left_id=["q1", null, "q1"], left=["usb", "hdmi", "usb"] → left=[0, 3, 0]: ids first, then the texts that have none
+"q17" under seed 0 → a number in [0, 1) → below test_share: test; below test_share + validation_share: validation
 """
 
 import hashlib
@@ -83,30 +77,20 @@ def combined(*numbers: np.ndarray) -> np.ndarray:
 
 
 def side_entities(keys: Keys) -> tuple[np.ndarray, np.ndarray]:
-    """One number for each entity, of the left and of the right sides [N].
-
-    A query and an item are two entities even where they share an id.
-    """
+    """One number for each entity, of the left and of the right sides [N]; a query and an item are two with one id."""
     kinds = len(KINDS)
     return keys.left * kinds + LEFT_KIND[keys.task], keys.right * kinds + RIGHT_KIND[keys.task]
 
 
-def seen_in_task(keys: Keys, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """[N] and [N], whether the entity stands on either side of a row of its own task in `training`, a mask [N]."""
+def seen(keys: Keys, training: np.ndarray, of_task: bool) -> tuple[np.ndarray, np.ndarray]:
+    """[N] and [N], whether the left and the right entity stand on either side of a row in `training`, a mask [N];
+    `of_task`: of a row of their own task."""
     left, right = side_entities(keys)
-    tasks = len(TASK_NAMES)
-    return _among(left * tasks + keys.task, right * tasks + keys.task, training)
-
-
-def seen_in_any_task(keys: Keys, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same of training rows of any task."""
-    return _among(*side_entities(keys), training)
-
-
-def _among(left: np.ndarray, right: np.ndarray, training: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    seen = np.zeros(int(max(left.max(initial=0), right.max(initial=0))) + 1, bool)
-    seen[left[training]] = seen[right[training]] = True
-    return seen[left], seen[right]
+    if of_task:
+        left, right = (side * len(TASK_NAMES) + keys.task for side in (left, right))
+    marks = np.zeros(int(max(left.max(initial=0), right.max(initial=0))) + 1, bool)
+    marks[left[training]] = marks[right[training]] = True
+    return marks[left], marks[right]
 
 
 def repeated(pair: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

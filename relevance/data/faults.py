@@ -4,7 +4,7 @@ Loaded(table=3 rows, rows=[1, 2, 4], faults=[Fault("torn row", "give every row .
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,18 +23,19 @@ SHOWN = ("task", "left", "right", "label", "split", "left_id", "right_id", "sour
 
 @dataclass(frozen=True)
 class Fault:
-    """The rows of a file that break one rule."""
-
     problem: str
     remedy: str
     rows: np.ndarray  # [k], numbers as a person counts them in the file
     values: Sequence[str]  # [k], what stands there
 
+    @classmethod
+    def of(cls, problem: str, remedy: str, values: Mapping[int, str]) -> "Fault":
+        """That of the rows which `values` number."""
+        return cls(problem, remedy, np.array([*values], np.int64), [*values.values()])
+
 
 @dataclass(frozen=True)
 class Loaded:
-    """The rows that could be read, and those that could not."""
-
     table: pa.Table
     rows: np.ndarray  # [N] numbers of the table's rows in the file, ascending
     faults: tuple[Fault, ...] = ()
@@ -109,15 +110,11 @@ def quarantine_note(faults: Sequence[Fault], good: int, path: Path) -> str:
 
 
 def listing_schema(cells: Sequence[str]) -> pa.Schema:
-    """The schema of `list_faults` for a table of these columns."""
     return pa.schema([(name, pa.string()) for name in (*LISTING, *cells)])
 
 
 def list_faults(file: str, faults: Sequence[Fault], table: pa.Table, rows: np.ndarray) -> pa.Table:
-    """A row of texts for each fault: file, row, problem, value, remedy, then the row's cells.
-
-    `table` holds the rows that could be read, `rows` their numbers; other rows get empty cells.
-    """
+    """A row of texts for each fault: LISTING, then its cells of `table`, whose rows have the numbers `rows`."""
     numbers = np.concatenate([fault.rows for fault in faults])
     kind = pa.array(np.repeat(np.arange(len(faults)), [len(fault.rows) for fault in faults]))
     columns: dict[str, pa.Array | pa.ChunkedArray] = {

@@ -1,11 +1,7 @@
 """rows.parquet → predictions of two floors, computed once per table and kept beside it.
 
-    majority  the most frequent training label of the task
-    lexical   per task: how alike the two texts look, into gradient boosting
-
-A cell that does not beat them has learnt no more than the surface of the texts shows. Features of one row
-of lexical: cosine=0.41, jaccard=0.25, left_in_right=0.5, right_in_left=0.33, then chars and words of left (11, 2), of
-right (27, 6), shorter over longer (0.41, 0.33) → probabilities [0.1, 0.3, 0.6]
+majority is the most frequent training label of the task; lexical is gradient boosting of how alike the two texts look:
+cosine=0.41, jaccard=0.25, left_in_right=0.5, right_in_left=0.33, chars, words → probabilities [0.1, 0.3, 0.6]
 """
 
 from dataclasses import dataclass
@@ -37,10 +33,7 @@ def ensure_floors(rows: Path) -> dict[str, pa.Table]:
 
 
 def fit_floors(rows: Path) -> dict[str, pa.Table]:
-    """Predictions of each floor for the test rows; the same rows give the same numbers.
-
-    A task that is `unlearnable` gets the majority prediction from the lexical floor too.
-    """
+    """Predictions of each floor for the test rows; the same rows give the same numbers."""
     table = pq.read_table(rows, columns=["row", "split", "task", "left", "right", "label"])
     table = table.filter(pc.is_in(table["split"], pa.array(["train", "test"])))
     train = pc.equal(table["split"], "train").to_numpy()
@@ -87,10 +80,7 @@ def majority_floor(rows: Labelled) -> np.ndarray:
 
 
 def lexical_floor(rows: Labelled) -> np.ndarray:
-    """Probabilities [M, 3] of the rows to predict, task by task; the same rows give the same numbers.
-
-    A task whose training rows carry fewer than two labels gets those of `majority_floor`.
-    """
+    """Probabilities [M, 3] of the rows to predict; `majority_floor`'s for a task of one label in training."""
     counts = label_counts(rows.task[rows.train], rows.label[rows.train])
     probabilities = _shares(counts)[rows.task]
     texts = _Texts(rows.left, rows.right)

@@ -1,10 +1,7 @@
-"""Test rows → pairs they imply: the mirror of a symmetric pair, the third side of a triangle. Once per table.
+"""Test rows → pairs they imply, once per table: the mirror of a symmetric pair, the third side of a triangle.
 
-mirror    query_query "usb c cable" – "usb-c cord"  →  "usb-c cord" – "usb c cable"
-triangle  query_item "usb c cable" – "Volt cable 2 m" (2), item_type "Volt cable 2 m" – "cables" (2)
-          →  query_type "usb c cable" – "cables"
-
-The first side of a triangle is a test row; the second may stand in any split, and is scored as a pair where it does.
+query_item "usb c cable" – "Volt cable 2 m" (2), item_type "Volt cable 2 m" – "cables" (2) → query_type "usb c cable" –
+"cables". The first side of a triangle is a test row; the second may stand in any split.
 """
 
 from dataclasses import dataclass
@@ -80,10 +77,7 @@ def implied(table: pa.Table) -> Implied:
 
 
 def _coded(rows: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
-    """With the entities as numbers `a` (left) and `b` (right), one for each kind and text; `ka`, `kb` their kinds.
-
-    Then the text of each number.
-    """
+    """With kinds `ka`, `kb` of both sides and their entities as numbers `a`, `b`; then the text of each number."""
     for side, kind in (("left", "ka"), ("right", "kb")):
         rows[kind] = rows["task"].map({name: KINDS.index(getattr(task, side)) for name, task in TASKS.items()})
     both = pd.concat([rows["ka"], rows["kb"]]).astype(str) + " " + pd.concat([rows["left"], rows["right"]])
@@ -110,10 +104,8 @@ def _triangles(test: pd.DataFrame, every: pd.DataFrame) -> pd.DataFrame:
     pairs = (both[[f"{name}_1", f"{name}_2"]].to_numpy() for name in ("kind", "end"))
     kinds, ends = (np.where(turned.to_numpy()[:, None], pair[:, ::-1], pair) for pair in pairs)
     third = CLOSING[kinds[:, 0], kinds[:, 1]]
-    tasks = np.sort(np.column_stack([both[name].map(TASK_INDEX) for name in ("task_1", "task_2")])).astype(
-        int
-    )  # of none: object
-    names = np.array(TASK_NAMES, dtype=object)[tasks]
+    tasks = np.column_stack([both[name].map(TASK_INDEX) for name in ("task_1", "task_2")])
+    names = np.array(TASK_NAMES, dtype=object)[np.sort(tasks.astype(int))]  # of no rows they are objects
     triangles = pd.DataFrame({
         "kind": names[:, 0] + " + " + names[:, 1] + " → " + third,
         "first": both["row_1"].to_numpy(), "task_2": both["task_2"].to_numpy(),

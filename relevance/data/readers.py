@@ -2,11 +2,6 @@
 
 pairs.csv "query,item,label / NA,,2" with columns={left: query, right: item} → left="NA" right="" label="2":
 in csv and tsv every cell is text, an empty cell is empty text and no word means "missing".
-
-pairs.csv of 45,000 rows, 20,000 at a time → Loaded(rows 1 to 20,000), Loaded(20,001 to 40,000), Loaded(to 45,000)
-
-{"task": "query_item", "left": "NA", "label": 2}, a line of jsonl → task="query_item" left="NA" label=2; any other
-line is a fault: "café" in Latin-1 in row 3 → Fault("left is not UTF-8", "it looks like …", rows=[3], ...)
 """
 
 import csv
@@ -43,10 +38,9 @@ UTF8_PATTERN = rf"^(?:[\x00-\x7F]|{SEQUENCE})*$"  # over bytes
 
 
 def read_table(path: Path, columns: dict[str, str], form: Form = UNSAID) -> Loaded:
-    """The file at `path`, `columns` (ours: theirs) renamed; text is valid UTF-8 and of Arrow type string.
+    """The file at `path`, `columns` (ours: theirs) renamed, texts as valid UTF-8; rows that cannot be read are faults.
 
-    Raises UserError for a file that is absent, empty, unreadable or of an unknown kind, and for a column
-    that is missing or given twice. Rows that cannot be read come back as faults.
+    Raises UserError for a file that cannot be read or holds no rows, and for a column that is missing or given twice.
     """
     _check_readable(path, "data.path", form)
     with parse_errors(path):
@@ -62,10 +56,9 @@ def read_table(path: Path, columns: dict[str, str], form: Form = UNSAID) -> Load
 
 
 def stream_table(path: Path, columns: dict[str, str], rows: int, form: Form = STREAMED) -> Iterator[Loaded]:
-    """The parts of the file at `path` in order, `columns` (ours: theirs) renamed; memory does not grow with the file.
+    """The same in parts of rows, faults, or both; memory does not grow with the file.
 
-    A jsonl part has the columns and types of its own lines. Raises UserError as `read_table` does, for a column
-    to be renamed once the first part with columns lacks it. Parts hold rows, faults, or both.
+    A jsonl part has the columns and types of its own lines; only the first needs each column that is renamed.
     """
     _check_readable(path, "input", form)
     columns_seen = False
@@ -100,9 +93,7 @@ def _check_readable(path: Path, setting: str, form: Form) -> None:
 def check_form(path: Path, form: Form) -> None:
     """UserError where settings of text are given for a file that has no use of them."""
     if form.header and kind_of(path) in (".parquet", ".jsonl", ".json"):
-        raise UserError(
-            f"{path}: {form.setting}header is of files without column names; this one has them; leave it out"
-        )
+        raise UserError(f"{path}: {form.setting}header is of files without column names; this has them: leave it out")
 
 
 @contextmanager
@@ -119,10 +110,8 @@ def _renamed(path: Path, loaded: Loaded, columns: dict[str, str], form: Form) ->
     present, setting = loaded.table.column_names, f"{form.setting}columns"
     for ours, theirs in columns.items():
         if theirs not in present:
-            hint = did_you_mean(theirs, present)
-            raise UserError(
-                f"{setting}.{ours}={theirs}: {path} has no such column; {hint}present: {', '.join(present)}"
-            )
+            shown = f"{did_you_mean(theirs, present)}present: {', '.join(present)}"
+            raise UserError(f"{setting}.{ours}={theirs}: {path} has no such column; {shown}")
     ours_of = {theirs: ours for ours, theirs in columns.items()}
     if len(ours_of) < len(columns):
         raise UserError(f"{setting}={columns}: one column of the file is given twice; name each once")
@@ -132,10 +121,7 @@ def _renamed(path: Path, loaded: Loaded, columns: dict[str, str], form: Form) ->
 
 
 def decode_table(loaded: Loaded, path: Path, form: Form, texts: Collection[str]) -> Loaded:
-    """Text columns as plain strings; rows with bytes that are not UTF-8 become faults.
-
-    In the columns `texts`, control characters are read as signs of cp1252.
-    """
+    """Text columns as plain strings; rows that are not UTF-8 become faults. `texts` may hold signs of cp1252."""
     table = plain_strings(loaded.table)
     loaded = replace(loaded, table=table).without(list(undecodable(table, loaded.rows, path, form)))
     table = loaded.table
@@ -148,14 +134,12 @@ def decode_table(loaded: Loaded, path: Path, form: Form, texts: Collection[str])
 
 
 def plain_strings(table: pa.Table) -> pa.Table:
-    """The same table, dictionaries decoded and every kind of string as Arrow's `string`."""
-    return pa.table({name: _plain(table[name]) for name in table.column_names})
-
-
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    text = pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    return column.cast(pa.string() if text else kind)
+    fields = []
+    for field in table.schema:
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        text = pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+        fields.append(pa.field(field.name, pa.string() if text else kind))
+    return table.cast(pa.schema(fields))
 
 
 def undecodable(table: pa.Table, rows: np.ndarray, path: Path, form: Form = UNSAID) -> Iterator[Fault]:
@@ -226,9 +210,8 @@ def _read_lines(file: BinaryIO, number: int, form: Form, wanted: Collection[str]
         keys = _object(file.readline())
         file.seek(0)
         schema = pa.schema([(key, pa.string()) for key, value in keys.items() if isinstance(value, str)])
-        table = pa.json.read_json(
-            file, pa.json.ReadOptions(block_size=BLOCK), pa.json.ParseOptions(explicit_schema=schema)
-        )
+        parsing = pa.json.ParseOptions(explicit_schema=schema)
+        table = pa.json.read_json(file, pa.json.ReadOptions(block_size=BLOCK), parsing)
     except (ValueError, RecursionError):  # pa.ArrowInvalid is one
         return _read_each_line(file, number, form, wanted)
     if any(_guessed(field, keys.get(field.name)) for field in table.schema) or len(table) != lines:
@@ -267,10 +250,10 @@ def _read_each_line(file: BinaryIO, number: int, form: Form, wanted: Collection[
         except (ValueError, RecursionError) as cause:
             torn[row] = f"{cause}: {shorten(line)}"
     table = objects_table(list(objects.values()))
-    faults = [_fault("torn line", "write one JSON object a line, in UTF-8", torn)] if torn else []
+    faults = [Fault.of("torn line", "write one JSON object a line, in UTF-8", torn)] if torn else []
     if undecoded:
         file.seek(0)
-        faults.append(_fault("line is not UTF-8", legacy_remedy(file, form), undecoded))
+        faults.append(Fault.of("line is not UTF-8", legacy_remedy(file, form), undecoded))
     faults += no_text_faults(objects, table.column_names if wanted is None else wanted)
     return Loaded(table, np.array([*objects], np.int64), tuple(faults), LINES)
 
@@ -289,20 +272,13 @@ def _column(values: list[Any]) -> pa.Array:
 
 
 def no_text_faults(objects: dict[int, dict[str, Any]], names: Collection[str]) -> Iterator[Fault]:
-    """Lists, objects, true and false in a column that holds texts elsewhere: they would read as texts themselves.
-
-    `objects` are given by the number of their row.
-    """
+    """Lists, objects, true and false of `objects` (by row) in a column of texts: they would read as texts."""
     for name in names:
         kinds = {type(record.get(name)) for record in objects.values()}
         if str in kinds and kinds & {dict, list, bool}:
             values = {row: record.get(name) for row, record in objects.items()}
             odd = {row: shorten(value) for row, value in values.items() if isinstance(value, dict | list | bool)}
-            yield _fault(f"{name} is no text", "give a text in quotes", odd)
-
-
-def _fault(problem: str, remedy: str, values: dict[int, str]) -> Fault:
-    return Fault(problem, remedy, np.array([*values], np.int64), [*values.values()])
+            yield Fault.of(f"{name} is no text", "give a text in quotes", odd)
 
 
 def _object(line: bytes) -> dict[str, Any]:
@@ -329,8 +305,6 @@ READERS: dict[str, Callable[[Path, Form], Loaded]] = {
 }
 STREAMS: dict[str, Callable[[Path, int, Form], Iterator[Loaded]]] = {
     ".parquet": _stream_parquet,
-    ".csv": lambda path, _, form: stream_delimited(path, form),
-    ".tsv": lambda path, _, form: stream_delimited(path, form),
     ".jsonl": _stream_jsonl,
-    ".txt": lambda path, _, form: stream_delimited(path, form),
+    **dict.fromkeys((".csv", ".tsv", ".txt"), lambda path, _, form: stream_delimited(path, form)),
 }

@@ -1,8 +1,6 @@
 """rows.parquet as it lies on disk, and what is derived from it and left beside it: opened only where it is whole.
 
-outputs/data/3f55934ea4b3c01d/rows.parquet        the folder is named by the digest of the table
-                              rows.parquet.seal   as relevance.seal writes it
-                              floor-lexical.parquet, implied-pairs.parquet, …, each with its seal
+outputs/data/3f55934ea4b3c01d/rows.parquet, with .seal, floor-lexical.parquet, …; the folder is named by its digest
 """
 
 import hashlib

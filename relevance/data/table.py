@@ -1,11 +1,7 @@
 """A source of pairs → the one table every later step reads, written once per digest.
 
-row=0 split="train" task="query_item" left="usb c cable" right="Volt USB-C cable 2 m" left_id="q17"
-right_id="i4" source="human" label=2 left_seen=true right_seen=true, then label_clean (generated data) and the
-user's own columns
-
-What a person should read before trusting a number made from it comes along as notes:
-"query_item: 3,044 train, 422 validation, 402 test; entities of test rows seen in training: left 0 %, ..."
+row=0 split="train" task="query_item" left="usb c cable" right="Volt USB-C cable 2 m" left_id="q17" right_id="i4"
+source="human" label=2 left_seen=true right_seen=true, then label_clean (generated data) and the user's own columns
 """
 
 import re
@@ -25,16 +21,7 @@ from relevance.cell_id import QUARANTINE, data_folder
 from relevance.cli import echo
 from relevance.config import DataConfig, OnBadRow, Source
 from relevance.data.contract import check_names, check_pairs, utf8_bytes, with_said
-from relevance.data.entities import (
-    Keys,
-    combined,
-    differs,
-    repeated,
-    seen_in_any_task,
-    seen_in_task,
-    side_entities,
-    split_by_entity,
-)
+from relevance.data.entities import Keys, combined, differs, repeated, seen, side_entities, split_by_entity
 from relevance.data.faults import NONE_LEFT, SET_ASIDE, Loaded, faults_error, list_faults, quarantine_note
 from relevance.data.readers import read_table
 from relevance.data.stored import OURS, ROWS, rows_fault, table_digest
@@ -43,9 +30,7 @@ from relevance.errors import UserError
 from relevance.tasks import SPLITS, TASK_NAMES, single_labels
 
 COLUMN_ORDER = ("split", "task", "left", "right", "left_id", "right_id", "source", "label", "weight")
-SPLIT_REMEDY = (
-    f"name all of {', '.join(SPLITS)} in the split column, or drop it and let data.test_share divide the rows"
-)
+SPLIT_REMEDY = f"name all of {', '.join(SPLITS)} in the split column, or drop it: data.test_share divides the rows"
 SHARES_REMEDY = "bring more left entities, raise data.validation_share and data.test_share, or try another data.seed"
 MOSTLY_DIFFERENT = ("row", "left", "right", "left_id", "right_id")  # values hardly repeat: a dictionary saves nothing
 GROUP_ROWS = 1 << 17  # rows of a row group: what a reader in parts holds at once
@@ -53,8 +38,6 @@ GROUP_ROWS = 1 << 17  # rows of a row group: what a reader in parts holds at onc
 
 @dataclass(frozen=True)
 class Rows:
-    """The checked table and where it lies."""
-
     digest: str  # sha256 of the checked rows, independent of file format and path
     path: Path  # <outputs>/data/<digest[:16]>/rows.parquet
     table: pa.Table
@@ -63,10 +46,9 @@ class Rows:
 
 
 def prepare_rows(data: DataConfig, outputs: Path) -> Rows:
-    """The checked rows of a file or of the generator, on disk at `path`.
+    """The checked rows of a file or of the generator, on disk at `path`; bad ones in quarantine.csv beside it.
 
-    Raises one UserError with every bad row, or with data.on_bad_row=quarantine writes them to quarantine.csv
-    beside rows.parquet and goes on; raises UserError where no row, or none of some split, is left.
+    Raises one UserError with every bad row where they are not set aside, and where no row of some split is left.
     """
     name, loaded = load_pairs(data)
     theirs = [column for column in loaded.table.column_names if column not in OURS]
@@ -82,8 +64,9 @@ def prepare_rows(data: DataConfig, outputs: Path) -> Rows:
         stored = pool.submit(_stored, table, completed, outputs)
         notes = notes_of(completed, keys)
         digest, path = stored.result()
-    first = (*_single_labels(table), *_quarantine(path.with_name(QUARANTINE), name, loaded, checked))
-    notes = (*first, *_origin(data, loaded, has_split), *notes)
+    warnings = single_labels(dict(zip(TASK_NAMES, task_counts(table).tolist(), strict=True)))
+    aside = _quarantine(path.with_name(QUARANTINE), name, loaded, checked)
+    notes = (*warnings, *aside, *_origin(data, loaded, has_split), *notes)
     return Rows(digest, path, completed, checked.rows, notes)
 
 
@@ -118,8 +101,7 @@ def _every_split(table: pa.Table, name: str, remedy: str) -> None:
 
 
 def _completed(table: pa.Table, keys: Keys) -> pa.Table:
-    """The table with its row ids first and what training has seen after the contract's columns."""
-    left, right = seen_in_task(keys, pc.equal(table["split"], "train").to_numpy())
+    left, right = seen(keys, pc.equal(table["split"], "train").to_numpy(), of_task=True)
     at = sum(name in table.column_names for name in COLUMN_ORDER)
     table = table.add_column(at, "left_seen", pa.array(left)).add_column(at + 1, "right_seen", pa.array(right))
     return table.add_column(0, "row", pa.array(np.arange(len(table))))
@@ -149,10 +131,6 @@ def _quarantine(path: Path, name: str, loaded: Loaded, checked: Loaded) -> tuple
         pa.csv.write_csv(list_faults(name, checked.faults, loaded.table, loaded.rows), part)
     seal.write(path, path.parent.name)
     return (quarantine_note(checked.faults, len(checked.table), path),)
-
-
-def _single_labels(table: pa.Table) -> list[str]:
-    return single_labels(dict(zip(TASK_NAMES, task_counts(table).tolist(), strict=True)))
 
 
 def _origin(data: DataConfig, loaded: Loaded, has_split: bool) -> tuple[str, ...]:
@@ -201,7 +179,7 @@ def _task(name: str, rows: np.ndarray, seen: list[np.ndarray]) -> str:
 def _any_task(table: pa.Table, test: np.ndarray, keys: Keys) -> str:
     """Split task by task, a query of one task's test rows may be trained on under another."""
     training = pc.equal(table["split"], "train").to_numpy()
-    left, right = (side[test] for side in seen_in_any_task(keys, training))
+    left, right = (side[test] for side in seen(keys, training, of_task=False))
     sides = {"left": left, "right": right, "either": left | right}
     shares = ", ".join(f"{name} {100 * side.mean():.0f} %" for name, side in sides.items())
     return f"all tasks: entities of test rows seen in training of any task: {shares}"
@@ -232,10 +210,8 @@ def _texts_and_ids(keys: Keys) -> list[str]:
     """Within each kind of entity: a query and a type may share a text."""
     entity = np.concatenate(side_entities(keys))
     text = np.concatenate(side_entities(replace(keys, left=keys.left_text, right=keys.right_text)))
-    counts = {
-        "equal texts under different ids": _ambiguous(text, entity),
-        "ids with different texts": _ambiguous(entity, text),
-    }
+    pairs = {"equal texts under different ids": (text, entity), "ids with different texts": (entity, text)}
+    counts = {words: _ambiguous(*columns) for words, columns in pairs.items()}
     return [f"{words}: {names:,}, in all {entities:,} entities" for words, (names, entities) in counts.items() if names]
 
 

@@ -1,7 +1,6 @@
 """The bytes of a text file, whatever it is packed or encoded as → UTF-8, streamed, and never more than a limit.
 
-pairs.csv.gz in UTF-16 with its mark → the bytes of pairs.csv in UTF-8 without one; a file that is UTF-8 and not packed
-is read as it is. Nothing is guessed: other encodings are named, for the user to give.
+pairs.csv.gz in UTF-16 with its mark → the bytes of pairs.csv in UTF-8 without one; other encodings are never guessed
 """
 
 import codecs
@@ -80,11 +79,7 @@ def check_unpacked(name: str, packed: int, unpacked: int, form: Form) -> None:
 
 @contextmanager
 def text_bytes(path: Path, form: Form) -> Iterator["BufferedReader[Any]"]:
-    """The text at `path` as bytes of UTF-8, without a mark; a file that can be sought where nothing is changed in it.
-
-    Raises UserError for a file that is in another encoding than it is said to be, and for one that unpacks to more
-    than its limits.
-    """
+    """The text at `path` as bytes of UTF-8, without a mark; seekable where nothing is changed in it."""
     with _unpacked(path, form) as file:
         encoding = _encoding(path, file.peek(HEAD)[:HEAD], form)
         if encoding != "utf-8":
@@ -137,9 +132,8 @@ def _codec(path: Path, name: str, form: Form) -> str:
         "a".encode(name)  # refuses codecs that are of no text
         return codecs.lookup(name).name
     except LookupError as cause:
-        raise UserError(
-            f"{form.setting}encoding={form.encoding}: no such encoding (of {path}); give one such as cp1252, utf-16-le"
-        ) from cause
+        why = f"no such encoding (of {path}); give one such as cp1252, utf-16-le"
+        raise UserError(f"{form.setting}encoding={form.encoding}: {why}") from cause
 
 
 def encoding_remedy(path: Path, form: Form) -> str:
@@ -149,10 +143,7 @@ def encoding_remedy(path: Path, form: Form) -> str:
 
 
 def legacy_remedy(texts: Iterable[bytes], form: Form | None, path: str = "FILE") -> str:
-    """The encoding that fits all texts of which some are no UTF-8, and what converts them.
-
-    `form`: of the file whose encoding may be given instead, null where it has no such setting.
-    """
+    """The encoding that fits texts of which some are no UTF-8; `form` null: their file has no setting for it."""
     stray: set[int] = set()
     sequences = strays = dense = 0
     sample = b""
@@ -170,10 +161,8 @@ def legacy_remedy(texts: Iterable[bytes], form: Form | None, path: str = "FILE")
     if stray & NOT_CP1252 or dense > strays / 2:  # in texts of Western Europe hardly two such bytes stand together
         shown = ", ".join(f"{byte:#04x}" for byte in sorted(stray & NOT_CP1252))
         why = f"neither cp1252 nor Latin-1 has the byte {shown}" if shown else "it is no text of Western Europe"
-        return (
-            f"save it as UTF-8; {why}: ask who wrote it (cp1251, shift_jis, gb18030 …), then iconv -f ENCODING -t UTF-8"
-            f"{given.format('ENCODING')}"
-        )
+        remedy = f"then iconv -f ENCODING -t UTF-8{given.format('ENCODING')}"
+        return f"save it as UTF-8; {why}: ask who wrote it (cp1251, shift_jis, gb18030 …), {remedy}"
     name = "cp1252" if stray & C1 else "latin-1"
     words = "cp1252 (Windows, Western Europe)" if name == "cp1252" else "Latin-1"
     if sequences > strays / 4:  # a few may be an accident

@@ -1,11 +1,8 @@
 """Texts → their token ids, as transformers' tokenizer gives them, in flat arrays and without a Python loop over rows.
 
-["usb c cable", "red lamp"] → Ragged of [[2713, 65, 994], [430, 1289]]: ids [2713, ..., 1289], starts [0, 3],
-lengths [3, 2]
+["usb c cable", "red lamp"] → Ragged(ids=[2713, 65, 994, 430, 1289], starts=[0, 3], lengths=[3, 2])
 
-A large table is read in parts, and each different text is tokenized once: left ["usb", "lamp"], right
-["red lamp", "usb"] → numbers [0, 1], [2, 0] of the different texts met so far, hence ids. Texts are recognised by two
-hashes of 64 bits, and their ids are in a file: 40 bytes of each text stay in memory.
+Of a large table each different text is tokenized once, and recognised by two hashes of 64 bits: the ids are in a file.
 """
 
 from collections.abc import Callable, Generator, Iterable
@@ -70,7 +67,6 @@ def interleave(parts: list[Ragged]) -> np.ndarray:
 
 
 def encode_texts(tokenizer, texts: list[str]) -> list[list[int]]:
-    """The ids of each text alone."""
     # the words "[SEP]" in a title are text, not the end of it
     return tokenizer(
         texts, add_special_tokens=False, return_attention_mask=False, split_special_tokens=True, verbose=False
@@ -78,7 +74,6 @@ def encode_texts(tokenizer, texts: list[str]) -> list[list[int]]:
 
 
 def ragged(tokenizer, texts: list[str]) -> Ragged:
-    """The ids of each text alone, one behind the other."""
     if len(texts) <= FEW or not _plain(tokenizer):
         return Ragged.of(encode_texts(tokenizer, texts) if texts else [])  # transformers fails over none
     encode_texts(tokenizer, texts[:1])  # sets in the backend: no padding, no truncation, special tokens are text
@@ -103,10 +98,7 @@ def _plain(tokenizer) -> bool:
 
 
 def ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Generator[Made, None, None]:
-    """`make` of each item, in order, by a thread that is one item ahead; ahead(len, ["a", "bb"]) → 1, 2.
-
-    An error is raised in its item's place. Worth a thread where C does the work.
-    """
+    """`make` of each item, in order, by a thread that is one item ahead; an error is raised in its item's place."""
     with ThreadPoolExecutor(1) as pool:
         current = None
         for item in items:
@@ -163,10 +155,7 @@ class DistinctTexts:
 
 
 class Growing:
-    """A flat array in a .npy file, of one type; once it is left the file is the one that numpy.save would have written.
-
-    append([1, 2]), append([3])  →  np.load gives [1, 2, 3]
-    """
+    """A flat array in a .npy file; once it is left, the file is the one that numpy.save would have written."""
 
     def __init__(self, path: Path, dtype: type):
         self.path, self.dtype, self.size = path, np.dtype(dtype), 0

@@ -1,12 +1,10 @@
 """Token ids of every pair, made once per (rows, tokenizer, template, max length) and memory-mapped ever after.
 
-    pair ("usb c cable", "Volt USB-C cable")  →  [CLS] usb c cable [SEP] volt usb - c cable [SEP]
-    with the task named in the text           →  [CLS] query item:⏎ usb c cable [SEP] volt …
-    a decoder                                 →  usb c cable ⏎ Volt USB-C cable <its end token>
+an encoder  [CLS] query item:⏎ usb c cable [SEP] volt usb - c cable [SEP]     its task named where the routing says so
+a decoder   usb c cable ⏎ Volt USB-C cable <its end token>
 
-On disk: ids.npy (flat, uint16 or int32), offsets.npy [N+1] and second.npy [N], where the right text starts. The fixed
-tokens around the texts are read off the tokenizer itself. A model folder keeps how its cell read pairs:
-template.json {"prefix": false, "pair": true, "max_length": 128, "line": true, "tasks": ["query_item", ...]} → Reading
+On disk: ids.npy (flat, uint16 or int32), offsets.npy [N+1] and second.npy [N], where the right text starts. A model
+folder keeps in template.json how its cell read pairs: a Reading.
 """
 
 import hashlib
@@ -25,6 +23,7 @@ from tqdm import tqdm
 
 from relevance import seal
 from relevance.atomic_io import atomic_folder
+from relevance.cell_folder import REMEDY
 from relevance.cli import echo
 from relevance.config import Config, Family
 from relevance.data.entities import numbered
@@ -33,7 +32,6 @@ from relevance.errors import UserError
 from relevance.metrics import task_codes
 from relevance.tasks import TASK_NAMES, TASKS
 
-REMEDY = "copy the folder again from where it was trained, or train the cell with rerun=true"
 FORMAT = 4  # of the cache; increase it when the same text would get other ids
 CHUNK = 200_000  # pairs of a table in memory that are encoded at a time
 BATCH = 1 << 16  # pairs of a file that are encoded at a time
@@ -61,10 +59,7 @@ class Reading:
 
     @classmethod
     def of(cls, folder: Path) -> "Reading":
-        """What `written` left in a model folder; a file that names no tasks is of a cell that knows all.
-
-        One without `line` or `odd_to_longer` is of a cell that read pairs otherwise.
-        """
+        """What `written` left in a model folder; an older cell did without tasks, `line` and `odd_to_longer`."""
         content = _read_template(folder / "template.json")
         tasks = tuple(content.pop("tasks", TASK_NAMES))
         return cls(Template(**{"line": False, "odd_to_longer": False, **content}), tasks)
@@ -115,15 +110,14 @@ class Tokens:
 
 
 def load_tokens(rows: Path, tokenizer, identity: str, template: Template, cache: Path) -> Tokens:
-    """The token ids of the pairs in `rows`; made on the first call, opened on every later one.
-
-    `identity` is the backbone's digest: it stands for the tokenizer. Two processes make them once.
-    """
+    """The token ids of the pairs in `rows`; made on the first call. `identity` is the backbone's digest."""
     key = json.dumps([FORMAT, rows.parent.name, identity, template.prefix, template.pair, template.max_length])
     folder = cache / hashlib.sha256(key.encode()).hexdigest()[:16]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(str(folder) + ".lock"):
-        if why := _cache_fault(folder):
+        # one without a seal is not whole: to make it takes seconds
+        unsealed = folder.is_dir() and not seal.place(folder).exists()
+        if why := f"{folder}: has no seal" if unsealed else seal.fault(folder, folder.name):
             if folder.exists():
                 echo(f"token cache {why}; it is made anew")
             _write(rows, tokenizer, template, folder)
@@ -131,18 +125,10 @@ def load_tokens(rows: Path, tokenizer, identity: str, template: Template, cache:
     return Tokens(**arrays, truncated=json.loads((folder / "meta.json").read_text())["truncated"])
 
 
-def _cache_fault(folder: Path) -> str:
-    """What is wrong with a cache, "" where nothing is; one without a seal is not whole: to make it takes seconds."""
-    if folder.is_dir() and not seal.place(folder).exists():
-        return f"{folder}: has no seal"
-    return seal.fault(folder, folder.name)
-
-
 def encode_pairs(table: pa.Table, tokenizer, template: Template, named: np.ndarray | None = None) -> Tokens:
     """The token ids of the pairs in `table` (columns task, left, right), in memory.
 
-    `named` [N] is for each row the place in TASK_NAMES of the task its text names, -1 where it names none; without
-    it each row names its own task where the template says so. Raises UserError for an unfit tokenizer or length.
+    `named` [N] is the place in TASK_NAMES of the task each text names, -1: none; null: as the template says.
     """
     encoder = _Encoder(tokenizer, template)
     named = encoder.named(table) if named is None else named
@@ -191,8 +177,6 @@ def _pieces(file: pq.ParquetFile, encoder: "_Encoder", texts: DistinctTexts) -> 
 
 
 class Piece(NamedTuple):
-    """The ids of n consecutive pairs."""
-
     ids: np.ndarray  # [sum of lengths]
     lengths: np.ndarray  # [n]
     second: np.ndarray  # [n]
@@ -227,13 +211,8 @@ class _Encoder:
         return Piece(interleave(parts).astype(self.kind), lengths, second.astype(np.int32), cut)
 
 
-def fit(
-    left: np.ndarray, right: np.ndarray, room: np.ndarray, odd_to_longer: bool = True
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lengths [n], [n] cut to `room` together: the longer text gives way first, as transformers' longest_first has it.
-
-    Of two that are cut to an odd number, the right one keeps one token more; with `odd_to_longer` the longer of them.
-    """
+def fit(left: np.ndarray, right: np.ndarray, room: np.ndarray, odd_to_longer: bool = True) -> tuple[np.ndarray, ...]:
+    """Lengths [n], [n] cut to `room` together, the longer text first, as transformers' longest_first has it."""
     half = room // 2 + (room % 2) * (odd_to_longer & (left > right))
     short_left, short_right = np.minimum(left, half), np.minimum(right, room - half)
     return np.minimum(left, room - short_right), np.minimum(right, room - short_left)
@@ -241,18 +220,13 @@ def fit(
 
 @dataclass(frozen=True)
 class Frame:
-    """Token ids before, between and after the texts."""
-
     before: list[int]
     between: list[int]
     after: list[int]
 
 
 def pair_frame(tokenizer, pair: bool) -> Frame:
-    """The tokenizer's own form of a `pair`, or a decoder's: left, a line break, right, the end token, which is pooled.
-
-    Raises UserError for a tokenizer that rewrites pairs.
-    """
+    """The tokenizer's own form of a `pair`, or a decoder's: left, a line break, right, the pooled end token."""
     a, b = encode_texts(tokenizer, ["red", "blue"])
     if pair:
         whole = tokenizer("red", "blue")["input_ids"]

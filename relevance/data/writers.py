@@ -1,8 +1,6 @@
 """Tables of one schema → a file, chunk by chunk, whole or not at all; no Python loop over rows.
 
-with streamed(Path("scored.csv"), schema) as writer: writer.write_table(chunk)  →  scored.csv, at the end
-left=["usb", null], score=[0.5, NaN] → {"left": "usb", "score": 0.5} and {"left": null, "score": null}: JSON has no word
-for NaN and the infinite
+left=["usb", null], score=[0.5, NaN] → {"left": "usb", "score": 0.5} and {"left": null, "score": null}
 """
 
 import json
@@ -24,18 +22,13 @@ ESCAPES = {chr(code): json.dumps(chr(code))[1:-1] for code in range(32)}
 
 
 class Writer(Protocol):
-    """What takes the chunks; every table has the schema it was opened with."""
-
     def write_table(self, table: pa.Table) -> None: ...
     def close(self) -> None: ...
 
 
 @contextmanager
 def streamed(path: Path, schema: pa.Schema) -> Iterator[Writer]:
-    """Writes beside `path` and replaces it at the end; after an error `path` is as it was before.
-
-    Raises UserError for a kind of file, or a type of column, that cannot be written.
-    """
+    """A writer beside `path`, whose file takes its place at the end; UserError for what no such file can hold."""
     writable(path)
     raw = [field for field in schema if "binary" in str(field.type)]
     if raw and path.suffix.lower() != ".parquet":
@@ -82,8 +75,6 @@ def _flat(table: pa.Table) -> pa.Table:
 
 
 class _Jsonl:
-    """One object a line."""
-
     def __init__(self, file: BinaryIO, schema: pa.Schema):
         self.file = file
 

@@ -1,9 +1,7 @@
 """The catalogue and the tree of types → each item once, with its text and its type; each type once, with its parent.
 
 item_id="1229111" title="Targus ..." category="Office / Screens" → item_id, text, type="Office > Screens"
-category paths: see relevance.derive.paths
-type="Screens" parent="Office" → type, name="Screens", parent="Office"; a parent without a row of its own is a root, in
-a tree that names its types a fault
+type="Screens" parent="Office" → type, name="Screens", parent="Office"; a parent without a row of its own is a root
 """
 
 from collections import Counter
@@ -28,7 +26,6 @@ from relevance.derive.texts import (
     fill_template,
     folded,
     near_id,
-    repeats,
     spaced,
     template_fields,
 )
@@ -36,8 +33,8 @@ from relevance.errors import UserError
 
 ITEMS = "items"
 ITEM_NAMES = ("item_id", "title", "product_type", "category")  # and what read.text names
-EMPTY = ("text is empty", "give the item a title or remove the row")
-REPEATED = ("item_id is given twice, with another text or type", "keep one of the rows")
+EMPTY = ("text is empty", "give the item a title or remove the row", "item_id")
+REPEATED = ("item_id is given twice, with another text or type", "keep one of the rows", "item_id")
 NO_PATH = (BAD[0], f"{BAD[1]}; set aside, the item stays without a type", "category")
 LISTS = (
     "product_type is a list written as text",
@@ -56,7 +53,6 @@ class Items:
 
 
 def read_items(options: DeriveOptions, quarantine: Quarantine) -> Items:
-    """Without a file of them none; raises UserError for a file or a column that is not there."""
     if options.items is None:
         return Items(_empty("item_id", "text", "type"), _empty(*SCHEMA.names))
     fields = template_fields(options.read.text)
@@ -86,12 +82,16 @@ def _types(raw: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> tup
         return kind, place_paths(_alone(kind), raw), np.empty(0, np.int64)
     kind = as_ids(raw["product_type"])
     lists = pc.fill_null(pc.match_substring_regex(kind, LISTED), False)
-    quarantine.note(ITEMS, raw, lists.to_numpy(), LISTS, in_use=True)
-    long = pc.fill_null(pc.greater(pc.utf8_length(kind), options.read.longest), False)
-    quarantine.note(ITEMS, raw, long.to_numpy(), LONG, in_use=True)
+    quarantine.note(ITEMS, raw, lists, LISTS, in_use=True)
+    long = _longer(kind, options.read.longest)
+    quarantine.note(ITEMS, raw, long, LONG, in_use=True)
     kind = pc.if_else(pc.or_(absent(kind), pc.or_(long, lists)), None, kind).combine_chunks()
     counts = pc.value_counts(pc.drop_null(kind)).field("counts").to_numpy()
     return kind, place_paths(_alone(kind), raw), counts
+
+
+def _longer(texts: pa.ChunkedArray, longest: int) -> pa.ChunkedArray:
+    return pc.fill_null(pc.greater(pc.utf8_length(texts), longest), False)
 
 
 def _type_column(raw: pa.Table, options: DeriveOptions) -> str | None:
@@ -99,11 +99,9 @@ def _type_column(raw: pa.Table, options: DeriveOptions) -> str | None:
     present = [name for name in ("product_type", "category") if name in raw.column_names]
     named = [name for name in present if options.read.items.columns.get(name)]
     if len(present) > 1 and len(named) != 1:
-        raise UserError(
-            f"items={options.items}: has product_type and category; leave one out: name the one to read, "
-            "'read.items.columns={product_type: product_type}', or unname the other, "
-            "'read.items.columns={category: null}'"
-        )
+        read, unname = "'read.items.columns={product_type: product_type}'", "'read.items.columns={category: null}'"
+        remedy = f"leave one out: name the one to read, {read}, or unname the other, {unname}"
+        raise UserError(f"items={options.items}: has product_type and category; {remedy}")
     return next(iter(named or present), None)
 
 
@@ -115,16 +113,14 @@ def _alone(kind: pa.Array) -> pa.Table:
 
 
 def _sound(table: pa.Table, longest: int, quarantine: Quarantine) -> pa.Table:
-    for bad, fault in (
+    table = quarantine.without(
+        ITEMS,
+        table,
         (lambda t: absent(t["item_id"]), ("item_id is empty", "give the item an id", "text")),
-        (lambda t: blank(t["text"]), (*EMPTY, "item_id")),
-        (lambda t: pc.greater(pc.utf8_length(t["text"]), longest), too_long(longest, "item_id")),
-    ):
-        table = quarantine.without(ITEMS, table, bad(table).to_numpy(), fault)
-    first, again, other = repeats(table, "item_id", ("text", "type"))
-    quarantine.note(ITEMS, table, again & other, (*REPEATED, "item_id"))
-    quarantine.alike(ITEMS, int((again & ~other).sum()))
-    return table.filter(pa.array(first))
+        (lambda t: blank(t["text"]), EMPTY),
+        (lambda t: _longer(t["text"], longest), too_long(longest, "item_id")),
+    )
+    return quarantine.first_rows(ITEMS, table, "item_id", (("text", "type"), REPEATED))
 
 
 TAXONOMY = "taxonomy"
@@ -151,15 +147,14 @@ class Types:
 
 def read_taxonomy(options: DeriveOptions, items: Items, quarantine: Quarantine) -> Types:
     """The tree of the taxonomy file, or without one that of the types which the items name."""
+    kind, table, rows, writings = ITEMS, items.nodes, False, Writings()
     if options.taxonomy:
-        table, rows, writings = _read_file(options, quarantine)
-        once = _first_rows(TAXONOMY, table, rows, quarantine)
-    else:
-        once, writings = _first_rows(ITEMS, items.nodes, False, quarantine), Writings()
-    table, added = _whole(once)
+        kind, (table, rows, writings) = TAXONOMY, _read_file(options, quarantine)
+    differences = (("parent",), TWICE), (("name",), RENAMED)
+    table, added = _whole(quarantine.first_rows(kind, table, "type", *differences, in_use=not rows))
     bad = in_circle(_places(table))
     if bad.any():  # paths make none
-        table, more = _whole(quarantine.without(TAXONOMY, table, bad, CIRCLE))
+        table, more = _whole(quarantine.without(TAXONOMY, table, (lambda t: bad, CIRCLE)))
         added += more
     return Types(table.select(SCHEMA.names), _places(table), added, writings)
 
@@ -178,10 +173,7 @@ def _read_file(options: DeriveOptions, quarantine: Quarantine) -> tuple[pa.Table
 
 
 def _in_one_form(raw: pa.Table, options: DeriveOptions) -> pa.Table:
-    """`raw` with type and parent, or with category alone: what the user names, else what is there.
-
-    Raises UserError where columns say the tree in two ways.
-    """
+    """`raw` with type and parent, or with category alone: what the user names, else what is there."""
     columns, where = options.read.taxonomy.columns, f"taxonomy={options.taxonomy}"
     present = [name for name in TYPE_NAMES if name in raw.column_names]
     named = [name for name in present if columns.get(name)]
@@ -224,15 +216,14 @@ def _of_rows(raw: pa.Table, longest: int, quarantine: Quarantine) -> tuple[pa.Ta
     named = "name" in raw.column_names and not pc.all(absent(name)).as_py()
     rootless = pc.and_(pc.is_in(pc.utf8_lower(parent), ROOTS), pc.invert(pc.is_in(parent, kind.combine_chunks())))
     parent = pc.if_else(pc.or_(blank(parent), rootless), None, parent)
-    table = pa.table([kind, pc.if_else(absent(name), kind, name), parent], schema=SCHEMA)
-    for column in PLACE:
-        table = table.append_column(column, raw[column])
-    table = quarantine.without(TAXONOMY, table, absent(table["type"]).to_numpy(), NAMELESS)
-    lists = pc.match_substring_regex(table["type"], LISTED).to_numpy()
-    table = quarantine.without(TAXONOMY, table, lists, LISTED_TYPE)
-    lengths = (pc.fill_null(pc.utf8_length(table[name]), 0).to_numpy() for name in SCHEMA.names)
-    long = np.maximum.reduce(list(lengths)) > longest
-    table = quarantine.without(TAXONOMY, table, long, too_long(longest, "type"))
+    columns = [kind, pc.if_else(absent(name), kind, name), parent, *(raw[place] for place in PLACE)]
+    table = quarantine.without(
+        TAXONOMY,
+        pa.table(columns, [*SCHEMA.names, *PLACE]),
+        (lambda t: absent(t["type"]), NAMELESS),
+        (lambda t: pc.match_substring_regex(t["type"], LISTED), LISTED_TYPE),
+        (lambda t: np.any([_longer(t[name], longest) for name in SCHEMA.names], axis=0), too_long(longest, "type")),
+    )
     table, writings = join_writings(table, np.ones(len(table), np.int64))
     return (_with_parents(table, quarantine) if named else table), True, writings
 
@@ -240,20 +231,8 @@ def _of_rows(raw: pa.Table, longest: int, quarantine: Quarantine) -> tuple[pa.Ta
 def _with_parents(table: pa.Table, quarantine: Quarantine) -> pa.Table:
     """`table` whose parents are all rows of its own: one that is none is at fault, and its type a root."""
     there = pc.is_in(table["parent"], table["type"].combine_chunks())
-    quarantine.note(TAXONOMY, table, pc.and_(pc.is_valid(table["parent"]), pc.invert(there)).to_numpy(), ORPHAN, True)
+    quarantine.note(TAXONOMY, table, pc.and_(pc.is_valid(table["parent"]), pc.invert(there)), ORPHAN, True)
     return table.set_column(2, "parent", pc.if_else(there, table["parent"], None))
-
-
-def _first_rows(kind: str, table: pa.Table, rows: bool, quarantine: Quarantine) -> pa.Table:
-    """The first row of each type; a later one of another parent or name is at fault, and where types are `rows` of a
-    file it is not used."""
-    first, again, moved = repeats(table, "type", ("parent",))
-    _, _, renamed = repeats(table, "type", ("name",))
-    quarantine.note(kind, table, moved, TWICE, in_use=not rows)
-    quarantine.note(kind, table, renamed & ~moved, RENAMED, in_use=not rows)
-    if rows:
-        quarantine.alike(kind, int((again & ~moved & ~renamed).sum()))
-    return table.filter(pa.array(first))
 
 
 def _whole(table: pa.Table) -> tuple[pa.Table, int]:
@@ -295,10 +274,7 @@ def ancestors(parents: np.ndarray, steps: int) -> pa.Table:
 
 
 def assigned(items: pa.Table, types: Types, quarantine: Quarantine) -> tuple[pa.Table, int]:
-    """`items` with the place `t` of their type, null where they have none; how many other writings of types they use.
-
-    A type that the taxonomy does not know, by id or by the names on its path, is at fault; the item stays, without one.
-    """
+    """`items` with the place `t` of their type, null for none; how many other writings of types they use."""
     known = types.table["type"].combine_chunks()
     at, joined = pc.index_in(items["type"], known), 0
     if at.null_count > items["type"].null_count:

@@ -1,8 +1,6 @@
 """The command derive, its options and their checks; imports no table library.
 
-["source=wands", "judgements=label.csv", ...] over conf/source/wands.yaml → DeriveOptions(grades={"Exact": 2, ...},
-judgements="label.csv", ...) → pairs.parquet and a summary
-seed=-1, read.text="x" → ["seed=-1: must be from 0 to ...", "read.text=x: names no column; ..."]
+["source=wands", "judgements=label.csv"] over conf/source/wands.yaml → DeriveOptions(grades={"Exact": 2, ...}, ...)
 """
 
 import json
@@ -12,25 +10,23 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from yaml import YAMLError
 
 from relevance.atomic_io import sibling
-from relevance.checks import form_problems
-from relevance.cli import RepeatedKeyError, aligned, parse, read_settings
-from relevance.config import OnBadRow, TextFile, conf_folder
+from relevance.checks import bounds, form_problems
+from relevance.cli import RepeatedKeyError, aligned, counts_text, parse, read_settings
+from relevance.config import OnBadRow, TextFile, conf_folder, setting
 from relevance.errors import UserError
-from relevance.tasks import LABELS, TASK_NAMES, single_labels
+from relevance.tasks import TASK_NAMES, single_labels
 
 if TYPE_CHECKING:
     from relevance.derive.derive import Derived
 
 FOLDER = conf_folder() / "source"
-SOURCE = "source"
-TEXTS = (SOURCE, "judgements", "queries", "items", "taxonomy", "output", "read.text", "read.separator")
+TEXTS = ("source", "judgements", "queries", "items", "taxonomy", "output", "read.text", "read.separator")
 LEGEND = (
     "settled: the same two texts once more, or outvoted; apart: entities of two splits; similar: the label doubtful; "
     "capped: an entity had enough; balanced: as tasks.* ask"
@@ -38,9 +34,6 @@ LEGEND = (
 MEMORY = re.compile(r"[0-9]+(\.[0-9]+)?\s*([KMGT]i?B)", re.IGNORECASE)
 LARGEST = 2**63 - 1
 THREADS = 1024
-LEAST = dict.fromkeys(("rules.beside", "rules.draws", "similarity.mine"), 0) | {"similarity.pool": 2}
-LEAST |= dict.fromkeys(("read.longest", "rules.shared", "rules.rejected", "rules.far", "rules.broad"), 1)
-LEAST |= dict.fromkeys(("caps.query", "caps.item", "caps.type", "caps.judgements"), 1)
 
 
 class Settle(StrEnum):
@@ -81,36 +74,43 @@ class ReadOptions:
     taxonomy: FileOptions = field(default_factory=FileOptions)  # type, parent, name; or category
     text: str = "{title}"  # of an item, from its columns; an empty one goes with the words before it
     separator: str = ">"  # between the types of a category path
-    longest: int = 20_000  # characters of a text; a longer one is at fault
+    longest: int = setting(20_000, "characters of a text; a longer one is at fault", at_least=1)
 
 
 @dataclass
 class RuleOptions:
     off: list[str] = field(default_factory=list)  # names of rules not to use
     settle: Settle = Settle.majority
-    overlap: float = 0.5  # of the items judged for two queries and relevant to either, relevant to both: label 2
-    shared: int = 2  # and so many of them at least
-    rejected: int = 3  # items judged for both queries, relevant to one and irrelevant to the other: label 0
-    type_share: float = 0.2  # of a query's relevant items: from here on their type is wanted
-    far: int = 4  # steps in the tree from which on two types have nothing in common
-    broad: int = 500  # children from which on a shared parent means nothing
-    beside: int = 2  # siblings and parents drawn for a query, an item or a type
-    draws: int = 2  # queries or types drawn at random for each entity; those that are not far are let go
+    overlap: float = setting(
+        0.5, "of the items judged for two queries and relevant to either, relevant to both: label 2", above=0, at_most=1
+    )
+    shared: int = setting(2, "and so many of them at least", at_least=1)
+    rejected: int = setting(
+        3, "items judged for both queries, relevant to one and irrelevant to the other: label 0", at_least=1
+    )
+    type_share: float = setting(
+        0.2, "of a query's relevant items: from here on their type is wanted", above=0, at_most=1
+    )
+    far: int = setting(4, "steps in the tree from which on two types have nothing in common", at_least=1)
+    broad: int = setting(500, "children from which on a shared parent means nothing", at_least=1)
+    beside: int = setting(2, "siblings and parents drawn for a query, an item or a type", at_least=0)
+    draws: int = setting(2, "queries or types drawn at random for each entity, far ones kept", at_least=0)
+
+
+MOST = "most rows of one label in which an entity stands on one side of a derived task"
 
 
 @dataclass
 class CapOptions:
-    """Most rows of one label in which an entity stands on one side of a derived task."""
-
-    query: int = 20
-    item: int = 6
-    type: int = 200
-    judgements: int = 40  # of a query and a label, that pair with its others
+    query: int = setting(20, MOST, at_least=1)
+    item: int = setting(6, MOST, at_least=1)
+    type: int = setting(200, MOST, at_least=1)
+    judgements: int = setting(40, "of a query and a label, that pair with its others", at_least=1)
 
 
 @dataclass
 class TaskOptions:
-    rows: int | None = None  # at most
+    rows: int | None = setting(None, "at most", at_least=1)
     balance: list[float] | None = None  # shares of labels 0, 1, 2; null: as they come
 
 
@@ -118,8 +118,8 @@ class TaskOptions:
 class SimilarityOptions:
     kind: Similarity = Similarity.off
     model: str | None = None  # embedding: hub id or folder of any AutoModel; null: the embedded encoder
-    mine: int = 0  # nearest others of an entity among which hard negatives are looked for
-    pool: int = 20_000  # entities of a kind that take part in mining, drawn where there are more
+    mine: int = setting(0, "nearest others of an entity among which hard negatives are looked for", at_least=0)
+    pool: int = setting(20_000, "entities of a kind that take part in mining, drawn where there are more", at_least=2)
     above: float | None = None  # rows of label 0 as similar as this are dropped: perhaps relevant
     below: float | None = None  # rows of label 2 less similar than this are dropped: perhaps irrelevant
 
@@ -166,12 +166,8 @@ def derive(words: list[str]) -> None:
         print("\n" + aligned([("at fault", "", "", "rows"), *body], 3) + f"\nlisted in {sibling(output, ASIDE)}")
     print("\n" + aligned(derived.ledger.lines(), 2) + f"\n{LEGEND}")
     print(*_notes(derived), sep="\n", end="\n\n")
-    counts = [
-        (task, split, f"{sum(labels):,}", *(f"{rows:,}" for rows in labels))
-        for task, splits in derived.splits.items()
-        for split, labels in splits.items()
-    ]
-    print(aligned([("task", "split", "rows", *LABELS), *counts], 2))
+    counts = [(task, split, n) for task, splits in derived.splits.items() for split, n in splits.items()]
+    print(counts_text(counts))
 
 
 def _notes(derived: "Derived") -> Iterator[str]:
@@ -193,7 +189,7 @@ def _notes(derived: "Derived") -> Iterator[str]:
 
 def options(words: list[str]) -> DeriveOptions:
     """Raises one UserError for an unknown key, a wrong type, an absent source and values out of bounds."""
-    named = [word.partition("=")[2].strip("'\"") for word in words if word.startswith(f"{SOURCE}=")]
+    named = [word.partition("=")[2].strip("'\"") for word in words if word.startswith("source=")]
     files = [_source_file(named[-1])] if named and named[-1] != "null" else []
     try:
         chosen = parse(DeriveOptions, [_quoted(word) for word in words], *files)
@@ -245,23 +241,13 @@ def _problems(o: DeriveOptions) -> Iterator[str]:
         yield f"threads={o.threads}: must be from 1 to {THREADS}, or null for all cores"
     if not MEMORY.fullmatch(o.memory):
         yield f"memory={o.memory}: give a number and a unit, such as 500MB or 2GB"
-    yield from _out_of_bounds(o)
+    if not 0 <= o.seed <= LARGEST:
+        yield f"seed={o.seed}: must be from 0 to {LARGEST}"
+    yield from bounds(o)
     yield from _grade_problems(o)
     yield from _read_problems(o)
     yield from _rule_and_task_problems(o)
     yield from _similarity_problems(o.similarity)
-
-
-def _out_of_bounds(o: DeriveOptions) -> Iterator[str]:
-    if not 0 <= o.seed <= LARGEST:
-        yield f"seed={o.seed}: must be from 0 to {LARGEST}"
-    rows = {f"tasks.{name}.rows": task.rows for name, task in o.tasks.items() if task.rows is not None}
-    for key, value in ({key: attrgetter(key)(o) for key in LEAST} | rows).items():
-        if value < LEAST.get(key, 1):
-            yield f"{key}={value}: must be {LEAST.get(key, 1)} or more"
-    for key in ("rules.overlap", "rules.type_share"):
-        if not 0 < (share := attrgetter(key)(o)) <= 1:
-            yield f"{key}={share}: must be above 0 and at most 1"
 
 
 def _grade_problems(o: DeriveOptions) -> Iterator[str]:
@@ -291,7 +277,8 @@ def _read_problems(o: DeriveOptions) -> Iterator[str]:
     if not o.read.separator:
         yield "read.separator=: is empty; give what stands between the types of a path, such as >"
     known = {"judgements": JUDGEMENT_NAMES, "queries": QUERY_NAMES, "taxonomy": TYPE_NAMES}
-    for kind, names in (known | {"items": tuple(dict.fromkeys((*ITEM_NAMES, *fields)))}).items():
+    known["items"] = tuple(dict.fromkeys((*ITEM_NAMES, *fields)))
+    for kind, names in known.items():
         yield from _file_problems(f"read.{kind}", getattr(o.read, kind), names)
 
 
@@ -302,9 +289,6 @@ def _file_problems(key: str, file: FileOptions, names: Sequence[str]) -> Iterato
     if nested := [f"{k}: {value}" for k, value in values.items() if not isinstance(value, str)]:
         yield f"{key}={nested}: give one text for each column"
     yield from form_problems(f"{key}.", file.header, file.delimiter)
-    for name in ("unpacked", "ratio"):
-        if not (value := getattr(file, name)) > 0:
-            yield f"{key}.{name}={value}: must be above 0"
 
 
 def _rule_and_task_problems(o: DeriveOptions) -> Iterator[str]:
@@ -316,6 +300,7 @@ def _rule_and_task_problems(o: DeriveOptions) -> Iterator[str]:
     if unknown := [name for name in o.tasks if name not in TASK_NAMES]:
         yield f"tasks={unknown}: available: {', '.join(TASK_NAMES)}"
     for name, task in o.tasks.items():
+        yield from bounds(task, f"tasks.{name}.")
         shares = task.balance
         if shares is not None and not (len(shares) == 3 and 0 < sum(shares) < math.inf and min(shares) >= 0):
             yield f"tasks.{name}.balance={shares}: give the shares of labels 0, 1 and 2, such as [2,1,1]"

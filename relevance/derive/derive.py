@@ -19,17 +19,9 @@ from relevance.cell_id import DERIVING, git_commit, package_versions
 from relevance.cli import echo
 from relevance.data.database import Database, opened
 from relevance.data.writers import streamed, writable
+from relevance.derive import pairs
 from relevance.derive.commands import DeriveOptions
 from relevance.derive.files import BESIDE, INPUTS
-from relevance.derive.pairs import (
-    Ledger,
-    balance_tasks,
-    cap_entities,
-    divide_entities,
-    make_pairs,
-    prepare_rules,
-    usable_rules,
-)
 from relevance.derive.quarantine import Quarantine
 from relevance.derive.rules import RULES, Rule
 from relevance.derive.similarity import filter_pairs, mine_negatives
@@ -39,7 +31,12 @@ from relevance.outputs import check_listing, check_table, check_text
 from relevance.tasks import SPLITS, TASK_NAMES, TASKS
 
 ASIDE, RECORD = BESIDE
-STEPS = {"apart": divide_entities, "similar": filter_pairs, "capped": cap_entities, "balanced": balance_tasks}
+STEPS = {
+    "apart": pairs.divide_entities,
+    "similar": filter_pairs,
+    "capped": pairs.cap_entities,
+    "balanced": pairs.balance_tasks,
+}
 COLUMNS = ("task", "left", "right", "label", "split", "left_id", "right_id", "source")
 SCHEMA = pa.schema([(name, pa.int8() if name == "label" else pa.string()) for name in COLUMNS])
 CHUNK_ROWS = 200_000  # written at a time
@@ -48,13 +45,11 @@ RECORD_START = '{\n "options":'
 
 @dataclass(frozen=True)
 class Derived:
-    """What was made of what."""
-
     rows: int
     inputs: dict[str, int]  # rows of each kind of input, and what they hold
     agreement: dict[str, float | int | None]  # of people who judged the same pair
     faults: list[dict[str, Any]]
-    ledger: Ledger
+    ledger: pairs.Ledger
     idle: dict[str, str]  # rules that were not used, and why
     splits: dict[str, dict[str, list[int]]]  # task: split: rows of labels 0, 1, 2
 
@@ -66,37 +61,37 @@ def derive_pairs(options: DeriveOptions) -> Derived:
     check_table(output, SCHEMA.names.__eq__)
     check_text(sibling(output, RECORD), RECORD_START)
     check_listing(sibling(output, ASIDE))
-    quarantine, ledger = Quarantine(), Ledger()
+    quarantine, ledger = Quarantine(), pairs.Ledger()
     with scratch_folder(sibling(output, "work")) as folder, opened(folder, options.memory, options.threads) as database:
         with _timed("inputs"):
             world = load_world(options, quarantine, database)
             quarantine.close(options.on_bad_row, sibling(output, ASIDE))
-        rules, idle = usable_rules(options, world)
+        rules, idle = pairs.usable_rules(options, world)
         _choose(rules, options, database, ledger)
         with _timed("writing"):
             rows = _write_pairs(output, database)
         inputs = quarantine.read | world.counts
         derived = Derived(rows, inputs, world.agreement, quarantine.counts(), ledger, idle, _splits(database))
-    _write_record(sibling(output, RECORD), options, derived)
+    record = {"options": asdict(options), **git_commit(), "packages": package_versions(DERIVING), **asdict(derived)}
+    write_text(sibling(output, RECORD), json.dumps(record, indent=1, ensure_ascii=False, default=str) + "\n")
     return derived
 
 
-def _choose(rules: list[Rule], options: DeriveOptions, database: Database, ledger: Ledger) -> None:
+def _choose(rules: list[Rule], options: DeriveOptions, database: Database, ledger: pairs.Ledger) -> None:
     """Fill `pair` with the rows to write."""
-    prepare_rules(options, database)
+    pairs.prepare_rules(options, database)
     if options.similarity.mine:
         with _timed("mining"):
             mine_negatives(options, database)
     with _timed("rules"):
-        for task, made in make_pairs(rules, options, database):
+        for task, made in pairs.make_pairs(rules, options, database):
             ledger.start(task, made)
         ledger.record("settled", database)
     if not database.count("pair"):
         inputs = [name for name in INPUTS if getattr(options, name)]
-        raise UserError(
-            f"derive: {len(rules)} rules found no pair in {' and '.join(inputs)}; items alone make none: add "
-            "judgements=FILE, or a tree of types by taxonomy=FILE; with these, look at their grades, ids and parents"
-        )
+        why = f"{len(rules)} rules found no pair in {' and '.join(inputs)}; items alone make none"
+        remedy = "add judgements=FILE, or a tree of types by taxonomy=FILE"
+        raise UserError(f"derive: {why}: {remedy}; with these, look at their grades, ids and parents")
     with _timed("splits, filter, caps"):
         for step, narrow in STEPS.items():
             narrow(options, database)
@@ -136,11 +131,6 @@ def _splits(database: Database) -> dict[str, dict[str, list[int]]]:
     for task, split, labels in rows:
         splits.setdefault(TASK_NAMES[task], {})[SPLITS[split]] = labels
     return splits
-
-
-def _write_record(path: Path, options: DeriveOptions, derived: Derived) -> None:
-    record = {"options": asdict(options), **git_commit(), "packages": package_versions(DERIVING), **asdict(derived)}
-    write_text(path, json.dumps(record, indent=1, ensure_ascii=False, default=str) + "\n")
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """The files a user names → their rows as Arrow tables under our column names, each row with its number.
 
-items="raw/*.json.zip" with columns={item_id: id} → item_id="1229111" title="Targus ASF150EU screen protector ..."
-from file "raw/1.json.zip/1.json", row 1
+items="raw/*.json.zip" with columns={item_id: id} → item_id="1229111" title="Targus ..." of raw/1.json.zip/1.json, row 1
 """
 
 import lzma
@@ -50,10 +49,9 @@ def check_inputs(options: DeriveOptions) -> None:
 
 
 def read_inputs(options: DeriveOptions, setting: str, wanted: Mapping[str, bool]) -> dict[str, Part]:
-    """The rows and columns `wanted` of each file that `setting`, one of INPUTS, names.
+    """The rows of each file that `setting`, one of INPUTS, names; `wanted` says which columns must be there.
 
-    `wanted` says of each column whether a file must have it. Raises UserError where no file is there, one cannot be
-    read, and where no file gives a row; unreadable rows come back as faults.
+    Raises UserError where no file is there, one cannot be read, and where no file gives a row.
     """
     value: str = getattr(options, setting)
     how: FileOptions = getattr(options.read, setting)
@@ -102,15 +100,13 @@ def _check_rows(parts: Collection[Part], setting: str, value: str, how: FileOpti
 
 
 def _tables(path: Path, form: Form) -> Iterator[tuple[str, Path]]:
-    """What a person calls each table of `path`, itself or those of a .zip, and where it lies until the next is read.
-
-    Folders of an archive are looked into, hidden files are not. Raises UserError for an archive that cannot be
-    unpacked and for one that holds no file that can be read.
-    """
+    """What a person calls each table of `path`, itself or those of a .zip, and where it lies until the next is read."""
     if path.suffix.lower() != ZIP:
         yield str(path), path
         return
-    with _archive(path) as archive, TemporaryDirectory() as folder:
+    with _unpacking(path):
+        archive = zipfile.ZipFile(path)
+    with archive, TemporaryDirectory() as folder:
         members = _members(path, archive)
         unpacked = sum(archive.getinfo(name).file_size for name in members)
         check_unpacked(str(path), path.stat().st_size, unpacked, form)
@@ -140,23 +136,13 @@ def _hidden(name: str) -> bool:
 
 
 @contextmanager
-def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
-    with _unpacking(path):
-        archive = zipfile.ZipFile(path)
-    with archive:
-        yield archive
-
-
-@contextmanager
 def _unpacking(path: Path) -> Iterator[None]:
     """What goes wrong with an archive, as a UserError: zlib's error is of no kind of zipfile's."""
     try:
         yield
     except OSError as cause:
-        raise UserError(
-            f"{path}: cannot be unpacked: {cause.strerror or cause}; free space in the folder for temporary files, "
-            "or unpack it and give its files"
-        ) from cause
+        remedy = "free space in the folder for temporary files, or unpack it and give its files"
+        raise UserError(f"{path}: cannot be unpacked: {cause.strerror or cause}; {remedy}") from cause
     except RuntimeError as cause:  # a password; NotImplementedError, a way of packing that Python does not know
         raise UserError(f"{path}: cannot be unpacked: {cause}; unpack it and give its files") from cause
     except (zipfile.BadZipFile, EOFError, ValueError, zlib.error, lzma.LZMAError) as cause:

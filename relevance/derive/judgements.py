@@ -34,10 +34,9 @@ TWO_QUERIES = ("query_id is that of another query", "give each query an id of it
 
 
 def read_judgements(options: DeriveOptions, known: pa.ChunkedArray, quarantine: Quarantine) -> pa.Table:
-    """The judgements (SCHEMA) of the items `known`; without a file of them, none.
+    """The judgements (SCHEMA) of the items `known`; without a file of them, none. `key` is the query's folded text.
 
-    `key` is the query's text without differences of case. Raises UserError for a file or a column that is not there,
-    and where no grade of the file has a label; rows at fault go to `quarantine`.
+    Raises UserError for a file or a column that is not there, and where no grade of the file has a label.
     """
     if options.judgements is None:
         return SCHEMA.empty_table()
@@ -45,9 +44,8 @@ def read_judgements(options: DeriveOptions, known: pa.ChunkedArray, quarantine: 
     wanted = {"query": not by_id, "query_id": by_id, "item_id": True, "label": True}
     raw = quarantine.take(KIND, _files(options, wanted))
     texts = {name: _tidy(name, raw[name]) for name in wanted if name in raw.column_names}
-    table = pa.table({name: texts.get(name, pa.nulls(len(raw), pa.string())) for name in wanted})
-    for name in PLACE:
-        table = table.append_column(name, raw[name])
+    columns = {name: texts.get(name, pa.nulls(len(raw), pa.string())) for name in wanted}
+    table = pa.table(columns | {name: raw[name] for name in PLACE})
     if options.queries:
         table = _with_queries(table, options, quarantine)
     return _of_one_text(_sound(table, options, known, quarantine), quarantine)
@@ -70,42 +68,40 @@ def _with_queries(table: pa.Table, options: DeriveOptions, quarantine: Quarantin
     """The table with the texts of its queries, which stand in a file of their own."""
     raw = quarantine.take("queries", read_inputs(options, "queries", dict.fromkeys(QUERY_NAMES, True)))
     queries = pa.table({name: _tidy(name, raw[name]) for name in QUERY_NAMES} | {name: raw[name] for name in PLACE})
-    for name, fault in zip(QUERY_NAMES, (NO_ID, NO_TEXT), strict=True):
-        queries = quarantine.without("queries", queries, blank(queries[name]).to_numpy(), fault)
-    first, again, other = repeats(queries, "query_id", ("query",))
-    quarantine.note("queries", queries, other, TWO_TEXTS)
-    quarantine.alike("queries", int((again & ~other).sum()))
-    queries = queries.filter(pa.array(first))
+    rules = (lambda t: blank(t["query_id"]), NO_ID), (lambda t: blank(t["query"]), NO_TEXT)
+    queries = quarantine.without("queries", queries, *rules)
+    queries = quarantine.first_rows("queries", queries, "query_id", (("query",), TWO_TEXTS))
     at = pc.index_in(table["query_id"], queries["query_id"].combine_chunks())
-    fault = (
-        "query_id is not in the queries",
-        _absent(table, "query_id", queries["query_id"], options.queries),
-        "query_id",
-    )
-    table = quarantine.without(KIND, table, pc.is_null(at).to_numpy(), fault)
-    texts = queries["query"].take(pc.drop_null(at))
-    said = pc.and_(pc.invert(blank(table["query"])), pc.not_equal(table["query"], table["query_id"]))
-    other = pc.and_(said, pc.not_equal(folded(table["query"]), folded(texts)))
-    table = table.append_column("text", texts)
-    table = quarantine.without(KIND, table, pc.fill_null(other, False).to_numpy(), OTHER_TEXT)
+    remedy = _absent(table, "query_id", queries["query_id"], options.queries)
+    fault = ("query_id is not in the queries", remedy, "query_id")
+    table = quarantine.without(KIND, table, (lambda t: pc.is_null(at), fault))
+    table = table.append_column("text", queries["query"].take(pc.drop_null(at)))
+    table = quarantine.without(KIND, table, (_differs_from_text, OTHER_TEXT))
     return table.set_column(0, "query", table["text"]).drop_columns(["text"])
+
+
+def _differs_from_text(table: pa.Table) -> pa.ChunkedArray:
+    """Whether a judgement names its query otherwise than the queries, by text or by id, do."""
+    given = pc.and_(pc.invert(blank(table["query"])), pc.not_equal(table["query"], table["query_id"]))
+    return pc.fill_null(pc.and_(given, pc.not_equal(folded(table["query"]), folded(table["text"]))), False)
 
 
 def _sound(table: pa.Table, options: DeriveOptions, known: pa.ChunkedArray, quarantine: Quarantine) -> pa.Table:
     label = _labels(table["label"], options)
     allowed = ", ".join(options.grades or DEFAULT_GRADES)
     unmapped = (f"grade is none of {allowed}", "mend it, or give it a label with grades={grade: 0|1|2}", "label")
-    table = quarantine.without(KIND, table, pc.is_null(label).to_numpy(), unmapped)
+    table = quarantine.without(KIND, table, (lambda t: pc.is_null(label), unmapped))
     table = table.set_column(table.column_names.index("label"), "label", pc.drop_null(label))
     ids, longest = known.combine_chunks(), options.read.longest
     remedy = _absent(table, "item_id", known, options.items)
-    for bad, fault in (
+    table = quarantine.without(
+        KIND,
+        table,
         (lambda t: blank(t["query"]), (*NO_TEXT[:2], "item_id")),
         (lambda t: pc.greater(pc.utf8_length(t["query"]), longest), too_long(longest, "query")),
         (lambda t: absent(t["item_id"]), ("item_id is empty", "give the item's id or remove the row", "query")),
         (lambda t: pc.invert(pc.is_in(t["item_id"], ids)), ("item_id is not in the items", remedy, "item_id")),
-    ):
-        table = quarantine.without(KIND, table, bad(table).to_numpy(), fault)
+    )
     return table.append_column("key", folded(table["query"]))
 
 
@@ -118,13 +114,12 @@ def _absent(table: pa.Table, name: str, known: pa.ChunkedArray, file: str | None
 
 def _of_one_text(table: pa.Table, quarantine: Quarantine) -> pa.Table:
     """The table (SCHEMA) without rows whose query_id is that of another text in an earlier row."""
-    table = table.set_column(
-        table.column_names.index("query_id"), "query_id", pc.if_else(blank(table["query_id"]), None, table["query_id"])
-    )
+    ids = pc.if_else(blank(table["query_id"]), None, table["query_id"])
+    table = table.set_column(table.column_names.index("query_id"), "query_id", ids)
     if table["query_id"].null_count < len(table):
-        _, _, other = repeats(table, "query_id", ("key",))
+        _, other = repeats(table, "query_id", ("key",))
         other &= pc.is_valid(table["query_id"]).to_numpy()
-        table = quarantine.without(KIND, table, other, TWO_QUERIES)
+        table = quarantine.without(KIND, table, (lambda t: other, TWO_QUERIES))
     return table.select(SCHEMA.names).cast(SCHEMA)
 
 
@@ -135,8 +130,7 @@ def _labels(column: pa.ChunkedArray, options: DeriveOptions) -> pa.ChunkedArray:
     if len(column) and label.null_count == len(column):
         seen = [str(value) if value is not None else "null" for value in pc.unique(column).to_pylist()[:10]]
         labels = ", ".join(f"{grade}: {value}" for grade, value in grades.items())
-        raise UserError(
-            f"judgements={options.judgements}: none of its grades ({', '.join(seen)}) is in grades={{{labels}}}; "
-            f"{did_you_mean(seen[0], grades)}give each a label: grades={{Exact: 2, Partial: 1, Irrelevant: 0}}"
-        )
+        why = f"none of its grades ({', '.join(seen)}) is in grades={{{labels}}}"
+        remedy = f"{did_you_mean(seen[0], grades)}give each a label: grades={{Exact: 2, Partial: 1, Irrelevant: 0}}"
+        raise UserError(f"judgements={options.judgements}: {why}; {remedy}")
     return label.cast(pa.int8())

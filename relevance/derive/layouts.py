@@ -1,9 +1,8 @@
 """Files that are no tables, as their publishers' tools write them → rows under our names.
 
-"# Google_Product_Taxonomy_Version: 2021-09-21", "1 - Animals", "3237 - Animals > Live Animals"
-    → type="3237" parent="1" name="Live Animals"; a file without ids: type="Animals > Live Animals" parent="Animals"
-{"queries": [{"query_text": "usb c", "ratings": [{"doc_id": 7, "rating": 2.0}]}]} (Quepid)
-    → query="usb c" item_id=7 label=2.0; so with the exports of RRE, OpenSearch and Elasticsearch
+"3237 - Animals > Live Animals" of Google's taxonomy → type="3237" parent="1" name="Live Animals"
+{"queries": [{"query_text": "usb c", "ratings": [{"doc_id": 7, "rating": 2.0}]}]} → query="usb c" item_id=7 label=2.0,
+of Quepid, RRE, OpenSearch or Elasticsearch
 """
 
 import re
@@ -56,9 +55,8 @@ def google_tree(path: Path, form: Form) -> Loaded:
 
 
 def nested_ratings(content: object) -> list[Row] | None:
-    """A row for each rating in an export of queries; None for what is none.
+    """A row for each rating in an export of queries, with all the file says of query and rating; None for what is none.
 
-    query, query_id, item_id and label as far as they are known, beside what the file itself says of query and rating.
     Raises UserError where a list holds ratings in some entries alone.
     """
     if isinstance(content, list):
@@ -91,7 +89,6 @@ def _rated(entry: Row) -> list | dict | None:
 
 
 def _is_rating(entry: object) -> bool:
-    """Whether it is an item with its grade."""
     return isinstance(entry, dict) and None not in (_first(entry, ITEM_ID), _first(entry, GRADE))
 
 

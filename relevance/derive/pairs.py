@@ -1,9 +1,7 @@
 """Rules over the world → pairs with one label each → those to write: apart by split, capped, balanced.
 
 "both relevant" finds (item 3, item 17) with 4 votes, "relevant and irrelevant" with 1 → (3, 17) label 2, by the former
-query "usb c cable" falls to test by the hash of its text, an item to where most queries it was judged for fall: what
-was judged together stays together, and few pairs cross. Item 17 stands on the left of 41 rows of label 2 of item_item
-under caps.item=6 → the 6 of the lowest hash stay.
+A query falls to a split by the hash of its text, an item to where most queries it was judged for fall.
 """
 
 from collections.abc import Iterator
@@ -16,7 +14,7 @@ import pyarrow as pa
 from relevance.cli import echo
 from relevance.data.database import Database
 from relevance.data.entities import split_parts
-from relevance.derive.commands import CapOptions, DeriveOptions, RuleOptions, Split, TaskOptions
+from relevance.derive.commands import DeriveOptions, RuleOptions, Split, TaskOptions
 from relevance.derive.rules import RULES, VIEWS, Rule
 from relevance.derive.world import LABEL, World, agreeing
 from relevance.errors import UserError
@@ -81,7 +79,6 @@ def make_pairs(rules: list[Rule], options: DeriveOptions, database: Database) ->
 
 
 def _settings(options: DeriveOptions) -> dict[str, object]:
-    """What a query may name."""
     return {"seed": options.seed} | asdict(options.rules) | asdict(options.caps)
 
 
@@ -146,11 +143,7 @@ def turned_sides(condition: str) -> str:
 
 @dataclass
 class Ledger:
-    """Rows of each rule after each step, in the order of the steps.
-
-    rule           found  - settled  - apart  - capped   kept
-    both relevant  4,112      1,204      310       977  1,621
-    """
+    """Rows of each rule after each step, in the order of the steps."""
 
     steps: dict[str, dict[str, int]] = field(default_factory=dict)
     made: dict[str, Made] = field(default_factory=dict)
@@ -185,11 +178,9 @@ JUDGED = TASK_NAMES.index("query_item")  # what people labelled is not capped: o
 
 
 def divide_entities(options: DeriveOptions, database: Database) -> None:
-    """Give each row of `pair` its `split`; drop those that cross.
+    """Give each row of `pair` its `split`, that of its left entity; drop those that cross.
 
-    A row lies in its left entity's split; in a symmetric task the entity of the later split goes left. Under
-    split=left a row is dropped whose right entity stands on the left of a row of a later split, under split=strict one
-    whose entities lie in two splits.
+    In a symmetric task the entity of the later split goes left. What crosses: see commands.Split.
     """
     _draw_splits(options, database)
     symmetric = tuple(at for at, name in enumerate(TASK_NAMES) if TASKS[name].symmetric)
@@ -247,32 +238,24 @@ def _drop_crossing(database: Database) -> None:
 def cap_entities(options: DeriveOptions, database: Database) -> None:
     """Keep in `pair` at most so many rows of each entity, task, label and side; query_item has none."""
     for side in ("left", "right"):
-        cap = _cap(options.caps, side)
-        rank = RANK.format(f"{side[0]}x")
-        query = f"SELECT * FROM pair QUALIFY task = {JUDGED} OR {rank} <= {cap}"
+        most = {at: getattr(options.caps, getattr(task, side)) for at, task in enumerate(TASKS.values())}
+        cases = " ".join(f"WHEN task = {at} THEN {rows}" for at, rows in most.items())
+        query = f"SELECT * FROM pair QUALIFY task = {JUDGED} OR {RANK.format(f'{side[0]}x')} <= CASE {cases} END"
         database.make("pair", query, {"seed": options.seed})
-
-
-def _cap(caps: CapOptions, side: str) -> str:
-    cases = [f"WHEN task = {at} THEN {getattr(caps, getattr(task, side))}" for at, task in enumerate(TASKS.values())]
-    return f"CASE {' '.join(cases)} END"
 
 
 def balance_tasks(options: DeriveOptions, database: Database) -> None:
     """Keep in `pair` what the settings of each task ask for; UserError for a share of a label that has no rows."""
-    counts = {
-        (task, label): n for task, label, n in database.rows("SELECT task, label, count(*) FROM pair GROUP BY ALL")
-    }
+    rows = database.rows("SELECT task, label, count(*) FROM pair GROUP BY ALL")
+    counts = {(task, label): n for task, label, n in rows}
     limits = []
     for name, shape in options.tasks.items():
         task = TASK_NAMES.index(name)
         there = [counts.get((task, label), 0) for label in range(3)]
         for label, share in enumerate(shape.balance or []):
             if share and not there[label]:
-                raise UserError(
-                    f"tasks.{name}.balance={shape.balance}: there are no rows of label {label}; give it the share 0, "
-                    "or widen rules and caps"
-                )
+                why = f"there are no rows of label {label}; give it the share 0, or widen rules and caps"
+                raise UserError(f"tasks.{name}.balance={shape.balance}: {why}")
         limits += [f"WHEN task = {task} AND label = {label} THEN {n}" for label, n in enumerate(wanted(there, shape))]
     if limits:
         rank = RANK.format("1")

@@ -1,10 +1,8 @@
 """Category paths → the types on them; types written in several ways → the commonest way each.
 
-"Furniture / Beds" with separator "/" → ends in "Furniture > Beds", named "Beds", whose parent is "Furniture"
+"Furniture / Beds" with separator "/", or "['Furniture', 'Beds']" → ends in "Furniture > Beds", named "Beds"
 [{"id": "abcat02", "name": "Audio"}, {"id": "abcat0208", "name": "Radios"}] → ends in "abcat0208", parent "abcat02"
-"['Furniture', 'Beds']", a list written as text → ends in "Furniture > Beds"
-type="Home > Lamps" of 7 rows, "HOME > LAMPS" of 2 → both "Home > Lamps", 1 joined
-type="ab" name="Beds" and type="AB" name="Rugs" → as they are: ids of two types
+type="Home > Lamps" of 7 rows, "HOME > LAMPS" of 2 → both "Home > Lamps"; ids with two names stay two types
 """
 
 from collections import Counter, defaultdict
@@ -45,10 +43,9 @@ class Paths(NamedTuple):
 
 
 def read_paths(column: pa.ChunkedArray, options: ReadOptions, where: str) -> Paths:
-    """A path is a text with options.separator, a list of names, or a list of objects with id and name.
+    """The paths of a column: texts with options.separator, lists of names, or lists of objects with id and name.
 
-    No name is longer than options.longest. Raises UserError, which calls the column `where`, for a column of anything
-    else.
+    Raises UserError, which calls the column `where`, for a column of anything else.
     """
     if pa.types.is_null(column.type):
         column = column.cast(pa.string())
@@ -57,15 +54,13 @@ def read_paths(column: pa.ChunkedArray, options: ReadOptions, where: str) -> Pat
         codes = encoded.indices.to_numpy()
         present, first = np.unique(codes, return_index=True)
         values = encoded.dictionary.to_pylist()
-        paths = [_short(_of_text(values[code] or "", options.separator), options.longest) for code in present]
-        return _paths(paths, first, np.searchsorted(present, codes))
+        paths = [_of_text(values[code] or "", options.separator) for code in present]
+        return _paths(paths, first, np.searchsorted(present, codes), options.longest)
     if not _listed(column.type):
-        raise UserError(
-            f"{where} has type {column.type}; write a path as text, such as A {options.separator} B, or as a list "
-            "of names or of objects with id and name"
-        )
-    paths = [_short(_of_list(value), options.longest) for value in column]
-    return _paths(paths, np.arange(len(paths)), np.arange(len(paths)))
+        remedy = f"such as A {options.separator} B, or as a list of names or of objects with id and name"
+        raise UserError(f"{where} has type {column.type}; write a path as text, {remedy}")
+    rows = np.arange(len(column))
+    return _paths(list(map(_of_list, column)), rows, rows, options.longest)
 
 
 def place_paths(nodes: pa.Table, raw: pa.Table) -> pa.Table:
@@ -82,8 +77,9 @@ def _listed(kind: pa.DataType) -> bool:
     return named or pa.types.is_string(inner) or pa.types.is_large_string(inner) or pa.types.is_null(inner)
 
 
-def _paths(paths: Sequence[list[Node] | None], first: np.ndarray, codes: np.ndarray) -> Paths:
+def _paths(paths: Sequence[list[Node] | None], first: np.ndarray, codes: np.ndarray, longest: int) -> Paths:
     """`paths` are the different ones, None for what is none, `first` their first rows; `codes` [N] pick one."""
+    paths = [None if path and any(len(node.name) > longest for node in path) else path for path in paths]
     ends = pa.array([path[-1].type if path else None for path in paths], pa.string())
     bad = np.array([path is None for path in paths], bool)
     nodes: dict[Node, int] = {}
@@ -94,16 +90,9 @@ def _paths(paths: Sequence[list[Node] | None], first: np.ndarray, codes: np.ndar
             nodes.setdefault(node, int(first[at]))
             rows[node] += int(counts[at])
     passing = np.array([rows[node] for node in nodes], np.int64)
-    return Paths(ends.take(pa.array(codes)), _table(nodes), bad[codes], passing)
-
-
-def _table(nodes: dict[Node, int]) -> pa.Table:
     table = pa.Table.from_pylist([node._asdict() for node in nodes], SCHEMA)
-    return table.append_column("at", pa.array(nodes.values(), pa.int64()))
-
-
-def _short(path: list[Node] | None, longest: int) -> list[Node] | None:
-    return path if path is not None and all(len(node.name) <= longest for node in path) else None
+    table = table.append_column("at", pa.array(nodes.values(), pa.int64()))
+    return Paths(ends.take(pa.array(codes)), table, bad[codes], passing)
 
 
 def _of_text(value: str, separator: str) -> list[Node] | None:

@@ -1,9 +1,6 @@
-"""A file of one format → its rows and the columns that are wanted, under our names, as text.
+"""A file of one format → its rows and the columns that are wanted, under our names, as text; unreadable rows as faults.
 
-.parquet, .csv, .tsv, .jsonl and .json, one list of objects: [{"id": "1229111", "title": "Targus ..."}, ...]; a .json of
-ratings within queries and Google's taxonomy, .txt: see relevance.derive.layouts
 columns={item_id: id}, where={locale: us}: id=17.0 locale="us" → item_id="17"; id=18.0 locale="es" → left out
-Rows that cannot be read come back as faults.
 """
 
 import json
@@ -18,18 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from relevance.data import readers
 from relevance.data.contract import as_text
 from relevance.data.delimited import layout, read_delimited
 from relevance.data.faults import Fault, Loaded, faulty_rows, unique
-from relevance.data.readers import (
-    check_form,
-    decode_table,
-    no_text_faults,
-    objects_table,
-    parse_errors,
-    plain_strings,
-    read_jsonl,
-)
 from relevance.data.text_files import Form, kind_of, text_bytes, whole_text
 from relevance.derive.commands import FileOptions
 from relevance.derive.layouts import RATINGS, google_tree, is_google, nested_ratings
@@ -54,6 +43,8 @@ def _parquet(path: Path, _: Form, wanted: Collection[str]) -> Loaded:
 
 
 def _delimited(path: Path, form: Form, _: Collection[str]) -> Loaded:
+    if kind_of(path) == ".txt" and is_google(path, form):
+        return google_tree(path, form)
     form = layout(path, form).form
     return _without_swallowed(read_delimited(path, form), form.delimiter or "")
 
@@ -61,31 +52,23 @@ def _delimited(path: Path, form: Form, _: Collection[str]) -> Loaded:
 def _without_swallowed(loaded: Loaded, delimiter: str) -> Loaded:
     """`loaded` less rows that swallowed others, which become faults; only tabs tell, texts hold all other delimiters.
 
-    3 <tab> "rustic bed / 4 <tab> "king" bed: the quote that row 3 opens is closed in row 4. A quote that closes in the
-    column it was opened in leaves a row of the right length, whose cell holds as many delimiters as whole rows have.
+    3 <tab> "rustic bed / 4 <tab> "king" bed: a cell that holds as many delimiters as whole rows have.
     """
     cells = len(loaded.table.column_names) - 1
-    bad, values = np.zeros(len(loaded.table), bool), {}
+    values: dict[int, str] = {}
     for column in loaded.table.columns if delimiter == "\t" and cells else ():
         raw = column.cast(pa.binary())
         at = np.flatnonzero(pc.match_substring(raw, b"\n").to_numpy())
         some = raw.take(pa.array(at))
         lines, tabs = (pc.count_substring(some, sign).to_numpy() for sign in (b"\n", b"\t"))
         for row in np.flatnonzero(tabs == lines * cells):
-            bad[at[row]] = True
-            values[at[row]] = shorten(some[int(row)].as_py().decode(errors="replace"))
-    if not bad.any():
-        return loaded
-    fault = Fault(SWALLOWED, SWALLOWED_REMEDY, loaded.rows[bad], [values[at] for at in np.flatnonzero(bad)])
-    table = loaded.table.filter(pa.array(~bad))
-    return replace(loaded, table=table, rows=loaded.rows[~bad], faults=(*loaded.faults, fault))
+            values[loaded.rows[at[row]]] = shorten(some[int(row)].as_py().decode(errors="replace"))
+    fault = Fault.of(SWALLOWED, SWALLOWED_REMEDY, dict(sorted(values.items())))
+    return loaded.without([fault] if values else [])
 
 
 def _json_list(path: Path, form: Form, wanted: Collection[str]) -> Loaded:
-    """Raises UserError for a file that is no list of objects; entries that are no sound ones come back as faults.
-
-    NaN, which some write for what is missing, is null.
-    """
+    """A list of objects; entries that are no sound ones come back as faults, and NaN is null."""
     entries = _parsed(path, form)
     if not isinstance(entries, list):
         raise UserError(f"{path}: holds {shorten(entries)}, not a list of objects; write one list, or .jsonl")
@@ -103,8 +86,8 @@ def _of_entries(entries: list, wanted: Collection[str], counted: str) -> Loaded:
     faults = list(_entry_faults(entries))
     good = np.setdiff1d(np.arange(len(entries)), faulty_rows(faults) - 1)
     objects = {int(at) + 1: {name: entries[at][name] for name in wanted if name in entries[at]} for at in good}
-    faults += no_text_faults(objects, wanted)
-    read = objects_table(list(objects.values()))
+    faults += readers.no_text_faults(objects, wanted)
+    read = readers.objects_table(list(objects.values()))
     named = set(read.column_names).union(*(entries[at] for at in good))
     unread = dict.fromkeys(sorted(named.difference(read.column_names)), pa.nulls(len(good)))
     table = pa.table({name: read[name] for name in read.column_names} | unread)
@@ -115,7 +98,7 @@ def _judgements(path: Path, form: Form, wanted: Collection[str]) -> Loaded:
     """A .json or .jsonl of judgements: of queries with their ratings, or flat as any other."""
     lines = kind_of(path) == ".jsonl"
     if lines and not _holds_ratings(path, form):
-        return read_jsonl(path, form, wanted)
+        return readers.read_jsonl(path, form, wanted)
     content = _lines(path, form) if lines else _parsed(path, form)
     try:
         rows = nested_ratings(content)
@@ -211,17 +194,13 @@ def _half(entry: dict) -> bool:
     return False
 
 
-def _text(path: Path, form: Form, wanted: Collection[str]) -> Loaded:
-    return google_tree(path, form) if is_google(path, form) else _delimited(path, form, wanted)
-
-
 READERS: dict[str, Reader] = {
     ".parquet": _parquet,
     ".csv": _delimited,
     ".tsv": _delimited,
-    ".jsonl": read_jsonl,
+    ".jsonl": readers.read_jsonl,
     ".json": _json_list,
-    ".txt": _text,
+    ".txt": _delimited,
 }
 DELIMITED = (".csv", ".tsv", ".txt")
 OF_JUDGEMENTS = READERS | {".json": _judgements, ".jsonl": _judgements}
@@ -242,15 +221,12 @@ class Part:
 
 
 def read_part(path: Path, name: str, form: Form, options: FileOptions, wanted: Mapping[str, bool]) -> Part:
-    """The columns `wanted` (ours: whether a file must have it) of the file at `path`, which a person calls `name`.
-
-    Raises UserError for a file that cannot be read, a column that is not there or is neither text nor number.
-    """
+    """The columns `wanted` (ours: whether a file must have it) of the file at `path`, which a person calls `name`."""
     theirs = _their_names(form.setting, options, wanted)
-    readers = OF_JUDGEMENTS if form.setting == "read.judgements." else READERS
-    check_form(path, form)
-    with parse_errors(Path(name)):
-        loaded = readers[kind_of(path)](path, form, {*theirs.values(), *options.where})
+    read = (OF_JUDGEMENTS if form.setting == "read.judgements." else READERS)[kind_of(path)]
+    readers.check_form(path, form)
+    with readers.parse_errors(Path(name)):
+        loaded = read(path, form, {*theirs.values(), *options.where})
     names = loaded.table.column_names
     if len(loaded.table):
         must = {ours: column for ours, column in theirs.items() if wanted[ours] or ours in options.columns}
@@ -263,7 +239,7 @@ def read_part(path: Path, name: str, form: Form, options: FileOptions, wanted: M
     good = ~np.isin(loaded.rows, faulty_rows(loaded.faults))  # the jsonl reader leaves some at fault in the table
     fits, values = _fitting(table, options.where, name)
     sound = pa.table({ours: table[column] for ours, column in here.items()}).filter(pa.array(good & fits))
-    decoded = decode_table(replace(loaded, table=sound, rows=loaded.rows[good & fits]), path, form, here)
+    decoded = readers.decode_table(replace(loaded, table=sound, rows=loaded.rows[good & fits]), path, form, here)
     texts = {ours: decoded.table[ours] if ours in AS_IT_IS else as_text(decoded.table, ours, name) for ours in here}
     faults = tuple(replace(fault, remedy=fault.remedy.replace(str(path), name)) for fault in decoded.faults)
     return Part(replace(decoded, table=pa.table(texts), faults=faults), int((good & ~fits).sum()), values, names)
@@ -295,7 +271,8 @@ def check_columns(name: str, present: Collection[str], needed: Mapping[str, str]
 def _plain(table: pa.Table, names: Collection[str]) -> pa.Table:
     """The columns `names`, null where the table has none; bytes count as text, not-a-number as missing."""
     absent = pa.nulls(len(table), pa.string())
-    table = plain_strings(pa.table({name: table[name] if name in table.column_names else absent for name in names}))
+    columns = {name: table[name] if name in table.column_names else absent for name in names}
+    table = readers.plain_strings(pa.table(columns))
     return pa.table({name: _known(table[name]) for name in table.column_names})
 
 

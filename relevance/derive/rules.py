@@ -1,10 +1,9 @@
 """The rules of derivation as data: each names a task and a query over the tables of relevance.derive.world.
 
-Rule("own type", "item_type", "SELECT n AS l, t AS r, 2 AS label, 1 AS votes FROM item WHERE ...", ("typed items",))
-
 A task's rules stand together below; VIEWS are tables that they share, made in order.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from relevance.tasks import TASKS, Task
@@ -33,9 +32,13 @@ class Rule:
         return TASKS[self.task]
 
 
-def _rule(name: str, task: str, label: int, source: str, *needs: str) -> Rule:
-    """One whose rows have this label and one vote each; `source` is the query from FROM on."""
-    return Rule(name, task, f"SELECT l, r, {label} AS label, 1 AS votes {source}", needs)
+def _rules(task: str, *needs: str) -> Callable[..., Rule]:
+    """What makes rules of a task, whose rows have one label and one vote; `source` is the query from FROM on."""
+
+    def rule(name: str, label: int, source: str, *more: str) -> Rule:
+        return Rule(name, task, f"SELECT l, r, {label} AS label, 1 AS votes {source}", (*needs, *more))
+
+    return rule
 
 
 # query_item: what people judged, as they judged it.
@@ -65,11 +68,7 @@ UNRELATED_TYPES = """FROM draw JOIN touched a ON a.q = l JOIN touched b ON b.q =
     AND NOT EXISTS (FROM met WHERE met.l = least(draw.l, draw.r) AND met.r = greatest(draw.l, draw.r) AND fitting > 0)
     GROUP BY l, r HAVING count(kin.a) = 0 AND count_if(a.t = b.t) = 0"""
 
-
-def _query_query(name: str, label: int, source: str, *needs: str) -> Rule:
-    return _rule(name, "query_query", label, source, "judged pairs", *needs)
-
-
+_query_query = _rules("query_query", "judged pairs")
 QUERY_QUERY = (
     _query_query("same items", 2, f"FROM met WHERE {MUCH}"),
     _query_query("some items", 1, f"FROM met WHERE common > 0 AND NOT ({MUCH})"),
@@ -102,7 +101,7 @@ ITEM_ITEM = (
     _together("both relevant", 2, "b.label = 2 AND a.i < b.i"),
     _together("relevant and partial", 1, "b.label = 1"),
     _together("relevant and irrelevant", 0, "b.label = 0"),
-    _rule("mined of far types", "item_item", 0, MINED_ITEMS, "parents", "typed items", "mined"),
+    _rules("item_item")("mined of far types", 0, MINED_ITEMS, "parents", "typed items", "mined"),
 )
 
 
@@ -122,11 +121,7 @@ FAR_FROM_WANTED = """FROM draw JOIN touched ON q = l LEFT JOIN kin ON a = t AND 
     WHERE task = 'query_type' AND mined = {mined} GROUP BY l, r HAVING count(a) = 0 AND count_if(t = r) = 0"""
 A_FEW = "QUALIFY row_number() OVER (PARTITION BY l ORDER BY hash(l, r, $seed), r) <= $beside"
 
-
-def _query_type(name: str, label: int, source: str, *needs: str) -> Rule:
-    return _rule(name, "query_type", label, source, "judged pairs", "parents", "typed items", *needs)
-
-
+_query_type = _rules("query_type", "judged pairs", "parents", "typed items")
 QUERY_TYPE = (
     _query_type("wanted type", 2, "FROM (SELECT q AS l, t AS r FROM wanted)"),
     _query_type("beside a wanted type", 1, f"{NEAR_WANTED} {A_FEW}"),
@@ -141,11 +136,7 @@ NEAR_OWN = "FROM (SELECT n AS l, b AS r FROM item JOIN kin ON a = t WHERE up = 1
 FAR_FROM_OWN = """FROM draw JOIN item ON n = l WHERE task = 'item_type' AND mined = {mined} AND t IS NOT NULL AND t <> r
     AND NOT EXISTS (FROM kin WHERE a = t AND b = r)"""
 
-
-def _item_type(name: str, label: int, source: str, *needs: str) -> Rule:
-    return _rule(name, "item_type", label, source, "parents", "typed items", *needs)
-
-
+_item_type = _rules("item_type", "parents", "typed items")
 ITEM_TYPE = (
     _item_type("own type", 2, "FROM (SELECT n AS l, t AS r FROM item WHERE t IS NOT NULL)"),
     _item_type("beside the own type", 1, f"{NEAR_OWN} {A_FEW}"),
@@ -160,11 +151,7 @@ KIN = "FROM (SELECT a AS l, b AS r FROM kin WHERE {steps})"
 FAR_TYPES = """FROM draw WHERE task = 'type_type' AND mined = {mined} AND l <> r
     AND NOT EXISTS (FROM kin WHERE a = l AND b = r)"""
 
-
-def _type_type(name: str, label: int, source: str, *needs: str) -> Rule:
-    return _rule(name, "type_type", label, source, "parents", *needs)
-
-
+_type_type = _rules("type_type", "parents")
 TYPE_TYPE = (
     _type_type("names that mean the same", 2, KIN.format(steps="up = 0 AND down = 0 AND a < b")),
     _type_type("parent and child", 2, KIN.format(steps="up = 1 AND down = 0")),

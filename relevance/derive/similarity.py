@@ -2,8 +2,6 @@
 
 mine=10: the 10 types nearest to "usb c cable"; those far from what it wants become label 0
 above=0.9: a pair of label 0 whose texts are that alike is dropped, for nobody has looked at it
-
-["usb c cable", "USB-C lead"] → [2, 128] floats of a transformer, or [2, n-grams] sparse weights, of length 1
 """
 
 from typing import TypeAlias
@@ -85,12 +83,8 @@ def _cosines(table: pa.Table, options: DeriveOptions) -> np.ndarray:
 
 
 def vectors(texts: list[str], options: SimilarityOptions) -> Vectors:
-    """Of the N texts; raises UserError for a model that cannot be loaded."""
-    return _lexical(texts) if options.kind is Similarity.lexical else _embedding(texts, options.model or EMBEDDED)
-
-
-def _lexical(texts: list[str]) -> csr_matrix:
-    """Weights of character 3- and 4-grams within words: tf-idf as scikit-learn has it."""
+    if options.kind is Similarity.embedding:
+        return _embedding(texts, options.model or EMBEDDED)
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     return TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 4), dtype=np.float32).fit_transform(texts)
@@ -131,9 +125,8 @@ def _loaded(name: str):
         return tokenizer, AutoModel.from_pretrained(path)
     except (OSError, ValueError, UserError) as error:
         cause = first_line(error).removeprefix(f"model.backbone={name}: ")
-        raise UserError(
-            f"similarity.model={name}: AutoModel cannot load it ({cause}); give a folder or a hub id"
-        ) from error
+        why = f"AutoModel cannot load it ({cause}); give a folder or a hub id"
+        raise UserError(f"similarity.model={name}: {why}") from error
 
 
 def nearest(left: Vectors, right: Vectors, most: int) -> np.ndarray:

@@ -1,13 +1,9 @@
 """Texts of the inputs → forms in which equal ones meet, and the text that a template makes of an item's columns.
 
-"Coffee  &  Cocktail Tables" → spaced "Coffee & Cocktail Tables", folded "coffee & cocktail tables", as the name of a
-type "coffee and cocktail table"
-
+"Coffee  &  Tables" → spaced "Coffee & Tables", folded "coffee & tables", as the name of a type "coffee and table"
 "{title}, {brand} ({colour})" of title="USB-C cable", brand=null, colour="black" → "USB-C cable (black)": what stands
 before an empty field goes with it, and so does a bracket around it
-
-ids "12", " 12 ", "12." and "12.00" are "12", as a null among whole numbers makes floats of them; "007", "7", "1e3" and
-"1000" stay apart: a leading zero and an exponent may be part of a code
+ids " 12 ", "12." and "12.00" are "12"; "007", "7" and "1e3" stay apart: a zero and an exponent may be part of a code
 """
 
 import ast
@@ -53,7 +49,6 @@ def as_ids(text: Texts) -> Texts:
 
 
 def as_id(text: str) -> str:
-    """The same for one text."""
     return re.sub(WHOLE, r"\1", text)
 
 
@@ -110,11 +105,8 @@ def type_name(text: Texts) -> Texts:
     return text
 
 
-def repeats(table: pa.Table, key: str, others: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """[N] whether a row is the first of its `key`, [N] whether it is not, [N] whether it then differs in `others`.
-
-    item_id=[i1, i2, i1, i1] text=[a, b, a, c] → first [1, 1, 0, 0], again [0, 0, 1, 1], other [0, 0, 0, 1]
-    """
+def repeats(table: pa.Table, key: str, others: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """[N] whether an earlier row has the same `key`, [N] whether the first of these differs in `others`."""
     codes = [
         table[name].combine_chunks().dictionary_encode("encode").indices.to_numpy(zero_copy_only=False)
         for name in (key, *others)
@@ -126,8 +118,7 @@ def repeats(table: pa.Table, key: str, others: tuple[str, ...]) -> tuple[np.ndar
     other = np.zeros(len(lead), bool)
     for code in codes[1:]:
         other |= code != code[lead]
-    again = lead != rows
-    return ~again, again, other
+    return lead != rows, other
 
 
 def template_fields(template: str) -> list[str]:
@@ -144,10 +135,7 @@ def template_fields(template: str) -> list[str]:
 
 
 def fill_template(template: str, table: pa.Table, name: str) -> pa.ChunkedArray:
-    """The texts [N] of a table that has every column the template names.
-
-    Raises UserError, which calls the table `name`, for a column that is neither text nor number.
-    """
+    """The texts [N] of a table that has every column the template names; an error calls the table `name`."""
     text = pa.chunked_array([pa.repeat("", len(table))])
     for number, (before, field, after) in enumerate(_pieces(template)):
         lead: pa.ChunkedArray | str = before

@@ -30,8 +30,6 @@ LABEL = {  # of the rows of one pair, which hold a label and its votes each
 
 @dataclass(frozen=True)
 class World:
-    """What the inputs hold, and what was left out of them, in rows."""
-
     counts: dict[str, int]
     agreement: dict[str, float | int | None]  # of judgements of the same pair: see audit.agreement
 
@@ -47,7 +45,8 @@ def load_world(options: DeriveOptions, quarantine: Quarantine, database: Databas
     table, joined = assigned(catalogue.table, types, quarantine)
     joined += catalogue.joined + types.writings.joined
     judged = read_judgements(options, table["item_id"], quarantine)
-    _put_items(table, database)
+    database.put("arrived", table.append_column("folded", folded(table["text"])))
+    database.make("item", f"SELECT {NUMBERS}, id, text, folded, t FROM (SELECT item_id AS id, * FROM arrived)")
     _put_types(types, options.rules, database)
     judgements = _put_judged(judged, options.rules.settle, database)
     quarantine.alike(KIND, judgements.pop("again"))
@@ -67,22 +66,15 @@ def load_world(options: DeriveOptions, quarantine: Quarantine, database: Databas
     return World(counts, agreement(couples))
 
 
-def _put_items(table: pa.Table, database: Database) -> None:
-    database.put("arrived", table.append_column("folded", folded(table["text"])))
-    database.make("item", f"SELECT {NUMBERS}, id, text, folded, t FROM (SELECT item_id AS id, * FROM arrived)")
-
-
 def _put_types(types: Types, rules: RuleOptions, database: Database) -> None:
     """Sorted by id as they are, their places are the numbers."""
     table = types.table.append_column("folded", folded(types.table["name"]))
     database.put("arrived", table.append_column("named", type_name(table["name"])))
-    database.make(
-        "type", f"SELECT {NUMBERS}, type AS id, name AS text, folded, named FROM (SELECT type AS id, * FROM arrived)"
-    )
+    arrived = "(SELECT type AS id, * FROM arrived)"
+    database.make("type", f"SELECT {NUMBERS}, id, name AS text, folded, named FROM {arrived}")
     database.put("ancestor", ancestors(types.parents, rules.far - 1))
-    database.make(
-        "broad", "SELECT ancestor FROM ancestor WHERE steps = 1 GROUP BY ALL HAVING count(*) > $n", {"n": rules.broad}
-    )
+    children = "SELECT ancestor FROM ancestor WHERE steps = 1 GROUP BY ALL"
+    database.make("broad", f"{children} HAVING count(*) > $broad", {"broad": rules.broad})
     database.make(
         "kin",
         """SELECT a.node::INTEGER AS a, b.node::INTEGER AS b, min(a.steps) AS up, min(b.steps) AS down

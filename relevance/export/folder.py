@@ -22,6 +22,7 @@ from relevance.export.parity import PAIRS, PairsOfTask, odd_pairs, read_back
 from relevance.export.tokenizer import pair_tokenizer
 from relevance.model.architectures import PER_BLOCK, block_list
 from relevance.model.backbone import backbone_folder, name_base
+from relevance.model.build import halves_frozen
 from relevance.model.network import Network, Plain
 from relevance.model.pretrained import load_tokenizer
 from relevance.model.store import load_network, whole
@@ -254,7 +255,8 @@ def _loading(config: Config, form: str, pad: int) -> dict[str, str]:
     if precision not in AS_TRAINED:
         return line
     merged = form == "merged" and config.model.lora.r
-    how = "adapters not merged" if merged else f"the trunk {AS_TRAINED[precision]}, the head in float32"
+    trunk = f"{AS_TRAINED[HALF]} and {AS_TRAINED[MIXED]}" if halves_frozen(config) else AS_TRAINED[precision]
+    how = "adapters not merged" if merged else f"the trunk {trunk}, the head in float32"
     return {**line, "precision": f"the cell scored in {precision}, {how}; the logits here are float32 throughout"}
 
 

@@ -13,8 +13,9 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
-from relevance.config import HALF, Config, Family, ModelConfig, PrivateKind
+from relevance.config import HALF, MIXED, Config, Family, ModelConfig, PrivateKind
 from relevance.errors import UserError, first_line
+from relevance.model.ahead import leave_masks_unread
 from relevance.model.architectures import adapter_targets, blocks
 from relevance.model.backbone import backbone_folder
 from relevance.model.network import Network, detach
@@ -39,12 +40,21 @@ TRIAL_SLICES: Slices = [(0, 0, 1), (3, 1, 4)]
 ALIKE, ROUGH = 1e-4, 0.05  # of the largest hidden state: what rounding may change beside other rows; so in 4 bits
 
 
+def halves_frozen(config: Config) -> bool:
+    """Whether what a cell freezes is in bfloat16 as it trains and as it scores."""
+    model = config.model
+    return bool(
+        config.trainer.precision == MIXED and model.lora.r and not model.load_in_4bit and not model.frozen_float32
+    )
+
+
 def build_network(config: Config, saved: Path | None = None) -> tuple[Network, PreTrainedTokenizerBase]:
     """The network a cell trains and its tokenizer, from the backbone's pretrained weights.
 
     `saved` is the folder of a cell whose own weights are to be loaded: a whole trunk starts without the backbone's.
     Raises UserError where the backbone does not support the routing.
     """
+    leave_masks_unread()
     model = config.model
     trained = saved / "trunk" if saved and not model.lora.r else None
     path = trained or backbone_folder(config)
@@ -63,6 +73,8 @@ def build_network(config: Config, saved: Path | None = None) -> tuple[Network, P
         read_longest(network, example(trunk, tokenizer, model, (model.max_length, 5)), model, alike)
     if config.trainer.precision == HALF:
         network.halve()
+    elif halves_frozen(config) and not saved:  # a saved one may be merged and written: it stays in float32
+        network.halve_frozen()
     return network.train(), tokenizer  # from_pretrained leaves dropout off
 
 

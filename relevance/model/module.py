@@ -17,7 +17,9 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch.nn import functional
 
 from relevance import distributed
+from relevance.cli import echo
 from relevance.config import Config, Schedule
+from relevance.model.ahead import Seen, Watch
 from relevance.model.network import Network
 from relevance.tasks import TASK_NAMES
 
@@ -35,23 +37,47 @@ class RelevanceModule(L.LightningModule):
         self.strict_loading = False  # checkpoints hold trained weights only
         self.detours: dict[str, np.ndarray] = {}  # probe: the task whose heads, or branches, a task's rows pass
         self.seen: list[torch.Tensor] = []
+        self.watch = Watch()
+        self.parts = 1  # that each micro-batch is cut into, where the device lacks memory for it
 
     def training_step(self, step: list, index: int) -> None:
         optimizer: Any = self.optimizers()
         scheduler: Any = self.lr_schedulers()
         optimizer.zero_grad()
         total = distributed.summed(torch.stack([micro.weights.sum() for micro in step]).sum()).clamp(min=TINY)
-        losses = []
-        for micro in step:
-            loss = self._loss(micro) / total
-            self.manual_backward(loss)
-            losses.append(loss.detach())
+        losses = self._losses(step, total)
         distributed.sum_gradients(_trained(optimizer))
-        metrics = {"loss": distributed.summed(torch.stack(losses).sum()), "gradient_norm": self._clip(optimizer)}
-        self._check(metrics, step)
+        values = torch.stack([distributed.summed(torch.stack(losses).sum()), self._clip(optimizer)])
+        self.watch.steps.append(Seen(self.global_step, self.current_epoch, values, [micro.rows for micro in step]))
+        if self.watch.due():
+            self._check()
         optimizer.step()
         scheduler.step()
-        self.log_dict({f"train/{name}": value for name, value in metrics.items()})
+
+    def _losses(self, step: list, total: torch.Tensor) -> list[torch.Tensor]:
+        """Shares of a step's loss, their gradients summed; in more parts from now on where memory lacks for them."""
+        while True:
+            parts = [part for micro in step for part in micro.parts(self.parts)]
+            try:
+                return [self._backward(part, total) for part in parts]
+            except torch.OutOfMemoryError:
+                if len(parts) >= sum(len(micro.labels) for micro in step):
+                    raise
+            self.zero_grad()  # the pass that failed may have left some
+            torch.cuda.empty_cache()
+            self.parts *= 2
+            echo(f"  the device has no room for {len(parts)} micro-batches a step: from now on {2 * len(parts)}")
+
+    def _backward(self, micro: Any, total: torch.Tensor) -> torch.Tensor:
+        loss = self._loss(micro) / total
+        self.manual_backward(loss)
+        return loss.detach()
+
+    def on_validation_start(self) -> None:
+        self._check()
+
+    def on_train_end(self) -> None:
+        self._check()
 
     def validation_step(self, micro: Any, index: int) -> None:
         right = self._logits(micro).argmax(-1) == micro.labels
@@ -66,8 +92,8 @@ class RelevanceModule(L.LightningModule):
         self.log("validation/macro_accuracy", torch.stack(list(scores.values())).mean(), prog_bar=True)
 
     def predict_step(self, micro: Any, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Row ids [B] and logits [B, 3]."""
-        return micro.rows.cpu(), self._logits(micro)[: len(micro.rows)].cpu()
+        """Row ids [B] and logits [B, 3], these on their device: who gathers them waits once."""
+        return micro.rows, self._logits(micro)[: len(micro.rows)]
 
     @contextmanager
     def detour(self, **to: np.ndarray) -> Iterator[None]:
@@ -87,11 +113,16 @@ class RelevanceModule(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._check()  # no checkpoint of weights that are no numbers
         trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
         checkpoint["state_dict"] = {k: v for k, v in checkpoint["state_dict"].items() if k in trained}
+        checkpoint["parts"] = self.parts
         counts = ("last_epoch", "_step_count")  # rates follow from the step: the rest, a list a group, is made anew
         schedules = checkpoint.get("lr_schedulers", [])
         checkpoint["lr_schedulers"] = [{**{k: rates[k] for k in counts}, "lr_lambdas": []} for rates in schedules]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.parts = checkpoint.get("parts", 1)
 
     def _logits(self, micro: Any) -> torch.Tensor:
         sent = {part: [(int(to[task]), a, b) for task, a, b in micro.slices] for part, to in self.detours.items()}
@@ -100,20 +131,17 @@ class RelevanceModule(L.LightningModule):
     def _loss(self, micro: Any) -> torch.Tensor:
         return (functional.cross_entropy(self._logits(micro), micro.labels, reduction="none") * micro.weights).sum()
 
-    def _check(self, metrics: dict[str, torch.Tensor], step: list) -> None:
-        wrong = [f"{name} is {value.item()}" for name, value in metrics.items() if not torch.isfinite(value)]
-        if wrong:
-            rows = distributed.gathered(torch.cat([micro.rows for micro in step])).tolist()
-            error = FloatingPointError(
-                f"{', '.join(wrong)} at step {self.global_step}, rows {rows[:8]} and {max(0, len(rows) - 8)} more; "
-                "lower model.lr, lengthen train.warmup, or set trainer.precision=32-true"
-            )
-            error.add_note(f"rows of the step: {rows}")  # all of them, for the traceback in the cell's folder
-            raise error
+    def _check(self) -> None:
+        """Log the curves of the steps that were not read so far; FloatingPointError where one has no finite numbers."""
+        for seen, (loss, norm) in self.watch.read():
+            for logger in self.loggers:
+                if (seen.step + 1) % self.trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+                    metrics = {"train/loss": loss, "train/gradient_norm": norm, "epoch": seen.epoch}
+                    logger.log_metrics(metrics, seen.step)
 
     def _clip(self, optimizer: Any) -> torch.Tensor:
         limit = self.config.train.clip or float("inf")
-        return torch.nn.utils.clip_grad_norm_(_trained(optimizer), limit)
+        return torch.nn.utils.clip_grad_norm_(_trained(optimizer), limit, foreach=True)
 
     def groups(self) -> list[dict[str, Any]]:
         model, decay = self.config.model, self.config.train.weight_decay

@@ -4,6 +4,7 @@ input_ids [B, T], attention_mask [B, T], rows grouped by task, slices [(task, st
 """
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAttentions, SequenceClassifierOutput
 
 from relevance.config import ModelConfig
+from relevance.model.grouped import Grouped
 from relevance.model.private import Inputs, PrivateLayers, Slices
 from relevance.tasks import LABELS
 
@@ -29,6 +31,7 @@ class Network(nn.Module):
         super().__init__()
         self.trunk: Any = trunk  # transformers' PreTrainedModel, or peft's around it
         self.heads, self.private, self.positions = heads, private, positions
+        self.grouped = Grouped(heads)  # type: ignore[arg-type]  # torch says not that it is a sequence
 
     def forward(
         self, inputs: Inputs, slices: Slices, branches: Slices | None = None, heads: Slices | None = None
@@ -40,7 +43,12 @@ class Network(nn.Module):
             hidden = hidden.float()
             if len(self.heads) == 1:
                 return self.heads[0](hidden, mask)
-            return torch.cat([self.heads[task](hidden[a:b], mask[a:b]) for task, a, b in heads or slices])
+            own = heads or slices
+
+            def loop() -> torch.Tensor:
+                return torch.cat([self.heads[task](hidden[a:b], mask[a:b]) for task, a, b in own])
+
+            return self.grouped.run(own, loop, hidden=hidden, mask=mask)
 
     def states(self, inputs: Inputs, slices: Slices) -> torch.Tensor:
         """Hidden states [B, T, H] of trunk and private layers."""
@@ -60,9 +68,16 @@ class Network(nn.Module):
         dict holds: rounded, they would turn far places by other angles.
         """
         parts = ("trunk", "private") if self.private is not None and self.private.halves else ("trunk",)
+        self._round(lambda name, tensor: _part(name) in parts)
+
+    def halve_frozen(self) -> None:
+        """Keep in bfloat16 what is computed in it and not trained."""
+        self._round(lambda name, tensor: _part(name) == "trunk" and not tensor.requires_grad)
+
+    def _round(self, chosen: Callable[[str, torch.Tensor], bool]) -> None:
         weights = self.state_dict().keys()
         for name, tensor in (*self.named_parameters(), *self.named_buffers()):
-            if name in weights and _part(name) in parts and tensor.is_floating_point():
+            if name in weights and tensor.is_floating_point() and chosen(name, tensor):
                 tensor.data = tensor.data.to(torch.bfloat16)
 
     def parts(self) -> dict[str, list[nn.Parameter]]:

@@ -23,6 +23,7 @@ from transformers import PreTrainedTokenizerBase
 
 from relevance import seal
 from relevance.atomic_io import atomic_folder
+from relevance.cell_folder import REMEDY
 from relevance.config import Config
 from relevance.config_io import MOVED, ConfigFile, from_variables, read_config, unset_variables
 from relevance.errors import UserError, cut, first_line
@@ -36,7 +37,6 @@ PARTS = ("heads", "private")  # beside the trunk
 WEIGHTS = "model.safetensors"
 ADAPTER = "trunk/adapter_model.safetensors"
 DIGEST = "trunk/backbone.txt"  # sha256 of the frozen backbone an adapter was trained on
-REMEDY = "copy the folder again from where it was trained, or train the cell with rerun=true"
 LONGEST = 1 << 17  # tokens of a pair that a folder's config may ask for
 
 

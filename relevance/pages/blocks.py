@@ -66,11 +66,12 @@ Block = str | Code | list[str] | Table | Figure  # a paragraph, a command, a lis
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it; `deep` is a part of the section before."""
+    """A heading and what stands under it; `deep`: a part of the section before; `closed`: opened by a click alone."""
 
     title: str
     blocks: list[Block]
     deep: bool = False
+    closed: bool = False
 
 
 def percent(mean: float, sd: float = math.nan) -> str:

@@ -18,6 +18,7 @@ from relevance.pages.blocks import Block, Bold, Code, Figure, Link, Section, Tab
 
 PAGE = "page.html"
 TALL = 40  # rows at most of a table that is open on screen
+NARROW = 5  # columns at most of a table that fits a telephone as it is
 WIDE = 28  # characters at most of a text that stays on one line of its cell
 KINDS = {"bold": Bold, "code": Code, "figure": Figure, "link": Link, "list": list, "table": Table}
 COUNT = re.compile(r"(.*\S)\s+(n=\S+)", re.DOTALL)  # how many rows a column is over, after its name
@@ -32,27 +33,32 @@ def html(title: str, sections: list[Section], folder: Path) -> str:
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
     environment.tests.update({name: lambda block, kind=kind: isinstance(block, kind) for name, kind in KINDS.items()})
-    environment.filters.update(lines=_lines, heading=_heading, shown=_shown)
-    opening, rest = _opening(sections)
-    anchors = _anchors([section.title for section in sections])
+    environment.filters.update(lines=_lines, heading=_heading, shown=_shown, leading=_leading, pairs=_pairs)
+    first, rest = (sections[0], sections[1:]) if sections and not sections[0].title else (None, sections)
     return environment.get_template(PAGE).render(
         title=title,
-        opening=opening,
-        contents=_contents(sections, anchors),
-        sections=list(zip(rest, anchors, strict=True)),
+        opening=first,
+        parts=_parts(rest),
         picture=lambda name: _data_uri(folder / f"{name}.svg"),
         tall=TALL,
         wide=WIDE,
+        narrow=NARROW,
     )
 
 
-def _opening(sections: list[Section]) -> tuple[list[Block], list[Section]]:
-    """The sentences the page opens with, taken out of its sections."""
-    if not sections or sections[0].title:
-        return [], sections
-    first, *rest = sections
-    n = next((i for i, block in enumerate(first.blocks) if not _sentence(block)), len(first.blocks))
-    return first.blocks[:n], [Section("", first.blocks[n:]), *rest]
+def _leading(blocks: list[Block]) -> list[Block]:
+    """The sentences before the first block that is none."""
+    n = next((i for i, block in enumerate(blocks) if not _sentence(block)), len(blocks))
+    return blocks[:n]
+
+
+def _pairs(blocks: list[Block]) -> Iterator[list[Block]]:
+    """Each block by itself, but a table and the figure that follows it together."""
+    at = 0
+    while at < len(blocks):
+        n = 2 if isinstance(blocks[at], Table) and isinstance(next(iter(blocks[at + 1 :]), None), Figure) else 1
+        yield blocks[at : at + n]
+        at += n
 
 
 def _sentence(block: Block) -> bool:
@@ -69,15 +75,15 @@ def _anchors(titles: list[str]) -> list[str]:
     return anchors
 
 
-def _contents(sections: list[Section], anchors: list[str]) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """Title and anchor of each section, with those of its deep ones."""
-    entries: list[tuple[str, str, list[tuple[str, str]]]] = []
-    for section, anchor in zip(sections, anchors, strict=True):
-        if section.title and section.deep and entries:
-            entries[-1][2].append((section.title, anchor))
-        elif section.title:
-            entries.append((section.title, anchor, []))
-    return entries
+def _parts(sections: list[Section]) -> list[tuple[Section, str, list[tuple[Section, str]]]]:
+    """Each section and its anchor, with the deep ones that follow it."""
+    parts: list[tuple[Section, str, list[tuple[Section, str]]]] = []
+    for section, anchor in zip(sections, _anchors([section.title for section in sections]), strict=True):
+        if section.deep and parts:
+            parts[-1][2].append((section, anchor))
+        else:
+            parts.append((section, anchor, []))
+    return parts
 
 
 def _shown(table: Table) -> Table:

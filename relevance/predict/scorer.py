@@ -16,6 +16,7 @@ from relevance.config import MIXED
 from relevance.data.batches import ScoreDataset, unlabelled
 from relevance.data.tokens import Reading
 from relevance.errors import UserError, first_line
+from relevance.model.build import halves_frozen
 from relevance.model.pretrained import load_tokenizer
 from relevance.model.store import load_network, whole
 
@@ -33,6 +34,8 @@ class Scorer:
         with warnings.catch_warnings(), whole(folder):
             warnings.filterwarnings("ignore", ".*is_gradient_checkpointing.*")  # peft asks transformers by an old name
             network, self.config = load_network(folder, trust_remote_code)
+            if halves_frozen(self.config):
+                network.halve_frozen()
             self.tokenizer = load_tokenizer(folder / "tokenizer", self.config.model)
             self.reading = Reading.of(folder)
             self.reading.check(self.config, folder)

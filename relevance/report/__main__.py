@@ -17,12 +17,14 @@ ties          of votes: higher | lower | median | best_validation | mean_probabi
 figures       whether they are drawn; false is quicker, for the tables alone
 texts         whether the texts of pairs stand among the mistakes and the rows set aside; false: row ids alone
 runs          whether to write runs.zip beside the report: config, record and predictions of every cell, no texts
-ui            where MLflow's pages are, for the links to runs
+ui            where MLflow's pages are, for links to runs; null: run ids are text
+metric        what the page ranks by: accuracy | ndcg_10 | mrr | average_precision | average_precision_relevant
 """
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,17 @@ from relevance.tracking.records import SweepRecord
 from relevance.vote import DEFAULT, Ties
 
 ZIP = ".zip"
-END = "\n### Notes"  # of what is printed of matrix.md: the answer and the table
+END = "\n## The paper's claims"  # of what is printed of matrix.md: the answer and the table
+
+
+class RankBy(StrEnum):
+    """What the page ranks by: the macro over tasks of one of these."""
+
+    accuracy = "accuracy"
+    ndcg_10 = "ndcg_10"
+    mrr = "mrr"
+    average_precision = "average_precision"
+    average_precision_relevant = "average_precision_relevant"
 
 
 @dataclass
@@ -47,7 +59,8 @@ class Options:
     figures: bool = True
     texts: bool = True
     runs: bool = False
-    ui: str = "http://127.0.0.1:5000"
+    ui: str | None = None
+    metric: RankBy = RankBy.accuracy
     tracking_uri: str = "sqlite:///mlflow.db"
     experiment: str = "relevance"
     outputs: str = "outputs"
@@ -66,17 +79,17 @@ def _reported(options: Options) -> Path:
     if options.archive is not None and options.sweep is not None:
         raise UserError(f"archive={options.archive}: holds one report; give it without sweep={options.sweep}")
     from relevance.report.files import write_report
-    from relevance.report.outline import Form
+    from relevance.report.page import Form
 
     texts = options.texts and options.archive is None
-    form = Form(options.ties, options.figures, texts, options.ui, options.runs)
+    form = Form(options.ties, options.figures, texts, options.ui, options.runs, options.metric)
     with _sweep(options, listed("sweep", options.sweep), options.archive) as sweep:
         folder = write_report(sweep, Path(options.reports), form)
+    print((folder / "matrix.md").read_text(encoding="utf-8").partition(END)[0])
     if options.archive is None:
         from relevance.tracking.history import keep
 
         keep(*_place(options), sweep, folder)
-    print((folder / "matrix.md").read_text(encoding="utf-8").partition(END)[0])
     return folder
 
 
@@ -84,7 +97,7 @@ def _compared(options: Options) -> Path:
     names = listed("compare", options.compare)
     if len(names) != 2 or any(word is not None for word in (options.sweep, options.name, options.archive)):
         raise UserError(f"compare={options.compare}: give two sweeps, compare=[A,B], and no sweep, name or archive")
-    from relevance.report.files import write_comparison
+    from relevance.report.compare import write_comparison
 
     with ExitStack() as stack:
         sweeps = [_sweep(options, [name], name if name.endswith(ZIP) else None) for name in names]

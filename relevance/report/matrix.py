@@ -9,9 +9,8 @@ MainRows: the rows that claims are about, joint and of the sweep's commonest var
 
 import io
 from collections import Counter
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -23,14 +22,17 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from relevance import seal
-from relevance.cell_id import QUARANTINE, data_folder
+from relevance.cell_id import QUARANTINE, data_folder, without
 from relevance.cli import echo
 from relevance.config import Mix
-from relevance.data.floors import ensure_floors, noise_ceiling, unlearnable
+from relevance.data.floors import FLOORS, ensure_floors, noise_ceiling, unlearnable
 from relevance.errors import UserError
-from relevance.metrics import COLUMNS, Scores, score_predictions, task_codes
-from relevance.report.rows import FINISHED, Row, alike, fold
-from relevance.report.stats import HeldOut, Resample
+from relevance.metrics import COLUMNS, Scores, task_codes
+from relevance.report.held_out import HeldOut
+from relevance.report.measures import ACCURACY, Measured, Measurer, Tested
+from relevance.report.panel import Panel
+from relevance.report.rows import FINISHED, Row, alike
+from relevance.report.sound import DAMAGED
 from relevance.tasks import SPLITS, TASK_NAMES
 from relevance.tracking.records import CellRecord, SweepRecord
 
@@ -40,19 +42,19 @@ JOINT = "joint"  # the task mix of all rows, each once an epoch
 MIXES = {JOINT: -1, **{f"single_{task}": at for at, task in enumerate(TASK_NAMES, 1)}}  # first, last in the table
 MAJORITY = ("floor", "majority")
 CEILING = ("ceiling", "label noise")
-READERS = 2  # threads: files are decoded outside Python's lock
+LEXICAL = ("floor", "lexical")
 TOLERANCE = 1e-6  # between an accuracy in MLflow and the one its file gives
 SHARED = "mhp_shared"
 PLAIN = ("mh", "none", "prefix")  # whose single-task cells stand in where a routing has none of its own
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Matrix:
     """All rows on one table of pairs, with what they are read against."""
 
     digest: str
-    tested: HeldOut
-    resample: Resample
+    measurer: Measurer
+    measured: tuple[Measured, ...]  # of the finished cells and then the floors; places in the panels are those here
     sizes: dict[str, int]  # rows of train, validation and test
     n: np.ndarray  # test rows per task [6]
     train: np.ndarray  # training rows per task [6]
@@ -74,6 +76,22 @@ class Matrix:
         means[[not row.learnt for row in self.rows]] = np.nan
         highest = np.max(means, axis=0, initial=-np.inf, where=~np.isnan(means))
         return means == highest
+
+    @property
+    def tested(self) -> HeldOut:
+        return self.measurer.tested
+
+    def floor(self, name: str) -> int:
+        """Where the floor of that name stands in the panels."""
+        return len(self.measured) - len(FLOORS) + list(FLOORS).index(name)
+
+    def beside(self, measured: Sequence[Measured], first: int) -> list[Tested]:
+        """More cells, such as votes, with places from `first` on, beside the majority floor."""
+        return self.measurer.beside(self.measured[self.floor(MAJORITY[1])], measured, first)
+
+    def panel(self, measure: str = ACCURACY, more: Sequence[Measured] = ()) -> Panel:
+        """One measure of all cells and floors, and of votes after them."""
+        return self.measurer.panel(measure, [*self.measured, *more])
 
     @property
     def name(self) -> str:
@@ -123,21 +141,23 @@ def _matrix(sweep: SweepRecord, digest: str) -> Matrix:
     table = pq.read_table(path, columns=["split", "task"])
     split, task = table["split"].cast("string"), task_codes(table["task"])
     trained = task[pc.equal(split, "train").to_numpy()]
-    tested = HeldOut.of(path)
-    resample = Resample(tested)
-    references = {("floor", name): score_predictions(floor) for name, floor in ensure_floors(path).items()}
+    measurer = Measurer(HeldOut.of(path))
+    ensure_floors(path)
+    floors = _floors(measurer, path)
+    references = {("floor", name): floor.scores for name, floor in floors.items()}
     ceiling = noise_ceiling(path)
-    cells = [cell for cell in sweep.cells if cell.data_digest == digest]
+    cells, measured = _read([cell for cell in sweep.cells if cell.data_digest == digest], measurer)
+    tested = dict(zip(measured, measurer.beside(floors[MAJORITY[1]], [*measured.values()]), strict=True))
     shared = alike(cells)
     return Matrix(
         digest=digest,
-        tested=tested,
-        resample=resample,
+        measurer=measurer,
+        measured=(*measured.values(), *floors.values()),
         sizes={name: int(pc.sum(pc.equal(split, name)).as_py() or 0) for name in SPLITS},
-        n=tested.n,
+        n=measurer.tested.n,
         train=np.bincount(trained, minlength=len(TASK_NAMES)),
         alike=shared,
-        rows=_rows(cells, references[MAJORITY], resample, shared),
+        rows=_rows(cells, tested, shared),
         references=references if ceiling is None else {**references, CEILING: ceiling},
         unlearnable=tuple(unlearnable(path)),
         aside=_aside(path.with_name(QUARANTINE)),
@@ -154,24 +174,61 @@ def _aside(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _rows(cells: list[CellRecord], majority: Scores, resample: Resample, shared: tuple[str, ...]) -> tuple[Row, ...]:
+def _floors(measurer: Measurer, rows: Path) -> dict[str, Measured]:
+    floors = {}
+    for name, measured in zip(
+        FLOORS, measurer.read([rows.with_name(f"floor-{f}.parquet") for f in FLOORS]), strict=True
+    ):
+        if isinstance(measured, UserError):
+            raise measured
+        floors[name] = measured
+    return floors
+
+
+def _read(cells: list[CellRecord], measurer: Measurer) -> tuple[list[CellRecord], dict[str, Measured]]:
+    """The cells, and what each finished one's predictions measure, by its fingerprint.
+
+    One whose predictions cannot be read, or are not what its run logged, is DAMAGED, with the reason.
+    """
+    finished = [cell for cell in cells if cell.status == FINISHED]
+    measured: dict[str, Measured] = {}
+    reasons: dict[str, str] = {}
+    for cell, each in zip(finished, measurer.read([cell.files.test for cell in finished]), strict=True):
+        if isinstance(each, UserError):
+            reasons[cell.fingerprint] = str(each)
+        elif reason := _differing(cell, each.scores):
+            reasons[cell.fingerprint] = reason
+        else:
+            measured[cell.fingerprint] = each
+    damaged = [
+        replace(cell, status=DAMAGED, reason=reasons[cell.fingerprint]) if cell.fingerprint in reasons else cell
+        for cell in cells
+    ]
+    return damaged, measured
+
+
+def _differing(cell: CellRecord, scores: Scores) -> str:
+    """How the cell's file gives other accuracies than its run logged; "" where it does not."""
+    for task, accuracy in zip(TASK_NAMES, scores.accuracy, strict=True):
+        logged = cell.metrics.get(f"test/{task}/accuracy", accuracy)
+        if not np.isclose(logged, accuracy, rtol=0, atol=TOLERANCE, equal_nan=True):
+            return (
+                f"{cell.files.test} gives {task} accuracy {accuracy:.6f}, its run {cell.run_id} logged {logged:.6f}; "
+                "the file is of another run: run it again with rerun=true"
+            )
+    return ""
+
+
+def _rows(cells: list[CellRecord], tested: dict[str, Tested], shared: tuple[str, ...]) -> tuple[Row, ...]:
     groups: dict[tuple, list[CellRecord]] = {}
     for cell in sorted(cells, key=lambda cell: (_order(cell), cell.seed, cell.cell)):
-        groups.setdefault(labels(cell), []).append(cell)
+        groups.setdefault(cell.labels, []).append(cell)
+    rows = []
     for group in groups.values():
         _once(group)
-    finished = [cell for cell in cells if cell.status == FINISHED]
-    with ThreadPoolExecutor(READERS) as readers:
-        read = readers.map(lambda cell: _answers(cell, resample.tested), finished)
-        answers = dict(zip((cell.fingerprint for cell in finished), read, strict=True))
-    pa.default_memory_pool().release_unused()  # what decoding took would stay beside the answers
-    pairs = [[(cell, answers.get(cell.fingerprint)) for cell in group] for group in groups.values()]
-    rows = fold(pairs, majority, resample, shared)
-    for row in rows:
-        for cell, scores in zip(row.cells, row.scores, strict=True):
-            if scores:
-                _check(cell, scores)
-    return rows
+        results = tuple(tested.get(cell.fingerprint) if cell.status == FINISHED else None for cell in group)
+        rows.append(Row(tuple(group), results, without(group[0].variant, *shared)))
+    return tuple(rows)
 
 
 def _once(cells: list[CellRecord]) -> None:
@@ -184,33 +241,9 @@ def _once(cells: list[CellRecord]) -> None:
         )
 
 
-def labels(cell: CellRecord) -> tuple[str, str, str, str]:
-    """Model, routing, task mix and full variant: by these a cell is of one row with others, whatever the sweep."""
-    return cell.model, cell.routing, cell.task_mix, cell.variant
-
-
 def _order(cell: CellRecord) -> tuple:
     known = ROUTINGS.index(cell.routing) if cell.routing in ROUTINGS else len(ROUTINGS)
     return cell.model, known, cell.routing, MIXES.get(cell.task_mix, 0), cell.task_mix, cell.variant
-
-
-def _answers(cell: CellRecord, tested: HeldOut) -> np.ndarray:
-    """What the cell answered to the test rows [N]."""
-    try:
-        return tested.answers(cell.files.test)
-    except UserError as error:
-        raise UserError(f"cell {cell.cell}: {error}") from error
-
-
-def _check(cell: CellRecord, scores: Scores) -> None:
-    """UserError where the cell's file gives other accuracies than its run logged."""
-    for task, accuracy in zip(TASK_NAMES, scores.accuracy, strict=True):
-        logged = cell.metrics.get(f"test/{task}/accuracy", accuracy)
-        if not np.isclose(logged, accuracy, rtol=0, atol=TOLERANCE, equal_nan=True):
-            raise UserError(
-                f"cell {cell.cell}: {cell.files.test} gives {task} accuracy {accuracy:.6f}, its run "
-                f"{cell.run_id} logged {logged:.6f}; the file is of another run: run it again with rerun=true"
-            )
 
 
 def whole(matrix: Matrix) -> list[Row]:
@@ -296,10 +329,10 @@ class MainRows:
 
     @cached_property
     def low(self) -> np.ndarray:
-        """Weights over COLUMNS [8] that average the half of the tested tasks that has the fewest training rows."""
+        """Weights over tasks [6] that average the half of the tested ones that has the fewest training rows."""
         tested = np.flatnonzero(self.matrix.n)
         few = tested[np.argsort(self.matrix.train[tested], kind="stable")][: max(1, len(tested) // 2)]
-        weights = np.zeros(len(COLUMNS))
+        weights = np.zeros(len(TASK_NAMES))
         weights[few] = 1 / len(few)
         return weights
 

@@ -1,7 +1,7 @@
-"""Cells equal in all but seed → one row: what each answered, its scores, its accuracies on resampled test rows.
+"""Cells equal in all but seed → one row: their scores, and where they stand in the panels of measures.
 
-model  routing  task_mix  variant  cells        values [finished seeds, 8]
-llm    mhp      joint              s0, s1, s2   0.871, 0.902, ..., micro, macro
+model  routing  task_mix  variant  cells        places    values [finished seeds, 8]
+llm    mhp      joint              s0, s1, s2   4, 5, 6   0.871, 0.902, ..., micro, macro
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,8 @@ import numpy as np
 
 from relevance.cell_id import flat, variant_parts, without
 from relevance.config import Config, Match
-from relevance.metrics import COLUMNS, Scores, collapsed, learnt_nothing
-from relevance.report.stats import Resample, Series, interval
+from relevance.metrics import COLUMNS, Scores
+from relevance.report.measures import Tested
 from relevance.tracking.records import CellRecord
 
 FINISHED = "FINISHED"
@@ -23,14 +23,10 @@ MICRO, MACRO = COLUMNS.index("micro"), COLUMNS.index("macro")
 
 @dataclass(frozen=True, eq=False)
 class Row:
-    """Cells equal in all but seed, by seed, each with its answers and scores or, unfinished, None."""
+    """Cells equal in all but seed, by seed, each with what it was tested to or, unfinished, None."""
 
     cells: tuple[CellRecord, ...]
-    answers: tuple[np.ndarray | None, ...]  # of each cell a label per test row [N], -1 for tasks it was not trained on
-    scores: tuple[Scores | None, ...]
-    collapsed: tuple[tuple[str, ...], ...]  # of each cell the tasks it collapsed on, see metrics.collapsed
-    nothing: tuple[bool, ...]  # of each cell whether it learnt nothing, see metrics.learnt_nothing
-    draws: np.ndarray  # accuracies of resampled rows [finished seeds, draws, 8]
+    tested: tuple[Tested | None, ...]
     variant: str  # without what all cells of the matrix have alike
 
     @property
@@ -45,29 +41,38 @@ class Row:
         return " ".join(filter(None, self.labels))
 
     @cached_property
-    def done(self) -> list[tuple[CellRecord, np.ndarray]]:
-        """The finished cells, each with its answers."""
-        return [(cell, answers) for cell, answers in zip(self.cells, self.answers, strict=True) if answers is not None]
+    def done(self) -> list[CellRecord]:
+        """The finished cells."""
+        return [cell for cell, tested in zip(self.cells, self.tested, strict=True) if tested]
+
+    @cached_property
+    def results(self) -> list[Tested]:
+        """Of the finished cells."""
+        return [tested for tested in self.tested if tested]
+
+    @property
+    def scores(self) -> list[Scores]:
+        return [tested.scores for tested in self.results]
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Of the finished cells their places in the panels."""
+        return tuple(tested.place for tested in self.results)
 
     @property
     def seeds(self) -> list[int]:
         """Seeds of the finished cells."""
-        return [cell.seed for cell, _ in self.done]
+        return [cell.seed for cell in self.done]
 
     @property
     def finished(self) -> int:
         """How many of the cells have scores."""
         return len(self.done)
 
-    @cached_property
-    def series(self) -> Series:
-        """Its accuracies by seed, for contrasts."""
-        return Series(self.name, self.seeds, self.values, self.draws)
-
     @property
     def config(self) -> Config:
         """The settings of its cells, but for the seed; of a row with a finished cell."""
-        return self.done[0][0].config
+        return self.done[0].config
 
     @property
     def budget(self) -> str:
@@ -82,12 +87,12 @@ class Row:
     @property
     def family(self) -> str:
         """Of its model, as the finished cells say; a model whose runs name none is a family by itself."""
-        return next((cell.family for cell, _ in self.done if cell.family), self.labels[0])
+        return next((cell.family for cell in self.done if cell.family), self.labels[0])
 
     @cached_property
     def values(self) -> np.ndarray:
         """Accuracies in the order of COLUMNS, 0 to 1 [finished seeds, 8]; NaN where a task is absent."""
-        return np.array([scores.columns for scores in self.scores if scores]).reshape(-1, len(COLUMNS))
+        return np.array([scores.columns for scores in self.scores]).reshape(-1, len(COLUMNS))
 
     @property
     def mean(self) -> np.ndarray:
@@ -100,26 +105,26 @@ class Row:
         return self.values.std(axis=0, ddof=1) if self.finished > 1 else np.full(len(COLUMNS), np.nan)
 
     @property
-    def interval(self) -> np.ndarray:
-        """Low and high of the mean over these seeds, entities resampled [2, 8]; of a row with a finished cell."""
-        return np.transpose([interval(column) for column in self.draws.mean(axis=0).T])
+    def collapsed(self) -> list[str]:
+        """Tasks that any of its seeds collapsed on."""
+        return list(dict.fromkeys(task for tested in self.results for task in tested.collapsed))
 
     @property
-    def marked(self) -> np.ndarray:
-        """True where any seed collapsed on the task of a column, never for micro and macro [8]."""
-        return np.array([any(name in tasks for tasks in self.collapsed) for name in COLUMNS])
+    def nothing(self) -> list[CellRecord]:
+        """The cells that learnt nothing."""
+        return [cell for cell, tested in zip(self.done, self.results, strict=True) if tested.nothing]
 
     @property
     def learnt(self) -> bool:
         """Whether any finished cell learnt something; a row of which none did is never the highest."""
-        return self.finished > sum(self.nothing)
+        return self.finished > len(self.nothing)
 
     @property
     def idle(self) -> str:
         """A note on its macro accuracy: "learnt nothing", of some cells "learnt nothing: 1 of 3", of none ""."""
-        if not any(self.nothing):
+        if not self.nothing:
             return ""
-        return f"{NOTHING}: {sum(self.nothing)} of {self.finished}" if self.learnt else NOTHING
+        return f"{NOTHING}: {len(self.nothing)} of {self.finished}" if self.learnt else NOTHING
 
     @property
     def unfinished(self) -> str:
@@ -137,38 +142,6 @@ def spread(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
     numbers = numbers[~np.isnan(numbers)]
     mean = float(numbers.mean()) if len(numbers) else np.nan
     return mean, float(numbers.std(ddof=1)) if len(numbers) > 1 else np.nan
-
-
-def fold(
-    groups: Sequence[Sequence[tuple[CellRecord, np.ndarray | None]]],
-    majority: Scores,
-    resample: Resample,
-    shared: tuple[str, ...] = (),
-) -> tuple[Row, ...]:
-    """A row of each group of cells, which come with their answers, None where they did not finish.
-
-    The parts `shared` are left out of the rows' variants.
-    """
-    every = [answers for group in groups for _, answers in group if answers is not None]
-    scored = [resample.tested.scores(answers) for answers in every]
-    drawn = iter(resample.accuracies(every, np.array([scores.n > 0 for scores in scored])))
-    known, rows = iter(scored), []
-    for group in groups:
-        cells, answers = zip(*group, strict=True)
-        scores = tuple(None if labels is None else next(known) for labels in answers)
-        draws = np.array([next(drawn) for labels in answers if labels is not None])
-        rows.append(
-            Row(
-                cells,
-                answers,
-                scores,
-                tuple(collapsed(score, majority) if score else () for score in scores),
-                tuple(score is not None and learnt_nothing(score, majority) for score in scores),
-                draws.reshape(-1, resample.draws, len(COLUMNS)),
-                without(cells[0].variant, *shared),
-            )
-        )
-    return tuple(rows)
 
 
 def alike(cells: Sequence[CellRecord]) -> tuple[str, ...]:

@@ -1,16 +1,10 @@
 """Sizes and a seed → a shop: a tree of product types, brands, products and the items that list them.
 
-Sizes.of(40_000) → Sizes(leaves=500, products=5000, brands=10, wants=1666)
 Leaf(department=0, group=2, modifier="corner", noun="sofa", names=["corner sofa", "corner couch", ...])
-Product(leaf=17, values=("Velmora", "grey", "velvet", "160 cm", "with storage"))   values as in SLOTS, or ""
 Item(product=204, title="Velmora corner couch, gray velvet, 1.6 m - with storage")
 
-lexicon.json has the words of each department: {"names": ["furniture", "home furnishings"], "key": "material",
-"modifiers": ["corner", ...],
-"groups": [{"names": ["seating", ...], "nouns": {"sofa": ["couch", "settee"], ...}}, ...], ...}
-
-Two worlds share the words and no entity: "shop" is the data of a user, "pretraining" is what the embedded backbones
-read. A name falls to one of them by a hash of its own text, so the worlds of all seeds stay disjoint.
+Two worlds share the words of lexicon.json and no entity: "shop" is the data of a user, "pretraining" is what the
+embedded backbones read. A name falls to one of them by a hash of its own text.
 """
 
 import hashlib
@@ -157,7 +151,8 @@ def _leaves(count: int, random: Random, world: int) -> list[Leaf]:
         wanted = [leaf for leaf in _candidates(modifiers) if belongs(f"{leaf[2]} {leaf[3]}", world)]
         random.shuffle(wanted)
         for department, group, modifier, noun, synonyms in wanted[: count - len(leaves)]:
-            names = [f"{m} {n}" for m, n in product(_modifier_spellings(modifier, synonyms), [noun, *synonyms[noun]])]
+            modifier_names = [modifier, *synonyms.get(modifier, spellings(modifier)[1:])]
+            names = [f"{m} {n}" for m, n in product(modifier_names, [noun, *synonyms[noun]])]
             names = [name for name in dict.fromkeys(names) if name not in taken]
             if f"{modifier} {noun}" in names:
                 taken.update(names)
@@ -178,10 +173,6 @@ def _candidates(modifiers: int) -> Iterator[tuple[int, int, str, str, dict[str, 
                 if modifiers == 1 or not accessory:
                     yield d, count, " ".join(chosen), noun, synonyms
             count += 1
-
-
-def _modifier_spellings(modifier: str, synonyms: dict[str, list[str]]) -> list[str]:
-    return [modifier, *synonyms.get(modifier, spellings(modifier)[1:])]
 
 
 def _brands(count: int, random: Random, world: int) -> list[list[str]]:

@@ -7,26 +7,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from relevance.atomic_io import atomic_file
-from relevance.checks import validate_data
+from relevance.checks import bounds, validate_data
 from relevance.cli import parse
-from relevance.config import DataConfig
+from relevance.config import DataConfig, setting
 from relevance.errors import UserError
 from relevance.outputs import check_folder, check_table
 from relevance.shop.catalogue import load_lexicon, most_leaves
 
 FILES = ("judgements.parquet", "items.parquet", "taxonomy.parquet")
-LEAST = {"items": 100, "queries": 20, "judgements": 200, "seed": 0}
 LEAST_LEAVES = 20
 
 
 @dataclass
 class ShopOptions:
     output: str | None = None  # folder of FILES
-    judgements: int = 800_000  # judged pairs of a query and an item
-    items: int = 200_000
+    judgements: int = setting(800_000, "judged pairs of a query and an item", at_least=200)
+    items: int = setting(200_000, "of the catalogue", at_least=100)
     types: int = 5_000  # of the taxonomy: departments, groups and leaves
-    queries: int = 40_000  # each with a judgement or more
-    seed: int = 0
+    queries: int = setting(40_000, "each with a judgement or more", at_least=20)
+    seed: int = setting(0, "of all draws", at_least=0)
     noise: float = 0.04  # share of wrong labels, of each annotator
     twice: float = 0.05  # share of the pairs that a second annotator judged as well
 
@@ -48,9 +47,9 @@ def _upper_types() -> int:
 
 def check_options(options: ShopOptions) -> ShopOptions:
     """The options, or a UserError that names each setting that no shop can have and what is allowed."""
-    values, upper = vars(options), _upper_types()
+    upper = _upper_types()
     types = upper + LEAST_LEAVES, upper + most_leaves(0)
-    faults = [f"{key}={values[key]}: must be {least:,} or more" for key, least in LEAST.items() if values[key] < least]
+    faults = list(bounds(options))
     if not types[0] <= options.types <= types[1]:
         faults.append(f"types={options.types}: must be in [{types[0]:,}, {types[1]:,}], the words there are")
     if not 0 <= options.noise < 0.5:

@@ -1,8 +1,6 @@
 """A catalogue and its queries → three tables of entities whose keys are integers, -1 for none.
 
 Entities(text=["corner sofa", ...] [N], key={"leaf": [17, ...], "group": [2, ...], ...})
-Query(text="gray cornr couch", want=31)
-Want(scope=LEAF, leaf=17, noun="sofa", group=2, values=("", "grey", "", "", ""), product=204)
 """
 
 from collections.abc import Iterable

@@ -1,13 +1,10 @@
 """Sizes and a seed → the three files that a search team has, of a generated shop.
 
 judgements  query="gray cornr couch", item_id="i77", label="Exact", annotator="a"
-items       item_id="i77", title="Velmora corner couch, gray velvet, 1.6 m", description="Brand: Velmora. Colour: ...",
-            brand="Velmora", product_type="corner sofa"
+items       item_id="i77", title="Velmora corner couch, gray velvet, 1.6 m", description="Brand: Velmora. Colour: ..."
 taxonomy    type="corner sofa", parent="seating"
 
-A few broad queries have most of the judgements, and so have a few popular items:
-budgets(queries, items, 800_000, rng) → [211, 1, 6, ...]
-choose(queries, items, budget, rng) → (queries [0, 0, 0, ...], items [4, 17, 88, ...]), no pair twice
+A few broad queries have most of the judgements, and so have a few popular items.
 """
 
 from dataclasses import dataclass, replace
@@ -43,10 +40,7 @@ _CARE = 6.0  # the larger, the more alike are the shares of labels from query to
 
 
 class Shelf:
-    """Items side by side by a key they share, to draw from by their weights; those of no weight are never drawn.
-
-    Shelf(keys=[17, 4, 17], weight=[1.0, 2.0, 3.0]).draw([17, 9], rng) → [2, -1]
-    """
+    """Items side by side by a key they share, to draw from by their weights; those of no weight are never drawn."""
 
     def __init__(self, keys: np.ndarray, weight: np.ndarray):
         there = np.flatnonzero(weight > 0)
@@ -75,10 +69,7 @@ class _Open:
 
 
 def budgets(queries: Entities, items: Entities, total: int, rng: np.random.Generator) -> np.ndarray:
-    """How many judgements each query has [Q]: 1 to a quarter of the items, in sum `total`.
-
-    No more than there are items in the query's scope, unless the total needs more.
-    """
+    """How many judgements each query has [Q], `total` in sum: as many as its scope has items, more if they must."""
     scope, place = queries.key["scope"], queries.key["place"]
     sold = np.choose(scope, [np.bincount(items.key[key], minlength=place.max() + 1)[place] for key in _PLACES.values()])
     values = sum((queries.key[slot] >= 0) & (scope != NAVIGATION) for slot in SLOTS)
@@ -105,9 +96,8 @@ def choose(queries: Entities, items: Entities, budget: np.ndarray, rng: np.rando
     query = np.repeat(np.arange(len(budget)), budget)
     todo, codes = _Open(query, _labels(query, rng)), np.empty(0, dtype=np.int64)
     for look, power in _ROUNDS:
-        shelves = {
-            key: Shelf(items.key[key], fame**power * (fame > 0)) for key in {recipe.right for recipe in _RECIPES}
-        }
+        weight = fame**power * (fame > 0)
+        shelves = {key: Shelf(items.key[key], weight) for key in {recipe.right for recipe in _RECIPES}}
         todo = todo if look != _IRRELEVANT else _Open(todo.query, np.zeros_like(todo.label))
         for _ in range(_TRIES):
             item = _drawn(queries, shelves, todo, rng)
@@ -221,7 +211,6 @@ def _choose_queries(queries: Entities, options: ShopOptions, rng: np.random.Gene
 
 
 def _item_table(catalogue: Catalogue, ids: np.ndarray) -> pa.Table:
-    """A row for each item, in the catalogue's order: item_id, title, description, brand, product_type."""
     products = [catalogue.products[item.product] for item in catalogue.items]
     columns = {
         "item_id": ids,

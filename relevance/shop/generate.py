@@ -1,13 +1,7 @@
 """A seed → the pairs table of a generated shop, with all six tasks: the recipes that find pairs, the judges of labels.
 
-task="query_item", left="gray cornr couch", right="Velmora corner sofa, grey, 1.6 m", label=2,
-left_id="q1834", right_id="i77", source="same leaf", label_clean=2
-
 Recipe("query_item", 0, "accessory of the noun", 3, "noun", "modifier"): queries whose noun is the item's modifier,
-kept where the judge of the task says 0. Shared words so stand behind every label, and synonyms and misspellings
-behind label 2.
-
-A judge takes keys of the left and of the right entities [N] each → labels [N]:
+kept where the judge of the task says 0. A judge takes keys of the left and of the right entities [N] each → labels [N]:
 
 query_item  2 all wants met · 1 type fits and a want is not met, or sibling type with all wants met · 0 else;
             a title typed as a query wants that product: 2 another listing of it · 1 its type · 0 else
@@ -17,9 +11,7 @@ query_type  2 the wanted type · 1 above it, below it or beside it · 0 else; of
 item_type   2 own type · 1 above or beside it · 0 else
 type_type   2 same type, parent and child · 1 beside it, or two levels above · 0 else
 
-Siblings are leaves of one group and groups of one department. The same two texts so get labels that differ by
-task: "corner sofa" and its parent are 2 as types, 1 as query and type. A share of the pairs stands, text for text,
-under a second task, often with another label.
+The same two texts so get labels that differ by task: "corner sofa" and its parent are 2 as types, 1 as query and type.
 """
 
 from collections.abc import Callable
@@ -127,10 +119,7 @@ JUDGES: dict[str, Callable[[Keys, Keys], np.ndarray]] = {
 
 
 def noisy(labels: np.ndarray, noise: float, rng: np.random.Generator) -> np.ndarray:
-    """The labels [N] as people give them: each replaced with probability `noise`, mostly by its neighbour.
-
-    [2, 2, 0, 1], noise=0.25 → [2, 1, 0, 1]
-    """
+    """The labels [N] as people give them: each replaced with probability `noise`, mostly by its neighbour."""
     edges = _REPLACEMENT.cumsum(axis=1)[labels]
     other = (rng.random(len(labels))[:, None] >= edges).sum(axis=1)
     return np.where(rng.random(len(labels)) < noise, other, labels).astype(np.int8)
@@ -245,8 +234,7 @@ class _Rows:
 def generate_pairs(rows: int, seed: int, noise: float, world: str = "shop") -> pa.Table:
     """`rows` pairs: task, left, right, label, left_id, right_id, source, label_clean (before noise).
 
-    The same arguments give the same table. Entities of the worlds "shop" and "pretraining" never share a
-    text, whatever the seeds. Raises UserError for fewer than 100 rows or a noise outside [0, 0.5).
+    Raises UserError for fewer than 100 rows or a noise outside [0, 0.5).
     """
     if rows < LEAST_ROWS:
         raise UserError(f"rows={rows}: the generator needs at least {LEAST_ROWS}")

@@ -165,4 +165,5 @@ def _train_rows(config: Config, rows: Rows) -> int:
     train = pc.equal(rows.table["split"].cast("string"), "train")
     if config.task_mix.kind is Mix.single and config.match is not Match.steps:
         train = pc.and_(train, pc.equal(rows.table["task"].cast("string"), config.task_mix.task))
-    return config.task_mix.draws or int(config.task_mix.share * (pc.sum(train).as_py() or 0))
+    share = 1 if config.match is Match.steps else config.task_mix.share
+    return config.task_mix.draws or int(share * (pc.sum(train).as_py() or 0))

@@ -8,6 +8,7 @@ import json
 import re
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,8 +27,12 @@ from relevance.predictions import cell_fault
 from relevance.sweep.attempt import HASTE, lost
 from relevance.sweep.resolve import resolve
 from relevance.tracking import Record, Run, Store, beating, deliver_all
+from relevance.tracking.history import cell_record
 from relevance.tracking.liveness import Life, life
 from relevance.tracking.records import MlflowRun, RunData
+from relevance.tracking.shown import numbers
+from relevance.tracking.store import listed, newest_finished
+from relevance.tracking.summary import describe
 from relevance.train.cell import threads
 from relevance.train.job import Job, Launch
 from relevance.train.processes import signals_ignored
@@ -71,8 +76,8 @@ def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str, 
     except Exception:
         _end(name, store, parent, "FAILED")
         raise
-    _end(name, store, parent, "FAILED" if failed else "FINISHED")
-    return _close(name, cells, failed)
+    said = _end(name, store, parent, "FAILED" if failed else "FINISHED", cells)
+    return _close(name, cells, failed, said)
 
 
 def _planned(name: str, cells: list[Cell], store: Store, parent: Run) -> list[Step]:
@@ -121,12 +126,17 @@ def _announce(name: str, steps: list[Step], store: Store) -> None:
         echo(f"{first}{f' and {len(others)} more' if others else ''}: {doubt}")
 
 
-def _end(name: str, store: Store, parent: Run, status: str) -> None:
+def _end(name: str, store: Store, parent: Run, status: str, cells: Sequence[Cell] = ()) -> list[str]:
+    """End the sweep's run and describe these cells on it; returns lines for a person."""
     try:
         parent.end(status)
         store.bury()  # what had to be killed
+        best = newest_finished(store.runs("tags.kind = 'cell'")) if cells else {}
+        records = [cell_record(listed(cell), best.get(cell.fingerprint), store.outputs) for cell in cells]
+        return describe(parent, records) if cells else []
     except Exception as error:  # whatever a store raises: what cells did is on disk, and the next command finds out
         echo(f"sweep {name}: MLflow has not heard that it ended ({first_line(error)})")
+        return []
 
 
 def _hasten(name: str, store: Store, parent: Run) -> None:
@@ -139,7 +149,7 @@ def _hasten(name: str, store: Store, parent: Run) -> None:
     echo(f"sweep {name}: interrupted; the same command goes on from here")
 
 
-def _close(name: str, cells: list[Cell], failed: dict[str, str]) -> int:
+def _close(name: str, cells: list[Cell], failed: dict[str, str], said: list[str]) -> int:
     echo(
         f"sweep {name}: {len(cells) - len(failed)} of {len(cells)} cells finished",
         *(
@@ -148,7 +158,7 @@ def _close(name: str, cells: list[Cell], failed: dict[str, str]) -> int:
             if cell.fingerprint in failed
         ),
     )
-    echo(f"its table: python -m relevance.report sweep={name}")
+    echo(f"its table: python -m relevance.report sweep={name}", *said)
     return 1 if failed else 0
 
 
@@ -244,8 +254,8 @@ def _remembered(cell: Cell, finished: list[MlflowRun]) -> float | None:
     same = [run for run in finished if run.data.tags["model"] == cell.config.model.name]
     same = [run for run in same if run.data.params.get("backbone_digest") == cell.backbone_digest[:16]]
     same.sort(key=lambda run: run.data.tags["routing"] != cell.config.routing.name)  # stable: newest first
-    metrics = same[0].data.metrics if same else {}
-    rows, seconds = metrics.get("train/rows"), metrics.get("seconds")
+    known = numbers(same[0].data) if same else {}
+    rows, seconds = known.get("train/rows"), known.get("seconds")
     return seconds / rows if rows and seconds else None
 
 

@@ -5,6 +5,7 @@ outputs/cells/1b5c917cff1df14c, outputs/cells/1b5c917cff1df14c/model, 0f9c2e… 
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from relevance.cli import echo
 from relevance.config_io import database_file
 from relevance.errors import UserError
 from relevance.masking import mask_uris
-from relevance.tracking import CELLS, Run, Store
+from relevance.tracking import CELLS, Record, Run, Store
 from relevance.tracking.liveness import taken_up
 from relevance.tracking.records import CellRecord, MlflowRun, SweepRecord, SweepRun
+from relevance.tracking.shown import numbers
 from relevance.tracking.store import newest_finished
+from relevance.tracking.summary import describe
 
 NAMED = 5  # cells an error offers instead of a run that is not there
 LISTED = {"cell", "model", "routing", "task_mix", "variant", "seed", "fingerprint", "data_digest"}  # of each cell
@@ -32,7 +35,7 @@ def sweep_record(uri: str, experiment: str, outputs: Path, names: list[str], nam
     parents = parents_named(store, names)
     best = newest_finished(store.runs("tags.kind = 'cell'"))
     listed = {cell_key(entry): entry for parent in parents for entry in asked_cells(store, parent)}
-    cells = tuple(cell_record(entry, best.get(key), outputs) for key, entry in listed.items())
+    cells = tuple(_detailed(cell_record(entry, best.get(key), outputs)) for key, entry in listed.items())
     runs = tuple(
         SweepRun(run.info.run_name, run.info.run_id, mask_uris(command), run.data.tags["fingerprint"])
         for run, command in ((parent, parent.data.tags.get("command", "")) for parent in parents)
@@ -93,20 +96,34 @@ def cell_record(listed: dict[str, Any], run: MlflowRun | None, outputs: Path) ->
         git_sha=tags.get("git_commit", ""),
         dirty=tags.get("git_dirty") == "true",
         folder=files.path,
-        metrics=dict(run.data.metrics) if run else {},
+        metrics=numbers(run.data) if run else {},
         versions=json.loads(tags.get("versions", "{}")),
         backbone=params.get("backbone", ""),
         revision=params.get("revision", ""),
     )
 
 
+def _detailed(cell: CellRecord) -> CellRecord:
+    """With what its record alone knows, such as probes."""
+    try:
+        known = Record(cell.folder).metrics() if cell.status == "FINISHED" else {}
+    except UserError:  # damaged: a report finds by the seal of the folder that it is, and says so
+        known = {}
+    return replace(cell, metrics={**known, **cell.metrics})
+
+
 def keep(uri: str, experiment: str, outputs: Path, sweep: SweepRecord, folder: Path) -> None:
-    """Log a report with its sweeps' runs; a reader who may not write there is told so, and has it all the same."""
+    """Log a report with its sweeps' runs, its answer as their description, and print links to them.
+
+    A reader who may not write there is told so, and has it all the same.
+    """
     store = Store(uri, experiment, outputs)
     try:
         with store.reached():
-            for run in sweep.runs:
-                Run(store, run.run_id).folder(folder, "report")
+            for run in (Run(store, run.run_id) for run in sweep.runs):
+                run.folder(folder, "report")
+                lines = describe(run, sweep.cells, folder)
+        echo(*lines)
     except (UserError, OSError) as error:
         echo(f"{folder}: is not kept with its sweep in MLflow ({error})")
 

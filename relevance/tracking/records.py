@@ -66,6 +66,11 @@ class CellRecord:
     precision: str = ""  # trainer.precision; "" where no run says
 
     @property
+    def labels(self) -> tuple[str, str, str, str]:
+        """Model, routing, task mix and variant: by these a cell is of one row with others that differ in seed alone."""
+        return self.model, self.routing, self.task_mix, self.variant
+
+    @property
     def files(self) -> CellFolder:
         return CellFolder(self.folder)
 

@@ -35,6 +35,8 @@ from relevance.tracking.failures import reason
 from relevance.tracking.liveness import Life, held_by, life
 from relevance.tracking.location import Database, unmade
 from relevance.tracking.records import MlflowRun
+from relevance.tracking.shown import shown
+from relevance.tracking.view import TAG, VIEW
 
 LIMIT = 50_000  # runs a search returns at most
 CELLS = "cells.json"
@@ -43,7 +45,7 @@ SOURCE = {"mlflow.source.name": "relevance.run", "mlflow.source.type": "LOCAL"}
 BATCH = 1000  # metrics a server takes at once
 BEAT = 60.0  # seconds; a tenth of the silence after which relevance.tracking.liveness takes a run for dead
 EXAMPLE = {"left": "usb c cable", "right": "Volt USB-C cable 2 m"}
-EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # the UI then opens its page of training runs
+EXPERIMENT = {"mlflow.experimentKind": "custom_model_development", TAG: VIEW}  # training runs, not traces
 OPENED = "give sqlite:///FILE or a server's URI"
 SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -103,6 +105,8 @@ class Store:
                 client.create_experiment(self.experiment, artifact_location=location, tags=EXPERIMENT)
                 return client
             self._check(known)
+            if known.tags.get(TAG) != VIEW:
+                client.set_experiment_tag(known.experiment_id, TAG, VIEW)
             if self._database:
                 self._anchor(self._database, known)
         return client
@@ -210,7 +214,7 @@ class Store:
             echo(f"name={name}: an earlier sweep of other cells has it too; a report shows the one asked for last")
         tags = {"kind": "sweep", "fingerprint": fingerprint}
         run = Run(self, same[0].info.run_id) if same else self.start(name, tags)
-        run.text(json.dumps([_listed(cell) for cell in cells], indent=1), CELLS)
+        run.text(json.dumps([listed(cell) for cell in cells], indent=1), CELLS)
         run.reopen({"command": command, **held_by()})
         return run
 
@@ -250,9 +254,12 @@ class Run:
     run_id: str
 
     def log(self, metrics: dict[str, float], step: int, at: int) -> None:
-        """Metrics at one time, in milliseconds; by log_batch, which takes 0.1 ms a metric where log_metric takes 4."""
+        """What is `shown` of metrics at one time, in milliseconds; log_metric takes 4 ms each, log_batch 0.1."""
         from mlflow.entities import Metric
 
+        metrics, counts = shown(metrics)
+        if counts:
+            self.params(counts)
         entries = [Metric(key, float(value), at, step) for key, value in metrics.items()]
         for start in range(0, len(entries), BATCH):
             self.store.client.log_batch(self.run_id, metrics=entries[start : start + BATCH])
@@ -379,7 +386,8 @@ def _whole(cell: Cell) -> bool:
     return all(path.is_file() for path in (files.validation, files.test, *model)) and not cell_fault(files)
 
 
-def _listed(cell: Cell) -> dict[str, Any]:
+def listed(cell: Cell) -> dict[str, Any]:
+    """What a sweep's list says of a cell, see relevance.tracking.history."""
     config = cell.config
     names = {"model": config.model.name, "routing": config.routing.name, "task_mix": config.task_mix.name}
     return {

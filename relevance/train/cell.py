@@ -10,7 +10,7 @@ import torch
 from relevance import distributed, seal
 from relevance.atomic_io import write_text
 from relevance.cell_folder import CellFolder
-from relevance.cell_id import Cell
+from relevance.cell_id import Cell, variant_parts
 from relevance.cli import echo
 from relevance.config import Config, Save
 from relevance.config_io import ConfigFile
@@ -23,7 +23,7 @@ from relevance.model.store import save_network
 from relevance.tracking import CellLog
 from relevance.train import checkpoint
 from relevance.train.checkpoint import Note, ResumableTrainer
-from relevance.train.evaluation import evaluate, probe, score_implied, tag_collapsed
+from relevance.train.evaluation import evaluate, ndcg, probe, score_implied, tag_collapsed
 from relevance.train.trainer import Pace, Progress, restore_best, trainer_of
 
 SAMPLE = 16  # training rows whose states say how new heads start
@@ -49,6 +49,7 @@ def train_cell(cell: Cell, run: CellLog) -> None:
     restore_best(trainer, module)
     metrics, scores, logits = evaluate(work, trainer, module, data, run)
     tag_collapsed(scores, cell.rows, run)
+    metrics |= ndcg(cell.rows, data.rows["test"], logits)
     if config.probes:
         metrics |= probe(trainer, module, data, cell.rows, logits)
     if config.consistency:
@@ -110,9 +111,17 @@ def settle(cell: Cell) -> None:
 
 
 def settings(cell: Cell) -> dict[str, object]:
-    """The few parameters worth a column in MLflow."""
+    """The few parameters worth a column in MLflow; each setting that its variant names is one too."""
     c = cell.config
     return {
+        **dict(part.split("=", 1) for part in variant_parts(cell.variant, c)),
+        "model": c.model.name,
+        "routing": c.routing.name,
+        "task_mix": c.task_mix.name,
+        "seed": c.seed,
+        "variant": cell.variant,
+        "tuning": "lora" if c.model.lora.r else "full",
+        "train_rows": cell.train_rows,
         "backbone": c.model.backbone.rsplit("/", 1)[-1],
         "revision": c.model.revision or "",
         "family": c.model.family.value,

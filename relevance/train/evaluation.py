@@ -20,12 +20,14 @@ import torch
 from relevance import distributed, predictions
 from relevance.cell_folder import CellFolder
 from relevance.data.batches import Examples, PairsModule, portion, unlabelled
+from relevance.data.entities import entity_keys
 from relevance.data.floors import ensure_floors
 from relevance.data.implied import ensure_implied
 from relevance.data.stored import read_rows
 from relevance.data.tokens import encode_pairs
 from relevance.metrics import Scores, collapsed, confusion_text, learnt_nothing, logged, score, score_predictions
 from relevance.model.module import RelevanceModule
+from relevance.ranking import Lists, expected_grade
 from relevance.tasks import TASK_NAMES
 from relevance.tracking import CellLog
 
@@ -55,10 +57,25 @@ def evaluate(
 def tag_collapsed(scores: Scores, rows: Path, run: CellLog) -> None:
     """Tag the run with the tasks on which it says no more than the majority row, and where it learnt nothing at all."""
     majority = score_predictions(ensure_floors(rows)["majority"])
-    if tasks := ", ".join(collapsed(scores, majority)):
-        run.tag("collapsed", tasks)
-    if learnt_nothing(scores, majority):
+    tasks = collapsed(scores, majority)
+    if tasks:
+        run.tag("collapsed", ", ".join(tasks))
+    if learnt_nothing(scores, majority, tasks):
         run.tag("learnt", "nothing")
+
+
+def ndcg(rows: Path, at: np.ndarray, scored: np.ndarray) -> dict[str, float]:
+    """NDCG@10 of logits [n, 3] of the rows at these positions [n]: the mean over tasks of that over a task's lists.
+
+    {} where no task has a list, see relevance.ranking.
+    """
+    table = read_rows(rows, at, ["task", "left", "right", "left_id", "right_id", "label"])
+    keys = entity_keys(table)
+    lists = Lists.of(keys.task, keys.left, keys.right, table["label"].to_numpy())
+    there = lists.relevant["ndcg_10"]
+    values = lists.scores(expected_grade(softmax(scored)))[0]
+    means = [values[there & (lists.task == task)].mean() for task in np.unique(lists.task[there])]
+    return {"test/ndcg_10": float(np.mean(means))} if means else {}
 
 
 def score_implied(work: Path, trainer: L.Trainer, module: RelevanceModule, data: PairsModule, rows: Path) -> None:
@@ -79,7 +96,7 @@ def score_implied(work: Path, trainer: L.Trainer, module: RelevanceModule, data:
 def logits(trainer: L.Trainer, module: RelevanceModule, loader) -> tuple[np.ndarray, np.ndarray]:
     """Row ids [n] and logits [n, 3] of the rows of all ranks, the same on each; FloatingPointError for no numbers."""
     parts: Any = trainer.predict(module, loader)
-    rows, scored = (distributed.gathered(torch.cat(part)) for part in zip(*parts, strict=True))
+    rows, scored = (distributed.gathered(torch.cat(part).cpu()) for part in zip(*parts, strict=True))
     wrong = rows[~scored.isfinite().all(dim=1)].tolist()
     if wrong:
         raise FloatingPointError(

@@ -85,10 +85,10 @@ def restore_best(trainer: L.Trainer, module: RelevanceModule) -> None:
 
 
 class Pace(Callback):
-    """Rows and seconds spent in training steps alone, without validation; of a cell that was stopped, in all parts."""
+    """Rows and seconds of training by the clock, loading included, without validation; in all parts of a cell."""
 
     def __init__(self) -> None:
-        self.rows, self.seconds, self.started = 0, 0.0, 0.0
+        self.rows, self.seconds, self.counted = 0, 0.0, 0.0
         self.begun = time.perf_counter()
 
     def metrics(self) -> dict[str, float]:
@@ -110,11 +110,14 @@ class Pace(Callback):
         self.seconds = state["seconds"]
         self.begun -= state["elapsed"]
 
-    def on_train_batch_start(self, trainer, module, step, index) -> None:
-        self.started = time.perf_counter()
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.counted = time.perf_counter()
+
+    on_validation_end = on_train_epoch_start
 
     def on_train_batch_end(self, trainer, module, outputs, step, index) -> None:
-        self.seconds += time.perf_counter() - self.started
+        now = time.perf_counter()
+        self.seconds, self.counted = self.seconds + now - self.counted, now
         self.rows += sum(len(micro.rows) for micro in step)
 
 

@@ -70,6 +70,39 @@ def test_a_step_has_one_gradient_however_it_was_cut(backbones, kind):
     assert torch.allclose(gradient(config, whole), gradient(config, cut), atol=1e-6)
 
 
+def test_a_step_that_finds_no_room_is_cut_again_and_stays_so(backbones, monkeypatch, capsys):
+    config, sizes, loss = settings(backbones, "llm", clip=0), [], RelevanceModule._loss
+    whole = gradient(config, step(10_000))
+
+    def crowded(self, micro):
+        sizes.append(len(micro.rows))
+        half = loss(self, micro)
+        if len(micro.rows) > 2:
+            half.backward()  # what was summed before memory ran out is forgotten
+            raise torch.OutOfMemoryError
+        return half
+
+    monkeypatch.setattr(RelevanceModule, "_loss", crowded)
+    assert torch.allclose(gradient(config, step(10_000)), whole, atol=1e-6)
+    assert sizes == [8, 4, 2, 2, 2, 2]
+    assert capsys.readouterr().err.count("no room") == 2
+    module = RelevanceModule(build_network(config)[0], config)
+    module.parts = 4
+    module.on_save_checkpoint(state := {"state_dict": {}})
+    module.parts = 1
+    module.on_load_checkpoint(state)
+    assert module.parts == 4
+
+
+def test_a_row_that_alone_finds_no_room_is_an_error(backbones, monkeypatch):
+    def full(self, micro):
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(RelevanceModule, "_loss", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        gradient(settings(backbones, "llm"), step(10_000))
+
+
 def test_the_gradient_is_clipped_to_its_norm(backbones):
     assert gradient(settings(backbones, clip=0), step(50)).norm() > 0.02
     assert gradient(settings(backbones, clip=0.01), step(50)).norm() == pytest.approx(0.01, rel=1e-3)

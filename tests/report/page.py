@@ -1,13 +1,19 @@
 """A study as matrix.md, and what stands in its tables."""
 
 from relevance.pages.render import markdown
+from relevance.report.evidence import Evidence
 from relevance.report.matrix import matrices
-from relevance.report.outline import Findings, sections
+from relevance.report.page import PLAIN, Form, findings_of, sections
 
 
-def text(study) -> str:
+def text(study, form: Form = PLAIN) -> str:
     sweep = study.sweep()
-    return markdown("Matrix", sections(sweep, [Findings(matrix) for matrix in matrices(sweep)], {}))
+    return markdown("Matrix", sections(sweep, findings_of(matrices(sweep), form), {}, form))
+
+
+def evidence(study, **form) -> Evidence:
+    (matrix,) = matrices(study.sweep())
+    return Evidence(matrix, **form)
 
 
 def line(page: str, *words: str) -> list[str]:

@@ -22,7 +22,7 @@ from relevance.report.__main__ import report
 from relevance.report.archive import NAME, opened, write_archive
 from relevance.report.files import write_report
 from relevance.report.matrix import matrices
-from relevance.report.outline import Form
+from relevance.report.page import Form
 
 RECORD = Form(texts=False, runs=True)
 TABLES = Form(texts=False, runs=True, figures=False)
@@ -75,7 +75,7 @@ def grid(study):
 def test_the_same_bytes_of_every_file_where_neither_store_nor_outputs_are(grid, monkeypatch, tmp_path):
     folder = write_report(grid.sweep(), grid.reports, RECORD)
     first = files(folder)
-    assert {NAME, "index.html", "heatmap.png", "reliability.svg", "provenance.json", "comparisons.csv"} < {*first}
+    assert {NAME, "index.html", "claims.png", "reliability.svg", "provenance.json", "comparisons.csv"} < {*first}
     moved = Path(shutil.move(folder, tmp_path / "moved"))
     shutil.rmtree(grid.outputs)
     monkeypatch.chdir(moved)

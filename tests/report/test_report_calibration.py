@@ -17,6 +17,7 @@ from relevance.report.sections.calibration import (
     calibration,
     calibration_section,
     coverage,
+    pooled,
     temperature,
     unfit,
 )
@@ -220,12 +221,25 @@ def test_curves_are_of_the_lowest_seed_of_the_best_row_of_each_family(study):
     study.cell("ce-mh-joint-s0", 5)
     matrix = found(study)[0]
     assert [row.name for row in leaders(matrix)] == ["ce mh joint", "llm mhp joint"]
-    curves = {(curve.label, curve.task): curve for curve in calibration(matrix).curves}
+    curves = {(curve.label, curve.panel): curve for curve in calibration(matrix).curves}
     assert len(curves) == 2 * len(TASK_NAMES)
     curve = curves["llm mhp", "item_type"]
-    assert curve.count.tolist() == [0] * 14 + [20]
-    assert (curve.accuracy[-1], curve.confidence[-1]) == (0.8, 1.0)
-    assert np.isnan(curve.accuracy[:-1]).all()
+    assert (curve.weight.tolist(), curve.y.tolist(), curve.x.tolist()) == ([20], [0.8], [1.0])
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([30, 0, 5, 7, 8, 25, 3], [30, 20, 28]),  # below 20 with the next one up, what is left with the one below
+        ([3, 4], [7]),
+        ([20, 20], [20, 20]),
+    ],
+)
+def test_bins_of_few_rows_are_pooled(rows, expected):
+    hits = np.arange(len(rows))
+    n, pooled_hits = pooled(np.array([rows, hits]))
+    assert n.tolist() == expected
+    assert pooled_hits.sum() == hits.sum()
 
 
 def test_each_predictions_file_is_read_once(study, monkeypatch):

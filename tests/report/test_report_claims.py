@@ -1,25 +1,31 @@
 """Claims, factors, baselines and the opening on studies whose answer is known: they say it, and turn round with it."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from page import line, text
+from page import evidence, line, text
 
 from relevance.errors import UserError
-from relevance.metrics import COLUMNS
+from relevance.metrics import COLUMNS, Scores
+from relevance.pages.blocks import Bold, Code
+from relevance.report.claims import CLAIMS
+from relevance.report.evidence import Evidence
 from relevance.report.matrix import matrices
-from relevance.report.outline import Findings
+from relevance.report.page import Form
+from relevance.report.sections.claims import WORDS
+from relevance.report.sections.opening import first_table, verdict_lines
+from relevance.report.sections.tables import main_table
+from relevance.tracking.records import SweepRun
 
 MODELS = ("ce", "llm", "llm_b")
 SINGLES = [f"single_{task}" for task in COLUMNS[:6]]
 
 
-def findings(study) -> Findings:
-    (matrix,) = matrices(study.sweep())
-    return Findings(matrix)
-
-
 def verdicts(study) -> dict[str, str]:
-    return {claim.letter: claim.verdict for claim in findings(study).claims}
+    """By letter; the word of the page where it has one."""
+    return {effect["a"]: WORDS.get(effect["verdict"], str(effect["verdict"])) for effect in evidence(study).of(CLAIMS)}
 
 
 def train(study, wrong: dict[tuple[str, str], int], seeds: int = 3, **changes) -> None:
@@ -74,16 +80,16 @@ def test_claims_turn_round_with_the_numbers(study):
     assert verdicts(study) == expected
 
 
-def test_two_seeds_decide_nothing(study):
-    apart(study, "mhp", seeds=2)
-    train(study, {(model, routing): 12 for model in MODELS for routing in ("prefix", "mh")}, seeds=2)
-    assert set(verdicts(study).values()) == {"undecided"}
+def test_one_seed_decides_nothing(study):
+    apart(study, "mhp", seeds=1)
+    train(study, {(model, routing): 12 for model in MODELS for routing in ("prefix", "mh")}, seeds=1)
+    assert set(verdicts(study).values()) == {"one seed", "not tested"}
 
 
 def test_two_members_are_no_vote(study):
     train(study, {(model, routing): 3 for model in ("ce", "llm") for routing in ("prefix", "mh", "mhp")})
-    found = {claim.letter: claim for claim in findings(study).claims}
-    assert found["a1"].effect is None
+    found = {claim.contrast.a: claim.contrast for claim in evidence(study).claims}
+    assert found["a1"].terms == ()
     assert "every disagreement is a tie" in found["a1"].reason
     assert "every disagreement is a tie" in found["d1"].reason
     assert "+sweep=baselines" in found["c1"].reason
@@ -94,76 +100,145 @@ def test_what_was_not_trained_is_said(study):
     page = text(study)
     assert "a1: needs mhp cells of three backbones that share a seed; +sweep=ensemble trains them" in page
     assert "b1: no model of the llm family finished under prefix, mh and mhp" in page
-    assert line(page, "a1")[2:6] == ["**undecided**", "—", "—", "—"]
+    assert line(page, "a1")[2:6] == ["**not tested**", "—", "—", "—"]
 
 
-def test_the_claim_shows_effect_interval_seeds_n_cells_and_mcnemar(paper):
+def test_the_claim_shows_effect_interval_weights_and_rows(paper):
     page = text(paper)
-    row = line(page, "b1")
-    assert row[3].startswith("+40.0 [")
-    assert row[4:6] == ["+40.0 +40.0 +40.0", "120"]
-    assert row[6] == "—"  # a mean over two models is no pair of cells
-    assert len(line(page, "a2")[6].split()) == 3  # p of each seed
-    assert "b1: llm prefix joint; llm mh joint; llm_b prefix joint; llm_b mh joint" in page
+    assert line(page, "b1")[3].startswith("+40.0 [")
+    assert line(page, "b1")[4:] == ["—", "120"]  # a mean over two models is no pair of rows
+    assert line(page, "a2")[2] == "**supported**"
     assert "89.96 %" in page
 
 
-def test_the_opening_says_which_by_how_much_and_how_sure(paper):
-    which, much, sure = text(paper).split("# Matrix", 1)[1].split("\n\n")[1:4]
-    assert ". Which: for ce it is mhp (80.0 % macro accuracy), decided against all 2 others;" in which
-    assert "for ce mhp gains +5.0 [" in much
-    assert "for llm mhp gains +5.0 [" in much
-    assert "120 test rows, 3 seeds a cell" in sure
-    assert "of the paper's 9 claims 9 supported" in sure
+def test_claims_that_could_not_be_tested_are_not_counted(study):
+    train(study, {("llm", "prefix"): 5, ("llm", "mh"): 13, ("llm", "mhp"): 5})
+    claims = evidence(study).effects.query("family == 'claims'").set_index("a")
+    tested = claims[claims["verdict"] != "not tested"]
+    assert [*tested.index] == ["b1", "b3"]
+    assert (tested["p_holm"] <= 2 * tested["p"] + 1e-12).all()  # for two, not for eight
+    assert "Not tested, and not counted:" in text(study)
+
+
+def test_b3_says_how_unlike_its_sides_are_and_what_holds_that_still(study):
+    for routing, weights in (("prefix", 90.0), ("mh", 100.0), ("mhp", 3600.0), ("mhp_shared", 3600.0)):
+        study.cell(f"llm-{routing}-joint-s0", 5)
+        study.log({"params/trainable": weights})
+        study.cells[-1] = replace(study.cells[-1], metrics={**study.cells[-1].metrics})
+    page = text(study)
+    assert "mhp trains 36.0 times the weights of mh. Held still: mhp_shared; +sweep=controls trains" in page
+    effects = evidence(study).effects.query("family == 'prefix'").set_index("a")
+    assert effects.loc["llm mhp joint", ["trained_a", "trained_b"]].tolist() == [3600.0, 90.0]
+
+
+def opening(study, **form) -> str:
+    return text(study, Form(**form)).split("## Matrix")[0]
+
+
+def test_the_opening_says_which_by_how_much_and_how_sure(study):
+    train(study, {("ce", "prefix"): 5, ("ce", "mh"): 6, ("ce", "mhp"): 0})
+    page = opening(study)
+    assert page.split("\n\n")[1] == "**ce: use mhp.**"
+    assert "Highest: mhp, 100.0 %, +25.0 [" in page
+    assert "points over prefix." in page
+    assert line(page, "ce", "mhp")[2] == "100.0 ± 0.0"
+    assert line(page, "ce", "mhp")[3].startswith("+25.0 [")
+    assert line(page, "ce", "prefix")[2:4] == ["75.0 ± 0.0", "—"]
 
 
 def test_the_opening_turns_round_when_the_answer_does(study):
-    train(study, {("ce", "prefix"): 1, ("ce", "mh"): 8, ("llm", "prefix"): 8, ("llm", "mh"): 1})
-    which, much, _ = text(study).split("# Matrix", 1)[1].split("\n\n")[1:4]
-    assert "for ce it is prefix (95.0 % macro accuracy), decided against all 1 others" in which
-    assert "for llm it is mh (95.0 % macro accuracy)" in which
-    assert "for ce prefix gains +35.0 [" in much
-    assert "points over mh, the next" in much
+    train(study, {("ce", "prefix"): 0, ("ce", "mh"): 5, ("llm", "prefix"): 5, ("llm", "mh"): 0})
+    assert re.findall(r"\*\*(.*)\*\*", opening(study))[:2] == ["ce: use prefix.", "llm: use mh."]
 
 
-def test_the_opening_does_not_decide_what_is_not_decided(study):
-    train(study, {("ce", "prefix"): 3})
-    train(study, {("ce", "mh"): 2, ("ce", "mhp"): 2}, start=5)
-    which = text(study).split("# Matrix", 1)[1].split("\n\n")[1]
-    assert "no routing is decided: mh is highest" in which
+def test_what_is_not_decided_asks_for_the_seeds_that_would(study):
+    for name, wrong in (("ce-prefix", 3), ("ce-mh", 2)):
+        study.cell(f"{name}-joint-s0", wrong)
+    study.cell("llm-mh-joint-s0", None)
+    sweep = study.sweep()
+    commands = "python -m relevance.run -m model=llm", "python -m relevance.run -m model=ce,ce_b seed=0 routing=mh"
+    runs = tuple(SweepRun(f"s{at}", f"p{at}", command, "f" * 64) for at, command in enumerate(commands))
+    (matrix,) = matrices(sweep)
+    lines = verdict_lines(Evidence(matrix), runs)
+    assert lines[0] == "ce: not enough evidence: add seed=1,2."
+    assert lines[-1] == Code("python -m relevance.run -m model=ce,ce_b seed=1,2 routing=mh")
+    assert verdict_lines(Evidence(matrix), runs[:1])[-1] == Code("python -m relevance.run -m model=llm seed=1,2")
+
+
+def test_no_difference_is_shown_of_equals(study):
+    train(study, {("ce", "prefix"): 3, ("ce", "mh"): 3})
+    page = opening(study)
+    assert "**ce: prefix or mh: no difference shown.**" in page or "not enough evidence" in page
 
 
 def test_cells_below_the_lexical_floor_are_told_at_the_top(study):
-    train(study, {("ce", "prefix"): 19, ("ce", "mh"): 19})
-    assert "but 2 of 2 rows do not beat the lexical floor" in text(study).split("## Matrix")[0]
+    train(study, {("ce", "prefix"): 11, ("ce", "mh"): 12})
+    page = opening(study)
+    assert "learnt nothing: lower the rate" in page or "nothing beats word overlap" in page
+
+
+def test_the_first_table_has_six_rows_at_most_and_every_model(study):
+    train(study, {(m, r): n for m in (*MODELS, "ce_b") for n, r in enumerate(("none", "prefix", "mh", "mhp"), 1)}, 1)
+    table = first_table(evidence(study))
+    assert [row[0] for row in table.body] == ["ce", "ce_b", "llm", "llm_b"]
+    assert {row[1] for row in table.body} == {"none"}
+    study.cells = [cell for cell in study.cells if cell.model == "ce"]
+    train(study, {("ce", "prefix_mh"): 6, ("ce", "prefix_mhp"): 7, ("ce", "mhp_shared"): 8}, 1)
+    assert [row[1] for row in first_table(evidence(study)).body] == "none prefix mh mhp prefix_mh prefix_mhp".split()
+
+
+def test_the_page_ranks_by_the_measure_that_is_chosen(study):
+    (table,) = study.tables.values()
+    place = table.groupby(["task", "split"]).cumcount()
+    study.table(table.assign(left=table["task"] + table["split"] + (place // 2).astype(str)))
+    train(study, {("ce", "prefix"): 2, ("ce", "mh"): 9})
+    page = opening(study, measure="ndcg_10")
+    assert line(page, "model")[2] == "macro NDCG@10, %"
+    assert "Macro NDCG@10: the mean over 6 tasks" in page
+    ranked = evidence(study, measure="ndcg_10")
+    assert set(ranked.effects.query("family == 'best ce'")["measure"]) == {"ndcg_10"}
+    assert set(ranked.effects.query("family == 'claims'")["measure"]) == {"accuracy"}
+    assert ranked.candidates["ce"][0].value == pytest.approx(
+        float(np.mean(ranked.ranked.values(ranked.main.joint["ce", "prefix"].places, ranked.ranked.weights("macro"))))
+    )
+
+
+def test_a_ranking_macro_of_few_lists_has_no_interval(study):
+    (table,) = study.tables.values()
+    place = table.groupby(["task", "split"]).cumcount()
+    study.table(table.assign(left=table["task"] + table["split"] + (place // 4).astype(str)))
+    train(study, {("ce", "prefix"): 2, ("ce", "mh"): 3})
+    assert re.fullmatch(r"\d+\.\d \[—\]", line(text(study).split("## Ranking")[1], "ce", "mh")[4])
 
 
 def test_nothing_finished_says_so(study):
     study.cell("ce-mh-joint-s0", None)
-    assert "No cell of all tasks finished: nothing can be said yet." in text(study)
+    assert "not tested: no cell of all tasks finished." in text(study)
 
 
 def test_factors_are_means_of_steps(study):
     wrong = {"none": 12, "prefix": 10, "mh": 8, "mhp": 4, "mhp_shared": 7, "prefix_mh": 8, "prefix_mhp": 2}
     train(study, {("llm", routing): n for routing, n in wrong.items()})
     page = text(study).split("## What each part")[1]
-    points = {row: line(page, "llm", *row)[3].split(" ")[0] for row in (("prefix",), ("heads",), ("private layers",))}
-    assert points == {("prefix",): "+6.7", ("heads",): "+15.0", ("private layers",): "+25.0"}
-    assert line(page, "llm", "private layers, shared by all tasks (capacity)")[3].startswith("+5.0 ")
-    assert line(page, "llm", "private layers, of its own against shared (isolation)")[3].startswith("+15.0 ")
-    assert line(page, "llm", "prefix × heads")[3].startswith("-10.0 ")
-    assert line(page, "llm", "prefix × private layers")[3].startswith("+10.0 ")
+    points = {
+        "prefix": "+16.7", "heads": "+15.0", "private layers": "+25.0",
+        "private layers, one set for all tasks (capacity)": "+5.0",
+        "private layers, of its own against one set (isolation)": "+15.0",
+        "prefix × heads": "-10.0", "prefix × private layers": "+10.0",
+    }  # fmt: skip
+    points["prefix"] = f"{100 * (2 + 0 + 2) / 20 / 3:+.1f}"
+    assert {name: line(page, name)[2].strip("*").split(" ")[0] for name in points} == points
 
 
 def test_gains_are_differences_on_the_same_rows(paper):
-    found = findings(paper).gains
-    mh = [one for one in found if one.row.labels[:2] == ("ce", "mh")]
-    assert [one.column for one in mh] == list(COLUMNS[:6])
-    assert [one.effect.value for one in mh] == pytest.approx([0.5] * 6)
-    assert [one.relative for one in mh] == pytest.approx([0.5 / 0.2] * 6)
-    assert {one.budget for one in found} == {"steps"}
-    assert {one.other.labels[1] for one in found} == {"mh"}  # mhp and prefix have no baseline of their own
-    assert {one.trained for one in mh} == {40}
+    found = evidence(paper).gains
+    mh = [(gain, effect) for gain, effect in found if gain.row.labels[:2] == ("ce", "mh")]
+    assert [gain.task for gain, _ in mh] == list(COLUMNS[:6])
+    assert [effect["estimate"] for _, effect in mh] == pytest.approx([0.5] * 6)
+    assert line(text(paper).split("## Single-task")[1], "ce", "mh")[-1] == f"{100 * 0.5 / 0.2:+.1f} %"
+    assert {gain.budget for gain, _ in found} == {"steps"}
+    assert {gain.other.labels[1] for gain, _ in found} == {"mh"}  # mhp and prefix have no baseline of their own
+    assert {gain.trained for gain, _ in mh} == {40}
 
 
 def test_delta_p_is_libmtls_and_negative_transfer_is_named(study):
@@ -171,22 +246,22 @@ def test_delta_p_is_libmtls_and_negative_transfer_is_named(study):
     for seed in range(3):
         study.cell(f"ce-mh-joint-s{seed}", 8)
         for at, mix in enumerate(SINGLES):
-            study.cell(f"ce-mh-{mix}-s{seed}", 2 if at == 0 else 12)
+            study.cell(f"ce-mh-{mix}-s{seed}", 0 if at == 0 else 12)
     page = text(study).split("## Single-task baselines")[1]
-    multi, single = 12 / 20, np.array([18 / 20, *[8 / 20] * 5])
+    multi, single = 12 / 20, np.array([20 / 20, *[8 / 20] * 5])
     expected = 100 * np.mean((multi - single) / single)
-    assert line(page, "ce", "mh", "joint")[-1].startswith(f"{expected:+.1f} % [")
+    assert line(page, "ce", "mh", "joint")[-1] == f"{expected:+.1f} %"
     assert "Negative transfer, 1 of 6 gains:" in page
-    assert "- query_item: ce mh joint -30.0 [" in page
-    assert "budgets not matched" in page
+    assert "- query_item: ce mh joint -40.0 [" in page
+    assert "No budget is matched" in page
 
 
 def test_a_share_of_the_rows_is_the_volume(study):
     for share, variant in ((1, ""), (0.5, "task_mix.share=0.5")):
         for mix in ("joint", "single_item_item"):
             study.cell(f"ce-mh-{mix}-s0", 4 if share == 1 else 9, variant=variant)
-    found = findings(study).gains
-    assert {(one.row.labels[3], one.other.labels[3], one.trained) for one in found} == {
+    found = evidence(study).gains
+    assert {(gain.row.labels[3], gain.other.labels[3], gain.trained) for gain, _ in found} == {
         ("", "", 40),
         ("task_mix.share=0.5", "task_mix.share=0.5", 20),
     }
@@ -195,21 +270,20 @@ def test_a_share_of_the_rows_is_the_volume(study):
 def test_a_baseline_under_a_budget_is_no_measure_of_a_cell_without_one(study):
     study.cell("ce-mh-joint-s0", 4)
     study.cell("ce-mh-single_item_item-s0", 4, variant="match=steps")
-    assert findings(study).gains == []
+    assert evidence(study).gains == []
 
 
-def test_a_claim_about_every_cell_waits_for_every_cell(paper):
+def test_a_claim_about_every_cell_is_measured_against_the_highest(paper):
     for seed in (7, 8, 9):
         paper.cell(f"big-mh-joint-s{seed}", 0, variant="match=steps")
-    found = {claim.letter: claim for claim in findings(paper).claims}
-    assert found["a1"].effect is None
-    assert "no seed that all of these finished: vote of ce, llm, llm_b mhp joint" in found["a1"].reason
+    (a1, *_) = evidence(paper).claims
+    assert a1.rows[1].startswith("big mh joint")
 
 
 def test_perfect_cells_decide_nothing(study):
     """Thirds do not add up to one in floating point; a verdict must not rest on that."""
     train(study, {(model, routing): 0 for model in MODELS for routing in ("prefix", "mh", "mhp")})
-    assert set(verdicts(study).values()) == {"undecided"}
+    assert set(verdicts(study).values()) == {"undecided", "not tested"}
 
 
 def test_a_task_of_one_row_decides_nothing(study, pairs):
@@ -219,20 +293,23 @@ def test_a_task_of_one_row_decides_nothing(study, pairs):
     table["row"] = range(len(table))
     study.table(table)
     train(study, {("ce", "mh"): 8, ("ce", "mhp"): 1})
-    found = findings(study)
-    assert all(one.effect.verdict == "undecided" for one in found.comparisons if one.column in ("type_type", "macro"))
-    assert any(one.effect.verdict == "supported" for one in found.comparisons if one.column == "micro")
-    assert "No interval can be given for type_type, nor for macro" in text(study)
+    columns = evidence(study).effects.set_index("family")["verdict"]
+    assert columns["column query_item"] == "higher"
+    assert {columns[f"column {name}"] for name in ("micro", "macro", "type_type")} == {"few rows"}
+    assert "No interval for type_type, nor for micro and macro: fewer than 10 left entities" in text(study)
 
 
-def test_the_best_is_chosen_on_the_seeds_that_all_have(study):
-    study.cell("ce-prefix-joint-s0", 0)
-    for seed in (1, 2):
-        study.cell(f"ce-prefix-joint-s{seed}", 9)
-    study.cell("ce-mh-joint-s0", 5)
-    which, much, _ = text(study).split("# Matrix", 1)[1].split("\n\n")[1:4]
-    assert "prefix is highest (100.0 %" in which
-    assert "gains +" in much
+def test_bold_is_above_both_floors_alone_and_one_seed_is_marked(study):
+    study.cell("ce-mh-joint-s0", 2)
+    study.cell("ce-mhp-joint-s0", 4)
+    page = text(study).split("## Matrix")[1]
+    assert line(page, "ce", "mh", "joint")[5] == "**90.0**"
+    assert line(page, "ce", "mhp", "joint")[5] == "80.0¹"
+    (matrix,) = matrices(study.sweep())
+    high = {name: Scores(np.tile(np.diag([7, 7, 6]), (6, 1, 1))) for name in matrix.references}  # all right
+    raised = Evidence(replace(matrix, references=high))
+    assert not any(isinstance(text, Bold) for row in main_table(raised).body for text in row)
+    assert all(isinstance(text, Bold) for text in main_table(Evidence(matrix)).body[3][5:])
 
 
 def test_two_cells_of_one_name_and_seed_are_refused(study):

@@ -50,7 +50,9 @@ def test_the_command_writes_and_prints_the_named_sweep(study, monkeypatch, capsy
     assert asked == [("sqlite:///x.db", "relevance", study.outputs, ["mine"], None)]
     assert kept[0][-1] == study.reports / "mine"
     shown = capsys.readouterr().out
-    assert (study.reports / "mine" / "matrix.md").read_text(encoding="utf-8").split("\n### Notes")[0] in shown
+    assert (study.reports / "mine" / "matrix.md").read_text(encoding="utf-8").split("\n## The paper's claims")[
+        0
+    ] in shown
     assert "provenance.json" in shown
 
 

@@ -7,7 +7,7 @@ import pytest
 from page import line
 
 from relevance.errors import UserError
-from relevance.report.files import write_comparison
+from relevance.report.compare import write_comparison
 
 
 def part(study, name: str, cells: slice):
@@ -24,27 +24,55 @@ def test_rows_of_both_are_paired_and_the_others_named(study):
     study.cell("llm-mh-joint-s0", 3)
     folder = write_comparison(part(study, "A<b>", slice(6)), part(study, "B", slice(6, None)), study.reports)
     page = (folder / "compare.md").read_text()
-    assert line(page, "ce", "mh", "joint")[4].startswith("**+50.0 [")
+    assert line(page, "ce", "mh", "joint")[3:5] == ["90.0", "40.0"]
+    assert line(page, "ce", "mh", "joint")[5].startswith("**-50.0 [")
+    assert line(page, "ce", "mh", "joint")[6] == "3 : 3"
     assert "Only in A&lt;b&gt;: ce mhp joint." in page
     assert "Only in B: llm mh joint." in page
-    assert line(page, "ce", "mh", "joint", "", "B")[6] == "40.0 ± 0.0"
+    assert "Both are measured on the same 120 test rows." in page
     html = (folder / "index.html").read_text()
     assert "A&lt;b&gt;" in html
     assert "<b>" not in html
+    found = read(folder)
+    assert float(found["macro"]["estimate"]) == pytest.approx(-0.5)
+    assert (float(found["macro"]["a"]), float(found["macro"]["b"])) == pytest.approx((0.9, 0.4))
+    assert float(found["macro"]["seeds"]) == 3
+
+
+def read(folder) -> dict[str, dict[str, str]]:
     with (folder / "compare.csv").open() as file:
-        found = {row["column"]: row for row in csv.DictReader(file)}
-    assert float(found["macro"]["difference"]) == pytest.approx(0.5)
-    assert found["macro"]["seeds"] == "3"
+        return {row["scope"]: row for row in csv.DictReader(file)}
 
 
-def test_other_data_stands_beside_and_is_not_tested(study, pairs):
+def test_rows_are_paired_whatever_setting_differs_and_it_stands_in_the_heads(study):
+    for seed in range(3):
+        study.cell(f"ce-mh-joint-s{seed}", 6, variant="lora.r=8")
+    for seed in range(3):
+        study.cell(f"ce-mh-joint-s{seed}", 2, variant="lora.r=16")
+    folder = write_comparison(part(study, "A", slice(3)), part(study, "B", slice(3, None)), study.reports)
+    page = (folder / "compare.md").read_text()
+    assert line(page, "model")[3:6] == ["A, macro % model.lora.r=8", "B, macro % model.lora.r=16", "B minus A"]
+    assert line(page, "ce", "mh")[5].strip("*").startswith("+20.0 [")
+
+
+def test_rows_on_two_tables_are_measured_on_the_test_rows_they_share(study, pairs):
     study.cell("ce-mh-joint-s0", 2)
-    study.table(pairs(("query_item",)), "e2" * 32)
+    study.table(pairs(("query_item",)).query("split != 'test' or row % 2 == 0").reset_index(drop=True), "e2" * 32)
     study.cell("ce-mh-joint-s0", 4, data_digest="e2" * 32)
     folder = write_comparison(part(study, "A", slice(1)), part(study, "B", slice(1, 2)), study.reports)
-    page = (folder / "compare.md").read_text()
-    assert "share no table of pairs" in page
-    assert line(page, "ce", "mh", "joint", "", "A")[6] == "90.0"
+    assert "A has 120, B has 10; both are measured on the 10 that they share." in (folder / "compare.md").read_text()
+    right = 9 / 10  # of A's first two rows, which are wrong, one is there
+    assert float(read(folder)["query_item"]["a"]) == pytest.approx(right)
+    assert float(read(folder)["query_item"]["estimate"]) == pytest.approx(6 / 10 - right)
+
+
+def test_tables_that_share_no_row_are_refused(study, pairs):
+    study.cell("ce-mh-joint-s0", 2)
+    table = pairs(("query_item",))
+    study.table(table.assign(left=table["left"] + " other"), "e2" * 32)
+    study.cell("ce-mh-joint-s0", 4, data_digest="e2" * 32)
+    with pytest.raises(UserError, match="share no test row"):
+        write_comparison(part(study, "A", slice(1)), part(study, "B", slice(1, 2)), study.reports)
 
 
 def test_nothing_in_common_is_refused(study):

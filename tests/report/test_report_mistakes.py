@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pyarrow as pa
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import t
 
 from relevance import predictions
 from relevance.pages.blocks import Section, Table
@@ -147,9 +147,16 @@ def test_slices_add_up_to_the_rows_and_say_accuracy_interval_and_difference(stud
     assert list(dict.fromkeys(line[0] for line in table.body[1:])) == names
     for name in names:
         assert sum(int(line[2]) for line in table.body if line[0] == name) == 120
+    (pairs,) = study.tables.values()
+    pairs = pairs.query("split == 'test'").assign(hit=hit)
+    pairs["left"] += pairs["task"].str.partition("_")[0]  # texts of one kind are one entity
     for value, here in (("yes", seen["left_seen"]), ("no", ~seen["left_seen"])):
-        low, high = binomtest(int(hit[here].sum()), int(here.sum())).proportion_ci(method="wilson")
-        accuracy = hit[here].mean()
+        n, accuracy = int(here.sum()), hit[here].mean()
+        units = pairs[here].groupby("left")["hit"]
+        influence = (units.sum() - units.count() * accuracy) / n  # of rows of one left entity
+        g = len(influence)
+        half = t.ppf(0.975, g - 1) * np.sqrt(g / (g - 1) * (influence**2).sum())
+        low, high = accuracy - half, min(1, accuracy + half)
         expected = [f"{100 * accuracy:.1f}", f"{100 * low:.1f}–{100 * high:.1f}"]
         assert rows_of(table, names[3])[value][:3] == [str(here.sum()), *expected]
         assert float(rows_of(table, names[3])[value][3]) == pytest.approx(100 * (accuracy - hit.mean()), abs=0.06)
@@ -218,7 +225,7 @@ def test_rows_that_were_not_asked_are_in_no_slice(study):
     study.cell("ce-mh-joint-s0", 3)
     found = slices(matrices(study.sweep())[0].tested)
     asked = np.arange(120) < 70
-    table = slices_table(found, np.ones(120, bool), asked)
+    table = slices_table(found, np.ones(120, bool), asked, np.arange(120))
     assert table.body[0][:4] == ["all", "", "70", "100.0"]
     assert sum(int(line[2]) for line in table.body if line[0] == "overlap of words") == 70
 
@@ -227,7 +234,7 @@ def test_a_difference_that_rounds_to_nothing_has_no_minus():
     halves = Slice("side", ["left", "right"], np.arange(20_000) % 2)
     hit = np.arange(20_000) % 4 > 1
     hit[0] = True  # 50.01 and 50 percent, of 50.005
-    table = slices_table([halves], hit, np.ones(20_000, bool))
+    table = slices_table([halves], hit, np.ones(20_000, bool), np.arange(20_000))
     assert [line[-1] for line in table.body] == ["", "+0.0", "+0.0"]
 
 

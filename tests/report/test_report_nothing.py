@@ -2,18 +2,11 @@
 
 import numpy as np
 import pytest
-from page import line, text
+from page import evidence, line, text
 
 from relevance import predictions
 from relevance.metrics import COLUMNS
-from relevance.report.matrix import leaders, matrices
-from relevance.report.outline import Findings
-from relevance.report.sections.opening import bests
-
-
-def findings(study) -> Findings:
-    (matrix,) = matrices(study.sweep())
-    return Findings(matrix)
+from relevance.report.matrix import leaders
 
 
 def opening(study) -> list[str]:
@@ -43,94 +36,77 @@ def half(study):
 
 
 def test_the_first_sentence_counts_and_names_them_and_leaves_their_routing_out(half):
-    first, much, sure = opening(half)
-    assert first.startswith(
-        "Learnt nothing: 6 of 12 cells (ce-mh-joint-s0, ce-mh-joint-s1, ce-mhp-joint-s1, …), not better than the most "
-        "frequent label; lower the rate (model.lr) or train longer. Which: for ce "
+    verdict, reason, *_ = opening(half)
+    assert verdict.startswith("**ce: ")
+    assert " mh" not in verdict
+    assert reason.startswith(
+        "Learnt nothing: 3 of 6 cells (ce-mh-joint-s0, ce-mh-joint-s1, ce-mhp-joint-s1); lower the rate (model.lr) or "
+        "train longer. Highest: prefix, 80.0 %"
     )
-    assert " prefix " in first
-    assert " mh " not in first
-    assert "points over mhp, the next" in much
-    assert sure.startswith("How sure: 120 test rows")
-    assert [list(best.others) for best in bests(findings(half).main)] == [["mhp"], ["mhp"]]
+    best = evidence(half).of("best ce")
+    assert [effect["b"] for effect in best] == ["word overlap", "mhp"]
 
 
 def test_the_table_says_so_beside_macro_and_the_notes_count(half):
-    page = text(half)
-    assert line(page, "ce", "mh")[5:] == [*["25.0 ± 0.0 †"] * 6, "25.0 ± 0.0", "25.0 ± 0.0 learnt nothing"]
+    page = text(half).split("## Matrix")[1]
+    assert line(page, "ce", "mh")[5:] == [*["25.0 ± 0.0†"] * 6, "25.0 ± 0.0", "25.0 ± 0.0 learnt nothing"]
     assert line(page, "ce", "mhp")[-1].endswith("learnt nothing: 1 of 2")
     assert "learnt" not in line(page, "ce", "prefix")[-1]
     assert "12 cells: 12 finished (6 collapsed on some task, 6 learnt nothing)." in page
-    assert "- learnt nothing: the cell's macro accuracy is not above" in page
-    assert "or train longer. 6 of 12 finished cells.\n" in page
+    assert "† collapsed: some seed is not shown to tell more" in page
 
 
 def test_only_one_routing_learnt(study):
     study.cell("ce-prefix-joint-s0", 4)
     study.cell("ce-mh-joint-s0", 15)
     study.cell("llm-mh-joint-s0", 15)
-    first, much, _ = opening(study)
-    assert (
-        "Which: for ce only prefix learnt anything (80.0 % macro accuracy); for llm no routing learnt anything."
-        in first
-    )
-    assert much == "By how much: for ce there is nothing to compare prefix with."
-
-
-def test_a_model_of_which_no_cell_learnt_has_no_say_in_its_family(study):
-    for routing, wrong in (("prefix", 6), ("mh", 4)):
-        study.cell(f"llm-{routing}-joint-s0", wrong)
-    for routing, wrong in (("prefix", 14), ("mh", 19)):
-        study.cell(f"llm_b-{routing}-joint-s0", wrong)
-    (best,) = bests(findings(study).main)
-    assert (best.models, best.routing, best.macro) == (["llm"], "mh", pytest.approx(0.8))
+    study.cell("llm-mhp-joint-s0", 15)
+    page = "\n".join(opening(study))
+    assert "**ce: not tested.**" in page
+    assert "**llm: learnt nothing: lower the rate.**" in page
 
 
 def test_where_no_cell_learnt_anything_there_is_no_best(study):
-    for name, wrong in (("ce-prefix", 15), ("ce-mh", 14), ("llm-mh", 13)):
+    for name, wrong in (("ce-prefix", 15), ("ce-mh", 14), ("ce-mhp", 13)):
         study.cell(f"{name}-joint-s0", wrong)
-    page = text(study)
-    first, sure = opening(study)
-    assert first == (
-        "No cell learnt anything: none of 3 is better than the most frequent label; lower the rate (model.lr) or train "
-        "longer."
-    )
-    assert sure.startswith("How sure: ")
-    assert "**" not in page.split("## Matrix")[1].split("###")[0]
-    assert "The highest row" not in page
-    assert findings(study).comparisons == []
+    verdict, reason, *_ = opening(study)
+    assert verdict == "**ce: learnt nothing: lower the rate.**"
+    assert reason.startswith("Learnt nothing: 3 of 3 cells")
+    assert "Highest" not in reason
+    assert "**" not in text(study).split("## Matrix")[1].split("## The paper")[0]
+    assert not evidence(study).of("column macro")
 
 
 def test_the_highest_of_a_column_that_learnt_nothing_is_called_best_nowhere(study):
     high_on_one_task(study, "ce-mh-joint-s0", others=0)
     study.cell("ce-prefix-joint-s0", 4)
-    found = findings(study)
+    found = evidence(study)
     prefix, mh = found.matrix.rows
     assert mh.mean[0] == 1.0 > prefix.mean[0]
     assert found.matrix.best.tolist() == [[True] * 8, [False] * 8]
-    assert {one.row for one in found.comparisons} == {prefix}
-    assert {one.column for one in found.comparisons} == {*COLUMNS}
+    assert {effect["a"] for column in COLUMNS for effect in found.of(f"column {column}")} == {prefix.name}
 
 
 def test_what_collapsed_on_every_task_does_not_lead_though_its_mean_is_higher(study):
     study.cell("ce-mh-joint-s0", 9)  # 55 % on each task, which 20 rows do not tell from 35 %
     high_on_one_task(study, "ce-prefix-joint-s0", others=7)
-    matrix = findings(study).matrix
+    matrix = evidence(study).matrix
     prefix, mh = matrix.rows
     assert mh.mean[-1] > prefix.mean[-1] > 0.35
     assert leaders(matrix) == [prefix]
     assert matrix.best[:, -1].tolist() == [True, False]
-    assert "for ce only prefix learnt anything" in opening(study)[0]
+    assert opening(study)[0] == "**ce: not tested.**"
 
 
 def test_a_family_of_which_nothing_learnt_still_shows_its_mistakes(study):
     study.cell("ce-prefix-joint-s0", 15)
     study.cell("ce-mh-joint-s0", 14)
     study.cell("llm-mh-joint-s0", 4)
-    assert [row.name for row in leaders(findings(study).matrix)] == ["ce mh joint", "llm mh joint"]
+    assert [row.name for row in leaders(evidence(study).matrix)] == ["ce mh joint", "llm mh joint"]
     assert "one that learnt nothing only where all rows of the family did" in text(study)
 
 
 def test_a_sweep_in_which_all_learnt_does_not_speak_of_it(study):
     study.cell("ce-mh-joint-s0", 4)
+    study.cell("ce-mhp-joint-s0", 2)
     assert "earnt nothing" not in text(study).split("## Mistakes")[0]

@@ -6,14 +6,21 @@ import io
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, mean_absolute_error, recall_score
-from statsmodels.stats.contingency_tables import mcnemar
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    cohen_kappa_score,
+    f1_score,
+    mean_absolute_error,
+    ndcg_score,
+    recall_score,
+)
 from statsmodels.stats.multitest import multipletests
 
 from relevance import predictions
 from relevance.report.files import cells_csv, comparisons_csv
 from relevance.report.matrix import matrices
-from relevance.report.outline import Findings
+from relevance.report.page import Findings, findings_of
 from relevance.tasks import LABELS
 
 EXACT = {"abs": 1e-12, "rel": 0}
@@ -41,7 +48,7 @@ def frame(text: str) -> pd.DataFrame:
 
 
 def found(study) -> list[Findings]:
-    return [Findings(matrix) for matrix in matrices(study.sweep())]
+    return findings_of(matrices(study.sweep()))
 
 
 def test_every_measure_of_cells_csv(random_study):
@@ -68,44 +75,54 @@ def test_every_measure_of_cells_csv(random_study):
         assert float(table[cell.cell, "all", "macro_accuracy"]) == pytest.approx(np.mean(per_task), **EXACT)
 
 
-def test_every_mcnemar_of_comparisons_csv_and_holm_within_its_column(random_study):
-    table = frame(comparisons_csv(found(random_study))).query("kind == 'mcnemar'")
-    cells = {(f"{cell.model} {cell.routing} joint", str(cell.seed)): cell for cell in random_study.cells}
-    right = {}
-    for key, cell in cells.items():
-        stored = predictions.read(cell.folder / "test.parquet").to_pandas()
-        right[key] = stored.assign(right=stored["label"] == stored["predicted"])
-    assert set(table["column"]) == {*right[next(iter(right))]["task"].unique(), "micro"}
-    for column, tests in table.groupby("column"):
-        mid = []
-        for test in tests.itertuples():
-            a, b = right[test.a, test.seeds], right[test.b, test.seeds]
-            here = (a["task"] == column) | (column == "micro")
-            only_a, only_b = (a["right"] & ~b["right"] & here).sum(), (~a["right"] & b["right"] & here).sum()
-            assert (int(test.only_a), int(test.only_b)) == (only_a, only_b)
-            reference = mcnemar([[0, only_a], [only_b, 0]], exact=True).pvalue
-            assert float(test.p_exact) == pytest.approx(reference, **EXACT)
-            mid.append(float(test.p_mid))
-        assert tests["p_holm"].astype(float).tolist() == pytest.approx(multipletests(mid, method="holm")[1], **EXACT)
+def test_ranking_measures_of_cells_csv(random_study):
+    """Lists of five rows; grades of Dirichlet draws do not tie, but for answers that are sure."""
+    (pairs,) = random_study.tables.values()
+    place = pairs.groupby(["task", "split"]).cumcount()
+    random_study.table(pairs.assign(left=pairs["task"] + " " + pairs["split"] + " " + (place // 2).astype(str)))
+    cell = random_study.cells[0]
+    rows = pairs.query("split == 'test'")
+    p = np.random.default_rng(5).dirichlet([1] * 3, len(rows))
+    row, task, label = (rows[name].to_numpy() for name in ("row", "task", "label"))
+    predictions.write(predictions.table(row, task, label, p), cell.folder / "test.parquet")
+    table = frame(cells_csv(random_study.sweep(), found(random_study))).set_index(["cell", "task", "metric"])
+    stored = predictions.read(cell.folder / "test.parquet").to_pandas().assign(left=(np.arange(len(rows)) % 20) // 2)
+    stored["grade"] = stored["p_partial"] + 2 * stored["p_relevant"]
+    for name, of in stored.groupby("task", observed=True):
+        values = {"ndcg_10": [], "mrr": [], "average_precision": [], "average_precision_relevant": []}
+        for _, rows in of.groupby("left"):
+            label, grade = rows["label"].to_numpy(), rows["grade"].to_numpy()
+            ordered = label[np.argsort(-grade)]
+            if label.any():
+                values["ndcg_10"].append(ndcg_score([2.0**label - 1], [grade], k=10))
+                values["average_precision"].append(average_precision_score(label >= 1, grade))
+            if (label == 2).any():
+                values["mrr"].append(1 / (1 + np.argmax(ordered == 2)))
+                values["average_precision_relevant"].append(average_precision_score(label == 2, grade))
+        for measure, expected in values.items():
+            line = table.loc[(cell.cell, name, measure)]
+            assert float(line["value"]) == pytest.approx(np.mean(expected), abs=1e-5)  # sums in single precision
+            assert line["n"] == str(len(expected))
+
+
+def test_holm_within_each_family_of_comparisons_csv(random_study):
+    table = frame(comparisons_csv(found(random_study)))
+    for family, tests in table.groupby("family"):
+        tests = tests[tests["p"] != ""]
+        p = tests["p"].astype(float).tolist()
+        if p and not family.startswith(("best ", "column ")):  # those are the highest against all
+            p = multipletests(p, method="holm")[1].tolist()
+        assert tests["p_holm"].astype(float).tolist() == pytest.approx(p, **EXACT)
 
 
 def test_differences_of_comparisons_csv_are_those_of_the_means(random_study):
     cells = frame(cells_csv(random_study.sweep(), found(random_study)))
     macro = cells[(cells["metric"] == "macro_accuracy") & (cells["status"] == "FINISHED") & (cells["run_id"] != "")]
     means = macro.astype({"value": float}).groupby(["model", "routing"])["value"].mean()
-    table = frame(comparisons_csv(found(random_study))).query("kind == 'interval' and column == 'macro'")
+    table = frame(comparisons_csv(found(random_study))).query("family == 'column macro'")
     assert len(table) == 2
     for row in table.itertuples():
         a, b = (means[tuple(name.split()[:2])] for name in (row.a, row.b))
-        assert float(row.value) == pytest.approx(a - b, **EXACT)
-        assert float(row.low) < float(row.value) < float(row.high)
-
-
-def test_every_number_of_comparisons_csv_is_one(random_study):
-    table = pd.read_csv(io.StringIO(comparisons_csv(found(random_study))))
-    seeds = table.filter(regex="^seed_")
-    assert list(seeds) == ["seed_0", "seed_1"]
-    assert all(seeds.dtypes == "float64")
-    assert (seeds < 0).any(axis=None)
-    effects = table.query("kind == 'interval'")
-    assert effects.filter(regex="^seed_").mean(axis=1).to_numpy() == pytest.approx(effects["value"].to_numpy())
+        assert float(row.estimate) == pytest.approx(a - b, abs=1e-6)
+        assert float(row.low) < float(row.estimate) < float(row.high)
+        assert (row.trained_a, row.trained_b) == ("", "")  # these runs logged none

@@ -2,14 +2,12 @@
 
 import numpy as np
 import pytest
-from page import line, text
+from page import evidence, line, text
 from sklearn.metrics import cohen_kappa_score
 
 from relevance.errors import UserError
-from relevance.report.ensembles import METHODS, best_first, disagreement, diversity
-from relevance.report.matrix import matrices
-from relevance.report.outline import Findings
-from relevance.report.sections.ensembles import votes_page
+from relevance.report.sections.votes import votes_page
+from relevance.report.votes import METHODS, best_first, disagreement, diversity
 from relevance.vote import ABSTAINED, Poll, Ties, Vote
 
 LABELS = np.array([[2, 0, 0, 1, 2], [2, 1, 0, 1, 0], [0, 2, 2, 1, 0], [0, 1, 2, 2, 2]], np.int8)  # 4 members, 5 rows
@@ -71,8 +69,7 @@ def three(study):
 
 
 def votes(study):
-    (matrix,) = matrices(study.sweep())
-    return {one.ballots[0].group.kind: one for one in Findings(matrix).voted if one.ballots[0].group.kind != "seeds"}
+    return {one.group.kind: one for one in evidence(study).votes if one.group.kind != "seeds"}
 
 
 def test_members_wrong_on_different_rows_are_right_together(three):
@@ -114,14 +111,13 @@ def test_the_member_best_on_validation_settles_ties(study):
 def test_single_task_cells_do_not_vote(study):
     for model in ("ce", "llm"):
         study.cell(f"{model}-mhp-single_item_item-s0")
-    (matrix,) = matrices(study.sweep())
-    assert Findings(matrix).voted == []
+    assert evidence(study).votes == []
 
 
 def test_cells_by_name_vote_and_leave_a_file(three, tmp_path):
     names = ["ce-mhp-joint-s0", "llm-mhp-joint-s0", "llm_b-mhp-joint-s0"]
     page = votes_page(three.sweep(), names, Ties.higher, str(tmp_path / "votes.parquet"))
-    assert line(page, "asked", "ce, llm, llm_b")[4:7] == ["hard vote", "1", "100.0"]
+    assert line(page, "named", "ce, llm, llm_b")[4:7] == ["hard vote", "1", "100.0"]
     from relevance import predictions
 
     written = predictions.read(tmp_path / "votes.parquet")
@@ -144,8 +140,7 @@ def test_cells_by_name_vote_and_leave_a_file(three, tmp_path):
 def test_what_abstains_is_wrong_in_the_table_too(study):
     study.cell("ce-mhp-joint-s0", 3, start=2)
     study.cell("llm-mhp-joint-s0", 3, start=6)
-    (matrix,) = matrices(study.sweep())
-    one = next(one for one in Findings(matrix, Ties.abstain).voted if one.ballots[0].group.kind == "mhp")
+    one = next(one for one in evidence(study, ties=Ties.abstain).votes if one.group.kind == "mhp")
     assert one.rows[METHODS[0]].scores[0].n.tolist() == [20] * 6
     assert one.rows[METHODS[0]].mean == pytest.approx(np.full(8, 14 / 20))
 
@@ -155,18 +150,16 @@ def test_a_hundred_and_thirty_members_are_counted():
 
 
 def test_the_votes_of_the_main_rows_are_never_left_out(three, monkeypatch):
-    monkeypatch.setattr("relevance.report.outline.MOST", 0)
-    (matrix,) = matrices(three.sweep())
-    found = Findings(matrix)
-    assert {one.ballots[0].group.kind for one in found.voted} == {"mhp", "prefix"}
-    assert found.votes.untestable("mhp") == ""
+    monkeypatch.setattr("relevance.report.evidence.MOST", 0)
+    found = evidence(three)
+    assert {one.group.kind for one in found.votes} == {"mhp", "prefix"}
+    assert found.asked.votes.untestable("mhp") == ""
 
 
 def test_votes_of_variants_have_names_of_their_own(three):
     for at, model in enumerate(("ce", "llm", "llm_b")):
         three.cell(f"{model}-mhp-joint-s0", 4, start=at, variant="lora.r=8")
-    (matrix,) = matrices(three.sweep())
-    names = [cell.cell for one in Findings(matrix).voted for row in one.rows.values() for cell in row.cells]
+    names = [cell.cell for one in evidence(three).votes for row in one.rows.values() for cell in row.cells]
     assert len(set(names)) == len(names)
 
 

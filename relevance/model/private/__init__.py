@@ -15,8 +15,8 @@ from transformers import PreTrainedModel
 from relevance.config import Config, ModelConfig
 from relevance.errors import UserError
 from relevance.model.architectures import PER_ROW, blocks
+from relevance.model.grouped import Grouped, Slices
 
-Slices = list[tuple[int, int, int]]  # (task index, first row, row after the last)
 Inputs = dict[str, torch.Tensor]  # of a batch: input_ids, attention_mask, token_type_ids, each [B, T]
 
 
@@ -35,6 +35,14 @@ class PrivateLayers(nn.Module, ABC):
         super().__init__()
         self.branches: Any = branches  # a ModuleList a task, which torch's type of the outer one does not say
         self.slices: Slices = []
+        self.grouped = [Grouped(blocks) for blocks in zip(*branches, strict=True)]
+
+    def widened(self, passed: dict[str, Any]) -> dict[str, Any]:
+        """A block's arguments, its hidden states in the precision of the private weights.
+
+        A frozen trunk in bfloat16 hands on bfloat16, in which small updates of a gated block would round away.
+        """
+        return {**passed, "hidden_states": passed["hidden_states"].to(next(self.parameters()).dtype)}
 
     def branch(self, task: int) -> Any:
         """The modules that rows of `task` pass."""

@@ -6,6 +6,7 @@ hidden [B, T, H] of the last block → each row through k blocks of its own task
 import copy
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from transformers import PreTrainedModel
 from relevance.config import Config, PrivateKind
 from relevance.errors import UserError
 from relevance.model.architectures import block_list, blocks, output_norms, silence_outputs
-from relevance.model.private import Inputs, PrivateLayers, arguments, hidden_of, rows, with_hidden
+from relevance.model.private import Inputs, PrivateLayers, Slices, arguments, hidden_of, rows, with_hidden
 from relevance.tasks import TASK_NAMES
 
 NUDGE, GENTLE = 1e-4, 0.05  # about one optimiser step of a silenced weight, and how far hidden states may move by it
@@ -95,15 +96,16 @@ class Inserted(PrivateLayers):
     def _after(self, block: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> Any:
         if self.closed:
             return output
-        passed = {**arguments(block, args, kwargs), "hidden_states": hidden_of(output)}
+        passed = self.widened({**arguments(block, args, kwargs), "hidden_states": hidden_of(output)})
         slices = self.slices if len(self.branches) > 1 else [(0, 0, len(passed["hidden_states"]))]
-        return with_hidden(output, torch.cat([self._run(task, rows(passed, a, b)) for task, a, b in slices]))
+        for place, grouped in enumerate(self.grouped):
+            loop = partial(self._loop, place, slices, passed)
+            passed = {**passed, "hidden_states": hidden_of(grouped.run(slices, loop, **passed))}
+        return with_hidden(output, passed["hidden_states"])
 
-    def _run(self, task: int, passed: dict[str, Any]) -> torch.Tensor:
-        hidden = passed.pop("hidden_states")
-        for block in self.branches[task]:
-            hidden = hidden_of(block(hidden, **passed))
-        return hidden
+    def _loop(self, place: int, slices: Slices, passed: dict[str, Any]) -> torch.Tensor:
+        """The block at `place` of each task on its own rows."""
+        return torch.cat([hidden_of(self.branches[task][place](**rows(passed, a, b))) for task, a, b in slices])
 
 
 def copied(last: nn.Module) -> nn.Module:

@@ -48,9 +48,13 @@ class Top(PrivateLayers):
 
     def run(self, place: int, args: tuple, kwargs: dict[str, Any]) -> Any:
         """What the block at `place` would return, had every task a block of its own there."""
-        passed = arguments(self.branches[0][place], args, kwargs)
-        outputs = [self.branches[task][place](**rows(passed, start, stop)) for task, start, stop in self.slices]
-        return with_hidden(outputs[0], torch.cat([hidden_of(output) for output in outputs]))
+        passed = self.widened(arguments(self.branches[0][place], args, kwargs))
+
+        def loop() -> Any:
+            outputs = [self.branches[task][place](**rows(passed, start, stop)) for task, start, stop in self.slices]
+            return with_hidden(outputs[0], torch.cat([hidden_of(output) for output in outputs]))
+
+        return self.grouped[place].run(self.slices, loop, **passed)
 
     def _place(self, trunk: PreTrainedModel, top: Iterable[nn.Module]) -> None:
         stack = block_list(trunk)

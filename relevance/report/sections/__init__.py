@@ -1,42 +1,27 @@
-"""Parts of the page, each a thought: what is computed of a matrix, and how it is shown. Here is what they share.
+"""Parts of the page, each a thought. Here is what they share: the one table of rows, and how numbers are written.
 
 table([[*row.labels, "3", "87.1"]], ["seeds", "macro"]) → | model | routing | task mix | variant | seeds | macro |
-Finding("macro", row, other, effect): what the row is better by, a line of comparisons.csv
+effect_text(an effect of evidence.effects) → "+1.2 [-0.3, +2.7]"
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from relevance.metrics import COLUMNS
-from relevance.pages.blocks import IDENTITY, NONE, Bold, Table, percent
+from relevance.pages.blocks import IDENTITY, NONE, Bold, Table, percent, signed
+from relevance.report.evidence import DECIDED
+from relevance.report.figures import Line
 from relevance.report.matrix import MARK, Matrix
 from relevance.report.rows import Row, spread
-from relevance.report.stats import Effect, contrast, versus
 from relevance.tasks import TASK_NAMES
 
 NEAR = "≈"  # no difference to the best of the column is shown
+ONE = "¹"  # nor can be: one seed
 PLAIN = np.zeros(len(COLUMNS), bool)  # no value is bold
-
-
-@dataclass(frozen=True, eq=False)
-class Finding:
-    """What one row is better by than another, in one column."""
-
-    column: str
-    row: Row
-    other: Row
-    effect: Effect | None  # None where the two share no seed
-    tests: tuple[dict[str, str | float], ...] = ()  # McNemar's within each seed, as comparisons.csv has them
-    budget: str = ""  # of a gain over a single-task cell: "steps", "examples" or "" where none is matched
-    relative: float = np.nan  # of a gain: of the single-task accuracy
-    trained: int = 0  # of a gain: training rows of the task
-
-    @classmethod
-    def of(cls, column: str, row: Row, other: Row, n: np.ndarray) -> "Finding":
-        """The difference of two rows on one table of pairs; `n` counts its test rows by task [6]."""
-        return cls(column, row, other, contrast(versus(row.series, other.series, column), n))
+NO_MARKS: Mapping[int, str] = MappingProxyType({})
 
 
 def table(body: Iterable[Sequence[str]], columns: Sequence[str], words: Sequence[str] = ()) -> Table:
@@ -65,20 +50,40 @@ def decimals(digits: int, mean: float, sd: float = np.nan) -> str:
     return NONE if np.isnan(mean) else f"{mean:.{digits}f}" + ("" if np.isnan(sd) else f" ± {sd:.{digits}f}")
 
 
-def values(row: Row, n: np.ndarray, best: np.ndarray = PLAIN, near: frozenset[int] = frozenset()) -> list[str]:
+def values(row: Row, n: np.ndarray, best: np.ndarray = PLAIN, marks: Mapping[int, str] = NO_MARKS) -> list[str]:
     """The eight values of a row as text: a percentage, "—" for an absent task, or what became of the row.
 
-    `n` counts the test rows of each task [6]; `best` says which values are bold [8], `near` the columns in which no
-    difference to the best is shown. Macro accuracy says where cells learnt nothing.
+    `n` counts the test rows of each task [6]; `best` says which values are bold [8], `marks` by column how it stands
+    to the best where that is not decided. Macro accuracy says where cells learnt nothing.
     """
     if not row.finished:
         return [row.unfinished if there else NONE for there in (*(n > 0), True, True)]
     texts = [
-        percent(mean, sd) + f" {MARK}" * bool(mark) + f" {NEAR}" * (at in near)
-        for at, (mean, sd, mark) in enumerate(zip(row.mean, row.sd, row.marked, strict=True))
+        f"{percent(mean, sd)}{MARK if column in row.collapsed else ''}{marks.get(at, '')}"
+        for at, (column, mean, sd) in enumerate(zip(COLUMNS, row.mean, row.sd, strict=True))
     ]
     texts[-1] = " ".join(filter(None, (texts[-1], row.idle)))
     return [Bold(text) if bold else text for text, bold in zip(texts, best, strict=True)]
+
+
+def effect_text(effect: Mapping[str, Any] | None) -> str:
+    """An effect in points with its interval; "—" where there is none."""
+    if effect is None or np.isnan(effect["estimate"]):
+        return NONE
+    if np.isnan(effect["low"]):
+        return signed(effect["estimate"])
+    return f"{signed(effect['estimate'])} [{signed(effect['low'])}, {signed(effect['high'])}]"
+
+
+def decided_text(effect: Mapping[str, Any]) -> str:
+    """The effect, bold where it is decided."""
+    return Bold(effect_text(effect)) if effect["verdict"] in DECIDED else effect_text(effect)
+
+
+def drawn(effect: Mapping[str, Any], label: str, group: str = "") -> Line:
+    """An effect as a line of a figure."""
+    decided = effect["verdict"] in DECIDED
+    return Line(label, group, effect["estimate"], effect["low"], effect["high"], decided=decided)
 
 
 def of_data(matrix: Matrix, tables: Sequence[Matrix], end: str = ":") -> list[str]:

@@ -14,6 +14,7 @@ import numpy as np
 from relevance import predictions
 from relevance.metrics import task_codes
 from relevance.pages.blocks import Block, Section, Table
+from relevance.report.figures import Curve
 from relevance.report.matrix import JOINT, Matrix, highest, leaders, whole
 from relevance.report.rows import Row
 from relevance.report.sections import headings, of_data, percents, seeds, table
@@ -21,6 +22,7 @@ from relevance.tasks import LABELS, TASK_NAMES
 from relevance.tracking.records import CellRecord
 
 MOST = 24  # rows of a table
+FEWEST = 20  # rows of a bin that is drawn by itself
 WORK = 1_000_000  # predictions that are calibrated at most, or else one cell's: about a second
 COVERAGE = (100, 90, 80, 50)  # percent of the test rows
 INTRODUCTION = (
@@ -156,17 +158,6 @@ def _scores(p: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
-    """Reliability of one cell on one task, as trained; a bin without rows is NaN."""
-
-    label: str  # "llm mhp"
-    task: str
-    confidence: np.ndarray  # [15] mean probability of the answers
-    accuracy: np.ndarray  # [15] share of the answers that are right
-    count: np.ndarray  # [15] rows
-
-
-@dataclass(frozen=True, eq=False)
 class Measured:
     """One cell."""
 
@@ -194,10 +185,10 @@ def calibration(matrix: Matrix) -> Calibration:
     most = max((row.finished for row in rows), default=1)
     shown = highest(rows, max(1, min(MOST, WORK // (n * most))))
     cells = max(1, WORK // n)  # of a row: its lowest seeds, where all are too many
-    measured = {row: tuple(_measured(matrix, cell) for cell, _ in row.done[:cells]) for row in shown}
+    measured = {row: tuple(_measured(matrix, cell) for cell in row.done[:cells]) for row in shown}
     curves = []
     for row in leaders(matrix):
-        curves += _curves(row, measured[row][0].bins if row in measured else Bins.of(_test(matrix, row.done[0][0])))
+        curves += _curves(row, measured[row][0].bins if row in measured else Bins.of(_test(matrix, row.done[0])))
     return Calibration(tuple(measured.items()), len(rows) - len(measured), curves)
 
 
@@ -208,7 +199,7 @@ def calibration_section(tables: list[Matrix], calibrations: list[Calibration], f
         if shown.rows:
             blocks += of_data(matrix, tables)
             blocks += [_errors(matrix, shown), *_remarks(shown), SUREST, _coverage(matrix, shown)]
-    return [Section("Calibration", [*blocks, *figures])] if len(blocks) > 1 else []
+    return [Section("Calibration", [*blocks, *figures], closed=True)] if len(blocks) > 1 else []
 
 
 def _measured(matrix: Matrix, cell: CellRecord) -> Measured:
@@ -228,14 +219,31 @@ def _test(matrix: Matrix, cell: CellRecord) -> Judged:
 
 
 def _curves(row: Row, bins: Bins) -> list[Curve]:
+    """Its reliability on each task: confidence across, accuracy up; bins of few rows are pooled with the next."""
     label = " ".join(filter(None, (text for text in row.labels if text != JOINT)))
-    with np.errstate(invalid="ignore"):
-        confidence, accuracy = bins.confidence / bins.count, bins.hits / bins.count
-    return [
-        Curve(label, task, confidence[code], accuracy[code], bins.count[code])
-        for code, task in enumerate(TASK_NAMES)
-        if bins.count[code].any()
-    ]
+    curves = []
+    for code, task in enumerate(TASK_NAMES):
+        if bins.count[code].any():
+            n, confidence, hits = pooled(np.stack([bins.count[code], bins.confidence[code], bins.hits[code]]))
+            curves.append(Curve(label, task, confidence / n, hits / n, n))
+    return curves
+
+
+def pooled(sums: np.ndarray, fewest: int = FEWEST) -> np.ndarray:
+    """Sums by bin [S, B], of which the first counts rows: each bin of fewer than `fewest` rows joins the next one up.
+
+    What is left at the top joins the bin below.
+    """
+    columns: list[np.ndarray] = []
+    waiting = np.zeros(len(sums))
+    for column in sums.T:
+        waiting = waiting + column
+        if waiting[0] >= fewest:
+            columns.append(waiting)
+            waiting = np.zeros(len(sums))
+    if waiting[0]:
+        columns[-1:] = [columns[-1] + waiting] if columns else [waiting]
+    return np.transpose(columns)
 
 
 def _errors(matrix: Matrix, shown: Calibration) -> Table:

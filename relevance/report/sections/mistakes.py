@@ -19,10 +19,11 @@ from relevance import predictions
 from relevance.data.entities import numbered
 from relevance.data.floors import row_dot
 from relevance.pages.blocks import NONE, Block, Section, Table, count, percent, signed
+from relevance.report.held_out import HeldOut
 from relevance.report.matrix import Matrix, leaders
+from relevance.report.panel import FEWEST as ENTITIES
 from relevance.report.rows import Row
 from relevance.report.sections import of_data
-from relevance.report.stats import HeldOut
 from relevance.tasks import LABELS, TASK_NAMES
 from relevance.tracking.records import CellRecord
 
@@ -34,14 +35,15 @@ MEASURED = ("characters", "overlap")  # of both texts, in a table that lacks the
 SEEN = {"left_seen": "left seen in training", "right_seen": "right seen in training"}
 HEADER = ["slice", "value", "n", "accuracy", "95 % interval", "difference"]
 SUREST = 50  # mistakes that are listed
+FIRST = 5  # of them on the open page
 CUT = 120  # characters of a text
 INTRODUCTION = (
     "Of each model family the row of the highest mean macro accuracy, its lowest finished seed; one that learnt "
     "nothing only where all rows of the family did."
 )
 SLICES = (
-    "Slices of the test rows: accuracy in percent with its 95 % Wilson interval (1927), and the difference to all rows "
-    f"in percentage points; below {FEWEST} rows there is none. Overlap of words: those both texts have over those "
+    "Slices of the test rows: accuracy in percent, its 95 % interval over left entities, and the difference to all "
+    f"rows in percentage points; below {FEWEST} rows there is none. Overlap of words: those both texts have over those "
     "either has."
 )
 
@@ -81,30 +83,45 @@ def measured(tested: HeldOut) -> tuple[np.ndarray, np.ndarray]:
     return pc.add(pc.utf8_length(left), pc.utf8_length(right)).to_numpy(), jaccard(left, right)
 
 
-def slices_table(slices: list[Slice], hit: np.ndarray, answered: np.ndarray) -> Table:
+def slices_table(slices: list[Slice], hit: np.ndarray, answered: np.ndarray, left: np.ndarray) -> Table:
     """Accuracy on every slice of the rows `answered` [N] bool, of which the cell was right on `hit` [N] bool.
 
-    The interval is Wilson's (1927), the difference that to the accuracy on all these rows, in percentage points. A
-    slice without rows has no line, one of fewer than 20 no accuracy.
+    The interval is that of clusters of rows with one `left` entity [N], the difference that to the accuracy on all
+    these rows, in percentage points. A slice without rows has no line, one of fewer than 20 no accuracy.
     """
-    hits, n = int((hit & answered).sum()), int(answered.sum())
-    body = [["all", "", *_line(hits, n, np.nan)]]
+    body = [["all", "", *_line(hit[answered], left[answered], np.nan)]]
+    overall = hit[answered].mean()
     for part in slices:
-        counts, right = (np.bincount(part.codes[of], minlength=len(part.values)) for of in (answered, answered & hit))
-        for value, k, m in zip(part.values, right.tolist(), counts.tolist(), strict=True):
-            if m:
-                body.append([part.name, value, *_line(k, m, hits / n)])
+        for code, value in enumerate(part.values):
+            rows = answered & (part.codes == code)
+            if rows.any():
+                body.append([part.name, value, *_line(hit[rows], left[rows], overall)])
     return Table(HEADER, body, left=2)
 
 
-def _line(hits: int, n: int, overall: float) -> list[str]:
-    if n < FEWEST:
-        return [count(n), NONE, NONE, NONE]
-    from scipy.stats import binomtest
+def _line(hit: np.ndarray, left: np.ndarray, overall: float) -> list[str]:
+    if len(hit) < FEWEST:
+        return [count(len(hit)), NONE, NONE, NONE]
+    low, high = clustered_interval(hit, left)
+    apart = "" if np.isnan(overall) else signed(hit.mean() - overall)
+    between = NONE if np.isnan(low) else f"{percent(low)}–{percent(high)}"
+    return [count(len(hit)), percent(hit.mean()), between, apart]
 
-    low, high = binomtest(hits, n).proportion_ci(method="wilson")
-    apart = "" if np.isnan(overall) else signed(hits / n - overall)
-    return [count(n), percent(hits / n), f"{percent(low)}–{percent(high)}", apart]
+
+def clustered_interval(hit: np.ndarray, left: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of a share of rows [M] that are alike where their `left` entity [M] is one; NaN of few.
+
+    Variance as relevance.report.panel has it, Student's t with as many degrees of freedom as entities but one.
+    """
+    from scipy.special import stdtrit
+
+    _, unit = np.unique(left, return_inverse=True)
+    n = int(unit.max()) + 1
+    if n < ENTITIES:
+        return np.nan, np.nan
+    influence = np.bincount(unit, hit - hit.mean()) / len(hit)
+    half = stdtrit(n - 1, 0.975) * np.sqrt(n / (n - 1) * (influence**2).sum())
+    return max(0.0, hit.mean() - half), min(1.0, hit.mean() + half)
 
 
 def _sources(column: pa.ChunkedArray) -> Slice:
@@ -143,23 +160,25 @@ def jaccard(left: pa.ChunkedArray, right: pa.ChunkedArray) -> np.ndarray:
 
 
 def mistakes_sections(tables: list[Matrix], texts: bool) -> list[Section]:
-    """A part for each family of each matrix; no section where no row was tested on every task.
+    """A few mistakes of each family's best row, and closed parts with more; none where no row knows every task.
 
     With `texts` the surest mistakes come with their two texts as they are, cut; without, by row id alone, and of what
     the pairs hold only the values of `source` are shown.
-    Raises UserError where a predictions file is of another table or no such file at all.
     """
+    blocks: list[Block] = []
     parts: list[Section] = []
     for matrix in tables:
         if best := leaders(matrix):
             cut = slices(matrix.tested)
-            parts += [_part(matrix.tested, row, of_data(matrix, tables, "."), cut, texts) for row in best]
-    return [Section("Mistakes", [INTRODUCTION]), *parts] if parts else []
+            for row in best:
+                blocks += [f"{row.name}, seed {row.done[0].seed}:", *_surest(matrix.tested, row.done[0], texts, FIRST)]
+                parts.append(_part(matrix.tested, row, of_data(matrix, tables, "."), cut, texts))
+    return [Section("Mistakes", [INTRODUCTION, *blocks]), *parts] if parts else []
 
 
 def _part(tested: HeldOut, row: Row, data: list[str], cut: list[Slice], texts: bool) -> Section:
-    cell, answers = row.done[0]
-    scores = tested.scores(answers)
+    cell, scores = row.done[0], row.scores[0]
+    answers = tested.answers(cell.files.test)
     confusion = [
         [f"{TASK_NAMES[task]} n={scores.n[task]:,}", word, *map(count, counts)]
         for task in np.flatnonzero(scores.n)
@@ -170,21 +189,21 @@ def _part(tested: HeldOut, row: Row, data: list[str], cut: list[Slice], texts: b
         *data,
         "Rows counted by label and by what was predicted:",
         Table(header, confusion, left=2),
-        *_surest(tested, cell, texts),
-        *(SLICES, slices_table(cut, answers == tested.label, answers >= 0)),
+        *_surest(tested, cell, texts, SUREST),
+        *(SLICES, slices_table(cut, answers == tested.label, answers >= 0, tested.left)),
     ]
-    return Section(f"Mistakes of {row.name}, seed {cell.seed}", blocks, deep=True)
+    return Section(f"Mistakes of {row.name}, seed {cell.seed}", blocks, deep=True, closed=True)
 
 
-def _surest(tested: HeldOut, cell: CellRecord, texts: bool) -> list[Block]:
-    """The fifty most confident mistakes, of equal confidence by row id; none where there is no mistake."""
+def _surest(tested: HeldOut, cell: CellRecord, texts: bool, most: int) -> list[Block]:
+    """The most confident mistakes, of equal confidence by row id; none where there is no mistake."""
     table, at = tested.read(cell.files.test, [*predictions.PROBABILITIES, "predicted"])
     row, predicted = table["row"].to_numpy(), table["predicted"].to_numpy()
     wrong = np.flatnonzero(predicted != tested.label[at])
     if not len(wrong):
         return []
     confidence = predictions.probabilities(table)[wrong, predicted[wrong]]
-    order = np.lexsort((row[wrong], -confidence))[:SUREST]
+    order = np.lexsort((row[wrong], -confidence))[:most]
     first = wrong[order]
     labels = (tested.label[at][first], predicted[first])
     words = [[TASK_NAMES[task] for task in tested.task[at][first]], *([LABELS[k] for k in of] for of in labels)]

@@ -15,10 +15,10 @@ from relevance import predictions
 from relevance.data.implied import Implied, ensure_implied
 from relevance.metrics import COLUMN_NAMES, COLUMNS, task_codes
 from relevance.pages.blocks import NONE, Block, Section, percent
+from relevance.report.held_out import HeldOut
 from relevance.report.matrix import MainRows, Matrix, whole
 from relevance.report.rows import FINISHED, Row, spread
 from relevance.report.sections import headings, of_data, percents, seeds, table, values
-from relevance.report.stats import HeldOut
 from relevance.tasks import TASK_NAMES, TASKS
 from relevance.tracking.records import CellRecord
 
@@ -73,7 +73,7 @@ def probes_section(tables: list[Matrix]) -> list[Section]:
     for matrix in tables:
         if body := [line for row in matrix.rows for line in _lines(row, matrix)]:
             blocks += [*of_data(matrix, tables), table(body, ["seeds", *headings(matrix)], ["probe"])]
-    return [Section("Probes", blocks)]
+    return [Section("Probes", blocks, closed=True)]
 
 
 def _lines(row: Row, matrix: Matrix) -> list[list[str]]:
@@ -96,10 +96,10 @@ Answers = tuple[np.ndarray, np.ndarray]  # label and expected label by row id, o
 def consistency_section(main: MainRows) -> list[Section]:
     """None where no cell scored implied pairs."""
     matrix = main.matrix
-    if not any(cell.files.consistency.is_file() for row in matrix.rows for cell, _ in row.done):
+    if not any(cell.files.consistency.is_file() for row in matrix.rows for cell in row.done):
         return []
     implied = ensure_implied(matrix.tested.path)
-    lines = [(row.labels, [[cell] for cell, _ in row.done]) for row in whole(matrix)] + _sixes(main)
+    lines = [(row.labels, [[cell] for cell in row.done]) for row in whole(matrix)] + _sixes(main)
     read = [(labels, [_read(cells, matrix.tested, implied) for cells in seeds]) for labels, seeds in lines]
     shares = [(labels, [_shares(answers, implied) for answers in seeds if answers]) for labels, seeds in read]
     body = [[*labels, str(len(seeds)), *_texts(np.array(seeds))] for labels, seeds in shares if seeds]
@@ -115,7 +115,7 @@ def consistency_section(main: MainRows) -> list[Section]:
         f"{len(implied.triangles):,} triangles; said: {PAPERS}, {n:,} of them. In brackets how many count.",
         *([f"{absent} {ABSENT}."] if absent else []),
     ]
-    return [Section("Consistency across tasks", [CONSISTENCY, table(body, header), *notes])]
+    return [Section("Consistency across tasks", [CONSISTENCY, table(body, header), *notes], closed=True)]
 
 
 def _sixes(main: MainRows) -> list[tuple[tuple[str, str, str, str], list[list[CellRecord]]]]:
@@ -126,7 +126,7 @@ def _sixes(main: MainRows) -> list[tuple[tuple[str, str, str, str], list[list[Ce
             if set(singles) == set(main.matrix.tasks):
                 routing = singles[main.matrix.tasks[0]].labels[1]
                 label = (row.labels[0], routing, "single × 6", f"match={budget}" if budget else "")
-                cells = [cell for single in singles.values() for cell, _ in single.done]
+                cells = [cell for single in singles.values() for cell in single.done]
                 seeds = sorted(set.intersection(*(set(single.seeds) for single in singles.values())))
                 sixes[label] = [[cell for cell in cells if cell.seed == seed] for seed in seeds]
     return [(label, seeds) for label, seeds in sixes.items() if seeds]

@@ -8,59 +8,78 @@ disagreement, kappa, Q statistic and oracle accuracy after Kuncheva and Whitaker
 means over pairs of members.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from relevance import predictions
 from relevance.metrics import Scores, task_codes
-from relevance.report.matrix import JOINT, Matrix, whole
-from relevance.report.stats import HeldOut
+from relevance.report.held_out import HeldOut
+from relevance.report.matrix import JOINT, MainRows, Matrix, whole
+from relevance.report.measures import Measured
+from relevance.report.panel import Panel
+from relevance.report.rows import Row
 from relevance.tracking.records import CellRecord
 from relevance.vote import ABSTAINED, DEFAULT, Poll, Ties
 
 VOTED = ("mhp", "prefix")  # routings whose cells vote among themselves
-ALL, SEEDS, NAMED = "all", "seeds", "asked"  # NAMED: on the command line
+ALL, SEEDS, NAMED = "all", "seeds", "named"  # NAMED: on the command line
 LEAST = 2
+BACKBONES = 3  # with two every disagreement is a tie
 CHUNK = 65_536  # rows counted at a time
 METHODS = ("hard vote", "mean probability")
+MOST = 40  # groups that a report lets vote
+WORK = 30_000_000  # predictions of their members, a second for ten million
+PAIR = "the vote has two members: every disagreement is a tie, and the policy for ties decides it, not the cells"
+ONE = "needs {kind} cells of three backbones that share a seed; +sweep=ensemble trains them"
 
 
 @dataclass(frozen=True)
 class Group:
     """Who votes together."""
 
-    kind: str  # one of VOTED, ALL or SEEDS
+    kind: str  # one of VOTED, ALL, SEEDS or NAMED
     task_mix: str
     variant: str
     seed: int  # of all members; of SEEDS the lowest
     members: tuple[CellRecord, ...]
-    answers: tuple[np.ndarray, ...]  # of each member [N]
+
+    @classmethod
+    def of(cls, kind: str, variant: str, cells: Sequence[CellRecord]) -> "Group":
+        return cls(kind, cells[0].task_mix, variant, cells[0].seed, tuple(cells))
 
     @property
     def models(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(cell.model for cell in self.members))
 
+    def answers(self, tested: HeldOut) -> np.ndarray:
+        """The labels of each member [M, N]."""
+        return np.stack([tested.answers(cell.files.test) for cell in self.members])
 
-def groups(matrix: Matrix) -> list[Group]:
-    """Every group of at least two cells that were tested on all rows: of joint cells first, by kind, by seed."""
-    rows = whole(matrix)
-    together = []
+
+def groups(main: MainRows) -> list[Group]:
+    """Every group of at least two cells that were tested on all rows: the main rows first, by kind, by seed.
+
+    The main rows of all models vote together though a variant names their backbones; other rows by equal variants.
+    """
+    rows = whole(main.matrix)
+    together: list[Group] = []
+    first = list(main.joint.values())
     kinds = sorted({row.labels[2:] for row in rows}, key=lambda labels: (labels[0] != JOINT, labels))
-    for mix, variant in kinds:
-        here = [row for row in rows if row.labels[2:] == (mix, variant)]
+    sets = [(main.variant, first)]
+    sets += [
+        (variant, [r for r in rows if r.labels[2:] == (mix, variant) and r not in first]) for mix, variant in kinds
+    ]
+    for variant, here in sets:
         for kind in (*VOTED, ALL):
             voters = [cell for row in here if kind in (ALL, row.labels[1]) for cell in row.done]
-            seeds = sorted({cell.seed for cell, _ in voters})
-            together += [(kind, variant, [voter for voter in voters if voter[0].seed == seed]) for seed in seeds]
-        together += [(SEEDS, variant, row.done) for row in here]
-    return [group_of(*group) for group in together if len(group[2]) >= LEAST]
-
-
-def group_of(kind: str, variant: str, done: list[tuple[CellRecord, np.ndarray]]) -> Group:
-    """These cells as a group."""
-    cells, answers = zip(*done, strict=True)
-    return Group(kind, cells[0].task_mix, variant, cells[0].seed, cells, answers)
+            by_seed = {
+                seed: [cell for cell in voters if cell.seed == seed] for seed in sorted({c.seed for c in voters})
+            }
+            together += [Group.of(kind, variant, cells) for cells in by_seed.values() if len(cells) >= LEAST]
+        together += [Group.of(SEEDS, row.labels[3], row.done) for row in here if row.finished >= LEAST]
+    return together
 
 
 def folded(every: list[Group]) -> list[list[Group]]:
@@ -129,6 +148,7 @@ class Ballot:
     ties: float  # share of rows
     policies: dict[Ties, Scores]  # of the hard vote
     diversity: Diversity
+    disagreement: np.ndarray  # share of the pairs of members that differ on each row [N]; of VOTED, else none [0]
 
 
 def ballot(group: Group, tested: HeldOut, ties: Ties) -> Ballot:
@@ -136,7 +156,7 @@ def ballot(group: Group, tested: HeldOut, ties: Ties) -> Ballot:
 
     The policy best_validation is left out where the members' validation rows are absent or differ.
     """
-    labels, mean, order = np.stack(group.answers), mean_probabilities(group), best_first(group.members)
+    labels, mean, order = group.answers(tested), mean_probabilities(group, tested), best_first(group.members)
     poll = Poll(labels)
     policies = [policy for policy in Ties if order or policy is not Ties.best_validation]
     settled = {policy: poll.settled(policy, mean.T, order) for policy in policies}
@@ -148,12 +168,13 @@ def ballot(group: Group, tested: HeldOut, ties: Ties) -> Ballot:
         len(poll.tied) / labels.shape[1],
         {policy: tested.scores(answers) for policy, answers in complete.items()},
         diversity(labels, tested.label),
+        disagreement(labels) if group.kind in VOTED else np.empty(0),
     )
 
 
-def mean_probabilities(group: Group) -> np.ndarray:
+def mean_probabilities(group: Group, tested: HeldOut) -> np.ndarray:
     """The mean of the members' probabilities [3, N], added up member by member: all at once would take the memory."""
-    mean = np.zeros((3, len(group.answers[0])), np.float32)
+    mean = np.zeros((3, len(tested.row)), np.float32)
     for cell in group.members:
         table = predictions.read(cell.files.test, list(predictions.PROBABILITIES))
         for label, name in enumerate(predictions.PROBABILITIES):
@@ -195,3 +216,96 @@ def as_cell(group: Group, method: str) -> CellRecord:
         first, cell=name, model=model, routing=routing, variant=variant, family="", fingerprint="", run_id="",
         reason="", metrics={}, dirty=any(cell.dirty for cell in group.members),
     )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Voted:
+    """Ballots that differ in the seed alone, and a row of the table for each way of voting."""
+
+    ballots: tuple[Ballot, ...]
+    rows: dict[str, Row]  # by method
+    measured: tuple[Measured, ...]  # by method, then by ballot: the numbers of the rows count on from the matrix's
+
+    @property
+    def group(self) -> Group:
+        """That of the lowest seed."""
+        return self.ballots[0].group
+
+    @property
+    def names(self) -> list[str]:
+        """How a table calls it: vote, members, task mix and variant."""
+        group, n = self.group, len(self.group.members)
+        if group.kind == SEEDS:
+            first = group.members[0]
+            return [f"seeds of {first.model} {first.routing}", str(n), group.task_mix, group.variant]
+        members = str(n) if n > len(group.models) else ", ".join(group.models)
+        return [group.kind, members, group.task_mix, group.variant]
+
+
+def voted(main: MainRows, ties: Ties, most: int | None = None) -> list[Voted]:
+    """The votes of a matrix: by routing, of all cells, over seeds; at most about `most`, of the main rows first."""
+    shown, count, work = [], 0, 0
+    for same in folded(groups(main)):
+        load = sum(len(group.members) for group in same) * len(main.matrix.tested.row)
+        fits = most is None or (count + len(same) <= most and work + load <= WORK)
+        if fits or (_main(same[0], main) and same[0].kind in VOTED):
+            shown.append([ballot(group, main.matrix.tested, ties) for group in same])
+            count, work = count + len(same), work + load
+    return rows_of(shown, main.matrix)
+
+
+def _main(group: Group, main: MainRows) -> bool:
+    return (group.task_mix, group.variant) == (JOINT, main.variant)
+
+
+def rows_of(ballots: list[list[Ballot]], matrix: Matrix) -> list[Voted]:
+    """Ballots that differ in the seed alone together, with their rows."""
+    votes, first = [], len(matrix.measured)
+    for same in ballots:
+        ways = [(way, ballot) for way in METHODS for ballot in same]
+        measured = matrix.measurer.measure([(ballot.answers[way], None) for way, ballot in ways])
+        tested = matrix.beside(measured, first)
+        rows = {}
+        for at, way in enumerate(METHODS):
+            cells = tuple(as_cell(ballot.group, way) for ballot in same)
+            rows[way] = Row(cells, tuple(tested[at * len(same) :][: len(same)]), cells[0].variant)
+        votes.append(Voted(tuple(same), rows, tuple(measured)))
+        first += len(measured)
+    return votes
+
+
+class MainVotes:
+    """The votes that claims are about: of the mhp cells and of the prefix cells of the main rows."""
+
+    def __init__(self, main: MainRows, votes: Sequence[Voted]) -> None:
+        self.matrix = main.matrix
+        self.by_routing: dict[str, Voted] = {}
+        for kind in VOTED:
+            mine = [vote for vote in votes if _main(vote.group, main) and vote.group.kind == kind]
+            if mine:
+                self.by_routing[kind] = max(mine, key=lambda vote: (len(vote.group.models), len(vote.ballots)))
+
+    def models(self, kind: str) -> tuple[str, ...]:
+        return self.by_routing[kind].group.models if kind in self.by_routing else ()
+
+    def hard(self, kind: str) -> Row:
+        return self.by_routing[kind].rows[METHODS[0]]
+
+    def untestable(self, *kinds: str) -> str:
+        """Why nothing can be said of these votes; "" where something can."""
+        for kind in kinds:
+            if len(self.models(kind)) == BACKBONES - 1:
+                return f"{PAIR} ({kind}: {', '.join(self.models(kind))})"
+            if len(self.models(kind)) < BACKBONES:
+                return ONE.format(kind=kind)
+        return ""
+
+    def apart(self) -> tuple[Panel, dict[str, tuple[int, ...]]]:
+        """How far the members of each differ, by seed: a panel, and the places of each routing's seeds in it."""
+        shares: list[np.ndarray] = []
+        places = {}
+        for kind, vote in self.by_routing.items():
+            places[kind] = tuple(range(len(shares), len(shares) + len(vote.ballots)))
+            shares += [ballot.disagreement for ballot in vote.ballots]
+        covered = np.tile(self.matrix.n > 0, (len(shares), 1))
+        return self.matrix.measurer.shares(shares, covered), places
