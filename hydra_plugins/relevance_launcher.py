@@ -27,8 +27,9 @@ with suppress(ImportError):  # an extra; to ask for it without it ends in a mess
 
 
 @dataclass
-class InTurnConfig:
-    _target_: str = "hydra_plugins.relevance_launcher.InTurn"
+class LocalConfig:
+    _target_: str = "hydra_plugins.relevance_launcher.Local"
+    cells: int | None = None  # at once; null: one on a GPU, on the CPU as many as have a core for each thread
 
 
 @dataclass
@@ -55,12 +56,12 @@ class SlurmConfig(SlurmQueue):
     name: str = "relevance"
 
 
-for _name, _node in (("in_turn", InTurnConfig), ("ray", RayConfig), ("slurm", SlurmConfig)):
+for _name, _node in (("local", LocalConfig), ("ray", RayConfig), ("slurm", SlurmConfig)):
     ConfigStore.instance().store(group="hydra/launcher", name=_name, node=_node, provider="relevance")
 
 
-class InTurn(Launcher):
-    """One cell after another, each apart from this process."""
+class Local(Launcher):
+    """Cells in worker processes of this machine."""
 
     def __init__(self, **settings: Any):
         self.settings = settings
@@ -82,12 +83,14 @@ class InTurn(Launcher):
             launch([(cell, cell.hydra.runtime.choices) for cell in cells], self.way())
         return [JobReturn() for _ in job_overrides]
 
-    def way(self) -> Callable | None:
-        """What makes the relevance.train.job.Launch; null: the config says."""
-        return None
+    def way(self) -> Callable:
+        """What makes the relevance.train.job.Launch."""
+        from relevance.sweep.launchers import local
+
+        return lambda: local.Local(**self.settings)
 
 
-class Ray(InTurn):
+class Ray(Local):
     """Cells as Ray tasks."""
 
     def way(self) -> Callable:
@@ -96,7 +99,7 @@ class Ray(InTurn):
         return lambda: OnRay(RayOptions(**self.settings))
 
 
-class Slurm(InTurn):
+class Slurm(Local):
     """Cells as an array of Slurm jobs."""
 
     def way(self) -> Callable:

@@ -23,7 +23,7 @@ from relevance.errors import UserError
 from relevance.masking import mask_words
 from relevance.overrides import OPEN, check_composed, translated
 from relevance.rates import filled
-from relevance.sweep.launchers.sequential import InProcess, Sequential
+from relevance.sweep.launchers.local import InProcess, Local
 from relevance.train.job import Launch
 from relevance.train.processes import stoppable
 
@@ -57,7 +57,7 @@ def settings_help(*, _root_: DictConfig) -> str:
 def launch(composed: list[tuple[DictConfig, Mapping[str, str]]], way: Callable[[], Launch] | None = None) -> None:
     """Run the cells of a command, each a config and its choice of groups; exits 1 if one failed.
 
-    `way` says where they run, null: one after another, each apart from the sweep.
+    `way` says where they run, null: on this machine, each apart from the sweep.
     """
 
     def sweep() -> None:
@@ -73,8 +73,8 @@ def launch(composed: list[tuple[DictConfig, Mapping[str, str]]], way: Callable[[
 
         datasets = prepared([request.config for request in requests if not request.refusal])
         line = shlex.join(mask_words(["python", "-m", "relevance.run", *sys.argv[1:]]))
-        default = Sequential if requests[0].config.isolate else InProcess
-        with stoppable(), closing((way or default)()) as launcher:
+        make = (way or Local) if requests[0].config.isolate else InProcess
+        with stoppable(), closing(make()) as launcher:
             from relevance.sweep.sweep import run_sweep  # only now: it takes torch along
 
             code = run_sweep(requests, datasets, line, launcher)

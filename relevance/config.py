@@ -285,7 +285,9 @@ class Config:
         "of budgets: single_<task> sees its rows as often as joint does, or every cell takes the steps of joint",
     )
     seed: int = setting(0, "of the weights, the order of rows and dropout", at_least=0, below=2**32)
-    threads: int | None = setting(None, "of torch; numbers depend on it", null="torch's own choice", at_least=1)
+    threads: int | None = setting(
+        None, "of torch in a cell; numbers depend on it", null="1 on the CPU, torch's own choice on a GPU", at_least=1
+    )
     save: Save = setting(Save.all, "whether the trained model is written, or its predictions alone")
     probes: bool = setting(True, "after its test, score a cell with what it is told of the task changed")
     consistency: bool = setting(True, "after its test, score mirrored pairs and the pairs that close triangles")

@@ -24,7 +24,7 @@ from relevance.config import (
 from relevance.data.floors import ensure_floors
 from relevance.data.implied import ensure_implied
 from relevance.data.table import prepare_rows
-from relevance.sweep.launchers.sequential import InProcess
+from relevance.sweep.launchers.local import InProcess
 from relevance.sweep.resolve import prepared
 from relevance.sweep.sweep import run_sweep
 from relevance.tracking import Store

@@ -13,7 +13,7 @@ from relevance.cell_id import Request
 from relevance.config import Config, DataConfig, Mix, MixConfig, Save, Source, TrainConfig, TrainerConfig
 from relevance.metrics import logged, score_predictions
 from relevance.model.module import RelevanceModule
-from relevance.sweep.launchers.sequential import InProcess
+from relevance.sweep.launchers.local import InProcess
 from relevance.sweep.resolve import prepared
 from relevance.sweep.sweep import run_sweep
 from relevance.tracking import Store

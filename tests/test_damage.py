@@ -21,7 +21,7 @@ from relevance.errors import UserError
 from relevance.report.files import write_report
 from relevance.report.page import Form
 from relevance.report.sound import sound
-from relevance.sweep.launchers.sequential import InProcess
+from relevance.sweep.launchers.local import InProcess
 from relevance.sweep.resolve import prepared
 from relevance.sweep.sweep import run_sweep
 from relevance.tracking import Store

@@ -74,7 +74,7 @@ def test_a_cell_may_be_stopped_again_and_again(small, capsys):
         stopped(cell, step)
     assert lasts(cell) == ["last-6.ckpt", "last-8.ckpt"]
     assert same(whole, ended(cell))
-    starts = [line.split()[4] for line in capsys.readouterr().err.splitlines() if "goes on" in line]
+    starts = [line.split()[5] for line in capsys.readouterr().err.splitlines() if "goes on" in line]
     assert starts == ["4", "4", "5", "6", "8"]  # nothing was kept before step 2; step 5 begins an epoch
 
 

@@ -66,7 +66,7 @@ def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str, 
         parent = store.sweep(name, digest, cells, command)
     try:
         with beating(parent):
-            steps = _planned(name, cells, store, parent)
+            steps = _planned(name, cells, store, parent, launch)
             failed = _run_all(steps, parent, launch)
     except (KeyboardInterrupt, Stopped):
         with signals_ignored():
@@ -80,7 +80,7 @@ def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str, 
     return _close(name, cells, failed, said)
 
 
-def _planned(name: str, cells: list[Cell], store: Store, parent: Run) -> list[Step]:
+def _planned(name: str, cells: list[Cell], store: Store, parent: Run, launch: Launch) -> list[Step]:
     """The steps, once MLflow has heard what earlier commands could not tell it, and which processes are gone."""
     with store.reached():
         for late in deliver_all(store, parent.run_id, [cell.folder for cell in cells]):
@@ -88,7 +88,7 @@ def _planned(name: str, cells: list[Cell], store: Store, parent: Run) -> list[St
         for dead in store.bury():
             echo(f"{dead}: its process is gone; marked KILLED")
         steps = plan(cells, store)
-        _announce(name, steps, store)
+        _announce(name, steps, store, launch)
     return steps
 
 
@@ -113,12 +113,14 @@ def _run_all(steps: list[Step], parent: Run, launch: Launch) -> dict[str, str]:
     return failed
 
 
-def _announce(name: str, steps: list[Step], store: Store) -> None:
+def _announce(name: str, steps: list[Step], store: Store, launch: Launch) -> None:
     waiting = [step.cell for step in steps if not step.skip]
     line = f"sweep {name}: {len(steps)} {'cell' if len(steps) == 1 else 'cells'}, {len(waiting)} to train"
     if waiting:
         seconds, source = duration(waiting, store.runs("tags.kind = 'cell' and attributes.status = 'FINISHED'"))
-        line += f", about {duration_text(seconds)} one after another ({source})"
+        count = launch.at_once(waiting)
+        way = f"{count} at a time" if count > 1 else "one after another"
+        line += f", about {duration_text(seconds / count)} {way} ({source})"
     echo(line, *(f"[{number}/{len(steps)}] {step.cell.name}: {step.why}" for number, step in enumerate(steps, 1)))
     doubted = [(doubt, cell.name) for cell in waiting for doubt in cell.doubts]
     for doubt in dict.fromkeys(doubt for doubt, _ in doubted):

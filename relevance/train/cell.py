@@ -15,7 +15,7 @@ from relevance.cli import echo
 from relevance.config import Config, Save
 from relevance.config_io import ConfigFile
 from relevance.data.batches import PairsModule, pairs_module
-from relevance.distributed import check_devices, process_count
+from relevance.distributed import check_devices, on_gpu, process_count
 from relevance.model.build import build_network
 from relevance.model.module import RelevanceModule, quiet
 from relevance.model.network import gate_values, peak_memory, start_heads, weight_counts, weights_line
@@ -42,9 +42,11 @@ def train_cell(cell: Cell, run: CellLog) -> None:
     data = pairs_module(config, cell.rows, tokenizer, cell.backbone_digest)
     learning = replace(config, model=start_heads(network, config.model, data.sample(SAMPLE)))
     run.params({"head_lr": learning.model.head_lr})
-    echo(f"  {weights_line(network)}; {_rates(learning)}")
+    echo(f"  {cell.name}: {weights_line(network)}; {_rates(learning)}")
     module = RelevanceModule(network, learning)
     trainer = trainer_of(config, work, run, [ResumableTrainer(cell, run), pace, Progress(run, pace)], data.steps)
+    if resumed:
+        echo(f"  {cell.name}: goes on from step {resumed[1].step} of {resumed[1].steps}")
     _fit(trainer, module, data, resumed)
     restore_best(trainer, module)
     metrics, scores, logits = evaluate(work, trainer, module, data, run)
@@ -93,7 +95,6 @@ def _fit(trainer: L.Trainer, module: RelevanceModule, data: PairsModule, resumed
         trainer.fit(module, datamodule=data)
         return
     path, note = resumed
-    echo(f"  goes on from step {note.step} of {note.steps}")
     data.begun = (note.epoch, note.within)
     trainer.fit(module, datamodule=data, ckpt_path=path, weights_only=True)
 
@@ -140,12 +141,13 @@ def settings(cell: Cell) -> dict[str, object]:
 
 
 def threads(config: Config) -> int:
-    """Set and return the threads of each process: on the CPU, sums depend on their number."""
-    torch.set_num_threads(config.threads or max(1, DEFAULT_THREADS // process_count(config.trainer)))
+    """Set and return the threads of each process: on the CPU, where sums depend on their number, one by default."""
+    default = DEFAULT_THREADS // process_count(config.trainer) if on_gpu(config.trainer) else 1
+    torch.set_num_threads(config.threads or max(1, default))
     return torch.get_num_threads()
 
 
 def resolved(config: Config) -> Config:
     """The config with `trainer.precision` filled in: bf16-mixed on CUDA, 32-true elsewhere."""
-    precision = config.trainer.precision or ("bf16-mixed" if distributed.on_gpu(config.trainer) else "32-true")
+    precision = config.trainer.precision or ("bf16-mixed" if on_gpu(config.trainer) else "32-true")
     return replace(config, trainer=replace(config.trainer, precision=precision))

@@ -54,6 +54,10 @@ class Launch(Protocol):
 
     def __call__(self, jobs: list[Job]) -> Outcomes: ...
 
+    def at_once(self, cells: list[Cell]) -> int:
+        """How many of them surely run side by side, for the guess how long they take."""
+        return 1
+
     def close(self) -> None:
         """End what it started; a cell under way ends as KILLED."""
 

@@ -19,7 +19,7 @@ from typing import Protocol
 from relevance.cell_id import Cell, fingerprint
 from relevance.cli import command_line, echo, run_command
 from relevance.config import Config, ModelConfig, RoutingConfig, Save
-from relevance.sweep.launchers.sequential import Sequential
+from relevance.sweep.launchers.local import Local
 from relevance.tracking import Store
 from relevance.train.job import Job, Launch
 
@@ -72,7 +72,7 @@ def alone(given: list[Job]) -> float:
     """Seconds of a cell that has a process to itself, imports included."""
     started = time.perf_counter()
     for job in given:
-        with closing(Sequential(WORKER)) as launch:
+        with closing(Local(1, WORKER)) as launch:
             list(launch([job]))
     return (time.perf_counter() - started) / len(given)
 
@@ -99,7 +99,7 @@ def work(text: str) -> str:
 
 def worker() -> None:
     from relevance.sweep import attempt
-    from relevance.sweep.launchers.sequential import main as real
+    from relevance.sweep.launchers.local import main as real
 
     attempt.train_cell = idle
     real()
@@ -119,7 +119,7 @@ def run(options: Options) -> None:
         apart = alone(made("apart", options.processes)) - nothing
         costs = {
             "a process for each cell": apart,
-            "default: one warm worker": warm(Sequential(WORKER), made("warm", options.cells), 1) - nothing,
+            "default: one warm worker": warm(Local(1, WORKER), made("warm", options.cells), 1) - nothing,
             f"ray: {options.workers} warm workers": _ray(made("ray", options.cells), options.workers),
         }
     for label, seconds in costs.items():

@@ -3,8 +3,8 @@
 import runpy
 import sys
 
-from relevance.sweep.launchers import sequential
+from relevance.sweep.launchers import local
 
 if __name__ == "__main__":
-    sequential.WORKER = (sys.executable, "-m", "tools.chaos.worker")
+    local.WORKER = (sys.executable, "-m", "tools.chaos.worker")
     runpy.run_module("relevance.run", run_name="__main__", alter_sys=True)

@@ -38,7 +38,7 @@ FAULTS = {fault.__name__: fault for fault in (exception, leave, memory, killed, 
 
 
 def main() -> None:
-    """Work as relevance.sweep.launchers.sequential does; a cell that CHAOS names meets its fault once."""
+    """Work as relevance.sweep.launchers.local does; a cell that CHAOS names meets its fault once."""
     faults = json.loads(os.environ.get("CHAOS", "{}"))
     if faults:
         from relevance.model.module import RelevanceModule
@@ -56,7 +56,7 @@ def main() -> None:
             step(module, micros, index)
 
         patch.object(RelevanceModule, "training_step", disturbed).start()
-    from relevance.sweep.launchers.sequential import main as work
+    from relevance.sweep.launchers.local import main as work
 
     work()
 

@@ -15,7 +15,7 @@ from typing import Any
 from relevance.config import ALL, TrainerConfig
 from relevance.distributed import process_count
 from relevance.errors import Stopped, UserError, first_line
-from relevance.train.job import Job, Outcome, Outcomes, anchored, thaw
+from relevance.train.job import Job, Launch, Outcome, Outcomes, anchored, thaw
 from relevance.train.processes import restored_handlers, signals_ignored, sigterm_event, stoppable
 
 GRACE = 4.0  # seconds that cells may take to stop
@@ -51,7 +51,7 @@ class RayOptions:
                 raise UserError(f"hydra.launcher.{name}={value}: give 0 or more, {without}")
 
 
-class OnRay:
+class OnRay(Launch):
     """Starts or joins a cluster; jobs → outcomes; `close` it."""
 
     def __init__(self, options: RayOptions, run: object = None):

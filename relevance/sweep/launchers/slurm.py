@@ -8,14 +8,14 @@ from typing import Any
 from relevance.config_io import ConfigFile
 from relevance.errors import UserError, first_line
 from relevance.masking import mask_settings
-from relevance.train.job import Job, Outcome, Outcomes, anchored, thaw
+from relevance.train.job import Job, Launch, Outcome, Outcomes, anchored, thaw
 from relevance.train.processes import ASKED, signals_ignored
 
 COMMON = frozenset("timeout_min cpus_per_task gpus_per_node tasks_per_node mem_gb nodes name stderr_to_stdout".split())
 POLL = 2.0  # seconds between two looks at the queue
 
 
-class OnSlurm:
+class OnSlurm(Launch):
     """Submits an array; jobs → outcomes; `close` cancels what is left. `settings` are hydra-submitit-launcher's."""
 
     def __init__(self, settings: dict[str, Any]):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -13,8 +14,8 @@ import pytest
 
 from relevance.cell_id import Cell
 from relevance.config import Config
-from relevance.sweep.launchers import sequential
-from relevance.sweep.launchers.sequential import Sequential
+from relevance.sweep.launchers import local
+from relevance.sweep.launchers.local import Local
 from relevance.train.job import Job
 from relevance.train.processes import exit_reason
 
@@ -35,6 +36,11 @@ for line in sys.stdin:
     if name in ("deaf", "slow"):
         open(os.environ["STARTED"], "w").write(str(os.getpid()))
         time.sleep(60)
+    if name.startswith("meets"):
+        place, number = os.environ["MEETING"], int(name.split()[1])
+        open(f"{place}/{number}", "w").close()
+        while not os.path.exists(f"{place}/{3 - number}"):
+            time.sleep(0.01)
     last = name == "last"
     print(Outcome(str(os.getpid()), last=last).text(), flush=True)
     if last:
@@ -49,7 +55,7 @@ def jobs(*names: str) -> list[Job]:
 
 
 def outcomes(*names: str) -> list:
-    with closing(Sequential((sys.executable, "-c", WORKER))) as launch:
+    with closing(Local(1, (sys.executable, "-c", WORKER))) as launch:
         return [outcome for _, outcome in launch(jobs(*names))]
 
 
@@ -75,10 +81,10 @@ def test_a_worker_that_says_it_is_leaving_gets_no_other_job():
 @pytest.mark.parametrize("name", ["slow", "deaf"])
 def test_close_ends_a_worker_at_its_job_even_a_deaf_one(name, tmp_path, monkeypatch):
     monkeypatch.setenv("STARTED", str(tmp_path / "started"))
-    monkeypatch.setattr(sequential, "GRACE", 0.5)
-    launch = Sequential((sys.executable, "-c", WORKER))
-    launch.worker.stdin.write(jobs(name)[0].text() + "\n")
-    launch.worker.stdin.flush()
+    monkeypatch.setattr(local, "GRACE", 0.5)
+    launch = Local(1, (sys.executable, "-c", WORKER))
+    launch.workers[0].requests.write(jobs(name)[0].text() + "\n")
+    launch.workers[0].requests.flush()
     while not (tmp_path / "started").exists() or not (tmp_path / "started").read_text():
         time.sleep(0.01)
     launch.close()
@@ -89,9 +95,9 @@ def test_a_worker_does_not_outlive_the_sweep_that_was_killed(tmp_path, monkeypat
     monkeypatch.setenv("STARTED", str(tmp_path / "started"))
     sweep = os.fork()
     if not sweep:
-        launch = Sequential((sys.executable, "-c", WORKER))
-        launch.worker.stdin.write(jobs("deaf")[0].text() + "\n")
-        launch.worker.stdin.flush()
+        launch = Local(1, (sys.executable, "-c", WORKER))
+        launch.workers[0].requests.write(jobs("deaf")[0].text() + "\n")
+        launch.workers[0].requests.flush()
         time.sleep(60)
         os._exit(0)
     while not (tmp_path / "started").exists() or not (tmp_path / "started").read_text():
@@ -109,7 +115,7 @@ def test_a_worker_whose_sweep_was_gone_before_it_looked_ends_as_well():
     sweep = subprocess.Popen([sys.executable, "-c", ""])
     sweep.wait()
     environment = {**os.environ, "RELEVANCE_PARENT": str(sweep.pid)}
-    with subprocess.Popen(sequential.WORKER, stdin=subprocess.PIPE, env=environment) as worker:
+    with subprocess.Popen(local.WORKER, stdin=subprocess.PIPE, env=environment) as worker:
         try:
             assert worker.wait(30) < 0  # by a signal
         finally:
@@ -118,7 +124,7 @@ def test_a_worker_whose_sweep_was_gone_before_it_looked_ends_as_well():
 
 STOPPED = """
 from relevance.sweep import attempt
-from relevance.sweep.launchers.sequential import main
+from relevance.sweep.launchers.local import main
 def stopped(job):
     raise KeyboardInterrupt
 attempt.attempt = stopped
@@ -139,3 +145,33 @@ def test_what_an_exit_code_says():
     assert exit_reason(3) == "ended with code 3"
     assert exit_reason(-11) == "was killed by SIGSEGV"
     assert exit_reason(-(signal.SIGRTMIN + 1)) == f"was killed by signal {signal.SIGRTMIN + 1}"
+
+
+def test_two_workers_have_a_cell_each_at_the_same_time(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEETING", str(tmp_path))
+    with closing(Local(2, (sys.executable, "-c", WORKER))) as launch:
+        met = [outcome for _, outcome in launch(jobs("meets 1", "meets 2", "a", "b"))]  # each waits for the other
+    assert not any(outcome.reason for outcome in met)
+    assert len({outcome.line for outcome in met}) == 2
+
+
+def test_close_stops_both_and_starts_no_cell_that_waits(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEETING", str(tmp_path))
+    launch = Local(2, (sys.executable, "-c", WORKER))
+    outcomes = launch(jobs("meets 7", "a", "meets 8", "meets 9"))  # a ends; whom the others wait for never comes
+    next(outcomes)
+    launch.close()
+    assert not any(psutil.pid_exists(worker.process.pid) for worker in launch.workers)
+    assert not (tmp_path / "9").exists()
+
+
+def test_as_many_cells_at_once_as_their_threads_have_cores(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8))
+    cells = [job.cell for job in jobs("a", "b", "c", "d", "e")]
+    threaded = [replace(cell, config=replace(cell.config, threads=3)) for cell in cells]
+    with closing(Local(command=(sys.executable, "-c", WORKER))) as launch:
+        assert launch.at_once(cells) == 5
+        assert launch.at_once(threaded) == 2
+        assert launch.at_once(cells[:1]) == 1
+        launch.cells = 3
+        assert launch.at_once(cells) == 3
