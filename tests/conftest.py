@@ -110,12 +110,13 @@ def trained_cell(tmp_path_factory, backbones):
     """A maker of cells of defaults, trained once a session for all who only read what they left: their configs."""
     from small_sweep import small_cell, sweep
 
-    from relevance.config import TrainerConfig
+    from relevance.config import Save, TrainerConfig
 
     @cache
     def make(model: str, routing: str, precision: str | None = None):
         trainer = TrainerConfig(max_epochs=1, accelerator="cpu", precision=precision)
-        config = small_cell(tmp_path_factory.mktemp(f"{model}-{routing}"), backbones, model, routing, trainer=trainer)
+        folder = tmp_path_factory.mktemp(f"{model}-{routing}")
+        config = small_cell(folder, backbones, model, routing, trainer=trainer, save=Save.all)
         assert sweep(config) == 0
         return config
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
+from unittest import mock
 
 from mlflow import MlflowClient
 
@@ -18,14 +19,16 @@ from relevance.config import (
     ModelConfig,
     PrivateConfig,
     RoutingConfig,
+    Save,
     TrainConfig,
     TrainerConfig,
 )
 from relevance.data.floors import ensure_floors
 from relevance.data.implied import ensure_implied
-from relevance.data.table import prepare_rows
+from relevance.data.table import Rows, prepare_rows
+from relevance.shop.generate import generate_pairs
+from relevance.sweep import resolve
 from relevance.sweep.launchers.local import InProcess
-from relevance.sweep.resolve import prepared
 from relevance.sweep.sweep import run_sweep
 from relevance.tracking import Store
 from relevance.tracking.history import sweep_record
@@ -38,29 +41,39 @@ ROUTINGS = {
 }
 DATA = DataConfig(rows=300)
 STORE = "mlflow.db"
+_pairs = cache(generate_pairs)
+
+
+@cache
+def _store() -> Path:
+    """The tables of an empty store, made once."""
+    folder = Path(mkdtemp(prefix="relevance-furniture-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    MlflowClient(f"sqlite:///{folder / STORE}")
+    return folder / STORE
 
 
 @cache
 def _furniture(rows: int) -> Path:
-    """What each sweep would make anew, made once: the tables of an empty store; the pairs, floors, implied pairs."""
-    folder = Path(mkdtemp(prefix="relevance-furniture-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    MlflowClient(f"sqlite:///{folder / STORE}")
-    path = prepare_rows(DataConfig(rows=rows), folder / "outputs").path
+    """Outputs with what each sweep would make anew, made once: the pairs, their floors and implied pairs."""
+    folder = _store().parent / str(rows)
+    with mock.patch("relevance.shop.generate.generate_pairs", _pairs):
+        path = prepare_rows(DataConfig(rows=rows), folder).path
     ensure_floors(path)
     ensure_implied(path)
     return folder
 
 
-def _furnish(folder: Path, data: DataConfig) -> None:
+def furnish(folder: Path, data: DataConfig = DATA) -> None:
     """Copy it where there is no store yet. What a test removes, or keeps elsewhere, is really made again."""
     if not (folder / STORE).exists():
         rows = data.rows if data == DataConfig(rows=data.rows) else DATA.rows
-        shutil.copytree(_furniture(rows), folder, dirs_exist_ok=True)
+        shutil.copytree(_furniture(rows), folder / "outputs", dirs_exist_ok=True)
+        shutil.copy(_store(), folder)
 
 
 def small_cell(folder: Path, backbones: dict[str, Path], model: str = "ce", routing: str = "mh", **changes) -> Config:
-    """A cell of 300 generated pairs and one epoch that keeps all its files in `folder`."""
+    """A cell of 300 generated pairs and one epoch that keeps all its files, but no model, in `folder`."""
     family = Family.llm if model in ("llm", "gpt2") else Family.ce
     lora = LoraConfig(r=4 if family is Family.llm else 0)
     config = Config(
@@ -69,14 +82,21 @@ def small_cell(folder: Path, backbones: dict[str, Path], model: str = "ce", rout
         routing=ROUTINGS[routing],
         train=TrainConfig(token_budget=600),
         trainer=TrainerConfig(max_epochs=1, accelerator="cpu"),
+        save=Save.none,  # to log a model takes MLflow as long as all the rest
         threads=1,
         name="test",
         outputs=str(folder / "outputs"),
         tracking_uri=f"sqlite:///{folder / STORE}",
     )
     config = replace(config, **changes)
-    _furnish(folder, config.data)
+    furnish(folder, config.data)
     return config
+
+
+def prepared(configs: list[Config]) -> dict[str, Rows]:
+    """What a sweep prepares; the same pairs are generated once a process."""
+    with mock.patch("relevance.shop.generate.generate_pairs", _pairs):
+        return resolve.prepared(configs)
 
 
 def sweep(*configs: Config) -> int:

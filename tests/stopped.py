@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 import torch
+from small_sweep import prepared
 
 from relevance.cell_id import Cell, Request
 from relevance.config import Config
 from relevance.errors import Stopped
 from relevance.model.module import RelevanceModule
-from relevance.sweep.resolve import prepared, resolve
+from relevance.sweep.resolve import resolve
 from relevance.tracking import Record, RecordedRun
 from relevance.train import cell as cells
 

@@ -2,11 +2,13 @@
 
 import multiprocessing
 import sqlite3
-import threading
 import time
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import sqlalchemy
 from small_sweep import record, runs, sweep
 
 from relevance.cell_folder import CellFolder
@@ -44,30 +46,24 @@ def test_eight_processes_on_a_fresh_file_make_one_schema(tmp_path):
 
 
 def test_a_store_that_is_locked_stops_no_cell_and_hears_it_later(place, monkeypatch, capsys):
-    config = place()
-    train = attempt.train_cell
-    file = Path(config.tracking_uri.removeprefix("sqlite:///"))
-    held: list[sqlite3.Connection] = []
+    config, train, carry = place(), attempt.train_cell, CellRun.carry
+    file = config.tracking_uri.removeprefix("sqlite:///")
 
     def locked(cell, run):
-        monkeypatch.setattr(cell_run, "PATIENCE", 0.5)
-        held.append(sqlite3.connect(file, isolation_level=None, check_same_thread=False, timeout=30))
-        held[0].execute("BEGIN EXCLUSIVE")
+        lock.execute("BEGIN EXCLUSIVE")
         train(cell, run)
 
+    def given_up(run, patience=None):
+        carry(run, patience)
+        lock.execute("ROLLBACK")  # not before the cell no longer waits
+
     monkeypatch.setattr(attempt, "train_cell", locked)
-
-    def let_go():
-        while not list(Path(config.outputs).glob("cells/*[!t]/test.parquet")):  # of the cell's own folder, not of .part
-            time.sleep(0.05)
-        time.sleep(2)
-        held[0].execute("ROLLBACK")
-
-    release = threading.Thread(target=let_go)
-    release.start()
-    sweep(config)
-    release.join()
-    held[0].close()
+    monkeypatch.setattr(CellRun, "carry", given_up)
+    monkeypatch.setattr(cell_run, "PATIENCE", 0.5)
+    impatient = SimpleNamespace(text=lambda words: sqlalchemy.text(words.replace("= 20000", "= 200")))
+    monkeypatch.setattr("mlflow.store.db.utils.sql", impatient)  # it waits 20 s for each lock
+    with closing(sqlite3.connect(file, isolation_level=None, timeout=30)) as lock:
+        sweep(config)
     assert "the next command delivers it" in capsys.readouterr().err
     monkeypatch.undo()
     assert sweep(config) == 0
@@ -142,7 +138,8 @@ def test_a_metric_that_is_no_number_is_not_stored(tmp_path, value):
     assert not run.record.exists()
 
 
-def test_a_store_that_is_not_there_is_named_without_its_password(tmp_path):
+def test_a_store_that_is_not_there_is_named_without_its_password(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     store = Store("http://ana:hunter2@127.0.0.1:1", "relevance", tmp_path)
     with pytest.raises(UserError, match=r"tracking_uri=http://\*\*\*@127") as error:
         _ = store.client

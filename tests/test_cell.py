@@ -138,7 +138,7 @@ def test_save_none_keeps_predictions_only(place):
 
 def test_a_cell_of_one_task_carries_an_example_it_can_score(place, capfd):
     """A head that was never trained answers no row, not even MLflow's own trial of the model."""
-    single = place("ce", "mh", task_mix=MixConfig("single_item_type", Mix.single, task="item_type"))
+    single = place("ce", "mh", task_mix=MixConfig("single_item_type", Mix.single, task="item_type"), save=Save.all)
     assert sweep(single) == 0
     (example,) = Path(single.outputs).glob("artifacts/models/*/artifacts/input_example.json")
     assert "item_type" in example.read_text()
@@ -146,7 +146,7 @@ def test_a_cell_of_one_task_carries_an_example_it_can_score(place, capfd):
 
 
 def test_what_came_from_the_environment_is_named_in_every_file_of_a_cell(place):
-    config = place(reports="/mnt/hunter2", probes=False, consistency=False)
+    config = place(reports="/mnt/hunter2", probes=False, consistency=False, save=Save.all)
     request = Request(config, config, {"reports": "/mnt/${oc.env:SPACE}"})
     assert run_sweep([request], prepared([config]), "python -m relevance.run", InProcess()) == 0
     files = {path: path.read_bytes() for path in Path(config.outputs).rglob("*") if path.is_file()}

@@ -13,7 +13,7 @@ MODULES = [name for name in COMMANDS if name != COMPLETION]
 
 
 def python(*words: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.mark.parametrize("words", [(), ("--help",), ("-h",)])

@@ -74,15 +74,20 @@ def test_a_finished_cell_without_predictions_is_shown_as_missing(place):
 
 
 def test_two_sweeps_at_once_train_a_cell_once(place, monkeypatch):
-    train, config, others = attempt.train_cell, place(), []
+    train, config, others, waits = attempt.train_cell, place(), [], threading.Event()
+
+    def heard(*lines):
+        if "another process is training it; waiting" in lines[0]:
+            waits.set()
 
     def slowly(cell, run):
         if not others:
             others.append(threading.Thread(target=lambda: others.append(sweep(config))))
             others[0].start()
-            time.sleep(1.5)
+            assert waits.wait(60)
         return train(cell, run)
 
+    monkeypatch.setattr(attempt, "echo", heard)
     monkeypatch.setattr(attempt, "train_cell", slowly)
     assert sweep(config) == 0
     others[0].join()
@@ -174,7 +179,7 @@ def test_cells_that_cannot_be_and_share_a_name_are_counted_and_told_each(place, 
 
 
 def test_of_one_question_asked_in_two_ways_it_is_said_which_way_it_runs(place, capsys):
-    assert sweep(place(threads=1, save=Save.none), place(threads=2)) == 0
+    assert sweep(place(threads=1), place(threads=2, save=Save.all)) == 0
     assert "is one question however it runs, and runs once; left out: save=all,threads=2" in capsys.readouterr().err
 
 

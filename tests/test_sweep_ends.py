@@ -2,12 +2,11 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
-from small_sweep import record, runs, sweep
+import forked
+from small_sweep import furnish, record, runs, sweep
 
 from relevance.cell_id import Request
 from relevance.errors import Stopped
@@ -17,14 +16,12 @@ from relevance.sweep.resolve import prepared, resolve
 from relevance.tracking import Record, Store
 from relevance.tracking.liveness import SILENCE, Life, held_by, life
 
-ROOT = Path(__file__).parent.parent
-
 
 def test_a_sweep_shows_signs_of_life_by_which_another_host_knows_that_it_is_dead(place, monkeypatch):
     config, found = place(), []
 
     def waits(cell, run):
-        for _ in range(100):
+        for _ in range(600):
             (parent,) = runs(config, "tags.kind = 'sweep'")
             if "pulse" in parent.data.tags:
                 found.append({**parent.data.tags, "host": "another"})
@@ -98,8 +95,11 @@ def test_ctrl_c_ends_the_sweep_and_marks_the_cell_killed(place, monkeypatch):
 
 
 def test_kill_nine_after_the_second_cell_then_the_same_command(tmp_path, backbones):
+    furnish(tmp_path)
     words = [
-        *("-m", "relevance.run", "-m", "routing=prefix,mh", "model=llm,ce", "data.rows=300", "trainer.max_epochs=1"),
+        "relevance.run",
+        *("-m", "isolate=false", "save=none", "data.rows=300", "trainer.max_epochs=1"),
+        *("routing=prefix,mh", "model=llm,ce"),
         *(f"backbones.{name}={backbones[name]}" for name in ("llm", "ce")),
         *(
             "model.max_length=64",
@@ -108,17 +108,16 @@ def test_kill_nine_after_the_second_cell_then_the_same_command(tmp_path, backbon
             f"tracking_uri=sqlite:///{tmp_path}/mlflow.db",
         ),
     ]
-    process = subprocess.Popen([sys.executable, *words], cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    for line in process.stderr:
-        if line.startswith("[3/4]"):
-            break
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    process.stderr.close()
-    again = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-    assert again.returncode == 0, again.stderr
-    assert again.stderr.count("finished before, not trained again") == 2
-    assert "4 cells, 2 to train" in again.stderr
+    said, again = tmp_path / "said", tmp_path / "again"
+    process = forked.start(said, *words)
+    while not (said.exists() and "\n[3/4]" in said.read_text()):
+        assert os.waitpid(process, os.WNOHANG) == (0, 0), said.read_text()
+        time.sleep(0.02)
+    os.kill(process, signal.SIGKILL)
+    assert forked.wait(process) == -signal.SIGKILL
+    assert forked.wait(forked.start(again, *words)) == 0, again.read_text()
+    assert again.read_text().count("finished before, not trained again") == 2
+    assert "4 cells, 2 to train" in again.read_text()
     store = Store(f"sqlite:///{tmp_path}/mlflow.db", "relevance", tmp_path / "outputs")
     assert len(store.runs("tags.kind = 'sweep'")) == 1
     statuses = sorted(run.info.status for run in store.runs("tags.kind = 'cell'"))

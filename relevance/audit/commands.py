@@ -57,8 +57,7 @@ def audit(words: list[str]) -> None:
     """Print what a table of pairs holds and where it leaks, and write audit.md and audit.json."""
     options = parse(AuditOptions, words)
     data = validate_data(options.data)
-    from relevance.audit.counts import audit_facts
-    from relevance.audit.opened import open_source
+    from relevance.audit.counts import audit_facts, open_source
     from relevance.audit.page import audit_sections
     from relevance.pages.render import markdown
 
@@ -80,8 +79,8 @@ def sample(words: list[str]) -> None:
         given = f"output={options.output} n={options.n} seed={options.seed}"
         needed = "give output=FILE.csv, n of 1 or more and seed of 0 or more"
         raise UserError(f"{given}: {needed}; or graded=FILE.csv to read grades back")
+    from relevance.audit.counts import open_source
     from relevance.audit.grading import grading_sheet, write_sheet
-    from relevance.audit.opened import open_source
 
     table = grading_sheet(open_source(options.data), options.n, options.seed)
     write_sheet(table, Path(options.output))
@@ -95,8 +94,8 @@ def sample(words: list[str]) -> None:
 
 def _read_grades(options: SampleOptions) -> None:
     files = [Path(name) for name in listed("graded", options.graded)]
+    from relevance.audit.counts import open_source
     from relevance.audit.grading import graded, graded_sections
-    from relevance.audit.opened import open_source
     from relevance.pages.render import markdown
 
     facts = graded(open_source(options.data), files)

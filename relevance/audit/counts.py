@@ -1,9 +1,18 @@
 """A table of pairs → every number of its audit, as plain data with stable keys: what audit.json holds; limits of leaks.
 
 limits.left=0, 107 of 3,331 test rows with a left entity of training → UserError with rows 17, 44, ...
+
+Counted in a database, of the rows that keep the contract one by one: pair(place, task, split, label, l, r, lx, rx,
+source, ...). `place` is the row's in the table; l and r number the entities, lx and rx the texts; low, high, low_text
+and high_text are the same in order.
 """
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
@@ -11,26 +20,22 @@ import pyarrow.compute as pc
 
 from relevance.audit.agreement import agreement, count_couples, successive
 from relevance.audit.commands import Limits
-from relevance.audit.opened import (
-    ALL,
-    ANNOTATOR,
-    BY_LABEL,
-    ENTITIES,
-    TASK_TEXTS,
-    TEXTS,
-    Opened,
-    by_task,
-    pairs_database,
-)
-from relevance.data.contract import pair_text
-from relevance.data.database import Database
-from relevance.data.entities import entity_keys
-from relevance.data.faults import LISTED, faulty_rows
+from relevance.config import DataConfig
+from relevance.data.contract import pair_text, sound_pairs
+from relevance.data.database import Database, opened
+from relevance.data.entities import Keys, entity_keys, side_entities
+from relevance.data.faults import LISTED, NONE_LEFT, Fault, Loaded, faults_error, faulty_rows
 from relevance.data.floors import Labelled, lexical_floor, majority_floor
-from relevance.data.table import Rows
+from relevance.data.table import Rows, load_pairs, with_split
 from relevance.errors import UserError
-from relevance.tasks import SPLITS, TASK_NAMES
+from relevance.tasks import LABELS, SPLITS, TASK_NAMES, TASKS
 
+ALL = "all"  # tasks, where parts are named
+ANNOTATOR = "annotator"  # column of the user's own that `pair` has too
+ENTITIES = "low, high"  # columns that are equal where the pairs are; of two tasks they never are
+TASK_TEXTS = "task, low_text, high_text, swapped"  # in either order where the task's sides are of one kind
+TEXTS = "low_text, high_text"  # whatever the task
+BY_LABEL = f"[{', '.join(f'count_if(label = {label})' for label in range(len(LABELS)))}]"  # rows [3]
 PERCENTILES = (5, 50, 95, 99, 100)
 GROUPS = """(SELECT task, count(*) AS n, min(l > r) <> max(l > r) AS mirrored, min(label) <> max(label) AS conflicting,
     min(split) <> max(split) AS apart FROM pair GROUP BY task, {})"""
@@ -45,6 +50,7 @@ COPIES = {  # of pairs with n rows each
 SIDES = ("left", "right", "either", "both")
 OWN = "own_"  # before the sides that are seen within the row's own task
 PAIRS = ("pair", "texts")
+PAIR = ["task", "left", "right", "left_id", "right_id"]  # columns that name a pair
 SEEN = {  # what limits.* call a leak
     "left": "a left entity seen in training (any task, either side)",
     "right": "a right entity seen in training (any task, either side)",
@@ -66,6 +72,61 @@ SELECT place, task, a AS "left", b AS "right", a OR b AS either, a AND b AS both
     pair, texts FROM test"""
 BASELINE_SEED = 0  # of the rows of larger tables
 BASELINE_ROWS = {"train": 20_000, "test": 10_000}  # of a task, at most
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """Rows that keep the contract one by one; pairs may be repeated and may contradict one another."""
+
+    name: str  # of the file
+    table: pa.Table  # [N], with a split
+    keys: Keys
+    faults: tuple[Fault, ...]  # of the rows that were set aside
+    counted: str  # how rows are numbered
+    divided: str  # how the split was made; "" where the file has one
+
+
+def open_source(data: DataConfig) -> Opened:
+    """The table that `data` names, divided as `prepare_rows` does; rows that break the contract are set aside."""
+    return check_source(*load_pairs(data), data)
+
+
+def check_source(name: str, loaded: Loaded, data: DataConfig) -> Opened:
+    """The same of a loaded table; `name` is what an error calls it."""
+    sound = sound_pairs(loaded, name)
+    if not len(sound.table):
+        raise faults_error(name, sound.faults, loaded.counted, NONE_LEFT)
+    divided = "split" not in sound.table.column_names
+    how = f"by left entity, seed {data.seed}, shares {data.validation_share} and {data.test_share}"
+    keys = entity_keys(sound.table)
+    return Opened(name, with_split(sound.table, data), keys, sound.faults, loaded.counted, how if divided else "")
+
+
+@contextmanager
+def pairs_database(table: pa.Table, keys: Keys) -> Iterator[Database]:
+    """A database with the table `pair` of the rows of `table`, which has a split."""
+    left, right = side_entities(keys)
+    numbers = {"place": np.arange(len(table)), "task": keys.task, "l": left, "r": right}
+    numbers |= {"lx": keys.left_text, "rx": keys.right_text}
+    columns = {"split": pc.index_in(table["split"], pa.array(SPLITS))}
+    columns |= {name: table[name] for name in ("label", "source", ANNOTATOR) if name in table.column_names}
+    symmetric = tuple(at for at, task in enumerate(TASKS.values()) if task.symmetric)
+    with TemporaryDirectory() as folder, opened(Path(folder)) as database:
+        database.put("arrived", pa.table(numbers | columns))
+        database.make(
+            "pair",
+            f"""SELECT *, least(l, r) AS low, greatest(l, r) AS high, least(lx, rx) AS low_text,
+                greatest(lx, rx) AS high_text, lx > rx AND task NOT IN {symmetric} AS swapped FROM arrived""",
+        )
+        yield database
+
+
+def by_task(database: Database, rows: str, columns: Mapping[str, str]) -> dict[str, dict]:
+    """The aggregates `columns` (name: SQL) over the query or table `rows`, for each task that has any and for all."""
+    aggregates = ", ".join(columns.values())
+    lines = database.rows(f"SELECT task, {aggregates} FROM {rows} GROUP BY ROLLUP (task) ORDER BY task NULLS LAST")
+    names = {None: ALL} | dict(enumerate(TASK_NAMES))
+    return {names[task]: dict(zip(columns, values, strict=True)) for task, *values in lines}
 
 
 def audit_facts(pairs: Opened) -> dict:
@@ -116,14 +177,13 @@ def source_counts(database: Database) -> dict[str, list[dict]]:
         f"""SELECT task, source, {BY_LABEL} FROM pair WHERE (SELECT count(source) FROM pair) > 0
         GROUP BY task, source ORDER BY task, count(*) DESC, coalesce(source, '')"""
     )
-    return {TASK_NAMES[task]: _largest(list(rules)) for task, rules in groupby(lines, key=lambda line: line[0])}
-
-
-def _largest(rules: list[tuple]) -> list[dict]:
-    lines: list[dict] = [{"source": source, "labels": labels} for _, source, labels in rules[:SOURCES_SHOWN]]
-    if others := [labels for _, _, labels in rules[SOURCES_SHOWN:]]:
-        lines.append({"others": len(others), "labels": np.sum(others, axis=0).tolist()})
-    return lines
+    sources: dict[str, list[dict]] = {}
+    for task, group in groupby(lines, key=lambda line: line[0]):
+        rules = [{"source": source, "labels": labels} for _, source, labels in group]
+        sources[TASK_NAMES[task]] = rules[:SOURCES_SHOWN]
+        if others := [rule["labels"] for rule in rules[SOURCES_SHOWN:]]:
+            sources[TASK_NAMES[task]].append({"others": len(others), "labels": np.sum(others, axis=0).tolist()})
+    return sources
 
 
 def copies(database: Database) -> dict[str, dict[str, dict[str, int]]]:
@@ -246,14 +306,15 @@ def hold_limits(limits: Limits, rows: Rows, name: str) -> None:
 def _crossing(setting: str, limit: str, shares: dict[str, dict], rows: Rows, database: Database) -> list[str]:
     share, n, leaked = shares[ALL][limit]["share"], shares[ALL]["n"], shares[ALL][limit]["rows"]
     query = f'SELECT place FROM leaked WHERE "{limit}" ORDER BY place LIMIT {LISTED}'
-    at = pa.array([place for (place,) in database.rows(query)])
+    at = [place for (place,) in database.rows(query)]
+    numbers, cells = rows.numbers[at], rows.table.select(PAIR).take(at).to_pylist()
     tasks = {task: seen for task, seen in shares.items() if task != ALL}
     by_task = ", ".join(f"{task} {seen[limit]['rows']:,} of {seen['n']:,}" for task, seen in tasks.items())
     move = f"{MOVE}, {REDIVIDE}" if limit == "left" else MOVE
     return [
         f"  {setting}: {100 * share:.1f} % of {n:,} test rows ({leaked:,}) have {SEEN[limit]}",
         f"    by task: {by_task}",
-        *_name_rows(rows, at),
+        *(f"      row {number}: {pair_text(cell)}" for cell, number in zip(cells, numbers, strict=True)),
         *([f"      … and {leaked - LISTED:,} more"] if leaked > LISTED else []),
         f"    remedy: {move}, or raise limits.{limit}",
     ]
@@ -262,9 +323,3 @@ def _crossing(setting: str, limit: str, shares: dict[str, dict], rows: Rows, dat
 def _transposed(parts: dict[str, dict[str, dict]]) -> dict[str, dict[str, dict]]:
     """{part: {task: ...}} → {task: {part: ...}}"""
     return {task: {part: tasks[task] for part, tasks in parts.items()} for task in parts[next(iter(parts))]}
-
-
-def _name_rows(rows: Rows, at: pa.Array) -> list[str]:
-    cells = rows.table.select(["task", "left", "right", "left_id", "right_id"]).take(at).to_pylist()
-    numbers = rows.numbers[at.to_numpy()]
-    return [f"      row {number}: {pair_text(cell)}" for cell, number in zip(cells, numbers, strict=True)]

@@ -6,8 +6,7 @@ leaks of left 872 of 3,331 → "26.2 % of the 3,331 test rows have a left entity
 import math
 from collections.abc import Callable, Iterator, Sequence
 
-from relevance.audit.counts import OWN, PAIRS, SIDES
-from relevance.audit.opened import ALL
+from relevance.audit.counts import ALL, OWN, PAIRS, SIDES
 from relevance.pages.blocks import NONE, Block, Section, Table, count, percent, signed
 from relevance.tasks import LABELS, SPLITS
 
@@ -260,23 +259,18 @@ def _again(facts: dict) -> list[Section]:
     words = "Rows of any split, counted by what else holds their pair, mirrored or not."
     header = ["task", "in another split, by entities", "by texts", "its texts under another task"]
     rows = [[task, *map(count, counts.values())] for task, counts in facts["elsewhere"].items()]
-    return [
-        Section("Pairs that stand in several rows", [COPIES_NOTE, _copies_table(facts["copies"])]),
-        Section("The same pair elsewhere", [words, Table(header, rows, left=1)]),
-        Section(SHARED_TITLE, [shared if lines else "No two texts stand under two tasks."]),
-    ]
-
-
-def _copies_table(copies: dict) -> Table:
-    """A line for each task by entities, one by texts; none where there is nothing to count."""
-    header = ["task", "by", "pairs", "more", "mirrored", "of two labels", "rows of two labels"]
-    body = [
+    several = [  # a line for each task by entities, one by texts; none where there is nothing to count
         [task, way, *map(count, counts.values())]
-        for task, ways in copies.items()
+        for task, ways in facts["copies"].items()
         for way, counts in ways.items()
         if counts["pairs"] or task == ALL
     ]
-    return Table(header, body, left=2)
+    heads = ["task", "by", "pairs", "more", "mirrored", "of two labels", "rows of two labels"]
+    return [
+        Section("Pairs that stand in several rows", [COPIES_NOTE, Table(heads, several, left=2)]),
+        Section("The same pair elsewhere", [words, Table(header, rows, left=1)]),
+        Section(SHARED_TITLE, [shared if lines else "No two texts stand under two tasks."]),
+    ]
 
 
 def _lengths(lengths: dict) -> Section:

@@ -48,24 +48,25 @@ class Keys:
 def entity_keys(table: pa.Table) -> Keys:
     """The keys of a table whose tasks and texts have been checked."""
     with ThreadPoolExecutor(2) as pool:  # the costliest step of the checks; Arrow releases Python's lock
-        texts = pool.submit(_numbers, table["left"], table["right"])
-        left_id, right_id, ids = _numbers(table["left_id"], table["right_id"])
+        texts = pool.submit(numbered, table["left"], table["right"])
+        left_id, right_id, ids = numbered(table["left_id"], table["right_id"])
         left_text, right_text, _ = texts.result()
     return Keys(
         task=pc.index_in(table["task"], pa.array(TASK_NAMES)).to_numpy(),
-        left=np.where(left_id < 0, ids + left_text, left_id),
-        right=np.where(right_id < 0, ids + right_text, right_id),
+        left=np.where(left_id < 0, len(ids) + left_text, left_id),
+        right=np.where(right_id < 0, len(ids) + right_text, right_id),
         left_text=left_text,
         right_text=right_text,
     )
 
 
-def _numbers(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Numbers [N] of both columns in one numbering, -1 for null, and how many there are."""
-    both = pa.chunked_array([*left.chunks, *right.chunks], pa.string()).dictionary_encode()
-    parts = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64) for chunk in both.chunks]
-    numbers = np.concatenate([np.empty(0, np.int64), *parts])
-    return numbers[: len(left)], numbers[len(left) :], int(numbers.max(initial=-1)) + 1
+def numbered(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, pa.StringArray]:
+    """The places [N] and [N] of both columns' texts among the different texts [U], which come last; -1 for null."""
+    chunks = [chunk for side in (left, right) for chunk in side.cast(pa.string()).chunks]
+    both = pa.chunked_array(chunks, pa.string()).dictionary_encode()  # its chunks share one dictionary
+    places = pa.chunked_array([chunk.indices for chunk in both.chunks], pa.int32()).fill_null(-1).to_numpy()
+    texts = both.chunk(0).dictionary if len(both) else pa.array([], pa.string())
+    return *np.split(places.astype(np.int64), [len(left)]), texts
 
 
 def combined(*numbers: np.ndarray) -> np.ndarray:
@@ -109,13 +110,6 @@ def differs(values: np.ndarray, group: np.ndarray) -> np.ndarray:
     np.minimum.at(low, group, values)
     np.maximum.at(high, group, values)
     return (low < high)[group]
-
-
-def numbered(left: pa.ChunkedArray, right: pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, pa.StringArray]:
-    """The places [N] and [N] of both columns' texts among the different texts [U], which come last."""
-    chunks = [chunk for side in (left, right) for chunk in side.cast(pa.string()).chunks]
-    both = pa.chunked_array(chunks, pa.string()).combine_chunks().dictionary_encode()
-    return *np.split(both.indices.to_numpy(), 2), both.dictionary
 
 
 def split_by_entity(table: pa.Table, data: DataConfig) -> pa.Array:

@@ -119,23 +119,20 @@ class _Texts:
 
     def features(self, fit: np.ndarray, predict: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Features [N, 10] of the training rows `fit` and of the rows `predict` of one task."""
+        from sklearn.feature_extraction.text import TfidfTransformer
+
         rows = np.concatenate([fit, predict])
         left, right = self.left[rows], self.right[rows]
         both = row_dot(self.words, left, right)[:, None]
         n = self.lengths[left, 1:], self.lengths[right, 1:]
         overlap = [both / (n[0] + n[1] - both), both / n[0], both / n[1]]
         a, b = self.lengths[left], self.lengths[right]
-        cosine = row_dot(self._tfidf(fit), left, right)[:, None]
+        seen = self.grams[np.unique(np.concatenate([self.left[fit], self.right[fit]]))]
+        known = np.flatnonzero(seen.getnnz(axis=0))  # idf and n-grams are those of the training rows
+        tfidf = TfidfTransformer().fit(seen[:, known]).transform(self.grams[:, known])
+        cosine = row_dot(tfidf, left, right)[:, None]
         columns = np.hstack([cosine, *overlap, a, b, np.minimum(a, b) / np.maximum(a, b)])
         return columns[: len(fit)], columns[len(fit) :]
-
-    def _tfidf(self, fit: np.ndarray):
-        """Weights of all texts [texts, grams]: idf and n-grams of the texts of the rows `fit`."""
-        from sklearn.feature_extraction.text import TfidfTransformer
-
-        seen = self.grams[np.unique(np.concatenate([self.left[fit], self.right[fit]]))]
-        known = np.flatnonzero(seen.getnnz(axis=0))
-        return TfidfTransformer().fit(seen[:, known]).transform(self.grams[:, known])
 
 
 def row_dot(matrix, left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -18,7 +18,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.json
 import pyarrow.parquet as pq
 
@@ -26,7 +25,7 @@ from relevance.cli import echo
 from relevance.data.contract import with_signs
 from relevance.data.delimited import UNSAID, read_delimited, stream_delimited
 from relevance.data.faults import NONE_LEFT, Fault, Loaded, faults_error, signs_note, unique
-from relevance.data.text_files import PACKED, SEQUENCE, Form, encoding_remedy, kind_of, legacy_remedy, text_bytes
+from relevance.data.text_files import PACKED, Form, encoding_remedy, kind_of, legacy_remedy, text_bytes
 from relevance.errors import UserError, did_you_mean, shorten
 
 BUFFER = 1 << 18  # bytes of a parquet column read at once
@@ -34,7 +33,6 @@ BLOCK = 1 << 25  # bytes the jsonl parser holds at once: the longest possible li
 DEEP = 500  # brackets of a line from which on it is looked at by itself
 STREAMED = Form(setting="")
 LINES = "rows are the lines of the file, counted from 1"
-UTF8_PATTERN = rf"^(?:[\x00-\x7F]|{SEQUENCE})*$"  # over bytes
 
 
 def read_table(path: Path, columns: dict[str, str], form: Form = UNSAID) -> Loaded:
@@ -151,9 +149,9 @@ def undecodable(table: pa.Table, rows: np.ndarray, path: Path, form: Form = UNSA
         try:
             table[name].validate(full=True)
         except pa.ArrowInvalid:  # rare: only now is it worth to look at each value
-            raw = table[name].cast(pa.binary())
-            at = np.flatnonzero(pc.equal(pc.match_substring_regex(raw, UTF8_PATTERN), False).to_numpy())
-            wrong[name] = at, raw.take(pa.array(at)).to_pylist()
+            cells = [cell or b"" for cell in table[name].cast(pa.binary()).to_pylist()]
+            at = [row for row, cell in enumerate(cells) if cell.decode(errors="ignore").encode() != cell]
+            wrong[name] = at, [cells[row] for row in at]
     if not wrong:
         return
     if kind_of(path) == ".parquet":
@@ -167,10 +165,14 @@ def undecodable(table: pa.Table, rows: np.ndarray, path: Path, form: Form = UNSA
 _remedy = cache(encoding_remedy)  # parts of one file ask again and again
 
 
-def _read_parquet(path: Path, _: Form) -> Loaded:
-    unique(path, pq.read_schema(path).names)
-    table = pq.read_table(path)
-    return Loaded(table, np.arange(1, len(table) + 1))
+def read_parquet(path: Path, _: Form = UNSAID, wanted: Collection[str] | None = None) -> Loaded:
+    """The columns `wanted` (None: all); the others are null."""
+    names = pq.read_schema(path).names
+    unique(path, names)
+    read = names if wanted is None else [name for name in names if name in wanted]
+    table, rows = pq.read_table(path, columns=read, partitioning=None), pq.read_metadata(path).num_rows
+    columns = {name: table[name] if name in read else pa.nulls(rows) for name in names}
+    return Loaded(pa.table(columns), np.arange(1, rows + 1))
 
 
 def _stream_parquet(path: Path, rows: int, _: Form) -> Iterator[Loaded]:
@@ -249,19 +251,30 @@ def _read_each_line(file: BinaryIO, number: int, form: Form, wanted: Collection[
             undecoded[row] = f"{cause}: {shorten(line)}"
         except (ValueError, RecursionError) as cause:
             torn[row] = f"{cause}: {shorten(line)}"
-    table = objects_table(list(objects.values()))
     faults = [Fault.of("torn line", "write one JSON object a line, in UTF-8", torn)] if torn else []
     if undecoded:
         file.seek(0)
         faults.append(Fault.of("line is not UTF-8", legacy_remedy(file, form), undecoded))
-    faults += no_text_faults(objects, table.column_names if wanted is None else wanted)
-    return Loaded(table, np.array([*objects], np.int64), tuple(faults), LINES)
+    return of_objects(objects, faults, wanted, LINES)
 
 
-def objects_table(objects: list[dict[str, Any]]) -> pa.Table:
-    """A column for each key, null where an object has none; a key of mixed types is text."""
-    names = dict.fromkeys(name for record in objects for name in record)
-    return pa.table({name: _column([record.get(name) for record in objects]) for name in names})
+def of_objects(
+    objects: dict[int, dict[str, Any]], faults: list[Fault], wanted: Collection[str] | None, counted: str
+) -> Loaded:
+    """The rows of `objects` (by number) beside `faults` of others, null where one has no such key.
+
+    In the columns `wanted` (None: all) a value that is no text among texts is a fault; the others are null.
+    """
+    names = list(dict.fromkeys(name for record in objects.values() for name in record))
+    if wanted is not None:
+        names.sort()  # an error lists them
+    read = [name for name in names if wanted is None or name in wanted]
+    table = pa.table({
+        name: _column([record.get(name) for record in objects.values()]) if name in read else pa.nulls(len(objects))
+        for name in names
+    })  # fmt: skip
+    loaded = Loaded(table, np.array([*objects], np.int64), tuple(faults), counted)
+    return loaded.without(list(_no_text_faults(objects, read)))
 
 
 def _column(values: list[Any]) -> pa.Array:
@@ -271,12 +284,12 @@ def _column(values: list[Any]) -> pa.Array:
         return pa.array([value if value is None or isinstance(value, str) else json.dumps(value) for value in values])
 
 
-def no_text_faults(objects: dict[int, dict[str, Any]], names: Collection[str]) -> Iterator[Fault]:
-    """Lists, objects, true and false of `objects` (by row) in a column of texts: they would read as texts."""
+def _no_text_faults(objects: dict[int, dict[str, Any]], names: Collection[str]) -> Iterator[Fault]:
+    """Lists, objects, true and false in a column of texts: they would read as texts."""
     for name in names:
-        kinds = {type(record.get(name)) for record in objects.values()}
+        values = {row: record.get(name) for row, record in objects.items()}
+        kinds = set(map(type, values.values()))
         if str in kinds and kinds & {dict, list, bool}:
-            values = {row: record.get(name) for row, record in objects.items()}
             odd = {row: shorten(value) for row, value in values.items() if isinstance(value, dict | list | bool)}
             yield Fault.of(f"{name} is no text", "give a text in quotes", odd)
 
@@ -297,7 +310,7 @@ def _object(line: bytes) -> dict[str, Any]:
 
 
 READERS: dict[str, Callable[[Path, Form], Loaded]] = {
-    ".parquet": _read_parquet,
+    ".parquet": read_parquet,
     ".csv": read_delimited,
     ".tsv": read_delimited,
     ".jsonl": read_jsonl,

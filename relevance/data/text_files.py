@@ -8,7 +8,9 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
+from functools import partial
 from io import BufferedReader, FileIO, RawIOBase
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,30 +35,21 @@ MARKS = {  # in this order: the mark of UTF-32 begins with that of UTF-16
 }
 NO_TEXT = {b"\x1f\x8b\x08": ".gz", b"BZh91AY&SY": ".bz2", b"\x28\xb5\x2f\xfd": ".zst", b"PAR1": ".parquet"}
 NO_TEXT |= {b"PK\x03\x04": ".zip, or a workbook: save the sheet as .csv"}
-SEQUENCE = (  # over bytes, of UTF-8 beyond ASCII: table 3-7 of the Unicode standard
-    r"[\xC2-\xDF][\x80-\xBF]|\xE0[\xA0-\xBF][\x80-\xBF]|[\xE1-\xEC\xEE\xEF][\x80-\xBF]{2}|\xED[\x80-\x9F][\x80-\xBF]"
-    r"|\xF0[\x90-\xBF][\x80-\xBF]{2}|[\xF1-\xF3][\x80-\xBF]{3}|\xF4[\x80-\x8F][\x80-\xBF]{2}"
-)
+DECODED = "[^\x00-\x7f\udc80-\udcff]"  # beyond ASCII; what is no UTF-8 is read as one of the last
 NOT_CP1252 = frozenset(b"\x81\x8d\x8f\x90\x9d")
 C1 = frozenset(range(0x80, 0xA0))  # control characters in Latin-1, signs such as the euro's in cp1252
 
 
-@dataclass(frozen=True)
-class Form:
-    """What a user says of a text file, see config.TextFile; null and empty: the file says it."""
+@dataclass(eq=False)
+class Form(TextFile):
+    """What a user says of a text file; null and empty: the file says it."""
 
-    delimiter: str | None = None
-    header: tuple[str, ...] = ()
-    quotes: bool = True
-    encoding: str | None = None
-    unpacked: float = 20.0
-    ratio: float = 200.0
     setting: str = "data."  # what stands before the names of these settings
+    __hash__ = object.__hash__  # remedies are cached by it
 
     @classmethod
     def of(cls, options: TextFile, setting: str) -> "Form":
-        values = {field.name: getattr(options, field.name) for field in fields(TextFile)}
-        return cls(**values | {"header": tuple(options.header), "setting": setting})
+        return cls(**{field.name: getattr(options, field.name) for field in fields(TextFile)}, setting=setting)
 
 
 def kind_of(path: Path) -> str:
@@ -88,7 +81,10 @@ def text_bytes(path: Path, form: Form) -> Iterator["BufferedReader[Any]"]:
             file.read(len(codecs.BOM_UTF8))
         if form.delimiter == BLANKS:
             file = _stream(b" ".join(line.split()) + b"\n" for line in file)
-        yield _stream(_headed(file, form)) if form.header and form.delimiter else file
+        if form.header and form.delimiter:  # readers of delimited text know of files with a header alone
+            header = f"{form.delimiter.join(form.header)}\n".encode()
+            file = _stream(chain([header], _blocks(file)))
+        yield file
 
 
 def whole_text(path: Path, form: Form) -> str:
@@ -104,7 +100,7 @@ def tail(path: Path, form: Form) -> bytes:
     """The last bytes of the text."""
     end = b""
     with text_bytes(path, form) as file:
-        while block := file.read(BLOCK):
+        for block in _blocks(file):
             end = (end + block)[-TAIL:]
     return end
 
@@ -150,9 +146,9 @@ def legacy_remedy(texts: Iterable[bytes], form: Form | None, path: str = "FILE")
     for text in texts:
         if text.isascii():
             continue
-        rest, count = re.subn(SEQUENCE.encode(), b"", text)
-        runs = re.findall(rb"[\x80-\xff]+", rest)
-        beyond = b"".join(runs)
+        rest, count = re.subn(DECODED, "", text.decode(errors="surrogateescape"))
+        runs = re.findall("[\udc80-\udcff]+", rest)
+        beyond = "".join(runs).encode(errors="surrogateescape")
         sample = sample or (b"" if not runs else re.findall(rb"[\w .\x80-\xff]*[\x80-\xff][\w .\x80-\xff]*", text)[0])
         sequences, strays = sequences + count, strays + len(beyond)
         dense += sum(len(run) for run in runs if len(run) > 2)
@@ -185,16 +181,15 @@ def _unpacked(path: Path, form: Form) -> Iterator["BufferedReader[Any]"]:
 def _counted(path: Path, file: pa.NativeFile, form: Form) -> Iterator[bytes]:
     """The bytes of `file`, unpacked from `path`, as long as they are within the limits."""
     packed, count = path.stat().st_size, 0
-    while block := file.read(BLOCK):
+    for block in _blocks(file):
         count += len(block)
         check_unpacked(str(path), packed, count, form)
         yield block
 
 
 def _recoded(path: Path, file: BinaryIO, encoding: str, form: Form) -> Iterator[bytes]:
-    decoder, last, block = codecs.getincrementaldecoder(encoding)(), 0, b"-"
-    while block:
-        block = file.read(BLOCK)
+    decoder, last = codecs.getincrementaldecoder(encoding)(), 0
+    for block in chain(_blocks(file), [b""]):
         try:
             yield decoder.decode(block, final=not block).encode()
         except UnicodeError as cause:
@@ -203,11 +198,8 @@ def _recoded(path: Path, file: BinaryIO, encoding: str, form: Form) -> Iterator[
         last += len(block)
 
 
-def _headed(file: BinaryIO, form: Form) -> Iterator[bytes]:
-    """The header that the user gives, then the file: readers of delimited text know of files with a header alone."""
-    yield (str(form.delimiter).join(form.header) + "\n").encode()
-    while block := file.read(BLOCK):
-        yield block
+def _blocks(file: BinaryIO | pa.NativeFile) -> Iterator[bytes]:
+    return iter(partial(file.read, BLOCK), b"")
 
 
 def _stream(blocks: Iterator[bytes]) -> BufferedReader:

@@ -14,10 +14,9 @@ import pyarrow.compute as pc
 from relevance.cli import echo
 from relevance.data.contract import blank
 from relevance.derive.commands import DeriveOptions
-from relevance.derive.files import read_inputs
-from relevance.derive.paths import BAD, JOINT, SCHEMA, Writings, join_writings, place_paths, read_paths
+from relevance.derive.files import check_columns, read_inputs
+from relevance.derive.paths import BAD, JOINT, NO_WRITINGS, SCHEMA, Writings, join_writings, place_paths, read_paths
 from relevance.derive.quarantine import PLACE, Quarantine, too_long
-from relevance.derive.readers import check_columns
 from relevance.derive.texts import (
     ABSENT,
     LISTED,
@@ -77,10 +76,7 @@ def _types(raw: pa.Table, options: DeriveOptions, quarantine: Quarantine) -> tup
         paths = read_paths(raw["category"], options.read, f"items={options.items}: category")
         quarantine.note(ITEMS, raw, paths.bad, NO_PATH, in_use=True)
         return paths.ends, place_paths(paths.nodes, raw), paths.rows
-    if column is None:
-        kind = pa.nulls(len(raw), pa.string())
-        return kind, place_paths(_alone(kind), raw), np.empty(0, np.int64)
-    kind = as_ids(raw["product_type"])
+    kind = as_ids(raw["product_type"]) if column else pa.chunked_array([pa.nulls(len(raw), pa.string())])
     lists = pc.fill_null(pc.match_substring_regex(kind, LISTED), False)
     quarantine.note(ITEMS, raw, lists, LISTS, in_use=True)
     long = _longer(kind, options.read.longest)
@@ -147,7 +143,7 @@ class Types:
 
 def read_taxonomy(options: DeriveOptions, items: Items, quarantine: Quarantine) -> Types:
     """The tree of the taxonomy file, or without one that of the types which the items name."""
-    kind, table, rows, writings = ITEMS, items.nodes, False, Writings()
+    kind, table, rows, writings = ITEMS, items.nodes, False, NO_WRITINGS
     if options.taxonomy:
         kind, (table, rows, writings) = TAXONOMY, _read_file(options, quarantine)
     differences = (("parent",), TWICE), (("name",), RENAMED)
@@ -225,14 +221,11 @@ def _of_rows(raw: pa.Table, longest: int, quarantine: Quarantine) -> tuple[pa.Ta
         (lambda t: np.any([_longer(t[name], longest) for name in SCHEMA.names], axis=0), too_long(longest, "type")),
     )
     table, writings = join_writings(table, np.ones(len(table), np.int64))
-    return (_with_parents(table, quarantine) if named else table), True, writings
-
-
-def _with_parents(table: pa.Table, quarantine: Quarantine) -> pa.Table:
-    """`table` whose parents are all rows of its own: one that is none is at fault, and its type a root."""
-    there = pc.is_in(table["parent"], table["type"].combine_chunks())
-    quarantine.note(TAXONOMY, table, pc.and_(pc.is_valid(table["parent"]), pc.invert(there)), ORPHAN, True)
-    return table.set_column(2, "parent", pc.if_else(there, table["parent"], None))
+    if named:  # a parent that is no row is at fault, and its type a root
+        there = pc.is_in(table["parent"], table["type"].combine_chunks())
+        quarantine.note(TAXONOMY, table, pc.and_(pc.is_valid(table["parent"]), pc.invert(there)), ORPHAN, True)
+        table = table.set_column(2, "parent", pc.if_else(there, table["parent"], None))
+    return table, True, writings
 
 
 def _whole(table: pa.Table) -> tuple[pa.Table, int]:

@@ -226,23 +226,20 @@ def _source_file(name: str) -> Path:
 
 def _problems(o: DeriveOptions) -> Iterator[str]:
     """A line for each setting to mend."""
-    if not o.output:
-        yield "output: is missing; give output=FILE (.parquet, .csv, .tsv or .jsonl)"
-    if not o.items and not o.taxonomy:
-        yield "items: is missing; give items=FILE, and judgements=FILE for six tasks"
-    if o.judgements and not o.items:
-        yield f"judgements={o.judgements}: need the items they are of; give items=FILE"
-    if o.queries and not o.judgements:
-        yield f"queries={o.queries}: are texts of judgements; give judgements=FILE"
-    if not (o.validation_share > 0 and o.test_share > 0 and o.validation_share + o.test_share < 1):
-        shares = f"validation_share={o.validation_share} test_share={o.test_share}"
-        yield f"{shares}: both must be above 0, their sum below 1"
-    if o.threads is not None and not 1 <= o.threads <= THREADS:
-        yield f"threads={o.threads}: must be from 1 to {THREADS}, or null for all cores"
-    if not MEMORY.fullmatch(o.memory):
-        yield f"memory={o.memory}: give a number and a unit, such as 500MB or 2GB"
-    if not 0 <= o.seed <= LARGEST:
-        yield f"seed={o.seed}: must be from 0 to {LARGEST}"
+    shares = f"validation_share={o.validation_share} test_share={o.test_share}"
+    divided = o.validation_share > 0 and o.test_share > 0 and o.validation_share + o.test_share < 1
+    threads = o.threads is None or 1 <= o.threads <= THREADS
+    sound = {
+        "output: is missing; give output=FILE (.parquet, .csv, .tsv or .jsonl)": o.output,
+        "items: is missing; give items=FILE, and judgements=FILE for six tasks": o.items or o.taxonomy,
+        f"judgements={o.judgements}: need the items they are of; give items=FILE": o.items or not o.judgements,
+        f"queries={o.queries}: are texts of judgements; give judgements=FILE": o.judgements or not o.queries,
+        f"{shares}: both must be above 0, their sum below 1": divided,
+        f"threads={o.threads}: must be from 1 to {THREADS}, or null for all cores": threads,
+        f"memory={o.memory}: give a number and a unit, such as 500MB or 2GB": MEMORY.fullmatch(o.memory),
+        f"seed={o.seed}: must be from 0 to {LARGEST}": 0 <= o.seed <= LARGEST,
+    }
+    yield from (problem for problem, fits in sound.items() if not fits)
     yield from bounds(o)
     yield from _grade_problems(o)
     yield from _read_problems(o)

@@ -106,20 +106,15 @@ def _write_pairs(path: Path, database: Database) -> int:
     database.put("splits", pa.table({"split": range(len(SPLITS)), "part": list(SPLITS)}))
     rows = 0
     with streamed(path, SCHEMA) as writer:
-        for at, name in enumerate(TASK_NAMES):
-            for chunk in database.chunks(_rows_of_task(at, name), CHUNK_ROWS):
+        for at, (name, task) in enumerate(TASKS.items()):
+            query = f"""SELECT '{name}' AS task, a.text AS left, b.text AS right, label, part AS split,
+                a.id AS left_id, b.id AS right_id, source
+                FROM pair JOIN {task.left} a ON a.n = l JOIN {task.right} b ON b.n = r
+                JOIN named USING (rule) JOIN splits USING (split) WHERE task = {at} ORDER BY split, lx, rx"""
+            for chunk in database.chunks(query, CHUNK_ROWS):
                 writer.write_table(chunk.cast(SCHEMA))
                 rows += len(chunk)
     return rows
-
-
-def _rows_of_task(at: int, name: str) -> str:
-    task = TASKS[name]
-    return f"""SELECT '{name}' AS task, a.text AS left, b.text AS right, label, part AS split,
-            a.id AS left_id, b.id AS right_id, source
-        FROM pair JOIN {task.left} a ON a.n = l JOIN {task.right} b ON b.n = r
-        JOIN named USING (rule) JOIN splits USING (split)
-        WHERE task = {at} ORDER BY split, lx, rx"""
 
 
 def _splits(database: Database) -> dict[str, dict[str, list[int]]]:

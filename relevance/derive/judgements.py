@@ -8,9 +8,8 @@ import pyarrow.compute as pc
 
 from relevance.data.contract import blank, graded
 from relevance.derive.commands import DeriveOptions
-from relevance.derive.files import read_inputs
+from relevance.derive.files import Part, read_inputs
 from relevance.derive.quarantine import PLACE, Quarantine, too_long
-from relevance.derive.readers import Part
 from relevance.derive.texts import absent, as_ids, folded, near_id, repeats, spaced
 from relevance.errors import UserError, did_you_mean
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from relevance.cli import echo
 from relevance.data.database import Database
-from relevance.data.entities import split_parts
+from relevance.data.entities import KINDS, LEFT_KIND, RIGHT_KIND, split_parts
 from relevance.derive.commands import DeriveOptions, RuleOptions, Split, TaskOptions
 from relevance.derive.rules import RULES, VIEWS, Rule
 from relevance.derive.world import LABEL, World, agreeing
@@ -46,7 +46,7 @@ def usable_rules(options: DeriveOptions, world: World) -> tuple[list[Rule], dict
     """The rules to use, and for each of the others why not."""
     rules, idle = [], {}
     for rule in RULES:
-        lacking = [need for need in rule.needs if need != "mined" and not world.has(need)]
+        lacking = [need for need in rule.needs if need != "mined" and not world.counts[need]]
         if rule.name in options.rules.off:
             idle[rule.name] = "switched off"
         elif lacking:
@@ -62,8 +62,13 @@ def prepare_rules(options: DeriveOptions, database: Database) -> None:
     """Make the views that rules share, and the table of draws."""
     for name, view in VIEWS.items():
         database.make(name, view, _settings(options))
-    drawn = [_draws(task) for task in TASK_NAMES if task.endswith("_type") or task == "query_query"]
-    database.make("draw", " UNION ALL ".join(drawn), _settings(options))
+    draws = [  # for each left entity of a task $draws right ones, whatever they are
+        f"""SELECT '{name}' AS task, n AS l, (hash(n, k, '{name}', $seed) % size)::INTEGER AS r, false AS mined
+        FROM {task.left}, range($draws) d(k), (SELECT count(*) AS size FROM {task.right}) WHERE size > 0"""
+        for name, task in TASKS.items()
+        if task.right == "type" or name == "query_query"
+    ]
+    database.make("draw", " UNION ALL ".join(draws), _settings(options))
 
 
 def make_pairs(rules: list[Rule], options: DeriveOptions, database: Database) -> Iterator[tuple[str, Made]]:
@@ -82,16 +87,10 @@ def _settings(options: DeriveOptions) -> dict[str, object]:
     return {"seed": options.seed} | asdict(options.rules) | asdict(options.caps)
 
 
-def _draws(task: str) -> str:
-    """For each left entity of a task $draws right ones, whatever they are."""
-    left, right = TASKS[task].left, TASKS[task].right
-    return f"""SELECT '{task}' AS task, n AS l, (hash(n, k, '{task}', $seed) % size)::INTEGER AS r, false AS mined
-        FROM {left}, range($draws) d(k), (SELECT count(*) AS size FROM {right}) WHERE size > 0"""
-
-
 def _numbered(rule: Rule) -> str:
+    task = TASKS[rule.task]
     return f"""SELECT {RULES.index(rule)} AS rule, l, r, a.x AS lx, b.x AS rx, label::TINYINT AS label, votes
-        FROM ({rule.query}) JOIN {rule.kinds.left} a ON a.n = l JOIN {rule.kinds.right} b ON b.n = r"""
+        FROM ({rule.query}) JOIN {task.left} a ON a.n = l JOIN {task.right} b ON b.n = r"""
 
 
 def _settled(at: int, task: str, rules: list[Rule], settings: RuleOptions, database: Database) -> Made:
@@ -100,7 +99,10 @@ def _settled(at: int, task: str, rules: list[Rule], settings: RuleOptions, datab
     if TASKS[task].symmetric:  # the lower text first, and no text beside itself
         turned = f"rule, label, votes, {turned_sides('lx > rx')} FROM candidate WHERE lx <> rx"
     database.make("turned", f"SELECT {turned}")
-    gone = _drop_drawn(rules, database)
+    drawn = [RULES.index(rule) for rule in rules if rule.drawn]
+    fact = "SELECT lx, rx FROM turned WHERE NOT list_contains($drawn, rule)"
+    outweighed = f"list_contains($drawn, rule) AND (lx, rx) IN ({fact})"  # another rule says a label of these texts
+    gone = database.rows(f"DELETE FROM turned WHERE {outweighed}", {"drawn": drawn})[0][0] if drawn else 0
     database.make("vote", f"SELECT lx, rx, label, sum(votes) AS votes, {FIRST} AS first FROM turned GROUP BY ALL")
     database.append(
         "pair",
@@ -112,27 +114,12 @@ def _settled(at: int, task: str, rules: list[Rule], settings: RuleOptions, datab
     return _made(task, rules, gone, database)
 
 
-def _drop_drawn(rules: list[Rule], database: Database) -> int:
-    """Drop drawn rows from `turned` whose two texts another rule gives a label; how many."""
-    drawn = tuple(RULES.index(rule) for rule in rules if rule.drawn)
-    if not drawn or len(drawn) == len(rules):
-        return 0
-    before, named = database.count("turned"), f"({', '.join(map(str, drawn))})"
-    fact = f"(SELECT DISTINCT lx, rx FROM turned WHERE rule NOT IN {named}) fact"
-    database.make(
-        "turned",
-        f"""SELECT turned.* FROM turned LEFT JOIN {fact} ON fact.lx = turned.lx AND fact.rx = turned.rx
-        WHERE rule NOT IN {named} OR fact.lx IS NULL""",
-    )
-    return before - database.count("turned")
-
-
 def _made(task: str, rules: list[Rule], drawn: int, database: Database) -> Made:
-    rows = dict(database.rows("SELECT rule, count(*) FROM candidate GROUP BY rule"))
-    alike = "SELECT count(*) FROM candidate WHERE lx = rx" if TASKS[task].symmetric else "SELECT 0"
-    differing = "SELECT count(*) FROM (SELECT 1 FROM vote GROUP BY lx, rx HAVING count(*) > 1)"
-    several, same = (database.rows(query)[0][0] for query in (differing, alike))
-    return Made({rule.name: rows.get(RULES.index(rule), 0) for rule in rules}, several, same, drawn)
+    counts = database.rows("SELECT rule, count(*), count_if(lx = rx) FROM candidate GROUP BY rule")
+    rows = {RULES[rule].name: n for rule, n, _ in counts}
+    alike = sum(same for *_, same in counts) if TASKS[task].symmetric else 0
+    ((differing,),) = database.rows("SELECT count(*) FROM (SELECT 1 FROM vote GROUP BY lx, rx HAVING count(*) > 1)")
+    return Made({rule.name: rows.get(rule.name, 0) for rule in rules}, differing, alike, drawn)
 
 
 def turned_sides(condition: str) -> str:
@@ -193,18 +180,16 @@ def divide_entities(options: DeriveOptions, database: Database) -> None:
         JOIN part a ON a.kind = lk AND a.x = lx JOIN part b ON b.kind = rk AND b.x = rx""",
     )
     if options.split is Split.strict:
-        database.make("pair", "SELECT * FROM pair WHERE split = other")
+        database.rows("DELETE FROM pair WHERE split <> other")
     else:
         _drop_crossing(database)
 
 
 def _draw_splits(options: DeriveOptions, database: Database) -> None:
     """part(kind, x, part): where each text falls; kinds(task, lk, rk): the kinds of a task's sides."""
-    kinds = ("query", "item", "type")
-    sides = [(at, kinds.index(task.left), kinds.index(task.right)) for at, task in enumerate(TASKS.values())]
-    database.put("kinds", pa.table(list(map(list, zip(*sides, strict=True))), ["task", "lk", "rk"]))
+    database.put("kinds", pa.table([range(len(TASKS)), LEFT_KIND, RIGHT_KIND], ["task", "lk", "rk"]))
     drawn = []
-    for at, kind in enumerate(kinds):
+    for at, kind in enumerate(KINDS):
         texts = database.table(f"SELECT DISTINCT x, folded FROM {kind} ORDER BY x")
         part = split_parts(texts["folded"].combine_chunks(), options.seed, options.validation_share, options.test_share)
         drawn.append(pa.table([np.full(len(part), at), texts["x"], part], ["kind", "x", "part"]))
@@ -225,14 +210,9 @@ def _draw_splits(options: DeriveOptions, database: Database) -> None:
 def _drop_crossing(database: Database) -> None:
     """Drop what is on the right in an earlier split than on the left: first of test, then of validation."""
     for name in ("test", "validation"):
-        place = {"place": SPLITS.index(name)}
-        database.make("evaluated", "SELECT DISTINCT lk AS kind, lx AS x FROM pair WHERE split = $place", place)
-        database.make(
-            "pair",
-            """SELECT * FROM pair WHERE NOT (split < $place AND other = $place
-            AND EXISTS (FROM evaluated WHERE kind = rk AND x = rx))""",
-            place,
-        )
+        evaluated = "SELECT lk, lx FROM pair WHERE split = $place"
+        crossing = f"split < $place AND other = $place AND (rk, rx) IN ({evaluated})"
+        database.rows(f"DELETE FROM pair WHERE {crossing}", {"place": SPLITS.index(name)})
 
 
 def cap_entities(options: DeriveOptions, database: Database) -> None:
@@ -240,8 +220,9 @@ def cap_entities(options: DeriveOptions, database: Database) -> None:
     for side in ("left", "right"):
         most = {at: getattr(options.caps, getattr(task, side)) for at, task in enumerate(TASKS.values())}
         cases = " ".join(f"WHEN task = {at} THEN {rows}" for at, rows in most.items())
-        query = f"SELECT * FROM pair QUALIFY task = {JUDGED} OR {RANK.format(f'{side[0]}x')} <= CASE {cases} END"
-        database.make("pair", query, {"seed": options.seed})
+        rank = RANK.format(f"{side[0]}x")
+        beyond = f"SELECT rowid FROM pair WHERE task <> {JUDGED} QUALIFY {rank} > CASE {cases} END"
+        database.rows(f"DELETE FROM pair WHERE rowid IN ({beyond})", {"seed": options.seed})
 
 
 def balance_tasks(options: DeriveOptions, database: Database) -> None:
@@ -258,9 +239,8 @@ def balance_tasks(options: DeriveOptions, database: Database) -> None:
                 raise UserError(f"tasks.{name}.balance={shape.balance}: {why}")
         limits += [f"WHEN task = {task} AND label = {label} THEN {n}" for label, n in enumerate(wanted(there, shape))]
     if limits:
-        rank = RANK.format("1")
-        query = f"SELECT * FROM pair QUALIFY {rank} <= CASE {' '.join(limits)} ELSE {rank} END"
-        database.make("pair", query, {"seed": options.seed})
+        beyond = f"SELECT rowid FROM pair QUALIFY {RANK.format('1')} > CASE {' '.join(limits)} END"
+        database.rows(f"DELETE FROM pair WHERE rowid IN ({beyond})", {"seed": options.seed})
 
 
 def wanted(counts: list[int], shape: TaskOptions) -> list[int]:

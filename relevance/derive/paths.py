@@ -5,9 +5,9 @@
 type="Home > Lamps" of 7 rows, "HOME > LAMPS" of 2 → both "Home > Lamps"; ids with two names stay two types
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -132,50 +132,50 @@ def _of_entries(entries: list) -> list[Node] | None:
 
 @dataclass(frozen=True)
 class Writings:
-    """The writing of each type, by its folded text, where that stands for one type alone."""
+    """The writing of each type, by the key of its texts, where that stands for one type alone."""
 
-    of: dict[str, str] = field(default_factory=dict)
-    joined: int = 0  # writings that another one stands for
+    keys: pa.Array
+    texts: pa.Array
+    joined: int  # writings that another one stands for
 
     def applied(self, column: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
         """Types [N] in the writing they are known by; others as they are."""
-        if not self.of:
-            return column
         values = pc.unique(column.drop_null())
-        known = [self.of.get(key, value) for key, value in zip(*_texts(values), strict=True)]
-        return pa.array(known, pa.string()).take(pc.index_in(column, values))
+        return self.of(_keys(values), values).take(pc.index_in(column, values))
+
+    def of(self, keys: pa.Array, others: pa.Array) -> pa.Array:
+        """The texts [N] of these keys [N]; of a key that stands for no type alone, that of `others` [N]."""
+        return pc.coalesce(self.texts.take(pc.index_in(keys, self.keys)), others)
 
 
 def join_writings(nodes: pa.Table, rows: np.ndarray) -> tuple[pa.Table, Writings]:
     """`nodes` (type, name, parent, ...), each of so many `rows` [N], in the commonest writing of their types."""
-    keys, types = _texts(nodes["type"])
-    parent_keys, parents = _texts(nodes["parent"])
-    names, name_texts = _texts(nodes["name"])
-    counts: dict[str, Counter[str]] = defaultdict(Counter)
-    called: dict[str, Counter[str]] = defaultdict(Counter)
-    folds: dict[str, set[str]] = defaultdict(set)
-    for key, kind, name, text, count in zip(keys, types, names, name_texts, rows.tolist(), strict=True):
-        counts[key][kind] += count
-        called[key][text] += count
-        folds[key].add(name)
-    for key, parent in zip(parent_keys, parents, strict=True):
-        if parent is not None and key not in folds:
-            counts[key][parent] += 1
-    alike = {key: count for key, count in counts.items() if len(folds[key]) <= 1}
-    joined = sum(map(len, alike.values())) - len(alike)
-    writings = Writings({key: _commonest(count) for key, count in alike.items()}, joined)
-    if not writings.joined and all(len(called[key]) <= 1 for key in alike):
-        return nodes, writings
-    texts = [_commonest(called[key]) if key in alike else text for key, text in zip(keys, name_texts, strict=True)]
-    columns = {"type": writings.applied(nodes["type"]), "name": pa.array(texts, pa.string())}
-    columns["parent"] = writings.applied(nodes["parent"])
-    return pa.table(columns | {name: nodes[name] for name in nodes.column_names if name not in SCHEMA.names}), writings
+    nodes = nodes.combine_chunks()
+    kind, name, parent = (nodes[column].combine_chunks() for column in SCHEMA.names)
+    keys = _keys(kind)
+    names = pa.table([keys, _keys(name)], ["key", "name"]).group_by("key").aggregate([("name", "count_distinct")])
+    several = names["key"].filter(pc.greater(names["name_count_distinct"], 1))  # ids that fold alike, of several types
+    above = parent.drop_null()
+    uses = np.concatenate([rows, pc.invert(pc.is_in(_keys(above), keys)).cast(pa.int64())])  # 0: a row writes it itself
+    texts = pa.concat_arrays([kind, above])
+    types = _commonest(_keys(texts), texts, uses, several)
+    called = _commonest(keys, name, rows, several)
+    columns = [types.applied(kind), called.of(keys, name), types.applied(parent)]
+    return pa.table([*columns, *nodes.columns[len(columns) :]], nodes.column_names), types
 
 
-def _commonest(counts: Counter[str]) -> str:
-    return min(counts, key=lambda text: (-counts[text], text))
+NO_WRITINGS = Writings(pa.array([], pa.string()), pa.array([], pa.string()), 0)
 
 
-def _texts(column: pa.ChunkedArray | pa.Array) -> tuple[list[str], list[str]]:
-    """The folded texts [N], without what nobody sees in them, and the texts."""
-    return pc.replace_substring_regex(folded(column), r"\p{Cf}+", "").to_pylist(), column.to_pylist()
+def _commonest(keys: pa.Array, texts: pa.Array, rows: np.ndarray, without: pa.ChunkedArray) -> Writings:
+    """Of the texts [N] of each key that is not in `without`, the one of most `rows`, of equals the first by code."""
+    table = pa.table([keys, texts, rows], ["key", "text", "rows"]).filter(pc.invert(pc.is_in(keys, without)))
+    counts = table.group_by(["key", "text"]).aggregate([("rows", "sum")])
+    ordered = counts.sort_by([("rows_sum", "descending"), ("text", "ascending")])
+    first = ordered.group_by("key", use_threads=False).aggregate([("text", "first")])
+    return Writings(first["key"].combine_chunks(), first["text_first"].combine_chunks(), len(counts) - len(first))
+
+
+def _keys(texts: pa.Array) -> pa.Array:
+    """[N], the folded texts without what nobody sees in them."""
+    return pc.replace_substring_regex(folded(texts), r"\p{Cf}+", "")

@@ -17,7 +17,7 @@ from relevance import seal
 from relevance.atomic_io import atomic_file
 from relevance.config import OnBadRow
 from relevance.data.faults import Fault, faults_error, faulty_rows, list_faults
-from relevance.derive.readers import Part
+from relevance.derive.files import Part
 from relevance.derive.texts import repeats
 from relevance.errors import UserError, first_line, shorten
 from relevance.outputs import remove_listing
@@ -130,7 +130,8 @@ class Quarantine:
         with atomic_file(path) as part:
             pa.csv.write_csv(pa.concat_tables(tables), part)
         seal.write(path, "derive")
-        if empty := [kind for kind, rows in self._rows.items() if rows["all"] and not self._used(kind, rows)]:
+        unused = {kind: rows["left"] + self._aside(kind) + rows["alike"] for kind, rows in self._rows.items()}
+        if empty := [kind for kind, rows in self._rows.items() if 0 < rows["all"] == unused[kind]]:
             raise UserError(f"{' and '.join(empty)}: no row is left; why each is set aside is listed in {path}")
 
     def counts(self) -> list[dict[str, Any]]:
@@ -142,9 +143,6 @@ class Quarantine:
             {"input": kind, "problem": problem, "rows": rows, "kept": kept}
             for (kind, problem, kept), rows in totals.items()
         ]
-
-    def _used(self, kind: str, rows: Counter[str]) -> int:
-        return rows["all"] - rows["left"] - self._aside(kind) - rows["alike"]
 
     def _aside(self, kind: str) -> int:
         """Rows of a kind that are at fault and not in use, each once."""

@@ -1,50 +1,50 @@
-"""A file of one format → its rows and the columns that are wanted, under our names, as text; unreadable rows as faults.
+"""A file of one format → its rows, those that cannot be read as faults; columns that nobody wants are null.
 
-columns={item_id: id}, where={locale: us}: id=17.0 locale="us" → item_id="17"; id=18.0 locale="es" → left out
+"3237 - Animals > Live Animals" of Google's taxonomy → type="3237" parent="1" name="Live Animals"
+{"queries": [{"query_text": "usb c", "ratings": [{"doc_id": 7, "rating": 2.0}]}]} → query="usb c" item_id=7 label=2.0,
+of Quepid, RRE, OpenSearch or Elasticsearch
 """
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from relevance.data import readers
-from relevance.data.contract import as_text
+from relevance.data.database import opened
 from relevance.data.delimited import layout, read_delimited
-from relevance.data.faults import Fault, Loaded, faulty_rows, unique
+from relevance.data.faults import Fault, Loaded, faulty_rows
+from relevance.data.readers import LINES, of_objects, read_jsonl, read_parquet
 from relevance.data.text_files import Form, kind_of, text_bytes, whole_text
-from relevance.derive.commands import FileOptions
-from relevance.derive.layouts import RATINGS, google_tree, is_google, nested_ratings
-from relevance.errors import UserError, did_you_mean, shorten
+from relevance.errors import UserError, shorten
 
+Row: TypeAlias = dict[str, Any]
+# the file, how it is read, and its columns to read
+Reader: TypeAlias = Callable[[Path, Form, Collection[str]], Loaded]
 SWALLOWED = "a quote opened here closes rows further on"
 SWALLOWED_REMEDY = (
     "close the quote, double one that belongs to the text, or read.*.quotes=false where no quote has a meaning"
 )
-TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{},]', re.DOTALL)
-# the file, how it is read, and their columns to read; the others are known by name alone
-Reader = Callable[[Path, Form, Collection[str]], Loaded]
-
-
-def _parquet(path: Path, _: Form, wanted: Collection[str]) -> Loaded:
-    names = pq.read_schema(path).names
-    unique(path, names)
-    table = pq.read_table(path, columns=[name for name in names if name in wanted], partitioning=None)
-    rows = pq.read_metadata(path).num_rows
-    named = {name: table[name] if name in table.column_names else pa.nulls(rows) for name in names}
-    return Loaded(pa.table(named), np.arange(1, rows + 1))
+GOOGLE = "# Google_Product_Taxonomy_Version"
+NUMBERED = re.compile(r"([0-9]+) - (.+)")
+JOINT = " > "
+RATINGS = "rows are the ratings of the file, counted from 1"
+RATED = ("ratings", "relevant_documents", "judgements", "judgments")
+TEXT = ("query_text", "queryText", "query", "search_term", "searchTerm", "keyword", "keywords", "text", "q")
+QUERY_ID = ("query_id", "queryId", "id")
+ITEM_ID = ("doc_id", "docId", "docid", "_id", "document_id", "documentId", "item_id", "product_id", "id")
+GRADE = ("rating", "label", "gain", "grade", "relevance", "judgement", "judgment")
+MATCHED = ("query", "value", "query_string", "keywords", "keyword", "q", "$query")  # keys of the text in a request
 
 
 def _delimited(path: Path, form: Form, _: Collection[str]) -> Loaded:
-    if kind_of(path) == ".txt" and is_google(path, form):
-        return google_tree(path, form)
+    if kind_of(path) == ".txt" and _is_google(path, form):
+        return _google_tree(path, form)
     form = layout(path, form).form
     return _without_swallowed(read_delimited(path, form), form.delimiter or "")
 
@@ -67,117 +67,129 @@ def _without_swallowed(loaded: Loaded, delimiter: str) -> Loaded:
     return loaded.without([fault] if values else [])
 
 
-def _json_list(path: Path, form: Form, wanted: Collection[str]) -> Loaded:
+def _is_google(path: Path, form: Form) -> bool:
+    """Whether a file is Google's product taxonomy: by its comment, or by a first line such as "1 - Animals"."""
+    with text_bytes(path, form) as file:
+        first = file.readline(1000).decode(errors="replace")
+    return first.startswith(GOOGLE) or NUMBERED.match(first) is not None
+
+
+def _google_tree(path: Path, form: Form) -> Loaded:
+    """type, parent and name of each line; raises UserError for a file that is not UTF-8."""
+    lines = whole_text(path, form).splitlines()
+    entries: list[tuple[str, tuple[str, ...]]] = []
+    rows = [at for at, line in enumerate(lines, start=1) if line.strip() and not line.startswith("#")]
+    for row in rows:
+        numbered = NUMBERED.fullmatch(lines[row - 1].strip())
+        names = tuple(" ".join(name.split()) for name in (numbered[2] if numbered else lines[row - 1]).split(">"))
+        entries.append((numbered[1] if numbered else JOINT.join(names), names))
+    ids = {names: kind for kind, names in entries}
+    parents = [ids.get(names[:-1], JOINT.join(names[:-1])) or None for _, names in entries]
+    columns = [[kind for kind, _ in entries], parents, [names[-1] for _, names in entries]]
+    texts = [pa.array(column, pa.string()) for column in columns]
+    return Loaded(pa.table(texts, ["type", "parent", "name"]), np.array(rows, np.int64), (), LINES)
+
+
+def _json(path: Path, form: Form, wanted: Collection[str]) -> Loaded:
     """A list of objects; entries that are no sound ones come back as faults, and NaN is null."""
-    entries = _parsed(path, form)
-    if not isinstance(entries, list):
-        raise UserError(f"{path}: holds {shorten(entries)}, not a list of objects; write one list, or .jsonl")
-    return _of_entries(entries, wanted, "rows are the entries of the list, from 1")
-
-
-def _parsed(path: Path, form: Form) -> Any:
-    try:
-        return _json_entries(whole_text(path, form), object_pairs_hook=_object, parse_constant=lambda _: None)
-    except (ValueError, RecursionError) as cause:
-        raise UserError(f"{path}: cannot be read as JSON: {cause}; fetch it anew, or write it as .jsonl") from cause
-
-
-def _of_entries(entries: list, wanted: Collection[str], counted: str) -> Loaded:
-    faults = list(_entry_faults(entries))
-    good = np.setdiff1d(np.arange(len(entries)), faulty_rows(faults) - 1)
-    objects = {int(at) + 1: {name: entries[at][name] for name in wanted if name in entries[at]} for at in good}
-    faults += readers.no_text_faults(objects, wanted)
-    read = readers.objects_table(list(objects.values()))
-    named = set(read.column_names).union(*(entries[at] for at in good))
-    unread = dict.fromkeys(sorted(named.difference(read.column_names)), pa.nulls(len(good)))
-    table = pa.table({name: read[name] for name in read.column_names} | unread)
-    return Loaded(table, good + 1, tuple(faults), counted)
+    return _of_list(path, _parsed(path, form), wanted)
 
 
 def _judgements(path: Path, form: Form, wanted: Collection[str]) -> Loaded:
     """A .json or .jsonl of judgements: of queries with their ratings, or flat as any other."""
     lines = kind_of(path) == ".jsonl"
     if lines and not _holds_ratings(path, form):
-        return readers.read_jsonl(path, form, wanted)
-    content = _lines(path, form) if lines else _parsed(path, form)
+        return read_jsonl(path, form, wanted)
+    content = _parsed_lines(path, form) if lines else _parsed(path, form)
     try:
-        rows = nested_ratings(content)
+        rows = _nested_ratings(content)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    return _json_list(path, form, wanted) if rows is None else _of_entries(rows, wanted, RATINGS)
+    return _of_list(path, content, wanted) if rows is None else _of_entries(rows, wanted, RATINGS)
 
 
 def _holds_ratings(path: Path, form: Form) -> bool:
     """Whether the first line is a query with ratings."""
     with text_bytes(path, form) as file:
         try:
-            return nested_ratings(json.loads(next(filter(bytes.strip, file), b""))) is not None
+            return _nested_ratings(json.loads(next(filter(bytes.strip, file), b""))) is not None
         except (ValueError, RecursionError):
             return False
 
 
-def _lines(path: Path, form: Form) -> list:
-    entries = []
-    for number, line in enumerate(whole_text(path, form).splitlines(), start=1):
-        try:
-            entries += [json.loads(line, object_pairs_hook=_object)] if line.strip() else []
-        except (ValueError, RecursionError) as cause:
-            raise UserError(f"{path}: line {number} cannot be read as JSON: {cause}; mend or remove it") from cause
-    return entries
-
-
-class Deep(str):
+class _Deep(str):
     """The text of an entry that is nested too deeply."""
-
-
-def _json_entries(text: str, **parsing: Any) -> Any:
-    """What json.loads gives, with a Deep for each entry of a list that it cannot follow."""
-    try:
-        return json.loads(text, **parsing)
-    except RecursionError:
-        if not text.lstrip().startswith("["):
-            raise
-    entries = []
-    for entry in _split(text):
-        try:
-            entries.append(json.loads(entry, **parsing))
-        except RecursionError:
-            entries.append(Deep(entry))
-    return entries
-
-
-def _split(text: str) -> Iterator[str]:
-    """The texts of a list's entries; raises ValueError for a list that is not closed."""
-    depth, start, some = 0, text.index("[") + 1, False
-    for token in TOKEN.finditer(text):
-        sign = token[0]
-        depth += (sign in "[{") - (sign in "]}")
-        if (sign == "," and depth == 1) or depth == 0:
-            entry = text[start : token.start()]
-            if entry.strip() or some or sign == ",":
-                yield entry
-            some, start = True, token.end()
-        if depth == 0:
-            if text[start:].strip():
-                raise ValueError("something stands behind the list")
-            return
-    raise ValueError("maximum recursion depth exceeded in a list that is not closed")
 
 
 class _Twice(dict):
     """An object with a key given twice."""
 
 
-def _object(pairs: list[tuple]) -> dict:
-    made = dict(pairs)
-    return made if len(made) == len(pairs) else _Twice(made)
+def _parsed(path: Path, form: Form) -> Any:
+    """The content of a JSON file, with a _Deep or a _Twice for each entry of its list that is one."""
+    text = whole_text(path, form)
+    try:
+        try:
+            return _loaded(text)
+        except RecursionError:
+            if not (entries := _entries(text)):
+                raise
+        return [_loaded_or_deep(entry) for entry in entries]
+    except (ValueError, RecursionError) as cause:
+        raise UserError(f"{path}: cannot be read as JSON: {cause}; fetch it anew, or write it as .jsonl") from cause
+
+
+def _parsed_lines(path: Path, form: Form) -> list:
+    entries = []
+    for number, line in enumerate(whole_text(path, form).splitlines(), start=1):
+        try:
+            entries += [_loaded(line)] if line.strip() else []
+        except (ValueError, RecursionError) as cause:
+            raise UserError(f"{path}: line {number} cannot be read as JSON: {cause}; mend or remove it") from cause
+    return entries
+
+
+def _loaded(text: str) -> Any:
+    def object_of(pairs: list[tuple]) -> dict:
+        made = dict(pairs)
+        return made if len(made) == len(pairs) else _Twice(made)
+
+    return json.loads(text, object_pairs_hook=object_of, parse_constant=lambda _: None)
+
+
+def _loaded_or_deep(text: str) -> Any:
+    try:
+        return _loaded(text)
+    except RecursionError:
+        return _Deep(text)
+
+
+def _entries(text: str) -> list[str]:
+    """The texts of the entries of a list, however deep they are; none where it is no such list."""
+    with TemporaryDirectory() as folder, opened(Path(folder)) as database:
+        database.put("content", pa.table({"text": [text]}))
+        rows = database.rows("SELECT unnest(json_extract(TRY_CAST(text AS JSON), '$[*]')) FROM content")
+        return [entry for (entry,) in rows]
+
+
+def _of_list(path: Path, content: Any, wanted: Collection[str]) -> Loaded:
+    if not isinstance(content, list):
+        raise UserError(f"{path}: holds {shorten(content)}, not a list of objects; write one list, or .jsonl")
+    return _of_entries(content, wanted, "rows are the entries of the list, from 1")
+
+
+def _of_entries(entries: list, wanted: Collection[str], counted: str) -> Loaded:
+    faults = list(_entry_faults(entries))
+    bad = set(faulty_rows(faults).tolist())
+    objects = {row: entry for row, entry in enumerate(entries, start=1) if row not in bad}
+    return of_objects(objects, faults, wanted, counted)
 
 
 def _entry_faults(entries: list) -> Iterator[Fault]:
     for problem, remedy, bad in (
-        ("entry is no object", "write one JSON object for each row", lambda e: type(e) not in (dict, _Twice, Deep)),
+        ("entry is no object", "write one JSON object for each row", lambda e: type(e) not in (dict, _Twice, _Deep)),
         ("a key is given twice", "keep one of the values", lambda e: type(e) is _Twice),
-        ("entry is nested too deeply", "write its inner values as text, or leave them out", lambda e: type(e) is Deep),
+        ("entry is nested too deeply", "write its inner values as text, or leave them out", lambda e: type(e) is _Deep),
         ("half a surrogate pair", "write the whole character", lambda e: type(e) is dict and _half(e)),
     ):
         at = np.flatnonzero([bad(entry) for entry in entries])
@@ -194,104 +206,109 @@ def _half(entry: dict) -> bool:
     return False
 
 
+def _nested_ratings(content: object) -> list[Row] | None:
+    """A row for each rating in an export of queries, with all the file says of query and rating; None for what is none.
+
+    Raises UserError where a list holds ratings in some entries alone.
+    """
+    if isinstance(content, list):
+        parts = [_nested_ratings(entry) for entry in content]
+        if None in parts and any(part is not None for part in parts):
+            shown = shorten(content[parts.index(None)])
+            raise UserError(f"an entry holds no ratings, others of its list do: {shown}; add them or remove it")
+    elif (
+        isinstance(content, dict) and content and not {*RATED} & {*content} and all(map(_is_mapping, content.values()))
+    ):
+        parts = [[_known(query=q, query_id=q) | row for row in _graded(rated, {})] for q, rated in content.items()]
+    elif isinstance(content, dict) and (rated := _rated(content)) is not None:
+        queries = content.get("queries")
+        queries = queries if isinstance(queries, list) else [content]
+        return [_plain(content) | _query(query) | rating for query in queries for rating in _graded(rated, content)]
+    elif isinstance(content, dict) and not _is_rating(content):
+        parts = [part for value in content.values() if (part := _nested_ratings(value)) is not None]
+    else:
+        return None
+    return [row for part in parts for row in part or ()] if parts and None not in parts else None
+
+
+def _rated(entry: Row) -> list | dict | None:
+    """The ratings of a query."""
+    if _is_rating(entry):
+        return None
+    named = [entry[name] for name in RATED if isinstance(entry.get(name), list | dict)]
+    named = [rated for rated in named if not any(isinstance(e, dict) and _rated(e) is not None for e in rated)]
+    return next(iter([*filter(None, named), *filter(_are_ratings, entry.values()), *named]), None)
+
+
+def _is_rating(entry: object) -> bool:
+    return isinstance(entry, dict) and None not in (_first(entry, ITEM_ID), _first(entry, GRADE))
+
+
+def _are_ratings(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(_is_rating, value))
+
+
+def _is_mapping(value: object) -> bool:
+    """Whether it is {item: grade} or a list of items with their grades."""
+    names = {*TEXT, *QUERY_ID, *ITEM_ID, *GRADE}
+    grades = isinstance(value, dict) and not names & {*value} and all(type(v) in (int, float) for v in value.values())
+    return grades or _are_ratings(value)
+
+
+def _plain(entry: Row) -> Row:
+    return {name: value for name, value in entry.items() if not isinstance(value, dict | list)}
+
+
+def _query(entry: Row) -> Row:
+    """The text and the id of a query; of a request without one text, its id stands for both."""
+    text, name = _first(entry, TEXT), _first(entry, QUERY_ID)
+    request = entry.get("placeholders") or entry.get("params") or entry.get("request")
+    if text is None and request:
+        texts = list(dict.fromkeys(_texts(request)))
+        text = texts[0] if len(texts) == 1 else name
+    return _known(query=name if text is None else text, query_id=name)
+
+
+def _known(**values: Any) -> Row:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _texts(request: object, key: str = "", within: str = "") -> Iterator[str]:
+    """What a request looks for: {"query": {"match": {"title": "usb c"}}} → "usb c"."""
+    if isinstance(request, dict):
+        for name, value in request.items():
+            yield from _texts(value, name, key)
+    elif isinstance(request, list):
+        for value in request:
+            yield from _texts(value, key, "")
+    elif isinstance(request, str) and (key in MATCHED or within.startswith("match")):
+        yield request
+
+
+def _graded(rated: list | dict, entry: Row) -> Iterator[Row]:
+    """Items and their grades: a list of both, {item: grade}, {item: {"gain": grade}} or {grade: [items]}."""
+    for rating in rated if isinstance(rated, list) else ():
+        rating = rating if isinstance(rating, dict) else {"rating": rating}
+        item = _first(rating, ITEM_ID[:-1] if "doc_id" in entry else ITEM_ID)
+        item = entry.get("doc_id") if item is None else item
+        yield _plain(rating) | _known(item_id=item, label=_first(rating, GRADE))
+    for name, value in rated.items() if isinstance(rated, dict) else ():
+        if isinstance(value, list):
+            yield from ({"item_id": item, "label": name} for item in value)
+        else:
+            yield {"item_id": name, "label": _first(value, GRADE) if isinstance(value, dict) else value}
+
+
+def _first(entry: Row, names: tuple[str, ...]) -> Any:
+    return next((entry[name] for name in names if entry.get(name) is not None), None)
+
+
 READERS: dict[str, Reader] = {
-    ".parquet": _parquet,
+    ".parquet": read_parquet,
     ".csv": _delimited,
     ".tsv": _delimited,
-    ".jsonl": readers.read_jsonl,
-    ".json": _json_list,
+    ".jsonl": read_jsonl,
+    ".json": _json,
     ".txt": _delimited,
 }
-DELIMITED = (".csv", ".tsv", ".txt")
 OF_JUDGEMENTS = READERS | {".json": _judgements, ".jsonl": _judgements}
-
-
-AS_IT_IS = ("category",)  # a path may be a list; every other column is text
-NAMED = 30  # columns or values of a file that an error names
-
-
-@dataclass(frozen=True)
-class Part:
-    """What one file gives; its rows are those of `loaded`, at fault or not, and those left out."""
-
-    loaded: Loaded
-    left: int  # rows that options.where leaves out
-    values: str  # what stands in the columns of options.where
-    names: list[str]  # of all its columns, as the file has them
-
-
-def read_part(path: Path, name: str, form: Form, options: FileOptions, wanted: Mapping[str, bool]) -> Part:
-    """The columns `wanted` (ours: whether a file must have it) of the file at `path`, which a person calls `name`."""
-    theirs = _their_names(form.setting, options, wanted)
-    read = (OF_JUDGEMENTS if form.setting == "read.judgements." else READERS)[kind_of(path)]
-    readers.check_form(path, form)
-    with readers.parse_errors(Path(name)):
-        loaded = read(path, form, {*theirs.values(), *options.where})
-    names = loaded.table.column_names
-    if len(loaded.table):
-        must = {ours: column for ours, column in theirs.items() if wanted[ours] or ours in options.columns}
-        check_columns(name, names, must, f"{form.setting}columns")
-        check_columns(name, names, {column: column for column in options.where}, f"{form.setting}where")
-        if not set(theirs.values()) & set(names):  # of a tree, whose columns are all optional
-            check_columns(name, names, dict(reversed(theirs.items())), f"{form.setting}columns")
-    here = {ours: column for ours, column in theirs.items() if column in names or wanted[ours]}
-    table = _plain(loaded.table, [*here.values(), *options.where])
-    good = ~np.isin(loaded.rows, faulty_rows(loaded.faults))  # the jsonl reader leaves some at fault in the table
-    fits, values = _fitting(table, options.where, name)
-    sound = pa.table({ours: table[column] for ours, column in here.items()}).filter(pa.array(good & fits))
-    decoded = readers.decode_table(replace(loaded, table=sound, rows=loaded.rows[good & fits]), path, form, here)
-    texts = {ours: decoded.table[ours] if ours in AS_IT_IS else as_text(decoded.table, ours, name) for ours in here}
-    faults = tuple(replace(fault, remedy=fault.remedy.replace(str(path), name)) for fault in decoded.faults)
-    return Part(replace(decoded, table=pa.table(texts), faults=faults), int((good & ~fits).sum()), values, names)
-
-
-def _their_names(setting: str, options: FileOptions, wanted: Mapping[str, bool]) -> dict[str, str]:
-    """The file's name of each column, less those that options.columns unnames."""
-    names = {ours: options.columns.get(ours, ours) for ours in wanted}
-    if needed := [ours for ours, theirs in names.items() if theirs is None and wanted[ours]]:
-        raise UserError(f"{setting}columns={{{needed[0]}: null}}: is needed; name a column of the file")
-    return {ours: theirs for ours, theirs in names.items() if theirs is not None}
-
-
-def check_columns(name: str, present: Collection[str], needed: Mapping[str, str], setting: str) -> None:
-    """UserError where columns `needed` (ours: theirs) are not among those `present` in the file `name`."""
-    lacking = {ours: theirs for ours, theirs in needed.items() if theirs not in present}
-    if not lacking:
-        return
-    listed = ", ".join([*list(present)[:NAMED], *["…"] * (len(present) > NAMED)])
-    ours, hint = next(iter(lacking)), did_you_mean(lacking.values(), present)
-    value = "value" if setting.endswith("where") else "column of the file"
-    header = f"; where the first line is a row: {setting.rpartition('.')[0]}.header=[…]"
-    raise UserError(
-        f"{name}: has no column {', '.join(lacking.values())}; {hint}present: {listed}; "
-        f"name it with {setting}={{{ours}: <{value}>}}{header if kind_of(Path(name)) in DELIMITED else ''}"
-    )
-
-
-def _plain(table: pa.Table, names: Collection[str]) -> pa.Table:
-    """The columns `names`, null where the table has none; bytes count as text, not-a-number as missing."""
-    absent = pa.nulls(len(table), pa.string())
-    columns = {name: table[name] if name in table.column_names else absent for name in names}
-    table = readers.plain_strings(pa.table(columns))
-    return pa.table({name: _known(table[name]) for name in table.column_names})
-
-
-def _known(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_large_binary(column.type) or pa.types.is_binary_view(column.type):
-        column = column.cast(pa.binary())
-    if pa.types.is_binary(column.type):
-        return pa.chunked_array([chunk.view(pa.string()) for chunk in column.chunks], pa.string())
-    if pa.types.is_floating(column.type):
-        return pc.if_else(pc.is_nan(column), None, column)
-    return column
-
-
-def _fitting(table: pa.Table, where: Mapping[str, str], name: str) -> tuple[np.ndarray, str]:
-    """[N], whether a row has the values of `where`; and some that are there."""
-    fits, present = np.ones(len(table), bool), []
-    for column, value in where.items():
-        texts = as_text(table, column, name)
-        fits &= pc.fill_null(pc.equal(texts, value), False).to_numpy()
-        some = pc.unique(pc.drop_null(texts)).cast(pa.binary())[:NAMED].to_pylist()
-        present.append(f"{column} holds {', '.join(text.decode(errors='replace') for text in some) or 'nothing'}")
-    return fits, "; ".join(present)

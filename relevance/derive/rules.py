@@ -6,8 +6,6 @@ A task's rules stand together below; VIEWS are tables that they share, made in o
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from relevance.tasks import TASKS, Task
-
 
 @dataclass(frozen=True)
 class Rule:
@@ -26,10 +24,6 @@ class Rule:
     def drawn(self) -> bool:
         """Whether its rows are draws of which nothing is known but that they are far: a fact outweighs them."""
         return "FROM draw" in self.query
-
-    @property
-    def kinds(self) -> Task:
-        return TASKS[self.task]
 
 
 def _rules(task: str, *needs: str) -> Callable[..., Rule]:

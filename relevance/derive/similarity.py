@@ -4,11 +4,10 @@ mine=10: the 10 types nearest to "usb c cable"; those far from what it wants bec
 above=0.9: a pair of label 0 whose texts are that alike is dropped, for nobody has looked at it
 """
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, Union
 
 import numpy as np
 import pyarrow as pa
-from scipy.sparse import csr_matrix
 
 from relevance.cli import echo
 from relevance.data.database import Database
@@ -18,7 +17,10 @@ from relevance.derive.commands import DeriveOptions, Similarity, SimilarityOptio
 from relevance.errors import UserError, first_line
 from relevance.tasks import TASK_NAMES, TASKS
 
-Vectors: TypeAlias = np.ndarray | csr_matrix  # [N, size], each row of length 1
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix  # slow to import, and most commands have no use of it
+
+Vectors: TypeAlias = Union[np.ndarray, "csr_matrix"]  # [N, size], each row of length 1
 EMBEDDED = "embedded:ce"  # the default of similarity.model
 BATCH = 256  # texts embedded at a time
 TOKENS = 128  # of a text that are read
@@ -64,14 +66,11 @@ def filter_pairs(options: DeriveOptions, database: Database) -> None:
     if not len(table):
         return
     close = _cosines(table, options)
-    zero = table["label"].to_numpy() == 0
-    bad = np.zeros(len(table), bool)
-    if bounds.above is not None:
-        bad |= zero & (close >= bounds.above)
-    if bounds.below is not None:
-        bad |= ~zero & (close < bounds.below)
+    above = np.inf if bounds.above is None else bounds.above
+    below = -np.inf if bounds.below is None else bounds.below
+    bad = np.where(table["label"].to_numpy() == 0, close >= above, close < below)
     database.put("doubtful", table.select(["task", "lx", "rx"]).filter(pa.array(bad)))
-    database.make("pair", "SELECT * FROM pair ANTI JOIN doubtful USING (task, lx, rx)")
+    database.rows("DELETE FROM pair WHERE (task, lx, rx) IN (FROM doubtful)")
 
 
 def _cosines(table: pa.Table, options: DeriveOptions) -> np.ndarray:

@@ -33,9 +33,6 @@ class World:
     counts: dict[str, int]
     agreement: dict[str, float | int | None]  # of judgements of the same pair: see audit.agreement
 
-    def has(self, need: str) -> bool:
-        return self.counts[need] > 0
-
 
 def load_world(options: DeriveOptions, quarantine: Quarantine, database: Database) -> World:
     """Read the inputs into `database`. Raises UserError for what no quarantine mends."""

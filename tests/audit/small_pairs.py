@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from relevance.audit.opened import Opened, check_source, pairs_database
+from relevance.audit.counts import Opened, check_source, pairs_database
 from relevance.config import DataConfig, Source
 from relevance.data.faults import Loaded
 

@@ -19,10 +19,17 @@ def test_too_little_memory_is_an_error_that_says_which_setting_to_raise(tmp_path
 
 def test_a_query_that_is_interrupted_is_ctrl_c(tmp_path):
     with opened(tmp_path, "100MB", 1) as database:
-        timer = threading.Timer(0.2, database._connection.interrupt)
+        ended = threading.Event()
+
+        def interrupt():
+            while not ended.wait(0.2):  # one that comes before the query is lost
+                database._connection.interrupt()
+
+        timer = threading.Thread(target=interrupt)
         timer.start()
         with pytest.raises(KeyboardInterrupt):
             database.rows(LONG)
+        ended.set()
         timer.join()
 
 

@@ -189,8 +189,10 @@ def test_integers_of_64_bits_keep_every_digit(tmp_path, blank):
 @pytest.mark.parametrize("odd", [{"a": 1}, ["x"], True])
 def test_a_value_that_is_no_text_is_a_fault_where_others_are(tmp_path, odd):
     lines = [json.dumps({"left": "a"}), json.dumps({"left": odd}), json.dumps({"left": None}), json.dumps({"left": 3})]
-    (fault,) = read_table(write(tmp_path / "a.jsonl", "\n".join(lines)), {}).faults
+    loaded = read_table(write(tmp_path / "a.jsonl", "\n".join(lines)), {})
+    (fault,) = loaded.faults
     assert (fault.problem, fault.rows.tolist()) == ("left is no text", [2])
+    assert (loaded.rows.tolist(), loaded.table["left"].to_pylist()) == ([1, 3, 4], ["a", None, "3"])
 
 
 @pytest.mark.parametrize("line", [r'{"tags": ["\ud800"]}', r'{"\ud800": 1}', "[" * 5000 + "]" * 5000])

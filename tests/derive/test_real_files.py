@@ -155,6 +155,17 @@ def test_types_that_differ_in_case_or_form_alone_are_one_in_the_commonest_writin
     assert pairs["type_type"]["Café", "Lamps"] == pairs["item_type"]["Lamp A", "Lamps"] == 2
 
 
+def test_a_parent_in_another_writing_than_its_row_is_that_row(tmp_path):
+    for tree in (
+        T.replace("12,11,", "12,A1,").replace("11,1,", "a1,1,"),
+        T.replace("21,2,", "bB,2,").replace(",21,", ",Bb,"),
+    ):
+        pairs, record = derive(tmp_path, taxonomy=("csv", tree))
+        assert (record["inputs"]["types"], record["inputs"]["parents"], record["faults"]) == (6, 4, [])
+        assert record["inputs"]["writings of types that another one stands for"] == 1
+        assert pairs["type_type"]["Lamps", "Lighting"] == pairs["type_type"]["Ferns", "Plants"] == 2
+
+
 FULL = "".join(chr(ord(letter) + 0xFEE0) for letter in "Lamps")
 
 

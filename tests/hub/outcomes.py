@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from relevance.cell_id import Request
 from relevance.config import Config, DataConfig, Family, LoraConfig, ModelConfig
+from relevance.data.table import Rows
 from relevance.errors import UserError
 from relevance.model.build import build_network
 from relevance.sweep.resolve import prepared, resolve
@@ -27,7 +28,8 @@ def table(hub: Hub, folder: Path) -> list[str]:
     members(hub, folder / "members")
     others(hub, folder / "others")
     rows = [("case", "given", "outcome", "what is fetched, or said"), ("---",) * 4]
-    rows += [(case.name, f"`{_typed(case)}`", *_outcome(case, hub, folder)) for case in CASES]
+    data = prepared([_config(CASES[0], folder)])  # of all cases
+    rows += [(case.name, f"`{_typed(case)}`", *_outcome(_config(case, folder), data, case, hub)) for case in CASES]
     return [f"| {' | '.join(row)} |" for row in rows]
 
 
@@ -35,13 +37,12 @@ def _typed(case: Case) -> str:
     return f"model={case.family} {case.given}"
 
 
-def _outcome(case: Case, hub: Hub, folder: Path) -> tuple[str, str]:
-    config = _config(case, folder)
+def _outcome(config: Config, data: dict[str, Rows], case: Case, hub: Hub) -> tuple[str, str]:
     hub.asked.clear()
     hub.resumed = 0
     with _network(case, hub) as endpoint:
         try:
-            (cell,), _ = resolve([Request(config, config)], prepared([config]))
+            (cell,), _ = resolve([Request(config, config)], data)
             build_network(cell.config)
         except UserError as error:
             return REFUSED, _same(str(error), endpoint, "NOBODY" if case.network == NOBODY else "HUB")
@@ -94,6 +95,7 @@ def _network(case: Case, hub: Hub) -> Iterator[str]:
     with (
         mock.patch.multiple("huggingface_hub.constants", **constants),
         mock.patch.dict("os.environ", {"HF_TOKEN": case.token} if case.token else {}),
+        mock.patch("huggingface_hub.file_download.time.sleep"),  # a second before each new try
     ):
         yield endpoint
     hub.html = False

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from small_sweep import record, runs
+from small_sweep import furnish, record, runs
 
 from relevance import predictions
-from relevance.config import Config
+from relevance.config import Config, DataConfig
 from relevance.config_io import read_config
 from tests.hub.repositories import shaken
 from tests.hub.server import Hub
@@ -29,22 +29,23 @@ def hub(backbones):
 
 @pytest.fixture
 def command(hub, tmp_path):
-    """A command of the project with its files in `tmp_path`, started: its hub is the fixture."""
+    """A command of the project with its files in `tmp_path`, to its end: its hub is the fixture."""
+    furnish(tmp_path, DataConfig(rows=200))
+    places = (f"outputs={tmp_path}/outputs", f"tracking_uri=sqlite:///{tmp_path}/mlflow.db")
+    where = {"HF_ENDPOINT": hub.address, "HF_HOME": f"{tmp_path}/home", "PYTHONPATH": str(ROOT)}
+    told = {**{key: value for key, value in os.environ.items() if key != "HF_TOKEN"}, **where}
+    pipe, words = subprocess.PIPE, [sys.executable, "-m", "tests.hub.commands"]
+    with subprocess.Popen(words, cwd=ROOT, env=told, stdin=pipe, stdout=pipe, text=True) as process:
 
-    def start(module: str, *words: str, **environment: str) -> subprocess.Popen:
-        places = (f"outputs={tmp_path}/outputs", f"tracking_uri=sqlite:///{tmp_path}/mlflow.db")
-        where = {"HF_ENDPOINT": hub.address, "HF_HOME": f"{tmp_path}/home", "PYTHONPATH": str(ROOT), **environment}
-        told = {**{key: value for key, value in os.environ.items() if key != "HF_TOKEN"}, **where}
-        line = [sys.executable, "-m", f"relevance.{module}", *words, *places]
-        return subprocess.Popen(line, cwd=ROOT, env=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        def run(module: str, *words: str, code: int = 0, offline: str = "0") -> str:
+            said = tmp_path / "said"
+            process.stdin.write(json.dumps([str(said), offline, f"relevance.{module}", *words, *places]) + "\n")
+            process.stdin.flush()
+            ended = process.stdout.readline()
+            assert ended == f"{code}\n", said.read_text()
+            return said.read_text()
 
-    return start
-
-
-def ended(process: subprocess.Popen, code: int = 0) -> str:
-    said, _ = process.communicate(timeout=300)
-    assert process.returncode == code, said
-    return said
+        yield run
 
 
 def test_predict_and_export_stand_on_the_commit_that_the_cell_was_trained_on(hub, command, tmp_path):
@@ -55,8 +56,10 @@ def test_predict_and_export_stand_on_the_commit_that_the_cell_was_trained_on(hub
         "data.rows=200",
         "model.max_length=64",
         "threads=1",
+        "trainer.max_epochs=1",
+        "isolate=false",
     )
-    said = ended(command("run", *train, "probes=false", "consistency=false", "trainer.accelerator=cpu"), 1)
+    said = command("run", *train, "probes=false", "consistency=false", "trainer.accelerator=cpu", code=1)
     old = hub.repositories["org/tiny"].refs["main"]
     assert f"model.backbone=org/tiny: main is commit {old}" in said
     assert "model.backbone=org/locked: is gated; accept its licence at https://huggingface.co/org/locked, then" in said
@@ -68,19 +71,17 @@ def test_predict_and_export_stand_on_the_commit_that_the_cell_was_trained_on(hub
     hub.repositories["org/tiny"].push(shaken(contents_of(hub)))
     rows = pq.read_table(next(Path(tmp_path).glob("outputs/data/*/rows.parquet")))
     pq.write_table(rows.filter([split == "test" for split in rows["split"].to_pylist()]), tmp_path / "test.parquet")
-    started = {name: command("predict", *_predicting(cell, tmp_path, name), **how) for name, how in MOVED.items()}
-    form = (f"cell={cell.folder}", f"output={tmp_path}/adapter", "form=adapter", "task=query_item")
-    exported = command("export", *form, HF_HUB_OFFLINE="1")
-    for name, process in started.items():
-        ended(process)
+    for name, offline in MOVED.items():
+        command("predict", *_predicting(cell, tmp_path, name), offline=offline)
         found, stored = (pq.read_table(file) for file in (tmp_path / name, cell.folder / "test.parquet"))
         for column in (*predictions.PROBABILITIES, "predicted"):
             assert found[column].to_pylist() == stored[column].to_pylist()
-    ended(exported)
+    form = (f"cell={cell.folder}", f"output={tmp_path}/adapter", "form=adapter", "task=query_item")
+    command("export", *form, offline="1")
     _named(tmp_path / "adapter", old, tmp_path)
 
 
-MOVED = {"online.parquet": {}, "offline.parquet": {"HF_HUB_OFFLINE": "1"}}
+MOVED = {"online.parquet": "0", "offline.parquet": "1"}  # HF_HUB_OFFLINE
 
 
 def contents_of(hub: Hub) -> dict[str, bytes]:

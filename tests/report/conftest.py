@@ -2,16 +2,16 @@
 
 import shutil
 from dataclasses import replace
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from omegaconf import OmegaConf
 
 from relevance import predictions, seal
-from relevance.config_io import ConfigFile, typed_config
+from relevance.config import Config, Mix
+from relevance.config_io import ConfigFile, read_config
 from relevance.data.floors import ensure_floors
 from relevance.metrics import score_predictions
 from relevance.tasks import TASK_NAMES
@@ -50,12 +50,31 @@ def _pairs(tasks: tuple[str, ...], clean_wrong: int) -> pd.DataFrame:
 @cache
 def config_text(model: str, routing: str, mix: str, variant: str) -> str:
     """The config.yaml of a cell of that name; of its variant those of NAMES."""
-    words = [f"model.name={model}", f"routing.name={routing}", f"task_mix.name={mix}"]
+    config = Config()
+    config.model.name, config.routing.name, config.task_mix.name = model, routing, mix
     if mix.startswith("single_"):
-        words += ["task_mix.kind=single", f"task_mix.task={mix.removeprefix('single_')}"]
-    settings = [part.partition("=") for part in variant.split(",")]
-    words += [f"{NAMES[key]}={value}" for key, _, value in settings if key in NAMES]
-    return ConfigFile(typed_config(OmegaConf.from_dotlist(words))).text()
+        config.task_mix.kind, config.task_mix.task = Mix.single, mix.removeprefix("single_")
+    for key, _, value in (part.partition("=") for part in variant.split(",")):
+        if key in NAMES:
+            *groups, name = NAMES[key].split(".")
+            group = reduce(getattr, groups, config)
+            setattr(group, name, type(getattr(group, name))(value))
+    return ConfigFile(config).text()
+
+
+@pytest.fixture(autouse=True)
+def known_configs(monkeypatch):
+    """A config.yaml is read once a process: to read those of a study takes longer than to compute its report."""
+    monkeypatch.setattr("relevance.tracking.records.read_config", lambda path: _known(path.read_text(), path))
+
+
+KNOWN: dict[str, Config] = {}
+
+
+def _known(text: str, path: Path) -> Config:
+    if text not in KNOWN:
+        KNOWN[text] = read_config(path)
+    return KNOWN[text]
 
 
 class Study:
@@ -138,6 +157,14 @@ def study(tmp_path: Path, floors: list[Path]) -> Study:
     path = study.table(pairs())
     for floor in floors:
         shutil.copy(floor, path.parent)
+    return study
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory) -> Study:
+    """A sweep without cells on a table of all six tasks, for all tests of a file."""
+    study = Study(tmp_path_factory.mktemp("lasting"))
+    study.table(pairs())
     return study
 
 

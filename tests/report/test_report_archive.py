@@ -42,8 +42,7 @@ def command(monkeypatch, *words: object) -> int:
     return 0
 
 
-@pytest.fixture
-def grid(study):
+def filled(study, furniture: Path | None = None):
     """Six rows of two seeds, some unfinished, on a table that has sources, ids on one side and rows set aside."""
     for model in ("ce", "llm", "llm_b"):
         for routing, wrong in (("prefix", 4), ("mhp", 2)):
@@ -64,12 +63,32 @@ def grid(study):
     table["left"] = NASTY + " " + table["left"]
     table["right_id"] = np.where(table["row"] % 5, table["right"].str.upper(), None)
     path = study.table(table)
+    for file in furniture.glob("[fi]*.parquet*") if furniture else ():
+        shutil.copy(file, path.parent)
     ensure_floors(path)
     ensure_implied(path)
     path.with_name("quarantine.csv").write_text(
         f'"file","row","problem","value","remedy","left"\n"a.csv","3","label is bad","{NASTY}","mend","{NASTY}"\n'
     )
     return study
+
+
+@pytest.fixture(scope="module")
+def whole(lasting) -> Path:
+    """An archive of it, for tests that do not change it."""
+    return write_report(filled(lasting).sweep(), lasting.reports, Form(figures=False, runs=True)) / NAME
+
+
+@pytest.fixture
+def archive(whole, tmp_path) -> Path:
+    return Path(shutil.copy(whole, tmp_path))
+
+
+@pytest.fixture
+def grid(study, whole, lasting):
+    """The same as a study of the test's own."""
+    (furniture,) = lasting.outputs.glob("data/*")
+    return filled(study, furniture)
 
 
 def test_the_same_bytes_of_every_file_where_neither_store_nor_outputs_are(grid, monkeypatch, tmp_path):
@@ -184,14 +203,13 @@ def packed(path: Path, **changed: bytes | None) -> Path:
         (lambda path: flipped(path), "Bad CRC-32|invalid"),
     ],
 )
-def test_what_is_no_archive_is_told_in_a_line(grid, harm, told, monkeypatch, capsys):
-    path = write_report(grid.sweep(), grid.reports, Form(figures=False, runs=True)) / NAME
-    harm(path)
-    assert command(monkeypatch, f"archive={path}", f"reports={grid.reports / 'again'}") == 2
+def test_what_is_no_archive_is_told_in_a_line(archive, tmp_path, harm, told, monkeypatch, capsys):
+    harm(archive)
+    assert command(monkeypatch, f"archive={archive}", f"reports={tmp_path / 'again'}") == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"error: archive {path}: no runs.zip of a report, or a damaged one (")
+    assert line.startswith(f"error: archive {archive}: no runs.zip of a report, or a damaged one (")
     assert any(part in line for part in told.split("|"))
-    assert not (grid.reports / "again").exists()
+    assert not (tmp_path / "again").exists()
 
 
 def flipped(path: Path) -> None:
@@ -201,13 +219,12 @@ def flipped(path: Path) -> None:
     path.write_bytes(content)
 
 
-def test_a_stranger_s_names_lead_nowhere_else(grid, tmp_path, monkeypatch, capsys):
-    path = write_report(grid.sweep(), grid.reports, Form(figures=False, runs=True)) / NAME
-    with zipfile.ZipFile(path) as file:
+def test_a_stranger_s_names_lead_nowhere_else(archive, lasting, tmp_path, monkeypatch, capsys):
+    with zipfile.ZipFile(archive) as file:
         told = file.read("sweep.json").decode()
     before = set(tmp_path.rglob("*"))
-    packed(path, **{"sweep.json": told.replace(grid.cells[0].fingerprint, "../../../escaped").encode()})
-    assert command(monkeypatch, f"archive={path}", f"reports={grid.reports / 'again'}") == 2
+    packed(archive, **{"sweep.json": told.replace(lasting.cells[0].fingerprint, "../../../escaped").encode()})
+    assert command(monkeypatch, f"archive={archive}", f"reports={tmp_path / 'again'}") == 2
     assert "'../../../escaped' is no digest" in capsys.readouterr().err
     assert set(tmp_path.rglob("*")) == before
 

@@ -1,5 +1,6 @@
 """The page in a real browser: nothing scrolls sideways, the first screen answers, what is closed prints closed."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -31,6 +32,7 @@ MEASURE = """<script>onload = () => {
   }
 }</script>"""
 
+slow = pytest.mark.skipif("RELEVANCE_SERVICES" not in os.environ, reason="takes seconds; make test-services")
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="chromium not installed")
 
 
@@ -82,7 +84,7 @@ def test_nothing_scrolls_sideways(measured, tmp_path, word):
         assert picture == 1800, width  # under the policy of the page too
 
 
-@pytest.mark.parametrize("families", [1, 2, 3])
+@pytest.mark.parametrize("families", [pytest.param(1, marks=slow), pytest.param(2, marks=slow), 3])
 def test_the_first_screen_holds_verdict_table_and_figure(measured, study, families):
     for family in ("ce", "llm", "rnn")[:families]:
         for routing, wrong in (("prefix", 5), ("mh", 4), ("mhp", 1), ("none", 6)):

@@ -24,7 +24,7 @@ def states(looks: Looks) -> list[str]:
 
 def until(looks: Looks, expected: list[str]) -> None:
     """Look until it stands like this: the store may hear of a run a little later than it begins."""
-    ends = time.monotonic() + 10
+    ends = time.monotonic() + 60
     while (found := states(looks)) != expected:
         assert time.monotonic() < ends, found
         time.sleep(0.05)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from small_sweep import record, runs, small_cell, sweep
 
+from relevance.config import Save
 from relevance.errors import UserError
 from relevance.tracking import Store
 from relevance.tracking.history import asked_cells, keep, store_at
@@ -27,7 +28,7 @@ def listing(folder: Path) -> dict[Path, float]:
 @pytest.fixture
 def project(tmp_path, backbones):
     """A trained project in tmp_path/a: its config and its folder."""
-    config = small_cell(tmp_path / "a", backbones)
+    config = small_cell(tmp_path / "a", backbones, save=Save.all)
     assert sweep(config) == 0
     return config, tmp_path / "a"
 

@@ -16,6 +16,7 @@ from mlflow.protos.databricks_pb2 import (
 from small_sweep import record, runs, sweep
 from sqlalchemy.exc import OperationalError
 
+from relevance.config import Save
 from relevance.tracking import Run
 from relevance.tracking.failures import reason, unreached
 
@@ -77,7 +78,7 @@ def test_a_database_that_may_not_be_written_is_called_read_only():
 def test_a_cell_whose_model_cannot_be_logged_fails_with_the_text_and_goes_on_once_that_is_mended(
     place, monkeypatch, capsys, error
 ):
-    config = place()
+    config = place(save=Save.all)
 
     def refuse(*_, **__):
         raise error
@@ -101,7 +102,7 @@ def test_a_cell_whose_model_cannot_be_logged_fails_with_the_text_and_goes_on_onc
 
 
 def test_a_run_that_a_person_deletes_as_its_cell_trains_is_made_again(place, monkeypatch):
-    config, log = place(), Run.model
+    config, log = place(save=Save.all), Run.model
 
     def delete(run, **words):
         monkeypatch.setattr(Run, "model", log)

@@ -8,6 +8,7 @@ import mlflow
 import pytest
 from small_sweep import record, small_cell, sweep
 
+from relevance.config import Save
 from relevance.errors import UserError
 from relevance.predict.__main__ import predict
 from relevance.report.__main__ import report
@@ -39,7 +40,10 @@ def server(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(server, tmp_path_factory, backbones):
     config = small_cell(
-        tmp_path_factory.mktemp("served"), backbones, tracking_uri=f"http://127.0.0.1:{server.server_port}"
+        tmp_path_factory.mktemp("served"),
+        backbones,
+        save=Save.all,
+        tracking_uri=f"http://127.0.0.1:{server.server_port}",
     )
     assert sweep(config) == 0
     return config

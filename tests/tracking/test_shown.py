@@ -13,7 +13,7 @@ from small_sweep import record, runs, small_cell, sweep
 
 from relevance import predictions
 from relevance.cell_id import Cell
-from relevance.config import PrivateConfig
+from relevance.config import PrivateConfig, Save
 from relevance.metrics import COLUMN_NAMES
 from relevance.tracking import Run, Store
 from relevance.tracking.history import keep
@@ -28,7 +28,7 @@ MOST = 25  # metrics of a cell; what its page shows without scrolling far
 @pytest.fixture(scope="module")
 def trained(backbones, tmp_path_factory):
     folder = tmp_path_factory.mktemp("shown")
-    configs = [small_cell(folder, backbones, "ce", routing) for routing in ("prefix", "mhp")]
+    configs = [small_cell(folder, backbones, "ce", routing, save=Save.all) for routing in ("prefix", "mhp")]
     assert sweep(*configs) == 0
     return configs[0]
 

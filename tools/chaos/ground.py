@@ -42,7 +42,7 @@ class Ground:
     def command(self) -> list[str]:
         """The sweep, as a user would type it; run by a module that can put faults into its worker."""
         places = (f"outputs={self.outputs}", f"tracking_uri={self.uri}")
-        return [sys.executable, "-m", "tools.chaos.sweep", "-m", *self.cells, *SMALL, *places]
+        return [sys.executable, "-m", "tools.chaos.sweep", "-m", *SMALL, *self.cells, *places]
 
     def start(self, **environment: str) -> subprocess.Popen:
         """The command, under way; what it says goes to said.txt."""

@@ -25,15 +25,18 @@ def broken(ground: Ground, calm: Ground) -> list[str]:
 
 def repeated(ground: Ground) -> str:
     """What was done again, from what the commands said: "llm-mh from step 4; ce-mh from the start"."""
-    begun, repeats, name = set[str](), [], ""
+    begun, repeats = set[str](), list[str]()
     for line in "\n".join([*ground.heard, ground.said()]).splitlines():
         if line.startswith("[") and line.endswith(": training"):
             name = line.partition("] ")[2].partition("[")[0]
             if name in begun:
                 repeats.append(f"{name} from the start")
             begun.add(name)
-        elif line.startswith("  goes on from step"):
-            repeats[-1] = f"{name} from step {line.split()[4]}"
+        elif ": goes on from step " in line:
+            cell, step = line.strip().split(": goes on from step ")
+            name = cell.partition("[")[0]
+            last = max(at for at, repeat in enumerate(repeats) if repeat.startswith(f"{name} from"))
+            repeats[last] = f"{name} from step {step.split()[0]}"
     return "; ".join(repeats) or "nothing"
 
 

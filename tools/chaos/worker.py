@@ -37,8 +37,8 @@ def stopped() -> None:
 FAULTS = {fault.__name__: fault for fault in (exception, leave, memory, killed, crash, stopped)}
 
 
-def main() -> None:
-    """Work as relevance.sweep.launchers.local does; a cell that CHAOS names meets its fault once."""
+def disturb() -> None:
+    """From now on a cell that CHAOS names meets its fault, once."""
     faults = json.loads(os.environ.get("CHAOS", "{}"))
     if faults:
         from relevance.model.module import RelevanceModule
@@ -56,6 +56,11 @@ def main() -> None:
             step(module, micros, index)
 
         patch.object(RelevanceModule, "training_step", disturbed).start()
+
+
+def main() -> None:
+    """Work as relevance.sweep.launchers.local does."""
+    disturb()
     from relevance.sweep.launchers.local import main as work
 
     work()
