@@ -40,6 +40,7 @@ from relevance.errors import UserError
 from relevance.metrics import Scores, score, task_codes
 from relevance.outputs import check_listing, check_table, remove_listing
 from relevance.predictions import PROBABILITIES, SCHEMA
+from relevance.ranking import expected_grade
 from relevance.tasks import LABELS, TASK_NAMES
 from relevance.vote import BY_MEAN, Ballots, Vote
 
@@ -47,10 +48,10 @@ if TYPE_CHECKING:
     from relevance.predict.scorer import Scorer
 
 NEEDED = ("task", "left", "right")
-LABEL = "label"
+LABEL, SCORE = "label", "score"
 SHARES = tuple(f"votes_{name.removeprefix('p_')}" for name in PROBABILITIES)  # of the cells, under vote=majority
 ADDED = {
-    vote: pa.schema([*((name, pa.float32()) for name in names), SCHEMA.field("predicted")])
+    vote: pa.schema([*((name, pa.float32()) for name in (*names, SCORE)), SCHEMA.field("predicted")])
     for vote, names in {Vote.mean: PROBABILITIES, Vote.majority: SHARES}.items()
 }
 SHOWN = (*NEEDED, LABEL)  # cells of a row that is set aside
@@ -302,7 +303,8 @@ def _scored(files: Files, scan: Scan, scorers: list["Scorer"], output: Writer, a
                 table = fitted(chunk.table, scan.schema)
                 each = np.stack([scorer.probabilities(table, bar.update) for scorer in scorers])
                 beside, predicted = files.ballots.count(each)
-                output.write_table(_with(table, files.added, beside, predicted))
+                grade = expected_grade(BY_MEAN.count(each)[0])
+                output.write_table(_with(table, files.added, (*beside.T, grade, predicted)))
                 confusion += _confusion(table, predicted)
                 rows += len(table)
     if rows != scan.rows:
@@ -310,8 +312,8 @@ def _scored(files: Files, scan: Scan, scorers: list["Scorer"], output: Writer, a
     return Scores(confusion)
 
 
-def _with(table: pa.Table, columns: pa.Schema, beside: np.ndarray, predicted: np.ndarray) -> pa.Table:
-    for added, values in zip(columns, (*beside.T, predicted), strict=True):
+def _with(table: pa.Table, columns: pa.Schema, beside: Sequence[np.ndarray]) -> pa.Table:
+    for added, values in zip(columns, beside, strict=True):
         table = table.append_column(added, pa.array(values, added.type))
     return table
 
