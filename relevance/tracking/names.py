@@ -106,13 +106,13 @@ def best(cells: Sequence[CellRecord], model: str, place: str) -> CellRecord:
         )
     if len({cell.data_digest for cell in able}) > 1:
         raise UserError(f"{word}: the cells of {place} have several tables of pairs, and are not comparable; name one")
-    scored = [(scores, cell) for cell in able if (scores := _validated(cell))]
+    scored = [(scores, cell) for cell in able if (scores := validated(cell))]
     if not scored:
         raise UserError(f"{word}: no cell of {place} has validation rows, by which the best is chosen; name one")
     return max(scored, key=lambda each: each[0])[1]
 
 
-def _validated(cell: CellRecord) -> tuple[int, float] | None:
+def validated(cell: CellRecord) -> tuple[int, float] | None:
     """How many tasks it was validated on, and its macro accuracy there; None without rows, of a damaged file aloud.
 
     Its run would not do: it has the last epoch, and the model is that of the best one.
