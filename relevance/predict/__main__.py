@@ -67,8 +67,7 @@ def predict(options: Options) -> None:
     if options.chunk < 1:
         raise UserError(f"chunk={options.chunk}: rows held at a time, 1 or more")
     _checked(options)
-    folders = _folders(options)
-    name_moved(listed("backbone", options.backbone))
+    folders = model_folders(options)
     _check_vote(options, len(folders))
     from relevance.data.text_files import Form
     from relevance.predict.scoring import Files, Said, score_file, scores_text
@@ -103,10 +102,11 @@ def _checked(options: Options) -> None:
         raise UserError(str(error).replace("data.", "")) from error
 
 
-def _folders(options: Options) -> list[Path]:
-    """The model folder of each cell; UserError for one that is named twice."""
+def model_folders(options: Options) -> list[Path]:
+    """The model folder of each cell, its backbone found where the options say; UserError for one named twice."""
     from relevance.tracking.names import model_folder  # only now: --help needs no pyarrow
 
+    name_moved(listed("backbone", options.backbone))
     place = options.tracking_uri, options.experiment, Path(options.outputs)
     sweeps, folders = listed("sweep", options.sweep), dict[Path, str]()
     for cell in map(str, options.cells if isinstance(options.cells, list) else [options.cells]):
