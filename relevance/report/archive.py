@@ -31,10 +31,9 @@ from relevance.cell_folder import CellFolder
 from relevance.cell_id import QUARANTINE, data_folder
 from relevance.data.floors import FLOORS
 from relevance.errors import UserError
-from relevance.report.matrix import Matrix
+from relevance.report.matrix import DAMAGED, Matrix
 from relevance.report.rows import FINISHED
 from relevance.report.sections.mistakes import MEASURED, SEEN, measured
-from relevance.report.sound import DAMAGED
 from relevance.tracking.records import CellRecord, SweepRecord, SweepRun
 
 NAME = "runs.zip"

@@ -22,9 +22,8 @@ from relevance.errors import UserError
 from relevance.report.__main__ import report
 from relevance.report.archive import NAME, opened, write_archive
 from relevance.report.files import write_report
-from relevance.report.matrix import matrices
+from relevance.report.matrix import as_read, matrices
 from relevance.report.page import Form
-from relevance.report.sound import sound
 
 RECORD = Form(texts=False, runs=True)
 TABLES = Form(texts=False, runs=True, figures=False)
@@ -235,8 +234,8 @@ def test_a_cell_of_which_a_member_is_damaged_is_named_and_the_others_are_reporte
     member = f"cells/{lasting.cells[0].fingerprint[:16]}/test.parquet"
     packed(archive, **{member.removesuffix(".parquet"): None}) if gone else harmed(archive, member)
     with opened(archive) as sweep:
-        first, *others = sound(sweep).cells
-        page = (write_report(sound(sweep), tmp_path / "again", TABLES) / "matrix.md").read_text().replace("\\", "")
+        first, *others = as_read(sweep)[0].cells
+        page = (write_report(sweep, tmp_path / "again", TABLES) / "matrix.md").read_text().replace("\\", "")
     assert first.status == "DAMAGED"
     assert [cell.status for cell in others] == [cell.status for cell in lasting.cells[1:]]
     assert first.reason.startswith(f"archive {archive}: {member} is damaged (")
