@@ -23,7 +23,8 @@ if (sys.argv[:1] == ["-m"] or os.path.basename(sys.argv[0]) == "relevance") and 
 ):
     signal.signal(signal.SIGINT, _end)
 
-from relevance.api import SweepFailedError as SweepFailedError  # noqa: E402  # behind the handler: Ctrl-C may come as it imports
+# Behind the handler: Ctrl-C may come as these import.
+from relevance.api import SweepFailedError as SweepFailedError  # noqa: E402
 from relevance.api import cells as cells  # noqa: E402
 from relevance.api import load as load  # noqa: E402
 from relevance.api import run_sweep as run_sweep  # noqa: E402

@@ -16,7 +16,7 @@ from relevance.report.matrix import Matrix, matrices
 from relevance.report.measures import ACCURACY
 from relevance.report.panel import Contrast, Term, effects
 from relevance.report.rows import FINISHED
-from relevance.tracking.names import validated
+from relevance.tracking.best import validated
 from relevance.tracking.records import CellRecord, SweepRecord
 
 AXES = ("cell", "status", "model", "backbone", "routing", "task_mix", "seed")

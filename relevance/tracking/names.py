@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from relevance.cell_folder import CellFolder
-from relevance.cli import echo
 from relevance.errors import UserError
+from relevance.tracking.best import BEST, best
 from relevance.tracking.history import cell_record, parents_named, store_at, sweep_cells
 from relevance.tracking.records import CellRecord, MlflowRun
 from relevance.tracking.store import Store, newest_finished
 
-BEST = "best"
-SHORTEST = 4  # characters of a run id
+SHORTEST = 4  # characters of an id
 SHOWN = 5  # cells that an error offers
 MODEL_MARK = "template.json"  # stands in a model folder, and in an exported one beside one of these
 EXPORTED = ("config.json", "adapter_config.json")
@@ -30,7 +29,7 @@ class Choice:
 
     cells: Sequence[CellRecord]
     place: str  # where they are: "sweep nightly"
-    replaced: Sequence[CellRecord] = ()  # earlier runs of theirs, of which no files are left; known by id alone
+    replaced: Sequence[CellRecord] = ()  # earlier runs of theirs, of which no files are left; known by run id alone
 
     def named(self, word: str) -> CellRecord:
         """The cell of this name or run id, or the one that begins so, or the best; UserError where none is, or several.
@@ -55,17 +54,18 @@ class Choice:
         return matching[0]
 
     def _matching(self, word: str) -> list[CellRecord]:
-        every = [*self.cells, *self.replaced]
-        whole = [cell for cell in self.cells if word in names(cell)] + [cell for cell in every if word == cell.run_id]
-        if whole:
-            return whole
-        begins = [cell for cell in self.cells if any(name.startswith(word) for name in names(cell))]
-        ids = [cell for cell in every if len(word) >= SHORTEST and cell.run_id.startswith(word) and cell not in begins]
-        return begins + ids
+        long = len(word) >= SHORTEST
+        known = [(cell, names(cell), ids(cell)) for cell in self.cells]
+        called = [cell for cell, named, own in known if word in (*named, *own)]
+        replaced = [cell for cell in self.replaced if long and cell.run_id.startswith(word)]
+        return called or [
+            *(cell for cell, named, own in known if _begins(named, word) or (long and _begins(own, word))),
+            *replaced,
+        ]
 
     def _absent(self, word: str) -> str:
         known = {name: cell for cell in self.cells for name in names(cell)}
-        near = difflib.get_close_matches(word, known, n=3)
+        near = difflib.get_close_matches(word, [*known, BEST], n=3)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         neither = "a folder without a model, and no run" if Path(word).is_dir() else "neither a folder nor a run"
         return (
@@ -87,46 +87,13 @@ def names(cell: CellRecord) -> tuple[str, str]:
     return cell.cell, f"{cell.model}-{cell.routing}{middle}-{cell.task_mix}-s{cell.seed}"
 
 
-def best(cells: Sequence[CellRecord], model: str, place: str) -> CellRecord:
-    """The finished cell of the highest macro accuracy on validation, of equals the first; `model`: a family or a model.
-
-    Compared are those of the most tasks. Cells that learnt nothing are none; UserError where no cell is left, or where
-    they were validated on different tables of pairs.
-    """
-    finished = [cell for cell in cells if cell.status == "FINISHED"]
-    kinds = dict.fromkeys(kind for cell in finished for kind in (cell.family, cell.model) if kind)
-    of_kind = [c for c in finished if c.family == model] or [c for c in finished if c.model == model]
-    able = [cell for cell in (of_kind if model else finished) if cell.learnt]
-    word = f"{BEST}:{model}" if model else BEST
-    if not able:
-        known = f"{BEST}:{f', {BEST}:'.join(kinds)}" if kinds else "none finished"
-        raise UserError(
-            f"{word}: {place} has no such cell that finished and learnt anything (there are: {known}); train longer, "
-            "or name a cell"
-        )
-    if len({cell.data_digest for cell in able}) > 1:
-        raise UserError(f"{word}: the cells of {place} have several tables of pairs, and are not comparable; name one")
-    scored = [(scores, cell) for cell in able if (scores := validated(cell))]
-    if not scored:
-        raise UserError(f"{word}: no cell of {place} has validation rows, by which the best is chosen; name one")
-    return max(scored, key=lambda each: each[0])[1]
+def _begins(texts: Sequence[str], word: str) -> bool:
+    return any(text.startswith(word) for text in texts)
 
 
-def validated(cell: CellRecord) -> tuple[int, float] | None:
-    """How many tasks it was validated on, and its macro accuracy there; None without rows, of a damaged file aloud.
-
-    Its run would not do: it has the last epoch, and the model is that of the best one.
-    """
-    from relevance import predictions  # only now: takes pyarrow along
-    from relevance.metrics import score_predictions
-
-    try:
-        table = predictions.read(cell.files.validation)
-    except UserError as error:
-        echo(f"{cell.cell}: is left out ({error})")
-        return None
-    scores = score_predictions(table)
-    return (int((scores.n > 0).sum()), scores.macro) if len(table) else None
+def ids(cell: CellRecord) -> tuple[str, str]:
+    """Its run, and the name of its folder."""
+    return cell.run_id, cell.folder.name
 
 
 def model_folder(word: str, uri: str, experiment: str, outputs: Path, sweeps: Sequence[str] = ()) -> Path:
