@@ -114,6 +114,17 @@ def _versions(tags: dict[str, str]) -> dict[str, str]:
         return {}
 
 
+def recorded_cell(folder: Path) -> CellRecord:
+    """A finished cell as its folder alone tells, wherever it lies; UserError where its record is absent or damaged."""
+    record = Record(folder)
+    start = record.last("start")
+    if not start:
+        raise UserError(f"{folder}: has no record of a cell; copy the whole folder from where it was trained")
+    tags = record.tags()
+    listed = {name: tags[name] for name in LISTED - {"cell"}} | {"cell": start["name"], "seed": int(tags["seed"])}
+    return replace(cell_record(listed, None, folder), status=record.ended(), folder=folder, metrics=record.metrics())
+
+
 def _detailed(cell: CellRecord) -> CellRecord:
     """With what its record alone knows, such as probes."""
     try:
