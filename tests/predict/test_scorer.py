@@ -87,6 +87,7 @@ def test_a_served_cell_answers_in_its_own_precision(trained):
     left = predictions.read(cell.folder / "test.parquet")
     assert np.array_equal(found[list(predictions.PROBABILITIES)].to_numpy(np.float32), probabilities(left))
     assert found["label"].tolist() == left["predicted"].to_pylist()
+    assert np.allclose(found["score"], found["p_partial"] + 2 * found["p_relevant"])
 
 
 def test_the_scorer_keeps_the_order_of_rows_and_says_nothing(trained, capfd):
