@@ -1,6 +1,6 @@
-"""A cell's model folder → folders that transformers or peft load, each with its input template and its parity.
+"""A cell's model folder → folders that transformers or peft load, each with its input template, parity and card.
 
-outputs/cells/9f2c…/model, task=query_type → query_type/{config.json, model.safetensors, tokenizer…, template.json}
+outputs/cells/9f2c…/model, task=query_type → query_type/{config.json, model.safetensors, …, template.json, README.md}
 
 merged   trunk.layers.0 … 27 | private.branches[3].0, .1 | heads[3]  →  model.layers.0 … 29, score
 adapter  adapter_config.json (task_type SEQ_CLS) and adapter_model.safetensors: base_model.model.model.layers.0.….lora_A
@@ -18,6 +18,7 @@ from relevance.atomic_io import atomic_folder
 from relevance.config import HALF, MIXED, Config
 from relevance.data.tokens import Reading, Template, pair_frame, prefix_ids, segments
 from relevance.errors import UserError
+from relevance.export.card import NAME, card
 from relevance.export.parity import PAIRS, PairsOfTask, odd_pairs, read_back
 from relevance.export.tokenizer import pair_tokenizer
 from relevance.model.architectures import PER_BLOCK, block_list
@@ -84,10 +85,12 @@ def _write(model: Path, task: str, form: str, output: Path, trust_remote_code: b
         raise UserError(
             f"{form} of {task}: read back, its logits differ by {difference:.1e} (allowed {LIMIT:.0e}); {elsewhere}"
         )
+    loading = _loading(config, form, tokenizer.pad_token_id)
+    (output / NAME).write_text(card(model, config, task, form, loading["load"]), encoding="utf-8")
     _write_template(output, {
         "task": task,
         "labels": list(LABELS),
-        **_loading(config, form, tokenizer.pad_token_id),
+        **loading,
         "tokenizer": OWN_FORM,
         **_recipe(tokenizer, reading.template, task),
         "examples": _examples(cell.batch(PAIRS), expected),

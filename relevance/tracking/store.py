@@ -311,7 +311,7 @@ class Run:
             return
         example = {"task": task, **EXAMPLE}
         inputs = Schema([ColSpec("string", name) for name in example])
-        labelled = Schema([ColSpec("long", "label"), *(ColSpec("double", name) for name in PROBABILITIES)])
+        labelled = Schema([ColSpec("long", "label"), *(ColSpec("double", name) for name in (*PROBABILITIES, "score"))])
         with TemporaryDirectory() as scratch, _same_path():
             Model.log(
                 artifact_path=None,
