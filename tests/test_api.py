@@ -1,6 +1,7 @@
 """import relevance: the README's lines, frames, trained cells, errors that are raised and never exit."""
 
 import re
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -150,3 +151,16 @@ def framed(left, **more) -> pd.DataFrame:
 def test_pairs_that_cannot_be_scored_are_raised(trained, asked, said):
     with pytest.raises(relevance.UserError, match=re.escape(said)):
         asked(trained[2])
+
+
+def test_a_notebook_may_change_folders(trained, tmp_path, monkeypatch):
+    config, cell, _ = trained
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(Path(config.outputs).parent)
+    assert relevance.cells()["run_id"].tolist() == [cell.run_id]
+    monkeypatch.chdir(tmp_path / "empty")
+    with pytest.raises(relevance.UserError, match=r"sqlite:///mlflow\.db: no such file"):
+        relevance.cells()
+    shutil.copy(Path(config.outputs).parent / "mlflow.db", "mlflow.db")
+    with pytest.raises(relevance.UserError, match="is a copy of"):  # and not the one that was open before
+        relevance.cells()

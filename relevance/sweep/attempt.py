@@ -55,10 +55,13 @@ def lost(job: Job, reason: str) -> None:
 def store_of(cell: Cell) -> Store:
     """The store of a cell, made once a process: its client takes seconds."""
     config = cell.config
-    return _store(config.tracking_uri, config.experiment, Path(config.outputs))
+    return _store(config.tracking_uri, config.experiment, Path(config.outputs), Path.cwd())
 
 
-_store = cache(Store)
+@cache
+def _store(uri: str, experiment: str, outputs: Path, folder: Path) -> Store:
+    """One in each folder that the process worked in: a path of a notebook's may be relative."""
+    return Store(uri, experiment, outputs)
 
 
 def _attempt(job: Job) -> Outcome:

@@ -86,7 +86,7 @@ class Store:
         with unmade(self._lock):
             if self._database:
                 self._database.check_made()
-            client = MlflowClient(self.uri)
+            client = MlflowClient(anchored_uri(self.uri))  # MLflow keeps it open: the caller may change folders
         known = client.get_experiment_by_name(self.experiment)
         if known is None:
             there = ", ".join(experiment.name for experiment in client.search_experiments())
@@ -101,7 +101,7 @@ class Store:
             self._database.check_writable()
         self._lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self._lock):
-            client = MlflowClient(self.uri)
+            client = MlflowClient(anchored_uri(self.uri))  # MLflow keeps it open: the caller may change folders
             known = client.get_experiment_by_name(self.experiment)
             if known is None:  # a server decides by itself where files go
                 location = self._database.location if self._database else None
@@ -189,7 +189,7 @@ class Store:
         there, uri = self._known.artifact_location, self.client.get_run(run_id).info.artifact_uri
         if self._database and self._database.came_from(there):  # and no writer has changed what it says yet
             uri = f"{self._database.location}{uri.removeprefix(there)}"
-        return get_artifact_repository(uri, tracking_uri=self.uri)
+        return get_artifact_repository(uri, tracking_uri=anchored_uri(self.uri))
 
     def knows(self, run_id: str) -> bool:
         from mlflow.exceptions import MlflowException
@@ -344,7 +344,7 @@ def _pyfunc(store: Store) -> Any:
         import mlflow.pyfunc
     os.environ["MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING"] = "false"
     logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)  # that it validates its example
-    mlflow.set_tracking_uri(store.uri)
+    mlflow.set_tracking_uri(anchored_uri(store.uri))
     mlflow.set_experiment(experiment_id=store.experiment_id)
     return mlflow.pyfunc
 
