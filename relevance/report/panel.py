@@ -281,6 +281,8 @@ def _line(panel: Panel, contrast: Contrast) -> tuple[dict[str, object], Spread]:
     if abs(estimate) < ROUNDING:
         estimate = 0.0  # else rounding, of which there is no variance, would be decided
     there = np.any([term.weights != 0 for term in contrast.terms], axis=0)
+    if not there.any():  # no row that the measure is of: lists of two right entities, in a small table
+        estimate = np.nan
     line |= {"estimate": estimate, "n_rows": clusters.n[there].sum(), "n_lefts": clusters.lefts[there].sum()}
     line["seeds"] = min(len(term.cells) for term in contrast.terms if term.trained)
     if np.isnan(estimate) or clusters.lefts[there].min() < FEWEST:
