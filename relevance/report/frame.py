@@ -12,7 +12,7 @@ import pandas as pd
 
 from relevance.cell_id import short_settings, variant_parts
 from relevance.ranking import MEASURES
-from relevance.report.matrix import Matrix, matrices
+from relevance.report.matrix import Matrix, as_read
 from relevance.report.measures import ACCURACY
 from relevance.report.panel import Contrast, Term, effects
 from relevance.report.rows import FINISHED
@@ -27,9 +27,8 @@ IDS = ("variant", "reason", "run_id", "fingerprint", "data_digest", "folder")
 
 def cells_frame(sweep: SweepRecord) -> pd.DataFrame:
     """A row for each cell of the sweep, in its order; `relevance.cells` says what the columns hold."""
-    tables = matrices(sweep) if sweep.tables else []  # of cells that were refused there is none
-    read = {cell.fingerprint: cell for matrix in tables for row in matrix.rows for cell in row.cells}
-    cells = [read.get(cell.fingerprint, cell) for cell in sweep.cells]
+    read, tables = as_read(sweep) if sweep.tables else (sweep, [])  # of cells that were refused there is no table
+    cells = read.cells
     measured: dict[str, dict[str, Any]] = {}
     for matrix in tables:
         measured |= _measures(matrix)
