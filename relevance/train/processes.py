@@ -34,15 +34,15 @@ def die_with_parent(parent: int) -> None:
 
     The caller names the parent, since one that is gone already cannot be asked for any more.
     """
-    threading.Thread(target=_watch, args=(parent,), name="die-with-parent", daemon=True).start()
 
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_POLL)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(GRACE)  # a main thread that waits inside a library runs no handler of its own
+        os.kill(os.getpid(), signal.SIGKILL)
 
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(PARENT_POLL)
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(GRACE)  # a main thread that waits inside a library runs no handler of its own
-    os.kill(os.getpid(), signal.SIGKILL)
+    threading.Thread(target=watch, name="die-with-parent", daemon=True).start()
 
 
 def hold_sign(folder: Path) -> None:

@@ -16,7 +16,6 @@ import torch
 
 from relevance.cell_id import Cell
 from relevance.cli import echo
-from relevance.config import TrainerConfig
 from relevance.distributed import check_devices, on_gpu, process_count
 from relevance.errors import UserError
 from relevance.train.cell import threads
@@ -32,8 +31,10 @@ def train_in_ranks(job: Job) -> None:
 
     Raises UserError with the reason where a rank fails or is killed; when this returns, or raises, none is left.
     """
-    config = job.cell.config
-    _enough(config.trainer)
+    config, most = job.cell.config, torch.cuda.device_count()
+    check_devices(config.trainer)
+    if on_gpu(config.trainer) and process_count(config.trainer) > most:
+        raise UserError(f"trainer.devices={config.trainer.devices}: this machine has {most}; give at most {most}")
     frozen = replace(job.cell, config=replace(config, threads=threads(config)))
     with TemporaryDirectory(prefix="relevance-ranks-") as name:
         folder = Path(name)
@@ -50,13 +51,6 @@ def train_in_ranks(job: Job) -> None:
 def sign_of(cell: Cell) -> Path:
     """Where the ranks of a cell show that they live: they may outlive the process with its lock by seconds."""
     return cell.folder.with_suffix(".ranks")
-
-
-def _enough(trainer: TrainerConfig) -> None:
-    check_devices(trainer)
-    most = torch.cuda.device_count()
-    if on_gpu(trainer) and process_count(trainer) > most:
-        raise UserError(f"trainer.devices={trainer.devices}: this machine has {most}; give at most {most}")
 
 
 def _run(folder: Path) -> int:
@@ -93,14 +87,9 @@ def _failure(folder: Path, code: int) -> UserError:
         struck.append(f"the process that holds the ranks {exit_reason(code)}")
     if struck:
         return UserError(f"{struck[0]}; the ranks that were left ended with it")
-    return _raised(folder) or UserError("; ".join(killed.values()) or f"ranks ended without a word: {codes or code}")
-
-
-def _raised(folder: Path) -> UserError | None:
-    """The error of the first rank that raised one, its traceback as a note."""
     errors = [(json.loads(file.read_text()), file.stem.removeprefix("error-")) for file in folder.glob("error-*.json")]
     if not errors:
-        return None
+        return UserError("; ".join(killed.values()) or f"ranks ended without a word: {codes or code}")
     first, rank = min(errors, key=lambda error: error[0]["time"])
     error = UserError(f"rank {rank}: {first['reason']}")
     error.add_note(first["traceback"])
