@@ -7,9 +7,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from relevance.cli import run_command
-from relevance.compose import launch, register
+from relevance.compose import check_command, launch, register, translated
 from relevance.config import conf_folder
-from relevance.overrides import check_command, translated
 
 register()
 

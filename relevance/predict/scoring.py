@@ -225,11 +225,6 @@ class Files:
             raise UserError(f"{self.input}: the file holds no rows")
         return scan
 
-    def check_places(self, folders: list[Path]) -> None:
-        """UserError where the output, or the list beside it, would take the place of what no prediction wrote."""
-        check_table(self.output, _scored_columns, folders)
-        check_listing(self.aside, folders)
-
 
 def score_file(files: Files, folders: list[Path], device: str | None, trusted: bool) -> Scores:
     """Score the input with the models in `folders` and write the output; the scores of the rows that have labels.
@@ -239,7 +234,8 @@ def score_file(files: Files, folders: list[Path], device: str | None, trusted: b
     Raises UserError for what cannot be read, scored or written; what stood at the output then stays.
     """
     scan = files.scan()
-    files.check_places(folders)
+    check_table(files.output, _scored_columns, folders)
+    check_listing(files.aside, folders)
     for note in _notes(files, scan, len(folders)):
         echo(note)
     with ExitStack() as stack:
@@ -268,14 +264,11 @@ def _notes(files: Files, scan: Scan, cells: int) -> Iterator[str]:
         yield quarantine_note(scan.faults, scan.rows, files.aside)
     if 0 < scan.labelled < scan.rows:
         yield f"labels: on {scan.labelled:,} rows; the other {scan.rows - scan.labelled:,} enter no score"
-    if cells > 1:
-        yield f"votes: of {cells} cells; {_rule(files.ballots)}"
-
-
-def _rule(ballots: Ballots) -> str:
-    if ballots.vote is Vote.mean:
-        return "predicted is the label of the highest mean probability"
-    return f"predicted is the label that most of them give; ties={ballots.ties}; votes_* are the shares of their votes"
+    if cells > 1 and files.ballots.vote is Vote.mean:
+        yield f"votes: of {cells} cells; predicted is the label of the highest mean probability"
+    elif cells > 1:
+        rule = f"ties={files.ballots.ties}; votes_* are the shares of their votes"
+        yield f"votes: of {cells} cells; predicted is the label that most of them give; {rule}"
 
 
 def _opened(folders: list[Path], device: str | None, trusted: bool, scan: Scan) -> list["Scorer"]:

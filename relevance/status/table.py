@@ -26,6 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from relevance.cli import duration_text
+from relevance.errors import cut
 from relevance.tracking.history import asked_cells, cell_key, cell_record, parents_named, store_at
 from relevance.tracking.liveness import Life, last_sign, life, pulse, taken_up
 from relevance.tracking.records import CellStanding, RunRecord, Standing
@@ -244,7 +245,7 @@ def text(rows: list[Row], title: str, last: str) -> str:
 
 def _page(shown: list[Row], hidden: list[Row], around: tuple[str, str], console: Console) -> RenderableType:
     table, below = _table(shown, console.width), []
-    notes = [_cut(plain(row.note), NOTE_LINES * console.width) for row in shown]
+    notes = [cut(plain(row.note), NOTE_LINES * console.width) for row in shown]
     if any(notes) and console.width - Measurement.get(console, console.options, table).maximum >= NOTE_COLUMNS:
         table = _table(shown, console.width, notes)
     elif any(notes):
@@ -283,10 +284,6 @@ def _table(rows: list[Row], width: int, notes: Sequence[str] = ()) -> Table:
 def plain(line: str) -> str:
     """One line in which control characters, and those that turn the direction of writing, are spelled out."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
-
-
-def _cut(line: str, length: int) -> str:
-    return line if len(line) <= length else f"{line[: length - 1]}…"
 
 
 def title(standing: Standing, now: float) -> str:

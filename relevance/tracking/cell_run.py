@@ -214,10 +214,6 @@ class _Courier(threading.Thread):
         self.given_up = True
         return self.failure or (f"no answer in {patience:.0f} s" if self.is_alive() else "")
 
-    def _progress(self) -> dict[str, float]:
-        file = self.cell.record.files.progress
-        return json.loads(file.read_text()) if file.is_file() else self.cell.progress
-
     def _round(self) -> None:
         try:
             self._try()
@@ -246,8 +242,9 @@ class _Courier(threading.Thread):
         with self.reading:
             self.run_id = deliver(self.store, self.cell.record, given_up=lambda: self.given_up) or self.run_id
         if time.monotonic() - self.beat >= PULSE:
-            pulse = {"at": time.time(), **self._progress()}
-            self.store.client.set_tag(self.run_id, "pulse", json.dumps(pulse))
+            file = self.cell.record.files.progress  # of rank 0 of a cell of several devices
+            progress = json.loads(file.read_text()) if file.is_file() else self.cell.progress
+            self.store.client.set_tag(self.run_id, "pulse", json.dumps({"at": time.time(), **progress}))
             self.beat = time.monotonic()
 
 

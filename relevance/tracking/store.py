@@ -35,8 +35,7 @@ from relevance.tracking.failures import reason
 from relevance.tracking.liveness import Life, held_by, life
 from relevance.tracking.location import Database, unmade
 from relevance.tracking.records import MlflowRun
-from relevance.tracking.shown import shown
-from relevance.tracking.view import TAG, VIEW
+from relevance.tracking.shown import TAG, VIEW, shown
 
 LIMIT = 50_000  # runs a search returns at most
 CELLS = "cells.json"
