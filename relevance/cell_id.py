@@ -64,6 +64,13 @@ class Cell:
     doubts: tuple[str, ...] = ()  # why it can hardly learn
 
     @property
+    def axes(self) -> dict[str, Any]:
+        """What tells it from the other cells of a sweep."""
+        c = self.config
+        names = {"model": c.model.name, "routing": c.routing.name, "task_mix": c.task_mix.name}
+        return {**names, "variant": self.variant, "seed": c.seed}
+
+    @property
     def files(self) -> CellFolder:
         return CellFolder.of(Path(self.config.outputs), self.fingerprint)
 

@@ -97,18 +97,14 @@ def check_words(words: Iterable[str]) -> None:
     """UserError for the first word that names no setting and no group, or leaves out what a cell needs."""
     parser = OverridesParser.create()
     for word in words:
-        _check_letters(word)
+        if not QUOTED.sub("", word).isascii() or NO_KEY.match(word):
+            raise UserError(
+                f"{mask_words([word])[0]}: Hydra reads letters beyond ASCII in quoted values alone, "
+                "'data.path=\"café.csv\"', no key with them, in quotes or null: write such keys to "
+                "FOLDER/data/own.yaml, '{defaults: [pairs], grades: {très bon: 2, \"null\": 0}}', and give "
+                "--config-dir=FOLDER data=own"
+            )
         _check(parser.parse_overrides([word])[0], word)
-
-
-def _check_letters(word: str) -> None:
-    """UserError for what Hydra's grammar cannot read: letters beyond ASCII, and keys in quotes or null."""
-    if not QUOTED.sub("", word).isascii() or NO_KEY.match(word):
-        raise UserError(
-            f"{mask_words([word])[0]}: Hydra reads letters beyond ASCII in quoted values alone, "
-            "'data.path=\"café.csv\"', no key with them, in quotes or null: write such keys to FOLDER/data/own.yaml, "
-            "'{defaults: [pairs], grades: {très bon: 2, \"null\": 0}}', and give --config-dir=FOLDER data=own"
-        )
 
 
 def _check(override: Override, word: str) -> None:

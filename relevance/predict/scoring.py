@@ -133,16 +133,12 @@ def scan_file(chunks: Iterable[Chunk]) -> Scan:
         merged = merge_faults([*scan.faults, *chunk.faults])
         listed = tuple(replace(fault, values=fault.values[:LISTED]) for fault in merged)
         scan = replace(scan, faults=listed, counted=chunk.loaded.counted, signs=scan.signs + chunk.loaded.signs)
-        if len(chunk.table):  # the columns of other chunks may be made up of nulls
-            scan = _added(scan, chunk.table)
+        table = chunk.table
+        if len(table):  # the columns of chunks without rows may be made up of nulls
+            tasks = scan.tasks + np.bincount(task_codes(table["task"]), minlength=len(TASK_NAMES))
+            labelled = scan.labelled + (len(table) - table[LABEL].null_count if LABEL in table.column_names else 0)
+            scan = replace(scan, schema=_union(scan.schema, table.schema), tasks=tasks, labelled=labelled)
     return scan
-
-
-def _added(scan: Scan, table: pa.Table) -> Scan:
-    tasks = np.bincount(task_codes(table["task"]), minlength=len(TASK_NAMES))
-    labelled = len(table) - table[LABEL].null_count if LABEL in table.column_names else 0
-    schema = _union(scan.schema, table.schema)
-    return replace(scan, schema=schema, tasks=scan.tasks + tasks, labelled=scan.labelled + labelled)
 
 
 def _union(first: pa.Schema, second: pa.Schema) -> pa.Schema:
@@ -234,7 +230,7 @@ def score_file(files: Files, folders: list[Path], device: str | None, trusted: b
     Raises UserError for what cannot be read, scored or written; what stood at the output then stays.
     """
     scan = files.scan()
-    check_table(files.output, _scored_columns, folders)
+    check_table(files.output, lambda names: {*NEEDED} <= {*names} and names[-1:] == ["predicted"], folders)
     check_listing(files.aside, folders)
     for note in _notes(files, scan, len(folders)):
         echo(note)
@@ -251,10 +247,6 @@ def score_file(files: Files, folders: list[Path], device: str | None, trusted: b
     seconds = time.perf_counter() - started
     echo(f"{scan.rows:,} rows in {seconds:.1f} s, {scan.rows / seconds:,.0f} rows/s → {files.output}")
     return scores
-
-
-def _scored_columns(names: list[str]) -> bool:
-    return {*NEEDED} <= {*names} and names[-1:] == ["predicted"]
 
 
 def _notes(files: Files, scan: Scan, cells: int) -> Iterator[str]:
@@ -295,18 +287,14 @@ def _scored(files: Files, scan: Scan, scorers: list["Scorer"], output: Writer, a
                 table = fitted(chunk.table, scan.schema)
                 each = np.stack([scorer.probabilities(table, bar.update) for scorer in scorers])
                 beside, predicted = files.ballots.count(each)
-                output.write_table(_with(table, files.added, beside, predicted))
+                for added, values in zip(files.added, (*beside.T, predicted), strict=True):
+                    table = table.append_column(added, pa.array(values, added.type))
+                output.write_table(table)
                 confusion += _confusion(table, predicted)
                 rows += len(table)
     if rows != scan.rows:
         raise UserError(f"{files.input}: changed as it was scored ({scan.rows:,} rows, then {rows:,}); score it again")
     return Scores(confusion)
-
-
-def _with(table: pa.Table, columns: pa.Schema, beside: np.ndarray, predicted: np.ndarray) -> pa.Table:
-    for added, values in zip(columns, (*beside.T, predicted), strict=True):
-        table = table.append_column(added, pa.array(values, added.type))
-    return table
 
 
 def _confusion(table: pa.Table, predicted: np.ndarray) -> np.ndarray:

@@ -326,18 +326,13 @@ def time_left(rows: list[Row]) -> tuple[float, str] | None:
     mean = sum(known) / len(known) if known else None
     running = [row for row in rows if row.state is State.running]
     waiting = sum(row.state is State.waiting for row in rows)
-    lefts = [left for row in running if (left := _left(row, mean)) is not None]
-    if len(lefts) < len(running) or (mean is None and waiting):
+    if mean is None and (waiting or any(row.left is None for row in running)):
         return None
-    shared = (sum(lefts) + (mean or 0.0) * waiting) / max(1, len(running))
+    usual = mean or 0.0
+    lefts = [max(0.0, usual - (row.seconds or 0.0)) if row.left is None else row.left for row in running]
+    shared = (sum(lefts) + usual * waiting) / max(1, len(running))
     reported = not waiting and all(row.left is not None for row in running)
     return max([shared, *lefts]), "as last told" if reported else f"from {_cells(len(known), 'finished ')}"
-
-
-def _left(row: Row, mean: float | None) -> float | None:
-    if row.left is not None or mean is None:
-        return row.left
-    return max(0.0, mean - (row.seconds or 0.0))
 
 
 def _cells(count: int, which: str = "") -> str:

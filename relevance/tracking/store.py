@@ -15,7 +15,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -309,7 +309,8 @@ class Run:
         example = {"task": task, **EXAMPLE}
         inputs = Schema([ColSpec("string", name) for name in example])
         labelled = Schema([ColSpec("long", "label"), *(ColSpec("double", name) for name in PROBABILITIES)])
-        with TemporaryDirectory() as scratch, _same_path():
+        with TemporaryDirectory() as scratch, ExitStack() as stack:
+            stack.callback(setattr, sys, "path", sys.path)  # mlflow puts the model's own code there, for the example
             Model.log(
                 artifact_path=None,
                 name="model",
@@ -347,33 +348,22 @@ def _pyfunc(store: Store) -> Any:
 
 
 @contextmanager
-def _same_path() -> Iterator[None]:
-    """Within it mlflow may put a model's own code on the path, as it does to score the example."""
-    before = sys.path
-    try:
-        yield
-    finally:
-        sys.path = before
-
-
-@contextmanager
 def beating(run: Run) -> Iterator[None]:
     """Within it the run shows once a minute that its process is there; a store that does not answer misses a beat."""
     ended = threading.Event()
-    thread = threading.Thread(target=_beat, args=(run, ended), name="pulse", daemon=True)
-    thread.start()
+
+    def beat() -> None:
+        while True:
+            with suppress(Exception):  # whatever a store raises: the cells say that it does not answer
+                run.tags({"pulse": json.dumps({"at": time.time()})})
+            if ended.wait(BEAT):
+                return
+
+    threading.Thread(target=beat, name="pulse", daemon=True).start()
     try:
         yield
     finally:
         ended.set()
-
-
-def _beat(run: Run, ended: threading.Event) -> None:
-    while True:
-        with suppress(Exception):  # whatever a store raises: the cells say that it does not answer
-            run.tags({"pulse": json.dumps({"at": time.time()})})
-        if ended.wait(BEAT):
-            return
 
 
 def _whole(cell: Cell) -> bool:
@@ -387,11 +377,6 @@ def _whole(cell: Cell) -> bool:
 
 def listed(cell: Cell) -> dict[str, Any]:
     """What a sweep's list says of a cell, see relevance.tracking.history."""
-    config = cell.config
-    names = {"model": config.model.name, "routing": config.routing.name, "task_mix": config.task_mix.name}
-    return {
-        "cell": cell.name, **names, "variant": cell.variant, "seed": config.seed,
-        "fingerprint": cell.fingerprint, "data_digest": cell.data_digest,
-        **({"status": "REFUSED", "reason": cell.refusal} if cell.refusal else {}),
-        **({"asked": cell.asked} if cell.asked > 1 else {}),
-    }  # fmt: skip
+    digests = {"fingerprint": cell.fingerprint, "data_digest": cell.data_digest}
+    refused = {"status": "REFUSED", "reason": cell.refusal} if cell.refusal else {}
+    return {"cell": cell.name, **cell.axes, **digests, **refused, **({"asked": cell.asked} if cell.asked > 1 else {})}
