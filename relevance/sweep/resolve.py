@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relevance.cell_id import Cell, Request, beside, cell_name, fingerprint, full_name, variant_of
-from relevance.config import Config, DataConfig, Match, Mix, ModelConfig
+from relevance.config import Config, Match, Mix, ModelConfig
 from relevance.data.table import Rows, prepare_rows
 from relevance.errors import UserError
 from relevance.model.backbone import backbone_digest, backbone_folder, pin_revision, split_revision
@@ -97,26 +97,25 @@ def _admitted(requests: list[Request]) -> list[Request]:
     """The requests, with the reason in those whose backbone is not supported."""
     from relevance.model.pretrained import check_backbone
 
-    @cache
-    def refusal(index: int) -> str:
-        config = requests[index].config
+    refusals: dict[str, str] = {}
+    for request in requests:
+        config, model = request.config, repr(request.config.model)
+        if request.refusal or model in refusals:
+            continue
         try:
             check_backbone(backbone_folder(config), config.model)
+            refusals[model] = ""
         except UserError as error:
-            return str(error)
-        return ""
-
-    first = {repr(request.config.model): index for index, request in reversed(list(enumerate(requests)))}
-    return [
-        request if request.refusal else replace(request, refusal=refusal(first[repr(request.config.model)]))
-        for request in requests
-    ]
+            refusals[model] = str(error)
+    return [replace(request, refusal=request.refusal or refusals[repr(request.config.model)]) for request in requests]
 
 
 def _full(request: Request, datasets: dict[str, Rows]) -> Cell:
     from relevance.train.cell import resolved  # takes torch along; bad data raises before it is loaded
 
-    config, defaults, rows = resolved(budgeted(request.config)), request.defaults, datasets[repr(request.config.data)]
+    config, defaults, rows = resolved(request.config), request.defaults, datasets[repr(request.config.data)]
+    if config.match is not Match.none and config.task_mix.kind is not Mix.single:
+        config = replace(config, match=Match.steps)  # a cell of several tasks is its own measure, whichever was asked
     plain = replace(defaults, trainer=replace(defaults.trainer, precision="32-true"))  # on every machine
     backbone, train_rows = backbone_digest(config), _train_rows(config, rows)
     variant = variant_of(config, plain, rows.digest, backbone)
@@ -146,18 +145,12 @@ def _refused(request: Request) -> Cell:
 
 def prepared(configs: list[Config]) -> dict[str, Rows]:
     """The checked rows of each different data config; of their tables, split and task alone, to spare memory."""
-    wanted: dict[str, DataConfig] = {repr(config.data): config.data for config in configs}
-    return {key: _narrow(prepare_rows(data, Path(configs[0].outputs))) for key, data in wanted.items()}
-
-
-def _narrow(rows: Rows) -> Rows:
-    return replace(rows, table=pa.table({name: rows.table[name].dictionary_encode() for name in ("split", "task")}))
-
-
-def budgeted(config: Config) -> Config:
-    """The config with `match` in one spelling: a cell of several tasks is its own measure, whichever was asked."""
-    measured = config.match is not Match.none and config.task_mix.kind is not Mix.single
-    return replace(config, match=Match.steps) if measured else config
+    datasets: dict[str, Rows] = {}
+    for key, data in {repr(config.data): config.data for config in configs}.items():
+        rows = prepare_rows(data, Path(configs[0].outputs))
+        narrow = pa.table({name: rows.table[name].dictionary_encode() for name in ("split", "task")})
+        datasets[key] = replace(rows, table=narrow)
+    return datasets
 
 
 def _train_rows(config: Config, rows: Rows) -> int:

@@ -75,13 +75,12 @@ def _rates(config: Config) -> str:
 
 def _begin(cell: Cell, run: CellLog) -> Path:
     """Threads, seeds and the folder for the cell to work in."""
-    config = cell.config
+    config, work = cell.config, cell.work
     quiet()
     check_devices(config.trainer)
     threads(config)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    work = cell.work
     text = ConfigFile(config, cell.unresolved).text()
     if distributed.first():
         write_text(CellFolder(work).config, text)
@@ -107,11 +106,7 @@ def settings(cell: Cell) -> dict[str, object]:
     c = cell.config
     return {
         **dict(part.split("=", 1) for part in variant_parts(cell.variant, c)),
-        "model": c.model.name,
-        "routing": c.routing.name,
-        "task_mix": c.task_mix.name,
-        "seed": c.seed,
-        "variant": cell.variant,
+        **cell.axes,
         "tuning": "lora" if c.model.lora.r else "full",
         "train_rows": cell.train_rows,
         "backbone": c.model.backbone.rsplit("/", 1)[-1],
