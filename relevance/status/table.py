@@ -215,18 +215,13 @@ CPUINFO = Path("/proc/cpuinfo")
 BF16_FLAGS = ("amx_bf16", "avx512_bf16")  # products of bfloat16 at twice the rate of float32 and more
 
 
-def page(rows: list[Row], title: str, last: str, console: Console) -> RenderableType:
-    """Everything about these rows, as wide as the console at most."""
-    return _page(rows, [], (title, last), console)
-
-
 def fitted(rows: list[Row], title: str, last: str, console: Console) -> RenderableType:
     """The page, with as many rows as the console is high: those that run or went wrong before those that are done."""
     order = sorted(range(len(rows)), key=lambda index: list(State).index(rows[index].state))
 
     def cut(count: int) -> RenderableType:
         shown, hidden = ([rows[index] for index in sorted(part)] for part in (order[:count], order[count:]))
-        return _page(shown, hidden, (title, last), console)
+        return page(shown, title, last, console, hidden)
 
     def too_high(count: int) -> bool:
         return len(console.render_lines(cut(count))) >= console.height  # the cursor stands on a line of its own
@@ -243,18 +238,17 @@ def text(rows: list[Row], title: str, last: str) -> str:
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
-def _page(shown: list[Row], hidden: list[Row], around: tuple[str, str], console: Console) -> RenderableType:
-    table, below = _table(shown, console.width), []
-    notes = [cut(plain(row.note), NOTE_LINES * console.width) for row in shown]
+def page(rows: list[Row], title: str, last: str, console: Console, hidden: Sequence[Row] = ()) -> RenderableType:
+    """Everything about these rows, as wide as the console at most; those `hidden` are counted."""
+    table, below = _table(rows, console.width), []
+    notes = [cut(plain(row.note), NOTE_LINES * console.width) for row in rows]
     if any(notes) and console.width - Measurement.get(console, console.options, table).maximum >= NOTE_COLUMNS:
-        table = _table(shown, console.width, notes)
+        table = _table(rows, console.width, notes)
     elif any(notes):
-        noted = [(row, note) for row, note in zip(shown, notes, strict=True) if note]
+        noted = [(row, note) for row, note in zip(rows, notes, strict=True) if note]
         below = [Text(f"{plain(row.cell)}: {note}", STYLES[row.state]) for row, note in noted]
     more = [Text(f"… and {counted(hidden)}", "dim")] if hidden else []
-    title, last = (Text(plain(line)) for line in around)
-    title.stylize("bold")
-    return Group(title, table, *more, *below, last)
+    return Group(Text(plain(title), "bold"), table, *more, *below, Text(plain(last)))
 
 
 def _table(rows: list[Row], width: int, notes: Sequence[str] = ()) -> Table:
@@ -305,7 +299,7 @@ def summary(rows: list[Row], standing: Standing, now: float) -> str:
     return f"{line}; nothing runs it now, the same command goes on: {again}" if left and again else line
 
 
-def counted(rows: list[Row]) -> str:
+def counted(rows: Sequence[Row]) -> str:
     counts = Counter(row.state for row in rows)
     states = [f"{counts[state]} {state.value}" for state in (State.finished, *State) if counts[state]]
     return f"{_cells(len(rows))}: {', '.join(dict.fromkeys(states))}" if rows else _cells(0)

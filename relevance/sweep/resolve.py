@@ -14,8 +14,6 @@ from relevance.errors import UserError
 from relevance.model.backbone import backbone_digest, backbone_folder, pin_revision, split_revision
 from relevance.rates import doubts
 
-COMMIT = 40  # hex digits
-
 
 def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Cell], list[str]]:
     """The cells asked for, each once and in order, and what a person should read about them.
@@ -24,9 +22,9 @@ def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Ce
     """
     cells: dict[str, Cell] = {}
     notes = [f"pairs {rows.digest[:12]}: " + "\n  ".join([str(rows.path), *rows.notes]) for rows in datasets.values()]
-    admitted = _admitted(_pinned(requests))
-    notes += _commits(requests, admitted)
-    for request in admitted:
+    pinned, commits = _pinned(requests)
+    notes += commits
+    for request in _admitted(pinned):
         cell = _refused(request) if request.refusal else _full(request, datasets)
         earlier = cells.get(cell.fingerprint)
         if earlier and (other := beside(earlier.config, cell.config)):
@@ -52,25 +50,28 @@ def _check_names(cells: list[Cell]) -> None:
             )
 
 
-def _pinned(requests: list[Request]) -> list[Request]:
+def _pinned(requests: list[Request]) -> tuple[list[Request], list[str]]:
     """The requests, with the commits their hub ids are at now, and the reason in those whose backbone is not here.
 
-    Each is looked up once: cells of a command read the same commit, even if a branch moves meanwhile.
+    Each is looked up once: cells of a command read the same commit, even if a branch moves meanwhile. Beside them a
+    line for each branch or tag that was looked up.
     """
     from relevance.model.hub import resolve_commit  # takes its library along
 
-    commit, outputs = cache(resolve_commit), requests[0].config.outputs
+    commit, outputs, lines = cache(resolve_commit), requests[0].config.outputs, dict[str, None]()
 
     @cache
     def located(name: str, revision: str | None, code: bool) -> tuple[str, str | None, str]:
-        config = Config(model=ModelConfig(backbone=name, revision=revision, trust_remote_code=code), outputs=outputs)
+        model = ModelConfig(backbone=name, revision=revision, trust_remote_code=code)
         try:
-            name, revision = split_revision(config.model)
-            config.model = pin_revision(config.model, commit)
-            backbone_digest(config)
+            name, revision = split_revision(model)
+            model = pin_revision(model, commit)
+            backbone_digest(Config(model=model, outputs=outputs))
         except UserError as error:
             return name, revision, str(error)
-        return config.model.backbone, config.model.revision, ""
+        if model.revision != revision:
+            lines[f"model.backbone={name}: {revision or 'main'} is commit {model.revision}"] = None
+        return model.backbone, model.revision, ""
 
     def pinned(request: Request) -> Request:
         model = request.config.model
@@ -78,19 +79,7 @@ def _pinned(requests: list[Request]) -> list[Request]:
         config = replace(request.config, model=replace(model, backbone=name, revision=revision))
         return replace(request, config=config, refusal=refusal)
 
-    return [request if request.refusal else pinned(request) for request in requests]
-
-
-def _commits(requests: list[Request], pinned: list[Request]) -> list[str]:
-    """A line for each branch or tag that was looked up."""
-    lines: dict[str, None] = {}
-    for before, after in zip(requests, pinned, strict=True):
-        model = after.config.model
-        if model.revision == before.config.model.revision or len(model.revision or "") != COMMIT:
-            continue
-        if (name := split_revision(before.config.model)[1]) != model.revision:
-            lines[f"model.backbone={model.backbone}: {name or 'main'} is commit {model.revision}"] = None
-    return list(lines)
+    return [request if request.refusal else pinned(request) for request in requests], list(lines)
 
 
 def _admitted(requests: list[Request]) -> list[Request]:
