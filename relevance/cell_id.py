@@ -30,7 +30,8 @@ FOLDER_LENGTH = 80  # characters of what `slug` gives
 # Of the code: raise it with every change after which the same settings give other numbers, a schema's default changed
 # among them. 2: heads start near zero, a line break behind the prefix, ten steps of warm-up at least, adapters in
 # float32 under bf16-true. 3: pairs are cut as transformers cuts them (data.tokens.fit).
-NUMERICS = 3
+# 4: one thread on the CPU by default; other embedded backbones.
+NUMERICS = 4
 QUARANTINE = "quarantine.csv"  # beside rows.parquet: the rows of a file that were set aside
 PACKAGES = ("torch", "transformers", "peft", "lightning", "mlflow", "numpy", "pandas", "pyarrow", "scikit-learn")
 DERIVING = ("duckdb", "numpy", "pyarrow", "scikit-learn", "transformers")

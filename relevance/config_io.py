@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +121,13 @@ def read_config(path: Path, trusted: bool = True) -> Config:
 
 def typed_config(settings: Any) -> Config:
     """Settings, plain or OmegaConf's, over the schema's defaults; OmegaConfBaseException where they do not fit."""
-    config: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Config), settings))
+    config: Any = OmegaConf.to_object(OmegaConf.merge(_schema(), settings))
     return config
+
+
+@cache
+def _schema() -> Any:
+    return OmegaConf.structured(Config)
 
 
 def _current(stored: dict[str, Any]) -> dict[str, Any]:

@@ -34,12 +34,11 @@ class Options:
 @command_line(__doc__, Options)
 def ensemble(options: Options) -> None:
     from relevance.report.sections.votes import votes_page
-    from relevance.report.sound import sound
     from relevance.tracking.history import sweep_record
 
     cells = None if options.cells is None else listed("cells", options.cells)
     place = options.tracking_uri, options.experiment, Path(options.outputs)
-    sweep = sound(sweep_record(*place, listed("sweep", options.sweep)))
+    sweep = sweep_record(*place, listed("sweep", options.sweep))
     print(votes_page(sweep, cells, options.ties, options.output, options.vote))
 
 

@@ -8,7 +8,9 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from itertools import combinations
 from typing import Any, TextIO
+from urllib.parse import unquote
 
 MASK = "***"
 NAMED = r"\$\{oc\.env:[^{},]*\}"  # without a default, which could be the secret itself
@@ -18,9 +20,24 @@ WEAK = r"(?<![A-Za-z0-9])(?:pass|sig|auth|key)s?|(?:api|access|account|private|s
 SECRET_KEY = re.compile(rf"(?:{STRONG}|{WEAK})$", re.I)
 # A password may hold / and @, so that the user part ends at the last @; a path alone (sqlite:///a@b) has none.
 URI_USER = re.compile(rf"(?<=://)(?!(?:(?:[^\s@:/]|{NAMED})*:)?{NAMED}@)(?!/)\S{{0,999}}@")
+# Nor does one that was mistyped, ana:PASSWORD@db or postgresql:/ana:PASSWORD@db, show its password.
+MISTYPED = re.compile(
+    r"(?<![^\s='\"(\[,])((?:[a-z][\w+.-]*:/)?)(?!\S{0,999}\$\{oc\.env:)[^\s:@/=?]+:(?![\s/@])\S{0,999}@(?=[\w\[])", re.I
+)
+SEPARATORS = re.compile(r"([^\w.~-]+)")  # at which drivers take a URI apart
+FEW = 3  # characters of a password that tell something
 ODBC = re.compile(r"(odbc_connect=)(?:\{[^}\n]*\}|[^&\s'\"])+", re.I)
-WORD, VALUE = r"[^\s=&;?#'\"(\[{,]*", rf"(?!{NAMED})(?:\{{[^}}\n]*\}}|[^&;#\s'\"])+"
-PAIR = re.compile(rf"((?<=[?&;]){WORD}(?:{STRONG}|{WEAK})|(?<![^\s'\"(\[{{,]){WORD}{STRONG})={VALUE}", re.I)
+WORD = r"[^\s=&;?#'\"(\[{,]*"
+VALUE = rf"(?!{NAMED})(?:'[^'\n]*'|\"[^\"\n]*\"|(?:\{{[^}}\n]*\}}|[^&;#\s'\"])+)"
+PAIR = re.compile(rf"((?<=[?&;#]){WORD}(?:{STRONG}|{WEAK})|(?<![^\s'\"(\[{{,]){WORD}{STRONG})={VALUE}", re.I)
+# {'password': 'PASSWORD'} and Authorization: Bearer TOKEN, as libraries print what they were called with
+SPOKEN = (
+    r"[\w-]*(?:password|passwd|passphrase|pwd|secret|credential)s?|(?:(?:api|access|auth|hf)[_-]?)?(?:token|api_?key)"
+)
+QUOTED = re.compile(rf"((['\"])(?:{SPOKEN})\2\s*:\s*)(['\"])(?!{NAMED}).{{0,999}}?\3", re.I)
+BEARER = re.compile(r"(authorization['\"]?\s*[:=]\s*['\"]?(?:bearer|basic|token)\s+)[^\s'\"]+", re.I)
+# A value that is a URI: its password may hold white space too.
+SPACED = re.compile(rf"\A((?:[+\w.]+=)?['\"]?[a-z][\w+.-]*://)(?!/|{NAMED})[^\s@/]*:(?!{NAMED}).*@(?=[\w\[])", re.I)
 ENV_SET = re.compile(
     rf"(env_set[\w.-]*['\"]?[ ]*[:=][ ]*)(?!{NAMED})(\{{[^\n]*\}}|'[^'\n]*'|\"[^\"\n]*\"|[^\s{{][^\s]*)"
 )
@@ -30,11 +47,34 @@ CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 
 def mask_uris(value: Any) -> Any:
     """A text without the secrets in it: user parts of URIs, settings that sound like one, values under env_set."""
-    if not isinstance(value, str) or not ("=" in value or "://" in value or "env_set" in value):
+    if not isinstance(value, str) or not any(sign in value for sign in "=@:"):
         return value
-    text = ENV_BLOCK.sub(rf"\1\2\1  {MASK}\n", URI_USER.sub(f"{MASK}@", value))
+    text = value
+    if "@" in text:
+        text = URI_USER.sub(f"{MASK}@", SPACED.sub(rf"\1{MASK}@", text))
+        text = MISTYPED.sub(rf"\1{MASK}@", text)
+    text = ENV_BLOCK.sub(rf"\1\2\1  {MASK}\n", text)
     text = ENV_SET.sub(rf"\1{MASK}", ODBC.sub(rf"\1{MASK}", text))
+    text = BEARER.sub(rf"\1{MASK}", QUOTED.sub(rf"\1\3{MASK}\3", text))
     return PAIR.sub(rf"\1={MASK}", text)
+
+
+_pieces: set[str] = set()  # of passwords, in small letters, which drivers may take for a host, a port or a path
+
+
+def know_password(uri: str) -> None:
+    """From now on no message shows what a driver that takes a URI apart may quote of the password in it."""
+    for user in re.findall(r"(?<=://)(?!/).*@", uri):
+        password = user.removesuffix("@").partition(":")[2] or user.removesuffix("@")
+        for parts in (SEPARATORS.split(form.lower())[:99] for form in {password, unquote(password)}):
+            pieces = ("".join(parts[start:end]) for start, end in combinations(range(len(parts) + 1), 2))
+            _pieces.update(piece for piece in pieces if len(parts) > 1 and len(piece) >= FEW)
+
+
+def mask_message(text: str) -> str:
+    """A text that people read: without secrets, and without pieces of the passwords that are known."""
+    pieces = "|".join(map(re.escape, sorted(_pieces, key=len, reverse=True)))
+    return mask_uris(re.sub(rf"(?<!\w)(?:{pieces})(?!\w)", MASK, text, flags=re.I) if pieces else text)
 
 
 def mask_settings(node: dict[str, Any]) -> dict[str, Any]:
@@ -78,10 +118,10 @@ class MaskedStream:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        return self._stream.write(mask_uris(text))
+        return self._stream.write(mask_message(text))
 
     def writelines(self, lines: Iterable[str]) -> None:
-        self._stream.writelines(map(mask_uris, lines))
+        self._stream.writelines(map(mask_message, lines))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -30,10 +30,10 @@ def test_folder_is_small_and_says_where_it_comes_from(folder):
     assert {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"} <= names
     assert sum(file.stat().st_size for file in folder.iterdir()) <= LIMIT
     told = json.loads((folder / "provenance.json").read_text())
-    assert told["command"].startswith(f"python -m relevance.pretrain names=[{folder.name}]")  # its name at the time
+    assert told["command"].startswith(f"python -m tools.backbones names=[{folder.name}]")
     assert told["corpus"]["entities_of_default_data"] == 0
-    assert told["held_out"]["tokens"] < told["unigram_loss"] - 1
-    assert told["held_out"]["right"] > 0.7
+    assert told["held_out"]["all"]["tokens"] < told["unigram_loss"] - 1
+    assert all(told["held_out"][pairs]["right"] > 0.7 for pairs in ("pairs", "named_pairs"))
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -74,6 +74,17 @@ def test_the_two_decoders_differ_in_architecture_and_in_tokens():
     kinds = [json.loads((FOLDERS / name / "config.json").read_text()) for name in ("llm", "llm_b")]
     assert kinds[0]["model_type"] != kinds[1]["model_type"]
     assert kinds[0]["vocab_size"] != kinds[1]["vocab_size"]
+
+
+def test_the_pair_differs_in_attention_and_objective_alone():
+    """One tokenizer, one corpus, the same blocks: only the type of the model and what says where it pools differ."""
+    llm, ce = (FOLDERS / name for name in ("llm", "ce"))
+    assert (llm / "tokenizer.json").read_bytes() == (ce / "tokenizer.json").read_bytes()
+    provenance = [json.loads((folder / "provenance.json").read_text()) for folder in (llm, ce)]
+    same = ("corpus", "tokens_in_corpus", "tokens_read", "steps", "seed", "threads", "parameters")
+    assert all(provenance[0][key] == provenance[1][key] for key in same)
+    shapes = [{k: v.shape for k, v in AutoModel.from_pretrained(folder).state_dict().items()} for folder in (llm, ce)]
+    assert shapes[0] == shapes[1]
 
 
 def test_encoder_frames_a_pair():

@@ -19,8 +19,8 @@ from relevance.cell_id import Request
 from relevance.config import Config, Save
 from relevance.errors import UserError
 from relevance.report.files import write_report
+from relevance.report.matrix import as_read
 from relevance.report.page import Form
-from relevance.report.sound import sound
 from relevance.sweep.launchers.local import InProcess
 from relevance.sweep.resolve import prepared
 from relevance.sweep.sweep import run_sweep
@@ -111,11 +111,11 @@ def test_the_report_goes_on_without_a_damaged_cell_and_names_it(pair, tmp_path, 
     config, _ = pair
     files = first(config)
     HARM[harm](files)
-    cells = {cell.seed: cell for cell in sound(record(config)).cells}
+    cells = {cell.seed: cell for cell in as_read(record(config))[0].cells}
     assert {seed: cell.status for seed, cell in cells.items()} == {0: "DAMAGED", 1: "FINISHED"}
     assert str(files.path) in cells[0].reason
     assert cells[0].reason.endswith("; the same sweep trains it again")
-    page = (write_report(sound(record(config)), tmp_path / "reports", TABLES) / "matrix.md").read_text()
+    page = (write_report(record(config), tmp_path / "reports", TABLES) / "matrix.md").read_text()
     assert "2 cells: 1 finished" in page
     assert "1 damaged" in page
 
@@ -127,16 +127,16 @@ def test_the_same_sweep_trains_a_damaged_cell_again(pair, capsys):
     said = capsys.readouterr().err
     assert "test.parquet: has 500 of the" in said
     assert said.count("finished before, not trained again") == 1
-    assert {cell.status for cell in sound(record(config)).cells} == {"FINISHED"}
+    assert {cell.status for cell in as_read(record(config))[0].cells} == {"FINISHED"}
 
 
 def test_what_was_left_before_there_were_seals_is_sealed_as_it_is_opened(pair):
     config, _ = pair
     files = first(config)
     (files.path / "seal.json").unlink()
-    assert {cell.status for cell in sound(record(config)).cells} == {"FINISHED"}
+    assert {cell.status for cell in as_read(record(config))[0].cells} == {"FINISHED"}
     flipped(files)
-    assert {cell.status for cell in sound(record(config)).cells} == {"FINISHED", "DAMAGED"}
+    assert {cell.status for cell in as_read(record(config))[0].cells} == {"FINISHED", "DAMAGED"}
 
 
 def test_cells_of_a_damaged_table_are_named_and_another_table_is_reported(pair, tmp_path):
@@ -148,17 +148,17 @@ def test_cells_of_a_damaged_table_are_named_and_another_table_is_reported(pair, 
     table = next(cell for cell in record(config).cells if cell.seed == 0 and not cell.variant).data_digest
     rows = Path(config.outputs) / "data" / table[:16] / "rows.parquet"
     os.truncate(rows, 2_000)
-    cells = sound(record(config)).cells
+    cells = as_read(record(config))[0].cells
     assert sorted(cell.status for cell in cells) == ["DAMAGED", "FINISHED"]
-    page = (write_report(sound(record(config)), tmp_path / "reports", TABLES) / "matrix.md").read_text()
+    page = (write_report(record(config), tmp_path / "reports", TABLES) / "matrix.md").read_text()
     assert f"{rows}: has 2,000 of the" in page.replace("\\", "")
     for path in rows.parent.parent.glob("*/rows.parquet"):
         path.write_bytes(b"")
     with pytest.raises(UserError, match=r"rows\.parquet: has 0 of the .*; give outputs=FOLDER of the sweep, or run"):
-        sound(record(config))
+        as_read(record(config))
     prepared([config, both])
     assert ask() == 0
-    assert {cell.status for cell in sound(record(config)).cells} == {"FINISHED"}
+    assert {cell.status for cell in as_read(record(config))[0].cells} == {"FINISHED"}
 
 
 @pytest.mark.parametrize("sealed", [True, False])
@@ -216,6 +216,71 @@ def test_a_line_that_is_no_event_is_named(tmp_path, line):
     note.append("start", name="a", tags={}, at=0)
     with note.path.open("a") as file:
         file.write(line + "\n")
-    with pytest.raises(UserError, match="is no event; mend that line, or remove"):
+    with pytest.raises(UserError, match="is no event, or not as it was written; remove"):
         note.events()
     assert json.loads(note.path.read_text().splitlines()[0])[0] == "start"
+
+
+def test_a_half_trained_cell_whose_record_was_altered_fails_by_name_until_it_is_trained_anew(pair, capsys):
+    config, other = pair
+    copied = small_folder(config)
+    shutil.move(copied.path, copied.work.path)
+    (copied.work.path / "seal.json").unlink()
+    lines = copied.work.record.read_text().splitlines(keepends=True)
+    lines[4] = lines[4].replace("0.", "0.9", 1)
+    copied.work.record.write_text("".join(lines[:-1]))
+    assert sweep(config, other) == 1
+    assert f"{copied.work.record}: what ends at byte" in capsys.readouterr().err
+    assert sweep(replace(config, rerun=True), other) == 0
+
+
+@pytest.fixture
+def half_written(tmp_path) -> Record:
+    note = Record(tmp_path)
+    note.append("start", name="a", tags={}, at=0)
+    for step in (20, 40):
+        note.append("log", metrics={"train/loss": 1.5, "gate": 0.25}, step=step, at=step)
+        note.append("kept", step=step)
+    return note
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('"step":20', '"step":30'), ("1.5", "0.5"), ('"a"', '"b"'), ("},", "} ,"), ('"kept"', '"Kept"')]
+)
+def test_a_line_of_a_record_that_was_altered_is_named(half_written, old, new):
+    half_written.path.write_text(half_written.path.read_text().replace(old, new, 1))
+    with pytest.raises(UserError, match=r"what ends at byte \d+ is no event, or not as it was written"):
+        half_written.events()
+
+
+def test_a_line_of_a_record_that_is_gone_moved_or_without_its_digest_is_named(half_written):
+    first, second, third, *rest = half_written.path.read_text().splitlines(keepends=True)
+    bare = second[:-13] + "]\n"
+    for lines in ([first, third], [first, third, second], [second, third], [first, bare, third], [first, second, bare]):
+        half_written.path.write_text("".join([*lines, *rest]))
+        with pytest.raises(UserError, match="or not as it was written"):
+            half_written.events()
+
+
+def test_a_torn_last_line_of_a_record_is_passed_over_and_written_again(half_written):
+    whole = half_written.path.read_bytes()
+    for size in range(len(whole) - 1, whole.rindex(b"\n", 0, -1), -1):
+        half_written.path.write_bytes(whole[:size])
+        assert len(half_written.events()) == 4
+    half_written.mend()
+    half_written.append("kept", step=40)
+    assert half_written.path.read_bytes() == whole
+    (_, after), *_ = half_written.events()
+    assert half_written.events(after) == half_written.events()[1:]
+
+
+def test_an_older_record_without_digests_is_gone_on_with_and_its_lines_count_from_then_on(tmp_path):
+    note = Record(tmp_path)
+    older = '["start",{"name":"a","tags":{},"at":0}]\n["log",{"metrics":{"x":1.5},"step":20,"at":1}]\n'
+    note.path.write_text(older)
+    assert len(note.events()) == 2
+    note.append("kept", step=20)
+    assert [event for event, _ in note.events(len(older))] == [("kept", {"step": 20})]
+    note.path.write_text(note.path.read_text().replace("1.5", "0.5"))
+    with pytest.raises(UserError, match="or not as it was written"):
+        note.events()

@@ -59,7 +59,7 @@ def test_each_holds_what_its_claim_needs():
     assert named("baselines") == set(product(MODELS, ["mh"], {"joint", *SINGLES}))
     six = {"none", *SHORT, "prefix_mh", "prefix_mhp"}
     assert named("factorial") == set(product(MODELS, {*six, "mhp_shared"}, ["joint"]))
-    assert named("controls") == set(product(["llm"], ["mh", "mhp", "mhp_shared", "mhp_lora"], ["joint"]))
+    assert named("controls") == set(product(["llm"], ["mh", "mhp", "mhp_shared", "mhp_lora", "mh_wide"], ["joint"]))
     assert named("matrix") | named("ensemble") | named("baselines") <= named("paper")
     assert lists("volume")["task_mix.share"] == ["0.125", "0.25", "0.5", "1"]
     assert all(lists(name)["seed"] == ["0", "1", "2"] for name in NAMES if name != "matrix")

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from relevance.masking import mask_settings, mask_uris, mask_words, masked_streams
+from relevance import masking
+from relevance.masking import know_password, mask_message, mask_settings, mask_uris, mask_words, masked_streams
 
 
 def test_the_password_of_a_uri_is_not_shown():
@@ -44,6 +45,13 @@ def test_a_command_keeps_its_words_but_for_secrets():
         "python '+hydra.job.env_set={HF_TOKEN: CANARY, B: CANARY}' seed=1",
         "hydra.job.env_set.PGPASSWORD=CANARY",
         "job:\n  env_set:\n    A: CANARY\n    B: CANARY\n  name: x\n",
+        "tracking_uri=postgresql:/ana:CANARY@db/runs",
+        "tracking_uri=ana:CAN/AR@Y-CANARY@db/runs: unsupported URI 'ana:CANARY@db/runs'",
+        "tracking_uri=postgresql://ana:CAN ARY-CANARY@db/runs",
+        "host=db user=ana password='CANARY is CANARY' dbname=runs",
+        "https://host/page#access_token=CANARY",
+        "connect(**{'user': 'ana', 'password': 'CANARY'}), {\"api_key\": \"CANARY\"}",
+        "headers: {'Authorization': 'Bearer CANARY'}, Authorization: Basic CANARY",
         "View run a at: http://ana:CANARY@host:5000/#/experiments/1/runs/2",
     ],
 )
@@ -57,6 +65,8 @@ def test_a_secret_is_known_by_where_it_stands(text):
     [
         "postgresql://${oc.env:USER}:${oc.env:PASSWORD}@db/runs",
         "http://127.0.0.1:5000/#/experiments/1",
+        "models:/relevance@champion, org/name@main, a@b.c: mail, at 12:30 and x=${oc.env:USER}:${oc.env:PASSWORD}@db",
+        "{'train': {'token_budget': 5}, 'key': 'a: b'}: the key: pass; http://a/b says: mail a@b",
         "train.token_budget=5: give key=value; ended with code=1",
     ],
 )
@@ -72,3 +82,40 @@ def test_a_stream_says_no_secret_whoever_writes_to_it(capsys):
     shown = capsys.readouterr()
     assert shown.out == "at http://***@host\nx://a:b@c\n"
     assert shown.err == "x://db?password=***\n"
+
+
+@pytest.fixture
+def known(monkeypatch):
+    monkeypatch.setattr(masking, "_pieces", set())
+    for password in ("Can/Ary@Part9:x", "plain", "Sign%40Canary", "a@b/cd"):
+        know_password(f"postgresql://ana:{password}@db/runs")
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("failed to resolve host 'Ary@Part9:x@db'", "failed to resolve host '***@db'"),
+        ("cannot connect to 'part9:x@db'; port 'Can'", "cannot connect to '***@db'; port '***'"),
+        ('could not translate host name "Canary@db"', 'could not translate host name "***@db"'),
+        ("invalid literal: 'b/cd@db'", "invalid literal: '***@db'"),
+        ("a plain word, a canopy, a partition", "a plain word, a canopy, a partition"),
+    ],
+)
+def test_a_driver_quotes_no_piece_of_a_password(known, capsys, said, shown):
+    assert mask_message(said) == shown
+    with masked_streams():
+        print(said)
+    assert capsys.readouterr().out == f"{shown}\n"
+
+
+def test_a_store_that_a_driver_cannot_reach_shows_no_piece_of_its_password(monkeypatch, tmp_path):
+    from sqlalchemy.exc import OperationalError
+
+    from relevance.errors import UserError
+    from relevance.tracking import Store
+
+    monkeypatch.setattr(masking, "_pieces", set())
+    store = Store("postgresql://ana:Secr@tCanary@db/runs", "relevance", tmp_path)
+    failure = OperationalError("SELECT 1", {}, Exception('could not translate host name "tCanary@db" to address'))
+    with pytest.raises(UserError, match=r"host name \"\*\*\*@db\" to"), store.reached():
+        raise failure

@@ -109,18 +109,16 @@ def _compared(options: Options) -> Path:
 
 @contextmanager
 def _sweep(options: Options, names: list[str], archive: str | None) -> Iterator[SweepRecord]:
-    """The sweep of an archive or, without one, of these names in the store; cells whose files are damaged say so."""
-    from relevance.report.sound import sound
-
+    """The sweep of an archive or, without one, of these names in the store."""
     if archive is not None:
         from relevance.report.archive import opened
 
         with opened(Path(archive), options.name) as sweep:
-            yield sound(sweep)
+            yield sweep
     else:
         from relevance.tracking.history import sweep_record
 
-        yield sound(sweep_record(*_place(options), names, options.name))
+        yield sweep_record(*_place(options), names, options.name)
 
 
 def _place(options: Options) -> tuple[str, str, Path]:

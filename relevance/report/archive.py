@@ -14,7 +14,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
@@ -31,7 +31,8 @@ from relevance.cell_folder import CellFolder
 from relevance.cell_id import QUARANTINE, data_folder
 from relevance.data.floors import FLOORS
 from relevance.errors import UserError
-from relevance.report.matrix import Matrix
+from relevance.report.matrix import DAMAGED, Matrix
+from relevance.report.rows import FINISHED
 from relevance.report.sections.mistakes import MEASURED, SEEN, measured
 from relevance.tracking.records import CellRecord, SweepRecord, SweepRun
 
@@ -46,7 +47,9 @@ COLUMNS = ("row", "split", "task", "label", "label_clean", "source", *SEEN)  # o
 TEXTLESS = ("file", "row", "problem", "remedy")  # columns of a list of rows set aside that hold no text of a pair
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every member: the earliest a zip can say
 DIGEST = re.compile(r"[0-9a-f]*")  # what names a folder
-BROKEN = (BadZipFile, zlib.error, KeyError, ValueError, TypeError, AttributeError, RuntimeError, NotImplementedError)
+UNREADABLE = (BadZipFile, zlib.error, EOFError, KeyError, ValueError, RuntimeError)  # of a member
+BROKEN = (*UNREADABLE, TypeError, AttributeError)
+REMEDY = "make it again with python -m relevance.report sweep=NAME runs=true"
 
 
 def write_archive(sweep: SweepRecord, tables: list[Matrix], path: Path) -> None:
@@ -62,17 +65,15 @@ def write_archive(sweep: SweepRecord, tables: list[Matrix], path: Path) -> None:
 def opened(path: Path, name: str | None = None) -> Iterator[SweepRecord]:
     """The sweep of a runs.zip, under its own name or `name`; its files lie in a folder that goes at the end.
 
-    Raises UserError for a file that is no whole runs.zip.
+    A cell of which a member is damaged is DAMAGED, as are those of a table of pairs of which one is. Raises UserError
+    for a file that is no runs.zip, or of which no table is whole.
     """
     with TemporaryDirectory(prefix="relevance-") as folder:
         try:
             with ZipFile(path) as file:
                 sweep = _unpacked(file, Path(folder), name)
         except BROKEN as error:
-            raise UserError(
-                f"archive {path}: no {NAME} of a report, or a damaged one ({error}); make it again with python -m "
-                "relevance.report sweep=NAME runs=true"
-            ) from error
+            raise UserError(f"archive {path}: no {NAME} of a report, or a damaged one ({error}); {REMEDY}") from error
         yield sweep
 
 
@@ -156,15 +157,20 @@ def _unpacked(file: ZipFile, outputs: Path, name: str | None) -> SweepRecord:
         for cell in content["cells"]
     )
     sweep = SweepRecord(name or content["name"], outputs, cells, tuple(SweepRun(**run) for run in content["runs"]))
-    there = set(file.namelist())
+    there, faults = set(file.namelist()), dict[Path, str]()
     for path, needed in _files(sweep):
         member = path.relative_to(outputs).as_posix()
         if needed or member in there:
+            try:
+                content = file.read(member)
+            except UNREADABLE as error:
+                faults[path.parent] = f"{member} is damaged ({error})"
+                continue
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(file.read(member))
+            path.write_bytes(content)
             if path.name == ROWS:
                 seal.write(path, path.parent.name)  # without its texts it has another digest than its folder
-    return sweep
+    return _without(sweep, faults, f"archive {file.filename}")
 
 
 def _files(sweep: SweepRecord) -> Iterator[tuple[Path, bool]]:
@@ -174,7 +180,23 @@ def _files(sweep: SweepRecord) -> Iterator[tuple[Path, bool]]:
         yield from ((folder / name, True) for name in (ROWS, *FLOOR_FILES))
         yield from ((folder / name, False) for name in (*IMPLIED, QUARANTINE))
     for cell in sweep.cells:
-        yield from ((path, False) for path in cell.files.reported)
+        yield from ((path, cell.status == FINISHED and path == cell.files.test) for path in cell.files.reported)
+
+
+def _without(sweep: SweepRecord, faults: dict[Path, str], archive: str) -> SweepRecord:
+    """The sweep in which what is wrong with the folder of a cell or of its table is said of the cell."""
+    tables = {digest: faults.get(data_folder(sweep.outputs, digest), "") for digest in sweep.tables}
+    if tables and all(tables.values()):
+        raise BadZipFile(next(iter(tables.values())))
+
+    def stated(cell: CellRecord) -> CellRecord:
+        table = tables.get(cell.data_digest, "")
+        cell = replace(cell, data_digest="" if table else cell.data_digest)
+        why = table or faults.get(cell.folder, "")
+        wrong = why and cell.status == FINISHED
+        return replace(cell, status=DAMAGED, reason=f"{archive}: {why}; {REMEDY}") if wrong else cell
+
+    return replace(sweep, cells=tuple(map(stated, sweep.cells)))
 
 
 def _digest(text: str) -> str:

@@ -33,7 +33,7 @@ CLAIM_TEXTS = {  # what is claimed, and what its effect is the difference of
     "d2": ("mhp members differ more from each other than prefix members do", "members differ: mhp - prefix"),
 }  # fmt: skip
 LOW = "tasks of few rows"  # the scope of claims c
-CONTROLS = (SHARED, "mhp_lora")  # private layers as one set for all tasks, and as adapters
+CONTROLS = (SHARED, "mhp_lora", "mh_wide")  # private layers as one set, as adapters; without them, all weights trained
 STEPS = {  # from one routing to another
     "prefix": [("none", "prefix"), ("mh", "prefix_mh"), ("mhp", "prefix_mhp")],
     "heads": [("none", "mh"), ("prefix", "prefix_mh")],
@@ -41,6 +41,7 @@ STEPS = {  # from one routing to another
     "private layers, one set for all tasks (capacity)": [("mh", SHARED)],
     "private layers, of its own against one set (isolation)": [(SHARED, "mhp")],
     "private layers as adapters": [("mh", "mhp_lora")],
+    "every weight trained, without private layers": [("mh", "mh_wide")],
     "prefix × heads": [("none", "prefix"), ("mh", "prefix_mh")],
     "prefix × private layers": [("mh", "mhp"), ("prefix_mh", "prefix_mhp")],
 }

@@ -1,6 +1,6 @@
 """Two drawings, of which every figure of a report is one; each as <name>.png and <name>.svg.
 
-Line("mhp", "llm", 0.031, 0.012, 0.049, (0.028, 0.041, 0.024)) → llm / mhp  ·  |  ├──●──┤  +3.1 [+1.2, +4.9]
+Line("mhp", "llm", 0.031, 0.012, 0.049) → llm / mhp  ·  |  ├──●──┤  +3.1 [+1.2, +4.9]
 Curve("llm mhp", "item_item", x [P], y [P], weight [P]) → a line of markers in the panel item_item
 
 A figure's title says what is seen; what stands in it also stands in a table of the page, which takes its place on a
@@ -56,7 +56,6 @@ MOST_CURVES = 8  # of a panel
 ACROSS = 3  # panels
 LETTERS = 34  # of a label on one line
 LINE, SPACE = 0.17, 0.12  # inches of a line of a label, and between two labels
-DROP = 0.09  # inches that the dots of single seeds lie below their interval
 APART = 1.02  # factor of a count between two labels: their bars do not cover each other
 SMALL = 4.5  # points across a marker
 
@@ -70,7 +69,6 @@ class Line:
     value: float
     low: float
     high: float
-    seeds: tuple[float, ...] = ()  # the difference in each seed
     decided: bool = False  # shown by a filled marker
 
 
@@ -139,8 +137,6 @@ def _interval(axes: "Axes", y: float, line: Line) -> None:
     face = COLOURS[0] if line.decided else "white"
     axes.plot(100 * line.value, y, "o", color=COLOURS[0], markerfacecolor=face, markersize=6)
     axes.text(1.02, y, f"{value} [{low}, {high}]", transform=axes.get_yaxis_transform(), va="center")
-    seeds = 100 * np.array(line.seeds)
-    axes.plot(seeds, np.full(len(seeds), y + DROP), "o", color="0.35", markersize=SMALL / 2, markeredgewidth=0)
 
 
 def write_curves(

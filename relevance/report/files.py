@@ -16,7 +16,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from relevance.pages.render import html, latex, markdown
 from relevance.ranking import MEASURES
 from relevance.report.archive import NAME, textless, write_archive
 from relevance.report.evidence import Evidence
-from relevance.report.matrix import Matrix, matrices
+from relevance.report.matrix import Matrix, as_read
 from relevance.report.measures import Tested
 from relevance.report.page import FOLDED, PLAIN, Findings, Form, findings_of, sections, write_figures
 from relevance.report.panel import EFFECTS
@@ -57,10 +57,9 @@ def write_report(sweep: SweepRecord, reports: Path, form: Form = PLAIN) -> Path:
     """Write the report of a sweep; returns its folder. The same runs give the same bytes.
 
     A runs.zip of an earlier report is written anew: what it holds and what stands beside it are of one sweep.
-    Raises UserError where a table of pairs or predictions is absent or does not match its run.
+    Raises UserError where no table of pairs is whole.
     """
-    tables = matrices(sweep)
-    sweep = _as_read(sweep, tables)
+    sweep, tables = as_read(sweep)
     findings = findings_of(tables, form)
     folder = reports / slug(sweep.name)
     check_free(folder, "matrix.md", "# Report:")
@@ -91,12 +90,6 @@ def check_free(folder: Path, first: str, start: str) -> None:
     check_text(folder / first, start)
     if (folder / "index.html").exists() and not (folder / first).exists():
         raise UserError(f"{folder}: has an index.html that is no report's; give another name= or reports=FOLDER")
-
-
-def _as_read(sweep: SweepRecord, tables: list[Matrix]) -> SweepRecord:
-    """The sweep, its cells as the matrices found them: those whose predictions cannot be read are damaged."""
-    read = {cell.fingerprint: cell for matrix in tables for row in matrix.rows for cell in row.cells}
-    return replace(sweep, cells=tuple(read.get(cell.fingerprint, cell) for cell in sweep.cells))
 
 
 def _prune(folder: Path, written: set[str]) -> None:

@@ -18,6 +18,7 @@ from relevance import predictions
 from relevance.data.entities import LEFT_KIND, RIGHT_KIND
 from relevance.errors import UserError
 from relevance.metrics import Scores, task_codes
+from relevance.ranking import expected_grade
 from relevance.tasks import LABELS, TASK_NAMES
 
 SIDES = {"left": LEFT_KIND, "right": RIGHT_KIND}  # kinds of entity by task [6]
@@ -75,16 +76,18 @@ class HeldOut:
 
     def answers(self, path: Path) -> np.ndarray:
         """The labels that the predictions at `path` give to each row [N] int8, -1 where none; UserError for others."""
-        return self._answers(path, *self.read(path, ["label", "predicted"]))
+        return self.answered(predictions.read(path, ["row", "label", "predicted"]), path)
 
-    def graded(self, path: Path) -> tuple[np.ndarray, np.ndarray]:
-        """The same, and the expected grade of each row [N] float32, 0 to 2; 0 where none."""
-        table, at = self.read(path, ["label", "predicted", "p_partial", "p_relevant"])
-        grade = np.zeros(len(self.row), np.float32)
-        grade[at] = table["p_partial"].to_numpy() + 2 * table["p_relevant"].to_numpy()
-        return self._answers(path, table, at), grade
+    def graded(self, table: pa.Table, path: Path) -> tuple[np.ndarray, np.ndarray]:
+        """The labels of predictions that were read from `path`, and the expected grade of each row [N], 0 to 2."""
+        grade = np.zeros(len(self.row), np.float32)  # 0 where there is none
+        p = np.stack([table[name].to_numpy() for name in predictions.PROBABILITIES])
+        grade[self._places(table, path)] = expected_grade(p.T)
+        return self.answered(table, path), grade
 
-    def _answers(self, path: Path, table: pa.Table, at: np.ndarray | slice) -> np.ndarray:
+    def answered(self, table: pa.Table, path: Path) -> np.ndarray:
+        """The labels of predictions that were read from `path`, as `answers` has them."""
+        at = self._places(table, path)
         if not np.array_equal(table["label"].to_numpy(), self.label[at]):
             raise UserError(f"predictions {path}: labels differ from {self.path}; run the cell again")
         answers = np.full(len(self.row), -1, np.int8)
@@ -104,13 +107,16 @@ class HeldOut:
     def read(self, path: Path, names: Sequence[str]) -> tuple[pa.Table, np.ndarray | slice]:
         """Columns of the predictions at `path`, and the places of their rows; all rows in their order are a slice."""
         table = predictions.read(path, ["row", *names])
+        return table, self._places(table, path)
+
+    def _places(self, table: pa.Table, path: Path) -> np.ndarray | slice:
         row = table["row"].to_numpy()
         if np.array_equal(row, self.row):
-            return table, slice(None)
+            return slice(None)
         at = np.searchsorted(self.row, row)
         if not np.array_equal(self.row[np.minimum(at, len(self.row) - 1)], row):
             raise UserError(f"predictions {path}: rows that are no test rows of {self.path}; run the cell again")
-        return table, at
+        return at
 
 
 def _tested(path: Path, names: Sequence[str]) -> pa.Table:

@@ -21,21 +21,24 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from relevance import seal
+from relevance import predictions, seal
+from relevance.cell_folder import CellFolder
 from relevance.cell_id import QUARANTINE, data_folder, without
 from relevance.cli import echo
 from relevance.config import Mix
 from relevance.data.floors import FLOORS, ensure_floors, noise_ceiling, unlearnable
+from relevance.data.stored import REMEDY, ROWS, rows_fault
 from relevance.errors import UserError
 from relevance.metrics import COLUMNS, Scores, task_codes
 from relevance.report.held_out import HeldOut
 from relevance.report.measures import ACCURACY, Measured, Measurer, Tested
 from relevance.report.panel import Panel
 from relevance.report.rows import FINISHED, Row, alike
-from relevance.report.sound import DAMAGED
 from relevance.tasks import SPLITS, TASK_NAMES
 from relevance.tracking.records import CellRecord, SweepRecord
 
+DAMAGED = "DAMAGED"
+AGAIN = "the same sweep trains it again"
 ROUTINGS = ("none", "prefix", "mh", "mhp", "mhp_shared", "prefix_mh", "prefix_mhp")  # the order of the table
 MARK = "†"  # of a value that any seed collapsed on
 JOINT = "joint"  # the task mix of all rows, each once an epoch
@@ -124,20 +127,36 @@ class Matrix:
         return row.finished > 0 and bool(absent.any())
 
 
-def matrices(sweep: SweepRecord) -> list[Matrix]:
-    """One matrix per data digest, in the order of the sweep; cells that were refused are in none.
+def as_read(sweep: SweepRecord) -> tuple[SweepRecord, list[Matrix]]:
+    """One matrix per data digest, in the order of the sweep, and the sweep itself, its cells as their files show them.
 
-    Raises UserError where a table of pairs or a predictions file is absent or does not match its run.
+    A finished cell whose files, or whose table of pairs, cannot be believed is DAMAGED, with the reason; cells of such
+    a table, and those that were refused, are in no matrix. Raises UserError where no table is whole.
     """
     if not sweep.tables:
         raise UserError(f"sweep {sweep.name}: holds no cells; choose another with sweep=NAME")
-    return [_matrix(sweep, digest) for digest in sweep.tables]
+    faults = {digest: rows_fault(data_folder(sweep.outputs, digest) / ROWS) for digest in sweep.tables}
+    if all(faults.values()):
+        raise UserError(f"rows {faults[sweep.tables[0]]}; give outputs=FOLDER of the sweep, or {REMEDY}")
+    tables = [_matrix(sweep, digest) for digest, why in faults.items() if not why]
+    read = {cell.fingerprint: cell for matrix in tables for row in matrix.rows for cell in row.cells}
+    for cell in sweep.cells:
+        if why := faults.get(cell.data_digest):
+            read[cell.fingerprint] = replace(_damaged(cell, f"{why}; {REMEDY}"), data_digest="")
+    return replace(sweep, cells=tuple(read.get(cell.fingerprint, cell) for cell in sweep.cells)), tables
+
+
+def matrices(sweep: SweepRecord) -> list[Matrix]:
+    """The matrices of `as_read`."""
+    return as_read(sweep)[1]
+
+
+def _damaged(cell: CellRecord, why: str) -> CellRecord:
+    return replace(cell, status=DAMAGED, reason=why) if why and cell.status == FINISHED else cell
 
 
 def _matrix(sweep: SweepRecord, digest: str) -> Matrix:
-    path = data_folder(sweep.outputs, digest) / "rows.parquet"
-    if not path.is_file():
-        raise UserError(f"rows {path}: no such file; give outputs=FOLDER of the sweep, or run the sweep again")
+    path = data_folder(sweep.outputs, digest) / ROWS
     table = pq.read_table(path, columns=["split", "task"])
     split, task = table["split"].cast("string"), task_codes(table["task"])
     trained = task[pc.equal(split, "train").to_numpy()]
@@ -176,9 +195,8 @@ def _aside(path: Path) -> bytes:
 
 def _floors(measurer: Measurer, rows: Path) -> dict[str, Measured]:
     floors = {}
-    for name, measured in zip(
-        FLOORS, measurer.read([rows.with_name(f"floor-{f}.parquet") for f in FLOORS]), strict=True
-    ):
+    paths = [rows.with_name(f"floor-{name}.parquet") for name in FLOORS]
+    for name, measured in zip(FLOORS, measurer.read(paths, predictions.checked), strict=True):
         if isinstance(measured, UserError):
             raise measured
         floors[name] = measured
@@ -188,23 +206,28 @@ def _floors(measurer: Measurer, rows: Path) -> dict[str, Measured]:
 def _read(cells: list[CellRecord], measurer: Measurer) -> tuple[list[CellRecord], dict[str, Measured]]:
     """The cells, and what each finished one's predictions measure, by its fingerprint.
 
-    One whose predictions cannot be read, or are not what its run logged, is DAMAGED, with the reason.
+    Each is read once, and all that it left is checked; one that cannot be believed, or is not what its run logged, is
+    DAMAGED.
     """
     finished = [cell for cell in cells if cell.status == FINISHED]
+    read = measurer.read([cell.files.test for cell in finished], _whole)
     measured: dict[str, Measured] = {}
     reasons: dict[str, str] = {}
-    for cell, each in zip(finished, measurer.read([cell.files.test for cell in finished]), strict=True):
+    for cell, each in zip(finished, read, strict=True):
         if isinstance(each, UserError):
             reasons[cell.fingerprint] = str(each)
         elif reason := _differing(cell, each.scores):
             reasons[cell.fingerprint] = reason
         else:
             measured[cell.fingerprint] = each
-    damaged = [
-        replace(cell, status=DAMAGED, reason=reasons[cell.fingerprint]) if cell.fingerprint in reasons else cell
-        for cell in cells
-    ]
-    return damaged, measured
+    return [_damaged(cell, reasons.get(cell.fingerprint, "")) for cell in cells], measured
+
+
+def _whole(test: Path) -> pa.Table:
+    """The test predictions of a cell; UserError where anything that it left cannot be believed."""
+    if isinstance(table := predictions.of_cell(CellFolder(test.parent)), str):
+        raise UserError(f"{table}; {AGAIN}")
+    return table
 
 
 def _differing(cell: CellRecord, scores: Scores) -> str:

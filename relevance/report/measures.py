@@ -5,7 +5,7 @@ test.parquet of a cell → scores (confusion [6, 3, 3]); sums {"accuracy": [C], 
 Only sums are kept of a cell: 1,000 cells on 453,000 rows take a hundredth of their predictions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,18 +55,19 @@ class Measurer:
         by_left = Clusters(self.lists.task, self.lists.left, None, tested.kind)
         self.by_list = {name: by_left.only(there) for name, there in self.lists.relevant.items()}
 
-    def read(self, paths: Sequence[Path]) -> list[Measured | UserError]:
-        """Of each predictions file what it measures, or why it cannot be read."""
+    def read(self, paths: Sequence[Path], opened: Callable[[Path], pa.Table]) -> list[Measured | UserError]:
+        """Of each predictions file what it measures as it is `opened`, or why it cannot be."""
+        batches = [paths[at : at + BATCH] for at in range(0, len(paths), BATCH)]
         with ThreadPoolExecutor(READERS) as readers:
-            parts = list(readers.map(self._batch, [paths[at : at + BATCH] for at in range(0, len(paths), BATCH)]))
+            parts = list(readers.map(lambda batch: self._batch(batch, opened), batches))
         pa.default_memory_pool().release_unused()  # what decoding took would stay beside the sums
         return [measured for part in parts for measured in part]
 
-    def _batch(self, paths: Sequence[Path]) -> list[Measured | UserError]:
+    def _batch(self, paths: Sequence[Path], opened: Callable[[Path], pa.Table]) -> list[Measured | UserError]:
         read: list[tuple[np.ndarray, np.ndarray] | UserError] = []
         for path in paths:
             try:
-                read.append(self.tested.graded(path))
+                read.append(self.tested.graded(opened(path), path))
             except UserError as error:
                 read.append(error)
         measured = iter(self.measure([pair for pair in read if not isinstance(pair, UserError)]))

@@ -30,21 +30,21 @@ from relevance.vote import DEFAULT, Ties
 FOLDED = "Test accuracy in percent; mean ± deviation over cells, models equal but for the seed."
 NOTES = (
     "Bold: the highest of its column, where both floors are below it. "
-    f"{NEAR} not told apart from the highest: the 95 % interval of the difference, over entities and seeds, holds "
-    f"zero; {ONE} one of the two has one seed, which decides nothing. Floors: majority answers the most frequent "
-    "training label; lexical, or word overlap, is gradient boosting on what the two texts share."
+    f"{NEAR} not told apart from the highest: the 95 % interval of the difference holds zero; {ONE} one of the two has "
+    "one seed, which decides nothing. Floors: majority answers the most frequent training label; lexical, or word "
+    "overlap, is gradient boosting on what the two texts share."
 )
 NOISE = "Ceiling: the share of test rows whose label is the one before noise; who knew every true label scores this."
 COLLAPSE = (
-    f"{MARK} collapsed: some seed is not shown to tell more of the task than one answer to every row would: the 95 % "
-    "interval of its distance to the majority floor, over entities, is not above zero. {n} of {all} finished cells."
+    f"{MARK} collapsed: some seed is not shown to tell more than the majority floor: the 95 % interval of the "
+    "difference is not above zero. {n} of {all} finished cells."
 )
 THIN = "No interval for {tasks}, nor for micro and macro: fewer than {fewest} left entities."
 ELSE = "Rows of other task mixes and variants stand in the closed table."
 DIRTY = "* from a working tree with uncommitted changes: {n} of {all} cells."
 ORIGIN = (
-    "A cell's run in MLflow holds its parameters, metrics, config.yaml, confusion and model; its folder "
-    "outputs/cells/<cell> its config.yaml and predictions. These commands give all of it again, and skip what is there:"
+    "A cell's run in MLflow holds parameters, metrics, confusion and model, its folder outputs/cells/<cell> "
+    "config.yaml and predictions. These commands give all of it again:"
 )
 WEIGHTS = "Weights, trainable / total; private layers with their gates."
 POINTS = "difference of macro accuracy, points"
@@ -181,7 +181,7 @@ def _sure(findings: Findings, matrices: list[Matrix], captions: Captions) -> lis
         return []
     blocks: list[Block] = [*of_data(findings.matrix, matrices), *_figure("tasks" + findings.mark, captions)]
     blocks += [tables.INTERVALS, tables.interval_table(evidence)]
-    return [*blocks, tables.BESIDE, tables.beside_table(evidence), *_needed(evidence)]
+    return [*blocks, *_needed(evidence)]
 
 
 def _needed(evidence: Evidence) -> list[Block]:
@@ -208,7 +208,7 @@ def _beyond(findings: list[Findings], matrices: list[Matrix]) -> list[Section]:
 def _all_rows(findings: list[Findings], matrices: list[Matrix], rows: list[Row]) -> list[Block]:
     blocks: list[Block] = []
     for each in findings:
-        blocks += [*of_data(each.matrix, matrices), tables.every_table(each.evidence)]
+        blocks += [*of_data(each.matrix, matrices), tables.accuracy_table(each.evidence, each.matrix.rows)]
     return [*blocks, WEIGHTS, tables.parameters_table(rows)]
 
 

@@ -1,7 +1,6 @@
-"""One measure of many cells → sums by cluster of rows → one tidy frame, and effects with what they vary by.
+"""One measure of many cells → sums by cluster of rows → effects with what they vary by.
 
 right [N] of a cell → its mean by task [6], and sums by (task, left entity), (task, right entity), (task, pair)
-tidy     cell 17, "macro", "accuracy", 0.820, n 3,331, lefts 923: a line per cell, scope and measure
 effects  best | ce mh | ce prefix | accuracy | macro | 0.001 [-0.018, 0.019] | df 4.9 | se_rows 0.005 | se_seeds 0.005 |
          n_rows 3,331 | n_lefts 923 | seeds 3 | p 0.91 | ...: a line per contrast, columns as EFFECTS
 
@@ -12,7 +11,6 @@ How a report is made of it:
     lists = Lists.of(tested.task, tested.left, tested.right, tested.label)            # relevance.ranking
     by_left = Clusters(lists.task, lists.left, None, tested.kind).only(lists.relevant["ndcg_10"])
     ndcg = Panel("ndcg_10", by_left, sums, covered)
-    frame = pd.concat([accuracy.tidy(), ndcg.tidy()])        # joined with the cells' names and seeds on "cell"
     contrasts = [difference("best ce", a, b, "macro", accuracy.weights("macro")), Contrast(...), ...]
     table = verdict.settled(effects(accuracy, contrasts, trained), ["best ce"])           # with p_holm and verdict
 
@@ -37,7 +35,6 @@ import pandas as pd
 from scipy.sparse import csr_array
 from scipy.special import stdtrit
 
-from relevance.metrics import COLUMNS
 from relevance.report.inference import ALPHA, Spread, rows_to_decide, seed_parts, seeds_to_decide, spread
 from relevance.tasks import TASK_NAMES
 
@@ -164,22 +161,6 @@ class Panel:
         """Means of some cells over weighted tasks; NaN where one was not tested on any of these."""
         tasks = np.flatnonzero(weights)
         return self.means[np.asarray(cells)][:, tasks] @ weights[tasks]
-
-    def tidy(self) -> pd.DataFrame:
-        """A line per cell, by its number, and scope; micro and macro are over the tasks a cell was tested on."""
-        covered = ~np.isnan(self.means)
-        frames = []
-        for scope in COLUMNS:
-            weights = np.where(covered, self.weights(scope), 0)
-            total = weights.sum(axis=1)
-            value = np.divide(
-                (np.nan_to_num(self.means) * weights).sum(axis=1), total, where=total > 0, out=total * np.nan
-            )
-            n, lefts = ((weights > 0) @ each for each in (self.clusters.n, self.clusters.lefts))
-            frames.append(
-                pd.DataFrame({"cell": np.arange(len(total)), "scope": scope, "value": value, "n": n, "lefts": lefts})
-            )
-        return pd.concat(frames, ignore_index=True).assign(measure=self.measure)
 
     def influence(self, cells: Sequence[int], weights: np.ndarray) -> list[np.ndarray]:
         """Of each side the influences of some cells by column, their tasks weighted [cells, C of the side]."""

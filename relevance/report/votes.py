@@ -164,7 +164,7 @@ def ballot(group: Group, tested: HeldOut, ties: Ties) -> Ballot:
     complete = {policy: np.where(of == ABSTAINED, farthest, of).astype(np.int8) for policy, of in settled.items()}
     return Ballot(
         group,
-        {METHODS[0]: complete.get(ties, complete[DEFAULT]), METHODS[1]: _highest(mean)},
+        {METHODS[0]: complete.get(ties, complete[DEFAULT]), METHODS[1]: predictions.highest(*mean)},
         len(poll.tied) / labels.shape[1],
         {policy: tested.scores(answers) for policy, answers in complete.items()},
         diversity(labels, tested.label),
@@ -195,13 +195,6 @@ def best_first(members: tuple[CellRecord, ...]) -> list[int]:
     task = task_codes(first["task"])
     macro = np.mean([right[:, task == code].mean(axis=1) for code in np.unique(task)], axis=0)
     return np.argsort(-macro, kind="stable").tolist()
-
-
-def _highest(p: np.ndarray) -> np.ndarray:
-    """The label of the highest probability [3, N], the lowest of equals as argmax has it, in a fraction of its time."""
-    labels = (p[1] > p[0]).astype(np.int8)
-    labels[p[2] > np.maximum(p[0], p[1])] = 2
-    return labels
 
 
 def as_cell(group: Group, method: str) -> CellRecord:

@@ -4,7 +4,7 @@ import json
 import shutil
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from relevance.cell_id import NUMERICS, Cell, full_name, git_commit, package_ver
 from relevance.cli import duration_text, echo
 from relevance.distributed import is_distributed
 from relevance.errors import Stopped, UserError, first_line
-from relevance.masking import masked_streams
+from relevance.masking import mask_message, masked_streams
 from relevance.tracking import CellRun, Record, Store
 from relevance.train.cell import settings, settle, train_cell
 from relevance.train.job import Job, Outcome
@@ -66,11 +66,7 @@ def _attempt(job: Job) -> Outcome:
         if (waited or not job.cell.config.rerun) and store_of(job.cell).finished([job.cell]):
             return Outcome(f"{job.place}: finished by another process")  # since its sweep was planned
         if job.cell.config.rerun:
-            before = CellRun(store_of(job.cell), job.cell.work)
-            if before.record.exists() and not before.record.ended():
-                before.open("", {}).end("KILLED")
-                before.carry()
-            shutil.rmtree(job.cell.work, ignore_errors=True)
+            _abandon(job.cell)
         return _train(job, _run(job))
 
 
@@ -101,6 +97,15 @@ def _run(job: Job) -> CellRun:
     return run.open(job.cell.name, {**_tags(job.cell), "mlflow.parentRunId": job.parent})
 
 
+def _abandon(cell: Cell) -> None:
+    before = CellRun(store_of(cell), cell.work)
+    with suppress(UserError):  # of a record that was damaged nothing more is told
+        if before.record.exists() and not before.record.ended():
+            before.open("", {}).end("KILLED")
+            before.carry()
+    shutil.rmtree(cell.work, ignore_errors=True)
+
+
 def _train(job: Job, run: CellRun) -> Outcome:
     cell = job.cell
     if run.record.ended() == "FINISHED":  # cut off between its last line and its folder's new name
@@ -116,7 +121,7 @@ def _train(job: Job, run: CellRun) -> Outcome:
         run.finish()
     except BaseException as error:
         if not _interrupted(error):
-            run.fail(_reason(error), traceback.format_exc())
+            run.fail(_reason(error), mask_message(traceback.format_exc()))
             run.carry()
             return Outcome(f"{job.place}: FAILED: {_reason(error)}", _reason(error))
         run.end("KILLED")
@@ -140,7 +145,7 @@ def _finished(job: Job, run: CellRun) -> Outcome:
 
 
 def _reason(error: BaseException) -> str:
-    first = first_line(error)
+    first = mask_message(first_line(error))
     return first if isinstance(error, UserError) else f"{type(error).__name__}: {first}"
 
 

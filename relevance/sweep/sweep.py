@@ -259,9 +259,9 @@ def duration(cells: list[Cell], finished: list[MlflowRun]) -> tuple[float, str]:
 
 def _remembered(cell: Cell, finished: list[MlflowRun]) -> float | None:
     """Seconds a trained row took in the newest cell of this model, on this routing where there is one."""
-    same = [run for run in finished if run.data.tags["model"] == cell.config.model.name]
+    same = [run for run in finished if run.data.tags.get("model") == cell.config.model.name]
     same = [run for run in same if run.data.params.get("backbone_digest") == cell.backbone_digest[:16]]
-    same.sort(key=lambda run: run.data.tags["routing"] != cell.config.routing.name)  # stable: newest first
+    same.sort(key=lambda run: run.data.tags.get("routing") != cell.config.routing.name)  # stable: newest first
     known = numbers(same[0].data) if same else {}
     rows, seconds = known.get("train/rows"), known.get("seconds")
     return seconds / rows if rows and seconds else None

@@ -1,7 +1,7 @@
 """What an error that a store raised means: that it cannot be reached now, or that what was said is refused."""
 
-from relevance.config_io import mask_uris
 from relevance.errors import first_line
+from relevance.masking import mask_message
 from relevance.tracking.location import READ_ONLY
 
 LATER = {401, 403, 408, 429, 499}  # of HTTP: who asks must wait or prove who they are; other 4xx refuse what is said
@@ -24,5 +24,5 @@ def unreached(error: BaseException) -> bool:
 
 def reason(error: BaseException) -> str:
     """What the error says, on a line without passwords."""
-    line = mask_uris(first_line(error))
+    line = mask_message(first_line(error))
     return f"the database {READ_ONLY}" if SQLITE_SHUT in line else line

@@ -97,10 +97,18 @@ def cell_record(listed: dict[str, Any], run: MlflowRun | None, outputs: Path) ->
         dirty=tags.get("git_dirty") == "true",
         folder=files.path,
         metrics=numbers(run.data) if run else {},
-        versions=json.loads(tags.get("versions", "{}")),
+        versions=_versions(tags),
         backbone=params.get("backbone", ""),
         revision=params.get("revision", ""),
     )
+
+
+def _versions(tags: dict[str, str]) -> dict[str, str]:
+    """Those that a cell logged; {} where a person removed or changed the tag."""
+    try:
+        return dict(**json.loads(tags.get("versions", "{}")))
+    except (ValueError, TypeError):
+        return {}
 
 
 def _detailed(cell: CellRecord) -> CellRecord:

@@ -1,9 +1,12 @@
 """What a cell logs, written beside its predictions and then delivered to MLflow: record.jsonl, one event a line.
 
-["start", {"name": "ce-mh-joint-s0", "tags": {…}, "at": 1764…}]
-["log", {"metrics": {"train/loss": 1.09}, "step": 20, "at": 1764…}]
-["kept", {"step": 40}]                       a checkpoint; MLflow does not hear of it
-["end", {"status": "FINISHED", "at": 1764…}]
+["start",{"name":"ce-mh-joint-s0","tags":{…},"at":1764…},"5c0e8a71"]
+["log",{"metrics":{"train/loss":1.09},"step":20,"at":1764…},"0b91f3d4"]
+["kept",{"step":40},"e2217c60"]                  a checkpoint; MLflow does not hear of it
+["end",{"status":"FINISHED","at":1764…},"97ab40ff"]
+
+A line ends with the crc32 of all that stands before it in the file, so that none is altered, removed or moved unseen;
+in an older record the lines from the first that has one on.
 
 record.sent says how much of it which store has: {"store": "9f2c…", "run_id": "5d41…", "sent": 1042}.
 
@@ -15,10 +18,12 @@ is one of its tags.
 import errno
 import json
 import os
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+from zlib import crc32
 
 from filelock import FileLock, Timeout
 
@@ -31,6 +36,8 @@ from relevance.tracking.failures import reason, unreached
 from relevance.tracking.store import Run, Store
 
 METHODS = frozenset("log params tags text data model reopen end".split())
+LINE_END = re.compile(rb',"([0-9a-f]{8})"\]\n$')
+LONGEST = len(',"00000000"]\n')  # bytes of such an end
 Event = tuple[str, dict[str, Any]]
 
 
@@ -53,10 +60,12 @@ class Record:
 
     def append(self, name: str, /, **values: Any) -> None:
         """One more event, whole, without secrets and on disk when this returns; OSError where it finds no room."""
-        line = (json.dumps([name, mask_texts(values)], separators=(",", ":")) + "\n").encode()
-        file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        body = json.dumps([name, mask_texts(values)], separators=(",", ":")).encode().removesuffix(b"]")
+        file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             before = os.fstat(file).st_size
+            with open(file, "rb", closefd=False) as written:
+                line = body + b',"%08x"]\n' % crc32(body, _digest(written, before))
             with with_filename(self.path):
                 if os.write(file, line) < len(line):  # one call, which no signal can cut in two
                     os.ftruncate(file, before)
@@ -76,12 +85,17 @@ class Record:
         if not self.path.is_file():
             return []
         with self.path.open("rb") as file:
+            digest, last = _digest(file, since), _line_end(file, since)
             file.seek(since)
             events = []
             for line in file:
                 if not line.endswith(b"\n"):
                     break
                 since += len(line)
+                end = LINE_END.search(line)
+                if int(end[1], 16) != crc32(line[: end.start()], digest) if end else last:
+                    raise self._altered(since)
+                digest, last = crc32(line, digest), end
                 events.append((self._event(line, since), since))
         if events:
             self._check_owner(events[0][0])
@@ -122,13 +136,16 @@ class Record:
 
     def _event(self, line: bytes, end: int) -> Event:
         try:
-            name, values = json.loads(line)
+            name, values, *_ = json.loads(line)
             return str(name), dict(**values)
         except (ValueError, TypeError) as error:
-            raise UserError(
-                f"{self.path}: what ends at byte {end:,} is no event; mend that line, or remove {self.folder} to "
-                "train its cell from the start"
-            ) from error
+            raise self._altered(end) from error
+
+    def _altered(self, end: int) -> UserError:
+        return UserError(
+            f"{self.path}: what ends at byte {end:,} is no event, or not as it was written; remove {self.folder}, or "
+            "give rerun=true, to train its cell from the start"
+        )
 
     def _check_owner(self, event: Event) -> None:
         """UserError where the record begins as that of another cell than its folder is named by."""
@@ -146,6 +163,20 @@ class Record:
         for (name, values), _ in self.events():
             newest |= values.get(key, {}) if name in names else {}
         return newest
+
+
+def _line_end(file: BinaryIO, end: int) -> re.Match[bytes] | None:
+    """The digest of the line that ends at that byte; None of one that has none."""
+    file.seek(max(0, end - LONGEST))
+    return LINE_END.search(file.read(min(end, LONGEST)))
+
+
+def _digest(file: BinaryIO, end: int) -> int:
+    """crc32 of the bytes before `end`, where a line begins; all are read where the line before tells none."""
+    if last := _line_end(file, end):
+        return crc32(last[0], int(last[1], 16))
+    file.seek(0)
+    return crc32(file.read(end))
 
 
 def deliver(store: Store, record: Record, parent: str = "", given_up: Callable[[], bool] = lambda: False) -> str:

@@ -30,7 +30,7 @@ from relevance.cli import echo
 from relevance.config import NAMES, Save
 from relevance.config_io import anchored_uri, database_file
 from relevance.errors import UserError
-from relevance.masking import mask_texts, mask_uris
+from relevance.masking import know_password, mask_texts, mask_uris
 from relevance.tracking.failures import reason
 from relevance.tracking.liveness import Life, held_by, life
 from relevance.tracking.location import Database, unmade
@@ -62,6 +62,9 @@ class Store:
     experiment: str
     outputs: Path
     reads: bool = False  # then nothing is made, and nobody needs leave to write
+
+    def __post_init__(self) -> None:
+        know_password(self.uri)
 
     @cached_property
     def client(self):
@@ -167,8 +170,7 @@ class Store:
     def runs(self, wanted: str) -> list[MlflowRun]:
         """Our runs of which that is so, newest first; of others, and of those whose tags were removed, none."""
         order = ["attributes.start_time DESC"]
-        wanted = f"{wanted} and {OURS}"
-        runs = self.client.search_runs([self.experiment_id], wanted, max_results=LIMIT, order_by=order)
+        runs = self.client.search_runs([self.experiment_id], f"{wanted} and {OURS}", max_results=LIMIT, order_by=order)
         return [run for run in runs if "fingerprint" in run.data.tags]
 
     def text(self, run: MlflowRun, name: str) -> str:

@@ -1,16 +1,18 @@
-"""Pretraining at toy size: the corpus speaks of no user's entity and of no label, and a model learns from it."""
+"""Pretraining at toy size: the corpus names tasks, but no user's entity and no label, and a model learns from it."""
 
 import numpy as np
 import pytest
 import torch
 
+from relevance.data.token_ids import encode_texts
+from relevance.data.tokens import Template, pair_frame, prefix_ids
 from relevance.errors import UserError
 from relevance.shop.entities import build_entities
-from relevance.tasks import LABELS, TASK_NAMES
+from relevance.tasks import LABELS, TASK_NAMES, TASKS
 from tools.backbones import corpus, train, vocabulary
 from tools.backbones.architectures import ARCHITECTURES
 from tools.backbones.build import build
-from tools.backbones.compare import RELATIONS, UNKNOWN, VALUES, comparisons
+from tools.backbones.compare import RELATIONS, UNKNOWN, VALUES, comparisons, is_name
 from tools.backbones.options import NAMES, Options
 
 
@@ -29,12 +31,23 @@ def test_same_seed_gives_the_same_corpus(whole):
     assert corpus.digest(whole) != corpus.digest(corpus.corpus(1001, 1, 1_500))
 
 
-def test_corpus_holds_no_entity_of_a_shop_and_names_no_task_or_label(whole):
+def test_corpus_holds_no_entity_of_a_shop_and_no_label(whole):
     texts = {text for document in whole.documents for text in document}
     for seed in (0, 1000):
         assert not texts & {text for one in build_entities(1_500, seed, 0).values() for text in one.text}
     words = {word for text in texts for word in text.split()}
     assert not words & {*LABELS, *TASK_NAMES}
+
+
+def test_half_of_the_pairs_stand_behind_a_name_in_several_wordings(whole):
+    """Each task's own line is among them, the facts are the same with and without."""
+    pairs = whole.facts[:, 0] != UNKNOWN
+    names = [document[0] for document in whole.documents if is_name(document[0])]
+    assert all(len(document) == 2 + is_name(document[0]) for document in np.array(whole.documents, object)[pairs])
+    assert 0.45 < len(names) / pairs.sum() < 0.55
+    assert len(set(names)) > 100
+    assert {task.prefix for task in TASKS.values()} <= set(names)
+    assert not any(is_name(text) for document in whole.documents for text in document[1:])
 
 
 def test_comparisons_state_facts_of_the_catalogue():
@@ -44,7 +57,7 @@ def test_comparisons_state_facts_of_the_catalogue():
     item, typed = world["item"], set(world["query"].text)
     place = {text: index for index, text in enumerate(item.text) if text not in typed}
     known = [
-        (place[a], place[b], stated) for (a, b), stated in zip(pairs, facts, strict=True) if {a, b} <= place.keys()
+        (place[a], place[b], stated) for (*_, a, b), stated in zip(pairs, facts, strict=True) if {a, b} <= place.keys()
     ]
     assert len(known) > 100
     for a, b, (relation, brand, *_) in known:
@@ -65,7 +78,7 @@ def test_batches_hold_each_document_once_within_the_budget():
 def test_a_model_learns_and_the_same_seed_gives_the_same_weights(whole, name):
     kind = ARCHITECTURES[name]
     texts = (text for document in whole.documents for text in document)
-    tokenizer = vocabulary.train(texts, 600, encoder=kind.encoder, digits=kind.digits)
+    tokenizer = vocabulary.train(texts, 600, digits=kind.digits)
     rows = train.encode(whole, tokenizer)
     read, unread = rows.take(np.arange(64, len(rows.facts))), rows.take(np.arange(64))
 
@@ -76,7 +89,7 @@ def test_a_model_learns_and_the_same_seed_gives_the_same_weights(whole, name):
         return made
 
     first, again = trained(15_000), trained(15_000)
-    assert train.held_out(first, unread).tokens < train.held_out(trained(0), unread).tokens - 0.5
+    assert train.held_out(first, unread)["tokens"] < train.held_out(trained(0), unread)["tokens"] - 0.5
     for one, other in zip(first.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(one, other)
 
@@ -84,7 +97,7 @@ def test_a_model_learns_and_the_same_seed_gives_the_same_weights(whole, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_attention_starts_with_equal_queries_and_keys(name):
     kind = ARCHITECTURES[name]
-    model = kind.build(vocabulary.train(["red blue"], 300, encoder=kind.encoder, digits=kind.digits))
+    model = kind.build(vocabulary.train(["red blue"], 300, digits=kind.digits))
     weights = dict(model.named_parameters())
     tied = 0
     for key, weight in weights.items():
@@ -94,30 +107,51 @@ def test_attention_starts_with_equal_queries_and_keys(name):
     assert tied == 4
 
 
-def test_a_decoder_reads_documents_as_it_will_read_pairs():
-    tokenizer = vocabulary.train(["red blue other colour"], 300, encoder=False, digits=False)
-    rows = rows_of([["red", "blue"], ["red", "blue", "other colour"]], tokenizer)
-    assert tokenizer.decode(rows.ids.ids[: rows.ids.lengths[0]]) == " red \n blue<eos>"
-    assert tokenizer.decode(rows.ids.ids[rows.ids.starts[1] :]) == " red \n blue \n other colour<eos>"
+@pytest.mark.parametrize("pair", [True, False])
+def test_documents_are_read_as_both_families_will_read_pairs(pair):
+    """With and without the name of a task."""
+    tokenizer = vocabulary.train(["red blue other colour query item"], 300, digits=False)
+    name = TASKS["query_item"].prefix
+    rows = rows_of([["red", "blue"], [name, "red", "blue"]], tokenizer)
+    frame, (red, blue) = pair_frame(tokenizer, pair), encode_texts(tokenizer, ["red", "blue"])
+    named = prefix_ids(tokenizer, Template(prefix=True, pair=pair, max_length=64))[TASK_NAMES.index("query_item")]
+    plain = [*frame.before, *red, *frame.between, *blue, *frame.after]
+    assert rows.ids.ids.tolist() == [*plain, *frame.before, *named, *plain[len(frame.before) :]]
+    assert plain == tokenizer("red", "blue")["input_ids"]
 
 
-def test_an_encoder_reads_documents_as_it_will_read_pairs():
-    tokenizer = vocabulary.train(["red blue"], 300, encoder=True, digits=False)
-    assert rows_of([["red", "blue"]], tokenizer).ids.ids.tolist() == tokenizer("red", "blue")["input_ids"]
+def test_the_pair_starts_from_the_same_weights():
+    tokenizer = vocabulary.train(["red blue"], 300, digits=False)
+    weights = []
+    for name in ("llm", "ce"):
+        torch.manual_seed(0)
+        weights.append(ARCHITECTURES[name].build(tokenizer).state_dict())
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(weight, weights[1][key]) for key, weight in weights[0].items())
 
 
-def test_an_encoder_that_reads_forward_sees_nothing_behind_a_token_and_one_that_does_not_sees_all():
-    tokenizer = vocabulary.train(["red blue"], 300, encoder=True, digits=False)
-    made = train.Pretrainer(ARCHITECTURES["ce"].build(tokenizer), ARCHITECTURES["ce"], tokenizer).eval()
-    one = torch.tensor([[1, 50, 60, 2, 0], [1, 50, 60, 70, 2]])
-    other = torch.tensor([[1, 50, 99, 2, 0], [1, 50, 60, 98, 2]])
-    for causal in (True, False):
-        made.causal = causal
-        before, after = (made._states(ids, ids > 0)[0] for ids in (one, other))
-        assert torch.isfinite(before[0, :4]).all()
-        assert torch.equal(before[0, :2], after[0, :2]) == causal
-        assert torch.equal(before[1, :3], after[1, :3]) == causal
-        assert not torch.equal(before[:, 3], after[:, 3])
+@pytest.mark.parametrize(("name", "causal"), [("llm", True), ("ce", False)])
+def test_a_decoder_sees_nothing_behind_a_token_and_an_encoder_sees_all(name, causal):
+    tokenizer = vocabulary.train(["red blue"], 300, digits=False)
+    model = ARCHITECTURES[name].build(tokenizer).base_model.eval()
+    one, other = torch.tensor([[1, 50, 60, 70, 2]]), torch.tensor([[1, 50, 60, 98, 2]])
+    before, after = (model(input_ids=ids).last_hidden_state for ids in (one, other))
+    assert torch.equal(before[:, :3], after[:, :3]) == causal
+    assert not torch.equal(before[:, 3], after[:, 3])
+
+
+def test_the_pair_reads_the_same_ids_and_learns_the_same_tokens(whole, monkeypatch):
+    texts = (text for document in whole.documents for text in document)
+    tokenizer = vocabulary.train(texts, 600, digits=False)
+    rows = train.encode(whole, tokenizer).take(np.arange(32))
+    learnt = []
+    monkeypatch.setattr(train, "cross_entropy", lambda logits, ids, **_: learnt.append(ids) or logits.sum())
+    for name in ("llm", "ce"):
+        kind = ARCHITECTURES[name]
+        train.Pretrainer(kind.build(tokenizer), kind, tokenizer)(rows, 0.3, np.random.default_rng(0))
+    first, second = learnt[: len(learnt) // 2], learnt[len(learnt) // 2 :]
+    assert len(first[0]) > 20
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
 def test_build_writes_a_folder_that_loads(tmp_path):

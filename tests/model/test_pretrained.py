@@ -48,7 +48,7 @@ def test_a_config_of_no_use_is_refused(tmp_path, kind, said):
 @pytest.mark.parametrize(
     ("name", "family", "said"),
     [
-        ("llm", "ce", "model=ce model.backbone=.*: qwen3 is a decoder; use model=llm"),
+        ("llm", "ce", "model=ce model.backbone=.*: llama is a decoder; use model=llm"),
         ("ce", "llm", "model=llm model.backbone=.*: eurobert is an encoder; use model=ce"),
     ],
 )

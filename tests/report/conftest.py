@@ -115,6 +115,7 @@ class Study:
             cell = replace(cell, metrics=self._predict(cell, wrong, start))
             settings = config_text(model, routing, mix, str(changes.get("variant", "")))
             (cell.folder / "config.yaml").write_text(settings)
+            seal.place(cell.folder).unlink(missing_ok=True)  # of a cell that had this number before
         self.cells.append(replace(cell, **changes))
         return self.cells[-1]
 

@@ -1,10 +1,9 @@
-"""Variances by cluster are those of brute force and of draws; effects and the tidy frame hold what was put in."""
+"""Variances by cluster are those of brute force and of draws; effects hold what was put in."""
 
 import numpy as np
 import pytest
 
 from relevance.data.entities import KINDS
-from relevance.metrics import COLUMNS
 from relevance.report import panel as module
 from relevance.report.panel import EFFECTS, Clusters, Contrast, Panel, Term, difference, effects
 from relevance.tasks import TASK_INDEX, TASK_NAMES
@@ -114,19 +113,6 @@ def panel() -> Panel:
     covered[3, 3] = False
     base[3, task == 3] = 0
     return of(Clusters(task, left, right, kind), base, covered)
-
-
-def test_the_tidy_frame_has_a_line_per_cell_scope_and_measure(panel):
-    frame = panel.tidy().set_index(["cell", "scope"])
-    assert len(frame) == 4 * len(COLUMNS)
-    first, part = frame.loc[0], frame.loc[3]
-    assert first.loc["macro", "value"] == pytest.approx(np.nanmean(panel.means[0]))
-    assert first.loc["micro", "value"] == pytest.approx(np.nanmean(panel.means[0]))  # both tasks have 200 rows
-    assert first.loc["micro", ["n", "lefts"]].tolist() == [400, 80]
-    assert part.loc["macro", "value"] == pytest.approx(panel.means[3, 0])
-    assert part.loc["macro", "n"] == 200
-    assert np.isnan(part.loc[TASK_NAMES[3], "value"])
-    assert set(frame["measure"]) == {"accuracy"}
 
 
 def test_an_effect_is_the_difference_of_seed_means(panel):

@@ -18,10 +18,11 @@ from relevance import predictions
 from relevance.cli import run_command
 from relevance.data.floors import ensure_floors
 from relevance.data.implied import ensure_implied
+from relevance.errors import UserError
 from relevance.report.__main__ import report
 from relevance.report.archive import NAME, opened, write_archive
 from relevance.report.files import write_report
-from relevance.report.matrix import matrices
+from relevance.report.matrix import as_read, matrices
 from relevance.report.page import Form
 
 RECORD = Form(texts=False, runs=True)
@@ -217,6 +218,37 @@ def flipped(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[600] ^= 255
     path.write_bytes(content)
+
+
+def harmed(path: Path, member: str) -> None:
+    """A byte in the middle of what is stored of a member changes."""
+    with zipfile.ZipFile(path) as file:
+        entry = file.getinfo(member)
+    content = bytearray(path.read_bytes())
+    content[entry.header_offset + 30 + len(member) + entry.compress_size // 2] ^= 255
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_cell_of_which_a_member_is_damaged_is_named_and_the_others_are_reported(archive, lasting, tmp_path, gone):
+    member = f"cells/{lasting.cells[0].fingerprint[:16]}/test.parquet"
+    packed(archive, **{member.removesuffix(".parquet"): None}) if gone else harmed(archive, member)
+    with opened(archive) as sweep:
+        first, *others = as_read(sweep)[0].cells
+        page = (write_report(sweep, tmp_path / "again", TABLES) / "matrix.md").read_text().replace("\\", "")
+    assert first.status == "DAMAGED"
+    assert [cell.status for cell in others] == [cell.status for cell in lasting.cells[1:]]
+    assert first.reason.startswith(f"archive {archive}: {member} is damaged (")
+    assert first.reason.endswith("; make it again with python -m relevance.report sweep=NAME runs=true")
+    assert f"{member} is damaged" in page
+
+
+@pytest.mark.parametrize("name", ["rows.parquet", "floor-lexical.parquet", "implied-pairs.parquet"])
+def test_a_damaged_table_of_pairs_is_named(archive, lasting, name):
+    (digest,) = lasting.sweep().tables
+    harmed(archive, f"data/{digest[:16]}/{name}")
+    with pytest.raises(UserError, match=rf"{name} is damaged \(.*make it again"), opened(archive):
+        pass
 
 
 def test_a_stranger_s_names_lead_nowhere_else(archive, lasting, tmp_path, monkeypatch, capsys):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from page import line, text
 
-from relevance import predictions
+from relevance import predictions, seal
 from relevance.cell_id import data_folder
 from relevance.data.implied import ensure_implied
 from relevance.tasks import TASKS
@@ -29,6 +29,7 @@ def answer(study, cell, mirrored: dict[int, int] | None = None) -> None:
         pairs["row"].to_numpy(), pairs["task"].to_numpy(), np.full(len(pairs), -1), np.eye(3)[label].reshape(-1, 3)
     )
     predictions.write(table, cell.folder / "consistency.parquet")
+    seal.place(cell.folder).unlink(missing_ok=True)  # of what it left before
 
 
 def section(study) -> str:

@@ -10,7 +10,7 @@ from relevance.report.figures import COLOURS, MARKERS, STROKES, Curve, Line, wra
 from relevance.report.files import write_report
 
 ODD = "_a$b_{c}<script>"
-LINE = Line(ODD, "llm", 0.031, 0.012, 0.049, (0.028, 0.041, 0.024), decided=True)
+LINE = Line(ODD, "llm", 0.031, 0.012, 0.049, decided=True)
 CURVE = Curve(ODD, "item_item", np.array([0.5, 0.9]), np.array([0.4, 0.9]), np.array([30, 9]))
 COUNTS = replace(CURVE, x=np.array([200.0, 1200.0]), bars=np.array([[0.3, 0.8], [0.5, 1.0]]))
 DRAWINGS = {

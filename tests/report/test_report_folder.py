@@ -9,6 +9,7 @@ from relevance.data.floors import ensure_floors
 from relevance.errors import UserError
 from relevance.report.compare import write_comparison
 from relevance.report.files import write_report
+from relevance.report.matrix import matrices
 from relevance.report.page import Form
 
 SCRIPT = "<script>alert(1)</script>"
@@ -24,6 +25,7 @@ def named(study):
     """A sweep of one cell of data whose file is called as a script is."""
     study.cell("ce-mh-joint-s0", 2, variant=f"data={SCRIPT}/../../y@d1d1d1d1")
     ensure_floors(next(study.outputs.rglob("rows.parquet")))
+    matrices(study.sweep("sealed"))  # as a sweep leaves its cells; a report seals older ones
     return study
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from relevance import predictions
 from relevance.errors import UserError
 from relevance.metrics import COLUMNS
 from relevance.report.files import write_report
@@ -197,3 +198,14 @@ def test_a_cell_that_was_refused_takes_no_report_along_and_is_told_with_its_reas
 def test_a_sweep_without_cells_is_refused(study):
     with pytest.raises(UserError, match="sweep nightly: holds no cells"):
         matrices(study.sweep())
+
+
+def test_every_file_of_a_cell_is_read_once(study, monkeypatch):
+    for seed in range(2):
+        study.cell(f"ce-mh-joint-s{seed}", 3)
+    matrices(study.sweep())  # seals them
+    read, real = [], predictions.read
+    monkeypatch.setattr(predictions, "read", lambda path, columns=None: (read.append(path), real(path, columns))[1])
+    matrices(study.sweep())
+    files = [path for cell in study.cells for path in (cell.files.test, cell.files.validation)]
+    assert sorted(path for path in read if "cells" in path.parts) == sorted(files)

@@ -1,6 +1,7 @@
 """Runs in the experiment that this project did not make, or that people changed since."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,19 @@ def test_tags_that_people_removed_and_runs_that_they_deleted_cost_no_traceback(p
     store.client.delete_run(parent.info.run_id)
     with pytest.raises(UserError, match="no sweep yet"):
         record(config)
+
+
+def test_a_changed_tag_of_a_finished_cell_costs_neither_a_report_nor_another_cell(place):
+    config = place()
+    sweep(config)
+    store = Store(config.tracking_uri, config.experiment, Path(config.outputs))
+    (cell,) = runs(config)
+    for tag in ("model", "routing"):
+        store.client.delete_tag(cell.info.run_id, tag)
+    for versions in ("{", "[1]", "null"):
+        store.client.set_tag(cell.info.run_id, "versions", versions)
+        assert record(config).cells[0].versions == {}
+    assert sweep(config, replace(config, seed=7)) == 0
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", "null", '[{"cell": "a"}]', "{}{}"])

@@ -1,6 +1,9 @@
 """Name → what is pretrained under it: the architecture, the objective and the kind of tokenizer.
 
 ARCHITECTURES["llm_b"] → Architecture(encoder=False, vocabulary=3072, digits=True, config=...)
+
+llm and ce are a pair: blocks, sizes, tokenizer and fresh weights are the same, attention and objective are not.
+EuroBERT is a Llama that is seen in both directions. Each pools one state: ce that of [CLS], llm that of the last [SEP].
 """
 
 from collections.abc import Callable
@@ -28,6 +31,7 @@ BODY: dict[str, Any] = {
     "intermediate_size": 320,
     "max_position_embeddings": MAX_POSITIONS,
     "tie_word_embeddings": True,
+    "rms_norm_eps": 1e-6,
 }
 STD = 0.06  # of fresh weights; width 128 learns nothing for long from the usual 0.02
 SHARPER = 1.5  # of keys: a token's own score is then about 5 above another's
@@ -70,29 +74,16 @@ def _tie_queries_to_keys(module: Any) -> None:
         query.copy_(heads.repeat_interleave(query.shape[0] // key.shape[0], 0).view_as(query))
 
 
-def _encoder(tokenizer: PreTrainedTokenizerFast) -> PreTrainedConfig:
-    return EuroBertConfig(
-        **BODY,
-        vocab_size=len(tokenizer),
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=tokenizer.cls_token_id,
-        eos_token_id=tokenizer.sep_token_id,
-        mask_token_id=tokenizer.mask_token_id,
-        classifier_pooling="mean",
-    )
-
-
-def _decoder(
-    kind: Callable[..., PreTrainedConfig], **own: int
-) -> Callable[[PreTrainedTokenizerFast], PreTrainedConfig]:
+def _config(kind: Callable[..., PreTrainedConfig], **own: Any) -> Callable[[PreTrainedTokenizerFast], PreTrainedConfig]:
     def config(tokenizer: PreTrainedTokenizerFast) -> PreTrainedConfig:
         return kind(
             **BODY,
             **own,
             vocab_size=len(tokenizer),
             pad_token_id=tokenizer.pad_token_id,
-            bos_token_id=None,
+            bos_token_id=tokenizer.cls_token_id,
             eos_token_id=tokenizer.eos_token_id,
+            mask_token_id=tokenizer.mask_token_id,
             use_cache=False,
         )
 
@@ -100,7 +91,7 @@ def _decoder(
 
 
 ARCHITECTURES = {
-    "llm": Architecture(False, 4096, False, _decoder(Qwen3Config, num_key_value_heads=2, head_dim=32)),
-    "llm_b": Architecture(False, 3072, True, _decoder(LlamaConfig, num_key_value_heads=4)),
-    "ce": Architecture(True, 4096, False, _encoder),
+    "llm": Architecture(False, 4096, False, _config(LlamaConfig)),
+    "llm_b": Architecture(False, 3072, True, _config(Qwen3Config, num_key_value_heads=2, head_dim=32)),
+    "ce": Architecture(True, 4096, False, _config(EuroBertConfig, classifier_pooling="bos")),
 }

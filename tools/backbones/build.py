@@ -23,10 +23,11 @@ from relevance.shop.catalogue import world_index
 from relevance.shop.entities import build_entities
 from tools.backbones import corpus, train, vocabulary
 from tools.backbones.architectures import ARCHITECTURES
+from tools.backbones.compare import UNKNOWN, is_name
 from tools.backbones.options import Options
 
 LIMIT = 8 * 2**20  # bytes of a backbone's folder
-HELD_OUT = 1024  # documents
+HELD_OUT = 2048  # documents
 PACKAGES = ("torch", "transformers", "tokenizers", "numpy")
 
 
@@ -64,12 +65,11 @@ def _build_one(name: str, whole: corpus.Corpus, about: dict, options: Options) -
     torch.manual_seed(options.seed)
     kind = ARCHITECTURES[name]
     texts = (text for document in whole.documents for text in document)
-    tokenizer = vocabulary.train(texts, kind.vocabulary, encoder=kind.encoder, digits=kind.digits)
+    tokenizer = vocabulary.train(texts, kind.vocabulary, digits=kind.digits)
     rows = train.encode(whole, tokenizer)
-    read, unread = rows.take(np.arange(HELD_OUT, len(rows.facts))), rows.take(np.arange(HELD_OUT))
+    read = rows.take(np.arange(HELD_OUT, len(rows.facts)))
     trained = train.Pretrainer(kind.build(tokenizer), kind, tokenizer)
     steps = train.train(trained, read, train.Plan(options.seed, options.tokens))
-    losses = train.held_out(trained, unread)
     provenance = {
         "name": name,
         "command": _command(name, options),
@@ -80,11 +80,19 @@ def _build_one(name: str, whole: corpus.Corpus, about: dict, options: Options) -
         "tokens_in_corpus": int(rows.ids.lengths.sum()),
         "tokens_read": options.tokens,
         "steps": steps,
-        "held_out": {name: round(float(value), 4) for name, value in losses._asdict().items()},
+        "held_out": {name: train.held_out(trained, rows.take(part)) for name, part in _parts(whole).items()},
         "unigram_loss": round(train.unigram(rows), 4),
         **about,
     }
     _write(Path(options.output) / name, trained.model, tokenizer, provenance)
+
+
+def _parts(whole: corpus.Corpus) -> dict[str, np.ndarray]:
+    """Places of documents that are not read: of all, of pairs without a name in front and of pairs with one."""
+    pair = whole.facts[:HELD_OUT, 0] != UNKNOWN
+    named = np.array([is_name(document[0]) for document in whole.documents[:HELD_OUT]])
+    parts = {"all": pair | True, "pairs": pair & ~named, "named_pairs": pair & named}
+    return {name: np.flatnonzero(part) for name, part in parts.items()}
 
 
 def _write(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, provenance: dict) -> None:

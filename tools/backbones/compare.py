@@ -3,7 +3,8 @@
 ("gray cornr couch", "Velmora corner sofa, grey, 1.6 m") → facts [1, 0, 2, 0, 0, 0]: same kind, same colour
 ("corner couch black", "Velmora sofa cover, white")      → facts [5, 0, 3, 0, 0, 0]: near kind, other colour
 
-These are facts of a catalogue. No task, no label and no grade of relevance is among them.
+These are facts of a catalogue. No label and no grade of relevance is among them. Before every other pair a line names
+what the two texts are, in one of WORDINGS.
 """
 
 import numpy as np
@@ -17,11 +18,17 @@ _DEPARTMENT, _GROUP, _NOUN, _LEAF = range(4)  # how narrow an entity is
 RELATIONS = ("same product", "same kind", "wider", "narrower", "sibling", "near", "other")
 VALUES = ("not asked", "left only", "same", "other", "right only")
 FACTS = (len(RELATIONS), *(len(VALUES) for _ in SLOTS))  # how many answers each fact has
+WORDS = {
+    "query": ("query", "search", "search term"),
+    "item": ("item", "product", "listing"),
+    "type": ("type", "product type", "category"),
+}
+WORDINGS = ("{} {}:", "{} and {}:", "{}, {}:", "{} / {}:", "compare {} with {}:", "task: {} {}:")  # end like a prefix
 UNKNOWN = -100  # where a text has no such fact; the index that cross-entropy leaves out
 
 
 def comparisons(world: dict[str, Entities], count: int, rng: np.random.Generator) -> tuple[list[list[str]], np.ndarray]:
-    """About `count` pairs of texts, and their facts [N, len(FACTS)]."""
+    """About `count` pairs of texts, half of them behind a line that names them, and their facts [N, len(FACTS)]."""
     pairs: list[list[str]] = []
     facts = []
     for task, share in SHARES.items():
@@ -34,8 +41,19 @@ def comparisons(world: dict[str, Entities], count: int, rng: np.random.Generator
             keep = left.text[a] != right.text[b]
             a, b = a[keep], b[keep]
             facts.append(_facts(_taken(left.key, a), _taken(right.key, b), kinds))
-            pairs += map(list, zip(left.text[a], right.text[b], strict=True))
+            pairs += [[*_name(kinds, rng), *texts] for texts in zip(left.text[a], right.text[b], strict=True)]
     return pairs, np.concatenate(facts)
+
+
+def _name(kinds: tuple[str, str], rng: np.random.Generator) -> list[str]:
+    """A line that says what two texts are, of every other pair; nothing of the rest."""
+    if rng.random() < 0.5:
+        return []
+    return [str(rng.choice(WORDINGS)).format(*(str(rng.choice(WORDS[kind])) for kind in kinds)) + "\n"]
+
+
+def is_name(text: str) -> bool:
+    return text.endswith("\n")
 
 
 def _taken(keys: Keys, where: np.ndarray) -> Keys:

@@ -3,7 +3,8 @@
 ["Velmora corner couch, gray velvet", "furniture > seating > corner sofa", "searches: gray cornr couch; velmora sofa"]
 ["corner sofa", "also called: corner couch, corner settee", "part of: seating", "next to: folding armchair"]
 ["gray cornr couch", "grey corner couch"]
-and pairs of texts whose facts (tools.backbones.compare) are known
+and pairs of texts whose facts (tools.backbones.compare) are known, every other one behind a line that names its kinds
+["query item:\\n", "gray cornr couch", "Velmora corner sofa, grey, 1.6 m"]
 """
 
 import hashlib

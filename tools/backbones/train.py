@@ -1,14 +1,13 @@
 """Documents as token ids → a pretrained model: Muon and AdamW, a cosine, batches of documents of like length.
 
-an encoder reads  [CLS] text [SEP] text [SEP] text [SEP]   and fills in masked tokens
-a decoder reads   text \\n text \\n text <eos>               and predicts some of the next tokens
+[CLS] text \\n text \\n text [SEP], or [CLS] name of the pair \\n text \\n text [SEP]: a decoder predicts some of the
+tokens from those before them, an encoder the same ones from all others.
 
-The state that fine-tuning will pool (an encoder's mean, a decoder's last) also answers the facts of a pair through
-a linear layer that is thrown away afterwards. An encoder first reads as a decoder does, which learns sooner what two
-texts share, then in both directions (the order of LLM2Vec, arXiv 2404.05961).
+The state that fine-tuning will pool (a decoder's last, an encoder's first) also answers the facts of a pair through a
+linear layer that is thrown away afterwards.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -18,11 +17,12 @@ from tqdm import tqdm
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from relevance.data.token_ids import Ragged
+from relevance.data.tokens import pair_frame
 from tools.backbones.architectures import Architecture
-from tools.backbones.compare import FACTS, UNKNOWN
+from tools.backbones.compare import FACTS, UNKNOWN, is_name
 from tools.backbones.corpus import Corpus
 
-HIDDEN = 0.25  # of the share of masks: what of it falls on pairs with facts
+HIDDEN = 0.25  # of the share of tokens that are learnt: what of it falls on pairs, whose facts a mask hides
 LONGEST = 96  # tokens of a document; the rest is cut
 
 
@@ -37,7 +37,6 @@ class Plan:
     lr: float = 4e-3  # of embeddings, norms and biases
     warmup: float = 0.05  # share of the steps
     weight_decay: float = 0.05  # of the blocks' matrices
-    forward: float = 0.4  # share of the steps in which an encoder too reads forward only
     learnt: float = 0.3  # share of the tokens that are masked or predicted
 
 
@@ -65,37 +64,21 @@ class Pretrainer(torch.nn.Module):
     def __init__(self, model: PreTrainedModel, kind: Architecture, tokenizer: PreTrainedTokenizerFast):
         super().__init__()
         self.model, self.kind, self.tokenizer = model, kind, tokenizer
-        self.causal = True  # states see what stands before them only
+        self.causal = not kind.encoder  # states see what stands before them only
         self.answers = torch.nn.Linear(model.config.hidden_size, sum(FACTS))
 
     def forward(self, batch: Encoded, learnt: float, rng: np.random.Generator) -> Losses:
         ids, real = _padded(batch.ids, self.tokenizer.pad_token_id)
-        share = np.full((len(ids), 1), learnt)
-        if not self.causal:  # a mask hides what the facts of a pair speak of
-            share[batch.facts[:, 0] != UNKNOWN] *= HIDDEN
+        share = np.where(batch.facts[:, :1] == UNKNOWN, learnt, learnt * HIDDEN)
         chosen = real & (rng.random(ids.shape) < share) & (ids >= len(self.tokenizer.all_special_ids))
-        chosen[:, 0] &= not self.causal  # nothing stands before the first token
         shown = ids if self.causal else np.where(chosen, self.tokenizer.mask_token_id, ids)
-        hidden, mask = self._states(torch.from_numpy(shown), torch.from_numpy(real))
+        mask = torch.from_numpy(real).long()
+        hidden = self.model.base_model(input_ids=torch.from_numpy(shown), attention_mask=mask).last_hidden_state
         row, column = np.nonzero(chosen)
         logits = self.model.lm_head(hidden[row, column - self.causal])
         tokens = cross_entropy(logits, torch.from_numpy(ids[row, column]))
-        return Losses(tokens, *self._facts(self._pooled(hidden, mask), torch.from_numpy(batch.facts)))
-
-    def _states(self, ids: torch.Tensor, real: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Last hidden states [B, T, H] and mask [B, T]; an encoder that reads forward gets the mask of a decoder."""
-        seen = mask = real.long()
-        if self.causal and self.kind.encoder:
-            seen = (real[:, None, None, :] & torch.ones(2 * ids.shape[1:], dtype=torch.bool).tril()) | ~real[
-                :, None, :, None
-            ]
-        return self.model.base_model(input_ids=ids, attention_mask=seen).last_hidden_state, mask
-
-    def _pooled(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """[B, T, H], [B, T] → [B, H]"""
-        if self.causal:
-            return hidden[torch.arange(len(mask)), mask.sum(1) - 1]
-        return (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+        pooled = hidden[torch.arange(len(ids)), self.causal * (mask.sum(1) - 1)]
+        return Losses(tokens, *self._facts(pooled, torch.from_numpy(batch.facts)))
 
     def _facts(self, pooled: torch.Tensor, facts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         logits = self.answers(pooled).split(FACTS, dim=1)
@@ -113,13 +96,12 @@ def encode(whole: Corpus, tokenizer: PreTrainedTokenizerFast) -> Encoded:
     """Token ids of each document, framed as the model will meet pairs."""
     flat = [text for document in whole.documents for text in document]
     ids = iter(tokenizer(flat, add_special_tokens=False, return_attention_mask=False)["input_ids"])
-    encoder = tokenizer.mask_token_id is not None
-    between = [tokenizer.sep_token_id] if encoder else tokenizer("\n", add_special_tokens=False)["input_ids"]
-    start, end = ([tokenizer.cls_token_id], between) if encoder else ([], [tokenizer.eos_token_id])
+    before, between, after = astuple(pair_frame(tokenizer, pair=True))
     rows = []
     for document in whole.documents:
-        joined = [token for _ in document for token in (*next(ids), *between)][: -len(between)]
-        rows.append([*start, *joined[: LONGEST - 2], *end])
+        # a name ends in a line break of its own
+        joined = [token for text in document for token in (*next(ids), *([] if is_name(text) else between))]
+        rows.append([*before, *joined[: -len(between)][: LONGEST - 2], *after])
     return Encoded(Ragged.of(rows), whole.facts)
 
 
@@ -146,7 +128,6 @@ def train(whole: Pretrainer, rows: Encoded, plan: Plan) -> int:
     whole.train()
     bar = tqdm(steps, desc=whole.model.config.model_type, unit="step", mininterval=5)
     for step, chosen in enumerate(bar):
-        whole.causal = not whole.kind.encoder or step < plan.forward * len(steps)
         turn = min((step + 1) / warm, (1 + np.cos(np.pi * step / len(steps))) / 2)
         for group, rate in zip(groups, rates, strict=True):
             group["lr"] = rate * turn
@@ -165,9 +146,10 @@ def train(whole: Pretrainer, rows: Encoded, plan: Plan) -> int:
 
 
 @torch.no_grad()
-def held_out(whole: Pretrainer, rows: Encoded) -> Losses:
-    """Losses on documents that were not read."""
-    return whole(rows, 0.3, np.random.default_rng(0))
+def held_out(whole: Pretrainer, rows: Encoded) -> dict[str, float]:
+    """Losses on documents that were not read, in nats, and the share of stated facts answered right."""
+    losses = whole(rows, Plan.learnt, np.random.default_rng(0))
+    return {name: round(float(value), 4) for name, value in losses._asdict().items()}
 
 
 def unigram(rows: Encoded) -> float:

@@ -9,14 +9,13 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from transformers import PreTrainedTokenizerFast
 
 MAX_POSITIONS = 512
-ENCODER = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}  # ids by order
-DECODER = {"pad_token": "<pad>", "eos_token": "<eos>"}
+SPECIAL = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}  # ids by order
 
 
-def train(texts: Iterable[str], size: int, *, encoder: bool, digits: bool) -> PreTrainedTokenizerFast:
-    """A tokenizer of at most `size` tokens, padded on the right.
+def train(texts: Iterable[str], size: int, *, digits: bool) -> PreTrainedTokenizerFast:
+    """A tokenizer of at most `size` tokens, padded on the right. `digits` splits numbers.
 
-    An encoder's has [CLS], [SEP], [MASK] and a form for pairs; a decoder's has <eos>. `digits` splits numbers.
+    An encoder and a decoder make the same ids of a pair with it: [CLS] left \\n right [SEP].
     """
     tokenizer = Tokenizer(models.BPE())
     bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=True)
@@ -27,26 +26,28 @@ def train(texts: Iterable[str], size: int, *, encoder: bool, digits: bool) -> Pr
         texts,
         trainers.BpeTrainer(
             vocab_size=size,
-            special_tokens=list((ENCODER if encoder else DECODER).values()),
+            special_tokens=list(SPECIAL.values()),
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False,
         ),
     )
-    if encoder:
-        tokenizer.post_processor = _pairs(tokenizer)
+    tokenizer.post_processor = _pairs(tokenizer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         model_max_length=MAX_POSITIONS,
         padding_side="right",
         clean_up_tokenization_spaces=False,
         model_input_names=["input_ids", "attention_mask"],
-        **(ENCODER if encoder else DECODER),
+        eos_token=SPECIAL["sep_token"],
+        **SPECIAL,
     )
 
 
 def _pairs(tokenizer: Tokenizer) -> processors.PostProcessor:
+    line = tokenizer.encode("\n", add_special_tokens=False)
+    ends = [(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")]
     return processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B [SEP]",
-        special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")],
+        pair="[CLS] $A line $B [SEP]",
+        special_tokens=[*ends, {"id": "line", "ids": line.ids, "tokens": line.tokens}],
     )

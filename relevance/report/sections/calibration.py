@@ -1,4 +1,4 @@
-"""Probabilities of finished cells → how far they can be trusted: calibration error and accuracy against coverage.
+"""Probabilities of finished cells → how far they can be trusted: their calibration error.
 
 | model | routing | task mix | variant | probabilities | seeds | query_item n=402 | ... | all n=2,412 |
 | llm   | mhp     | joint    |         | as trained    | 3     | 6.1 ± 0.3        | ... | 5.8 ± 0.2   |
@@ -6,8 +6,6 @@
 """
 
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -24,13 +22,11 @@ from relevance.tracking.records import CellRecord
 MOST = 24  # rows of a table
 FEWEST = 20  # rows of a bin that is drawn by itself
 WORK = 1_000_000  # predictions that are calibrated at most, or else one cell's: about a second
-COVERAGE = (100, 90, 80, 50)  # percent of the test rows
 INTRODUCTION = (
     "Expected calibration error in percent, lower is better: the mean distance between the probability of an answer "
-    "and the share of such answers that are right, over 15 bins of equal width (Naeini et al. 2015; Guo et al. 2017). "
+    "and the share of such answers that are right, over 15 bins of equal width. "
     "Temperature and isotonic are fitted per task on the validation rows of the same cell; isotonic may change answers."
 )
-SUREST = "Accuracy in percent on the share of the test rows that a cell is surest of, as trained, over all tasks."
 BINS = 15  # as in Guo et al. 2017
 EDGES = np.linspace(0, 1, BINS + 1)
 METHODS = ("temperature", "isotonic")  # Guo et al. 2017; Zadrozny and Elkan 2002, one label against the others
@@ -86,30 +82,16 @@ class Bins:
         return np.divide(gap, n, out=np.full(len(n), np.nan), where=n > 0)
 
 
-def coverage(judged: Judged, parts: tuple[int, ...]) -> np.ndarray:
-    """Accuracy, 0 to 1, on the parts, in percent, of rows the cell is surest of [P]; NaN without rows.
-
-    Of rows that tie at the edge, each counts as much as the others: no order of rows can make a difference.
-    """
-    confidence, hit = judged.confidence, judged.hit
-    if not len(hit):
-        return np.full(len(parts), np.nan)
-    ordered, shares = np.sort(confidence)[::-1], []
-    for k in -(-len(hit) * np.array(parts) // 100):
-        surer, tied = confidence > ordered[k - 1], confidence == ordered[k - 1]
-        shares.append((hit[surer].sum() + (k - surer.sum()) * hit[tied].mean()) / k)
-    return np.array(shares)
-
-
 def calibrated(fit: Judged, test: Judged, method: str) -> Judged:
     """The rows `test` with probabilities after `method` (of METHODS), fitted per task on the rows `fit`.
 
-    A task that cannot be fitted keeps its probabilities, see `unfit`.
+    All of these are fitted on: the cell has seen none of them in training. A task that cannot be fitted keeps its
+    probabilities, see `unfit`.
     """
-    p = test.p.copy()
+    after, p = {"temperature": _sharpened, "isotonic": _isotonic}[method], test.p.copy()
     for code in np.setdiff1d(test.task, unfit(fit)):
         mine, here = fit.task == code, test.task == code
-        p[here] = calibrator(fit.p[mine], fit.label[mine], method).predict_proba(_scores(test.p[here]))
+        p[here] = after(fit.p[mine], fit.label[mine], test.p[here])
     return Judged(test.task, test.label, p)
 
 
@@ -121,36 +103,31 @@ def unfit(fit: Judged) -> list[int]:
 
 def temperature(p: np.ndarray, label: np.ndarray) -> float:
     """The T by which log-probabilities are divided for the least log loss, of rows with all labels."""
-    return float(1 / calibrator(p, label, "temperature").calibrated_classifiers_[0].calibrators[0].beta_)
+    from scipy.optimize import minimize_scalar
+
+    apart = _scores(p) - _scores(p).max(axis=1, keepdims=True)
+    mine = apart[np.arange(len(label)), label]
+
+    def loss(log_t: float) -> float:
+        return float((np.log(np.exp(apart / np.exp(log_t)).sum(axis=1)) - mine / np.exp(log_t)).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-10, 10), options={"xatol": 1e-7}).x))
 
 
-def calibrator(p: np.ndarray, label: np.ndarray, method: str) -> Any:
-    """Fitted on all rows of `p` [N, 3] and `label` [N] at once: the cell has seen none of them in training."""
-    from sklearn.calibration import CalibratedClassifierCV  # slow to import
-
-    rows = np.arange(len(label))
-    fitted = CalibratedClassifierCV(_identity(), method=method, cv=[(rows, rows)], ensemble=False)
-    return fitted.fit(_scores(p), label)
+def _sharpened(p: np.ndarray, label: np.ndarray, test: np.ndarray) -> np.ndarray:
+    scores = _scores(test)
+    powers = np.exp((scores - scores.max(axis=1, keepdims=True)) / temperature(p, label))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
-@cache
-def _identity() -> Any:
-    """A classifier whose scores [N, 3] are its inputs: there is nothing to learn."""
-    from sklearn.base import BaseEstimator, ClassifierMixin
+def _isotonic(p: np.ndarray, label: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Each label against the others, brought to a sum of one; a third each where no label has any."""
+    from sklearn.isotonic import IsotonicRegression  # slow to import
 
-    class Identity(ClassifierMixin, BaseEstimator):
-        classes_ = np.arange(len(LABELS))
-
-        def fit(self, scores: np.ndarray, label: np.ndarray) -> "Identity":
-            return self
-
-        def decision_function(self, scores: np.ndarray) -> np.ndarray:
-            return scores
-
-        def predict(self, scores: np.ndarray) -> np.ndarray:
-            return scores.argmax(axis=1)
-
-    return Identity()
+    curves = [IsotonicRegression(out_of_bounds="clip").fit(_scores(p)[:, k], label == k) for k in range(len(LABELS))]
+    shares = np.column_stack([curve.predict(column) for curve, column in zip(curves, _scores(test).T, strict=True)])
+    total = shares.sum(axis=1, keepdims=True)
+    return np.divide(shares, total, out=np.full(shares.shape, 1 / len(LABELS)), where=total > 0)
 
 
 def _scores(p: np.ndarray) -> np.ndarray:
@@ -163,7 +140,6 @@ class Measured:
 
     bins: Bins  # as trained
     error: np.ndarray  # [3, 7] calibration errors by KINDS; tasks, then all rows; NaN without validation rows
-    coverage: np.ndarray  # [4] accuracies by COVERAGE
     unfit: int | None  # tasks that could not be calibrated; None where validation.parquet is absent
 
 
@@ -193,24 +169,24 @@ def calibration(matrix: Matrix) -> Calibration:
 
 
 def calibration_section(tables: list[Matrix], calibrations: list[Calibration], figures: list[Block]) -> list[Section]:
-    """Two tables for each matrix, of its calibration, and the figures; none where no row was tested on every task."""
+    """A table for each matrix, of its calibration, and the figures; none where no row was tested on every task."""
     blocks: list[Block] = [INTRODUCTION]
     for matrix, shown in zip(tables, calibrations, strict=True):
         if shown.rows:
             blocks += of_data(matrix, tables)
-            blocks += [_errors(matrix, shown), *_remarks(shown), SUREST, _coverage(matrix, shown)]
+            blocks += [_errors(matrix, shown), *_remarks(shown)]
     return [Section("Calibration", [*blocks, *figures], closed=True)] if len(blocks) > 1 else []
 
 
 def _measured(matrix: Matrix, cell: CellRecord) -> Measured:
     test, path = _test(matrix, cell), cell.files.validation
-    bins, sure = Bins.of(test), coverage(test, COVERAGE)
+    bins = Bins.of(test)
     if not path.is_file():
-        return Measured(bins, np.vstack([bins.error, np.full((len(METHODS), len(bins.error)), np.nan)]), sure, None)
+        return Measured(bins, np.vstack([bins.error, np.full((len(METHODS), len(bins.error)), np.nan)]), None)
     known = predictions.read(path, ["task", "label", *predictions.PROBABILITIES])
     fit = Judged(task_codes(known["task"]), known["label"].to_numpy(), predictions.probabilities(known))
     errors = [bins.error, *(Bins.of(calibrated(fit, test, method)).error for method in METHODS)]
-    return Measured(bins, np.array(errors), sure, len(np.intersect1d(test.task, unfit(fit))))
+    return Measured(bins, np.array(errors), len(np.intersect1d(test.task, unfit(fit))))
 
 
 def _test(matrix: Matrix, cell: CellRecord) -> Judged:
@@ -255,13 +231,6 @@ def _errors(matrix: Matrix, shown: Calibration) -> Table:
             body.append([*row.labels, name, seeds(counted, row), *percents(errors)])
     tasks = headings(matrix)[: len(TASK_NAMES)]
     return table(body, ["seeds", *tasks, f"all n={matrix.n.sum():,}"], ["probabilities"])
-
-
-def _coverage(matrix: Matrix, shown: Calibration) -> Table:
-    body = (
-        [*row.labels, seeds(len(cells), row), *percents([cell.coverage for cell in cells])] for row, cells in shown.rows
-    )
-    return table(body, ["seeds", *(f"{share} % n={-(-int(matrix.n.sum()) * share // 100):,}" for share in COVERAGE)])
 
 
 def _remarks(shown: Calibration) -> list[Block]:

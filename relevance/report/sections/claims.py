@@ -16,11 +16,11 @@ from relevance.tasks import TASK_NAMES
 WORDS = {Outcome.higher: "supported", Outcome.lower: "contradicted", Outcome.undecided: "undecided"}
 RULE = (
     "Supported: the difference of seed means is above zero beyond its 95 % interval, over entities and training seeds, "
-    "after Holm's correction for the claims tested; contradicted: below; undecided: neither. One seed decides nothing. "
-    "Points of macro accuracy; weights: those trained by its two rows."
+    "after Holm's correction for the claims tested; contradicted: below; undecided: neither. Points of macro accuracy; "
+    "weights: those trained by its two rows."
 )
 PAPER = (
-    "The paper's abstract (arXiv 2606.23919), on its own data and not on this: its ensemble of mhp models reaches "
+    "The paper's abstract (arXiv 2606.23919), on its own data: its ensemble of mhp models reaches "
     "89.96 % on 453K test examples, the best of all; multi-task training gives up to 14 % on low-resource tasks."
 )
 UNLIKE = (

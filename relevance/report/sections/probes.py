@@ -10,11 +10,13 @@ llm mhp: 4.1 % of 330 mirrored pairs get another label; of 410 triangles with tw
 """
 
 import numpy as np
+import pyarrow as pa
 
 from relevance import predictions
 from relevance.data.implied import Implied, ensure_implied
 from relevance.metrics import COLUMN_NAMES, COLUMNS, task_codes
 from relevance.pages.blocks import NONE, Block, Section, percent
+from relevance.ranking import expected_grade
 from relevance.report.held_out import HeldOut
 from relevance.report.matrix import MainRows, Matrix, whole
 from relevance.report.rows import FINISHED, Row, spread
@@ -137,14 +139,12 @@ def _read(cells: list[CellRecord], tested: HeldOut, implied: Implied) -> Answers
     paths = [path for cell in cells for path in (cell.files.test, cell.files.consistency)]
     if not all(path.is_file() for path in paths):
         return None
-    tables = [predictions.read(path, ["row", "p_partial", "p_relevant", "predicted"]) for path in paths]
-    row, partial, relevant, predicted = (
-        np.concatenate([table[name].to_numpy() for table in tables]) for name in tables[0].column_names
-    )
+    table = pa.concat_tables([predictions.read(path) for path in paths])
+    row, *p = (table[name].to_numpy() for name in ("row", *predictions.PROBABILITIES))
     ids = [tested.row, row, *(implied.mirrors[name] for name in MIRRORS), *(implied.triangles[name] for name in SIDES)]
     size = 1 + max(int(np.max(np.asarray(column), initial=0)) for column in ids)
     label, expected = np.full(size, -1, np.int8), np.full(size, np.nan, np.float32)
-    label[row], expected[row] = predicted, partial + 2 * relevant
+    label[row], expected[row] = table["predicted"].to_numpy(), expected_grade(np.stack(p).T)
     return label, expected
 
 

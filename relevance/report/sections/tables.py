@@ -11,11 +11,11 @@ import numpy as np
 from relevance.metrics import COLUMNS, METRICS
 from relevance.pages.blocks import NONE, Block, Section, Table, count, percent
 from relevance.ranking import MEASURES
-from relevance.report.evidence import COLUMN, Effect, Evidence
+from relevance.report.evidence import Effect, Evidence
 from relevance.report.matrix import JOINT, LEXICAL, MAJORITY, Matrix
 from relevance.report.measures import ACCURACY
 from relevance.report.rows import MACRO, Row, spread
-from relevance.report.sections import NEAR, ONE, decimals, effect_text, headings, seeds, table, values
+from relevance.report.sections import NEAR, ONE, decimals, headings, seeds, table, values
 from relevance.report.sections.opening import MEASURE
 from relevance.report.verdict import Outcome
 from relevance.tasks import TASK_NAMES
@@ -32,10 +32,6 @@ RANKING = (
     "A list without a relevant row is left out: {left_out}."
 )
 INTERVALS = "95 % intervals of the means, in percent, over the entities of the test rows and over training seeds."
-BESIDE = (
-    "The highest row of each column minus each other one, in points. That a row is the highest has to hold against "
-    "all, so that these are not corrected for their number. comparisons.csv has every column."
-)
 COST = {
     "trained weights": "params/trainable",
     "rows/s trained": "train/rows_per_second",
@@ -53,44 +49,24 @@ PARTS = {  # column: the metrics it sums, each logged as .../trainable and .../t
 
 
 def main_table(evidence: Evidence) -> Table:
-    """The joint rows, sorted within each family from the highest down, the floors on top.
-
-    Bold only above both floors.
-    """
-    matrix = evidence.matrix
-    floors = np.max([matrix.references[name].columns for name in (MAJORITY, LEXICAL)], axis=0)
+    """The joint rows, sorted within each family from the highest down."""
     order = {family: at for at, family in enumerate(evidence.main.families)}
     rows = sorted(evidence.main.joint.values(), key=lambda row: (order[row.family], -row.mean[MACRO]))
-    best = dict(zip(matrix.rows, matrix.best, strict=True))
-    body = [
-        [
-            *row.labels,
-            seeds(row.finished, row),
-            *values(row, matrix.n, best[row] & (row.mean > floors), _marks(evidence, row)),
-        ]
-        for row in rows
-    ]
-    return table([*_references(matrix), *body], ["seeds", *headings(matrix)])
+    return accuracy_table(evidence, rows)
 
 
-def every_table(evidence: Evidence) -> Table:
-    """All rows of the matrix, then floors and ceiling."""
+def accuracy_table(evidence: Evidence, rows: Iterable[Row]) -> Table:
+    """Floors and ceiling, then these rows; bold is the highest of a column where both floors are below it."""
     matrix = evidence.matrix
-    body = [
-        [*row.labels, seeds(row.finished, row), *values(row, matrix.n, best, _marks(evidence, row))]
-        for row, best in zip(matrix.rows, matrix.best, strict=True)
-    ]
-    return table([*body, *_references(matrix)], ["seeds", *headings(matrix)])
-
-
-def _marks(evidence: Evidence, row: Row) -> dict[int, str]:
-    """By column how the row stands to the best where that is not decided."""
-    verdicts = evidence.beside_best.get(row.name, {})
-    return {at: ONE if verdict == Outcome.one_seed else NEAR for at, verdict in verdicts.items()}
-
-
-def _references(matrix: Matrix) -> list[list[str]]:
-    return [[*labels, "", "", "", *map(percent, scores.columns)] for labels, scores in matrix.references.items()]
+    floors = np.max([matrix.references[name].columns for name in (MAJORITY, LEXICAL)], axis=0)
+    best = dict(zip(matrix.rows, matrix.best, strict=True))
+    body = [[*labels, "", "", "", *map(percent, scores.columns)] for labels, scores in matrix.references.items()]
+    for row in rows:
+        verdicts = evidence.beside_best.get(row.name, {})
+        marks = {at: ONE if verdict == Outcome.one_seed else NEAR for at, verdict in verdicts.items()}
+        texts = values(row, matrix.n, best[row] & (row.mean > floors), marks)
+        body.append([*row.labels, seeds(row.finished, row), *texts])
+    return table(body, ["seeds", *headings(matrix)])
 
 
 def interval_table(evidence: Evidence) -> Table:
@@ -103,14 +79,6 @@ def interval_table(evidence: Evidence) -> Table:
 
 def _between(mean: Effect) -> str:
     return NONE if np.isnan(mean["low"]) else f"{100 * mean['low']:.1f} to {100 * mean['high']:.1f}"
-
-
-def beside_table(evidence: Evidence) -> Table:
-    """Every row beside the highest of macro and of micro accuracy."""
-    columns = [{effect["b"]: effect for effect in evidence.of(COLUMN + column)} for column in ("macro", "micro")]
-    rows = [row for row in evidence.matrix.finished if any(row.name in effects for effects in columns)]
-    body = [[*row.labels, *(effect_text(effects.get(row.name)) for effects in columns)] for row in rows]
-    return table(body, ["highest macro minus it", "highest micro minus it"])
 
 
 def ranking_blocks(evidence: Evidence) -> list[Block]:

@@ -36,11 +36,11 @@ from relevance.tracking.records import SweepRecord
 from relevance.vote import DEFAULT, Ties, Vote, shares
 
 INTRODUCTION = (
-    "Cells vote on the test rows; nothing is trained. Votes of the cells of one routing and seed (the paper's ensemble"
-    " is that of three mhp cells of different backbones), of all cells of a seed, and over the seeds of one cell. Hard"
-    " vote: the label most members give, ties by the policy {ties}."
+    "Cells vote on the test rows; nothing is trained. Votes of the cells of one routing and seed (the paper's ensemble:"
+    " three backbones under mhp), of all cells of a seed, and over the seeds of one cell. Hard vote: the label most "
+    "members give, ties by the policy {ties}."
 )
-CONVENTION = "The default, higher, is the convention of the sister paper of the same team."
+CONVENTION = "That is the convention of the sister paper."
 TWO = (
     "Votes of two members are shown, but every disagreement in them is a tie; the claim about votes is not tested on "
     "them."
