@@ -23,7 +23,7 @@ from transformers import PreTrainedTokenizerBase
 
 from relevance import seal
 from relevance.atomic_io import atomic_folder
-from relevance.cell_folder import REMEDY
+from relevance.cell_id import REMEDY
 from relevance.config import Config
 from relevance.config_io import MOVED, ConfigFile, from_variables, read_config, unset_variables
 from relevance.errors import UserError, cut, first_line

@@ -24,8 +24,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from relevance.cell_folder import CellFolder
-from relevance.cell_id import Cell
+from relevance.cell_id import Cell, CellFolder
 from relevance.cli import echo
 from relevance.config import NAMES, Save
 from relevance.config_io import anchored_uri, database_file

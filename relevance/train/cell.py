@@ -9,8 +9,7 @@ import torch
 
 from relevance import distributed, seal
 from relevance.atomic_io import write_text
-from relevance.cell_folder import CellFolder
-from relevance.cell_id import Cell, variant_parts
+from relevance.cell_id import Cell, CellFolder, variant_parts
 from relevance.cli import echo
 from relevance.config import Config, Save
 from relevance.config_io import ConfigFile

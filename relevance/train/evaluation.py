@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import torch
 
 from relevance import distributed, predictions
-from relevance.cell_folder import CellFolder
+from relevance.cell_id import CellFolder
 from relevance.data.batches import PairsModule, portion, unlabelled
 from relevance.data.entities import entity_keys
 from relevance.data.floors import ensure_floors

@@ -22,8 +22,7 @@ import pytest
 from small_sweep import ROUTINGS, record, runs, small_cell, sweep
 
 from relevance import predictions
-from relevance.cell_folder import CellFolder
-from relevance.cell_id import Cell, Request
+from relevance.cell_id import Cell, CellFolder, Request
 from relevance.config import DataConfig, Save, TrainConfig, TrainerConfig
 from relevance.sweep import attempt
 from relevance.sweep.resolve import prepared, resolve
