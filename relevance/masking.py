@@ -37,7 +37,7 @@ SPOKEN = (
 QUOTED = re.compile(rf"((['\"])(?:{SPOKEN})\2\s*:\s*)(['\"])(?!{NAMED}).{{0,999}}?\3", re.I)
 BEARER = re.compile(r"(authorization['\"]?\s*[:=]\s*['\"]?(?:bearer|basic|token)\s+)[^\s'\"]+", re.I)
 # A value that is a URI: its password may hold white space too.
-SPACED = re.compile(rf"\A((?:[+\w.]+=)?['\"]?[a-z][\w+.-]*://)(?!/|{NAMED})[^\s@/]*:(?!{NAMED}).*@(?=[\w\[])", re.I)
+SPACED = re.compile(rf"\A((?:[+\w.]+=)?['\"]?[a-z][\w+.-]*://)(?!/|{NAMED})[^\s@/:]*:(?!{NAMED}).*@(?=[\w\[])", re.I)
 ENV_SET = re.compile(
     rf"(env_set[\w.-]*['\"]?[ ]*[:=][ ]*)(?!{NAMED})(\{{[^\n]*\}}|'[^'\n]*'|\"[^\"\n]*\"|[^\s{{][^\s]*)"
 )

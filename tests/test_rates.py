@@ -34,7 +34,7 @@ def rates(config: Config) -> tuple:
 
 
 def test_embedded_backbones_keep_theirs_and_every_other_gets_those_of_its_family_and_tuning(composed):
-    assert rates(composed("model=llm")[0]) == (3e-3, 5e-3, None, "attention", 128)
+    assert rates(composed("model=llm")[0]) == (3e-3, 5e-3, None, "attention", 32)
     assert rates(composed("model=ce")[0])[:3] == (1e-3, 3e-3, None)
     encoder, decoder = (composed(f"model={name}", "model.backbone=org/any")[0] for name in ("ce", "llm"))
     assert (encoder.train.step_rows, encoder.trainer.max_epochs) == (32, 2)
@@ -73,7 +73,7 @@ def test_what_a_backbone_brings_with_it_is_no_variant_and_a_rate_by_hand_is_one(
 
 
 def test_rates_given_by_hand_as_they_are_anyway_are_the_same_question(composed):
-    same = composed("model=ce", "model.lr=1e-3", "train.step_rows=128")[0]
+    same = composed("model=ce", "model.lr=1e-3", "train.step_rows=32")[0]
     assert fingerprint(same, "d", "b") == fingerprint(composed("model=ce")[0], "d", "b")
 
 

@@ -157,11 +157,16 @@ def test_the_pair_reads_the_same_ids_and_learns_the_same_tokens(whole, monkeypat
 def test_build_writes_a_folder_that_loads(tmp_path):
     from transformers import AutoModel, AutoTokenizer
 
-    build(Options(names=["ce"], shops=1, rows=400, tokens=2_000, threads=torch.get_num_threads(), output=str(tmp_path)))
+    build(Options(names=["ce"], shops=1, rows=1_500, tokens=2_000, threads=1, output=str(tmp_path)))
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "ce")
     states = AutoModel.from_pretrained(tmp_path / "ce")(**tokenizer("red", "blue", return_tensors="pt"))
     assert torch.isfinite(states.last_hidden_state).all()
     assert (tmp_path / "ce" / "provenance.json").is_file()
+
+
+def test_a_corpus_that_leaves_nothing_to_read_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"rows=400: .* documents, 2048 held out; give more rows"):
+        build(Options(names=["ce"], shops=1, rows=400, tokens=2_000, output=str(tmp_path)))
 
 
 def test_a_corpus_of_the_default_data_is_refused(tmp_path, monkeypatch, whole):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from relevance.config import Config, Family, LoraConfig, ModelConfig, PrivateConfig, PrivateKind, RoutingConfig
+from relevance.config import Config, Family, LoraConfig, ModelConfig, PrivateConfig, PrivateKind, RoutingConfig, Save
 from relevance.errors import UserError
 from relevance.model.backbone import EMBEDDED
 from relevance.model.build import build_network
@@ -217,7 +217,7 @@ def test_a_cell_in_half_precision_keeps_its_heads_in_float32(place, precision):
     from small_sweep import record, sweep
 
     config = place("llm", "mhp")
-    half = replace(config, probes=False, trainer=replace(config.trainer, precision=precision))
+    half = replace(config, probes=False, save=Save.all, trainer=replace(config.trainer, precision=precision))
     assert sweep(half) == 0
     heads = load_file(record(half).cells[0].folder / "model" / "heads.safetensors").values()
     assert all(tensor.dtype is torch.float32 for tensor in heads)

@@ -37,6 +37,8 @@ def build(options: Options) -> None:
     Raises UserError where the corpus holds an entity of the default data.
     """
     whole = corpus.corpus(options.seed, options.shops, options.rows)
+    if len(whole.documents) <= HELD_OUT:  # training would wait for ever for a document to read
+        raise UserError(f"rows={options.rows}: {len(whole.documents)} documents, {HELD_OUT} held out; give more rows")
     texts = whole.entities | {text for document in whole.documents for text in document}
     shared = sorted(texts & _default_texts())
     if shared:

@@ -74,8 +74,9 @@ def settings(cell: Cell, backbone: Path, steps: int) -> Config:
 
 def routings() -> dict[str, RoutingConfig]:
     """Every routing of conf/routing by name, what gives a task less of its own first."""
-    files = (conf_folder() / "routing").glob("*.yaml")
-    groups = [typed_config({"routing": OmegaConf.load(path)}).routing for path in files]
+    nodes = map(OmegaConf.load, (conf_folder() / "routing").glob("*.yaml"))
+    # one that sets the model too (mh_wide) is another's network with other weights trained
+    groups = [typed_config({"routing": node}).routing for node in nodes if "routing" not in node]
     groups.sort(key=lambda routing: (routing.private.layers, routing.heads, routing.prefix))
     return {routing.name: routing for routing in groups}
 
