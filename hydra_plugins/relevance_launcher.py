@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.utils import JobReturn, env_override
+from hydra.core.utils import JobReturn, JobStatus, env_override
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -80,7 +80,7 @@ class Local(Launcher):
         cells = [self.loader.load_sweep_config(self.config, list(words)) for words in job_overrides]
         with env_override(self.config.hydra.job.env_set):
             launch([(cell, cell.hydra.runtime.choices) for cell in cells], self.way())
-        return [JobReturn() for _ in job_overrides]
+        return [JobReturn(status=JobStatus.COMPLETED) for _ in job_overrides]
 
     def way(self) -> Callable:
         """What makes the relevance.train.job.Launch."""

@@ -1,8 +1,15 @@
-"""relevance: how should one shared model be told which relevance task it is on?"""
+"""relevance: how should one shared model be told which relevance task it is on?
+
+sweep = relevance.run_sweep(["routing=mh,mhp", "model=ce"])     # trains what is not finished
+relevance.cells(sweep)                                          # a frame: a row for each cell
+relevance.load("best").rank("usb c cable", ["red lamp", "Volt USB-C cable"])
+"""
 
 import os
 import signal
 import sys
+
+__version__ = "0.1.0"
 
 
 def _end(*_: object) -> None:
@@ -15,3 +22,11 @@ if (sys.argv[:1] == ["-m"] or os.path.basename(sys.argv[0]) == "relevance") and 
     signal.getsignal(signal.SIGINT) is signal.default_int_handler
 ):
     signal.signal(signal.SIGINT, _end)
+
+# Behind the handler: Ctrl-C may come as these import.
+from relevance.api import SweepFailedError as SweepFailedError  # noqa: E402
+from relevance.api import cells as cells  # noqa: E402
+from relevance.api import load as load  # noqa: E402
+from relevance.api import run_sweep as run_sweep  # noqa: E402
+from relevance.api import write_report as write_report  # noqa: E402
+from relevance.errors import UserError as UserError  # noqa: E402

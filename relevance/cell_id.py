@@ -34,6 +34,7 @@ FOLDER_LENGTH = 80  # characters of what `slug` gives
 # float32 under bf16-true. 3: pairs are cut as transformers cuts them (data.tokens.fit).
 # 4: one thread on the CPU by default; other embedded backbones.
 NUMERICS = 4
+DATA = "data."  # what the names of its settings begin with
 QUARANTINE = "quarantine.csv"  # beside rows.parquet: the rows of a file that were set aside
 PACKAGES = ("torch", "transformers", "peft", "lightning", "mlflow", "numpy", "pandas", "pyarrow", "scikit-learn")
 DERIVING = ("duckdb", "numpy", "pyarrow", "scikit-learn", "transformers")
@@ -180,12 +181,17 @@ def variant_parts(variant: str, config: Config) -> list[str]:
     The config says what they are: a value may hold commas, so that the text alone does not say where it ends.
     """
     text, digest = f",{variant},", 8
-    data = [f"data.{key}={value}" for key, value in asdict(config.data).items()]
     named = [f"data={Path(config.data.path or '').stem}@", f"backbone={_backbone(config)}@"]
     named = [part + text.partition(f",{part}")[2][:digest] for part in named]
-    settings = flat(question(config))
-    parts = [*data, *named, *(f"{_short(key)}={_show(settings[key])}" for key in sorted(settings))]
-    return [part for part in parts if f",{part}," in text]
+    settings = short_settings(config).items()
+    parts = [f"{key}={value if key.startswith(DATA) else _show(value)}" for key, value in settings]
+    return sorted((part for part in (*named, *parts) if f",{part}," in text), key=lambda part: text.index(f",{part},"))
+
+
+def short_settings(config: Config) -> dict[str, Any]:
+    """The settings that a variant may name, by the names it gives them: {"data.rows": 600, "lora.r": 8, …}."""
+    data, settings = asdict(config.data), flat(question(config))
+    return {**{f"{DATA}{key}": data[key] for key in data}, **{_short(key): settings[key] for key in sorted(settings)}}
 
 
 def without(variant: str, *parts: str) -> str:

@@ -28,6 +28,7 @@ Options = TypeVar("Options")
 MEANING, WIDTH, LONGEST = 42, 120, 80  # of --help: where meanings start, where lines end, characters of a value
 TEXT_TAG, BOOL_TAG, NULL_TAG = (f"tag:yaml.org,2002:{name}" for name in ("str", "bool", "null"))
 AS_WRITTEN = {"columns", "where", "header"}  # settings whose values are words of a file
+NAMES = {"cell", "cells", "sweep", "compare", "name"}  # a run id may begin with 0123 or 1e10, which are no numbers
 INTERRUPTED = 130  # exit code of a command that Ctrl-C ended, as shells have it
 
 
@@ -90,7 +91,7 @@ def _keep_words(node: Node | None, path: tuple[str, ...], place: str) -> None:
             _keep_words(value, (*path, ""), place)
     elif isinstance(node, ScalarNode):
         odd = node.tag == BOOL_TAG and node.value.lower() not in ("true", "false")
-        words = odd or AS_WRITTEN & {*path[:-1]}
+        words = odd or AS_WRITTEN & {*path[:-1]} or path[0] in NAMES
         unnamed = node.tag == NULL_TAG and "where" not in path
         node.tag = TEXT_TAG if words and not unnamed else node.tag
 

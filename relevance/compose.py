@@ -12,12 +12,13 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from dataclasses import fields, is_dataclass, replace
 from difflib import get_close_matches
 from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra._internal.utils import get_args_parser
@@ -41,6 +42,9 @@ from relevance.rates import filled
 from relevance.sweep.launchers.local import InProcess, Local
 from relevance.train.job import Launch
 from relevance.train.processes import stoppable
+
+if TYPE_CHECKING:
+    from relevance.sweep.sweep import Ended
 
 FIRST = (  # settings that a newcomer needs
     *("data.path", "data.columns", "data.rows", "model.backbone", "task_mix.share", "train.step_rows"),
@@ -228,6 +232,10 @@ def _misfit(error: BaseException) -> str:
     return f"{key or 'settings'}: {line}; --help says what it may be"
 
 
+Composed = tuple[DictConfig, Mapping[str, str]]
+_answer: ContextVar["list[Ended] | None"] = ContextVar("answer", default=None)
+
+
 def register() -> None:
     """Register the schema of conf/ with Hydra; its mappings take keys of the user's."""
     schema = OmegaConf.structured(Config)
@@ -248,37 +256,50 @@ def settings_help(*, _root_: DictConfig) -> str:
     return "\n".join(lines).replace("$", "$$")  # Hydra fills in a template
 
 
-def launch(composed: list[tuple[DictConfig, Mapping[str, str]]], way: Callable[[], Launch] | None = None) -> None:
-    """Run the cells of a command, each a config and its choice of groups; exits 1 if one failed.
+def launch(composed: list[Composed], way: Callable[[], Launch] | None = None) -> None:
+    """Run the cells of a command, each a config and its choice of groups; exits 1 if one failed, unless `answering`.
 
     `way` says where they run, null: on this machine, each apart from the sweep.
     """
-
-    def sweep() -> None:
-        forget(composed[0][0])
-        with translated():
-            check_composed(HydraConfig.instance().cfg or {})
-            for cell, _ in composed:
-                check_composed(cell)
-            requests = [_request(*cell) for cell in composed]
-        if all(request.refusal for request in requests):
-            raise UserError("\n".join(dict.fromkeys(request.refusal for request in requests)))
-        from relevance.sweep.resolve import prepared
-
-        datasets = prepared([request.config for request in requests if not request.refusal])
-        line = shlex.join(mask_words(["python", "-m", "relevance.run", *sys.argv[1:]]))
-        make = (way or Local) if requests[0].config.isolate else InProcess
-        with stoppable(), closing(make()) as launcher:
-            from relevance.sweep.sweep import run_sweep  # only now: it takes torch along
-
-            code = run_sweep(requests, datasets, line, launcher)
-        sys.exit(code)
-
+    if (answer := _answer.get()) is not None:
+        answer.append(_sweep(composed, way))
+        return
     try:
-        run_command(sweep)
+        run_command(lambda: sys.exit(_sweep(composed, way).code))
     except Exception:  # Hydra would print every word beside it
         traceback.print_exc()
         sys.exit(1)
+
+
+@contextmanager
+def answering() -> Iterator[list["Ended"]]:
+    """Within it a launch neither prints its errors nor exits: it raises them, and appends what came of its sweep."""
+    answer: list[Ended] = []
+    token = _answer.set(answer)
+    try:
+        yield answer
+    finally:
+        _answer.reset(token)
+
+
+def _sweep(composed: list[Composed], way: Callable[[], Launch] | None) -> "Ended":
+    forget(composed[0][0])
+    with translated():
+        check_composed(HydraConfig.instance().cfg or {})
+        for cell, _ in composed:
+            check_composed(cell)
+        requests = [_request(*cell) for cell in composed]
+    if all(request.refusal for request in requests):
+        raise UserError("\n".join(dict.fromkeys(request.refusal for request in requests)))
+    from relevance.sweep.resolve import prepared
+
+    datasets = prepared([request.config for request in requests if not request.refusal])
+    line = shlex.join(mask_words(["python", "-m", "relevance.run", *sys.argv[1:]]))
+    make = (way or Local) if requests[0].config.isolate else InProcess
+    with stoppable(), closing(make()) as launcher:
+        from relevance.sweep.sweep import run_sweep  # only now: it takes torch along
+
+        return run_sweep(requests, datasets, line, launcher)
 
 
 def forget(composed: DictConfig) -> None:

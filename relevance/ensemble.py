@@ -19,7 +19,7 @@ from relevance.vote import DEFAULT, Ties, Vote
 @dataclass
 class Options:
     sweep: Any = setting(None, "name, or a list that is read as one sweep", null="the newest")
-    cells: Any = setting(None, "names of finished cells that vote together", null="the groups above")
+    cells: Any = setting(None, "finished cells that vote together, named as in predict", null="the groups above")
     output: str | None = setting(
         None,
         "FILE.parquet for the votes of `cells`, in the form of a cell's predictions",

@@ -101,7 +101,9 @@ def prepared(configs: list[Config]) -> dict[str, Rows]:
 
 def sweep(*configs: Config) -> int:
     datasets = prepared(list(configs))
-    return run_sweep([Request(config, config) for config in configs], datasets, "python -m relevance.run", InProcess())
+    return run_sweep(
+        [Request(config, config) for config in configs], datasets, "python -m relevance.run", InProcess()
+    ).code
 
 
 def record(config: Config) -> SweepRecord:

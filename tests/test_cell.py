@@ -148,7 +148,7 @@ def test_a_cell_of_one_task_carries_an_example_it_can_score(place, capfd):
 def test_what_came_from_the_environment_is_named_in_every_file_of_a_cell(place):
     config = place(reports="/mnt/hunter2", probes=False, consistency=False, save=Save.all)
     request = Request(config, config, {"reports": "/mnt/${oc.env:SPACE}"})
-    assert run_sweep([request], prepared([config]), "python -m relevance.run", InProcess()) == 0
+    assert run_sweep([request], prepared([config]), "python -m relevance.run", InProcess()).code == 0
     files = {path: path.read_bytes() for path in Path(config.outputs).rglob("*") if path.is_file()}
     assert not [path for path, held in files.items() if b"hunter2" in held]
     named = [path for path, held in files.items() if b"reports: /mnt/${oc.env:SPACE}\n" in held]

@@ -143,7 +143,7 @@ def test_cells_of_a_damaged_table_are_named_and_another_table_is_reported(pair, 
     both = replace(config, data=replace(config.data, rows=400))
     requests = [Request(each, config) for each in (config, both)]
     ask = partial(run_sweep, requests, prepared([config, both]), "python -m relevance.run", InProcess())
-    assert ask() == 0
+    assert ask().code == 0
     table = next(cell for cell in record(config).cells if cell.seed == 0 and not cell.variant).data_digest
     rows = Path(config.outputs) / "data" / table[:16] / "rows.parquet"
     os.truncate(rows, 2_000)
@@ -156,7 +156,7 @@ def test_cells_of_a_damaged_table_are_named_and_another_table_is_reported(pair, 
     with pytest.raises(UserError, match=r"rows\.parquet: has 0 of the .*; give outputs=FOLDER of the sweep, or run"):
         as_read(record(config))
     prepared([config, both])
-    assert ask() == 0
+    assert ask().code == 0
     assert {cell.status for cell in as_read(record(config))[0].cells} == {"FINISHED"}
 
 

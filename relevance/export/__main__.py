@@ -1,7 +1,10 @@
 """Write a trained cell as plain Hugging Face folders, one per task, each with its input template beside it.
 
-python -m relevance.export cell=RUN_ID|FOLDER output=FOLDER [task=query_item] [form=adapter]
+python -m relevance.export cell=CELL output=FOLDER [task=query_item] [form=adapter]
 
+cell    by its name, a beginning that no other has, its run id or four characters of it, its folder; or best, by macro
+        accuracy on validation, best:ce of a family or model
+sweep   the sweep of these names; null: all cells that there are, best is of the newest sweep
 task    one task, or all that the cell was trained on (output then holds a folder per task)
 form    merged: AutoModelForSequenceClassification, LoRA merged, private layers as ordinary blocks;
         adapter: as peft keeps it, beside the frozen backbone
@@ -28,6 +31,7 @@ FORMS = ("merged", "adapter")
 @dataclass
 class Options:
     cell: str = ""
+    sweep: Any = None
     output: str = ""
     task: str = "all"
     backbone: Any = None
@@ -41,9 +45,10 @@ class Options:
 @command_line(__doc__, Options, required=("cell", "output"))
 def export(options: Options) -> None:
     _check(options)
-    from relevance.tracking.history import model_folder
+    from relevance.tracking.names import model_folder
 
-    model = model_folder(options.cell, options.tracking_uri, options.experiment, Path(options.outputs))
+    place = options.tracking_uri, options.experiment, Path(options.outputs)
+    model = model_folder(options.cell, *place, listed("sweep", options.sweep))
     from relevance.export.folder import export as write
     from relevance.model.module import quiet
 

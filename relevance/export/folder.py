@@ -1,34 +1,25 @@
-"""A cell's model folder → folders that transformers or peft load, each with its input template and its parity.
+"""A cell's model folder → folders that transformers or peft load, each with its input template, parity and card.
 
-outputs/cells/9f2c…/model, task=query_type → query_type/{config.json, model.safetensors, tokenizer…, template.json}
+outputs/cells/9f2c…/model, task=query_type → query_type/{config.json, model.safetensors, …, template.json, README.md}
 
 merged   trunk.layers.0 … 27 | private.branches[3].0, .1 | heads[3]  →  model.layers.0 … 29, score
 adapter  adapter_config.json (task_type SEQ_CLS) and adapter_model.safetensors: base_model.model.model.layers.0.….lora_A
 """
 
-import atexit
 import json
-import subprocess
-import sys
-from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass
-from functools import cache
+from dataclasses import asdict
 from pathlib import Path
-from subprocess import DEVNULL, PIPE
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import torch
 from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
 
 from relevance.atomic_io import atomic_folder
 from relevance.config import HALF, MIXED, Config
-from relevance.data.batches import collate, unlabelled
-from relevance.data.tokens import Reading, Template, encode_pairs, pair_frame, prefix_ids, segments
-from relevance.errors import UserError, shorten
-from relevance.export import reader
+from relevance.data.tokens import Reading, Template, pair_frame, prefix_ids, segments
+from relevance.errors import UserError
+from relevance.export.card import NAME, card
+from relevance.export.parity import PAIRS, PairsOfTask, odd_pairs, read_back
 from relevance.export.tokenizer import pair_tokenizer
 from relevance.model.architectures import PER_BLOCK, block_list
 from relevance.model.backbone import backbone_folder, name_base
@@ -52,12 +43,6 @@ AS_TRAINED = {  # how a reader gets the hidden states of a cell in bfloat16
     MIXED: "under torch.autocast(model.device.type, torch.bfloat16)",
     HALF: "loaded with dtype=torch.bfloat16",
 }
-Pairs = Sequence[tuple[str, str]]
-PAIRS = (  # of unequal length, to compare logits on
-    ("usb c cable", "Volt USB-C cable 2 m, black"),
-    ("red lamp", "chair"),
-    ("a", "steel desk lamp with dimmer, 40 W"),
-)
 
 
 def export(model: Path, task: str, form: str, output: Path, trust_remote_code: bool = False) -> float:
@@ -100,10 +85,12 @@ def _write(model: Path, task: str, form: str, output: Path, trust_remote_code: b
         raise UserError(
             f"{form} of {task}: read back, its logits differ by {difference:.1e} (allowed {LIMIT:.0e}); {elsewhere}"
         )
+    loading = _loading(config, form, tokenizer.pad_token_id)
+    (output / NAME).write_text(card(model, config, task, form, loading["load"]), encoding="utf-8")
     _write_template(output, {
         "task": task,
         "labels": list(LABELS),
-        **_loading(config, form, tokenizer.pad_token_id),
+        **loading,
         "tokenizer": OWN_FORM,
         **_recipe(tokenizer, reading.template, task),
         "examples": _examples(cell.batch(PAIRS), expected),
@@ -295,70 +282,3 @@ def _examples(inputs: dict[str, torch.Tensor], logits: torch.Tensor) -> list[dic
         answer = [round(value, 6) for value in logits[row].tolist()]
         examples.append({"left": left, "right": right, **ids, "logits": answer})
     return examples
-
-
-def odd_pairs(tokenizer, max_length: int) -> list[tuple[str, str]]:
-    """Pairs whose ids a reader may make otherwise: too long, on one side or both; words of special tokens; spaces."""
-    long = "steel desk lamp " * max_length
-    longer = f"{long}with dimmer, 40 W"
-    marks = " ".join(tokenizer.all_special_tokens)
-    return [
-        (long, "lamp"), ("lamp", long), (long, longer), (longer, long), (long, long),
-        (f"lamp {marks}", f"{marks} lamp"), (" two  spaces ", "\ttab\nand line"), ("Übergröße 東京", "ﬁne 🙂"),
-    ]  # fmt: skip
-
-
-def read_back(folder: Path, form: str, pairs: Pairs, remedy: str) -> dict[str, Any]:
-    """What `reader`, in a process that has none of our code, makes of the folder: ids of all pairs, logits of PAIRS.
-
-    Raises UserError where it cannot.
-    """
-    request = {"folder": str(folder.absolute()), "form": form, "pairs": pairs, "scored": len(PAIRS)}
-    process = _reader()
-    with suppress(BrokenPipeError):
-        print(json.dumps(request), file=process.stdin, flush=True)
-    answer = json.loads(process.stdout.readline() or '{"error": "the process that read it was ended"}')
-    if problem := answer.get("error"):
-        raise UserError(f"{form}: transformers does not read it back ({problem.splitlines()[0]}); {remedy}")
-    return answer
-
-
-@cache
-def _reader() -> Any:
-    """One for all folders of a command: it takes seconds to start. It ends with its stdin, as this process does."""
-    command = [sys.executable, "-P", str(reader.__file__)]  # -P: nothing beside that file is imported
-    process = subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, encoding="utf-8")
-    atexit.register(process.communicate)
-    return process
-
-
-@dataclass(frozen=True)
-class PairsOfTask:
-    """How a cell reads pairs of one task."""
-
-    tokenizer: Any
-    template: Template
-    task: str
-
-    def batch(self, pairs: Pairs) -> dict[str, torch.Tensor]:
-        """Pairs as the cell's own code gives them to its network."""
-        return collate(unlabelled(self._table(pairs), self.tokenizer, self.template), np.arange(len(pairs))).inputs
-
-    def check_ids(self, read: dict[str, Any], pairs: Pairs, remedy: str) -> None:
-        """UserError where what was read back makes another input of one of these pairs than the cell."""
-        tokens = encode_pairs(self._table(pairs), self.tokenizer, self.template)
-        for row, (ids, start) in enumerate(zip(np.split(tokens.ids, tokens.offsets[1:-1]), tokens.second, strict=True)):
-            same = read["input_ids"][row] == ids.tolist()
-            if segments(self.tokenizer, self.template):
-                same &= read["token_type_ids"][row] == (np.arange(len(ids)) >= start).astype(int).tolist()
-            if not same:
-                left, right = map(shorten, pairs[row])
-                why = "" if self.template.odd_to_longer else "; cells before numerics 3 cut two long texts so"
-                raise UserError(
-                    f"{self.task}: read back, tokenizer({left}, {right}, truncation=True) gives other ids than the "
-                    f"cell reads{why}; {remedy}"
-                )
-
-    def _table(self, pairs: Pairs) -> pa.Table:
-        left, right = zip(*pairs, strict=True)
-        return pa.table({"task": [self.task] * len(pairs), "left": left, "right": right})

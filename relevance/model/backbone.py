@@ -12,6 +12,8 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
+import yaml
+
 from relevance import seal
 from relevance.atomic_io import scratch_folder
 from relevance.config import Config, ModelConfig
@@ -72,6 +74,24 @@ def resolve_folder(
         return _readable(fetch_snapshot(name, resolve_commit(name, revision), code), outputs, code)
     except UserError as error:
         raise UserError(f"model.backbone={name}: {error}") from error
+
+
+def card_licence(config: Config) -> str:
+    """The licence that the model card of a cell's backbone names, in its folder or on the hub; "" where none does."""
+    try:
+        name, revision = split_revision(config.model)
+        if _on_hub(name, revision):
+            from relevance.model.hub import fetch_card  # imports huggingface_hub
+
+            card = fetch_card(name, revision)
+        else:
+            card = backbone_folder(config) / "README.md"
+        text = card.read_text(encoding="utf-8", errors="replace")
+        head = yaml.safe_load(text.split("\n---", 1)[0].removeprefix("---")) if text.startswith("---") else None
+    except (UserError, OSError, yaml.YAMLError):
+        return ""
+    named = head if isinstance(head, dict) else {}
+    return ", ".join(str(named[key]) for key in ("license", "license_name") if named.get(key))
 
 
 def _embedded(name: str) -> Path:

@@ -65,6 +65,11 @@ def fetch_snapshot(name: str, sha: str, code: bool) -> Path:
     return [read(file) for file in names][-1].parent
 
 
+def fetch_card(name: str, revision: str | None) -> Path:
+    """The model card of a repository; UserError where it has none, or the hub does not answer."""
+    return Path(_answered(lambda: hf_hub_download(name, "README.md", revision=revision), name, revision))
+
+
 def _listing(name: str, sha: str) -> list[str]:
     """All files of a commit; without a network, in a cache that an older library filled, those that are there."""
     with suppress(errors.CachedRepoTreeNotFoundError):

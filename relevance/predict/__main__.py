@@ -1,16 +1,20 @@
 """Score a file of pairs with trained cells and write it with their predictions.
 
-python -m relevance.predict cells=RUN_ID|FOLDER input=FILE output=FILE [columns={left: query}] [on_bad_row=quarantine]
+python -m relevance.predict cells=CELL input=FILE output=FILE [columns={left: query}] [on_bad_row=quarantine]
 python -m relevance.predict cells=[a,b,c] input=FILE output=FILE
 
 input and output are .parquet, .csv, .tsv or .jsonl; input also .txt, or packed as .csv.gz, .bz2, .zst. A row needs
 task, left and right; label (0, 1, 2, or empty) is optional and is scored against; other columns are carried along. The
-output has the rows of the input in their order and the columns p_irrelevant, p_partial, p_relevant and predicted.
-Several cells vote: the p_* are the means of their probabilities, and predicted is the label of the highest.
+output has the rows of the input in their order and the columns p_irrelevant, p_partial, p_relevant, score (the expected
+label, p_partial + 2 p_relevant: 0 to 2, sorts) and predicted. Several cells vote: the p_* are the means of their
+probabilities, and predicted is the label of the highest.
 
-cells       outputs/cells/<fingerprint>, its model folder, or the id of the cell's MLflow run
+cells       each by its name, a beginning that no other has, its run id or four characters of it, its folder; or best,
+            the highest macro accuracy on validation, best:ce of a family or model
+sweep       the sweep of these names; null: all cells that there are, best is of the newest sweep
 vote        mean; or majority, as in the paper: predicted is the label that most cells give, and each label's share of
-            their votes stands beside it (votes_irrelevant, votes_partial, votes_relevant) instead of the p_*
+            their votes stands beside it (votes_irrelevant, votes_partial, votes_relevant) instead of the p_*; score
+            follows from the means all the same
 ties        under vote=majority, of labels with as many votes: higher (null), lower, median or mean_probability
 columns     our name: the file's name, as data.columns in training
 task        of all rows, where the file has no column task
@@ -40,6 +44,7 @@ from relevance.vote import DEFAULT, Ballots, Ties, Vote
 @dataclass
 class Options(TextFile):
     cells: Any = None
+    sweep: Any = None
     vote: Vote = Vote.mean
     ties: Ties | None = None
     input: str = ""
@@ -62,8 +67,7 @@ def predict(options: Options) -> None:
     if options.chunk < 1:
         raise UserError(f"chunk={options.chunk}: rows held at a time, 1 or more")
     _checked(options)
-    folders = _folders(options)
-    name_moved(listed("backbone", options.backbone))
+    folders = model_folders(options)
     _check_vote(options, len(folders))
     from relevance.data.text_files import Form
     from relevance.predict.scoring import Files, Said, score_file, scores_text
@@ -98,14 +102,15 @@ def _checked(options: Options) -> None:
         raise UserError(str(error).replace("data.", "")) from error
 
 
-def _folders(options: Options) -> list[Path]:
-    """The model folder of each cell; UserError for one that is named twice."""
-    from relevance.tracking.history import model_folder  # only now: --help needs no pyarrow
+def model_folders(options: Options) -> list[Path]:
+    """The model folder of each cell, its backbone found where the options say; UserError for one named twice."""
+    from relevance.tracking.names import model_folder  # only now: --help needs no pyarrow
 
-    cells = options.cells if isinstance(options.cells, list) else [options.cells]
-    folders: dict[Path, str] = {}
-    for cell in map(str, cells):
-        folder = model_folder(cell, options.tracking_uri, options.experiment, Path(options.outputs))
+    name_moved(listed("backbone", options.backbone))
+    place = options.tracking_uri, options.experiment, Path(options.outputs)
+    sweeps, folders = listed("sweep", options.sweep), dict[Path, str]()
+    for cell in map(str, options.cells if isinstance(options.cells, list) else [options.cells]):
+        folder = model_folder(cell, *place, sweeps)
         if folder.resolve() in folders:
             raise UserError(f"cells: {cell} is the same cell as {folders[folder.resolve()]}; name each once")
         folders[folder.resolve()] = cell

@@ -40,6 +40,7 @@ from relevance.errors import UserError
 from relevance.metrics import Scores, score, task_codes
 from relevance.outputs import check_listing, check_table, remove_listing
 from relevance.predictions import PROBABILITIES, SCHEMA
+from relevance.ranking import expected_grade
 from relevance.tasks import LABELS, TASK_NAMES
 from relevance.vote import BY_MEAN, Ballots, Vote
 
@@ -47,13 +48,14 @@ if TYPE_CHECKING:
     from relevance.predict.scorer import Scorer
 
 NEEDED = ("task", "left", "right")
-LABEL = "label"
+LABEL, SCORE = "label", "score"
 SHARES = tuple(f"votes_{name.removeprefix('p_')}" for name in PROBABILITIES)  # of the cells, under vote=majority
 ADDED = {
-    vote: pa.schema([*((name, pa.float32()) for name in names), SCHEMA.field("predicted")])
+    vote: pa.schema([*((name, pa.float32()) for name in (*names, SCORE)), SCHEMA.field("predicted")])
     for vote, names in {Vote.mean: PROBABILITIES, Vote.majority: SHARES}.items()
 }
 SHOWN = (*NEEDED, LABEL)  # cells of a row that is set aside
+SCORED = ADDED[Vote.mean].names  # the columns of one cell's answers
 SET_ASIDE = "or set on_bad_row=quarantine to leave these rows out of the output and list them beside it"
 
 
@@ -88,10 +90,11 @@ def read_chunks(path: Path, columns: dict[str, str], rows: int, said: Said = SIL
         if names and not columns_seen:
             contract.check_present(names, NEEDED, str(path), "columns")
         columns_seen = columns_seen or bool(names)  # jsonl lines that lack one later on are rows at fault
-        yield _checked(loaded, str(path))
+        yield checked(loaded, str(path))
 
 
-def _checked(loaded: Loaded, name: str) -> Chunk:
+def checked(loaded: Loaded, name: str) -> Chunk:
+    """Rows of pairs that can be scored, and the faults of the others; `name` is what an error calls them."""
     table = with_columns(loaded.table, NEEDED, len(loaded.rows))
     ours = [column for column in (*NEEDED, LABEL) if column in table.column_names]
     texts = pa.table({column: contract.as_text(table, column, name) for column in ours})
@@ -268,13 +271,18 @@ def _opened(folders: list[Path], device: str | None, trusted: bool, scan: Scan) 
 
     scorers = [Scorer(folder, device, trusted) for folder in folders]
     for folder, scorer in zip(folders, scorers, strict=True):
-        others = ", ".join(scorer.reading.unknown(TASK_NAMES[k] for k in np.flatnonzero(scan.tasks)))
-        known = f"{folder}: was trained on {', '.join(scorer.reading.tasks)}"
-        if others and scorer.config.routing.heads:
-            raise UserError(f"{known}; its heads of {others} never were; leave rows of these tasks out")
-        if others:
-            echo(f"{known} alone; scored all the same: {others}")
+        admit(scorer, folder, [TASK_NAMES[k] for k in np.flatnonzero(scan.tasks)])
     return scorers
+
+
+def admit(scorer: "Scorer", folder: Path, tasks: Sequence[str]) -> None:
+    """UserError where heads of these tasks were never trained; other tasks that the cell never saw are told."""
+    others = ", ".join(scorer.reading.unknown(tasks))
+    known = f"{folder}: was trained on {', '.join(scorer.reading.tasks)}"
+    if others and scorer.config.routing.heads:
+        raise UserError(f"{known}; its heads of {others} never were; leave rows of these tasks out")
+    if others:
+        echo(f"{known} alone; scored all the same: {others}")
 
 
 def _scored(files: Files, scan: Scan, scorers: list["Scorer"], output: Writer, aside: Writer | None) -> Scores:
@@ -287,7 +295,8 @@ def _scored(files: Files, scan: Scan, scorers: list["Scorer"], output: Writer, a
                 table = fitted(chunk.table, scan.schema)
                 each = np.stack([scorer.probabilities(table, bar.update) for scorer in scorers])
                 beside, predicted = files.ballots.count(each)
-                for added, values in zip(files.added, (*beside.T, predicted), strict=True):
+                grade = expected_grade(BY_MEAN.count(each)[0])
+                for added, values in zip(files.added, (*beside.T, grade, predicted), strict=True):
                     table = table.append_column(added, pa.array(values, added.type))
                 output.write_table(table)
                 confusion += _confusion(table, predicted)

@@ -1,6 +1,6 @@
-"""A cell as MLflow serves it: task, left, right → label and three probabilities. MLflow runs this file by itself.
+"""A cell as MLflow serves it: task, left, right → label, three probabilities, score. MLflow runs this file by itself.
 
-{"task": "query_item", "left": "usb c cable", "right": "Volt USB-C cable"} → {"label": 2, "p_irrelevant": 0.04, ...}
+{"task": "query_item", "left": "usb c cable", "right": "Volt USB-C cable"} → {"label": 2, …, "score": 1.8}
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from mlflow.pyfunc import PythonModel
 from relevance.errors import shorten
 from relevance.predict.scorer import Scorer
 from relevance.predictions import PROBABILITIES
+from relevance.ranking import expected_grade
 from relevance.tasks import TASK_NAMES
 
 COLUMNS = ("task", "left", "right")
@@ -49,7 +50,7 @@ class ServedCell(PythonModel):
         probabilities = self.scorer.probabilities(pa.table(columns))
         answer = pd.DataFrame(probabilities.astype("float64"), columns=list(PROBABILITIES))
         answer.insert(0, "label", probabilities.argmax(axis=1))
-        return answer
+        return answer.assign(score=expected_grade(probabilities).astype("float64"))
 
 
 def _check(rows: pd.DataFrame, tasks: tuple[str, ...], limits: Limits) -> None:

@@ -69,13 +69,18 @@ class Options:
 
 @command_line(__doc__, Options)
 def report(options: Options) -> None:
-    folder = _compared(options) if options.compare is not None else _reported(options)
+    if options.compare is not None:
+        folder = _compared(options)
+    else:
+        folder = write(options)
+        print((folder / "matrix.md").read_text(encoding="utf-8").partition(END)[0])
     print(f"report: {folder}")
     for path in sorted(folder.iterdir()):
         print(f"  {path.name}")
 
 
-def _reported(options: Options) -> Path:
+def write(options: Options) -> Path:
+    """Write the report of a sweep or an archive, keep it with its runs; returns its folder."""
     if options.archive is not None and options.sweep is not None:
         raise UserError(f"archive={options.archive}: holds one report; give it without sweep={options.sweep}")
     from relevance.report.files import write_report
@@ -85,7 +90,6 @@ def _reported(options: Options) -> Path:
     form = Form(options.ties, options.figures, texts, options.ui, options.runs, options.metric)
     with _sweep(options, listed("sweep", options.sweep), options.archive) as sweep:
         folder = write_report(sweep, Path(options.reports), form)
-    print((folder / "matrix.md").read_text(encoding="utf-8").partition(END)[0])
     if options.archive is None:
         from relevance.tracking.history import keep
 

@@ -51,11 +51,21 @@ class Step:
     why: str
 
 
-def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str, launch: Launch) -> int:
-    """Run every cell that is not finished yet; returns the exit code.
+@dataclass(frozen=True)
+class Ended:
+    """What came of a sweep."""
 
-    0: every cell is finished; 1: one failed, or was refused; 130: after Ctrl-C or SIGTERM.
-    """
+    name: str
+    code: int  # 0: every cell is finished; 1: one failed, or was refused; 130: after Ctrl-C or SIGTERM
+    failed: tuple[str, ...] = ()  # "ce-mh-joint-s0: out of memory"
+
+    @property
+    def interrupted(self) -> bool:
+        return self.code == INTERRUPTED
+
+
+def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str, launch: Launch) -> Ended:
+    """Run every cell that is not finished yet."""
     cells, notes = resolve(requests, datasets)
     echo(*notes)
     config = cells[0].config
@@ -72,7 +82,7 @@ def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str, 
         with signals_ignored():
             launch.close()
             _hasten(name, parent)
-        return INTERRUPTED
+        return Ended(name, INTERRUPTED)
     except Exception:
         _end(name, parent, "FAILED")
         raise
@@ -153,17 +163,16 @@ def _hasten(name: str, parent: Run) -> None:
     echo(f"sweep {name}: interrupted; the same command goes on from here")
 
 
-def _close(name: str, cells: list[Cell], failed: dict[str, str], said: list[str]) -> int:
+def _close(name: str, cells: list[Cell], reasons: dict[str, str], said: list[str]) -> Ended:
+    unfinished = [cell for cell in cells if cell.fingerprint in reasons]
+    failed = tuple(f"{cell.name}: {reasons[cell.fingerprint]}" for cell in unfinished)
+    ends = ["refused" if cell.refusal else "failed" for cell in unfinished]
     echo(
         f"sweep {name}: {len(cells) - len(failed)} of {len(cells)} cells finished",
-        *(
-            f"{'refused' if cell.refusal else 'failed'}: {cell.name}: {failed[cell.fingerprint]}"
-            for cell in cells
-            if cell.fingerprint in failed
-        ),
+        *(f"{end}: {line}" for end, line in zip(ends, failed, strict=True)),
     )
     echo(f"its table: python -m relevance.report sweep={name}", *said)
-    return 1 if failed else 0
+    return Ended(name, 1 if failed else 0, failed)
 
 
 def plan(cells: list[Cell], store: Store) -> list[Step]:

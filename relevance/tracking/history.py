@@ -1,7 +1,6 @@
-"""What MLflow remembers of a sweep → the record that the report reads; a trained cell as a person names it → its model.
+"""What MLflow remembers of a sweep → the record that the report reads.
 
 sweep_record("sqlite:///mlflow.db", "relevance", Path("outputs"), []) → SweepRecord("sweep-1f0c9a2e", cells=(...))
-outputs/cells/1b5c917cff1df14c, outputs/cells/1b5c917cff1df14c/model, 0f9c2e… (run id) → outputs/cells/1b5c…/model
 """
 
 import json
@@ -21,9 +20,7 @@ from relevance.tracking.shown import numbers
 from relevance.tracking.store import newest_finished
 from relevance.tracking.summary import describe
 
-NAMED = 5  # cells an error offers instead of a run that is not there
 LISTED = {"cell", "model", "routing", "task_mix", "variant", "seed", "fingerprint", "data_digest"}  # of each cell
-MODEL_MARK = "template.json"  # stands in a model folder and nowhere else
 
 
 def sweep_record(uri: str, experiment: str, outputs: Path, names: list[str], name: str | None = None) -> SweepRecord:
@@ -33,14 +30,19 @@ def sweep_record(uri: str, experiment: str, outputs: Path, names: list[str], nam
     """
     store = store_at(uri, experiment, outputs)
     parents = parents_named(store, names)
-    best = newest_finished(store.runs("tags.kind = 'cell'"))
-    listed = {cell_key(entry): entry for parent in parents for entry in asked_cells(store, parent)}
-    cells = tuple(_detailed(cell_record(entry, best.get(key), outputs)) for key, entry in listed.items())
+    cells = tuple(map(_detailed, sweep_cells(store, parents, store.runs("tags.kind = 'cell'"))))
     runs = tuple(
         SweepRun(run.info.run_name, run.info.run_id, mask_uris(command), run.data.tags["fingerprint"])
         for run, command in ((parent, parent.data.tags.get("command", "")) for parent in parents)
     )
     return SweepRecord(name or "+".join(run.name for run in runs), outputs, cells, runs)
+
+
+def sweep_cells(store: Store, parents: list[MlflowRun], runs: list[MlflowRun]) -> list[CellRecord]:
+    """The cells that these sweeps asked for, each once and in their order; `runs` are those of all cells."""
+    best = newest_finished(runs)
+    listed = {cell_key(entry): entry for parent in parents for entry in asked_cells(store, parent)}
+    return [cell_record(entry, best.get(key), store.outputs) for key, entry in listed.items()]
 
 
 def parents_named(store: Store, names: list[str]) -> list[MlflowRun]:
@@ -100,6 +102,7 @@ def cell_record(listed: dict[str, Any], run: MlflowRun | None, outputs: Path) ->
         versions=_versions(tags),
         backbone=params.get("backbone", ""),
         revision=params.get("revision", ""),
+        learnt=tags.get("learnt") != "nothing",
     )
 
 
@@ -109,6 +112,17 @@ def _versions(tags: dict[str, str]) -> dict[str, str]:
         return dict(**json.loads(tags.get("versions", "{}")))
     except (ValueError, TypeError):
         return {}
+
+
+def recorded_cell(folder: Path) -> CellRecord:
+    """A finished cell as its folder alone tells, wherever it lies; UserError where its record is absent or damaged."""
+    record = Record(folder)
+    start = record.last("start")
+    if not start:
+        raise UserError(f"{folder}: has no record of a cell; copy the whole folder from where it was trained")
+    tags = record.tags()
+    listed = {name: tags[name] for name in LISTED - {"cell"}} | {"cell": start["name"], "seed": int(tags["seed"])}
+    return replace(cell_record(listed, None, folder), status=record.ended(), folder=folder, metrics=record.metrics())
 
 
 def _detailed(cell: CellRecord) -> CellRecord:
@@ -134,47 +148,6 @@ def keep(uri: str, experiment: str, outputs: Path, sweep: SweepRecord, folder: P
         echo(*lines)
     except (UserError, OSError) as error:
         echo(f"{folder}: is not kept with its sweep in MLflow ({error})")
-
-
-def model_folder(cell: str, uri: str, experiment: str, outputs: Path) -> Path:
-    """The folder that holds the cell's model; raises UserError where there is none.
-
-    A name that is no folder is the id of a run in `experiment` of the MLflow store at `uri`, trained under `outputs`.
-    """
-    folder = Path(cell).expanduser()
-    if not folder.is_dir():
-        if "/" in cell:
-            raise UserError(f"{cell}: no such folder; give a cell's folder ({outputs}/cells/…) or its run id")
-        folder = folder_of(uri, experiment, outputs, cell)
-    for place in (folder, CellFolder(folder).model):
-        if (place / MODEL_MARK).is_file():
-            return place
-    raise UserError(
-        f"{cell}: no model in {folder}; a cell keeps one with save=all (the default): train it again with "
-        "save=all rerun=true"
-    )
-
-
-def folder_of(uri: str, experiment: str, outputs: Path, run_id: str) -> Path:
-    """The folder of the cell that a run trained; UserError for a run that is not there, or a sweep's."""
-    store = store_at(uri, experiment, outputs)
-    runs = store.runs(f"attributes.run_id = '{run_id}'") if run_id.isalnum() else []
-    if not runs:
-        cells = [f"{run.info.run_id} ({run.info.run_name})" for run in store.runs("tags.kind = 'cell'")[:NAMED]]
-        raise UserError(
-            f"{run_id}: neither a folder nor a run of experiment {experiment} in {store.shown}; give a cell's folder "
-            f"or its run id, among the newest: {', '.join(cells) or 'none'}"
-        )
-    tags, name = runs[0].data.tags, runs[0].info.run_name
-    if tags.get("kind") != "cell":
-        raise UserError(f"{run_id}: is the run of {name}, a sweep and not a cell; give the run id of one of its cells")
-    best = newest_finished(store.runs("tags.kind = 'cell'"))[tags["fingerprint"]].info.run_id
-    if best != run_id:
-        raise UserError(
-            f"{run_id}: {runs[0].info.status}, and what its cell {name} keeps is of its run {best}; give that one, or "
-            "serve this one from MLflow where it finished (mlflow models serve -m runs:/…/model)"
-        )
-    return CellFolder.of(outputs, tags["fingerprint"]).path
 
 
 def store_at(uri: str, experiment: str, outputs: Path) -> Store:

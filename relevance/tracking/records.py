@@ -64,6 +64,7 @@ class CellRecord:
     backbone: str = ""  # its name, and the commit where it is of the hub
     revision: str = ""
     precision: str = ""  # trainer.precision; "" where no run says
+    learnt: bool = True  # False where its test rows say that it learnt nothing
 
     @property
     def labels(self) -> tuple[str, str, str, str]:

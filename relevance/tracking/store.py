@@ -309,7 +309,7 @@ class Run:
             return
         example = {"task": task, **EXAMPLE}
         inputs = Schema([ColSpec("string", name) for name in example])
-        labelled = Schema([ColSpec("long", "label"), *(ColSpec("double", name) for name in PROBABILITIES)])
+        labelled = Schema([ColSpec("long", "label"), *(ColSpec("double", name) for name in (*PROBABILITIES, "score"))])
         with TemporaryDirectory() as scratch, ExitStack() as stack:
             stack.callback(setattr, sys, "path", sys.path)  # mlflow puts the model's own code there, for the example
             Model.log(

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from relevance.errors import UserError
+from relevance.tracking.best import best
 from relevance.tracking.records import CellRecord
 from relevance.tracking.shown import KEY
 from relevance.tracking.store import Run, Store
@@ -21,6 +23,7 @@ UI = "http://127.0.0.1:5000"  # of make ui
 TRAINING = "workflowType=machine_learning"  # else MLflow opens on its pages of traces
 MACRO = "test/macro_accuracy"
 LISTED = 20  # rows of a description
+SHOWN = 8  # digits of a run id
 HEAD = "| model | routing | task mix | settings | seeds | macro accuracy, % |\n|---|---|---|---|---|---:|"
 PAGE = "report/index.html"  # among the artifacts of the run
 ANSWER, IMAGE = "matrix.md", re.compile(r"!\[.*\n?")
@@ -39,7 +42,7 @@ def describe(run: Run, cells: Sequence[CellRecord], report: Path | None = None) 
         run.log(new, 0, int(time.time() * 1000))
         note = _answer(run, report) if report else _table(ranking)
         run.tags({NOTE: note[:NOTE_LENGTH]})
-    return [*links(run), *_registering(run.store, ranking)]
+    return [*links(run), *_using(cells), *_registering(run.store, ranking)]
 
 
 def ranked(cells: Sequence[CellRecord]) -> list[Seeds]:
@@ -60,6 +63,20 @@ def links(run: Run) -> list[str]:
         f"in MLflow{'' if served else ' (make ui)'}: {runs}/{run.run_id}?{TRAINING}",
         f"all its cells: {runs}?{TRAINING}&viewStateShareKey={KEY}",
     ]
+
+
+def _using(cells: Sequence[CellRecord]) -> list[str]:
+    """How to go on with the best cell; nothing where none is, or where it kept no model."""
+    try:
+        chosen = best(cells, "", "")
+    except UserError:  # none finished, or learnt anything
+        return []
+    run = chosen.run_id[:SHOWN]
+    return [
+        f"the best on validation, {chosen.cell}, as a command and in Python:",
+        f"  python -m relevance.predict cells={run} input=pairs.csv output=scored.csv",
+        f'  import relevance; relevance.load("{run}").rank("a query", ["an item", "another"])',
+    ] * chosen.files.model.is_dir()
 
 
 def _registering(store: Store, ranking: list[Seeds]) -> list[str]:

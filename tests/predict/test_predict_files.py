@@ -25,13 +25,17 @@ def test_every_kind_of_file_gives_the_same_output(tmp_path, run, cells, given, w
     _, _, code = run(f"cells={cells[0]}", f"input={source}", f"output={output}", "chunk=8")
     assert code == 0
     found = read_table(output, {}).table
-    assert found.column_names == [*pairs().column_names, *P, "predicted"]
+    assert found.column_names == [*pairs().column_names, *P, "score", "predicted"]
     assert found["predicted"].cast(pa.int64()).to_pylist() == expected(pairs()).tolist()
     assert found["p_partial"].cast(pa.float32())[0].as_py() == pytest.approx(0.6)
+    score = found["score"].cast(pa.float32()).to_numpy()
+    assert np.allclose(score, np.array([0.6, 1, 1.4])[expected(pairs())], atol=1e-6)  # p_partial + 2 p_relevant
     for name in pairs().column_names:
         assert found[name].cast(pairs().schema.field(name).type).to_pylist() == pairs()[name].to_pylist()
     if written == "parquet":
-        assert [found.schema.field(name).type for name in (*P, "predicted")] == [pa.float32()] * 3 + [pa.int8()]
+        assert [found.schema.field(name).type for name in (*P, "score", "predicted")] == [pa.float32()] * 4 + [
+            pa.int8()
+        ]
 
 
 def test_rows_are_held_a_chunk_at_a_time(tmp_path, run, cells):
@@ -48,7 +52,7 @@ def test_columns_are_renamed_and_the_rest_carried_along_untouched(tmp_path, run,
     names = "columns={task: kind, left: query, label: grade}"
     out, _, _ = run(f"cells={cells[0]}", f"input={source}", f"output={output}", names)
     found = pq.read_table(output)
-    assert found.column_names == ["id", "task", "left", "label", "right", "mine", *P, "predicted"]
+    assert found.column_names == ["id", "task", "left", "label", "right", "mine", *P, "score", "predicted"]
     assert found["mine"].equals(table["mine"])
     assert "micro" in out
 
@@ -61,7 +65,7 @@ def test_lines_that_bring_other_columns_fill_them_with_nothing_elsewhere(tmp_pat
     _, _, code = run(f"cells={cells[0]}", f"input={source}", f"output={output}", "chunk=8")
     assert code == 0
     found = read_table(output, {}).table
-    assert found.column_names == [*pairs().column_names, "price", *P, "predicted"]
+    assert found.column_names == [*pairs().column_names, "price", *P, "score", "predicted"]
     price = [value or None for value in found["price"].to_pylist()]
     assert price[:30] == [None] * 30
     assert [float(value) for value in price[30:]] == [k / 2 for k in range(30, 50)]
@@ -122,8 +126,9 @@ def test_the_majority_is_written_beside_the_shares_of_its_votes(tmp_path, run, c
     assert "predicted is the label that most of them give; ties=higher; votes_* are the shares of their votes" in err
     found = pq.read_table(output)
     assert found["predicted"].to_pylist() == [2] * 50  # the three never agree
-    assert found.column_names == [*pairs().column_names, *SHARES, "predicted"]
+    assert found.column_names == [*pairs().column_names, *SHARES, "score", "predicted"]
     assert np.allclose([found[name].to_numpy() for name in SHARES], 1 / 3)
+    assert np.allclose(found["score"].to_numpy(), 1)  # of the mean probabilities
     run(*words, "ties=lower")
     assert pq.read_table(output)["predicted"].to_pylist() == [0] * 50
 

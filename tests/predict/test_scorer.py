@@ -19,7 +19,7 @@ from relevance.config import Save
 from relevance.errors import UserError
 from relevance.predict.__main__ import predict
 from relevance.predict.scorer import Scorer
-from relevance.tracking.history import model_folder
+from relevance.tracking.names import model_folder
 from relevance.tracking.serving import LIMITS
 
 
@@ -87,6 +87,7 @@ def test_a_served_cell_answers_in_its_own_precision(trained):
     left = predictions.read(cell.folder / "test.parquet")
     assert np.array_equal(found[list(predictions.PROBABILITIES)].to_numpy(np.float32), probabilities(left))
     assert found["label"].tolist() == left["predicted"].to_pylist()
+    assert np.allclose(found["score"], found["p_partial"] + 2 * found["p_relevant"])
 
 
 def test_the_scorer_keeps_the_order_of_rows_and_says_nothing(trained, capfd):
@@ -144,13 +145,17 @@ def test_a_model_is_found_by_folder_or_run_and_its_absence_explained(place, tmp_
         model_folder(str(cell.folder), *where(config))
     assert sweep(replace(config, save=Save.all)) == 0
     newest = record(config).cells[0].run_id
-    for asked in (newest, str(cell.folder), str(cell.folder / "model")):
+    for asked in (newest, newest[:6], cell.cell, "ce-mh", str(cell.folder), str(cell.folder / "model")):
         assert model_folder(asked, *where(config)) == cell.folder / "model"
     with pytest.raises(UserError, match=rf"{cell.run_id}: FINISHED, and what its cell .* keeps is of its run {newest}"):
         model_folder(cell.run_id, *where(config))
     (parent,) = {run.info.run_id for run in runs(config, "tags.kind = 'sweep'")}
     with pytest.raises(UserError, match="is the run of test, a sweep and not a cell"):
         model_folder(parent, *where(config))
+    with pytest.raises(UserError, match=r"best:ce: sweep test in .* no such cell that finished and learnt anything"):
+        model_folder("best:ce", *where(config))
+    with pytest.raises(UserError, match="sweep=nightly: no such sweep"):
+        model_folder("best", *where(config), ["nightly"])
     for absent in ("0123abcd", "it's"):
         with pytest.raises(UserError, match=f"neither a folder nor a run of .*{newest} \\({cell.cell}\\)"):
             model_folder(absent, *where(config))

@@ -10,7 +10,7 @@ from small_sweep import record, runs, sweep
 from relevance.errors import UserError
 from relevance.status.table import Looks, row
 from relevance.tracking import CELLS, Run, Store
-from relevance.tracking.history import model_folder
+from relevance.tracking.names import model_folder
 
 FOREIGN = [
     {},

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 
 from relevance import predictions
-from relevance.cli import among
 from relevance.errors import UserError
 from relevance.outputs import check_table
 from relevance.pages.blocks import Block, Section, Table
@@ -32,6 +31,7 @@ from relevance.report.votes import (
     voted,
 )  # fmt: skip
 from relevance.tasks import TASK_NAMES
+from relevance.tracking.names import Choice
 from relevance.tracking.records import SweepRecord
 from relevance.vote import DEFAULT, Ties, Vote, shares
 
@@ -130,7 +130,7 @@ def votes_page(
         if not sections:
             raise UserError(f"sweep {sweep.name}: no two cells of one task mix and variant finished")
     else:
-        matrix, group = _group(tables, cells)
+        matrix, group = _group(sweep, tables, cells)
         counted = ballot(group, matrix.tested, ties)
         if output:
             _write(counted, vote, matrix, Path(output))
@@ -138,12 +138,12 @@ def votes_page(
     return markdown(f"Votes: {sweep.name}", sections)
 
 
-def _group(tables: list[Matrix], names: list[str]) -> tuple[Matrix, Group]:
-    done = {cell.cell: (matrix, row, cell) for matrix in tables for row in matrix.rows for cell in row.done}
-    among("cells", names, done)
-    if len(set(names)) < LEAST:
+def _group(sweep: SweepRecord, tables: list[Matrix], names: list[str]) -> tuple[Matrix, Group]:
+    done = {cell.fingerprint: (matrix, row, cell) for matrix in tables for row in matrix.rows for cell in row.done}
+    able = Choice([cell for _, _, cell in done.values()], f"the finished cells of sweep {sweep.name}")
+    chosen = [done[key] for key in dict.fromkeys(able.named(name).fingerprint for name in names)]
+    if len(chosen) < LEAST:
         raise UserError(f"cells={names}: a vote needs two different cells")
-    chosen = [done[name] for name in dict.fromkeys(names)]
     first = chosen[0][0]
     if any(matrix is not first for matrix, _, _ in chosen):
         raise UserError(f"cells={names}: are of different tables of pairs; name cells of one")
