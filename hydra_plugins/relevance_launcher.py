@@ -73,8 +73,7 @@ class Local(Launcher):
         atexit.register(forget, config)  # also of a multirun that Hydra refuses
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        from relevance.compose import launch
-        from relevance.overrides import check_words
+        from relevance.compose import check_words, launch
 
         for words in job_overrides:  # those of a sweep's file too
             check_words(words)

@@ -23,15 +23,12 @@ COMMANDS = {
     "data": "derive, validate, audit, sample and generate pairs",
     COMPLETION: 'print the completion script of bash or zsh: eval "$(relevance completion bash)"',
 }
-USAGE = "\n".join(
-    [
-        "usage: relevance COMMAND [key=value ...]",
-        "",
-        *(f"  {name:<10}  {line}" for name, line in COMMANDS.items()),
-        "",
-        "COMMAND --help lists its keys; relevance run is python -m relevance.run, and so on",
-    ]
-)
+LISTED = "\n".join(f"  {name:<10}  {line}" for name, line in COMMANDS.items())
+USAGE = f"""usage: relevance COMMAND [key=value ...]
+
+{LISTED}
+
+COMMAND --help lists its keys; relevance run is python -m relevance.run, and so on"""
 
 
 def script() -> None:
@@ -54,12 +51,8 @@ def _answer(name: str, words: list[str]) -> str:
     """What is printed without a command; UserError for an unknown one."""
     if name in ("--help", "-h"):
         return USAGE
-    if name == COMPLETION:
-        return _completion(words)
-    raise UserError(f"unknown command {name!r}; {did_you_mean(name, COMMANDS)}available: {', '.join(COMMANDS)}")
-
-
-def _completion(words: list[str]) -> str:
+    if name != COMPLETION:
+        raise UserError(f"unknown command {name!r}; {did_you_mean(name, COMMANDS)}available: {', '.join(COMMANDS)}")
     if len(words) != 1 or words[0] not in SHELLS:
         raise UserError(f"{COMPLETION} {' '.join(words)}: name one shell; available: {', '.join(SHELLS)}")
     return Path(__file__).with_name(f"{COMPLETION}.{words[0]}").read_text(encoding="utf-8")

@@ -45,8 +45,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
     Whoever may read the folder may read its files: safetensors lets nobody but their writer.
     """
-    with _beside(path) as part:
-        part.mkdir()
+    with scratch_folder(path) as part:
         yield part
         mode = part.stat().st_mode & 0o666
         for inner in (*part.rglob("*"), part):

@@ -1,6 +1,9 @@
-"""The identity of a cell, and what its numbers rest on: config and digests → fingerprint, name, variant; versions.
+"""A cell: what tells it from others (config and digests → fingerprint, name, variant), and where its files lie.
 
 Config(model=llm, routing=mhp, routing.private.layers=3, seed=0) → "llm-mhp[private.layers=3]-joint-s0", "9f2c…"
+
+outputs/cells/9f2c41d07be35a66/        what a finished cell leaves
+outputs/cells/9f2c41d07be35a66.part/   the same while it trains, with its checkpoints; .lock is held meanwhile
 
 slug: any name → that of a folder, never a path, the same for the same name
 "nightly" → "nightly"    "a b" → "a-b-c8687a08"    "../../x" → "x-9cdf6a50"
@@ -19,7 +22,6 @@ from typing import Any
 
 import yaml
 
-from relevance.cell_folder import CellFolder
 from relevance.config import HEAD, Config, Source
 
 # Of the trainer: where and how fast a cell runs, not what it computes.
@@ -36,6 +38,58 @@ DATA = "data."  # what the names of its settings begin with
 QUARANTINE = "quarantine.csv"  # beside rows.parquet: the rows of a file that were set aside
 PACKAGES = ("torch", "transformers", "peft", "lightning", "mlflow", "numpy", "pandas", "pyarrow", "scikit-learn")
 DERIVING = ("duckdb", "numpy", "pyarrow", "scikit-learn", "transformers")
+REMEDY = "copy the folder again from where it was trained, or train the cell with rerun=true"  # of a model folder
+
+
+class _Inside:
+    """The path of a name in the folder."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __get__(self, folder: "CellFolder", owner: type) -> Path:
+        return folder.path / self.name
+
+
+@dataclass(frozen=True)
+class CellFolder:
+    """The files in one of these folders."""
+
+    path: Path
+    config = _Inside("config.yaml")
+    model = _Inside("model")
+    validation = _Inside("validation.parquet")
+    test = _Inside("test.parquet")  # a cell without it is not finished, whatever its run says
+    consistency = _Inside("consistency.parquet")  # of the pairs that the test rows imply (relevance.data.implied)
+    record = _Inside("record.jsonl")  # the events of its run (relevance.tracking.record)
+    sent = _Inside("record.sent")  # how much of the record which MLflow store has
+    progress = _Inside("progress.json")  # how far rank 0 of a cell of several devices is
+
+    @classmethod
+    def of(cls, outputs: Path, fingerprint: str) -> "CellFolder":
+        return cls(outputs / "cells" / fingerprint[:16])
+
+    @property
+    def work(self) -> "CellFolder":
+        """What a half-trained cell has so far; it is renamed to this folder when the cell has finished."""
+        return CellFolder(self.path.with_suffix(".part"))
+
+    @property
+    def lock(self) -> Path:
+        return self.path.with_suffix(".lock")
+
+    def predictions(self, split: str) -> Path:
+        return self.path / f"{split}.parquet"
+
+    @property
+    def sealed(self) -> tuple[Path, ...]:
+        """Those that the seal of a finished cell covers; its model folder has a seal of its own."""
+        return *self.reported, self.record
+
+    @property
+    def reported(self) -> tuple[Path, ...]:
+        """Those that a report reads."""
+        return self.config, self.consistency, self.test, self.validation
 
 
 @dataclass(frozen=True)
@@ -64,6 +118,13 @@ class Cell:
     refusal: str = ""
     asked: int = 1  # times, by one command; it runs once
     doubts: tuple[str, ...] = ()  # why it can hardly learn
+
+    @property
+    def axes(self) -> dict[str, Any]:
+        """What tells it from the other cells of a sweep."""
+        c = self.config
+        names = {"model": c.model.name, "routing": c.routing.name, "task_mix": c.task_mix.name}
+        return {**names, "variant": self.variant, "seed": c.seed}
 
     @property
     def files(self) -> CellFolder:

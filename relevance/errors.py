@@ -35,8 +35,7 @@ def first_line(error: BaseException) -> str:
 
 def shorten(value: object) -> str:
     """`value` as an error shows it: quoted, on one line, at most WIDTH characters."""
-    text = repr(value) if value is not None else "null"
-    return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
+    return cut("null" if value is None else repr(value), WIDTH)
 
 
 def _without_middle(line: str) -> str:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from relevance import seal
 from relevance.atomic_io import atomic_file
-from relevance.cell_folder import CellFolder
+from relevance.cell_id import CellFolder
 from relevance.errors import UserError, first_line
 from relevance.tasks import TASK_NAMES
 

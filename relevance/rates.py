@@ -32,7 +32,11 @@ def filled(composed: DictConfig, like: Config | None = None) -> Config:
     places |= {"targets": model.lora, "step_rows": config.train, "warmup": config.train, "max_epochs": config.trainer}
     family, usual = (asdict(config.rates[name]) for name in (deciding.family.value, kind(deciding)))
     rates = _over({key: getattr(place, key) for key, place in places.items()}, _over(family, usual))
-    _complete(rates, kind(deciding))
+    lacking = [key for key, value in rates.items() if value is None and key not in {"targets", *HEAD}]
+    lacking += ["head_step"] if all(rates[key] is None for key in HEAD) else []
+    if lacking:
+        where = f"rates.{kind(deciding)}.{lacking[0]}"
+        raise UserError(f"{where}=null: nothing else gives it; give a number, or leave it out")
     rates["targets"] = rates["targets"] or LoraConfig.targets  # of no adapter none are named
     for key, place in places.items():
         setattr(place, key, rates[key])
@@ -70,13 +74,6 @@ def optimiser_steps(config: Config, rows: int) -> int:
     epochs, most = config.trainer.max_epochs, config.trainer.max_steps
     whole = epochs * -(-rows // config.train.step_rows) if epochs > 0 else most
     return min(whole, most) if most > 0 else whole
-
-
-def _complete(rates: dict[str, Any], name: str) -> None:
-    lacking = [key for key, value in rates.items() if value is None and key not in {"targets", *HEAD}]
-    lacking += ["head_step"] if all(rates[key] is None for key in HEAD) else []
-    if lacking:
-        raise UserError(f"rates.{name}.{lacking[0]}=null: nothing else gives it; give a number, or leave it out")
 
 
 def _over(upper: dict[str, Any], lower: dict[str, Any]) -> dict[str, Any]:

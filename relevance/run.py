@@ -11,10 +11,9 @@ from hydra.core.utils import env_override
 from omegaconf import DictConfig
 
 from relevance.cli import run_command
-from relevance.compose import answering, launch, register
+from relevance.compose import answering, check_command, launch, register, translated
 from relevance.config import conf_folder
 from relevance.masking import masked_streams
-from relevance.overrides import check_command, translated
 
 if TYPE_CHECKING:
     from relevance.sweep.sweep import Ended

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy
 from small_sweep import record, runs, sweep
 
-from relevance.cell_folder import CellFolder
+from relevance.cell_id import CellFolder
 from relevance.errors import UserError
 from relevance.sweep import attempt
 from relevance.tracking import CellRun, Record, RecordedRun, Store, cell_run, deliver_all

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from small_sweep import record
 
-from relevance.cell_folder import CellFolder
+from relevance.cell_id import CellFolder
 from relevance.export.folder import export
 from relevance.model.backbone import card_licence
 from relevance.model.module import quiet

@@ -14,8 +14,7 @@ import pytest
 from small_sweep import record, runs, small_cell, sweep
 
 from relevance import predictions, seal
-from relevance.cell_folder import CellFolder
-from relevance.cell_id import Request
+from relevance.cell_id import CellFolder, Request
 from relevance.config import Config, Save
 from relevance.errors import UserError
 from relevance.report.files import write_report

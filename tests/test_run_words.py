@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from relevance.compose import check_words
 from relevance.errors import UserError
-from relevance.overrides import check_words
 
 
 @pytest.mark.parametrize("word", ["data.grades={é: 2, no: 0}", "data.grades={null: 0}", "data.grades={no: 1, ~: 0}",

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from relevance import seal
 from relevance.atomic_io import atomic_folder
-from relevance.cell_folder import REMEDY
+from relevance.cell_id import REMEDY
 from relevance.cli import echo
 from relevance.config import Config, Family
 from relevance.data.entities import numbered

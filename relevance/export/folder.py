@@ -187,7 +187,10 @@ def write_adapter(network: Network, config: Config, task: str, folder: Path) -> 
         target_modules=sorted({name.split(".lora_")[0].removeprefix(start) for name in weights}),
         modules_to_save=_head_parts(head),
     )
-    model = get_peft_model(_base(config, head), settings)
+    base = AutoModelForSequenceClassification.from_pretrained(
+        backbone_folder(config), config=head.config, dtype="float32", use_safetensors=True
+    )  # as a reader will load it: the backbone's weights and a head that the adapter replaces
+    model = get_peft_model(base, settings)
     heads = {f"{start}{name}": tensor for name, tensor in head.state_dict().items()}
     loaded: Any = set_peft_model_state_dict(model, {**weights, **heads})
     if lost := loaded.unexpected_keys:
@@ -208,13 +211,6 @@ def _check(config: Config, private: dict[str, torch.Tensor]) -> None:
         )
     if config.trainer.precision == HALF:
         raise UserError(f"form=adapter: trainer.precision={HALF} rounded the backbone of this one; use form=merged")
-
-
-def _base(config: Config, head: PreTrainedModel) -> PreTrainedModel:
-    """The classifier as a reader will load it: the backbone's weights and a head that the adapter replaces."""
-    return AutoModelForSequenceClassification.from_pretrained(
-        backbone_folder(config), config=head.config, dtype="float32", use_safetensors=True
-    )
 
 
 def _head_parts(head: PreTrainedModel) -> list[str]:

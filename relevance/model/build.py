@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
@@ -24,6 +23,7 @@ from relevance.model.private import Inputs, PrivateLayers, Slices
 from relevance.model.private.inserted import Inserted
 from relevance.model.private.lora import TaskLora
 from relevance.model.private.top import Top
+from relevance.model.weight_files import shapes_of
 from relevance.tasks import TASK_NAMES
 
 # (trunk, config, a batch to try blocks on, names of a saved cell's weights; null: a new cell) → the layers, attached
@@ -86,7 +86,8 @@ def _assembled(
         trunk.activation_checkpointing_enable({"use_reentrant": False})
     routing, private = config.routing.private, None
     if routing.layers:
-        private = KINDS[routing.kind](trunk, config, inputs, _private_names(saved) if saved else None)
+        names = list(shapes_of(saved / "private.safetensors")) if saved else None
+        private = KINDS[routing.kind](trunk, config, inputs, names)
     adapted = _with_lora(trunk, config, private) if config.model.lora.r else trunk
     network = Network(adapted, heads, private, positions=config.model.family is Family.llm)
     return network.to(inputs["input_ids"].device)
@@ -100,11 +101,6 @@ def _unsupported(config: Config, architecture: str, error: Exception) -> UserErr
         f"({type(error).__name__}: {first_line(error)}); choose another routing or backbone"
         f"{', or other model.lora.targets' if model.lora.r else ''}"
     )
-
-
-def _private_names(saved: Path) -> list[str]:
-    with safe_open(saved / "private.safetensors", "pt") as weights:
-        return list(weights.keys())
 
 
 def _with_lora(trunk: PreTrainedModel, config: Config, private: PrivateLayers | None) -> nn.Module:

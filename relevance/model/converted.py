@@ -4,13 +4,12 @@ SmolLM2-135M.Q4_1.gguf → outputs/backbones/b179c9523d0e6a0f: config.json, mode
 electra: pytorch_model.bin → outputs/backbones/4f0c81d2aa93be57/model.safetensors; what a pickle would run is not run
 """
 
-import hashlib
 import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache, partial
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from pickle import UnpicklingError
@@ -18,6 +17,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from relevance import seal
 from relevance.atomic_io import atomic_folder
 from relevance.cli import echo
 from relevance.errors import UserError, first_line
@@ -49,7 +49,7 @@ def gguf_file(path: Path) -> Path | None:
 
 def converted_folder(file: Path, outputs: Path) -> Path:
     """The folder that the GGUF `file` was converted to; UserError where it cannot be read as a decoder."""
-    return _converted(file_sha256(file), outputs, partial(_convert_gguf, file))
+    return _converted(seal.digest(file), outputs, partial(_convert_gguf, file))
 
 
 def unpickled_folder(source: Path, names: list[str], digest: str, outputs: Path) -> Path:
@@ -92,18 +92,6 @@ def conversion(place: Path, lock: str = "lock") -> Iterator[bool]:
 def converted_place(digest: str, outputs: Path) -> Path:
     """Where what has this digest is converted to: an adapter on it names it from anywhere."""
     return outputs.absolute() / "backbones" / digest[:16]
-
-
-def file_sha256(file: Path) -> str:
-    """Of a file (hex), read once in a process."""
-    state = file.stat()
-    return _sha256(file.absolute(), state.st_size, state.st_mtime_ns)
-
-
-@cache
-def _sha256(file: Path, size: int, modified: int) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def source_digest(path: Path) -> str | None:

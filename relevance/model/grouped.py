@@ -119,7 +119,7 @@ class Grouped:
         for module in self.modules:
             module.eval()
         try:
-            whole, apart = (_states(output) for output in (self._once(slices, device, passed), loop()))
+            whole, apart = (hidden_of(output) for output in (self._once(slices, device, passed), loop()))
             return bool((whole - apart).abs().max() <= ALIKE * apart.abs().max())
         except (RuntimeError, TypeError, ValueError, AttributeError):
             return False
@@ -143,7 +143,8 @@ class Grouped:
         return self.shell(**passed)
 
 
-def _states(output: Any) -> torch.Tensor:
+def hidden_of(output: Any) -> torch.Tensor:
+    """A block returns its hidden states, or a tuple that starts with them."""
     return output[0] if isinstance(output, tuple) else output
 
 

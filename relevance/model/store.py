@@ -23,7 +23,7 @@ from transformers import PreTrainedTokenizerBase
 
 from relevance import seal
 from relevance.atomic_io import atomic_folder
-from relevance.cell_folder import REMEDY
+from relevance.cell_id import REMEDY
 from relevance.config import Config
 from relevance.config_io import MOVED, ConfigFile, from_variables, read_config, unset_variables
 from relevance.errors import UserError, cut, first_line
@@ -43,19 +43,22 @@ LONGEST = 1 << 17  # tokens of a pair that a folder's config may ask for
 def save_network(
     network: Network, tokenizer: PreTrainedTokenizerBase, file: ConfigFile, template: dict, folder: Path
 ) -> None:
-    """Write all that is needed to score pairs again, whole or not at all, in place of what is in `folder`.
-
-    The frozen backbone of an adapter stays where it is.
-    """
+    """Write all that is needed to score pairs again, whole or not at all, in place of what is in `folder`."""
+    model = file.config.model
     with atomic_folder(folder) as part:
-        if file.config.model.lora.r:
-            _save_adapter(network, file, part / "trunk")
-            file = replace(file, config=_with_whole_path(file.config))
+        if model.lora.r:
+            network.trunk.save_pretrained(part / "trunk")
+            # a backbone of the hub, or one that the environment named, is named so in peft's texts too
+            if named := file.unresolved.get("model.backbone") or (model.revision and model.backbone):
+                name_base(part / "trunk", named, model.revision)
+            path = Path(model.backbone).expanduser()
+            if path.exists() and not model.revision:  # a local one is named from the root, to be found from anywhere
+                file = replace(file, config=replace(file.config, model=replace(model, backbone=str(path.resolve()))))
             (part / DIGEST).write_text(backbone_digest(file.config))
         else:  # not as a backbone of its own: kind=top leaves it without its upper blocks
             network.trunk.config.save_pretrained(part / "trunk")
             save_file(_tensors(network.trunk), part / "trunk" / WEIGHTS)
-            if file.config.model.trust_remote_code:  # code of the backbone's own, beside the weights that only it uses
+            if model.trust_remote_code:  # code of the backbone's own, beside the weights that only it uses
                 for code in backbone_folder(file.config).glob("*.py"):
                     shutil.copy(code, part / "trunk")
         for name in PARTS:
@@ -154,26 +157,11 @@ def _weights(file: Path) -> dict[str, torch.Tensor]:
     return weights
 
 
-def _save_adapter(network: Network, file: ConfigFile, trunk: Path) -> None:
-    """As peft keeps it; a backbone of the hub, or one that the environment named, is named so in its texts too."""
-    network.trunk.save_pretrained(trunk)
-    model = file.config.model
-    if named := file.unresolved.get("model.backbone") or (model.revision and model.backbone):
-        name_base(trunk, named, model.revision)
-
-
 def _settings(folder: Path) -> Config:
     if not (folder / "config.yaml").is_file():
         raise UserError(f"{folder}: holds no model; train the cell with save=all rerun=true")
     seal.check(folder, None, REMEDY)
     return read_config(folder / "config.yaml", trusted=False)
-
-
-def _with_whole_path(config: Config) -> Config:
-    """The config with a backbone that is a local folder or file named from the root, to be found from anywhere."""
-    path = Path(config.model.backbone).expanduser()
-    local = path.exists() and not config.model.revision
-    return replace(config, model=replace(config.model, backbone=str(path.resolve()))) if local else config
 
 
 def _with_backbone(config: Config, folder: Path) -> Config:

@@ -136,16 +136,12 @@ def scan_file(chunks: Iterable[Chunk]) -> Scan:
         merged = merge_faults([*scan.faults, *chunk.faults])
         listed = tuple(replace(fault, values=fault.values[:LISTED]) for fault in merged)
         scan = replace(scan, faults=listed, counted=chunk.loaded.counted, signs=scan.signs + chunk.loaded.signs)
-        if len(chunk.table):  # the columns of other chunks may be made up of nulls
-            scan = _added(scan, chunk.table)
+        table = chunk.table
+        if len(table):  # the columns of chunks without rows may be made up of nulls
+            tasks = scan.tasks + np.bincount(task_codes(table["task"]), minlength=len(TASK_NAMES))
+            labelled = scan.labelled + (len(table) - table[LABEL].null_count if LABEL in table.column_names else 0)
+            scan = replace(scan, schema=_union(scan.schema, table.schema), tasks=tasks, labelled=labelled)
     return scan
-
-
-def _added(scan: Scan, table: pa.Table) -> Scan:
-    tasks = np.bincount(task_codes(table["task"]), minlength=len(TASK_NAMES))
-    labelled = len(table) - table[LABEL].null_count if LABEL in table.column_names else 0
-    schema = _union(scan.schema, table.schema)
-    return replace(scan, schema=schema, tasks=scan.tasks + tasks, labelled=scan.labelled + labelled)
 
 
 def _union(first: pa.Schema, second: pa.Schema) -> pa.Schema:
@@ -228,11 +224,6 @@ class Files:
             raise UserError(f"{self.input}: the file holds no rows")
         return scan
 
-    def check_places(self, folders: list[Path]) -> None:
-        """UserError where the output, or the list beside it, would take the place of what no prediction wrote."""
-        check_table(self.output, _scored_columns, folders)
-        check_listing(self.aside, folders)
-
 
 def score_file(files: Files, folders: list[Path], device: str | None, trusted: bool) -> Scores:
     """Score the input with the models in `folders` and write the output; the scores of the rows that have labels.
@@ -242,7 +233,8 @@ def score_file(files: Files, folders: list[Path], device: str | None, trusted: b
     Raises UserError for what cannot be read, scored or written; what stood at the output then stays.
     """
     scan = files.scan()
-    files.check_places(folders)
+    check_table(files.output, lambda names: {*NEEDED} <= {*names} and names[-1:] == ["predicted"], folders)
+    check_listing(files.aside, folders)
     for note in _notes(files, scan, len(folders)):
         echo(note)
     with ExitStack() as stack:
@@ -260,10 +252,6 @@ def score_file(files: Files, folders: list[Path], device: str | None, trusted: b
     return scores
 
 
-def _scored_columns(names: list[str]) -> bool:
-    return {*NEEDED} <= {*names} and names[-1:] == ["predicted"]
-
-
 def _notes(files: Files, scan: Scan, cells: int) -> Iterator[str]:
     if scan.signs:
         yield signs_note(str(files.input), scan.signs)
@@ -271,14 +259,11 @@ def _notes(files: Files, scan: Scan, cells: int) -> Iterator[str]:
         yield quarantine_note(scan.faults, scan.rows, files.aside)
     if 0 < scan.labelled < scan.rows:
         yield f"labels: on {scan.labelled:,} rows; the other {scan.rows - scan.labelled:,} enter no score"
-    if cells > 1:
-        yield f"votes: of {cells} cells; {_rule(files.ballots)}"
-
-
-def _rule(ballots: Ballots) -> str:
-    if ballots.vote is Vote.mean:
-        return "predicted is the label of the highest mean probability"
-    return f"predicted is the label that most of them give; ties={ballots.ties}; votes_* are the shares of their votes"
+    if cells > 1 and files.ballots.vote is Vote.mean:
+        yield f"votes: of {cells} cells; predicted is the label of the highest mean probability"
+    elif cells > 1:
+        rule = f"ties={files.ballots.ties}; votes_* are the shares of their votes"
+        yield f"votes: of {cells} cells; predicted is the label that most of them give; {rule}"
 
 
 def _opened(folders: list[Path], device: str | None, trusted: bool, scan: Scan) -> list["Scorer"]:
@@ -311,18 +296,14 @@ def _scored(files: Files, scan: Scan, scorers: list["Scorer"], output: Writer, a
                 each = np.stack([scorer.probabilities(table, bar.update) for scorer in scorers])
                 beside, predicted = files.ballots.count(each)
                 grade = expected_grade(BY_MEAN.count(each)[0])
-                output.write_table(_with(table, files.added, (*beside.T, grade, predicted)))
+                for added, values in zip(files.added, (*beside.T, grade, predicted), strict=True):
+                    table = table.append_column(added, pa.array(values, added.type))
+                output.write_table(table)
                 confusion += _confusion(table, predicted)
                 rows += len(table)
     if rows != scan.rows:
         raise UserError(f"{files.input}: changed as it was scored ({scan.rows:,} rows, then {rows:,}); score it again")
     return Scores(confusion)
-
-
-def _with(table: pa.Table, columns: pa.Schema, beside: Sequence[np.ndarray]) -> pa.Table:
-    for added, values in zip(columns, beside, strict=True):
-        table = table.append_column(added, pa.array(values, added.type))
-    return table
 
 
 def _confusion(table: pa.Table, predicted: np.ndarray) -> np.ndarray:

@@ -27,8 +27,7 @@ import pyarrow.parquet as pq
 
 from relevance import seal
 from relevance.atomic_io import atomic_file
-from relevance.cell_folder import CellFolder
-from relevance.cell_id import QUARANTINE, data_folder
+from relevance.cell_id import QUARANTINE, CellFolder, data_folder
 from relevance.data.floors import FLOORS
 from relevance.errors import UserError
 from relevance.report.matrix import DAMAGED, Matrix

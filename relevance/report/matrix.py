@@ -22,8 +22,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from relevance import predictions, seal
-from relevance.cell_folder import CellFolder
-from relevance.cell_id import QUARANTINE, data_folder, without
+from relevance.cell_id import QUARANTINE, CellFolder, data_folder, without
 from relevance.cli import echo
 from relevance.config import Mix
 from relevance.data.floors import FLOORS, ensure_floors, noise_ceiling, unlearnable

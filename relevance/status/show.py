@@ -20,30 +20,29 @@ class View:
     def __init__(self, look: Callable[[], Standing], stays: bool):
         self._look, self._stays = look, stays  # stays: until no cell waits, whether or not something runs the sweep
         self._standing, self._seen, self._trouble = look(), time.time(), ""
-        self.now = self._seen
+        self._set_rows(self._seen)
 
     def look(self) -> None:
         """Look again; a store that does not answer for once is told, and what was seen before shown."""
-        self.now = time.time()
+        now = time.time()
         try:
-            self._standing, self._seen, self._trouble = self._look(), self.now, ""
+            self._standing, self._seen, self._trouble = self._look(), now, ""
         except UserError as error:
             self._trouble = f"; no news since {datetime.fromtimestamp(self._seen):%H:%M:%S} ({error})"
+        self._set_rows(now)
+
+    def _set_rows(self, now: float) -> None:
+        self.now, self.rows = now, [row(cell, now) for cell in self._standing.cells]
 
     def page_parts(self) -> tuple[list[Row], str, str]:
         """Rows, the line above and the line below them."""
-        rows = self.rows()
-        last = summary(rows, self._standing, self.now) + hint(self._standing) + self._trouble
-        return rows, title(self._standing, self.now), last
-
-    def rows(self) -> list[Row]:
-        return [row(cell, self.now) for cell in self._standing.cells]
+        last = summary(self.rows, self._standing, self.now) + hint(self._standing) + self._trouble
+        return self.rows, title(self._standing, self.now), last
 
     def goes_on(self) -> bool:
         """Whether there is something to wait for."""
-        rows = self.rows()
-        open_ = any(row.state in (State.running, State.waiting) for row in rows)
-        return open_ if self._stays else moving(rows, self._standing, self.now)
+        open_ = any(row.state in (State.running, State.waiting) for row in self.rows)
+        return open_ if self._stays else moving(self.rows, self._standing, self.now)
 
 
 def show(look: Callable[[], Standing], watch: bool | None, seconds: float) -> None:
@@ -75,7 +74,7 @@ def _printed(view: View, seconds: float) -> None:
     """Without a terminal: the table again whenever a cell's state has changed, but for the last time."""
     shown: list[State] = []
     while view.goes_on():
-        states = [row.state for row in view.rows()]
+        states = [row.state for row in view.rows]
         if states != shown:
             print(text(*view.page_parts()), end="\n\n", flush=True)
             shown = states

@@ -26,6 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from relevance.cli import duration_text
+from relevance.errors import cut
 from relevance.tracking.history import asked_cells, cell_key, cell_record, parents_named, store_at
 from relevance.tracking.liveness import Life, last_sign, life, pulse, taken_up
 from relevance.tracking.records import CellStanding, RunRecord, Standing
@@ -214,18 +215,13 @@ CPUINFO = Path("/proc/cpuinfo")
 BF16_FLAGS = ("amx_bf16", "avx512_bf16")  # products of bfloat16 at twice the rate of float32 and more
 
 
-def page(rows: list[Row], title: str, last: str, console: Console) -> RenderableType:
-    """Everything about these rows, as wide as the console at most."""
-    return _page(rows, [], (title, last), console)
-
-
 def fitted(rows: list[Row], title: str, last: str, console: Console) -> RenderableType:
     """The page, with as many rows as the console is high: those that run or went wrong before those that are done."""
     order = sorted(range(len(rows)), key=lambda index: list(State).index(rows[index].state))
 
     def cut(count: int) -> RenderableType:
         shown, hidden = ([rows[index] for index in sorted(part)] for part in (order[:count], order[count:]))
-        return _page(shown, hidden, (title, last), console)
+        return page(shown, title, last, console, hidden)
 
     def too_high(count: int) -> bool:
         return len(console.render_lines(cut(count))) >= console.height  # the cursor stands on a line of its own
@@ -242,18 +238,17 @@ def text(rows: list[Row], title: str, last: str) -> str:
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
 
 
-def _page(shown: list[Row], hidden: list[Row], around: tuple[str, str], console: Console) -> RenderableType:
-    table, below = _table(shown, console.width), []
-    notes = [_cut(plain(row.note), NOTE_LINES * console.width) for row in shown]
+def page(rows: list[Row], title: str, last: str, console: Console, hidden: Sequence[Row] = ()) -> RenderableType:
+    """Everything about these rows, as wide as the console at most; those `hidden` are counted."""
+    table, below = _table(rows, console.width), []
+    notes = [cut(plain(row.note), NOTE_LINES * console.width) for row in rows]
     if any(notes) and console.width - Measurement.get(console, console.options, table).maximum >= NOTE_COLUMNS:
-        table = _table(shown, console.width, notes)
+        table = _table(rows, console.width, notes)
     elif any(notes):
-        noted = [(row, note) for row, note in zip(shown, notes, strict=True) if note]
+        noted = [(row, note) for row, note in zip(rows, notes, strict=True) if note]
         below = [Text(f"{plain(row.cell)}: {note}", STYLES[row.state]) for row, note in noted]
     more = [Text(f"… and {counted(hidden)}", "dim")] if hidden else []
-    title, last = (Text(plain(line)) for line in around)
-    title.stylize("bold")
-    return Group(title, table, *more, *below, last)
+    return Group(Text(plain(title), "bold"), table, *more, *below, Text(plain(last)))
 
 
 def _table(rows: list[Row], width: int, notes: Sequence[str] = ()) -> Table:
@@ -285,10 +280,6 @@ def plain(line: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
 
 
-def _cut(line: str, length: int) -> str:
-    return line if len(line) <= length else f"{line[: length - 1]}…"
-
-
 def title(standing: Standing, now: float) -> str:
     """What the sweep is called and which process runs it."""
     runs = [sweep.tags for sweep in standing.sweeps if driven(sweep, now)]
@@ -308,7 +299,7 @@ def summary(rows: list[Row], standing: Standing, now: float) -> str:
     return f"{line}; nothing runs it now, the same command goes on: {again}" if left and again else line
 
 
-def counted(rows: list[Row]) -> str:
+def counted(rows: Sequence[Row]) -> str:
     counts = Counter(row.state for row in rows)
     states = [f"{counts[state]} {state.value}" for state in (State.finished, *State) if counts[state]]
     return f"{_cells(len(rows))}: {', '.join(dict.fromkeys(states))}" if rows else _cells(0)
@@ -329,18 +320,13 @@ def time_left(rows: list[Row]) -> tuple[float, str] | None:
     mean = sum(known) / len(known) if known else None
     running = [row for row in rows if row.state is State.running]
     waiting = sum(row.state is State.waiting for row in rows)
-    lefts = [left for row in running if (left := _left(row, mean)) is not None]
-    if len(lefts) < len(running) or (mean is None and waiting):
+    if mean is None and (waiting or any(row.left is None for row in running)):
         return None
-    shared = (sum(lefts) + (mean or 0.0) * waiting) / max(1, len(running))
+    usual = mean or 0.0
+    lefts = [max(0.0, usual - (row.seconds or 0.0)) if row.left is None else row.left for row in running]
+    shared = (sum(lefts) + usual * waiting) / max(1, len(running))
     reported = not waiting and all(row.left is not None for row in running)
     return max([shared, *lefts]), "as last told" if reported else f"from {_cells(len(known), 'finished ')}"
-
-
-def _left(row: Row, mean: float | None) -> float | None:
-    if row.left is not None or mean is None:
-        return row.left
-    return max(0.0, mean - (row.seconds or 0.0))
 
 
 def _cells(count: int, which: str = "") -> str:

@@ -19,7 +19,7 @@ from relevance.tracking import CellRun, Record, Store
 from relevance.train.cell import settings, settle, train_cell
 from relevance.train.job import Job, Outcome
 from relevance.train.processes import ASKED, wait_for_exit
-from relevance.train.torchrun import LAST, sign_of, train_in_ranks
+from relevance.train.rank import LAST, sign_of, train_in_ranks
 
 HASTE = 3.0  # seconds that a process which has to stop gives its store
 
@@ -69,7 +69,7 @@ def _attempt(job: Job) -> Outcome:
         if (waited or not job.cell.config.rerun) and store_of(job.cell).finished([job.cell]):
             return Outcome(f"{job.place}: finished by another process")  # since its sweep was planned
         if job.cell.config.rerun:
-            _abandon(job.cell, store_of(job.cell))
+            _abandon(job.cell)
         return _train(job, _run(job))
 
 
@@ -100,8 +100,8 @@ def _run(job: Job) -> CellRun:
     return run.open(job.cell.name, {**_tags(job.cell), "mlflow.parentRunId": job.parent})
 
 
-def _abandon(cell: Cell, store: Store) -> None:
-    before = CellRun(store, cell.work)
+def _abandon(cell: Cell) -> None:
+    before = CellRun(store_of(cell), cell.work)
     with suppress(UserError):  # of a record that was damaged nothing more is told
         if before.record.exists() and not before.record.ended():
             before.open("", {}).end("KILLED")
@@ -159,15 +159,10 @@ def _interrupted(error: BaseException) -> bool:
 
 
 def _tags(cell: Cell) -> dict[str, str]:
-    config = cell.config
     return {
         "kind": "cell",
-        "model": config.model.name,
-        "routing": config.routing.name,
-        "task_mix": config.task_mix.name,
-        "seed": str(config.seed),
-        "variant": cell.variant,
-        "cell": full_name(config, cell.variant),
+        **{name: str(value) for name, value in cell.axes.items()},
+        "cell": full_name(cell.config, cell.variant),
         "numerics": str(NUMERICS),
         "fingerprint": cell.fingerprint,
         "data_digest": cell.data_digest,

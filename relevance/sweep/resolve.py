@@ -8,13 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from relevance.cell_id import Cell, Request, beside, cell_name, fingerprint, full_name, variant_of
-from relevance.config import Config, DataConfig, Match, Mix, ModelConfig
+from relevance.config import Config, Match, Mix, ModelConfig
 from relevance.data.table import Rows, prepare_rows
 from relevance.errors import UserError
 from relevance.model.backbone import backbone_digest, backbone_folder, pin_revision, split_revision
 from relevance.rates import doubts
-
-COMMIT = 40  # hex digits
 
 
 def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Cell], list[str]]:
@@ -24,9 +22,9 @@ def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Ce
     """
     cells: dict[str, Cell] = {}
     notes = [f"pairs {rows.digest[:12]}: " + "\n  ".join([str(rows.path), *rows.notes]) for rows in datasets.values()]
-    admitted = _admitted(_pinned(requests))
-    notes += _commits(requests, admitted)
-    for request in admitted:
+    pinned, commits = _pinned(requests)
+    notes += commits
+    for request in _admitted(pinned):
         cell = _refused(request) if request.refusal else _full(request, datasets)
         earlier = cells.get(cell.fingerprint)
         if earlier and (other := beside(earlier.config, cell.config)):
@@ -52,25 +50,28 @@ def _check_names(cells: list[Cell]) -> None:
             )
 
 
-def _pinned(requests: list[Request]) -> list[Request]:
+def _pinned(requests: list[Request]) -> tuple[list[Request], list[str]]:
     """The requests, with the commits their hub ids are at now, and the reason in those whose backbone is not here.
 
-    Each is looked up once: cells of a command read the same commit, even if a branch moves meanwhile.
+    Each is looked up once: cells of a command read the same commit, even if a branch moves meanwhile. Beside them a
+    line for each branch or tag that was looked up.
     """
     from relevance.model.hub import resolve_commit  # takes its library along
 
-    commit, outputs = cache(resolve_commit), requests[0].config.outputs
+    commit, outputs, lines = cache(resolve_commit), requests[0].config.outputs, dict[str, None]()
 
     @cache
     def located(name: str, revision: str | None, code: bool) -> tuple[str, str | None, str]:
-        config = Config(model=ModelConfig(backbone=name, revision=revision, trust_remote_code=code), outputs=outputs)
+        model = ModelConfig(backbone=name, revision=revision, trust_remote_code=code)
         try:
-            name, revision = split_revision(config.model)
-            config.model = pin_revision(config.model, commit)
-            backbone_digest(config)
+            name, revision = split_revision(model)
+            model = pin_revision(model, commit)
+            backbone_digest(Config(model=model, outputs=outputs))
         except UserError as error:
             return name, revision, str(error)
-        return config.model.backbone, config.model.revision, ""
+        if model.revision != revision:
+            lines[f"model.backbone={name}: {revision or 'main'} is commit {model.revision}"] = None
+        return model.backbone, model.revision, ""
 
     def pinned(request: Request) -> Request:
         model = request.config.model
@@ -78,45 +79,32 @@ def _pinned(requests: list[Request]) -> list[Request]:
         config = replace(request.config, model=replace(model, backbone=name, revision=revision))
         return replace(request, config=config, refusal=refusal)
 
-    return [request if request.refusal else pinned(request) for request in requests]
-
-
-def _commits(requests: list[Request], pinned: list[Request]) -> list[str]:
-    """A line for each branch or tag that was looked up."""
-    lines: dict[str, None] = {}
-    for before, after in zip(requests, pinned, strict=True):
-        model = after.config.model
-        if model.revision == before.config.model.revision or len(model.revision or "") != COMMIT:
-            continue
-        if (name := split_revision(before.config.model)[1]) != model.revision:
-            lines[f"model.backbone={model.backbone}: {name or 'main'} is commit {model.revision}"] = None
-    return list(lines)
+    return [request if request.refusal else pinned(request) for request in requests], list(lines)
 
 
 def _admitted(requests: list[Request]) -> list[Request]:
     """The requests, with the reason in those whose backbone is not supported."""
     from relevance.model.pretrained import check_backbone
 
-    @cache
-    def refusal(index: int) -> str:
-        config = requests[index].config
+    refusals: dict[str, str] = {}
+    for request in requests:
+        config, model = request.config, repr(request.config.model)
+        if request.refusal or model in refusals:
+            continue
         try:
             check_backbone(backbone_folder(config), config.model)
+            refusals[model] = ""
         except UserError as error:
-            return str(error)
-        return ""
-
-    first = {repr(request.config.model): index for index, request in reversed(list(enumerate(requests)))}
-    return [
-        request if request.refusal else replace(request, refusal=refusal(first[repr(request.config.model)]))
-        for request in requests
-    ]
+            refusals[model] = str(error)
+    return [replace(request, refusal=request.refusal or refusals[repr(request.config.model)]) for request in requests]
 
 
 def _full(request: Request, datasets: dict[str, Rows]) -> Cell:
     from relevance.train.cell import resolved  # takes torch along; bad data raises before it is loaded
 
-    config, defaults, rows = resolved(budgeted(request.config)), request.defaults, datasets[repr(request.config.data)]
+    config, defaults, rows = resolved(request.config), request.defaults, datasets[repr(request.config.data)]
+    if config.match is not Match.none and config.task_mix.kind is not Mix.single:
+        config = replace(config, match=Match.steps)  # a cell of several tasks is its own measure, whichever was asked
     plain = replace(defaults, trainer=replace(defaults.trainer, precision="32-true"))  # on every machine
     backbone, train_rows = backbone_digest(config), _train_rows(config, rows)
     variant = variant_of(config, plain, rows.digest, backbone)
@@ -146,18 +134,12 @@ def _refused(request: Request) -> Cell:
 
 def prepared(configs: list[Config]) -> dict[str, Rows]:
     """The checked rows of each different data config; of their tables, split and task alone, to spare memory."""
-    wanted: dict[str, DataConfig] = {repr(config.data): config.data for config in configs}
-    return {key: _narrow(prepare_rows(data, Path(configs[0].outputs))) for key, data in wanted.items()}
-
-
-def _narrow(rows: Rows) -> Rows:
-    return replace(rows, table=pa.table({name: rows.table[name].dictionary_encode() for name in ("split", "task")}))
-
-
-def budgeted(config: Config) -> Config:
-    """The config with `match` in one spelling: a cell of several tasks is its own measure, whichever was asked."""
-    measured = config.match is not Match.none and config.task_mix.kind is not Mix.single
-    return replace(config, match=Match.steps) if measured else config
+    datasets: dict[str, Rows] = {}
+    for key, data in {repr(config.data): config.data for config in configs}.items():
+        rows = prepare_rows(data, Path(configs[0].outputs))
+        narrow = pa.table({name: rows.table[name].dictionary_encode() for name in ("split", "task")})
+        datasets[key] = replace(rows, table=narrow)
+    return datasets
 
 
 def _train_rows(config: Config, rows: Rows) -> int:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -76,22 +76,23 @@ def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str, 
         parent = store.sweep(name, digest, cells, command)
     try:
         with beating(parent):
-            steps = _planned(name, cells, store, parent, launch)
+            steps = _planned(name, cells, parent, launch)
             failed = _run_all(steps, parent, launch)
     except (KeyboardInterrupt, Stopped):
         with signals_ignored():
             launch.close()
-            _hasten(name, store, parent)
+            _hasten(name, parent)
         return Ended(name, INTERRUPTED)
     except Exception:
-        _end(name, store, parent, "FAILED")
+        _end(name, parent, "FAILED")
         raise
-    said = _end(name, store, parent, "FAILED" if failed else "FINISHED", cells)
+    said = _end(name, parent, "FAILED" if failed else "FINISHED", cells)
     return _close(name, cells, failed, said)
 
 
-def _planned(name: str, cells: list[Cell], store: Store, parent: Run, launch: Launch) -> list[Step]:
+def _planned(name: str, cells: list[Cell], parent: Run, launch: Launch) -> list[Step]:
     """The steps, once MLflow has heard what earlier commands could not tell it, and which processes are gone."""
+    store = parent.store
     with store.reached():
         for late in deliver_all(store, parent.run_id, [cell.folder for cell in cells]):
             echo(f"{late}: what MLflow had not heard of it is delivered")
@@ -138,8 +139,9 @@ def _announce(name: str, steps: list[Step], store: Store, launch: Launch) -> Non
         echo(f"{first}{f' and {len(others)} more' if others else ''}: {doubt}")
 
 
-def _end(name: str, store: Store, parent: Run, status: str, cells: Sequence[Cell] = ()) -> list[str]:
+def _end(name: str, parent: Run, status: str, cells: Sequence[Cell] = ()) -> list[str]:
     """End the sweep's run and describe these cells on it; returns lines for a person."""
+    store = parent.store
     try:
         parent.end(status)
         store.bury()  # what had to be killed
@@ -151,9 +153,9 @@ def _end(name: str, store: Store, parent: Run, status: str, cells: Sequence[Cell
         return []
 
 
-def _hasten(name: str, store: Store, parent: Run) -> None:
+def _hasten(name: str, parent: Run) -> None:
     """End a sweep that has to stop; a store that does not answer soon hears it by the next command."""
-    ending = threading.Thread(target=_end, args=(name, store, parent, "KILLED"), daemon=True)
+    ending = threading.Thread(target=_end, args=(name, parent, "KILLED"), daemon=True)
     ending.start()
     ending.join(HASTE)
     if ending.is_alive():
@@ -177,19 +179,20 @@ def plan(cells: list[Cell], store: Store) -> list[Step]:
     """A step for each cell, in their order. A cell that finished is done again only with rerun=true."""
     runs = store.runs("tags.kind = 'cell'")
     done = store.finished(cells, runs)
-    steps = [_step(cell, done.get(cell.fingerprint), runs) for cell in cells]
-    again = [f" (asked for {cell.asked} times, run once)" if cell.asked > 1 else "" for cell in cells]
-    return [replace(step, why=step.why + times) for step, times in zip(steps, again, strict=True)]
-
-
-def _step(cell: Cell, finished: MlflowRun | None, runs: list[MlflowRun]) -> Step:
-    if cell.refusal:
-        return Step(cell, True, f"refused: {cell.refusal}")
-    if cell.config.rerun:
-        return Step(cell, False, "from the start, as rerun=true asks")
-    if finished:
-        return Step(cell, True, f"finished before, not trained again{_since(cell, finished)}")
-    return Step(cell, False, _cut_off(cell) or _changed(cell, runs))
+    steps = []
+    for cell in cells:
+        finished = None if cell.config.rerun else done.get(cell.fingerprint)
+        if cell.refusal:
+            why = f"refused: {cell.refusal}"
+        elif cell.config.rerun:
+            why = "from the start, as rerun=true asks"
+        elif finished:
+            why = f"finished before, not trained again{_since(cell, finished)}"
+        else:
+            why = _cut_off(cell) or _changed(cell, runs)
+        times = f" (asked for {cell.asked} times, run once)" if cell.asked > 1 else ""
+        steps.append(Step(cell, bool(cell.refusal or finished), why + times))
+    return steps
 
 
 def _since(cell: Cell, run: MlflowRun) -> str:
@@ -255,9 +258,12 @@ def duration(cells: list[Cell], finished: list[MlflowRun]) -> tuple[float, str]:
     known = [pace for pace in paces if pace]
     if len(known) == len(cells):
         return sum(_rows(cell) * pace for cell, pace in zip(cells, known, strict=True)), "from earlier cells"
-    speed = _matmul_rate() * RATE_SHARE
-    guessed = [_rows(cell) * (pace or _flops(cell) / speed) for cell, pace in zip(cells, paces, strict=True)]
-    return sum(guessed), "guessed from the backbones' sizes and this machine's speed"
+    seconds, speed = 0.0, _matmul_rate() * RATE_SHARE
+    for cell, pace in zip(cells, paces, strict=True):
+        # two operations per weight and token forward, four backward (two where weights are frozen)
+        factor = ROW_TOKENS * (6 if cell.config.model.family is Family.ce else 4)
+        seconds += _rows(cell) * (pace or factor * body_parameters(backbone_folder(cell.config)) / speed)
+    return seconds, "guessed from the backbones' sizes and this machine's speed"
 
 
 def _remembered(cell: Cell, finished: list[MlflowRun]) -> float | None:
@@ -274,12 +280,6 @@ def _rows(cell: Cell) -> int:
     """How many rows the cell trains on at most."""
     rows, steps = cell.train_rows * cell.config.trainer.max_epochs, cell.config.trainer.max_steps
     return rows if steps < 0 else min(rows, steps * cell.config.train.step_rows)
-
-
-def _flops(cell: Cell) -> float:
-    """Of training one short row: two per weight and token forward, four backward (two where weights are frozen)."""
-    factor = 6 if cell.config.model.family is Family.ce else 4
-    return factor * ROW_TOKENS * body_parameters(backbone_folder(cell.config))
 
 
 def _matmul_rate() -> float:

@@ -214,10 +214,6 @@ class _Courier(threading.Thread):
         self.given_up = True
         return self.failure or (f"no answer in {patience:.0f} s" if self.is_alive() else "")
 
-    def _progress(self) -> dict[str, float]:
-        file = self.cell.record.files.progress
-        return json.loads(file.read_text()) if file.is_file() else self.cell.progress
-
     def _round(self) -> None:
         try:
             self._try()
@@ -241,6 +237,10 @@ class _Courier(threading.Thread):
             run = Run(self.store, self.run_id)
             run.tags(self.straight)
             run.end("FAILED")
+
+    def _progress(self) -> dict[str, float]:
+        file = self.cell.record.files.progress
+        return json.loads(file.read_text()) if file.is_file() else self.cell.progress
 
     def _deliver(self) -> None:
         with self.reading:

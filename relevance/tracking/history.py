@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from relevance.cell_folder import CellFolder
+from relevance.cell_id import CellFolder
 from relevance.cli import echo
 from relevance.config_io import database_file
 from relevance.errors import UserError

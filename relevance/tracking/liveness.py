@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any
 
 import psutil
 
@@ -72,18 +71,12 @@ def taken_up(tags: Mapping[str, str]) -> float:
 def pulse(tags: Mapping[str, str]) -> Pulse | None:
     """The pulse among the tags of a run; None where there is none, or none that can be read."""
     try:
-        values = json.loads(tags.get("pulse", ""))
-    except ValueError:
+        values = dict(json.loads(tags.get("pulse", "")))
+    except (ValueError, TypeError):
         return None
-    numbers = (
-        {field.name: _number(values.get(field.name)) for field in fields(Pulse)} if isinstance(values, dict) else {}
-    )
-    at = numbers.pop("at", None)
-    return None if at is None else Pulse(at, **numbers)
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    numbers = {name: value for name, value in values.items() if isinstance(value, int | float) and math.isfinite(value)}
+    known = {field.name: float(numbers[field.name]) for field in fields(Pulse) if field.name in numbers}
+    return Pulse(**known) if "at" in known else None
 
 
 def held_by() -> dict[str, str]:

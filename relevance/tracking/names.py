@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from relevance.cell_folder import CellFolder
+from relevance.cell_id import CellFolder
 from relevance.errors import UserError
 from relevance.tracking.best import BEST, best
 from relevance.tracking.history import cell_record, parents_named, store_at, sweep_cells

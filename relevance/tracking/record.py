@@ -28,7 +28,7 @@ from zlib import crc32
 from filelock import FileLock, Timeout
 
 from relevance.atomic_io import with_filename
-from relevance.cell_folder import CellFolder
+from relevance.cell_id import CellFolder
 from relevance.cli import echo
 from relevance.errors import UserError
 from relevance.masking import mask_texts

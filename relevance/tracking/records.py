@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from relevance.cell_folder import CellFolder
+from relevance.cell_id import CellFolder
 from relevance.config import Config
 from relevance.config_io import read_config
 from relevance.errors import UserError

@@ -7,7 +7,7 @@ import shutil
 from importlib.metadata import version
 from pathlib import Path
 
-from relevance.cell_folder import CellFolder
+from relevance.cell_id import CellFolder
 from relevance.config_io import read_config
 
 PACKAGE = Path(__file__).parents[1]

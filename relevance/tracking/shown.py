@@ -1,14 +1,34 @@
-"""Which numbers of a cell its run in MLflow shows, and how they are read again.
+"""Which numbers of a cell its run in MLflow shows, how they are read again, and the view of cells that a link opens.
 
 test/accuracy, seconds → metrics; params/trainable, test/query_item/n → params; probe/…, gate/… → its record.jsonl alone
+
+MLflow's front end keeps a view that people share as a tag of the experiment, and offers it under Views.
 """
 
+import json
 import re
 
 from relevance.tracking.records import RunData
 
 COUNT = re.compile(r"params/.+|.+/n|train/rows|epochs")
 INNER = re.compile(r"probe/.+|gate/.+|peak_memory_bytes|truncated_share")  # what the report alone asks for
+KEY = "cells"  # viewStateShareKey of the link
+SCORE = "metrics.`test/macro_accuracy`"
+AXES = ("model", "routing", "seed", "task_mix", "variant")
+SCORES = ("test/accuracy", "test/macro_f1", "test/ndcg_10", "train/rows_per_second", "seconds")
+WIDTHS = (  # pixels, in the order of the columns; a screen shows about five
+    {SCORE: 160} | {f"params.`{name}`": 80 for name in AXES} | {f"metrics.`{name}`": 130 for name in SCORES}
+)
+STATE = {
+    "searchFilter": "tags.kind = 'cell'",
+    "orderByKey": SCORE,
+    "orderByAsc": False,
+    "selectedColumns": list(WIDTHS),
+    "columnOrder": list(WIDTHS),
+    "columnWidths": WIDTHS,
+}
+TAG = f"mlflow.sharedViewState.{KEY}"
+VIEW = json.dumps({"name": KEY, "createdAt": 0, "updatedAt": 0, "state": json.dumps(STATE)})
 
 
 def shown(metrics: dict[str, float]) -> tuple[dict[str, float], dict[str, str]]:

@@ -15,7 +15,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,8 +24,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from relevance.cell_folder import CellFolder
-from relevance.cell_id import Cell
+from relevance.cell_id import Cell, CellFolder
 from relevance.cli import echo
 from relevance.config import NAMES, Save
 from relevance.config_io import anchored_uri, database_file
@@ -35,8 +34,7 @@ from relevance.tracking.failures import reason
 from relevance.tracking.liveness import Life, held_by, life
 from relevance.tracking.location import Database, unmade
 from relevance.tracking.records import MlflowRun
-from relevance.tracking.shown import shown
-from relevance.tracking.view import TAG, VIEW
+from relevance.tracking.shown import TAG, VIEW, shown
 
 LIMIT = 50_000  # runs a search returns at most
 CELLS = "cells.json"
@@ -312,7 +310,8 @@ class Run:
         example = {"task": task, **EXAMPLE}
         inputs = Schema([ColSpec("string", name) for name in example])
         labelled = Schema([ColSpec("long", "label"), *(ColSpec("double", name) for name in (*PROBABILITIES, "score"))])
-        with TemporaryDirectory() as scratch, _same_path():
+        with TemporaryDirectory() as scratch, ExitStack() as stack:
+            stack.callback(setattr, sys, "path", sys.path)  # mlflow puts the model's own code there, for the example
             Model.log(
                 artifact_path=None,
                 name="model",
@@ -350,33 +349,22 @@ def _pyfunc(store: Store) -> Any:
 
 
 @contextmanager
-def _same_path() -> Iterator[None]:
-    """Within it mlflow may put a model's own code on the path, as it does to score the example."""
-    before = sys.path
-    try:
-        yield
-    finally:
-        sys.path = before
-
-
-@contextmanager
 def beating(run: Run) -> Iterator[None]:
     """Within it the run shows once a minute that its process is there; a store that does not answer misses a beat."""
     ended = threading.Event()
-    thread = threading.Thread(target=_beat, args=(run, ended), name="pulse", daemon=True)
-    thread.start()
+
+    def beat() -> None:
+        while True:
+            with suppress(Exception):  # whatever a store raises: the cells say that it does not answer
+                run.tags({"pulse": json.dumps({"at": time.time()})})
+            if ended.wait(BEAT):
+                return
+
+    threading.Thread(target=beat, name="pulse", daemon=True).start()
     try:
         yield
     finally:
         ended.set()
-
-
-def _beat(run: Run, ended: threading.Event) -> None:
-    while True:
-        with suppress(Exception):  # whatever a store raises: the cells say that it does not answer
-            run.tags({"pulse": json.dumps({"at": time.time()})})
-        if ended.wait(BEAT):
-            return
 
 
 def _whole(cell: Cell) -> bool:
@@ -390,11 +378,6 @@ def _whole(cell: Cell) -> bool:
 
 def listed(cell: Cell) -> dict[str, Any]:
     """What a sweep's list says of a cell, see relevance.tracking.history."""
-    config = cell.config
-    names = {"model": config.model.name, "routing": config.routing.name, "task_mix": config.task_mix.name}
-    return {
-        "cell": cell.name, **names, "variant": cell.variant, "seed": config.seed,
-        "fingerprint": cell.fingerprint, "data_digest": cell.data_digest,
-        **({"status": "REFUSED", "reason": cell.refusal} if cell.refusal else {}),
-        **({"asked": cell.asked} if cell.asked > 1 else {}),
-    }  # fmt: skip
+    digests = {"fingerprint": cell.fingerprint, "data_digest": cell.data_digest}
+    refused = {"status": "REFUSED", "reason": cell.refusal} if cell.refusal else {}
+    return {"cell": cell.name, **cell.axes, **digests, **refused, **({"asked": cell.asked} if cell.asked > 1 else {})}

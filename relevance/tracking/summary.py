@@ -14,8 +14,8 @@ import numpy as np
 from relevance.errors import UserError
 from relevance.tracking.best import best
 from relevance.tracking.records import CellRecord
+from relevance.tracking.shown import KEY
 from relevance.tracking.store import Run, Store
-from relevance.tracking.view import KEY
 
 NOTE = "mlflow.note.content"  # MLflow's tag of a description, in markdown
 NOTE_LENGTH = 8000  # characters that MLflow keeps of a tag

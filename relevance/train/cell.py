@@ -9,12 +9,11 @@ import torch
 
 from relevance import distributed, seal
 from relevance.atomic_io import write_text
-from relevance.cell_folder import CellFolder
-from relevance.cell_id import Cell, variant_parts
+from relevance.cell_id import Cell, CellFolder, variant_parts
 from relevance.cli import echo
 from relevance.config import Config, Save
 from relevance.config_io import ConfigFile
-from relevance.data.batches import PairsModule, pairs_module
+from relevance.data.batches import pairs_module
 from relevance.distributed import check_devices, on_gpu, process_count
 from relevance.model.build import build_network
 from relevance.model.module import RelevanceModule, quiet
@@ -22,9 +21,9 @@ from relevance.model.network import gate_values, peak_memory, start_heads, weigh
 from relevance.model.store import save_network
 from relevance.tracking import CellLog
 from relevance.train import checkpoint
-from relevance.train.checkpoint import Note, ResumableTrainer
+from relevance.train.checkpoint import ResumableTrainer
 from relevance.train.evaluation import evaluate, ndcg, probe, score_implied, tag_collapsed
-from relevance.train.trainer import Pace, Progress, restore_best, trainer_of
+from relevance.train.trainer import Pace, restore_best, trainer_of
 
 SAMPLE = 16  # training rows whose states say how new heads start
 DEFAULT_THREADS = torch.get_num_threads()  # before any cell asked for another number
@@ -35,19 +34,20 @@ def train_cell(cell: Cell, run: CellLog) -> None:
 
     `settle` puts it in the place of an earlier attempt's. One that was stopped goes on from its newest checkpoint.
     """
-    config, pace = cell.config, Pace()
+    config, pace = cell.config, Pace(run)
     work = _begin(cell, run)
-    resumed = checkpoint.newest(work, cell.fingerprint)
+    path, note = checkpoint.newest(work, cell.fingerprint) or (None, None)
     network, tokenizer = build_network(config)
     data = pairs_module(config, cell.rows, tokenizer, cell.backbone_digest)
     learning = replace(config, model=start_heads(network, config.model, data.sample(SAMPLE)))
     run.params({"head_lr": learning.model.head_lr})
     echo(f"  {cell.name}: {weights_line(network)}; {_rates(learning)}")
     module = RelevanceModule(network, learning)
-    trainer = trainer_of(config, work, run, [ResumableTrainer(cell, run), pace, Progress(run, pace)], data.steps)
-    if resumed:
-        echo(f"  {cell.name}: goes on from step {resumed[1].step} of {resumed[1].steps}")
-    _fit(trainer, module, data, resumed)
+    trainer = trainer_of(config, work, run, [ResumableTrainer(cell, run), pace], data.steps)
+    if note:
+        echo(f"  {cell.name}: goes on from step {note.step} of {note.steps}")
+        data.begun = (note.epoch, note.within)
+    trainer.fit(module, datamodule=data, ckpt_path=path, weights_only=True)
     restore_best(trainer, module)
     metrics, scores, logits = evaluate(work, trainer, module, data, run)
     tag_collapsed(scores, cell.rows, run)
@@ -74,29 +74,18 @@ def _rates(config: Config) -> str:
 
 def _begin(cell: Cell, run: CellLog) -> Path:
     """Threads, seeds and the folder for the cell to work in."""
-    config = cell.config
+    config, work = cell.config, cell.work
     quiet()
     check_devices(config.trainer)
     threads(config)
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
-    work = cell.work
     text = ConfigFile(config, cell.unresolved).text()
     if distributed.first():
         write_text(CellFolder(work).config, text)
     run.text(text, CellFolder(work).config.name)
     L.seed_everything(config.seed, verbose=False)
     return work
-
-
-def _fit(trainer: L.Trainer, module: RelevanceModule, data: PairsModule, resumed: tuple[Path, Note] | None) -> None:
-    """Train, from the start or from a checkpoint."""
-    if not resumed:
-        trainer.fit(module, datamodule=data)
-        return
-    path, note = resumed
-    data.begun = (note.epoch, note.within)
-    trainer.fit(module, datamodule=data, ckpt_path=path, weights_only=True)
 
 
 def settle(cell: Cell) -> None:
@@ -116,11 +105,7 @@ def settings(cell: Cell) -> dict[str, object]:
     c = cell.config
     return {
         **dict(part.split("=", 1) for part in variant_parts(cell.variant, c)),
-        "model": c.model.name,
-        "routing": c.routing.name,
-        "task_mix": c.task_mix.name,
-        "seed": c.seed,
-        "variant": cell.variant,
+        **cell.axes,
         "tuning": "lora" if c.model.lora.r else "full",
         "train_rows": cell.train_rows,
         "backbone": c.model.backbone.rsplit("/", 1)[-1],

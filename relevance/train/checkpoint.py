@@ -25,6 +25,7 @@ from relevance.atomic_io import atomic_file, write_text
 from relevance.cell_id import Cell
 from relevance.cli import echo
 from relevance.errors import UserError
+from relevance.seal import digest
 from relevance.tracking import CellLog
 
 FOLDER = "checkpoints"
@@ -50,12 +51,12 @@ class Note:
 def write(path: Path, state: dict[str, Any], note: Note) -> None:
     """Write `state` as `path`: whole and sealed, or, whenever the process ends, not at all."""
     folder = path.parent
-    known = {name: digest for older in _notes(folder) for name, digest in older.digests.items()}
+    known = {name: sha256 for older in _notes(folder) for name, sha256 in older.digests.items()}
     with atomic_file(path) as part:
         _dump(state, part)
-        digests = {path.name: _digest(part)}
+        digests = {path.name: digest(part)}
         if note.best:
-            digests[note.best] = known.get(note.best) or _digest(folder / note.best)
+            digests[note.best] = known.get(note.best) or digest(folder / note.best)
         seal(path.with_suffix(".json"), replace(note, digests=digests))
     mark = folder.parent / MARK
     if not mark.exists():  # after the first checkpoint: a kill between the two leaves one that needs no mark
@@ -81,13 +82,12 @@ def newest(work: Path, fingerprint: str) -> tuple[Path, Note] | None:
     Torn ones are skipped and reported; UserError where none is whole, or it is of another cell.
     """
     torn: dict[str, str] = {}
+    remedy = f"remove {work}, or give rerun=true, to train the cell from the start"
     for path in _newest_first(work / FOLDER):
         note = _note(path)
         if note and note.fingerprint != fingerprint:
-            raise UserError(
-                f"{path}: is a checkpoint of another cell, {note.fingerprint[:16]} and not {fingerprint[:16]}; "
-                f"remove {work}, or give rerun=true, to train the cell from the start"
-            )
+            cells = f"{note.fingerprint[:16]} and not {fingerprint[:16]}"
+            raise UserError(f"{path}: is a checkpoint of another cell, {cells}; {remedy}")
         fault = _fault(path, note)
         if note and not fault:
             for name, why in torn.items():
@@ -96,10 +96,7 @@ def newest(work: Path, fingerprint: str) -> tuple[Path, Note] | None:
         torn[path.name] = fault
     if torn or (work / MARK).exists():
         faults = ", ".join(f"{name}: {why}" for name, why in torn.items()) or "they are gone"
-        raise UserError(
-            f"{work / FOLDER}: the cell was half trained, but no checkpoint is whole ({faults}); "
-            f"remove {work}, or give rerun=true, to train the cell from the start"
-        )
+        raise UserError(f"{work / FOLDER}: the cell was half trained, but no checkpoint is whole ({faults}); {remedy}")
     return None
 
 
@@ -207,19 +204,19 @@ def _fault(path: Path, note: Note | None) -> str:
     """What is wrong with a checkpoint; "" where it is as it was written."""
     if note is None:
         return f"{path.with_suffix('.json').name}, which seals it, is not whole"
-    for name, digest in note.digests.items():
+    for name, sha256 in note.digests.items():
         file = path.with_name(name)
         if not file.exists():
             return f"its best weights {name} are gone"
-        if _digest(file) != digest:
+        if digest(file) != sha256:
             return f"{file.stat().st_size:,} bytes of {name} are not those that were written"
     return ""
 
 
 def _note(path: Path) -> Note | None:
     try:
-        text, digest = path.with_suffix(".json").read_bytes().split(b"\n")
-        return Note(**json.loads(text)) if hashlib.sha256(text).hexdigest().encode() == digest else None
+        text, sha256 = path.with_suffix(".json").read_bytes().split(b"\n")
+        return Note(**json.loads(text)) if hashlib.sha256(text).hexdigest().encode() == sha256 else None
     except (OSError, ValueError, TypeError):  # TypeError: of another version of this file
         return None
 
@@ -248,11 +245,6 @@ def _prune(folder: Path) -> None:
 def _remove(path: Path) -> None:
     path.unlink()
     path.with_suffix(".json").unlink(missing_ok=True)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _clean(loops: dict[str, Any]) -> tuple[int, int]:

@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 import torch
 
 from relevance import distributed, predictions
-from relevance.cell_folder import CellFolder
-from relevance.data.batches import Examples, PairsModule, portion, unlabelled
+from relevance.cell_id import CellFolder
+from relevance.data.batches import PairsModule, portion, unlabelled
 from relevance.data.entities import entity_keys
 from relevance.data.floors import ensure_floors
 from relevance.data.implied import ensure_implied
@@ -51,7 +51,7 @@ def evaluate(
         metrics |= logged(scores, split)
     metrics["test/rows_per_second"] = pace
     run.text(confusion_text(scores), "confusion.txt")
-    return metrics, scores, scored[np.argsort(rows)]
+    return metrics, scores, scored
 
 
 def tag_collapsed(scores: Scores, rows: Path, run: CellLog) -> None:
@@ -82,11 +82,10 @@ def score_implied(work: Path, trainer: L.Trainer, module: RelevanceModule, data:
     """Leave consistency.parquet in `work`: implied pairs of the tasks the cell was trained on, their label -1."""
     pairs = ensure_implied(rows).pairs
     pairs = pairs.filter(pc.is_in(pairs["task"], pa.array(data.reading.tasks)))
-    probabilities = np.zeros((len(pairs), 3))
+    probabilities = np.zeros((0, 3))
     if len(pairs):
         examples = unlabelled(pairs, data.tokenizer, data.template)
-        rows_scored, scored = logits(trainer, module, data.loader(examples, np.arange(len(pairs))))
-        probabilities[rows_scored] = softmax(scored)
+        probabilities = softmax(logits(trainer, module, data.loader(examples, np.arange(len(pairs))))[1])
     names = pairs["task"].to_numpy(zero_copy_only=False)
     table = predictions.table(pairs["row"].to_numpy(), names, np.full(len(pairs), -1), probabilities)
     if distributed.first():
@@ -94,16 +93,16 @@ def score_implied(work: Path, trainer: L.Trainer, module: RelevanceModule, data:
 
 
 def logits(trainer: L.Trainer, module: RelevanceModule, loader) -> tuple[np.ndarray, np.ndarray]:
-    """Row ids [n] and logits [n, 3] of the rows of all ranks, the same on each; FloatingPointError for no numbers."""
+    """Row ids [n], ascending, and logits [n, 3] of the rows of all ranks; FloatingPointError for no numbers."""
     parts: Any = trainer.predict(module, loader)
     rows, scored = (distributed.gathered(torch.cat(part).cpu()) for part in zip(*parts, strict=True))
-    wrong = rows[~scored.isfinite().all(dim=1)].tolist()
-    if wrong:
+    if wrong := rows[~scored.isfinite().all(dim=1)].tolist():
         raise FloatingPointError(
             f"logits are not finite on {len(wrong):,} of {len(rows):,} rows, {wrong[:8]} among them; lower model.lr, "
             "lengthen train.warmup, or set trainer.precision=32-true"
         )
-    return rows.numpy(), scored.numpy()
+    order = rows.argsort()
+    return rows[order].numpy(), scored[order].numpy()
 
 
 def softmax(scored: np.ndarray) -> np.ndarray:
@@ -152,21 +151,15 @@ class _Rescoring:
     rows: Path
     at: np.ndarray  # [n] ascending
 
-    def logits(self) -> np.ndarray:
-        """Logits [n, 3] in the order of the rows."""
-        return self._logits(self.data.examples, self.at)
-
-    def logits_naming(self, task: np.ndarray) -> np.ndarray:
-        """Logits [n, 3] where each row's text names its entry of `task` [n], a place in TASK_NAMES; -1: none."""
-        data, at = self.data, self.at
-        tokens = encode_pairs(read_rows(self.rows, at, ["task", "left", "right"]), data.tokenizer, data.template, task)
-        every = data.examples
-        examples = replace(every, tokens=tokens, task=every.task[at], label=every.label[at], weight=every.weight[at])
-        return self._logits(examples, np.arange(len(at)))
-
-    def _logits(self, examples: Examples, rows: np.ndarray) -> np.ndarray:
-        order, scored = logits(self.trainer, self.module, self.data.loader(examples, rows))
-        return scored[np.argsort(order)]
+    def logits(self, named: np.ndarray | None = None) -> np.ndarray:
+        """Logits [n, 3]; each row's text names its entry of `named` [n], a place in TASK_NAMES (-1: none)."""
+        examples, data, at = self.data.examples, self.data, self.at
+        if named is not None:
+            texts = read_rows(self.rows, at, ["task", "left", "right"])
+            tokens = encode_pairs(texts, data.tokenizer, data.template, named)
+            columns = {name: getattr(examples, name)[at] for name in ("task", "label", "weight")}
+            examples, at = replace(examples, tokens=tokens, **columns), np.arange(len(at))
+        return logits(self.trainer, self.module, data.loader(examples, at))[1]
 
 
 def _probes(rescoring: _Rescoring) -> Iterator[tuple[str, np.ndarray]]:
@@ -177,11 +170,10 @@ def _probes(rescoring: _Rescoring) -> Iterator[tuple[str, np.ndarray]]:
     other, several = next_task(trained), len(np.unique(trained)) > 1
     if routing.prefix:
         task = rescoring.data.examples.task[rescoring.at]
-        yield "no_prefix", rescoring.logits_naming(np.full(len(task), -1))
+        yield "no_prefix", rescoring.logits(np.full(len(task), -1))
         if several:
-            yield "wrong_prefix", rescoring.logits_naming(other[task])
-            shuffled = np.random.default_rng(module.config.seed).permutation(task)
-            yield "shuffled_prefix", rescoring.logits_naming(shuffled)
+            yield "wrong_prefix", rescoring.logits(other[task])
+            yield "shuffled_prefix", rescoring.logits(np.random.default_rng(module.config.seed).permutation(task))
     if routing.heads and several:
         with module.detour(heads=other):
             yield "other_head", rescoring.logits()

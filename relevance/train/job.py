@@ -7,7 +7,7 @@ import json
 from collections.abc import Generator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from relevance.cell_id import Cell
 from relevance.config_io import ConfigFile, anchored_uri, typed_config
@@ -20,6 +20,10 @@ class Job:
     cell: Cell
     parent: str
     place: str
+
+    def with_settings(self, **settings: Any) -> "Job":
+        """The job with these settings of its cell's config."""
+        return replace(self, cell=replace(self.cell, config=replace(self.cell.config, **settings)))
 
     def text(self) -> str:
         """A line that `thaw` reads, in another process or on another host."""

@@ -1,11 +1,18 @@
 """Processes and signals: how one ended, one that ends with its parent, a lock that a group holds, SIGTERM in order.
 
 SIGHUP, of a terminal that is closed, ends as SIGTERM does, but where nohup has it ignored.
+
+python -m relevance.train.processes PARENT FOLDER: torchrun, in a process that ends with PARENT.
+FOLDER/job.json, FOLDER/torchrun.json (its arguments) → FOLDER/failed.json, {"1": -9}: rank → exit code, where some did
 """
 
 import fcntl
+import json
+import logging
 import os
+import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,15 +41,15 @@ def die_with_parent(parent: int) -> None:
 
     The caller names the parent, since one that is gone already cannot be asked for any more.
     """
-    threading.Thread(target=_watch, args=(parent,), name="die-with-parent", daemon=True).start()
 
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_POLL)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(GRACE)  # a main thread that waits inside a library runs no handler of its own
+        os.kill(os.getpid(), signal.SIGKILL)
 
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(PARENT_POLL)
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(GRACE)  # a main thread that waits inside a library runs no handler of its own
-    os.kill(os.getpid(), signal.SIGKILL)
+    threading.Thread(target=watch, name="die-with-parent", daemon=True).start()
 
 
 def hold_sign(folder: Path) -> None:
@@ -123,3 +130,28 @@ def _handled_by(handler: Callable | signal.Handlers, *signals: signal.Signals) -
 
 def _in_main() -> bool:
     return threading.current_thread() is threading.main_thread()
+
+
+def run_ranks(parent: int, folder: Path) -> None:
+    die_with_parent(parent)
+    hold_sign(folder)
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import parse_args, run
+
+    logging.disable(logging.CRITICAL)  # the process that waits for this one prints the reason
+    os.environ["RELEVANCE_PARENT"] = str(os.getpid())
+    try:
+        run(parse_args(json.loads((folder / "torchrun.json").read_text())))
+    except ChildFailedError as error:
+        codes = {rank: failure.exitcode for rank, failure in error.failures.items()}
+        (folder / "failed.json").write_text(json.dumps(codes))
+        raise SystemExit(1) from None
+    except SignalException as stop:  # the ranks are ended by now
+        if os.getppid() != parent:
+            shutil.rmtree(folder, ignore_errors=True)  # nobody else will
+        raise SystemExit(128 + stop.sigval) from None
+
+
+if __name__ == "__main__":
+    run_ranks(int(sys.argv[1]), Path(sys.argv[2]))

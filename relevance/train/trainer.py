@@ -57,9 +57,9 @@ def _watching(config: Config, work: Path) -> list[Callback]:
         work / checkpoint.FOLDER, monitor=MONITOR, mode="max", save_weights_only=True, save_on_train_epoch_end=False
     )
     best.FILE_EXTENSION = checkpoint.WEIGHTS
-    patience = config.train.patience
-    stop = EarlyStopping(MONITOR, mode="max", patience=patience, check_on_train_epoch_end=False) if patience else None
-    return [best, stop] if stop else [best]
+    if not (patience := config.train.patience):
+        return [best]
+    return [best, EarlyStopping(MONITOR, mode="max", patience=patience, check_on_train_epoch_end=False)]
 
 
 def placed(trainer: TrainerConfig) -> dict[str, Any]:
@@ -85,9 +85,13 @@ def restore_best(trainer: L.Trainer, module: RelevanceModule) -> None:
 
 
 class Pace(Callback):
-    """Rows and seconds of training by the clock, loading included, without validation; in all parts of a cell."""
+    """Rows and seconds of training by the clock, loading included, without validation; in all parts of a cell.
 
-    def __init__(self) -> None:
+    The run hears how far training is; the time left is that of steps, without what is scored.
+    """
+
+    def __init__(self, run: CellLog | None = None):
+        self.run = run or CellLog()
         self.rows, self.seconds, self.counted = 0, 0.0, 0.0
         self.begun = time.perf_counter()
 
@@ -119,25 +123,14 @@ class Pace(Callback):
         now = time.perf_counter()
         self.seconds, self.counted = self.seconds + now - self.counted, now
         self.rows += sum(len(micro.rows) for micro in step)
-
-
-class Progress(Callback):
-    """Writes to the run how far training is; the time left is that of steps, without what is scored."""
-
-    def __init__(self, run: CellLog, pace: Pace):
-        self.run, self.pace = run, pace
-
-    def on_train_batch_end(self, trainer, module, outputs, step, index) -> None:
-        seconds = self.pace.seconds
-        steps, done = int(trainer.estimated_stepping_batches), trainer.global_step
-        epochs = max(trainer.max_epochs or 1, 1)
+        epoch, done, steps = trainer.current_epoch + 1, trainer.global_step, int(trainer.estimated_stepping_batches)
         self.run.tell(
-            epoch=trainer.current_epoch + 1,
-            epochs=max(epochs, trainer.current_epoch + 1),
+            epoch=epoch,
+            epochs=max(trainer.max_epochs or 1, epoch),
             step=done,
             steps=steps,
-            rows_per_second=self.pace.rows * distributed.size() / max(seconds, 1e-9),
-            seconds_left=seconds / max(done, 1) * max(0, steps - done),
+            rows_per_second=self.rows * distributed.size() / max(self.seconds, 1e-9),
+            seconds_left=self.seconds / max(done, 1) * max(0, steps - done),
         )
 
 

@@ -22,14 +22,13 @@ import pytest
 from small_sweep import ROUTINGS, record, runs, small_cell, sweep
 
 from relevance import predictions
-from relevance.cell_folder import CellFolder
-from relevance.cell_id import Cell, Request
+from relevance.cell_id import Cell, CellFolder, Request
 from relevance.config import DataConfig, Save, TrainConfig, TrainerConfig
 from relevance.sweep import attempt
 from relevance.sweep.resolve import prepared, resolve
 from relevance.train.job import Job
 from relevance.train.processes import SIGN, wait_for_exit
-from relevance.train.torchrun import _failure, _run, sign_of
+from relevance.train.rank import _failure, _run, sign_of
 
 CELLS = [f"{model}-{routing}-joint-s0" for model in ("llm", "ce") for routing in ROUTINGS]
 slow = pytest.mark.skipif(

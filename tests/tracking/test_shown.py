@@ -17,9 +17,8 @@ from relevance.config import PrivateConfig, Save
 from relevance.metrics import COLUMN_NAMES
 from relevance.tracking import Run, Store
 from relevance.tracking.history import keep
-from relevance.tracking.shown import numbers
+from relevance.tracking.shown import TAG, WIDTHS, numbers
 from relevance.tracking.summary import NOTE, describe, ranked
-from relevance.tracking.view import TAG, WIDTHS
 from relevance.train.cell import settings
 
 MOST = 25  # metrics of a cell; what its page shows without scrolling far

@@ -23,8 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from relevance import predictions, seal
-from relevance.cell_folder import CellFolder
-from relevance.cell_id import data_folder
+from relevance.cell_id import CellFolder, data_folder
 from relevance.cli import command_line, echo, run_command
 from relevance.config import Config
 from relevance.config_io import ConfigFile

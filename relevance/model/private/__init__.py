@@ -113,11 +113,6 @@ def rows(passed: dict[str, Any], start: int, stop: int) -> dict[str, Any]:
     return {name: cut(value, PER_ROW[name]) if name in PER_ROW else value for name, value in passed.items()}
 
 
-def hidden_of(output: Any) -> torch.Tensor:
-    """A block returns its hidden states, or a tuple that starts with them."""
-    return output[0] if isinstance(output, tuple) else output
-
-
 def with_hidden(output: Any, hidden: torch.Tensor) -> Any:
     """What a block returned, with other hidden states."""
     return (hidden, *output[1:]) if isinstance(output, tuple) else hidden

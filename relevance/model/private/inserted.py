@@ -16,18 +16,19 @@ from transformers import PreTrainedModel
 from relevance.config import Config, PrivateKind
 from relevance.errors import UserError
 from relevance.model.architectures import block_list, blocks, output_norms, silence_outputs
-from relevance.model.private import Inputs, PrivateLayers, Slices, arguments, hidden_of, rows, with_hidden
+from relevance.model.grouped import hidden_of
+from relevance.model.private import Inputs, PrivateLayers, Slices, arguments, rows, with_hidden
 from relevance.tasks import TASK_NAMES
 
 NUDGE, GENTLE = 1e-4, 0.05  # about one optimiser step of a silenced weight, and how far hidden states may move by it
 
 
 class Gated(nn.Module):
-    """h + g * (block(h) - h): the way to start at the identity where a block ends in a norm."""
+    """h + g * (block(h) - h), its gate closed at first: for blocks that silencing does not make the identity."""
 
     def __init__(self, block: nn.Module):
         super().__init__()
-        self.block = block
+        self.block = detached(block)
         self.gate = nn.Parameter(torch.zeros(()))
 
     def forward(self, hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
@@ -47,7 +48,7 @@ class Inserted(PrivateLayers):
             is_gated = not starts_at_identity(last, trunk, inputs)
         else:  # a saved trunk's weights, which decided it, are not in yet
             is_gated = any(name.endswith(".gate") for name in saved)
-        new_block = gated if is_gated else copied
+        new_block = Gated if is_gated else copied
         tasks = ("all",) if private.kind is PrivateKind.shared else TASK_NAMES
         super().__init__(nn.ModuleList(nn.ModuleList(new_block(last) for _ in range(private.layers)) for _ in tasks))
         self.gated, self.kind, self.tasks, self.closed = is_gated, private.kind, tasks, False
@@ -113,11 +114,6 @@ def copied(last: nn.Module) -> nn.Module:
     block = detached(last)
     silence_outputs(block)
     return block
-
-
-def gated(last: nn.Module) -> nn.Module:
-    """A trainable copy of the last block behind a closed gate: for blocks that silencing does not make the identity."""
-    return Gated(detached(last))
 
 
 def detached(block: nn.Module) -> nn.Module:

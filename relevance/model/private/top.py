@@ -13,7 +13,8 @@ from transformers import PreTrainedModel
 
 from relevance.config import Config
 from relevance.model.architectures import block_list
-from relevance.model.private import Inputs, PrivateLayers, arguments, hidden_of, rows, top_blocks, with_hidden
+from relevance.model.grouped import hidden_of
+from relevance.model.private import Inputs, PrivateLayers, arguments, rows, top_blocks, with_hidden
 from relevance.tasks import TASK_NAMES
 
 

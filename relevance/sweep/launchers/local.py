@@ -129,9 +129,7 @@ def _side_by_side(config: Config) -> int:
 
 def _without_bar(job: Job) -> Job:
     """The job without a progress bar, which bars of other cells would overwrite."""
-    config = job.cell.config
-    trainer = replace(config.trainer, enable_progress_bar=False)
-    return replace(job, cell=replace(job.cell, config=replace(config, trainer=trainer)))
+    return job.with_settings(trainer=replace(job.cell.config.trainer, enable_progress_bar=False))
 
 
 class InProcess(Launch):

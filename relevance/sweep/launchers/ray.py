@@ -83,7 +83,9 @@ class OnRay(Launch):
         shares = [share(job.cell.config.trainer, options.gpus_per_cell, options.cpus_per_cell, there) for job in jobs]
         task = self.ray.remote(max_retries=options.retries, retry_exceptions=False, max_calls=0)(self.run)
         for job, (gpus, cpus) in zip(jobs, shares, strict=True):
-            job = _threaded(anchored(job), int(cpus))
+            config = job.cell.config  # the cores of a cell are shared among its processes
+            threads = config.threads or max(1, int(cpus) // devices(config.trainer))
+            job = anchored(job).with_settings(threads=threads)
             self.waiting[task.options(num_gpus=gpus, num_cpus=cpus).remote(job.text())] = job
         with sigterm_event() as stop:
             while self.waiting:
@@ -140,7 +142,9 @@ def share(
         raise UserError(
             f"{words}: there are {there[0]:g} GPUs and {there[1]:g} cores; no cell would ever start, ask for less"
         )
-    if not _suits(gpus, several, trainer.devices):
+    # each device has a GPU of its own, or the only one shares it with other cells
+    alone = several == 1 and (gpus <= 1 or (str(trainer.devices) in ALL and float(gpus).is_integer()))
+    if not (alone or gpus in (0, several)):
         raise UserError(
             f"{words}: leave gpus_per_cell out, or give as many as there are devices (of one device: 1, or a fraction)"
         )
@@ -150,19 +154,6 @@ def share(
 def devices(trainer: TrainerConfig) -> int:
     """Of a cell; "all there are" are those of its share."""
     return 1 if str(trainer.devices) in ALL else process_count(trainer)
-
-
-def _suits(gpus: float, several: int, named: object) -> bool:
-    """Whether each device of a cell has a GPU of its own, or its only one shares it with other cells."""
-    alone = several == 1 and (gpus <= 1 or (str(named) in ALL and float(gpus).is_integer()))
-    return alone or gpus in (0, several)
-
-
-def _threaded(job: Job, cpus: int) -> Job:
-    """The job with its cores shared among its processes, where the config does not say how many threads."""
-    config = job.cell.config
-    threads = config.threads or max(1, cpus // devices(config.trainer))
-    return replace(job, cell=replace(job.cell, config=replace(config, threads=threads)))
 
 
 def work(text: str) -> str:
@@ -186,5 +177,4 @@ def _placed(job: Job, ids: list[str]) -> Job:
         return job
     seen = os.environ.get("CUDA_VISIBLE_DEVICES")
     places = [seen.split(",").index(gpu) if seen else int(gpu) for gpu in ids]
-    trainer = replace(job.cell.config.trainer, devices=places)
-    return replace(job, cell=replace(job.cell, config=replace(job.cell.config, trainer=trainer)))
+    return job.with_settings(trainer=replace(job.cell.config.trainer, devices=places))
