@@ -90,7 +90,8 @@ def test_ndcg_is_the_mean_over_tasks_of_that_of_scikit_learn(trained):
 def test_the_sweeps_run_has_the_best_macro_of_each_family_and_a_table(trained):
     cells = record(trained).cells
     newest, *_ = runs(trained, "tags.kind = 'sweep'")
-    describe(Run(Store(*where(trained)), newest.info.run_id), cells)
+    for known in (cells[:1], cells):  # a report's answer gives way to a table once there is a new cell
+        describe(Run(Store(*where(trained)), newest.info.run_id), known)
     parent, *_ = runs(trained, "tags.kind = 'sweep'")
     best = max(cell.metrics["test/macro_accuracy"] for cell in cells)
     assert parent.data.metrics == {"best/ce/macro_accuracy": pytest.approx(best), "cells": 2}
