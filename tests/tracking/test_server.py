@@ -2,7 +2,9 @@
 
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
+from socket import socket
 
 import mlflow
 import pytest
@@ -81,12 +83,13 @@ def test_every_command_reads_and_writes_at_the_server(trained, tmp_path, monkeyp
     assert not (Path(trained.outputs) / "artifacts").exists()
 
 
-def test_a_list_that_the_server_has_not_is_gone_and_a_server_that_is_gone_is_named(server, trained):
+def test_a_list_that_the_server_has_not_is_gone_and_a_server_that_is_gone_is_named(trained):
     store = Store(trained.tracking_uri, trained.experiment, Path(trained.outputs), reads=True)
     (parent,) = store.runs("tags.kind = 'sweep'")
     with pytest.raises(FileNotFoundError, match=r"nothing\.json"):
         store.text(parent, "nothing.json")
-    server.shutdown()
-    server.server_close()
-    with pytest.raises(UserError, match=rf"tracking_uri={trained.tracking_uri}: .*; give sqlite:///FILE or a server"):
-        record(trained)
+    with socket() as gone:
+        gone.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{gone.getsockname()[1]}"
+    with pytest.raises(UserError, match=rf"tracking_uri={uri}: .*; give sqlite:///FILE or a server"):
+        record(replace(trained, tracking_uri=uri))
