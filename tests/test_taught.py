@@ -1,5 +1,6 @@
 """A cell that other cells teach: whose probabilities, in which loss, on which rows, and what is refused at the door."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -138,6 +139,10 @@ def test_a_cell_that_was_stopped_while_teachers_answered_keeps_whole_answers_alo
     assert sweep(replace(student, rerun=True)) == 0
     assert cell_of(student).files.test.read_bytes() == answers
     assert "answered" not in capsys.readouterr().err  # all were there
+    trained_again = CellFolder.of(Path(plain.outputs), second).model / "config.yaml"
+    os.utime(trained_again)
+    assert sweep(replace(student, rerun=True)) == 0
+    assert capsys.readouterr().err.count("answered") == 1
 
 
 def pairs_file(folder: Path, config: Config, **columns: list) -> str:

@@ -23,9 +23,9 @@ def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Ce
     """
     cells: dict[str, Cell] = {}
     notes = [f"pairs {rows.digest[:12]}: " + "\n  ".join([str(rows.path), *rows.notes]) for rows in datasets.values()]
-    requests, more, unlabelled = taught(requests, datasets)
+    requests, unlabelled = taught(requests, datasets)
     pinned, commits = _pinned(requests)
-    notes += [*more, *commits]
+    notes += [*(note for rows in unlabelled.values() for note in rows.notes), *commits]
     for request in _admitted(pinned):
         cell = _refused(request) if request.refusal else _full(request, datasets, unlabelled)
         earlier = cells.get(cell.fingerprint)

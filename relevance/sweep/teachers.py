@@ -6,9 +6,8 @@ train.unlabelled=clicks.csv → train.unlabelled=90c1aa12d8f0e7b4, a table of it
 So the question of a cell holds its teachers' fingerprints, and no name that may come to mean another cell.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -26,45 +25,49 @@ from relevance.tracking.names import Choice, choice, ids, model_folder, names
 
 TEACHING = ("teacher_sweep", "teacher_weight", "teacher_temperature", "unlabelled")  # of use to a taught cell alone
 UNTAUGHT = TrainConfig()
+SETTLED = ("train.teacher", "train.teacher_sweep", "train.unlabelled")
 NAMED = "train.teacher="  # in the variant of a taught cell
-Prepare = Callable[[str, Config, Rows], Rows]
 
 
-def taught(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Request], list[str], dict[str, Rows]]:
+def taught(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Request], dict[str, Rows]]:
     """The requests with teachers and unlabelled pairs named by their folders, or with the reason why that cannot be.
 
-    Beside them notes for a person, and the tables of unlabelled pairs by the name of their folder. Of a command with
-    taught cells the settings of TEACHING are theirs alone; its other cells keep the defaults.
+    Beside them the tables of unlabelled pairs, by folder. Of a command with taught cells the settings of TEACHING are
+    theirs alone; its other cells keep the defaults.
     """
-    tables: dict[str, Rows] = {}
-
-    @cache
-    def unlabelled(path: str, key: str, outputs: Path) -> str:
-        rows, data = datasets[key], next(r.config.data for r in requests if repr(r.config.data) == key)
-        table = prepare_unlabelled(path, data, rows.path, outputs)
-        tables[table.digest[:16]] = table
-        return table.digest[:16]
-
-    def resolved(request: Request) -> Request:
-        config, train = request.config, request.config.train
-        if not train.teacher:
-            return replace(request, config=replace(config, train=_untaught(train, teaching)))
-        key = repr(config.data)
-        path, rows = train.unlabelled, datasets[key]
-        digest = unlabelled(path, key, Path(config.outputs)) if path else None
-        teachers = _teachers(config, rows, [rows, tables[digest]] if digest else [rows])
-        train = replace(train, teacher=teachers, teacher_sweep=None, unlabelled=digest)
-        left = {key: text for key, text in request.unresolved.items() if not key.startswith("train.")}
-        return replace(request, config=replace(config, train=train), unresolved=left)
-
+    tables: dict[tuple[str, str], Rows] = {}
     teaching = any(request.config.train.teacher for request in requests)
     answered = []
     for request in requests:
+        config = request.config
         try:
-            answered.append(request if request.refusal else resolved(request))
+            if request.refusal:
+                answered.append(request)
+            elif config.train.teacher:
+                key = (config.train.unlabelled or "", repr(config.data))
+                answered.append(_taught(request, datasets[key[1]], _unlabelled(config, datasets[key[1]], key, tables)))
+            else:
+                answered.append(replace(request, config=replace(config, train=_untaught(config.train, teaching))))
         except UserError as error:
             answered.append(replace(request, refusal=str(error)))
-    return answered, [note for table in tables.values() for note in table.notes], tables
+    return answered, {rows.digest[:16]: rows for rows in tables.values()}
+
+
+def _unlabelled(config: Config, rows: Rows, key: tuple[str, str], tables: dict[tuple[str, str], Rows]) -> Rows | None:
+    """The table of a cell's pairs without labels, of one file once."""
+    if key[0] and key not in tables:
+        tables[key] = prepare_unlabelled(key[0], config.data, rows.path, Path(config.outputs))
+    return tables.get(key)
+
+
+def _taught(request: Request, rows: Rows, unlabelled: Rows | None) -> Request:
+    config = request.config
+    teachers = _teachers(config, rows, [rows, unlabelled] if unlabelled else [rows])
+    digest = unlabelled.digest[:16] if unlabelled else None
+    train = replace(config.train, teacher=teachers, teacher_sweep=None, unlabelled=digest)
+    # what came from the environment is settled now
+    left = {path: text for path, text in request.unresolved.items() if path not in SETTLED}
+    return replace(request, config=replace(config, train=train), unresolved=left)
 
 
 def _untaught(train: TrainConfig, teaching: bool) -> TrainConfig:

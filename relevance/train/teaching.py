@@ -24,6 +24,7 @@ from relevance.predict.scorer import Scorer
 from relevance.tracking import Record
 
 CHUNK = 20_000  # rows scored at a time, as many as predict does
+NONE = np.zeros((0, 3), np.float32)  # of a table without the tasks that a teacher knows
 PACE = "test/rows_per_second"
 
 
@@ -35,8 +36,11 @@ def ensure_scored(cell: Cell) -> None:
     """
     for teacher in cell.config.train.teacher:
         for rows in filter(None, (cell.rows, unlabelled_path(cell.config))):
-            name = scored_name(teacher)
-            with FileLock(rows.with_name(f"{name}.lock")):
+            name, model = scored_name(teacher), teacher_files(cell, teacher).model
+            answers = rows.with_name(f"{name}.parquet")
+            with FileLock(answers.with_suffix(".lock")):
+                if answers.is_file() and answers.stat().st_mtime < CellFolder(model).config.stat().st_mtime:
+                    answers.unlink()  # of the same question before rerun=true, maybe on another machine
                 beside(rows, [name], partial(_answers, cell, rows, teacher), predictions.write)
 
 
@@ -56,7 +60,7 @@ def _scored(cell: Cell, rows: Path, teacher: str) -> pa.Table:
     pace = len(table) / (time.perf_counter() - started)
     echo(f"  {cell.name}: its teacher {teacher} answered {len(table):,} training rows, {pace:,.0f} rows/s")
     names = table["task"].cast(pa.string()).to_numpy(zero_copy_only=False)
-    return predictions.table(table["row"].to_numpy(), names, np.full(len(table), -1), np.concatenate(parts))
+    return predictions.table(table["row"].to_numpy(), names, np.full(len(table), -1), np.concatenate([NONE, *parts]))
 
 
 def _training(rows: Path) -> pa.Table:
