@@ -196,7 +196,7 @@ def test_the_question_of_a_cell_holds_who_teaches_it(plain):
     [
         ({"teacher": ["ce-mph"]}, "train.teacher=ce-mph: neither a folder nor a run"),
         ({"teacher": ["best"]}, "train.teacher=best: of which sweep. give train.teacher_sweep=NAME"),
-        ({"teacher": ["best"], "teacher_sweep": "nightly"}, "train.teacher=sweep=nightly: no such sweep"),
+        ({"teacher": ["best"], "teacher_sweep": "nightly"}, "train.teacher=best: sweep=nightly: no such sweep"),
         ({"teacher": ["llm-mh", "llm-mh-joint-s0"]}, "llm-mh-joint-s0: is the same cell as llm-mh; name each once"),
         ({"teacher": ["./nowhere"]}, "train.teacher=./nowhere: no such folder"),
         ({"teacher": ["ce-bare-joint-s8"]}, "no model in .*save=all"),

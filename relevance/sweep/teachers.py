@@ -21,7 +21,7 @@ from relevance.errors import UserError
 from relevance.predictions import cell_fault
 from relevance.tracking.best import BEST
 from relevance.tracking.history import recorded_cell, store_at
-from relevance.tracking.names import Choice, choice, ids, model_folder, names
+from relevance.tracking.names import SHORTEST, Choice, choice, ids, model_folder, names
 
 TEACHING = ("teacher_sweep", "teacher_weight", "teacher_temperature", "unlabelled")  # of use to a taught cell alone
 UNTAUGHT = TrainConfig()
@@ -121,14 +121,15 @@ def _folder(word: str, config: Config) -> CellFolder:
                 raise UserError(f"{word}: its cell {cell.cell} is {cell.status}; finish it first")
             model_folder(f"{folder.absolute()}", *place)
     except UserError as error:
-        raise UserError(f"train.teacher={error}") from error
+        said = str(error).removeprefix(f"{word}: ")
+        raise UserError(f"train.teacher={word}: {said}") from error
     if folder.resolve().parent != (outputs / "cells").resolve():
         raise UserError(f"train.teacher={word}: lies outside {outputs / 'cells'}; copy its folder there")
     return CellFolder(outputs / "cells" / folder.resolve().name)
 
 
 def _exactly(word: str, called: Iterable[str], known: Iterable[str]) -> bool:
-    return word in called or any(each.startswith(word) for each in known)
+    return word in called or (len(word) >= SHORTEST and any(each.startswith(word) for each in known))
 
 
 def _check(setting: str, files: CellFolder, rows: Rows, tasks: list[str]) -> None:
