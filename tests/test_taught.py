@@ -14,9 +14,9 @@ import torch
 from small_sweep import prepared, record, sweep
 
 from relevance.cell_id import Cell, CellFolder, Request, data_folder
-from relevance.config import Config, DataConfig, Mix, MixConfig, Save
+from relevance.config import Config, DataConfig, Mix, MixConfig, OnBadRow, Save
 from relevance.data.batches import pairs_module
-from relevance.data.taught import soft_targets
+from relevance.data.taught import soft_targets, unlabelled_path
 from relevance.errors import UserError
 from relevance.model.module import RelevanceModule, soft_loss
 from relevance.model.pretrained import load_tokenizer
@@ -228,6 +228,18 @@ def test_a_file_of_unlabelled_pairs_with_labels_or_bad_rows_is_refused(plain, tm
     labels = pairs_file(tmp_path, plain, label=["", "", "1", *[""] * 6])
     with pytest.raises(UserError, match="has a label: 1 row"):
         cell_of(taught(plain, "ce-mh-joint-s0", unlabelled=labels))
+    aside = DataConfig(rows=300, on_bad_row=OnBadRow.quarantine)
+    cell = cell_of(taught(plain, "ce-mh-joint-s0", unlabelled=labels, data=aside))
+    listed = unlabelled_path(cell.config).with_name("quarantine.csv").read_text()
+    assert "has a label" in listed
+    assert "green cup 2" in listed
+    assert cell.train_rows == cell_of(plain).train_rows + 5
+    empty = tmp_path / "empty.csv"
+    empty.write_text("task,left,right\nquery_item,,lamp\nquery_itme,cup,lamp\n")
+    with pytest.raises(
+        UserError, match=r"left is empty: 1 row[\s\S]*unknown task: 1 row|unknown task: 1 row[\s\S]*left is"
+    ):
+        cell_of(taught(plain, "ce-mh-joint-s0", unlabelled=str(empty)))
 
 
 def test_plain_cells_beside_taught_ones_keep_the_defaults_and_their_question(plain):

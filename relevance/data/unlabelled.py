@@ -3,6 +3,7 @@
 row=0 task="query_item" left="usb c cable" right="Volt USB-C cable 2 m"
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def prepare_unlabelled(path: str, data: DataConfig, rows: Path, outputs: Path) -
     Left out, and counted in the notes: pairs that stand in the table at `rows` or twice, and those whose left text is
     that of a validation or test row. Raises UserError for bad rows that are not set aside, and where no pair is left.
     """
-    loaded = _loaded(path, data)
+    read, loaded = _loaded(path, data)
     if loaded.faults and (data.on_bad_row is OnBadRow.error or not len(loaded.table)):
         raise faults_error(path, loaded.faults, loaded.counted, SET_ASIDE if len(loaded.table) else NONE_LEFT)
     held, known = _met(loaded.table, pq.read_table(rows, columns=["split", *PAIR]))
@@ -42,12 +43,12 @@ def prepare_unlabelled(path: str, data: DataConfig, rows: Path, outputs: Path) -
         raise UserError(f"train.{note}; none is left: bring pairs that the labelled file does not have")
     completed = table.add_column(0, "row", pa.array(np.arange(len(table))))
     digest, place = store_rows(table, completed, outputs)
-    aside = write_quarantine(place.with_name(QUARANTINE), path, loaded, loaded)
+    aside = write_quarantine(place.with_name(QUARANTINE), path, read, loaded)
     return Rows(digest, place, completed, loaded.rows, (note, *aside))
 
 
-def _loaded(path: str, data: DataConfig) -> Loaded:
-    """The pairs of the file as texts, those with a label among the faults."""
+def _loaded(path: str, data: DataConfig) -> tuple[Loaded, Loaded]:
+    """The rows of the file as texts, and its pairs alone; a row with a label is among their faults."""
     if not Path(path).is_file():
         raise UserError(f"train.unlabelled={path}: no such file; give a file of pairs with task, left and right")
     columns = {ours: theirs for ours, theirs in data.columns.items() if ours in PAIR}
@@ -59,9 +60,9 @@ def _loaded(path: str, data: DataConfig) -> Loaded:
     rules = [*pair_rules(texts)]
     if "label" in names:
         rules.append(("label", pc.invert(blank(texts["label"])), "has a label", LABELLED))
-    return Loaded(texts.select(PAIR), loaded.rows, loaded.faults, loaded.counted, loaded.signs).without(
-        list(row_faults(texts, rules, loaded.rows))
-    )
+    read = replace(loaded, table=texts)
+    pairs = replace(read, table=texts.select(PAIR))
+    return read, pairs.without(list(row_faults(texts, rules, read.rows)))
 
 
 def _met(table: pa.Table, labelled: pa.Table) -> tuple[np.ndarray, np.ndarray]:
