@@ -91,7 +91,7 @@ def calibration(matrix: Matrix) -> Calibration:
     measured = {row: tuple(_measured(matrix, cell) for cell in row.done[:cells]) for row in shown}
     curves = []
     for row in leaders(matrix):
-        curves += _curves(row, measured[row][0].bins if row in measured else Bins.of(_test(matrix, row.done[0])))
+        curves += _curves(row, measured[row][0].bins if row in measured else Bins.of(judged(matrix, row.done[0])))
     return Calibration(tuple(measured.items()), len(rows) - len(measured), curves)
 
 
@@ -106,7 +106,7 @@ def calibration_section(tables: list[Matrix], calibrations: list[Calibration], f
 
 
 def _measured(matrix: Matrix, cell: CellRecord) -> Measured:
-    test, path = _test(matrix, cell), cell.files.validation
+    test, path = judged(matrix, cell), cell.files.validation
     bins = Bins.of(test)
     if not path.is_file():
         return Measured(bins, np.vstack([bins.error, np.full((len(METHODS), len(bins.error)), np.nan)]), None)
@@ -115,7 +115,8 @@ def _measured(matrix: Matrix, cell: CellRecord) -> Measured:
     return Measured(bins, np.array(errors), len(np.intersect1d(test.task, unfit(fit))))
 
 
-def _test(matrix: Matrix, cell: CellRecord) -> Judged:
+def judged(matrix: Matrix, cell: CellRecord) -> Judged:
+    """What a cell makes of the test rows that it was tested on."""
     known, at = matrix.tested.read(cell.files.test, predictions.PROBABILITIES)
     return Judged(matrix.tested.task[at], matrix.tested.label[at], predictions.probabilities(known))
 
