@@ -159,7 +159,7 @@ def model_folders(options: Options) -> list[Path]:
     name_moved(listed("backbone", options.backbone))
     place = options.tracking_uri, options.experiment, Path(options.outputs)
     sweeps, folders = listed("sweep", options.sweep), dict[Path, str]()
-    for cell in map(str, options.cells if isinstance(options.cells, list) else [options.cells]):
+    for cell in listed("cells", options.cells):
         folder = model_folder(cell, *place, sweeps)
         if folder.resolve() in folders:
             raise UserError(f"cells: {cell} is the same cell as {folders[folder.resolve()]}; name each once")

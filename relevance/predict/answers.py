@@ -152,6 +152,8 @@ def _chosen(cells: Sequence[CellRecord], tradeoff: Tradeoff, at: int, small: Jud
 
 
 def _uncalibrated(cell: CellRecord, small: Judged) -> list[str]:
-    tasks = ", ".join(TASK_NAMES[task] for task in unfit(small) if task in small.task)
-    why = "is as trained: its validation rows lack a label"
-    return [f"cascade: confidence of {cell.cell} on {tasks} {why}"] if tasks else []
+    """The tasks of the small cell for which validation tells no temperature."""
+    tasks = np.union1d(small.task, task_codes(predictions.read(cell.files.test, ["task"])["task"]))
+    names = ", ".join(TASK_NAMES[task] for task in np.intersect1d(tasks, unfit(small)))
+    why = "is as trained: its validation rows lack a label, or are none"
+    return [f"cascade: confidence of {cell.cell} on {names} {why}"] if names else []

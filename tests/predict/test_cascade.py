@@ -240,6 +240,22 @@ def test_cells_that_cannot_be_compared_are_refused(tmp_path, run, two):
     assert Lengths.seen == []
 
 
+def test_a_task_that_no_temperature_is_known_of_is_named(tmp_path, run, two):
+    table = predictions.read(two[0].parent / "validation.parquet")
+    for model in two:
+        predictions.write(table[:63], model.parent / "validation.parquet")  # one label of the last task, three rows
+        seal.write(model.parent, model.parent.name, CellFolder(model.parent).sealed)
+    words = (f"input={saved(tmp_path / 'in.csv', sures())}", f"output={tmp_path / 'out.csv'}", "cascade=0.8")
+    assert "cascade: confidence" not in run(f"cells=[{two[0]},{two[1]}]", *words)[1]
+    for rows in (61, 60):
+        for model in two:
+            predictions.write(table[:rows], model.parent / "validation.parquet")
+            seal.write(model.parent, model.parent.name, CellFolder(model.parent).sealed)
+        _, err, code = run(f"cells=[{two[0]},{two[1]}]", *words)
+        assert code == 0
+        assert "cascade: confidence of small on type_type is as trained: its validation rows lack a label" in err
+
+
 def test_trained_cells_in_turn_in_python(trained_cell, monkeypatch):
     config, other = trained_cell("ce", "mh"), trained_cell("llm", "mh")
     small, large = (record(each).cells[0] for each in (config, other))
@@ -267,5 +283,7 @@ def test_trained_cells_in_turn_in_python(trained_cell, monkeypatch):
     assert set(ranked["answered_by"]) <= {small.cell, large.cell}
     mean = relevance.load([small.folder, large.folder], settings="device=cpu").predict(rows.to_pandas())
     assert np.allclose(mean[P].to_numpy(), np.mean(alone, axis=0), atol=1e-6)
+    with pytest.raises(relevance.UserError, match="cells="):
+        relevance.load([])
     with pytest.raises(relevance.UserError, match="cascade=2: give a confidence above 0"):
         relevance.load([small.folder, large.folder], cascade=2)
