@@ -83,27 +83,28 @@ def cascade_section(mains: Sequence[MainRows]) -> list[Section]:
     """A table for each matrix of two models or more whose speeds are known; none where there is none."""
     blocks: list[Block] = [INTRODUCTION]
     for main in mains:
-        if found := pairs(main):
-            tried = [(pair, _trials(main.matrix, pair)) for pair in found[:MOST]]
+        if every := pairs(main):
+            tried = [(pair, _trials(main.matrix, pair)) for pair in every[:MOST]]
             lines = [line for pair, seeds in tried for line in _lines(main.matrix, pair, seeds)]
             blocks += [*of_data(main.matrix, [each.matrix for each in mains]), Table([*HEADER], lines, left=3)]
             thresholds = [trial.threshold for _, seeds in tried for trials in seeds for trial in trials[1:-1]]
             none = int(np.isnan(thresholds).sum())
             blocks += [NONE_KEEPS.format(n=none, all=len(thresholds))] * bool(none)
-            blocks += [LESS.format(n=len(found) - MOST)] * (len(found) > MOST)
+            blocks += [LESS.format(n=len(every) - MOST)] * (len(every) > MOST)
     return [Section("Cascade", blocks, closed=True)] if len(blocks) > 1 else []
 
 
 def pairs(main: MainRows) -> list[Pair]:
     """Every two models that share a seed, the most accurate large ones first."""
     best: dict[str, Candidate] = {}
-    for (model, routing), row in main.joint.items():
+    able = {key: row for key, row in main.joint.items() if row.learnt and row.metric(PACE) > 0}
+    for (model, routing), row in able.items():
         candidate = Candidate(f"{model} {routing}", row, _validated(row))
-        if row.learnt and candidate.pace > 0 and candidate.validated > (best[model].validated if model in best else 0):
+        if candidate.validated > (best[model].validated if model in best else 0):
             best[model] = candidate
     paced = sorted(best.values(), key=lambda each: each.pace, reverse=True)
-    able = [(small, large) for small, large in combinations(paced, 2) if {*small.row.seeds} & {*large.row.seeds}]
-    return sorted(able, key=lambda pair: (pair[1].validated, pair[0].validated), reverse=True)
+    shared = [(small, large) for small, large in combinations(paced, 2) if {*small.row.seeds} & {*large.row.seeds}]
+    return sorted(shared, key=lambda pair: (pair[1].validated, pair[0].validated), reverse=True)
 
 
 def _validated(row: Row) -> float:
@@ -162,5 +163,5 @@ def _effects(matrix: Matrix, seeds: Seeds) -> tuple[list[Effect], list[Effect]]:
     places = np.arange(len(values) * len(seeds)).reshape(len(values), -1)
     panel = matrix.measurer.shares([*values.reshape(places.size, -1)], np.tile(matrix.n > 0, (places.size, 1)))
     terms = [Contrast("cascade", "", "", "macro", (Term(tuple(of), panel.weights("macro")),)) for of in places]
-    found = effects(panel, terms).to_dict("records")
-    return found[: len(right)], found[len(right) :]
+    lines = effects(panel, terms).to_dict("records")
+    return lines[: len(right)], lines[len(right) :]
