@@ -34,6 +34,7 @@ FOLDER_LENGTH = 80  # characters of what `slug` gives
 # float32 under bf16-true. 3: pairs are cut as transformers cuts them (data.tokens.fit).
 # 4: one thread on the CPU by default; other embedded backbones.
 NUMERICS = 4
+FOLDER = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{8}\b")  # of a cell or a table, of which a name has eight digits
 DATA = "data."  # what the names of its settings begin with
 QUARANTINE = "quarantine.csv"  # beside rows.parquet: the rows of a file that were set aside
 PACKAGES = ("torch", "transformers", "peft", "lightning", "mlflow", "numpy", "pandas", "pyarrow", "scikit-learn")
@@ -231,7 +232,8 @@ def _show(value: Any) -> str:
     """The value as one would type it; a text that reads as something else is quoted."""
     if isinstance(value, str) and not isinstance(yaml.safe_load(value), str):
         return repr(value)
-    return "null" if value is None else str(value).replace(" ", "")
+    text = "null" if value is None else str(value).replace(" ", "")
+    return FOLDER.sub(r"\1", text)  # of cells that teach, and of pairs without labels
 
 
 def beside(config: Config, other: Config) -> str:

@@ -25,7 +25,7 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -129,10 +129,22 @@ def _check(override: Override, word: str) -> None:
     elif key in GROUPS and is_option:
         if value is None or override.is_add():
             raise UserError(f"{mask_words([word])[0]}: give {key}=OPTION, one of {', '.join(_options(key))}")
+    elif key == "train.teacher" and (wrong := _no_names(override)):
+        raise UserError(
+            f"{mask_words([word])[0]}: {wrong[0]} is no name; give [NAME,NAME], in quotes what reads as a number"
+        )
     elif key.partition(".")[0] != "hydra" and not (is_option and _is_group(key)) and not _known(key):
         raise UserError(unknown(key))
     elif is_option and _is_group(key) and key not in GROUPS and not override.is_add():
         raise UserError(f"{word}: is chosen with a plus, +{word}")
+
+
+def _no_names(override: Override) -> list[Any]:
+    """What is no text among the names of an override: Hydra reads the beginnings of some ids, 1e10, as numbers."""
+    value: Any = override.value()
+    lists = value.list if isinstance(value, ChoiceSweep) else [value]
+    names = [name for each in lists for name in (each if isinstance(each, list) else [each])]
+    return [name for name in names if not isinstance(name, str)]
 
 
 def check_composed(node: Any, path: str = "") -> None:

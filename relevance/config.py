@@ -231,6 +231,15 @@ class TrainConfig:
     )
     class_weights: list[float] | None = setting(None, "in the loss, of labels 0, 1, 2", null="equal", at_least=0)
     task_weights: dict[str, float] = setting(dict, "in the loss, {query_item: 2.0}; 1 for a task left out", at_least=0)
+    teacher: list[str] = setting(list, "cells whose mean probabilities are soft targets, named as in predict, [a,b,c]")
+    teacher_sweep: str | None = setting(None, "of these names; best needs it", null="all cells that there are")
+    teacher_weight: float = setting(
+        0.5, "of soft targets in the loss, labels have the rest (arXiv 1503.02531)", at_least=0, at_most=1
+    )
+    teacher_temperature: float = setting(2.0, "softens what teacher and student answer, in the loss", above=0)
+    unlabelled: str | None = setting(
+        None, "file of pairs that the teacher's probabilities alone teach, laid out as data.path", null="none"
+    )
 
 
 ALL = ("auto", "-1")  # of trainer.devices: as many as there are

@@ -1,5 +1,6 @@
 """conf/sweep: each named sweep composes into cells that can be, under one name and one budget."""
 
+import re
 from itertools import cycle, islice, product
 
 import hydra
@@ -22,7 +23,7 @@ def lists(name: str) -> dict[str, list[str]]:
     """What the sweep crosses: values by key."""
     whole = OmegaConf.load(CONF / "sweep" / f"{name}.yaml")
     assert whole.hydra.mode == "MULTIRUN"
-    return {key: str(values).split(",") for key, values in whole.hydra.sweeper.params.items()}
+    return {key: re.split(r",(?![^\[]*\])", str(values)) for key, values in whole.hydra.sweeper.params.items()}
 
 
 def cells(name: str) -> list[Config]:
@@ -45,7 +46,7 @@ def named(name: str) -> set[tuple[str, ...]]:
 
 
 def test_the_sweeps_that_claims_need_are_there():
-    assert NAMES == ["baselines", "controls", "ensemble", "factorial", "matrix", "paper", "volume"]
+    assert NAMES == ["baselines", "controls", "distil", "ensemble", "factorial", "matrix", "paper", "volume"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -57,6 +58,9 @@ def test_each_holds_what_its_claim_needs():
     assert named("matrix") == set(product(MODELS, SHORT, ["joint"]))
     assert named("ensemble") == set(product({*MODELS, "llm_b"}, {"prefix", "mhp"}, ["joint"]))
     assert named("baselines") == set(product(MODELS, ["mh"], {"joint", *SINGLES}))
+    assert lists("distil")["train.teacher"] == ["[]", "[best:ce-mhp,best:llm-mhp,best:llm_b-mhp]"]
+    assert {cell.train.teacher_sweep for cell in cells("distil")} == {"ensemble"}
+    assert named("distil") <= named("ensemble")  # whose cells are the plain ones
     six = {"none", *SHORT, "prefix_mh", "prefix_mhp"}
     assert named("factorial") == set(product(MODELS, {*six, "mhp_shared"}, ["joint"]))
     assert named("controls") == set(product(["llm"], ["mh", "mhp", "mhp_shared", "mhp_lora", "mh_wide"], ["joint"]))

@@ -17,6 +17,13 @@ def test_a_word_that_hydra_cannot_read_says_what_works(word):
     check_words(["data.grades={on: 2, no: 0}", 'data.path="café.csv"', 'data.columns={left: "requête"}'])
 
 
+@pytest.mark.parametrize("word", ["train.teacher=[1e10,a]", "train.teacher=[],[1_000]", "train.teacher=[[a]]"])
+def test_a_teacher_that_hydra_reads_as_a_number_is_no_name(word):
+    with pytest.raises(UserError, match=r"is no name; give \[NAME,NAME\], in quotes what reads as a number"):
+        check_words([word])
+    check_words(["train.teacher=['1e10',best:ce-mhp]", "train.teacher=[],[0123]"])
+
+
 def test_grades_in_other_letters_are_read_from_a_group_of_ones_own(tmp_path):
     (tmp_path / "own" / "data").mkdir(parents=True)
     group = '{defaults: [pairs], task: query_item, grades: {très bon: 2, "null": 0}}'

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from relevance import distributed
 from relevance.config import Config, Family, Match, Mix, MixConfig
 from relevance.data.stored import open_rows
+from relevance.data.taught import soft_targets, unlabelled_path
 from relevance.data.tokens import Reading, Template, Tokens, encode_pairs, load_tokens, segments
 from relevance.errors import UserError
 from relevance.metrics import places, task_codes
@@ -109,10 +110,11 @@ def portion(task: np.ndarray, share: float, seed: int) -> np.ndarray:
 class Examples:
     tokens: Tokens
     task: np.ndarray  # [N] index into tasks.TASK_NAMES
-    label: np.ndarray  # [N]
+    label: np.ndarray  # [N], -1 for none
     weight: np.ndarray  # [N] of a row in the loss
     pad: int  # id of the pad token
     segments: bool  # the backbone reads token_type_ids
+    soft: np.ndarray | None = None  # [N, 3] probabilities of the teachers; of rows that are not trained on 0
 
 
 def unlabelled(table: pa.Table, tokenizer, template: Template) -> Examples:
@@ -131,6 +133,7 @@ class MicroBatch:
     rows: torch.Tensor  # [B] row ids, never on a device; [0] where the micro-batch only keeps a rank in step
     labels: torch.Tensor  # [B]
     weights: torch.Tensor  # [B]
+    soft: torch.Tensor  # [B, 3] probabilities of the teachers; [B, 0] where nothing teaches
     flat: torch.Tensor | None = None  # all of the above but the rows as one, in memory that a device can read
 
     def parts(self, number: int) -> "list[MicroBatch]":
@@ -143,26 +146,31 @@ class MicroBatch:
         inputs = {name: tensor[start:stop] for name, tensor in self.inputs.items()}
         cut = [(task, max(a, start) - start, min(b, stop) - start) for task, a, b in self.slices]
         slices = [(task, a, b) for task, a, b in cut if a < b]
-        rows, labels, weights = (tensor[start:stop] for tensor in (self.rows, self.labels, self.weights))
-        return MicroBatch(inputs, slices, rows, labels, weights)
+        of_rows = (tensor[start:stop] for tensor in (self.rows, self.labels, self.weights, self.soft))
+        return MicroBatch(inputs, slices, *of_rows)
 
     def pinned(self) -> "MicroBatch":
         """The same, to be copied to a device in one piece while the host goes on."""
-        parts = [*self.inputs.values(), self.labels, self.weights.double().view(torch.int64)]
+        floats = [tensor.double().view(torch.int64) for tensor in (self.weights, self.soft)]
+        parts = [*self.inputs.values(), self.labels, *floats]
         return replace(self, flat=torch.cat([part.flatten() for part in parts]).pin_memory())
 
     def to(self, device: torch.device) -> "MicroBatch":
         """The same on `device`; Lightning calls it."""
+        names, tensors = [*self.inputs], [*self.inputs.values(), self.labels, self.weights, self.soft]
         if self.flat is None:
-            inputs = {name: tensor.to(device) for name, tensor in self.inputs.items()}
-            return replace(self, inputs=inputs, labels=self.labels.to(device), weights=self.weights.to(device))
-        sizes = [tensor.numel() for tensor in self.inputs.values()]
-        flat = self.flat.to(device, non_blocking=True)
-        *parts, labels, weights = flat.split([*sizes, len(self.labels), len(self.weights)])
-        inputs = {
-            name: part.view(tensor.shape) for (name, tensor), part in zip(self.inputs.items(), parts, strict=True)
-        }
-        return replace(self, inputs=inputs, labels=labels, weights=weights.view(torch.float64).float(), flat=None)
+            sent = [tensor.to(device) for tensor in tensors]
+        else:
+            parts = self.flat.to(device, non_blocking=True).split([tensor.numel() for tensor in tensors])
+            sent = [_viewed(part, tensor) for part, tensor in zip(parts, tensors, strict=True)]
+        *read, labels, weights, soft = sent
+        inputs = dict(zip(names, read, strict=True))
+        return replace(self, inputs=inputs, labels=labels, weights=weights, soft=soft, flat=None)
+
+
+def _viewed(part: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """A part of what `pinned` made of a tensor as that tensor was."""
+    return (part.view(torch.float64).float() if like.is_floating_point() else part).view(like.shape)
 
 
 class StepDataset(Dataset[list[MicroBatch]]):
@@ -217,6 +225,7 @@ def collate(examples: Examples, rows: np.ndarray) -> MicroBatch:
         torch.from_numpy(rows),
         torch.from_numpy(examples.label[rows].astype(np.int64)),
         torch.from_numpy(examples.weight[rows].astype(np.float32)),
+        torch.empty(len(rows), 0) if examples.soft is None else torch.from_numpy(examples.soft[rows]),
     )
 
 
@@ -292,23 +301,39 @@ def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsM
     if length > most:
         raise UserError(f"model.max_length={length}: this backbone reads at most {most} tokens; lower it")
     template = Template(config.routing.prefix, config.model.family is Family.ce, length)
-    ids = load_tokens(open_rows(rows), tokenizer, identity, template, Path(config.outputs) / "tokens")
-    wanted = [name for name in ("task", "split", "label", "weight") if name in pq.read_schema(rows).names]
-    table = pq.read_table(rows, columns=wanted, read_dictionary=["task", "split"])  # the texts stay on disk
-    task, split = task_codes(table["task"]), places(table["split"], SPLITS)
-    every = np.flatnonzero(split == SPLITS.index("train"))
+    examples, split = _examples(config, open_rows(rows), tokenizer, identity, template)
+    task, labelled = examples.task, examples.label >= 0
+    every = np.flatnonzero((split == SPLITS.index("train")) & labelled)
     train = every[portion(task[every], config.task_mix.share, config.data.seed)]
-    parts = _parts(rows, config.task_mix, task, split, train)
-    weight = _weights(config, table, task)
-    if not weight[parts["train"]].any():
+    parts = _parts(rows, config.task_mix, task, split, np.concatenate([train, np.flatnonzero(~labelled)]))
+    if not examples.weight[parts["train"]].any():
         remedy = "give some of them a weight (its column, train.class_weights and train.task_weights multiply)"
         raise UserError(f"{rows}: every training row of task_mix={config.task_mix.name} weighs 0; {remedy}")
-    label, shown = table["label"].to_numpy(), segments(tokenizer, template)
-    examples = Examples(ids, task, label, weight, tokenizer.pad_token_id, shown)
     module = PairsModule(config, tokenizer, template, examples, parts)
-    if config.match is Match.steps and (config.task_mix.kind is Mix.single or config.task_mix.share < 1):
+    other = config.task_mix.kind is Mix.single or config.task_mix.share < 1 or not labelled.all()
+    if config.match is Match.steps and other:
         module.steps = optimiser_steps(config, len(every))  # those of a joint cell on all rows
     return module
+
+
+def _examples(config: Config, rows: Path, tokenizer, identity: str, template: Template) -> tuple[Examples, np.ndarray]:
+    """The rows of the table, then those without labels; and of each its split [N], a place in SPLITS."""
+    cache, teachers = Path(config.outputs) / "tokens", config.train.teacher
+    tokens = load_tokens(rows, tokenizer, identity, template, cache)
+    wanted = [name for name in ("task", "split", "label", "weight") if name in pq.read_schema(rows).names]
+    table = pq.read_table(rows, columns=wanted, read_dictionary=["task", "split"])  # the texts stay on disk
+    task, split, label = task_codes(table["task"]), places(table["split"], SPLITS), table["label"].to_numpy()
+    weight = _weights(config, table, task)
+    soft = soft_targets(rows, teachers, len(task)) if teachers else None
+    if path := unlabelled_path(config):
+        tokens = tokens.and_then(load_tokens(open_rows(path), tokenizer, identity, template, cache))
+        more = task_codes(pq.read_table(path, columns=["task"])["task"])
+        task, label = np.concatenate([task, more]), np.concatenate([label, np.full(len(more), -1, np.int8)])
+        split = np.concatenate([split, np.full(len(more), SPLITS.index("train"))])
+        weight = np.concatenate([weight, _of_tasks(config)[more]])
+        soft = np.concatenate([soft, soft_targets(path, teachers, len(more))])
+    pad = tokenizer.pad_token_id
+    return Examples(tokens, task, label, weight, pad, segments(tokenizer, template), soft), split
 
 
 def _parts(rows: Path, mix: MixConfig, task: np.ndarray, split: np.ndarray, train: np.ndarray) -> dict[str, np.ndarray]:
@@ -324,9 +349,12 @@ def _parts(rows: Path, mix: MixConfig, task: np.ndarray, split: np.ndarray, trai
 
 def _weights(config: Config, table: pa.Table, task: np.ndarray) -> np.ndarray:
     weight = table["weight"].to_numpy() if "weight" in table.column_names else np.ones(len(task))
-    of_task = np.array([config.train.task_weights.get(name, 1.0) for name in TASK_NAMES])
     of_label = np.array(config.train.class_weights or [1.0, 1.0, 1.0])
-    return weight * of_task[task] * of_label[table["label"].to_numpy()]
+    return weight * _of_tasks(config)[task] * of_label[table["label"].to_numpy()]
+
+
+def _of_tasks(config: Config) -> np.ndarray:
+    return np.array([config.train.task_weights.get(name, 1.0) for name in TASK_NAMES])
 
 
 class Ahead(DataLoader):

@@ -61,11 +61,11 @@ def prepare_rows(data: DataConfig, outputs: Path) -> Rows:
     _every_split(table, name, SPLIT_REMEDY if has_split else SHARES_REMEDY)
     completed = _completed(table, keys)
     with ThreadPoolExecutor(1) as pool:  # hashing and Arrow's writing take one core, without Python's lock
-        stored = pool.submit(_stored, table, completed, outputs)
+        stored = pool.submit(store_rows, table, completed, outputs)
         notes = notes_of(completed, keys)
         digest, path = stored.result()
     warnings = single_labels(dict(zip(TASK_NAMES, task_counts(table).tolist(), strict=True)))
-    aside = _quarantine(path.with_name(QUARANTINE), name, loaded, checked)
+    aside = write_quarantine(path.with_name(QUARANTINE), name, loaded, checked)
     notes = (*warnings, *aside, *_origin(data, loaded, has_split), *notes)
     return Rows(digest, path, completed, checked.rows, notes)
 
@@ -107,7 +107,7 @@ def _completed(table: pa.Table, keys: Keys) -> pa.Table:
     return table.add_column(0, "row", pa.array(np.arange(len(table))))
 
 
-def _stored(table: pa.Table, completed: pa.Table, outputs: Path) -> tuple[str, Path]:
+def store_rows(table: pa.Table, completed: pa.Table, outputs: Path) -> tuple[str, Path]:
     """The digest of a table, and where it lies under it, written unless it was there."""
     digest = table_digest(len(table), zip(table.column_names, table.columns, strict=True))
     path = data_folder(outputs, digest) / ROWS
@@ -121,7 +121,7 @@ def _stored(table: pa.Table, completed: pa.Table, outputs: Path) -> tuple[str, P
     return digest, path
 
 
-def _quarantine(path: Path, name: str, loaded: Loaded, checked: Loaded) -> tuple[str, ...]:
+def write_quarantine(path: Path, name: str, loaded: Loaded, checked: Loaded) -> tuple[str, ...]:
     """Write the bad rows beside the table, and the note that counts them; remove those of an earlier file."""
     if not checked.faults:
         for left in (path, seal.place(path)):

@@ -108,6 +108,13 @@ class Tokens:
     def lengths(self) -> np.ndarray:
         return np.diff(self.offsets)
 
+    def and_then(self, other: "Tokens") -> "Tokens":
+        """These pairs, then the others, in memory."""
+        offsets = np.concatenate([self.offsets, self.offsets[-1] + other.offsets[1:]])
+        ids, second = np.concatenate([self.ids, other.ids]), np.concatenate([self.second, other.second])
+        cut = self.truncated * len(self.second) + other.truncated * len(other.second)
+        return Tokens(ids, offsets, second, cut / len(second))
+
 
 def load_tokens(rows: Path, tokenizer, identity: str, template: Template, cache: Path) -> Tokens:
     """The token ids of the pairs in `rows`; made on the first call. `identity` is the backbone's digest."""

@@ -129,7 +129,16 @@ class RelevanceModule(L.LightningModule):
         return self.network(micro.inputs, micro.slices, **sent)
 
     def _loss(self, micro: Any) -> torch.Tensor:
-        return (functional.cross_entropy(self._logits(micro), micro.labels, reduction="none") * micro.weights).sum()
+        """Of a row w · CE(label) or, where teachers answer q, w · ((1 - a) CE(label) + a T² CE(q^1/T)) at logits / T.
+
+        T² keeps the soft gradient's size (Hinton et al. 2015); a row without a label has a = 1.
+        """
+        logits, train = self._logits(micro), self.config.train
+        losses = functional.cross_entropy(logits, micro.labels, reduction="none", ignore_index=-1)
+        if micro.soft.shape[1]:
+            share = torch.where(micro.labels < 0, 1.0, train.teacher_weight)
+            losses = (1 - share) * losses + share * soft_loss(logits, micro.soft, train.teacher_temperature)
+        return (losses * micro.weights).sum()
 
     def _check(self) -> None:
         """Log the curves of the steps that were not read so far; FloatingPointError where one has no finite numbers."""
@@ -169,6 +178,13 @@ class RelevanceModule(L.LightningModule):
             return left if schedule is Schedule.linear else 1.0
 
         return factor
+
+
+def soft_loss(logits: torch.Tensor, soft: torch.Tensor, temperature: float) -> torch.Tensor:
+    """T² times the cross-entropy [B] of logits [B, 3] / T with the probabilities `soft` [B, 3] softened by T."""
+    target = soft.pow(1 / temperature)
+    target = target / target.sum(dim=1, keepdim=True)
+    return temperature**2 * functional.cross_entropy(logits / temperature, target, reduction="none")
 
 
 def _trained(optimizer: Any) -> list[torch.nn.Parameter]:

@@ -33,6 +33,7 @@ from relevance.errors import UserError
 from relevance.report.matrix import DAMAGED, Matrix
 from relevance.report.rows import FINISHED
 from relevance.report.sections.mistakes import MEASURED, SEEN, measured
+from relevance.report.sections.taught import teachers
 from relevance.tracking.records import CellRecord, SweepRecord, SweepRun
 
 NAME = "runs.zip"
@@ -46,6 +47,7 @@ COLUMNS = ("row", "split", "task", "label", "label_clean", "source", *SEEN)  # o
 TEXTLESS = ("file", "row", "problem", "remedy")  # columns of a list of rows set aside that hold no text of a pair
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every member: the earliest a zip can say
 DIGEST = re.compile(r"[0-9a-f]*")  # what names a folder
+OTHER = re.compile(r"cells/([0-9a-f]{16})/test\.parquet")
 UNREADABLE = (BadZipFile, zlib.error, EOFError, KeyError, ValueError, RuntimeError)  # of a member
 BROKEN = (*UNREADABLE, TypeError, AttributeError)
 REMEDY = "make it again with python -m relevance.report sweep=NAME runs=true"
@@ -88,6 +90,11 @@ def _members(sweep: SweepRecord, tables: list[Matrix]) -> Iterator[tuple[str, by
         for member, path in zip(members, cell.files.reported, strict=True):
             if path.is_file():
                 yield member.as_posix(), path.read_bytes()
+    known = {cell.folder.name for cell in sweep.cells}
+    for name in dict.fromkeys(name for matrix in tables for name in teachers(matrix) if name not in known):
+        files = CellFolder.of(sweep.outputs, name)  # of another sweep: its vote alone is shown
+        if files.test.is_file():
+            yield CellFolder.of(Path(), name).test.as_posix(), files.test.read_bytes()
 
 
 def _record(sweep: SweepRecord) -> str:
@@ -157,7 +164,7 @@ def _unpacked(file: ZipFile, outputs: Path, name: str | None) -> SweepRecord:
     )
     sweep = SweepRecord(name or content["name"], outputs, cells, tuple(SweepRun(**run) for run in content["runs"]))
     there, faults = set(file.namelist()), dict[Path, str]()
-    for path, needed in _files(sweep):
+    for path, needed in (*_files(sweep), *_others(sweep, there)):
         member = path.relative_to(outputs).as_posix()
         if needed or member in there:
             try:
@@ -180,6 +187,13 @@ def _files(sweep: SweepRecord) -> Iterator[tuple[Path, bool]]:
         yield from ((folder / name, False) for name in (*IMPLIED, QUARANTINE))
     for cell in sweep.cells:
         yield from ((path, cell.status == FINISHED and path == cell.files.test) for path in cell.files.reported)
+
+
+def _others(sweep: SweepRecord, there: set[str]) -> Iterator[tuple[Path, bool]]:
+    """The test predictions of cells of other sweeps, which teach some of this one."""
+    known = {cell.folder.name for cell in sweep.cells}
+    for name in sorted(name for match in map(OTHER.fullmatch, there) if match and (name := match[1]) not in known):
+        yield CellFolder.of(sweep.outputs, name).test, False
 
 
 def _without(sweep: SweepRecord, faults: dict[Path, str], archive: str) -> SweepRecord:

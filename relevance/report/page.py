@@ -23,6 +23,7 @@ from relevance.report.sections.cascade import cascade_section
 from relevance.report.sections.mistakes import mistakes_sections
 from relevance.report.sections.opening import differences, first_table, reading, verdict_lines
 from relevance.report.sections.probes import consistency_section, probes_section
+from relevance.report.sections.taught import taught_section
 from relevance.report.sections.votes import votes_sections
 from relevance.tasks import TASK_NAMES
 from relevance.tracking.records import CellRecord, SweepRecord
@@ -173,6 +174,7 @@ def _decided(findings: Findings, captions: Captions) -> list[Section]:
         claims.claims_section(evidence, _figure("claims" + mark, captions)),
         *claims.factors_section(evidence),
         *votes_sections(evidence.main, evidence.votes, evidence.ties),
+        *taught_section(evidence),
         *claims.gains_section(evidence, _figure("volume" + mark, captions)),
     ]
 

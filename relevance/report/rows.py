@@ -5,12 +5,12 @@ llm    mhp      joint              s0, s1, s2   4, 5, 6   0.871, 0.902, ..., mic
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from relevance.cell_id import flat, variant_parts, without
+from relevance.cell_id import variant_parts, without
 from relevance.config import Config, Match
 from relevance.metrics import COLUMNS, Scores
 from relevance.report.measures import Tested
@@ -81,8 +81,8 @@ class Row:
 
     def variant_but(self, *keys: str) -> str:
         """Its variant without some of its settings."""
-        settings = flat(asdict(self.config))
-        return without(self.variant, *(f"{key}={settings[key]}" for key in keys))
+        parts = variant_parts(self.variant, self.config)
+        return without(self.variant, *(part for part in parts if part.partition("=")[0] in keys))
 
     @property
     def family(self) -> str:

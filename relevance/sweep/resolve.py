@@ -13,6 +13,7 @@ from relevance.data.table import Rows, prepare_rows
 from relevance.errors import UserError
 from relevance.model.backbone import backbone_digest, backbone_folder, pin_revision, split_revision
 from relevance.rates import doubts
+from relevance.sweep.teachers import taught
 
 
 def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Cell], list[str]]:
@@ -22,10 +23,11 @@ def resolve(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Ce
     """
     cells: dict[str, Cell] = {}
     notes = [f"pairs {rows.digest[:12]}: " + "\n  ".join([str(rows.path), *rows.notes]) for rows in datasets.values()]
+    requests, unlabelled = taught(requests, datasets)
     pinned, commits = _pinned(requests)
-    notes += commits
+    notes += [*(note for rows in unlabelled.values() for note in rows.notes), *commits]
     for request in _admitted(pinned):
-        cell = _refused(request) if request.refusal else _full(request, datasets)
+        cell = _refused(request) if request.refusal else _full(request, datasets, unlabelled)
         earlier = cells.get(cell.fingerprint)
         if earlier and (other := beside(earlier.config, cell.config)):
             notes.append(f"{cell.name}: is one question however it runs, and runs once; left out: {other}")
@@ -99,14 +101,14 @@ def _admitted(requests: list[Request]) -> list[Request]:
     return [replace(request, refusal=request.refusal or refusals[repr(request.config.model)]) for request in requests]
 
 
-def _full(request: Request, datasets: dict[str, Rows]) -> Cell:
+def _full(request: Request, datasets: dict[str, Rows], unlabelled: dict[str, Rows]) -> Cell:
     from relevance.train.cell import resolved  # takes torch along; bad data raises before it is loaded
 
     config, defaults, rows = resolved(request.config), request.defaults, datasets[repr(request.config.data)]
     if config.match is not Match.none and config.task_mix.kind is not Mix.single:
         config = replace(config, match=Match.steps)  # a cell of several tasks is its own measure, whichever was asked
     plain = replace(defaults, trainer=replace(defaults.trainer, precision="32-true"))  # on every machine
-    backbone, train_rows = backbone_digest(config), _train_rows(config, rows)
+    backbone, train_rows = backbone_digest(config), _train_rows(config, rows, unlabelled)
     variant = variant_of(config, plain, rows.digest, backbone)
     return Cell(
         config,
@@ -142,10 +144,18 @@ def prepared(configs: list[Config]) -> dict[str, Rows]:
     return datasets
 
 
-def _train_rows(config: Config, rows: Rows) -> int:
+def _train_rows(config: Config, rows: Rows, unlabelled: dict[str, Rows]) -> int:
     """Rows an epoch of the cell holds."""
+    if config.match is Match.steps:
+        return config.task_mix.draws or len(_training(rows))
+    labelled, more = _training(rows), unlabelled.get(config.train.unlabelled or "")
+    others = more.table["task"].cast("string") if more else labelled[:0]
+    if config.task_mix.kind is Mix.single:
+        labelled, others = (each.filter(pc.equal(each, config.task_mix.task)) for each in (labelled, others))
+    return config.task_mix.draws or int(config.task_mix.share * len(labelled)) + len(others)
+
+
+def _training(rows: Rows) -> pa.ChunkedArray:
+    """The tasks of the training rows."""
     train = pc.equal(rows.table["split"].cast("string"), "train")
-    if config.task_mix.kind is Mix.single and config.match is not Match.steps:
-        train = pc.and_(train, pc.equal(rows.table["task"].cast("string"), config.task_mix.task))
-    share = 1 if config.match is Match.steps else config.task_mix.share
-    return config.task_mix.draws or int(share * (pc.sum(train).as_py() or 0))
+    return rows.table["task"].cast("string").filter(train)

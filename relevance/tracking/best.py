@@ -13,7 +13,9 @@ BEST = "best"
 
 
 def best(cells: Sequence[CellRecord], model: str, place: str) -> CellRecord:
-    """The finished cell of the highest macro accuracy on validation, of equals the first; `model`: a family or a model.
+    """The finished cell of the highest macro accuracy on validation, of equals the first.
+
+    `model` is a family, a model or the beginning of names, "ce-mhp".
 
     Compared are those of the most tasks. Cells that learnt nothing are none; UserError where no cell is left, or where
     they were validated on different tables of pairs.
@@ -21,6 +23,7 @@ def best(cells: Sequence[CellRecord], model: str, place: str) -> CellRecord:
     finished = [cell for cell in cells if cell.status == "FINISHED"]
     kinds = dict.fromkeys(kind for cell in finished for kind in (cell.family, cell.model) if kind)
     of_kind = [c for c in finished if c.family == model] or [c for c in finished if c.model == model]
+    of_kind = of_kind or [cell for cell in finished if cell.cell.startswith(model)]
     able = [cell for cell in (of_kind if model else finished) if cell.learnt]
     word = f"{BEST}:{model}" if model else BEST
     if not able:

@@ -23,6 +23,7 @@ from relevance.tracking import CellLog
 from relevance.train import checkpoint
 from relevance.train.checkpoint import ResumableTrainer
 from relevance.train.evaluation import evaluate, ndcg, probe, score_implied, tag_collapsed
+from relevance.train.teaching import ensure_scored, teacher_pace
 from relevance.train.trainer import Pace, restore_best, trainer_of
 
 SAMPLE = 16  # training rows whose states say how new heads start
@@ -34,8 +35,8 @@ def train_cell(cell: Cell, run: CellLog) -> None:
 
     `settle` puts it in the place of an earlier attempt's. One that was stopped goes on from its newest checkpoint.
     """
-    config, pace = cell.config, Pace(run)
     work = _begin(cell, run)
+    config, pace = cell.config, Pace(run)
     path, note = checkpoint.newest(work, cell.fingerprint) or (None, None)
     network, tokenizer = build_network(config)
     data = pairs_module(config, cell.rows, tokenizer, cell.backbone_digest)
@@ -60,7 +61,13 @@ def train_cell(cell: Cell, run: CellLog) -> None:
         folder = CellFolder(work).model
         save_network(network, tokenizer, ConfigFile(config, cell.unresolved), data.reading.written(), folder)
         run.model(folder.name, data.reading.tasks[0])
-    metrics |= {**pace.metrics(), **weight_counts(network), **gate_values(network), **peak_memory()}
+    metrics |= {
+        **teacher_pace(cell),
+        **pace.metrics(),
+        **weight_counts(network),
+        **gate_values(network),
+        **peak_memory(),
+    }
     metrics |= {"epochs": trainer.current_epoch, "truncated_share": data.examples.tokens.truncated}
     run.log({**metrics, "seconds": pace.elapsed()}, trainer.global_step)
 
@@ -73,11 +80,12 @@ def _rates(config: Config) -> str:
 
 
 def _begin(cell: Cell, run: CellLog) -> Path:
-    """Threads, seeds and the folder for the cell to work in."""
+    """Threads, what its teachers answer, seeds, and the folder for the cell to work in."""
     config, work = cell.config, cell.work
     quiet()
     check_devices(config.trainer)
     threads(config)
+    ensure_scored(cell)  # before any seed is set, and memory measured
     if torch.cuda.is_available():
         torch.cuda.reset_peak_memory_stats()
     text = ConfigFile(config, cell.unresolved).text()

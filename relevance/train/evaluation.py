@@ -158,7 +158,7 @@ class _Rescoring:
             texts = read_rows(self.rows, at, ["task", "left", "right"])
             tokens = encode_pairs(texts, data.tokenizer, data.template, named)
             columns = {name: getattr(examples, name)[at] for name in ("task", "label", "weight")}
-            examples, at = replace(examples, tokens=tokens, **columns), np.arange(len(at))
+            examples, at = replace(examples, tokens=tokens, soft=None, **columns), np.arange(len(at))
         return logits(self.trainer, self.module, data.loader(examples, at))[1]
 
 

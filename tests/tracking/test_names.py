@@ -56,6 +56,7 @@ def cells(tmp_path):
         ("best:ce", "1e10bbbb"),
         ("best:ce_b", "0124cccc"),
         ("best:llm", "dddd0000"),
+        ("best:ce-mh-", "0123aaaa"),
     ],
 )
 def test_one_cell_is_meant(cells, word, run_id):
