@@ -81,6 +81,30 @@ def test_a_folder_gives_the_logits_of_the_cell(place, model_of, tmp_path, model,
     _read_as_a_stranger(tmp_path / "merged", folder)
 
 
+@pytest.mark.parametrize(
+    ("model", "rank", "kind", "forms"),
+    [
+        ("ce", 4, "mh", ("merged", "adapter")),
+        ("ce", 4, "lora", ("merged", "adapter")),
+        ("ce", 4, "inserted", ("merged",)),
+        ("bert", 4, "prefix", ("merged", "adapter")),
+        ("bert", 4, "top", ("merged",)),
+        ("llm", 0, "mh", ("merged",)),
+        ("llm", 0, "shared", ("merged",)),
+    ],
+)
+def test_a_family_in_its_other_tuning_is_exported_likewise(place, model_of, tmp_path, model, rank, kind, forms):
+    config = place(model)
+    chosen = ROUTINGS[kind] if kind in ROUTINGS else routing(kind)
+    tuned = replace(config.model, lora=replace(config.model.lora, r=rank))
+    folder = model_of(replace(config, routing=chosen, model=tuned))
+    for form in forms:
+        assert export(folder, "item_type", form, tmp_path / form) <= 1e-4
+    if rank == 0:
+        with pytest.raises(UserError, match="form=adapter: this cell of model=llm trained none"):
+            export(folder, "item_type", "adapter", tmp_path / "adapter")
+
+
 def _read_as_a_stranger(exported: Path, cell: Path) -> None:
     """With transformers and template.json alone, against the cell's own scorer on a pair of no export's examples."""
     how = json.loads((exported / "template.json").read_text())

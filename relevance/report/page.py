@@ -299,6 +299,6 @@ def _drawings(findings: Findings, folder: Path) -> dict[str, tuple[int, str]]:
 
 
 def _by_task(evidence: Evidence) -> list[Line]:
-    names = {row.name: " ".join(row.labels[:2]) for row in evidence.main.joint.values()}
+    names = {row.name: " ".join(key) for key, row in evidence.main.joint.items()}
     effects = sorted(evidence.of(BY_TASK), key=lambda effect: TASK_NAMES.index(effect["scope"]))
     return [drawn(effect, names[effect["a"]], effect["scope"]) for effect in effects]
