@@ -13,13 +13,16 @@ from typing import Any
 from relevance.config import (
     ALL,
     NAMES,
+    Attention,
     Config,
     DataConfig,
+    Family,
     LoraConfig,
     Match,
     Mix,
     MixConfig,
     ModelConfig,
+    Pooling,
     PrivateConfig,
     PrivateKind,
     RoutingConfig,
@@ -48,6 +51,7 @@ def validate(config: Config, rates: Mapping[str, float | None] | None = None) ->
         bounds(config),
         _cell(config),
         _adapters(config.model),
+        _reading(config.model),
         _private(config.routing, config.model),
         _idle(config, rates or {}),
         _data(config.data),
@@ -109,6 +113,16 @@ def _adapters(model: ModelConfig) -> Iterator[str]:
     names = isinstance(targets, list) and targets != [] and all(isinstance(name, str) for name in targets)
     if targets not in ("attention", "all-linear") and not names:
         yield f"model.lora.targets={targets}: use attention, all-linear, or a list of module names [q_proj,v_proj]"
+
+
+def _reading(model: ModelConfig) -> Iterator[str]:
+    both = model.attention is Attention.bidirectional
+    if model.family is Family.ce and model.attention is Attention.causal:
+        why = "transformers has no such mask for an encoder; the decoder of its pair has, model=llm"
+        yield f"model.attention=causal model={model.name}: {why}"
+    if model.family is Family.llm and model.pooling is Pooling.first and not both:
+        why = "under causal attention the first state is of the first token alone"
+        yield f"model.pooling=first: {why}; add model.attention=bidirectional, or use model.pooling=mean"
 
 
 def _private(routing: RoutingConfig, model: ModelConfig) -> Iterator[str]:

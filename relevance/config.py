@@ -82,6 +82,8 @@ Source = StrEnum("Source", "generated pairs")
 OnBadRow = StrEnum("OnBadRow", "error quarantine")
 Family = StrEnum("Family", "ce llm")
 Tuning = StrEnum("Tuning", "full lora")
+Attention = StrEnum("Attention", "causal bidirectional")
+Pooling = StrEnum("Pooling", "last mean first")
 Save = StrEnum("Save", "all none")
 Schedule = StrEnum("Schedule", "linear cosine constant")
 Mix = StrEnum("Mix", "joint temperature equal single")
@@ -162,6 +164,14 @@ class ModelConfig:
     trust_remote_code: bool = setting(False, "run code that comes with the backbone")
     attn_implementation: str | None = setting(
         None, "how attention is computed", null="as the architecture does by itself", one_of=("eager", "sdpa")
+    )
+    attention: Attention | None = setting(
+        None,
+        "whether a token's state is of the tokens before it, or of all",
+        null="causal for llm, bidirectional for ce",
+    )
+    pooling: Pooling | None = setting(
+        None, "which states of a pair the heads read", null="last for llm, as the architecture's own classifier for ce"
     )
     gradient_checkpointing: bool = setting(False, "compute blocks again in the backward pass: less memory, more time")
     load_in_4bit: bool = setting(False, "QLoRA: the frozen trunk in 4 bits (arXiv 2305.14314); CUDA and bitsandbytes")

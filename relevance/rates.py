@@ -9,11 +9,15 @@ from typing import Any
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from relevance.config import HEAD, Config, Family, LoraConfig, ModelConfig, Tuning
+from relevance.config import HEAD, Attention, Config, Family, LoraConfig, ModelConfig, Pooling, Tuning
 from relevance.config_io import typed_config
 from relevance.errors import UserError, first_line
 
 USUAL = {Family.ce: Tuning.full, Family.llm: Tuning.lora}  # where neither model.tuning nor model.lora.r says it
+OWN: dict[Family, dict[str, Any]] = {  # of each family what null says: the same question, asked in words
+    Family.ce: {"attention": Attention.bidirectional},
+    Family.llm: {"attention": Attention.causal, "pooling": Pooling.last},
+}
 OF_LORA = ("r", "alpha", "targets")  # of no adapter nothing says them
 FEW_STEPS = 200  # of the optimiser: in fewer a new head rarely learns six tasks
 FAR = 10.0  # times the rate of its kind
@@ -30,6 +34,8 @@ def filled(composed: DictConfig, like: Config | None = None) -> Config:
     except OmegaConfBaseException as error:
         raise UserError(f"{error.full_key}: {first_line(error)}; give it a value that can be") from error
     model, deciding = config.model, (like or config).model
+    for key in [key for key, value in OWN[model.family].items() if getattr(model, key) is value]:
+        setattr(model, key, None)
     by_rank_alone = model.tuning is None and model.lora.r is not None
     model.tuning = model.tuning or (model.lora.tuning if by_rank_alone else USUAL[model.family])
     places: dict[str, Any] = dict.fromkeys(("lr", "private_lr", "gate_lr", *HEAD), model)

@@ -153,6 +153,20 @@ def test_the_name_shows_a_tuning_that_is_not_the_groups_own_and_nothing_that_com
     assert variant_parts("tuning=lora,lora.r=4", config) == ["tuning=lora", "lora.r=4"]
 
 
+def test_a_mask_or_pooling_that_is_the_familys_own_is_the_question_without_it_and_another_is_in_the_name(composed):
+    def of(*words: str) -> tuple[str, str]:
+        config, defaults = composed(*words)
+        return fingerprint(config, "d", "b"), variant_of(config, defaults, "d" * 64, "b" * 64)
+
+    assert of("model=llm") == of("model=llm", "model.attention=causal", "model.pooling=last")
+    assert of("model=ce") == of("model=ce", "model.attention=bidirectional")
+    assert of("model=llm", "model.attention=bidirectional")[1] == "attention=bidirectional"
+    assert of("model=llm", "model.pooling=mean", "model.tuning=full")[1] == "tuning=full,pooling=mean"
+    assert of("model=ce", "model.pooling=first")[1] == "pooling=first"
+    pairs = (("causal", "last"), ("causal", "mean"), ("bidirectional", "last"), ("bidirectional", "first"))
+    assert len({of("model=llm", f"model.attention={a}", f"model.pooling={p}")[0] for a, p in pairs}) == 4
+
+
 EARLIER = {  # fingerprints that cells had before tuning was a setting, of data d and backbone b
     ("model=llm", "routing=mh"): "e74c46d71d30de5b",
     ("model=llm", "routing=mh_wide"): "f2c63eddd9c2a911",

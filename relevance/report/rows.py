@@ -18,7 +18,8 @@ from relevance.report.measures import Tested
 from relevance.tracking.records import CellRecord
 
 FINISHED = "FINISHED"
-KIND = re.compile(r"(?<![^,])tuning=[a-z]+(?![^,])")  # the part of a variant that makes another kind of its model
+# The parts of a variant that make another kind of its model
+KIND = re.compile(r"(?<![^,])(?:tuning|attention|pooling)=[a-z]+(?![^,])")
 NOTHING = "learnt nothing"
 MICRO, MACRO = COLUMNS.index("micro"), COLUMNS.index("macro")
 
@@ -44,7 +45,7 @@ class Row:
 
     @cached_property
     def kind(self) -> str:
-        """How its model is trained where that is not the usual way: "tuning=full", else ""."""
+        """How its model is trained and reads where that is not the usual way: "tuning=full", else ""."""
         return " ".join(KIND.findall(self.cells[0].variant))
 
     @cached_property

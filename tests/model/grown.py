@@ -1,4 +1,4 @@
-"""Small networks of twenty architectures, made once: making them is what takes the time; their rows and gradients."""
+"""Small networks of 21 architectures, made once: making them is what takes the time; their rows and gradients."""
 
 import torch
 from networks import batch

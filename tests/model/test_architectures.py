@@ -1,4 +1,4 @@
-"""Twenty architectures under every kind of private layers: what each must guarantee, on random weights made strong.
+"""Twenty-one architectures under every kind of private layers: what each must guarantee, on random weights made strong.
 
 A test runs one architecture through all kinds: making the networks is what takes the time.
 """
