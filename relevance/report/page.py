@@ -20,6 +20,7 @@ from relevance.report.rows import FINISHED, NOTHING, Row
 from relevance.report.sections import NEAR, ONE, claims, drawn, effect_text, of_data, tables
 from relevance.report.sections.calibration import Calibration, calibration, calibration_section
 from relevance.report.sections.cascade import cascade_section
+from relevance.report.sections.causes import TITLE, cause_lines, causes_section
 from relevance.report.sections.mistakes import mistakes_sections
 from relevance.report.sections.opening import differences, first_table, reading, verdict_lines
 from relevance.report.sections.probes import consistency_section, probes_section
@@ -172,6 +173,7 @@ def _decided(findings: Findings, captions: Captions) -> list[Section]:
     evidence, mark = findings.evidence, findings.mark
     return [
         claims.claims_section(evidence, _figure("claims" + mark, captions)),
+        *causes_section(evidence, _figure("causes" + mark, captions)),
         *claims.factors_section(evidence),
         *votes_sections(evidence.main, evidence.votes, evidence.ties),
         *taught_section(evidence),
@@ -285,6 +287,7 @@ def _drawings(findings: Findings, folder: Path) -> dict[str, tuple[int, str]]:
     for name, of, text in (
         ("tasks", _by_task(evidence), "Where a routing differs from the prefix, task by task"),
         ("claims", claims.claim_lines(evidence), "The paper's claims: right of zero is for them"),
+        ("causes", cause_lines(evidence), TITLE),
     ):
         written[name] = (write_intervals(of, folder, name + mark, text, POINTS), text)
     gains = claims.volume_curves(evidence)
@@ -303,6 +306,6 @@ def _drawings(findings: Findings, folder: Path) -> dict[str, tuple[int, str]]:
 
 
 def _by_task(evidence: Evidence) -> list[Line]:
-    names = {row.name: " ".join(row.labels[:2]) for row in evidence.main.joint.values()}
+    names = {row.name: " ".join(key) for key, row in evidence.main.joint.items()}
     effects = sorted(evidence.of(BY_TASK), key=lambda effect: TASK_NAMES.index(effect["scope"]))
     return [drawn(effect, names[effect["a"]], effect["scope"]) for effect in effects]
