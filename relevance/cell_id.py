@@ -160,6 +160,7 @@ def question(config: Config) -> dict[str, Any]:
     whole = asdict(config)
     whole["trainer"] = {key: value for key, value in whole["trainer"].items() if key not in PLACE}
     del whole["model"]["revision"]  # the digest of what it names counts
+    del whole["model"]["tuning"]  # model.lora counts
     del whole["train"]["token_budget"]  # how a step is cut changes no sum of it beyond rounding
     return {key: whole[key] for key in QUESTION}
 
@@ -169,6 +170,8 @@ def variant_of(config: Config, defaults: Config, data_digest: str, backbone_dige
     parts = [*_data_parts(config, defaults, data_digest)]
     if config.model.backbone != defaults.model.backbone:
         parts.append(f"backbone={_backbone(config)}@{backbone_digest[:8]}")
+    if config.model.tuning != defaults.model.tuning:
+        parts.append(f"tuning={config.model.tuning}")
     ours, theirs = flat(question(config)), flat(question(defaults))
     skipped = {"model.backbone", *(f"{group}.name" for group in QUESTION)}
     skipped |= {f"model.{key}" for key in HEAD if getattr(config.model, key) is None}  # the other one is said
@@ -191,7 +194,7 @@ def variant_parts(variant: str, config: Config) -> list[str]:
 
 def short_settings(config: Config) -> dict[str, Any]:
     """The settings that a variant may name, by the names it gives them: {"data.rows": 600, "lora.r": 8, …}."""
-    data, settings = asdict(config.data), flat(question(config))
+    data, settings = asdict(config.data), {**flat(question(config)), "tuning": config.model.lora.tuning.value}
     return {**{f"{DATA}{key}": data[key] for key in data}, **{_short(key): settings[key] for key in sorted(settings)}}
 
 

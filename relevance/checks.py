@@ -13,13 +13,16 @@ from typing import Any
 from relevance.config import (
     ALL,
     NAMES,
+    Attention,
     Config,
     DataConfig,
+    Family,
     LoraConfig,
     Match,
     Mix,
     MixConfig,
     ModelConfig,
+    Pooling,
     PrivateConfig,
     PrivateKind,
     RoutingConfig,
@@ -48,6 +51,7 @@ def validate(config: Config, rates: Mapping[str, float | None] | None = None) ->
         bounds(config),
         _cell(config),
         _adapters(config.model),
+        _reading(config.model),
         _private(config.routing, config.model),
         _idle(config, rates or {}),
         _data(config.data),
@@ -97,15 +101,28 @@ def _cell(c: Config) -> Iterator[str]:
 
 def _adapters(model: ModelConfig) -> Iterator[str]:
     lora, targets = model.lora, model.lora.targets
+    if model.tuning not in (None, lora.tuning):
+        why = f"a rank of {lora.r} is tuning={lora.tuning} (routing=mh_wide has rank 0)"
+        yield f"model.tuning={model.tuning} model.lora.r={lora.r}: {why}; leave one of them out"
     if None not in (model.head_lr, model.head_step):
         yield f"model.head_lr={model.head_lr} model.head_step={model.head_step}: two ways to give one rate; give one"
     changed = [key for key, value in asdict(LoraConfig()).items() if key != "r" and value != getattr(lora, key)]
     if not lora.r and (changed or model.load_in_4bit):
         keys = ", ".join(f"model.lora.{key}" for key in changed) or "model.load_in_4bit"
-        yield f"model={model.name} {keys}: needs an adapter; give model.lora.r=16"
+        yield f"model={model.name} {keys}: needs an adapter; give model.lora.r=16 or model.tuning=lora"
     names = isinstance(targets, list) and targets != [] and all(isinstance(name, str) for name in targets)
     if targets not in ("attention", "all-linear") and not names:
         yield f"model.lora.targets={targets}: use attention, all-linear, or a list of module names [q_proj,v_proj]"
+
+
+def _reading(model: ModelConfig) -> Iterator[str]:
+    both = model.attention is Attention.bidirectional
+    if model.family is Family.ce and model.attention is Attention.causal:
+        why = "transformers has no such mask for an encoder; the decoder of its pair has, model=llm"
+        yield f"model.attention=causal model={model.name}: {why}"
+    if model.family is Family.llm and model.pooling is Pooling.first and not both:
+        why = "under causal attention the first state is of the first token alone"
+        yield f"model.pooling=first: {why}; add model.attention=bidirectional, or use model.pooling=mean"
 
 
 def _private(routing: RoutingConfig, model: ModelConfig) -> Iterator[str]:
@@ -113,7 +130,7 @@ def _private(routing: RoutingConfig, model: ModelConfig) -> Iterator[str]:
     if not private.layers and replace(private, layers=0) != PrivateConfig():
         yield f"{kind} lr_factor={private.lr_factor}: routing={routing.name} has no private layers; use routing=mhp"
     if private.kind.is_adapter and (not lora.r or lora.use_dora):
-        remedy = "use model=llm with r above 0 and use_dora=false"
+        remedy = "use model.tuning=lora with use_dora=false"
         yield f"{kind}: needs plain LoRA (model.lora.r={lora.r} use_dora={lora.use_dora}); {remedy}"
     if model.load_in_4bit and private.layers > 0 and not private.kind.is_adapter:
         yield f"{kind} with model.load_in_4bit=true: copies of 4-bit blocks cannot be trained; use kind=lora"

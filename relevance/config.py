@@ -81,6 +81,9 @@ def conf_folder() -> Path:
 Source = StrEnum("Source", "generated pairs")
 OnBadRow = StrEnum("OnBadRow", "error quarantine")
 Family = StrEnum("Family", "ce llm")
+Tuning = StrEnum("Tuning", "full lora")
+Attention = StrEnum("Attention", "causal bidirectional")
+Pooling = StrEnum("Pooling", "last mean first")
 Save = StrEnum("Save", "all none")
 Schedule = StrEnum("Schedule", "linear cosine constant")
 Mix = StrEnum("Mix", "joint temperature equal single")
@@ -132,12 +135,16 @@ class DataConfig(TextFile):
 
 @dataclass
 class LoraConfig:
-    r: int = setting(0, "rank of the adapters; 0: none, every weight is trained", at_least=0)
-    alpha: float = setting(16.0, "scale of the adapters, over r", above=0)
+    r: Count = setting(0, "rank of the adapters; 0: none, every weight is trained", null=RATES, at_least=0)
+    alpha: Rate = setting(16.0, "scale of the adapters, over r", null=RATES, above=0)
     dropout: float = setting(0.0, "in front of the adapters", at_least=0, below=1)
     targets: Any = setting("all-linear", "attention, all-linear, or a list of module names", null=RATES)
     use_dora: bool = setting(False, "weights split into magnitude and direction (arXiv 2402.09353)")
     use_rslora: bool = setting(False, "scaled by alpha / sqrt(r) instead of alpha / r (arXiv 2312.03732)")
+
+    @property
+    def tuning(self) -> Tuning:
+        return Tuning.lora if self.r else Tuning.full
 
 
 HEAD = frozenset({"head_lr", "head_step"})  # two ways to give one rate: the one given nearer to the cell counts
@@ -149,16 +156,27 @@ class ModelConfig:
     family: Family = setting(Family.ce, "an encoder or a decoder")
     backbone: Text = setting("", "embedded:NAME, packaged:NAME, a hub id, a local folder, a GGUF file")
     lora: LoraConfig = field(default_factory=LoraConfig)
+    tuning: Tuning | None = setting(  # what is asked for; lora.tuning is what is so
+        None, "every weight is trained, or adapters", null="as lora.r says, else full for ce and lora for llm"
+    )
     max_length: int = setting(128, "tokens of a pair, the longest side is cut first", at_least=8)
     revision: str | None = setting(None, "of a hub id: branch, tag or commit", null="its main branch")
     trust_remote_code: bool = setting(False, "run code that comes with the backbone")
     attn_implementation: str | None = setting(
         None, "how attention is computed", null="as the architecture does by itself", one_of=("eager", "sdpa")
     )
+    attention: Attention | None = setting(
+        None,
+        "whether a token's state is of the tokens before it, or of all",
+        null="causal for llm, bidirectional for ce",
+    )
+    pooling: Pooling | None = setting(
+        None, "which states of a pair the heads read", null="last for llm, as the architecture's own classifier for ce"
+    )
     gradient_checkpointing: bool = setting(False, "compute blocks again in the backward pass: less memory, more time")
     load_in_4bit: bool = setting(False, "QLoRA: the frozen trunk in 4 bits (arXiv 2305.14314); CUDA and bitsandbytes")
     frozen_float32: bool = setting(False, "under bf16-mixed keep what LoRA freezes in float32 instead of bfloat16")
-    lr: Rate = setting(5e-4, "rate of the body: adapters (llm) or every backbone weight (ce)", null=RATES, above=0)
+    lr: Rate = setting(5e-4, "rate of the body: every weight or its adapters", null=RATES, above=0)
     head_lr: float | None = setting(1e-3, "rate of the heads", null="head_step says it", above=0)
     head_step: float | None = setting(
         None,
@@ -179,7 +197,9 @@ class RatesConfig:
     head_step: float | None = None
     private_lr: float | None = None
     gate_lr: float | None = None
-    targets: Any = None  # of LoRA
+    r: int | None = None  # this and the two that follow: of LoRA
+    alpha: float | None = None
+    targets: Any = None
     step_rows: int | None = None
     max_epochs: int | None = None
     warmup: float | None = None

@@ -9,10 +9,16 @@ from typing import Any
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from relevance.config import HEAD, Config, LoraConfig, ModelConfig
+from relevance.config import HEAD, Attention, Config, Family, LoraConfig, ModelConfig, Pooling, Tuning
 from relevance.config_io import typed_config
 from relevance.errors import UserError, first_line
 
+USUAL = {Family.ce: Tuning.full, Family.llm: Tuning.lora}  # where neither model.tuning nor model.lora.r says it
+OWN: dict[Family, dict[str, Any]] = {  # of each family what null says: the same question, asked in words
+    Family.ce: {"attention": Attention.bidirectional},
+    Family.llm: {"attention": Attention.causal, "pooling": Pooling.last},
+}
+OF_LORA = ("r", "alpha", "targets")  # of no adapter nothing says them
 FEW_STEPS = 200  # of the optimiser: in fewer a new head rarely learns six tasks
 FAR = 10.0  # times the rate of its kind
 
@@ -28,16 +34,25 @@ def filled(composed: DictConfig, like: Config | None = None) -> Config:
     except OmegaConfBaseException as error:
         raise UserError(f"{error.full_key}: {first_line(error)}; give it a value that can be") from error
     model, deciding = config.model, (like or config).model
+    for key in [key for key, value in OWN[model.family].items() if getattr(model, key) is value]:
+        setattr(model, key, None)
+    by_rank_alone = model.tuning is None and model.lora.r is not None
+    model.tuning = model.tuning or (model.lora.tuning if by_rank_alone else USUAL[model.family])
     places: dict[str, Any] = dict.fromkeys(("lr", "private_lr", "gate_lr", *HEAD), model)
-    places |= {"targets": model.lora, "step_rows": config.train, "warmup": config.train, "max_epochs": config.trainer}
+    places |= dict.fromkeys(OF_LORA, model.lora)
+    places |= {"step_rows": config.train, "warmup": config.train, "max_epochs": config.trainer}
     family, usual = (asdict(config.rates[name]) for name in (deciding.family.value, kind(deciding)))
+    if kind(deciding).endswith(Tuning.full):
+        family |= dict.fromkeys(OF_LORA)
+    if by_rank_alone and USUAL[model.family] is Tuning.full:
+        usual["alpha"] = None  # 16: cells that were trained before tuning was a setting keep their question
     rates = _over({key: getattr(place, key) for key, place in places.items()}, _over(family, usual))
-    lacking = [key for key, value in rates.items() if value is None and key not in {"targets", *HEAD}]
+    lacking = [key for key, value in rates.items() if value is None and key not in {*OF_LORA, *HEAD}]
     lacking += ["head_step"] if all(rates[key] is None for key in HEAD) else []
     if lacking:
         where = f"rates.{kind(deciding)}.{lacking[0]}"
         raise UserError(f"{where}=null: nothing else gives it; give a number, or leave it out")
-    rates["targets"] = rates["targets"] or LoraConfig.targets  # of no adapter none are named
+    rates |= {key: getattr(LoraConfig, key) for key in OF_LORA if rates[key] is None}
     for key, place in places.items():
         setattr(place, key, rates[key])
     config.rates = {}
@@ -47,7 +62,7 @@ def filled(composed: DictConfig, like: Config | None = None) -> Config:
 def kind(model: ModelConfig) -> str:
     """The entry of conf/rates.yaml for a model: "embedded_llm_lora", "ce_full"."""
     origin = "embedded_" if (model.backbone or "").startswith("embedded:") else ""
-    return f"{origin}{model.family.value}_{'lora' if model.lora.r else 'full'}"
+    return f"{origin}{model.family.value}_{model.tuning if model.lora.r is None else model.lora.tuning}"
 
 
 def doubts(config: Config, usual: Config, rows: int) -> tuple[str, ...]:

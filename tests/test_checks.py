@@ -6,20 +6,24 @@ import pytest
 
 from relevance.checks import validate
 from relevance.config import (
+    Attention,
     Config,
     DataConfig,
+    Family,
     LoraConfig,
     Match,
     Mix,
     MixConfig,
     ModelConfig,
     OnBadRow,
+    Pooling,
     PrivateConfig,
     PrivateKind,
     RoutingConfig,
     Source,
     TrainConfig,
     TrainerConfig,
+    Tuning,
 )
 from relevance.errors import UserError
 
@@ -168,6 +172,25 @@ LLM = ModelConfig(name="llm", backbone="embedded:llm", lora=LoraConfig(r=8))
 def test_private_layers_and_adapters_that_cannot_be_are_named(model, private, said):
     with pytest.raises(UserError, match=said):
         validate(replace(GOOD, model=model, routing=RoutingConfig("mhp", heads=True, private=private)))
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (replace(GOOD.model, attention=Attention.causal), "no such mask for an encoder; .* model=llm"),
+        (replace(LLM, pooling=Pooling.first), "first state is of the first token alone; add model.attention=bidirec"),
+        (replace(LLM, tuning=Tuning.full), "model.tuning=full model.lora.r=8: a rank of 8 is tuning=lora"),
+    ],
+)
+def test_what_a_family_cannot_read_is_named(model, said):
+    with pytest.raises(UserError, match=said):
+        validate(replace(GOOD, model=replace(model, family=Family(model.name))))
+
+
+@pytest.mark.parametrize("pooling", list(Pooling))
+def test_a_decoder_that_reads_both_ways_may_pool_any_state(pooling):
+    config = replace(GOOD, model=replace(LLM, family=Family.llm, attention=Attention.bidirectional, pooling=pooling))
+    assert validate(config) is config
 
 
 def test_four_bits_with_adapters_per_task_are_valid():

@@ -17,7 +17,7 @@ from small_sweep import ROUTINGS
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from relevance import seal
-from relevance.config import Family, PrivateConfig, PrivateKind, RoutingConfig
+from relevance.config import Attention, Family, Pooling, PrivateConfig, PrivateKind, RoutingConfig
 from relevance.config_io import ConfigFile
 from relevance.data.tokens import Reading, Template
 from relevance.errors import UserError
@@ -79,6 +79,60 @@ def test_a_folder_gives_the_logits_of_the_cell(place, model_of, tmp_path, model,
         assert difference <= 1e-4
     assert not list(tmp_path.glob("*.part"))
     _read_as_a_stranger(tmp_path / "merged", folder)
+
+
+@pytest.mark.parametrize(
+    ("model", "rank", "kind", "forms"),
+    [
+        ("ce", 4, "mh", ("merged", "adapter")),
+        ("ce", 4, "lora", ("merged", "adapter")),
+        ("ce", 4, "inserted", ("merged",)),
+        ("bert", 4, "prefix", ("merged", "adapter")),
+        ("bert", 4, "top", ("merged",)),
+        ("llm", 0, "mh", ("merged",)),
+        ("llm", 0, "shared", ("merged",)),
+    ],
+)
+def test_a_family_in_its_other_tuning_is_exported_likewise(place, model_of, tmp_path, model, rank, kind, forms):
+    config = place(model)
+    chosen = ROUTINGS[kind] if kind in ROUTINGS else routing(kind)
+    tuned = replace(config.model, lora=replace(config.model.lora, r=rank))
+    folder = model_of(replace(config, routing=chosen, model=tuned))
+    for form in forms:
+        assert export(folder, "item_type", form, tmp_path / form) <= 1e-4
+    if rank == 0:
+        with pytest.raises(UserError, match="form=adapter: this cell of model=llm trained none"):
+            export(folder, "item_type", "adapter", tmp_path / "adapter")
+
+
+@pytest.mark.parametrize(
+    ("model", "reading", "kind", "merged", "adapter"),
+    [
+        ("llm", {"attention": "bidirectional"}, "mh", "", "does not say model.attention=bidirectional"),
+        ("llm", {"attention": "bidirectional"}, "inserted", "", "private layers"),
+        ("llm", {"attention": "bidirectional", "pooling": "mean"}, "mh", "of qwen3 reads the last token", "of its ba"),
+        ("llm", {"pooling": "mean"}, "mh", "model.pooling=mean: transformers' own classifier of qwen3", "pooling=mean"),
+        ("ce", {"pooling": "mean"}, "mh", "", "trained none"),
+        ("ce", {"pooling": "first"}, "top", "", "trained none"),
+        ("ce", {"pooling": "last"}, "mh", "of modernbert reads other states", "trained none"),
+        ("bert", {"pooling": "first"}, "mh", "", "trained none"),
+        ("bert", {"pooling": "mean"}, "mh", "of bert reads other states", "trained none"),
+    ],
+)
+def test_a_mask_and_a_pooling_are_in_the_folder_or_it_is_refused(
+    place, model_of, tmp_path, model, reading, kind, merged, adapter
+):
+    config = place(model)
+    words = {name: {"attention": Attention, "pooling": Pooling}[name](value) for name, value in reading.items()}
+    chosen = ROUTINGS[kind] if kind in ROUTINGS else routing(kind)
+    folder = model_of(replace(config, routing=chosen, model=replace(config.model, **words)))
+    with pytest.raises(UserError, match=adapter):
+        export(folder, "item_type", "adapter", tmp_path / "adapter")
+    if merged:
+        with pytest.raises(UserError, match=merged):
+            export(folder, "item_type", "merged", tmp_path / "merged")
+    else:
+        assert export(folder, "item_type", "merged", tmp_path / "merged") <= 1e-4
 
 
 def _read_as_a_stranger(exported: Path, cell: Path) -> None:

@@ -46,7 +46,7 @@ def named(name: str) -> set[tuple[str, ...]]:
 
 
 def test_the_sweeps_that_claims_need_are_there():
-    assert NAMES == ["baselines", "controls", "distil", "ensemble", "factorial", "matrix", "paper", "volume"]
+    assert NAMES == ["baselines", "controls", "crossed", "distil", "ensemble", "factorial", "matrix", "paper", "volume"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -64,6 +64,8 @@ def test_each_holds_what_its_claim_needs():
     six = {"none", *SHORT, "prefix_mh", "prefix_mhp"}
     assert named("factorial") == set(product(MODELS, {*six, "mhp_shared"}, ["joint"]))
     assert named("controls") == set(product(["llm"], ["mh", "mhp", "mhp_shared", "mhp_lora", "mh_wide"], ["joint"]))
+    assert named("crossed") == set(product(MODELS, {"none", *SHORT}, ["joint"]))
+    assert lists("crossed")["model.tuning"] == ["full", "lora"]
     assert named("matrix") | named("ensemble") | named("baselines") <= named("paper")
     assert lists("volume")["task_mix.share"] == ["0.125", "0.25", "0.5", "1"]
     assert all(lists(name)["seed"] == ["0", "1", "2"] for name in NAMES if name != "matrix")

@@ -5,10 +5,10 @@ import pytest
 from hydra import compose, initialize_config_dir
 from test_run import ROOT
 
-from relevance.cell_id import fingerprint, variant_of
+from relevance.cell_id import fingerprint, variant_of, variant_parts
 from relevance.checks import validate
 from relevance.compose import register
-from relevance.config import Config
+from relevance.config import Config, Tuning
 from relevance.errors import UserError
 from relevance.rates import doubts, filled
 
@@ -110,6 +110,76 @@ def test_a_decoder_of_which_every_weight_is_trained_needs_no_targets(composed):
     cell = composed("model=llm", "model.backbone=org/any", "model.lora.r=0", "model.lora.alpha=16")[0]
     assert cell.model.lr == 2e-5
     assert validate(cell) == cell
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["model=llm", "model.tuning=full"], (Tuning.full, 0, 16.0, 1e-3)),
+        (["model=llm", "model.lora.r=0"], (Tuning.full, 0, 16.0, 1e-3)),
+        (["model=llm", "routing=mh_wide"], (Tuning.full, 0, 16.0, 1e-3)),
+        (["model=llm", "model.tuning=lora"], (Tuning.lora, 16, 32.0, 3e-3)),
+        (["model=llm", "model.lora.r=8"], (Tuning.lora, 8, 32.0, 3e-3)),
+        (["model=ce"], (Tuning.full, 0, 16.0, 1e-3)),
+        (["model=ce", "model.tuning=lora"], (Tuning.lora, 16, 32.0, 3e-3)),
+        (["model=ce", "model.tuning=lora", "model.lora.r=4"], (Tuning.lora, 4, 32.0, 3e-3)),
+        (["model=ce", "model.lora.r=8"], (Tuning.lora, 8, 16.0, 3e-3)),
+        (["model=ce", "model.tuning=full", "rates.ce.r=4"], (Tuning.full, 0, 16.0, 1e-3)),
+        (["model=ce", "model.tuning=lora", "rates.ce.r=4"], (Tuning.lora, 4, 32.0, 3e-3)),
+    ],
+)
+def test_tuning_is_an_axis_of_both_families_with_rank_and_rates_of_its_own(composed, words, expected):
+    model = validate(composed(*words)[0]).model
+    assert (model.tuning, model.lora.r, model.lora.alpha, model.lr) == expected
+
+
+def test_a_tuning_and_a_rank_that_contradict_each_other_are_named(composed):
+    for words in (("model.tuning=full", "model.lora.r=8"), ("model.tuning=lora", "routing=mh_wide")):
+        with pytest.raises(UserError, match=r"model.tuning=(full|lora) model.lora.r=[08]: .* leave one of them out"):
+            validate(composed("model=llm", *words)[0])
+
+
+def test_the_name_shows_a_tuning_that_is_not_the_groups_own_and_nothing_that_comes_with_it(composed):
+    def named(*words: str) -> str:
+        return variant_of(*composed(*words), "d" * 64, "b" * 64)
+
+    assert named("model=llm", "model.tuning=full") == named("model=llm", "model.lora.r=0") == "tuning=full"
+    assert named("model=ce", "model.tuning=lora") == "tuning=lora"
+    assert named("model=llm", "model.tuning=lora") == named("model=ce", "model.tuning=full") == ""
+    assert named("model=llm", "routing=mh_wide") == ""
+    assert named("model=ce", "model.tuning=lora", "model.lora.r=4") == "tuning=lora,lora.r=4"
+    assert named("model=ce", "model.lora.r=4") == "tuning=lora,lora.alpha=16.0,lora.r=4"
+    config = composed("model=ce", "model.tuning=lora", "model.lora.r=4")[0]
+    assert variant_parts("tuning=lora,lora.r=4", config) == ["tuning=lora", "lora.r=4"]
+
+
+def test_a_mask_or_pooling_that_is_the_familys_own_is_the_question_without_it_and_another_is_in_the_name(composed):
+    def of(*words: str) -> tuple[str, str]:
+        config, defaults = composed(*words)
+        return fingerprint(config, "d", "b"), variant_of(config, defaults, "d" * 64, "b" * 64)
+
+    assert of("model=llm") == of("model=llm", "model.attention=causal", "model.pooling=last")
+    assert of("model=ce") == of("model=ce", "model.attention=bidirectional")
+    assert of("model=llm", "model.attention=bidirectional")[1] == "attention=bidirectional"
+    assert of("model=llm", "model.pooling=mean", "model.tuning=full")[1] == "tuning=full,pooling=mean"
+    assert of("model=ce", "model.pooling=first")[1] == "pooling=first"
+    pairs = (("causal", "last"), ("causal", "mean"), ("bidirectional", "last"), ("bidirectional", "first"))
+    assert len({of("model=llm", f"model.attention={a}", f"model.pooling={p}")[0] for a, p in pairs}) == 4
+
+
+EARLIER = {  # fingerprints that cells had before tuning was a setting, of data d and backbone b
+    ("model=llm", "routing=mh"): "e74c46d71d30de5b",
+    ("model=llm", "routing=mh_wide"): "f2c63eddd9c2a911",
+    ("model=llm", "model.lora.r=8"): "b2d11ce0deb18793",
+    ("model=llm", "model.lora.r=0", "model.lora.alpha=16"): "70a78cc397035536",
+    ("model=ce", "routing=mhp"): "a85167be1b328bf7",
+    ("model=ce", "model.lora.r=8"): "a2753d62cedac2d8",
+    ("model=ce", "model.backbone=org/any", "model.lora.r=8"): "957f2ef69afefef6",
+}
+
+
+def test_cells_of_before_keep_their_fingerprints(composed):
+    assert {words: fingerprint(composed(*words)[0], "d" * 64, "b" * 64)[:16] for words in EARLIER} == EARLIER
 
 
 @pytest.mark.parametrize("key", ["lr", "head_step", "step_rows"])

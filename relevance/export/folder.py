@@ -21,7 +21,7 @@ from relevance.errors import UserError
 from relevance.export.card import NAME, card
 from relevance.export.parity import PAIRS, PairsOfTask, odd_pairs, read_back
 from relevance.export.tokenizer import pair_tokenizer
-from relevance.model.architectures import PER_BLOCK, block_list
+from relevance.model.architectures import PER_BLOCK, POOLINGS, block_list
 from relevance.model.backbone import backbone_folder, name_base
 from relevance.model.build import halves_frozen
 from relevance.model.network import Network, Plain
@@ -124,6 +124,8 @@ def plain_classifier(network: Network, config: Config, task: str) -> PreTrainedM
         network.private.merge(trunk, TASK_INDEX[task])
     state = {f"{head.base_model_prefix}.{key}": tensor for key, tensor in trunk.state_dict().items()}
     settings = _deeper(head.config, len(block_list(trunk)) - depth)
+    for key, value in _pooling_settings(network).items():
+        setattr(settings, key, value)
     exported = AutoModelForSequenceClassification.from_config(settings, dtype=torch.float32)
     try:
         exported.load_state_dict({**state, **head.state_dict()})
@@ -145,8 +147,24 @@ def check_exportable(network: Network) -> None:
             f"{classifier.config.model_type}: transformers has no sequence classifier for it, so that "
             "there is no folder to write; use relevance.predict or the served model"
         )
+    _pooling_settings(network)
     if network.private is not None:
         network.private.check_mergeable()
+
+
+def _pooling_settings(network: Network) -> dict[str, str]:
+    """What a plain folder's config says of model.pooling; UserError where transformers' classifier pools otherwise."""
+    heads: Any = network.heads
+    pooling, kind = heads[0].pooling, heads[0].classifier.config.model_type
+    if pooling is None:
+        return {}
+    if pooling not in POOLINGS.get(kind, {}):
+        own = "the last token of a text alone" if network.positions else "other states"
+        raise UserError(
+            f"model.pooling={pooling}: transformers' own classifier of {kind} reads {own}, so that no plain folder can "
+            "say it; use relevance.predict or the served model"
+        )
+    return POOLINGS[kind][pooling]
 
 
 def _deeper(config: PretrainedConfig, more: int) -> PretrainedConfig:
@@ -209,6 +227,9 @@ def _check(config: Config, private: dict[str, torch.Tensor]) -> None:
         raise UserError(
             f"form=adapter: private layers of kind={config.routing.private.kind} are no adapter; use form=merged"
         )
+    if config.model.attention is not None or config.model.pooling is not None:
+        how = f"attention={config.model.attention} pooling={config.model.pooling}"
+        raise UserError(f"form=adapter: the config of its backbone does not say model.{how}; use form=merged")
     if config.trainer.precision == HALF:
         raise UserError(f"form=adapter: trainer.precision={HALF} rounded the backbone of this one; use form=merged")
 

@@ -5,6 +5,7 @@ from torch import nn
 from transformers import PretrainedConfig
 from transformers.pytorch_utils import Conv1D
 
+from relevance.config import Pooling
 from relevance.errors import UserError
 
 # Linear layers that write an attention's or an MLP's result back onto the residual stream.
@@ -24,6 +25,16 @@ ATTENTION = frozenset(
 PER_ROW = {
     **dict.fromkeys("hidden_states attention_mask position_ids position_embeddings alibi padding_mask".split(), 2),
     "position_bias": 4,
+}
+# Decoders whose code reads both ways where its config says is_causal=false: tests hold each of them to it.
+BIDIRECTIONAL = frozenset(
+    "falcon gemma2 gemma3_text gpt2 gpt_neox llama mistral modernbert-decoder olmo2 opt phi3 qwen2 qwen3".split()
+)
+# Settings of a config under which transformers' own classifier pools so; of no other can a plain folder say it.
+POOLINGS: dict[str, dict[Pooling, dict[str, str]]] = {
+    **{kind: {Pooling.first: {}} for kind in "bert deberta-v2 distilbert electra mpnet roberta xlm-roberta".split()},
+    "eurobert": {Pooling.first: {"classifier_pooling": "bos"}, Pooling.mean: {"classifier_pooling": "mean"}},
+    "modernbert": {Pooling.first: {"classifier_pooling": "cls"}, Pooling.mean: {"classifier_pooling": "mean"}},
 }
 # Lists of a config with one entry per block.
 PER_BLOCK = ("layer_types", "mlp_layer_types", "no_rope_layers", "attention_layers")

@@ -12,7 +12,7 @@ from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
-from relevance.config import HALF, MIXED, Config, Family, ModelConfig, PrivateKind
+from relevance.config import HALF, MIXED, Attention, Config, Family, ModelConfig, PrivateKind
 from relevance.errors import UserError, first_line
 from relevance.model.ahead import leave_masks_unread
 from relevance.model.architectures import adapter_targets, blocks
@@ -60,13 +60,15 @@ def build_network(config: Config, saved: Path | None = None) -> tuple[Network, P
     path = trained or backbone_folder(config)
     tokenizer = load_tokenizer(saved / "tokenizer" if saved else path, model)
     classifier = classifier_of(path, model, tokenizer.pad_token_id, weights=trained is None)
-    trunk, heads = detach(classifier, len(TASK_NAMES) if config.routing.heads else 1)
+    trunk, heads = detach(classifier, len(TASK_NAMES) if config.routing.heads else 1, model.pooling)
     check_vocabulary(trunk, tokenizer, model)
     inputs = example(trunk, tokenizer, model, TRIAL_LENGTHS)
     last, alike = blocks(trunk)[-1], ROUGH if model.load_in_4bit else ALIKE
     try:
         network = _assembled(trunk, heads, config, inputs, saved)
         try_network(network, inputs, last, alike)
+        if model.attention is Attention.bidirectional:
+            try_attention(network, inputs)
     except (RuntimeError, TypeError, ValueError, AttributeError, LookupError) as error:
         raise _unsupported(config, classifier.config.model_type, error) from error
     if saved is None:  # else it was read before it was trained, and a folder's config may say any length
@@ -157,6 +159,16 @@ def try_network(network: Network, inputs: Inputs, last: nn.Module, alike: float)
         raise RuntimeError(f"a row's hidden states change by {apart:.1%} with the padding of the rows beside it")
     if (network(_with_other_end(inputs), TRIAL_SLICES) == logits).all(dim=1).any():
         raise RuntimeError("what it says of a text does not depend on the text's last token")
+
+
+@torch.no_grad()
+def try_attention(network: Network, inputs: Inputs) -> None:
+    """RuntimeError where a state in front of a row's last token does not depend on that token."""
+    moved = network.states(inputs, TRIAL_SLICES) - network.states(_with_other_end(inputs), TRIAL_SLICES)
+    before = inputs["attention_mask"].roll(-1, 1).bool() & inputs["attention_mask"].bool()
+    before[:, -1] = False
+    if not moved.abs().amax(-1)[before].all():
+        raise RuntimeError("under model.attention=bidirectional its states do not read the tokens behind them")
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPoolingAndCrossAttentions, SequenceClassifierOutput
 
-from relevance.config import ModelConfig
+from relevance.config import ModelConfig, Pooling
 from relevance.model.grouped import Grouped
 from relevance.model.private import Inputs, PrivateLayers, Slices
 from relevance.tasks import LABELS
@@ -150,22 +150,24 @@ class Plain(nn.Module):
         return SequenceClassifierOutput(logits=self.score(hidden[torch.arange(len(hidden), device=hidden.device), at]))
 
 
-def detach(classifier: PreTrainedModel, copies: int) -> tuple[PreTrainedModel, nn.ModuleList]:
-    """A classifier taken apart: its backbone, and `copies` equal heads with weights of their own."""
+def detach(
+    classifier: PreTrainedModel, copies: int, pooling: Pooling | None = None
+) -> tuple[PreTrainedModel, nn.ModuleList]:
+    """A classifier taken apart: its backbone, and `copies` equal heads with weights of their own, that pool so."""
     name = classifier.base_model_prefix
     backbone = getattr(classifier, name)
     setattr(classifier, name, StatesOnly(getattr(backbone, "pooler", None)))
     if getattr(backbone, "pooler", None) is not None:
         backbone.pooler = None
-    return backbone, nn.ModuleList(Head(copy.deepcopy(classifier)) for _ in range(copies))
+    return backbone, nn.ModuleList(Head(copy.deepcopy(classifier), pooling) for _ in range(copies))
 
 
 class Head(nn.Module):
-    """A sequence classifier without its backbone."""
+    """A sequence classifier without its backbone; `pooling`, null: its own, says which states it reads."""
 
-    def __init__(self, classifier: PreTrainedModel):
+    def __init__(self, classifier: PreTrainedModel, pooling: Pooling | None = None):
         super().__init__()
-        self.classifier = classifier
+        self.classifier, self.pooling = classifier, pooling
         self.pad = classifier.config.get_text_config().pad_token_id
 
     def forward(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -174,8 +176,22 @@ class Head(nn.Module):
         Decoders find the last real token by comparing ids with the pad id. They are shown marks made from the
         mask instead of the ids, so that a text that ends in the pad token (gpt2: pad is eos) is pooled right.
         """
+        if self.pooling is not None:
+            hidden, mask = pooled(hidden, mask, self.pooling)
         marks = torch.where(mask.bool(), self.pad + 1, self.pad)
         return self.classifier(input_ids=marks, attention_mask=mask, inputs_embeds=hidden).logits.float()
+
+
+def pooled(hidden: torch.Tensor, mask: torch.Tensor, pooling: Pooling) -> tuple[torch.Tensor, torch.Tensor]:
+    """One state of each row [B, 1, H], of its real tokens alone, as a text of one token; its mask [B, 1]."""
+    if pooling is Pooling.mean:
+        real = mask[..., None].bool()
+        state = hidden.masked_fill(~real, 0.0).sum(1) / real.sum(1)
+    else:
+        places = torch.arange(mask.shape[1], device=mask.device)
+        at = (mask * places).argmax(-1) if pooling is Pooling.last else mask.argmax(-1)
+        state = hidden[torch.arange(len(hidden), device=mask.device), at]
+    return state[:, None], mask.new_ones(len(mask), 1)
 
 
 class StatesOnly(nn.Module):

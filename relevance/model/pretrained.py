@@ -25,9 +25,9 @@ from transformers import (
 from transformers.models.auto import modeling_auto
 from transformers.utils import logging
 
-from relevance.config import Family, ModelConfig
+from relevance.config import Attention, Family, ModelConfig
 from relevance.errors import UserError, first_line
-from relevance.model.architectures import attention_of, blocks
+from relevance.model.architectures import BIDIRECTIONAL, attention_of, blocks
 from relevance.model.network import Plain
 from relevance.model.weight_files import SAFE, check_numbers, shapes_of, weight_count
 
@@ -105,6 +105,7 @@ def load_config(path: Path, model: ModelConfig) -> PretrainedConfig:
         check_numbers(path)
         config = AutoConfig.from_pretrained(path, trust_remote_code=model.trust_remote_code)
     check_family(config, model)
+    _check_attention(config, model)
     return config
 
 
@@ -120,6 +121,21 @@ def check_family(config: PretrainedConfig, model: ModelConfig) -> None:
     if is_decoder != (model.family is Family.llm):
         fitting = "a decoder; use model=llm or llm_b" if is_decoder else "an encoder; use model=ce or ce_b"
         raise UserError(f"model={model.name} {setting}: {kind} is {fitting}")
+
+
+def _check_attention(config: PretrainedConfig, model: ModelConfig) -> None:
+    """UserError for a decoder that is not known to read both ways, or that does and is not asked to."""
+    kind, setting = config.model_type, f"model.backbone={model.backbone}"
+    if model.family is not Family.llm:
+        return
+    if model.attention is not Attention.bidirectional:
+        if not getattr(config, "is_causal", True):
+            raise UserError(f"{setting}: its config says is_causal=false; give model.attention=bidirectional")
+    elif kind not in BIDIRECTIONAL or offered(config):
+        holds = ", ".join(sorted(BIDIRECTIONAL))
+        raise UserError(
+            f"model.attention=bidirectional {setting}: {kind} is not known to compute it; these are: {holds}"
+        )
 
 
 def offered(config: PretrainedConfig) -> dict[str, str]:
@@ -175,6 +191,8 @@ def classifier_of(path: Path, model: ModelConfig, pad: int, weights: bool = True
     config = load_config(path, model)
     config.num_labels, config.get_text_config().pad_token_id = 3, pad
     config.get_text_config().use_cache = False
+    if model.family is Family.llm and model.attention is Attention.bidirectional:
+        config.is_causal = False  # transformers then makes its masks so, and tells its attention
     logging.set_verbosity_error()  # that the head is new is no news here; what else is missing is checked below
     logging.disable_progress_bar()
     offers = offered(config)

@@ -4,8 +4,8 @@ compare=[before,after], the second with model.lr=1e-4
 | model | routing | task mix | A                | B                | B minus A        | seeds |
 | llm   | mhp     | joint    | 84.5 (lr=0.001)  | 86.0 (lr=0.0001) | +1.5 [+0.2, +2.8] | 3 : 3 |
 
-Rows of the two are paired whatever else differs; what differs stands in the heads. Where the test rows are not the
-same, both are measured on those that the two share, and the page says how many that are.
+Rows of the two are paired whatever else differs, of several tunings by tuning; what differs stands in the heads. Where
+the test rows are not the same, both are measured on those that the two share, and the page says how many that are.
 
 compare.csv: model, routing, task_mix, a, b (settings that differ), measure, scope, and what relevance.report.panel has
 """
@@ -72,7 +72,9 @@ def write_comparison(first: SweepRecord, other: SweepRecord, reports: Path) -> P
     folder = reports / slug(f"{first.name}-vs-{other.name}")
     check_free(folder, "compare.md", "# A:")
     title = f"A: {first.name}, B: {other.name}"
-    page = _page([first, other], frame, [*dict.fromkeys(notes)], sides)
+    alone = [ALONE.format(name=sweep.name, rows=", ".join(names))
+             for sweep, side in zip((first, other), sides, strict=True) if (names := _alone(side, pairs))]  # fmt: skip
+    page = _page([first, other], frame, [*dict.fromkeys(notes)], alone)
     write_text(folder / "compare.md", markdown(title, page))
     write_text(folder / "index.html", html(title, page, folder))
     lines = ([value if value == value else "" for value in line] for line in frame[HEADER].itertuples(index=False))
@@ -92,14 +94,31 @@ def _rows(sweep: SweepRecord) -> Side:
 
 
 def _pairs(first: Side, other: Side) -> list[Pair]:
-    """Each row of A with each of B of the same model, routing and task mix; of equal settings where there are any."""
+    """Each row of A with each of B of the same model, routing and task mix; of equal settings where there are any.
+
+    A tuning that both have is compared with itself alone.
+    """
     pairs = []
     for key, rows in first.items():
+        against = [b for _, b in other.get(key, [])]
+        both = {a.kind for _, a in rows} & {b.kind for b in against}
         for _, a in rows:
-            against = [b for _, b in other.get(key, [])]
-            same = [b for b in against if b.cells[0].variant == a.cells[0].variant] or against
-            pairs += [Pair(key, a, b, _differing(a, b)) for b in same]
+            alike = [b for b in against if a.kind == b.kind or not {a.kind, b.kind} & both]
+            same = [b for b in alike if b.cells[0].variant == a.cells[0].variant] or alike
+            pairs += [Pair((_model(key, a, b), *key[1:]), a, b, _differing(a, b)) for b in same]
     return pairs
+
+
+def _model(key: Key, a: Row, b: Row) -> str:
+    """The model of a pair, with a tuning of its own where both have it."""
+    return f"{key[0]} {a.kind}".strip() if a.kind == b.kind else key[0]
+
+
+def _alone(side: Side, pairs: list[Pair]) -> list[str]:
+    """The rows of a sweep that no pair holds."""
+    paired = {id(row) for pair in pairs for row in (pair.a, pair.b)}
+    left = [(key, row) for key, rows in side.items() for _, row in rows if id(row) not in paired]
+    return [*dict.fromkeys(" ".join((f"{key[0]} {row.kind}".strip(), *key[1:])) for key, row in left)]
 
 
 def _differing(a: Row, b: Row) -> tuple[str, str]:
@@ -160,7 +179,7 @@ def shared_rows(a: HeldOut, b: HeldOut) -> tuple[np.ndarray, np.ndarray]:
     return both["place_a"].to_numpy(), both["place_b"].to_numpy()
 
 
-def _page(sweeps: list[SweepRecord], frame: pd.DataFrame, notes: list[str], sides: list[Side]) -> list[Section]:
+def _page(sweeps: list[SweepRecord], frame: pd.DataFrame, notes: list[str], alone: list[str]) -> list[Section]:
     """The macro of each pair and its change, then every column; the commands, and what only one of them has."""
     macro = frame[frame["scope"] == "macro"]
     known = {"settings_a": macro["settings_a"].unique(), "settings_b": macro["settings_b"].unique()}
@@ -173,9 +192,6 @@ def _page(sweeps: list[SweepRecord], frame: pd.DataFrame, notes: list[str], side
             texts = [f"{text} ({e[name]})" for text, name in zip(texts, known, strict=True)]
         body.append([e["model"], e["routing"], e["task_mix"], *texts, decided_text(e), e["counts"]])
     header = ["model", "routing", "task mix", *heads, "B minus A", "seeds"]
-    alone = [ALONE.format(name=sweep.name, rows=", ".join(" ".join(key) for key in left))
-             for sweep, side, rest in zip(sweeps, sides, reversed(sides), strict=True)
-             if (left := [key for key in side if key not in rest])]  # fmt: skip
     blocks: list[Block] = [RULE, *notes, Table(header, body, left=3), *alone]
     blocks += [Code(run.command) for sweep in sweeps for run in sweep.runs]
     lines = [

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from relevance.metrics import COLUMNS
+from relevance.report.causes import Cause, Causes
 from relevance.report.claims import Asked, Claim, Gain
 from relevance.report.matrix import LEXICAL, MainRows, Matrix, whole
 from relevance.report.measures import ACCURACY
@@ -73,6 +74,10 @@ class Evidence:
         return [*self.asked.claims(), self.asked.apart(self._apart[1])]
 
     @cached_property
+    def causes(self) -> list[Cause]:
+        return Causes(self.main, self.ranked.weights("macro")).all()
+
+    @cached_property
     def _apart(self) -> tuple[Panel | None, dict[str, tuple[int, ...]]]:
         return self.asked.votes.apart() if self.asked.votes.by_routing else (None, {})
 
@@ -121,11 +126,11 @@ class Evidence:
     def effects(self) -> pd.DataFrame:
         """All of them, settled: `p_holm` and `verdict` beside each."""
         *claims, members = (claim.contrast for claim in self.claims)
-        gains = [gain.contrast for gain in self._gains]
+        gains, causes = ([each.contrast for each in some] for some in (self._gains, self.causes))
         frames = [
             effects(panel, contrasts, self.trained)
             for panel, contrasts in (
-                (self.ranked, [*self._bests(), *self._prefix(), *self.asked.factors()]),
+                (self.ranked, [*self._bests(), *self._prefix(), *self.asked.factors(), *causes]),
                 (self.accuracy, [*claims, *self._columns(), *gains]),
                 (self._apart[0] or self.accuracy, [members]),
             )

@@ -5,6 +5,7 @@ best row that was tested on every task
 
 MainRows: the rows that claims are about, joint and of the sweep's commonest variant, else of the model's
 (llm, mhp) → the row llm mhp joint [data.rows=10000,match=steps]; with it the families, their models, their baselines
+(llm tuning=full, mhp) → another one: rows of a family that differ in tuning are of two families, and no mean is of both
 """
 
 import io
@@ -303,18 +304,32 @@ class MainRows:
         self.matrix = matrix
         joint = [row for row in whole(matrix) if row.labels[2] == JOINT]
         self.variant = _commonest(row.labels[3] for row in joint)
+        kinds = {(row.family, row.kind) for row in joint}
+        self._several = {family for family, count in Counter(family for family, _ in kinds).items() if count > 1}
         variants = {}  # by model: its backbone is part of it where the models' group is not the default
-        for model in dict.fromkeys(row.labels[0] for row in joint):
-            texts = [row.labels[3] for row in joint if row.labels[0] == model]
+        for model in dict.fromkeys(map(self.model, joint)):
+            texts = [row.labels[3] for row in joint if self.model(row) == model]
             variants[model] = self.variant if self.variant in texts else _commonest(texts)
-        self.joint = {row.labels[:2]: row for row in joint if row.labels[3] == variants[row.labels[0]]}
+        mine = [(self.model(row), row) for row in joint]
+        self.joint = {(model, row.labels[1]): row for model, row in mine if row.labels[3] == variants[model]}
+
+    def model(self, row: Row) -> str:
+        """What the page calls a row's model: "llm", and "llm tuning=full" where rows of its family differ in that."""
+        return self._apart(row, row.labels[0])
+
+    def family(self, row: Row) -> str:
+        """The family of models that a row is compared in, named likewise."""
+        return self._apart(row, row.family)
+
+    def _apart(self, row: Row, name: str) -> str:
+        return f"{name} {row.kind}".strip() if row.family in self._several else name
 
     @cached_property
     def families(self) -> dict[str, list[str]]:
         """Models by family, in the order of the table; a model whose runs name no family is one by itself."""
         families: dict[str, dict[str, None]] = {}
         for (model, _), row in self.joint.items():
-            families.setdefault(row.family, {})[model] = None
+            families.setdefault(self.family(row), {})[model] = None
         return {family: list(models) for family, models in families.items()}
 
     def routings(self, model: str) -> list[str]:

@@ -19,6 +19,8 @@ from relevance.report.panel import FEWEST
 from relevance.report.rows import FINISHED, NOTHING, Row
 from relevance.report.sections import NEAR, ONE, claims, drawn, effect_text, of_data, tables
 from relevance.report.sections.calibration import Calibration, calibration, calibration_section
+from relevance.report.sections.cascade import cascade_section
+from relevance.report.sections.causes import TITLE, cause_lines, causes_section
 from relevance.report.sections.mistakes import mistakes_sections
 from relevance.report.sections.opening import differences, first_table, reading, verdict_lines
 from relevance.report.sections.probes import consistency_section, probes_section
@@ -107,6 +109,7 @@ def sections(sweep: SweepRecord, findings: list[Findings], captions: Captions, f
         *_beyond(findings, matrices),
         *(section for each in findings for section in consistency_section(each.evidence.main)),
         *probes_section(matrices),
+        *cascade_section([each.evidence.main for each in findings]),
         *calibration_section(matrices, [each.calibration for each in findings], curves),
         Section("All rows and parameters", _all_rows(findings, matrices, rows), closed=True),
         origin_section(sweep, form.ui),
@@ -170,6 +173,7 @@ def _decided(findings: Findings, captions: Captions) -> list[Section]:
     evidence, mark = findings.evidence, findings.mark
     return [
         claims.claims_section(evidence, _figure("claims" + mark, captions)),
+        *causes_section(evidence, _figure("causes" + mark, captions)),
         *claims.factors_section(evidence),
         *votes_sections(evidence.main, evidence.votes, evidence.ties),
         *taught_section(evidence),
@@ -283,6 +287,7 @@ def _drawings(findings: Findings, folder: Path) -> dict[str, tuple[int, str]]:
     for name, of, text in (
         ("tasks", _by_task(evidence), "Where a routing differs from the prefix, task by task"),
         ("claims", claims.claim_lines(evidence), "The paper's claims: right of zero is for them"),
+        ("causes", cause_lines(evidence), TITLE),
     ):
         written[name] = (write_intervals(of, folder, name + mark, text, POINTS), text)
     gains = claims.volume_curves(evidence)
@@ -301,6 +306,6 @@ def _drawings(findings: Findings, folder: Path) -> dict[str, tuple[int, str]]:
 
 
 def _by_task(evidence: Evidence) -> list[Line]:
-    names = {row.name: " ".join(row.labels[:2]) for row in evidence.main.joint.values()}
+    names = {row.name: " ".join(key) for key, row in evidence.main.joint.items()}
     effects = sorted(evidence.of(BY_TASK), key=lambda effect: TASK_NAMES.index(effect["scope"]))
     return [drawn(effect, names[effect["a"]], effect["scope"]) for effect in effects]

@@ -4,6 +4,7 @@ model  routing  task_mix  variant  cells        places    values [finished seeds
 llm    mhp      joint              s0, s1, s2   4, 5, 6   0.871, 0.902, ..., micro, macro
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,8 @@ from relevance.report.measures import Tested
 from relevance.tracking.records import CellRecord
 
 FINISHED = "FINISHED"
+# The parts of a variant that make another kind of its model
+KIND = re.compile(r"(?<![^,])(?:tuning|attention|pooling)=[a-z]+(?![^,])")
 NOTHING = "learnt nothing"
 MICRO, MACRO = COLUMNS.index("micro"), COLUMNS.index("macro")
 
@@ -39,6 +42,11 @@ class Row:
     def name(self) -> str:
         """The labels as one text: "llm mhp joint"."""
         return " ".join(filter(None, self.labels))
+
+    @cached_property
+    def kind(self) -> str:
+        """How its model is trained and reads where that is not the usual way: "tuning=full", else ""."""
+        return " ".join(KIND.findall(self.cells[0].variant))
 
     @cached_property
     def done(self) -> list[CellRecord]:

@@ -61,11 +61,12 @@ class Group:
 def groups(main: MainRows) -> list[Group]:
     """Every group of at least two cells that were tested on all rows: the main rows first, by kind, by seed.
 
-    The main rows of all models vote together though a variant names their backbones; other rows by equal variants.
+    The main rows of all models vote together though a variant names their backbones; other rows, those of a second
+    tuning among them, by equal variants.
     """
     rows = whole(main.matrix)
     together: list[Group] = []
-    first = list(main.joint.values())
+    first = [row for row in main.joint.values() if main.model(row) == row.labels[0]]
     kinds = sorted({row.labels[2:] for row in rows}, key=lambda labels: (labels[0] != JOINT, labels))
     sets = [(main.variant, first)]
     sets += [

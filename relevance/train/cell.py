@@ -114,7 +114,7 @@ def settings(cell: Cell) -> dict[str, object]:
     return {
         **dict(part.split("=", 1) for part in variant_parts(cell.variant, c)),
         **cell.axes,
-        "tuning": "lora" if c.model.lora.r else "full",
+        "tuning": c.model.lora.tuning.value,
         "train_rows": cell.train_rows,
         "backbone": c.model.backbone.rsplit("/", 1)[-1],
         "revision": c.model.revision or "",

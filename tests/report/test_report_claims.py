@@ -68,6 +68,34 @@ def test_families_whose_settings_differ_are_each_read_by_their_own(study):
     )
 
 
+def test_rows_that_differ_in_tuning_are_two_families_and_no_mean_and_no_vote_is_of_both(study):
+    for variant, least in (("", 2), ("tuning=full", 8)):
+        train(study, {("llm", "prefix"): least, ("llm", "mh"): least + 3, ("llm", "mhp"): least}, variant=variant)
+    train(study, {("ce", routing): 4 for routing in ("prefix", "mh", "mhp")})
+    train(study, {("ce", "mh"): 7}, variant="tuning=lora")
+    of = evidence(study)
+    assert of.main.families == {
+        "ce": ["ce"], "ce tuning=lora": ["ce tuning=lora"], "llm": ["llm"], "llm tuning=full": ["llm tuning=full"]
+    }  # fmt: skip
+    values = {family: {each.name: each.value for each in of.candidates[family]} for family in of.candidates}
+    assert values["llm"] == pytest.approx({"prefix": 0.9, "mh": 0.75, "mhp": 0.9})
+    assert values["llm tuning=full"] == pytest.approx({"prefix": 0.6, "mh": 0.45, "mhp": 0.6})
+    (drop,) = (effect for effect in of.of(CLAIMS) if effect["a"] == "b1")
+    assert drop["estimate"] == pytest.approx(0.15)
+    assert {cell.variant for vote in of.votes for cell in vote.group.members if vote.group.variant == ""} == {""}
+    page = text(study)
+    assert line(page, "llm tuning=full")[2].startswith("60.0")  # of the first table
+    assert line(page, "llm", "mh", "joint", "tuning=full")[-2:] == ["45.0 ± 0.0", "45.0 ± 0.0 learnt nothing"]
+    assert "**llm tuning=full: " in page
+
+
+def test_a_sweep_of_one_other_tuning_is_read_by_its_families(study):
+    train(study, {("llm", routing): 2 for routing in ("prefix", "mh", "mhp")}, variant="tuning=full")
+    train(study, {("ce", routing): 4 for routing in ("prefix", "mh", "mhp")})
+    assert evidence(study).main.families == {"ce": ["ce"], "llm": ["llm"]}
+    assert verdicts(study)["b2"] != "not tested"
+
+
 def test_claims_turn_round_with_the_numbers(study):
     apart(study, "prefix", n=6)
     train(study, {(model, "mhp"): 9 for model in MODELS})

@@ -80,3 +80,21 @@ def test_nothing_in_common_is_refused(study):
     study.cell("llm-mh-joint-s0")
     with pytest.raises(UserError, match=r"compare=\[A,B\]: no row in common"):
         write_comparison(part(study, "A", slice(1)), part(study, "B", slice(1, 2)), study.reports)
+
+
+def test_a_tuning_that_both_have_is_compared_with_itself_alone(study):
+    for wrong, side in ((6, "A"), (2, "B")):
+        for variant in ("", "tuning=full"):
+            study.cell("llm-mh-joint-s0", wrong, variant=",".join(filter(None, [f"data.rows={wrong}", variant])))
+        if side == "A":
+            study.cell("ce-mh-joint-s0", wrong, variant="tuning=lora")
+    study.cell("ce-mh-joint-s0", 2)
+    folder = write_comparison(part(study, "A", slice(3)), part(study, "B", slice(3, None)), study.reports)
+    page = (folder / "compare.md").read_text()
+    assert len(line(page, "llm", "mh")) == len(line(page, "llm tuning=full", "mh"))
+    assert line(page, "ce", "mh")[5].startswith("+20.0")  # of each sweep its only one
+    assert "Only in" not in page
+    folder = write_comparison(part(study, "C", slice(2)), part(study, "D", slice(3, 4)), study.reports)
+    page = (folder / "compare.md").read_text()
+    assert "Only in C: llm tuning=full mh joint." in page
+    assert sum("| llm" in row for row in page.splitlines()) == 2  # a pair in each of the two tables

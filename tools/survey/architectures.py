@@ -1,4 +1,4 @@
-"""Name of an architecture → the folder of a backbone of random weights: twenty at small size, two at real size.
+"""Name of an architecture → the folder of a backbone of random weights: twenty-one at small size, two at real size.
 
 small("gemma2", Path("gemma2")) → a folder as the hub would give it: config.json, model.safetensors, tokenizer files
 SHAPES["Qwen3-0.6B"] → Shape("qwen3", Family.llm, {"hidden_size": 1024, "num_hidden_layers": 28, ...})
@@ -48,6 +48,7 @@ DECODERS: dict[str, dict[str, Any]] = {
     "gpt_neox": {},
     "opt": {"ffn_dim": 64, "word_embed_proj_dim": 32},
     "falcon": {"alibi": False},
+    "modernbert-decoder": {"local_attention": 8, "global_attn_every_n_layers": 2, "bos_token_id": 1},
 }
 ARCHITECTURES = {**ENCODERS, **DECODERS}
 

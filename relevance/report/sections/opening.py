@@ -49,7 +49,8 @@ def verdict_lines(evidence: Evidence, runs: Sequence[SweepRun]) -> list[Block]:
 
 def _command(runs: Sequence[SweepRun], models: list[str]) -> str:
     """That of the sweep which names one of the models, else of the first."""
-    named = [run.command for run in runs if set(models) & set(_models(run.command))]
+    names = {model.split()[0] for model in models}
+    named = [run.command for run in runs if names & set(_models(run.command))]
     return next(iter([*named, *(run.command for run in runs)]), "python -m relevance.run")
 
 
@@ -89,7 +90,7 @@ def _reason(evidence: Evidence, family: str, verdict: Verdict) -> str:
 
 def _nothing(evidence: Evidence, family: str) -> list[str]:
     """The sentence on cells of a family that learnt nothing."""
-    rows = [row for row in evidence.matrix.finished if row.family == family]
+    rows = [row for row in evidence.matrix.finished if evidence.main.family(row) == family]
     cells = [cell.cell for row in rows for cell in row.nothing]
     if not cells:
         return []
@@ -112,12 +113,13 @@ def first_table(evidence: Evidence) -> Table:
 
 
 def _line(evidence: Evidence, row: Row) -> list[str]:
-    other = evidence.main.joint.get((row.labels[0], REFERENCE))
+    model = evidence.main.model(row)
+    other = evidence.main.joint.get((model, REFERENCE))
     effect = evidence.effect(PREFIX, row.name, other.name) if other else None
     text = effect_text(effect)
     values = evidence.macro(row)
     sd = values.std(ddof=1) if len(values) > 1 else np.nan
-    return [*row.labels[:2], percent(values.mean(), sd), text, short(row.metric("params/trainable"))]
+    return [model, row.labels[1], percent(values.mean(), sd), text, short(row.metric("params/trainable"))]
 
 
 def short(value: float) -> str:
@@ -149,7 +151,7 @@ def differences(evidence: Evidence) -> tuple[list[Line], str, str]:
     """
     effects = evidence.of(PREFIX)
     name = MEASURE[evidence.measure]
-    rows = {row.name: row.labels for row in evidence.main.joint.values()}
+    rows = {row.name: key for key, row in evidence.main.joint.items()}
     if 0 < len(effects) <= FITTING:
         lines = [drawn(effect, rows[effect["a"]][1], rows[effect["a"]][0]) for effect in effects]
         return lines, _title(lines, effects), f"macro {name} minus that of the text prefix, points"

@@ -51,7 +51,7 @@ PARTS = {  # column: the metrics it sums, each logged as .../trainable and .../t
 def main_table(evidence: Evidence) -> Table:
     """The joint rows, sorted within each family from the highest down."""
     order = {family: at for at, family in enumerate(evidence.main.families)}
-    rows = sorted(evidence.main.joint.values(), key=lambda row: (order[row.family], -row.mean[MACRO]))
+    rows = sorted(evidence.main.joint.values(), key=lambda row: (order[evidence.main.family(row)], -row.mean[MACRO]))
     return accuracy_table(evidence, rows)
 
 
