@@ -193,11 +193,24 @@ class PrivateConfig:
 
 
 @dataclass
+class PromptConfig:
+    k: int = setting(0, "learnt vectors in front of the text, a set for each task; 0: none", at_least=0)
+
+
+@dataclass
 class RoutingConfig:
     name: str = setting("mh", "in the cell's name")
     prefix: bool = setting(False, "name the task in the text")
     heads: bool = setting(False, "a head for each task instead of one for all")
     private: PrivateConfig = field(default_factory=PrivateConfig)
+    prompt: PromptConfig = field(default_factory=PromptConfig)
+    task_matrix: bool = setting(False, "a matrix for each task inside the adapters (MTL-LoRA, arXiv 2410.09437)")
+
+    @property
+    def own(self) -> str:
+        """What is of one task alone, of no use for one that was never trained: "heads", "private weights" or ""."""
+        layers = self.private.layers and self.private.kind is not PrivateKind.shared
+        return "heads" if self.heads else "private weights" if layers or self.prompt.k or self.task_matrix else ""
 
 
 @dataclass

@@ -45,7 +45,7 @@ def named(name: str) -> set[tuple[str, ...]]:
 
 
 def test_the_sweeps_that_claims_need_are_there():
-    assert NAMES == ["baselines", "controls", "ensemble", "factorial", "matrix", "paper", "volume"]
+    assert NAMES == ["baselines", "controls", "ensemble", "factorial", "matrix", "paper", "rivals", "volume"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -59,7 +59,9 @@ def test_each_holds_what_its_claim_needs():
     assert named("baselines") == set(product(MODELS, ["mh"], {"joint", *SINGLES}))
     six = {"none", *SHORT, "prefix_mh", "prefix_mhp"}
     assert named("factorial") == set(product(MODELS, {*six, "mhp_shared"}, ["joint"]))
-    assert named("controls") == set(product(["llm"], ["mh", "mhp", "mhp_shared", "mhp_lora", "mh_wide"], ["joint"]))
+    equal = {"mh_wide", "mh_r56", "mh_r569"}
+    assert named("controls") == set(product(["llm"], {"mh", "mhp", "mhp_shared", "mhp_lora", *equal}, ["joint"]))
+    assert named("rivals") == set(product(["llm"], {"none", *SHORT, "soft_prompt", "mtl_lora"}, ["joint"]))
     assert named("matrix") | named("ensemble") | named("baselines") <= named("paper")
     assert lists("volume")["task_mix.share"] == ["0.125", "0.25", "0.5", "1"]
     assert all(lists(name)["seed"] == ["0", "1", "2"] for name in NAMES if name != "matrix")

@@ -113,13 +113,18 @@ class Examples:
     weight: np.ndarray  # [N] of a row in the loss
     pad: int  # id of the pad token
     segments: bool  # the backbone reads token_type_ids
+    front: int = 0  # learnt vectors that the network puts in front of every row
+
+    def lengths(self, rows: np.ndarray) -> np.ndarray:
+        """Places that these rows take in the network."""
+        return self.tokens.offsets[rows + 1] - self.tokens.offsets[rows] + self.front
 
 
-def unlabelled(table: pa.Table, tokenizer, template: Template) -> Examples:
+def unlabelled(table: pa.Table, tokenizer, template: Template, front: int = 0) -> Examples:
     """The pairs of `table` (columns task, left, right) to be scored; their labels and weights are 0."""
     tokens, zeros = encode_pairs(table, tokenizer, template), np.zeros(len(table), np.int8)
     pad = tokenizer.pad_token_id
-    return Examples(tokens, task_codes(table["task"]), zeros, zeros, pad, segments(tokenizer, template))
+    return Examples(tokens, task_codes(table["task"]), zeros, zeros, pad, segments(tokenizer, template), front)
 
 
 @dataclass(frozen=True)
@@ -172,8 +177,7 @@ class StepDataset(Dataset[list[MicroBatch]]):
         self.examples, self.budget, self.rank, self.ranks = examples, budget, rank, ranks
 
     def __getitem__(self, rows: np.ndarray) -> list[MicroBatch]:
-        lengths = self.examples.tokens.offsets[rows + 1] - self.examples.tokens.offsets[rows]
-        pieces, missing = deal_batches(lengths, self.budget, self.rank, self.ranks)
+        pieces, missing = deal_batches(self.examples.lengths(rows), self.budget, self.rank, self.ranks)
         return [collate(self.examples, rows[piece]) for piece in pieces] + [stand_in(self.examples, rows[:1])] * missing
 
 
@@ -231,7 +235,7 @@ class ScoreDataset(Dataset[MicroBatch]):
 
     def __init__(self, examples: Examples, rows: np.ndarray, budget: int, rank: int = 0, ranks: int = 1):
         self.examples, self.rows = examples, rows
-        pieces = [rows[piece] for piece in cut_batches(examples.tokens.lengths[rows], budget)]
+        pieces = [rows[piece] for piece in cut_batches(examples.lengths(rows), budget)]
         most = -(-len(pieces) // ranks)
         self.pieces = [*pieces, *[rows[:0]] * (most * ranks - len(pieces))][rank::ranks]
 
@@ -263,7 +267,8 @@ class PairsModule(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         step_rows, on_gpu = self.config.train.step_rows, distributed.on_gpu(self.config.trainer)
         # RelevanceModule cuts again what a GPU has no room for; on a CPU longer batches are slower ones
-        budget = self.config.train.token_budget or (step_rows * self.config.model.max_length if on_gpu else CPU_TOKENS)
+        longest = self.config.model.max_length + self.examples.front
+        budget = self.config.train.token_budget or (step_rows * longest if on_gpu else CPU_TOKENS)
         steps = Steps(self.rows["train"], self.examples.task, self.config.task_mix, step_rows, self.config.seed)
         steps.begun = self.begun
         return _loader(StepDataset(self.examples, budget, distributed.rank(), distributed.size()), steps)
@@ -304,7 +309,7 @@ def pairs_module(config: Config, rows: Path, tokenizer, identity: str) -> PairsM
         remedy = "give some of them a weight (its column, train.class_weights and train.task_weights multiply)"
         raise UserError(f"{rows}: every training row of task_mix={config.task_mix.name} weighs 0; {remedy}")
     label, shown = table["label"].to_numpy(), segments(tokenizer, template)
-    examples = Examples(ids, task, label, weight, tokenizer.pad_token_id, shown)
+    examples = Examples(ids, task, label, weight, tokenizer.pad_token_id, shown, config.routing.prompt.k)
     module = PairsModule(config, tokenizer, template, examples, parts)
     if config.match is Match.steps and (config.task_mix.kind is Mix.single or config.task_mix.share < 1):
         module.steps = optimiser_steps(config, len(every))  # those of a joint cell on all rows
