@@ -87,6 +87,8 @@ def _cell(c: Config) -> Iterator[str]:
     if c.match is not Match.none and limits != (None, None):
         why = "a matched budget is counted in epochs or steps; leave these out"
         yield f"match={c.match} trainer.limit_train_batches={limits[0]} max_time={limits[1]}: {why}"
+    if None not in (c.tune.trial, c.tune.sweep):
+        yield f"tune.trial={c.tune.trial} tune.sweep={c.tune.sweep}: a trial has its own rates; leave one of them out"
     if not c.experiment.strip():
         yield "experiment: is empty; name the MLflow experiment"
     if not c.model.backbone:

@@ -242,6 +242,9 @@ class TrainConfig:
     patience: int = setting(
         2, "validations without a better macro accuracy before the cell stops; 0: never", at_least=0
     )
+    stop_below: float | None = setting(
+        None, "macro accuracy on validation under which a cell stops", null="never", at_least=0, at_most=1
+    )
     class_weights: list[float] | None = setting(None, "in the loss, of labels 0, 1, 2", null="equal", at_least=0)
     task_weights: dict[str, float] = setting(dict, "in the loss, {query_item: 2.0}; 1 for a task left out", at_least=0)
 
@@ -280,6 +283,14 @@ class TrainerConfig:
 
 
 @dataclass
+class TuneConfig:
+    """How a cell comes to its rates; only these change its numbers."""
+
+    trial: int | None = setting(None, "its rates times those of a point of the design", null="none", at_least=0)
+    sweep: str | None = setting(None, "of trials: the rates of the best on validation", null="conf/rates.yaml")
+
+
+@dataclass
 class Config:
     """One cell: everything that can change its numbers, then where and how it runs."""
 
@@ -293,6 +304,7 @@ class Config:
     task_mix: MixConfig = field(default_factory=MixConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    tune: TuneConfig = field(default_factory=TuneConfig)
     match: Match = setting(
         Match.none,
         "of budgets: single_<task> sees its rows as often as joint does, or every cell takes the steps of joint",

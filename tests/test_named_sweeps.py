@@ -45,7 +45,18 @@ def named(name: str) -> set[tuple[str, ...]]:
 
 
 def test_the_sweeps_that_claims_need_are_there():
-    assert NAMES == ["baselines", "controls", "ensemble", "factorial", "matrix", "paper", "rivals", "volume"]
+    assert NAMES == [
+        "baselines",
+        "controls",
+        "ensemble",
+        "factorial",
+        "matrix",
+        "paper",
+        "rivals",
+        "tune",
+        "tuned",
+        "volume",
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -64,4 +75,7 @@ def test_each_holds_what_its_claim_needs():
     assert named("rivals") == set(product(["llm"], {"none", *SHORT, "soft_prompt", "mtl_lora"}, ["joint"]))
     assert named("matrix") | named("ensemble") | named("baselines") <= named("paper")
     assert lists("volume")["task_mix.share"] == ["0.125", "0.25", "0.5", "1"]
-    assert all(lists(name)["seed"] == ["0", "1", "2"] for name in NAMES if name != "matrix")
+    assert named("tune") == named("tuned") < named("factorial")
+    assert lists("tune")["tune.trial"] == [str(number) for number in range(8)]
+    assert lists("tune")["seed"] == ["100"]
+    assert all(lists(name)["seed"] == ["0", "1", "2"] for name in NAMES if name not in ("matrix", "tune"))
