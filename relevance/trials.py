@@ -90,8 +90,8 @@ def chosen(config: Config, cells: Sequence[CellRecord]) -> tuple[Config, str]:
     (_, macro), best = max(scored, key=lambda each: each[0])
     rates = {key: getattr(best.config.model, key) for key in CHOSEN}
     shown = ", ".join(f"{key} {rate:g}" for key, rate in rates.items() if rate is not None)
-    failed = f", {len(trials) - len(finished)} of which failed" if len(finished) < len(trials) else ""
-    line = f"{name}: {shown}, the best of {len(trials)} trials{failed} ({macro:.1%} on validation: {best.cell})"
+    failed = f", {len(trials) - len(finished)} more failed" if len(finished) < len(trials) else ""
+    line = f"{name}: {shown}, the best of {len(alike)} trials{failed} ({macro:.1%} on validation: {best.cell})"
     return replace(config, model=replace(config.model, **rates)), line
 
 

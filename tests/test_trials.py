@@ -124,7 +124,7 @@ def test_nothing_is_chosen_before_all_trials_have_ended_and_one_that_failed_has_
         chosen(config, [replace(first, status="KILLED"), *others])
     rated, line = chosen(config, [replace(first, status="FAILED"), *others])
     assert rates(rated) != rates(first.config)
-    assert "the best of 3 trials, 1 of which failed" in line
+    assert "the best of 2 trials, 1 more failed" in line
 
 
 def test_a_trial_that_is_too_poor_at_the_end_of_an_epoch_stops_there(place):
