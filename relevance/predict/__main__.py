@@ -2,19 +2,24 @@
 
 python -m relevance.predict cells=CELL input=FILE output=FILE [columns={left: query}] [on_bad_row=quarantine]
 python -m relevance.predict cells=[a,b,c] input=FILE output=FILE
+python -m relevance.predict cells=[small,large] cascade=auto input=FILE output=FILE
 
 input and output are .parquet, .csv, .tsv or .jsonl; input also .txt, or packed as .csv.gz, .bz2, .zst. A row needs
 task, left and right; label (0, 1, 2, or empty) is optional and is scored against; other columns are carried along. The
 output has the rows of the input in their order and the columns p_irrelevant, p_partial, p_relevant, score (the expected
 label, p_partial + 2 p_relevant: 0 to 2, sorts) and predicted. Several cells vote: the p_* are the means of their
-probabilities, and predicted is the label of the highest.
+probabilities, and predicted is the label of the highest. In a cascade the column answered_by names the cell.
 
 cells       each by its name, a beginning that no other has, its run id or four characters of it, its folder; or best,
             the highest macro accuracy on validation, best:ce of a family or model
 sweep       the sweep of these names; null: all cells that there are, best is of the newest sweep
-vote        mean; or majority, as in the paper: predicted is the label that most cells give, and each label's share of
-            their votes stands beside it (votes_irrelevant, votes_partial, votes_relevant) instead of the p_*; score
-            follows from the means all the same
+cascade     the first of two cells answers where its confidence is this or more, above 0, at most 1, the second sees the
+            rest alone. Confidence is the probability of the answer, each task under a temperature fitted on validation;
+            auto: the lowest that loses at most cascade_loss (null: 0.3) points of macro accuracy on the validation
+            rows, against the second cell alone
+vote        mean (null); or majority, as in the paper: predicted is the label that most cells give, and each label's
+            share of their votes stands beside it (votes_irrelevant, votes_partial, votes_relevant) instead of the p_*;
+            score follows from the means all the same
 ties        under vote=majority, of labels with as many votes: higher (null), lower, median or mean_probability
 columns     our name: the file's name, as data.columns in training
 task        of all rows, where the file has no column task
@@ -31,21 +36,28 @@ trust_remote_code  run code that came with a cell's backbone, where it was train
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from relevance.checks import validate_data
 from relevance.cli import command_line, listed, run_command
 from relevance.config import DataConfig, OnBadRow, Source, TextFile
 from relevance.config_io import name_moved
-from relevance.errors import UserError
+from relevance.errors import UserError, shorten
 from relevance.vote import DEFAULT, Ballots, Ties, Vote
+
+if TYPE_CHECKING:
+    from relevance.predict.answers import Answers
+
+AUTO = "auto"
 
 
 @dataclass
 class Options(TextFile):
     cells: Any = None
     sweep: Any = None
-    vote: Vote = Vote.mean
+    cascade: Any = None
+    cascade_loss: float | None = None
+    vote: Vote | None = None
     ties: Ties | None = None
     input: str = ""
     output: str = ""
@@ -67,17 +79,55 @@ def predict(options: Options) -> None:
     if options.chunk < 1:
         raise UserError(f"chunk={options.chunk}: rows held at a time, 1 or more")
     _checked(options)
-    folders = model_folders(options)
-    _check_vote(options, len(folders))
+    folders, answers = opened(options)
     from relevance.data.text_files import Form
     from relevance.predict.scoring import Files, Said, score_file, scores_text
 
     quarantine = options.on_bad_row is OnBadRow.quarantine
     said = Said(Form.of(options, ""), options.task, options.grades)
-    ballots = Ballots(options.vote, options.ties or DEFAULT)
-    files = Files(Path(options.input), Path(options.output), options.columns, quarantine, options.chunk, said, ballots)
+    files = Files(Path(options.input), Path(options.output), options.columns, quarantine, options.chunk, said, answers)
     if text := scores_text(score_file(files, folders, options.device, options.trust_remote_code)):
         print(text)
+
+
+def opened(options: Options) -> tuple[list[Path], "Answers"]:
+    """The model folders of the cells, and how these answer together; UserError for what they cannot."""
+    if options.cascade is None and options.cascade_loss is not None:
+        raise UserError(
+            f"cascade_loss={options.cascade_loss:g}: has no effect without a cascade; give cascade=auto with it"
+        )
+    threshold = None if options.cascade is None else _threshold(options)
+    folders = model_folders(options)
+    if options.cascade is None:
+        _check_vote(options, len(folders))
+        from relevance.predict.answers import VotedAnswers
+
+        return folders, VotedAnswers(Ballots(options.vote or Vote.mean, options.ties or DEFAULT), len(folders))
+    if len(folders) != 2:
+        raise UserError(f"cascade={options.cascade}: takes two cells, not {len(folders)}; give cells=[SMALL,LARGE]")
+    from relevance.cascade import LOSS
+    from relevance.predict.answers import cascaded
+
+    return folders, cascaded(folders, threshold, LOSS if options.cascade_loss is None else options.cascade_loss)
+
+
+def _threshold(options: Options) -> float | None:
+    """The confidence of a cascade, None where it is to be chosen; UserError for settings that do not go together."""
+    value, loss = options.cascade, options.cascade_loss
+    for name, setting in (("vote", options.vote), ("ties", options.ties)):
+        if setting:
+            raise UserError(
+                f"{name}={setting}: has no effect in a cascade, where one cell answers; leave it or cascade out"
+            )
+    if value == AUTO:
+        if loss is not None and not 0 <= loss <= 100:
+            raise UserError(f"cascade_loss={loss:g}: points of macro accuracy, 0 to 100")
+        return None
+    if loss is not None:
+        raise UserError(f"cascade_loss={loss:g}: has no effect under cascade={value}; give cascade=auto with it")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise UserError(f"cascade={shorten(value)}: give a confidence above 0, at most 1, or auto")
+    return float(value)
 
 
 def _check_vote(options: Options, cells: int) -> None:
@@ -109,7 +159,7 @@ def model_folders(options: Options) -> list[Path]:
     name_moved(listed("backbone", options.backbone))
     place = options.tracking_uri, options.experiment, Path(options.outputs)
     sweeps, folders = listed("sweep", options.sweep), dict[Path, str]()
-    for cell in map(str, options.cells if isinstance(options.cells, list) else [options.cells]):
+    for cell in listed("cells", options.cells):
         folder = model_folder(cell, *place, sweeps)
         if folder.resolve() in folders:
             raise UserError(f"cells: {cell} is the same cell as {folders[folder.resolve()]}; name each once")

@@ -1,4 +1,4 @@
-"""A file of pairs, scored chunk by chunk: read → probabilities of each cell → vote → written; then a table of scores.
+"""A file of pairs, scored chunk by chunk: read → answers of the cells → written; then a table of scores.
 
 The file is read twice: once for its rows, columns and faults, before a model is loaded; once to score it. Lines of
 jsonl further down may bring other columns and types: chunks of {left: string, price: int64} and of
@@ -39,23 +39,15 @@ from relevance.data.writers import Writer, json_values, streamed, writable
 from relevance.errors import UserError
 from relevance.metrics import Scores, score, task_codes
 from relevance.outputs import check_listing, check_table, remove_listing
-from relevance.predictions import PROBABILITIES, SCHEMA
-from relevance.ranking import expected_grade
+from relevance.predict.answers import Answers
 from relevance.tasks import LABELS, TASK_NAMES
-from relevance.vote import BY_MEAN, Ballots, Vote
 
 if TYPE_CHECKING:
     from relevance.predict.scorer import Scorer
 
 NEEDED = ("task", "left", "right")
-LABEL, SCORE = "label", "score"
-SHARES = tuple(f"votes_{name.removeprefix('p_')}" for name in PROBABILITIES)  # of the cells, under vote=majority
-ADDED = {
-    vote: pa.schema([*((name, pa.float32()) for name in (*names, SCORE)), SCHEMA.field("predicted")])
-    for vote, names in {Vote.mean: PROBABILITIES, Vote.majority: SHARES}.items()
-}
+LABEL = "label"
 SHOWN = (*NEEDED, LABEL)  # cells of a row that is set aside
-SCORED = ADDED[Vote.mean].names  # the columns of one cell's answers
 SET_ASIDE = "or set on_bad_row=quarantine to leave these rows out of the output and list them beside it"
 
 
@@ -186,13 +178,8 @@ class Files:
     columns: dict[str, str]  # ours: theirs
     quarantine: bool  # bad rows are set aside; else they are an error
     rows: int  # held at a time
-    said: Said = SILENT
-    ballots: Ballots = BY_MEAN
-
-    @property
-    def added(self) -> pa.Schema:
-        """The columns that the output has beside the input's."""
-        return ADDED[self.ballots.vote]
+    said: Said
+    answers: Answers
 
     @property
     def aside(self) -> Path:
@@ -215,7 +202,7 @@ class Files:
             if place.exists() and place.samefile(self.input):
                 raise UserError(f"output={self.output}: {place} is the input; name another file")
         scan = scan_file(self.chunks())
-        if taken := ", ".join(name for name in self.added.names if name in scan.schema.names):
+        if taken := ", ".join(name for name in self.answers.added.names if name in scan.schema.names):
             raise UserError(f"{self.input}: column {taken} is the output's own; rename or drop it in the file")
         if scan.faults and not (self.quarantine and scan.rows):
             remedy = SET_ASIDE if scan.rows else NONE_LEFT
@@ -235,10 +222,10 @@ def score_file(files: Files, folders: list[Path], device: str | None, trusted: b
     scan = files.scan()
     check_table(files.output, lambda names: {*NEEDED} <= {*names} and names[-1:] == ["predicted"], folders)
     check_listing(files.aside, folders)
-    for note in _notes(files, scan, len(folders)):
+    for note in (*_notes(files, scan), *files.answers.notes):
         echo(note)
     with ExitStack() as stack:
-        output = stack.enter_context(streamed(files.output, pa.schema([*scan.schema, *files.added])))
+        output = stack.enter_context(streamed(files.output, pa.schema([*scan.schema, *files.answers.added])))
         aside = stack.enter_context(streamed(files.aside, listing_schema(SHOWN))) if scan.faults else None
         scorers = _opened(folders, device, trusted, scan)
         started = time.perf_counter()
@@ -248,22 +235,19 @@ def score_file(files: Files, folders: list[Path], device: str | None, trusted: b
     else:
         remove_listing(files.aside)
     seconds = time.perf_counter() - started
+    for line in files.answers.summary:
+        echo(line)
     echo(f"{scan.rows:,} rows in {seconds:.1f} s, {scan.rows / seconds:,.0f} rows/s → {files.output}")
     return scores
 
 
-def _notes(files: Files, scan: Scan, cells: int) -> Iterator[str]:
+def _notes(files: Files, scan: Scan) -> Iterator[str]:
     if scan.signs:
         yield signs_note(str(files.input), scan.signs)
     if scan.faults:
         yield quarantine_note(scan.faults, scan.rows, files.aside)
     if 0 < scan.labelled < scan.rows:
         yield f"labels: on {scan.labelled:,} rows; the other {scan.rows - scan.labelled:,} enter no score"
-    if cells > 1 and files.ballots.vote is Vote.mean:
-        yield f"votes: of {cells} cells; predicted is the label of the highest mean probability"
-    elif cells > 1:
-        rule = f"ties={files.ballots.ties}; votes_* are the shares of their votes"
-        yield f"votes: of {cells} cells; predicted is the label that most of them give; {rule}"
 
 
 def _opened(folders: list[Path], device: str | None, trusted: bool, scan: Scan) -> list["Scorer"]:
@@ -293,13 +277,11 @@ def _scored(files: Files, scan: Scan, scorers: list["Scorer"], output: Writer, a
                 aside.write_table(files.bad(chunk))
             if len(chunk.table):
                 table = fitted(chunk.table, scan.schema)
-                each = np.stack([scorer.probabilities(table, bar.update) for scorer in scorers])
-                beside, predicted = files.ballots.count(each)
-                grade = expected_grade(BY_MEAN.count(each)[0])
-                for added, values in zip(files.added, (*beside.T, grade, predicted), strict=True):
+                columns = files.answers.columns(scorers, table, bar.update)
+                for added, values in zip(files.answers.added, columns, strict=True):
                     table = table.append_column(added, pa.array(values, added.type))
                 output.write_table(table)
-                confusion += _confusion(table, predicted)
+                confusion += _confusion(table, columns[-1])
                 rows += len(table)
     if rows != scan.rows:
         raise UserError(f"{files.input}: changed as it was scored ({scan.rows:,} rows, then {rows:,}); score it again")

@@ -13,60 +13,66 @@ import pyarrow as pa
 from relevance.data import contract
 from relevance.data.faults import Loaded, faults_error
 from relevance.errors import UserError, did_you_mean, first_line
+from relevance.predict.answers import Answers
 from relevance.predict.scorer import Scorer
-from relevance.predict.scoring import NEEDED, SCORED, admit, checked
-from relevance.ranking import expected_grade
+from relevance.predict.scoring import NEEDED, admit, checked
 from relevance.tasks import TASK_NAMES
-from relevance.vote import BY_MEAN
 
 PAIRS = "pairs"  # what an error calls them
 COUNTED = "rows are counted from 0, as iloc counts them"
 
 
 class TrainedCell:
-    """The model of a finished cell; `relevance.load` opens it. Threads may share it: they take turns."""
+    """The model of a finished cell, or of several as one; `relevance.load` opens it. Threads may share it."""
 
-    def __init__(self, folder: Path, device: str | None = None, trust_remote_code: bool = False):
-        self.folder = folder
-        self._scorer = Scorer(folder, device, trust_remote_code)
+    def __init__(self, folders: list[Path], answers: Answers, device: str | None, trust_remote_code: bool):
+        self.folder, self._folders, self._answers = (
+            folders[0],
+            folders,
+            answers,
+        )  # the first one's, where several answer
+        self._scorers = [Scorer(folder, device, trust_remote_code) for folder in folders]
 
     def __repr__(self) -> str:
-        return f"<relevance cell {self.folder}: {', '.join(self.tasks)}>"
+        return f"<relevance cell {', '.join(map(str, self._folders))}: {', '.join(self.tasks)}>"
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """The tasks it was trained on."""
-        return self._scorer.reading.tasks
+        """The tasks it was trained on, every one of several."""
+        known = [scorer.reading.tasks for scorer in self._scorers]
+        return tuple(task for task in TASK_NAMES if all(task in tasks for tasks in known))
 
     def predict(self, pairs: pd.DataFrame | Iterable[tuple[str, str]], task: str | None = None) -> pd.DataFrame:
         """The pairs in their order and under their index, with the columns that `python -m relevance.predict` writes.
 
         `pairs` is a frame with the columns left, right and task, others are carried along, or (left, right) tuples;
         `task` is that of all rows. Added are p_irrelevant, p_partial, p_relevant (0 to 1, float32), score (the expected
-        label, 0 to 2, float32; it sorts) and predicted (0, 1 or 2, int8). UserError names every row without a text or
-        with a task that is none, and tasks whose head was never trained.
+        label, 0 to 2, float32; it sorts) and predicted (0, 1 or 2, int8), in a cascade answered_by first. UserError
+        names every row without a text or with a task that is none, and tasks whose head was never trained.
         """
         frame = _frame(pairs)
         table = self._table(frame, task)
-        admit(self._scorer, self.folder, [name for name in TASK_NAMES if name in set(table["task"].to_pylist())])
-        p, predicted = BY_MEAN.count(self._scorer.probabilities(table)[None])
-        return frame.assign(**dict(zip(SCORED, (*p.T, expected_grade(p), predicted), strict=True)))
+        present = set(table["task"].to_pylist())
+        for scorer, folder in zip(self._scorers, self._folders, strict=True):
+            admit(scorer, folder, [name for name in TASK_NAMES if name in present])
+        columns = self._answers.columns(self._scorers, table, lambda rows: None)
+        return frame.assign(**dict(zip(self._answers.added.names, columns, strict=True)))
 
     def rank(self, query: str, items: Sequence[str], task: str = "query_item") -> pd.DataFrame:
         """The items with their answers, the highest score first, equal ones as they came; the index is their place.
 
-        Columns: item, score (0 to 2), predicted (0, 1 or 2), p_irrelevant, p_partial, p_relevant (0 to 1).
+        Columns: item, score (0 to 2), predicted (0, 1 or 2), then p_irrelevant, … as `predict` has them.
         """
         if isinstance(items, str):
             raise UserError(f"items={items!r}: give a list of texts")
         pairs = pd.DataFrame({"left": [query] * len(items), "right": list(items)})
         ranked = self.predict(pairs, task).rename(columns={"right": "item"})
-        columns = ["item", "score", "predicted", "p_irrelevant", "p_partial", "p_relevant"]
-        return ranked[columns].sort_values("score", ascending=False, kind="stable")
+        columns = dict.fromkeys(["item", "score", "predicted", *self._answers.added.names])
+        return ranked[[*columns]].sort_values("score", ascending=False, kind="stable")
 
     def _table(self, frame: pd.DataFrame, task: str | None) -> pa.Table:
         """Its task, left and right, of which every row can be scored."""
-        if taken := ", ".join(name for name in SCORED if name in frame.columns):
+        if taken := ", ".join(name for name in self._answers.added.names if name in frame.columns):
             raise UserError(f"{PAIRS}: column {taken} is the answer's own; rename or drop it")
         if task and task not in TASK_NAMES:
             raise UserError(f"task={task}: {did_you_mean(task, TASK_NAMES)}use one of {', '.join(TASK_NAMES)}")

@@ -19,6 +19,7 @@ from relevance.report.panel import FEWEST
 from relevance.report.rows import FINISHED, NOTHING, Row
 from relevance.report.sections import NEAR, ONE, claims, drawn, effect_text, of_data, tables
 from relevance.report.sections.calibration import Calibration, calibration, calibration_section
+from relevance.report.sections.cascade import cascade_section
 from relevance.report.sections.mistakes import mistakes_sections
 from relevance.report.sections.opening import differences, first_table, reading, verdict_lines
 from relevance.report.sections.probes import consistency_section, probes_section
@@ -106,6 +107,7 @@ def sections(sweep: SweepRecord, findings: list[Findings], captions: Captions, f
         *_beyond(findings, matrices),
         *(section for each in findings for section in consistency_section(each.evidence.main)),
         *probes_section(matrices),
+        *cascade_section([each.evidence.main for each in findings]),
         *calibration_section(matrices, [each.calibration for each in findings], curves),
         Section("All rows and parameters", _all_rows(findings, matrices, rows), closed=True),
         origin_section(sweep, form.ui),

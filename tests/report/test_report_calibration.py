@@ -5,21 +5,10 @@ import pytest
 from page import line
 
 from relevance import predictions
+from relevance.calibration import METHODS, Judged, calibrated, temperature, unfit
 from relevance.pages.render import markdown
 from relevance.report.matrix import leaders, matrices
-from relevance.report.sections.calibration import (
-    BINS,
-    KINDS,
-    METHODS,
-    Bins,
-    Judged,
-    calibrated,
-    calibration,
-    calibration_section,
-    pooled,
-    temperature,
-    unfit,
-)
+from relevance.report.sections.calibration import BINS, KINDS, Bins, calibration, calibration_section, pooled
 from relevance.tasks import TASK_NAMES
 
 

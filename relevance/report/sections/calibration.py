@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from relevance import predictions
-from relevance.metrics import task_codes
+from relevance.calibration import METHODS, Judged, calibrated, unfit
 from relevance.pages.blocks import Block, Section, Table
 from relevance.report.figures import Curve
 from relevance.report.matrix import JOINT, Matrix, highest, leaders, whole
 from relevance.report.rows import Row
 from relevance.report.sections import headings, of_data, percents, seeds, table
-from relevance.tasks import LABELS, TASK_NAMES
+from relevance.tasks import TASK_NAMES
 from relevance.tracking.records import CellRecord
 
 MOST = 24  # rows of a table
@@ -29,28 +29,7 @@ INTRODUCTION = (
 )
 BINS = 15  # as in Guo et al. 2017
 EDGES = np.linspace(0, 1, BINS + 1)
-METHODS = ("temperature", "isotonic")  # Guo et al. 2017; Zadrozny and Elkan 2002, one label against the others
 KINDS = ("as trained", *METHODS)
-SMALLEST = float(np.finfo(np.float32).tiny)  # stands for a probability of 0, whose logarithm has no end
-
-
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """Rows with what a cell makes of them."""
-
-    task: np.ndarray  # [N] places in TASK_NAMES
-    label: np.ndarray  # [N]
-    p: np.ndarray  # [N, 3] float64
-
-    @property
-    def confidence(self) -> np.ndarray:
-        """Probability of the answer [N]."""
-        return self.p.max(axis=1)
-
-    @property
-    def hit(self) -> np.ndarray:
-        """Whether the answer, the label of the highest probability, is right [N]."""
-        return self.p.argmax(axis=1) == self.label
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,58 +59,6 @@ class Bins:
         gap = np.abs(np.vstack([self.hits - self.confidence, (self.hits - self.confidence).sum(axis=0)])).sum(axis=1)
         n = np.append(self.count.sum(axis=1), self.count.sum())
         return np.divide(gap, n, out=np.full(len(n), np.nan), where=n > 0)
-
-
-def calibrated(fit: Judged, test: Judged, method: str) -> Judged:
-    """The rows `test` with probabilities after `method` (of METHODS), fitted per task on the rows `fit`.
-
-    All of these are fitted on: the cell has seen none of them in training. A task that cannot be fitted keeps its
-    probabilities, see `unfit`.
-    """
-    after, p = {"temperature": _sharpened, "isotonic": _isotonic}[method], test.p.copy()
-    for code in np.setdiff1d(test.task, unfit(fit)):
-        mine, here = fit.task == code, test.task == code
-        p[here] = after(fit.p[mine], fit.label[mine], test.p[here])
-    return Judged(test.task, test.label, p)
-
-
-def unfit(fit: Judged) -> list[int]:
-    """Tasks, as places in TASK_NAMES, of which `fit` lacks some label: no curve can be drawn for that one."""
-    counts = np.bincount(fit.task * np.int64(len(LABELS)) + fit.label, minlength=len(TASK_NAMES) * len(LABELS))
-    return np.flatnonzero((counts.reshape(-1, len(LABELS)) == 0).any(axis=1)).tolist()
-
-
-def temperature(p: np.ndarray, label: np.ndarray) -> float:
-    """The T by which log-probabilities are divided for the least log loss, of rows with all labels."""
-    from scipy.optimize import minimize_scalar
-
-    apart = _scores(p) - _scores(p).max(axis=1, keepdims=True)
-    mine = apart[np.arange(len(label)), label]
-
-    def loss(log_t: float) -> float:
-        return float((np.log(np.exp(apart / np.exp(log_t)).sum(axis=1)) - mine / np.exp(log_t)).mean())
-
-    return float(np.exp(minimize_scalar(loss, bounds=(-10, 10), options={"xatol": 1e-7}).x))
-
-
-def _sharpened(p: np.ndarray, label: np.ndarray, test: np.ndarray) -> np.ndarray:
-    scores = _scores(test)
-    powers = np.exp((scores - scores.max(axis=1, keepdims=True)) / temperature(p, label))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
-def _isotonic(p: np.ndarray, label: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Each label against the others, brought to a sum of one; a third each where no label has any."""
-    from sklearn.isotonic import IsotonicRegression  # slow to import
-
-    curves = [IsotonicRegression(out_of_bounds="clip").fit(_scores(p)[:, k], label == k) for k in range(len(LABELS))]
-    shares = np.column_stack([curve.predict(column) for curve, column in zip(curves, _scores(test).T, strict=True)])
-    total = shares.sum(axis=1, keepdims=True)
-    return np.divide(shares, total, out=np.full(shares.shape, 1 / len(LABELS)), where=total > 0)
-
-
-def _scores(p: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(p, SMALLEST))
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +91,7 @@ def calibration(matrix: Matrix) -> Calibration:
     measured = {row: tuple(_measured(matrix, cell) for cell in row.done[:cells]) for row in shown}
     curves = []
     for row in leaders(matrix):
-        curves += _curves(row, measured[row][0].bins if row in measured else Bins.of(_test(matrix, row.done[0])))
+        curves += _curves(row, measured[row][0].bins if row in measured else Bins.of(judged(matrix, row.done[0])))
     return Calibration(tuple(measured.items()), len(rows) - len(measured), curves)
 
 
@@ -179,17 +106,17 @@ def calibration_section(tables: list[Matrix], calibrations: list[Calibration], f
 
 
 def _measured(matrix: Matrix, cell: CellRecord) -> Measured:
-    test, path = _test(matrix, cell), cell.files.validation
+    test, path = judged(matrix, cell), cell.files.validation
     bins = Bins.of(test)
     if not path.is_file():
         return Measured(bins, np.vstack([bins.error, np.full((len(METHODS), len(bins.error)), np.nan)]), None)
-    known = predictions.read(path, ["task", "label", *predictions.PROBABILITIES])
-    fit = Judged(task_codes(known["task"]), known["label"].to_numpy(), predictions.probabilities(known))
+    fit = Judged.of(predictions.read(path, ["task", "label", *predictions.PROBABILITIES]))
     errors = [bins.error, *(Bins.of(calibrated(fit, test, method)).error for method in METHODS)]
     return Measured(bins, np.array(errors), len(np.intersect1d(test.task, unfit(fit))))
 
 
-def _test(matrix: Matrix, cell: CellRecord) -> Judged:
+def judged(matrix: Matrix, cell: CellRecord) -> Judged:
+    """What a cell makes of the test rows that it was tested on."""
     known, at = matrix.tested.read(cell.files.test, predictions.PROBABILITIES)
     return Judged(matrix.tested.task[at], matrix.tested.label[at], predictions.probabilities(known))
 

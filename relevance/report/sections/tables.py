@@ -91,11 +91,12 @@ def ranking_blocks(evidence: Evidence) -> list[Block]:
     )
     rows = list(evidence.main.joint.values())
     columns = [evidence.means(rows, name, ["macro"]) for name in MEASURES]
-    body = [[*row.labels, *map(_mean, means)] for row, *means in zip(rows, *columns, strict=True)]
+    body = [[*row.labels, *map(mean_text, means)] for row, *means in zip(rows, *columns, strict=True)]
     return [RANKING.format(left_out=left_out), table(body, [MEASURE[name] for name in MEASURES])]
 
 
-def _mean(mean: Effect) -> str:
+def mean_text(mean: Effect) -> str:
+    """A mean in percent with its interval; "—" where there is none."""
     return NONE if np.isnan(mean["estimate"]) else f"{percent(mean['estimate'])} [{_between(mean)}]"
 
 

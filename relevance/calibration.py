@@ -1,0 +1,105 @@
+"""Probabilities brought to what they promise: of answers given with 80 %, four of five should be right.
+
+p [0.10, 0.80, 0.10] of a cell that is too sure, temperature 2.0 of its task on validation → [0.21, 0.59, 0.21]
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from relevance import predictions
+from relevance.metrics import task_codes
+from relevance.tasks import LABELS, TASK_NAMES
+
+METHODS = ("temperature", "isotonic")  # Guo et al. 2017; Zadrozny and Elkan 2002, one label against the others
+SMALLEST = float(np.finfo(np.float32).tiny)  # stands for a probability of 0, whose logarithm has no end
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Rows with what a cell makes of them."""
+
+    task: np.ndarray  # [N] places in TASK_NAMES
+    label: np.ndarray  # [N]
+    p: np.ndarray  # [N, 3] float64
+
+    @classmethod
+    def of(cls, table: pa.Table) -> "Judged":
+        """The rows of a table of predictions."""
+        return cls(task_codes(table["task"]), table["label"].to_numpy(), predictions.probabilities(table))
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """Probability of the answer [N]."""
+        return self.p.max(axis=1)
+
+    @property
+    def hit(self) -> np.ndarray:
+        """Whether the answer, the label of the highest probability, is right [N]."""
+        return self.p.argmax(axis=1) == self.label
+
+
+def calibrated(fit: Judged, test: Judged, method: str) -> Judged:
+    """The rows `test` with probabilities after `method` (of METHODS), fitted per task on the rows `fit`.
+
+    All of these are fitted on: the cell has seen none of them in training. A task that cannot be fitted keeps its
+    probabilities, see `unfit`.
+    """
+    after, p = {"temperature": _heated, "isotonic": _isotonic}[method], test.p.copy()
+    for code in np.setdiff1d(test.task, unfit(fit)):
+        mine, here = fit.task == code, test.task == code
+        p[here] = after(fit.p[mine], fit.label[mine], test.p[here])
+    return Judged(test.task, test.label, p)
+
+
+def unfit(fit: Judged) -> list[int]:
+    """Tasks, as places in TASK_NAMES, of which `fit` lacks some label: no curve can be drawn for that one."""
+    counts = np.bincount(fit.task * np.int64(len(LABELS)) + fit.label, minlength=len(TASK_NAMES) * len(LABELS))
+    return np.flatnonzero((counts.reshape(-1, len(LABELS)) == 0).any(axis=1)).tolist()
+
+
+def temperatures(fit: Judged) -> np.ndarray:
+    """That of each task, fitted on its rows [6]; 1, which changes nothing, of a task that cannot be fitted."""
+    t = np.ones(len(TASK_NAMES))
+    for code in np.setdiff1d(fit.task, unfit(fit)):
+        t[code] = temperature(fit.p[fit.task == code], fit.label[fit.task == code])
+    return t
+
+
+def temperature(p: np.ndarray, label: np.ndarray) -> float:
+    """The T by which log-probabilities are divided for the least log loss, of rows with all labels."""
+    from scipy.optimize import minimize_scalar
+
+    apart = _scores(p) - _scores(p).max(axis=1, keepdims=True)
+    mine = apart[np.arange(len(label)), label]
+
+    def loss(log_t: float) -> float:
+        return float((np.log(np.exp(apart / np.exp(log_t)).sum(axis=1)) - mine / np.exp(log_t)).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-10, 10), options={"xatol": 1e-7}).x))
+
+
+def softened(p: np.ndarray, t: np.ndarray | float) -> np.ndarray:
+    """Probabilities [N, 3] under a temperature, one or that of each row [N, 1]."""
+    scores = _scores(p)
+    powers = np.exp((scores - scores.max(axis=1, keepdims=True)) / t)
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def _heated(p: np.ndarray, label: np.ndarray, test: np.ndarray) -> np.ndarray:
+    return softened(test, temperature(p, label))
+
+
+def _isotonic(p: np.ndarray, label: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Each label against the others, brought to a sum of one; a third each where no label has any."""
+    from sklearn.isotonic import IsotonicRegression  # slow to import
+
+    curves = [IsotonicRegression(out_of_bounds="clip").fit(_scores(p)[:, k], label == k) for k in range(len(LABELS))]
+    shares = np.column_stack([curve.predict(column) for curve, column in zip(curves, _scores(test).T, strict=True)])
+    total = shares.sum(axis=1, keepdims=True)
+    return np.divide(shares, total, out=np.full(shares.shape, 1 / len(LABELS)), where=total > 0)
+
+
+def _scores(p: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(p, SMALLEST))
