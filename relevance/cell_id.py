@@ -27,6 +27,7 @@ from relevance.config import HEAD, Config, Source
 # Of the trainer: where and how fast a cell runs, not what it computes.
 PLACE = frozenset("accelerator devices log_every_n_steps enable_progress_bar benchmark".split())
 QUESTION = ("model", "routing", "task_mix", "train", "trainer", "match")  # with data and seed: what can change numbers
+CHOSEN = ("lr", *sorted(HEAD), "private_lr")  # rates of a model that trials choose
 NAME_LENGTH = 80  # characters of a cell's name; the whole one is a tag of its run
 FOLDER_LENGTH = 80  # characters of what `slug` gives
 # Of the code: raise it with every change after which the same settings give other numbers, a schema's default changed
@@ -175,6 +176,9 @@ def variant_of(config: Config, defaults: Config, data_digest: str, backbone_dige
     ours, theirs = flat(question(config)), flat(question(defaults))
     skipped = {"model.backbone", *(f"{group}.name" for group in QUESTION)}
     skipped |= {f"model.{key}" for key in HEAD if getattr(config.model, key) is None}  # the other one is said
+    if config.tune.sweep:  # whatever they are: its cells stand in one row of a report, and rows beside each other
+        parts.append(f"tuned={config.tune.sweep}")
+        skipped |= {f"model.{key}" for key in CHOSEN}
     differing = [key for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
     return ",".join([*parts, *(f"{_short(key)}={_show(ours.get(key))}" for key in differing if key not in skipped)])
 
@@ -194,7 +198,8 @@ def variant_parts(variant: str, config: Config) -> list[str]:
 
 def short_settings(config: Config) -> dict[str, Any]:
     """The settings that a variant may name, by the names it gives them: {"data.rows": 600, "lora.r": 8, …}."""
-    data, settings = asdict(config.data), {**flat(question(config)), "tuning": config.model.lora.tuning.value}
+    ours = {"tuning": config.model.lora.tuning.value, "tuned": config.tune.sweep}
+    data, settings = asdict(config.data), {**flat(question(config)), **ours}
     return {**{f"{DATA}{key}": data[key] for key in data}, **{_short(key): settings[key] for key in sorted(settings)}}
 
 

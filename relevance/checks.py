@@ -91,6 +91,8 @@ def _cell(c: Config) -> Iterator[str]:
     if c.match is not Match.none and limits != (None, None):
         why = "a matched budget is counted in epochs or steps; leave these out"
         yield f"match={c.match} trainer.limit_train_batches={limits[0]} max_time={limits[1]}: {why}"
+    if None not in (c.tune.trial, c.tune.sweep):
+        yield f"tune.trial={c.tune.trial} tune.sweep={c.tune.sweep}: a trial has its own rates; leave one of them out"
     if not c.experiment.strip():
         yield "experiment: is empty; name the MLflow experiment"
     if not c.model.backbone:
@@ -132,6 +134,13 @@ def _private(routing: RoutingConfig, model: ModelConfig) -> Iterator[str]:
     if private.kind.is_adapter and (not lora.r or lora.use_dora):
         remedy = "use model.tuning=lora with use_dora=false"
         yield f"{kind}: needs plain LoRA (model.lora.r={lora.r} use_dora={lora.use_dora}); {remedy}"
+    if routing.task_matrix and (not lora.r or lora.use_dora):
+        remedy = "use model=llm, or give model.lora.r=16 and use_dora=false"
+        why = f"its task_matrix stands in plain LoRA (model.lora.r={lora.r} use_dora={lora.use_dora})"
+        yield f"routing={routing.name}: {why}; {remedy}"
+    several = {"private.layers": private.layers, "prompt.k": routing.prompt.k, "task_matrix": routing.task_matrix}
+    if len(chosen := [f"routing.{key}={value}" for key, value in several.items() if value]) > 1:
+        yield f"{' '.join(chosen)}: one of them at a time; leave out all but one"
     if model.load_in_4bit and private.layers > 0 and not private.kind.is_adapter:
         yield f"{kind} with model.load_in_4bit=true: copies of 4-bit blocks cannot be trained; use kind=lora"
 
@@ -142,7 +151,7 @@ def _idle(c: Config, rates: Mapping[str, float | None]) -> Iterator[str]:
     usual = {"private_lr": [*PrivateKind], "gate_lr": [PrivateKind.inserted, PrivateKind.shared]}
     for key, kinds in usual.items():
         idle = not private.layers or private.kind.is_adapter or private.kind not in kinds
-        if rates.get(key) is not None and idle:
+        if rates.get(key) is not None and idle and not (key == "private_lr" and c.routing.prompt.k):
             yield f"model.{key}={rates[key]}: nothing of {where} learns at it; use routing=mhp, or leave it out"
     if c.match is not Match.none and c.train.patience != TrainConfig().patience:
         yield f"train.patience={c.train.patience}: under match={c.match} no cell stops early; leave one of them out"

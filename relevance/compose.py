@@ -33,7 +33,7 @@ from yaml import YAMLError
 
 from relevance.cell_id import Request
 from relevance.checks import OF_LAYERS, validate
-from relevance.cli import key_help, run_command
+from relevance.cli import echo, key_help, run_command
 from relevance.config import Config, RatesConfig, conf_folder
 from relevance.config_io import from_environment
 from relevance.errors import UserError, did_you_mean, first_line
@@ -42,6 +42,7 @@ from relevance.rates import filled
 from relevance.sweep.launchers.local import InProcess, Local
 from relevance.train.job import Launch
 from relevance.train.processes import stoppable
+from relevance.trials import Rates
 
 if TYPE_CHECKING:
     from relevance.sweep.sweep import Ended
@@ -300,7 +301,9 @@ def _sweep(composed: list[Composed], way: Callable[[], Launch] | None) -> "Ended
         check_composed(HydraConfig.instance().cfg or {})
         for cell, _ in composed:
             check_composed(cell)
-        requests = [_request(*cell) for cell in composed]
+        rates = Rates()
+        requests = [_request(*cell, rates) for cell in composed]
+    echo(*rates.lines)
     if all(request.refusal for request in requests):
         raise UserError("\n".join(dict.fromkeys(request.refusal for request in requests)))
     from relevance.tracking.liveness import starting
@@ -327,7 +330,7 @@ def _ours(composed: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(composed, [str(key) for key in composed if key != "hydra"])
 
 
-def _request(composed: DictConfig, choices: Mapping[str, str]) -> Request:
+def _request(composed: DictConfig, choices: Mapping[str, str], rates: Rates) -> Request:
     if absent := [group for group in NAMED if not choices.get(group)]:
         raise UserError(f"{absent[0]}: has no option; give {absent[0]}=OPTION (--help lists them)")
     groups = [f"{group}={choices[group]}" for group in NAMED]
@@ -337,6 +340,6 @@ def _request(composed: DictConfig, choices: Mapping[str, str]) -> Request:
     request = Request(config, defaults, from_environment(ours))
     try:
         validate(request.config, {name: ours.model[name] for name in OF_LAYERS})
+        return replace(request, config=rates.of(config))
     except UserError as error:
         return replace(request, refusal=str(error))
-    return request

@@ -213,11 +213,24 @@ class PrivateConfig:
 
 
 @dataclass
+class PromptConfig:
+    k: int = setting(0, "learnt vectors in front of the text, a set for each task; 0: none", at_least=0)
+
+
+@dataclass
 class RoutingConfig:
     name: str = setting("mh", "in the cell's name")
     prefix: bool = setting(False, "name the task in the text")
     heads: bool = setting(False, "a head for each task instead of one for all")
     private: PrivateConfig = field(default_factory=PrivateConfig)
+    prompt: PromptConfig = field(default_factory=PromptConfig)
+    task_matrix: bool = setting(False, "a matrix for each task inside the adapters (MTL-LoRA, arXiv 2410.09437)")
+
+    @property
+    def own(self) -> str:
+        """What is of one task alone, of no use for one that was never trained: "heads", "private weights" or ""."""
+        layers = self.private.layers and self.private.kind is not PrivateKind.shared
+        return "heads" if self.heads else "private weights" if layers or self.prompt.k or self.task_matrix else ""
 
 
 @dataclass
@@ -248,6 +261,9 @@ class TrainConfig:
     clip: float = setting(1.0, "norm of the gradient; 0: off", at_least=0)
     patience: int = setting(
         2, "validations without a better macro accuracy before the cell stops; 0: never", at_least=0
+    )
+    stop_below: float | None = setting(
+        None, "macro accuracy on validation under which a cell stops", null="never", at_least=0, at_most=1
     )
     class_weights: list[float] | None = setting(None, "in the loss, of labels 0, 1, 2", null="equal", at_least=0)
     task_weights: dict[str, float] = setting(dict, "in the loss, {query_item: 2.0}; 1 for a task left out", at_least=0)
@@ -296,6 +312,14 @@ class TrainerConfig:
 
 
 @dataclass
+class TuneConfig:
+    """How a cell comes to its rates; only these change its numbers."""
+
+    trial: int | None = setting(None, "its rates times those of a point of the design", null="none", at_least=0)
+    sweep: str | None = setting(None, "of trials: the rates of the best on validation", null="conf/rates.yaml")
+
+
+@dataclass
 class Config:
     """One cell: everything that can change its numbers, then where and how it runs."""
 
@@ -309,6 +333,7 @@ class Config:
     task_mix: MixConfig = field(default_factory=MixConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    tune: TuneConfig = field(default_factory=TuneConfig)
     match: Match = setting(
         Match.none,
         "of budgets: single_<task> sees its rows as often as joint does, or every cell takes the steps of joint",

@@ -18,6 +18,7 @@ from relevance.config import (
     LoraConfig,
     ModelConfig,
     PrivateConfig,
+    PromptConfig,
     RoutingConfig,
     Save,
     TrainConfig,
@@ -38,6 +39,10 @@ ROUTINGS = {
     "prefix": RoutingConfig("prefix", prefix=True),
     "mh": RoutingConfig("mh", heads=True),
     "mhp": RoutingConfig("mhp", heads=True, private=PrivateConfig(layers=1)),
+}
+RIVALS = {
+    "soft_prompt": RoutingConfig("soft_prompt", prompt=PromptConfig(3)),
+    "mtl_lora": RoutingConfig("mtl_lora", heads=True, task_matrix=True),
 }
 DATA = DataConfig(rows=300)
 STORE = "mlflow.db"
@@ -74,12 +79,13 @@ def furnish(folder: Path, data: DataConfig = DATA) -> None:
 
 def small_cell(folder: Path, backbones: dict[str, Path], model: str = "ce", routing: str = "mh", **changes) -> Config:
     """A cell of 300 generated pairs and one epoch that keeps all its files, but no model, in `folder`."""
+    chosen = {**ROUTINGS, **RIVALS}[routing]
     family = Family.llm if model in ("llm", "gpt2") else Family.ce
-    lora = LoraConfig(r=4 if family is Family.llm else 0)
+    length, lora = 64 - chosen.prompt.k, LoraConfig(r=4 if family is Family.llm else 0)
     config = Config(
         data=DATA,
-        model=ModelConfig(name=model, family=family, backbone=str(backbones[model]), lora=lora, max_length=64),
-        routing=ROUTINGS[routing],
+        model=ModelConfig(name=model, family=family, backbone=str(backbones[model]), lora=lora, max_length=length),
+        routing=chosen,
         train=TrainConfig(token_budget=600),
         trainer=TrainerConfig(max_epochs=1, accelerator="cpu"),
         save=Save.none,  # to log a model takes MLflow as long as all the rest

@@ -19,6 +19,7 @@ from relevance.config import (
     Pooling,
     PrivateConfig,
     PrivateKind,
+    PromptConfig,
     RoutingConfig,
     Source,
     TrainConfig,
@@ -191,6 +192,41 @@ def test_what_a_family_cannot_read_is_named(model, said):
 def test_a_decoder_that_reads_both_ways_may_pool_any_state(pooling):
     config = replace(GOOD, model=replace(LLM, family=Family.llm, attention=Attention.bidirectional, pooling=pooling))
     assert validate(config) is config
+
+
+SOFT_PROMPT = RoutingConfig("soft_prompt", prompt=PromptConfig(8))
+MTL_LORA = RoutingConfig("mtl_lora", heads=True, task_matrix=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "routing", "said"),
+    [
+        (
+            GOOD.model,
+            MTL_LORA,
+            "its task_matrix stands in plain LoRA .*use model=llm, or give model.lora.r=16",
+        ),
+        (replace(LLM, lora=LoraConfig(8, use_dora=True)), MTL_LORA, "use_dora=True"),
+        (LLM, replace(MTL_LORA, prompt=PromptConfig(2)), "prompt.k=2 routing.task_matrix=True: one of them at a time"),
+        (
+            LLM,
+            replace(MHP, prompt=PromptConfig(2)),
+            "private.layers=2 routing.prompt.k=2: one of them at a time",
+        ),
+        (LLM, replace(SOFT_PROMPT, prompt=PromptConfig(-1)), "routing.prompt.k=-1: must be 0 or more"),
+    ],
+)
+def test_rivals_that_cannot_be_are_named(model, routing, said):
+    with pytest.raises(UserError, match=said):
+        validate(replace(GOOD, model=model, routing=routing))
+
+
+def test_the_rate_of_private_weights_is_that_of_a_prompt_and_of_no_matrix():
+    assert validate(replace(GOOD, routing=SOFT_PROMPT), {"private_lr": 1e-3})
+    with pytest.raises(UserError, match=r"gate_lr=0\.001: nothing of routing=soft_prompt"):
+        validate(replace(GOOD, routing=SOFT_PROMPT), {"gate_lr": 1e-3})
+    with pytest.raises(UserError, match=r"private_lr=0\.001: nothing of routing=mtl_lora"):
+        validate(replace(GOOD, model=LLM, routing=MTL_LORA), {"private_lr": 1e-3})
 
 
 def test_four_bits_with_adapters_per_task_are_valid():

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 import torch
 from peft import AutoPeftModelForSequenceClassification
-from small_sweep import ROUTINGS
+from small_sweep import RIVALS, ROUTINGS
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from relevance import seal
@@ -68,12 +68,13 @@ def routing(kind: str) -> RoutingConfig:
         ("ce", "prefix", ("merged",)),
         ("bert", "top", ("merged",)),
         ("gpt2", "inserted", ("merged",)),
+        ("llm", "mtl_lora", ("merged", "adapter")),
     ],
 )
 def test_a_folder_gives_the_logits_of_the_cell(place, model_of, tmp_path, model, kind, forms):
     config = place(model)
-    chosen = ROUTINGS[kind] if kind in ROUTINGS else routing(kind)
-    folder = model_of(replace(config, routing=chosen))
+    known = {**ROUTINGS, **RIVALS}
+    folder = model_of(replace(config, routing=known[kind] if kind in known else routing(kind)))
     for form in forms:
         difference = export(folder, "item_type", form, tmp_path / form)
         assert difference <= 1e-4
@@ -149,6 +150,14 @@ def _read_as_a_stranger(exported: Path, cell: Path) -> None:
         logits = AutoModelForSequenceClassification.from_pretrained(exported)(torch.tensor([whole])).logits
     table = pa.table({"task": ["item_type"], "left": ["red lamp usb"], "right": ["lamp"]})
     assert np.allclose(logits.softmax(-1).numpy(), Scorer(cell).probabilities(table), atol=1e-5)
+
+
+@pytest.mark.parametrize(("model", "form"), [("llm", "merged"), ("llm", "adapter"), ("ce", "merged")])
+def test_learnt_vectors_are_in_no_plain_folder(place, model_of, tmp_path, model, form):
+    folder = model_of(replace(place(model), routing=RIVALS["soft_prompt"]))
+    with pytest.raises(UserError, match=r"learnt vectors in front .* no plain folder .* use relevance\.predict"):
+        export(folder, "item_type", form, tmp_path / form)
+    assert not (tmp_path / form).exists()
 
 
 LONG = "red lamp usb steel cable " * 30

@@ -46,7 +46,8 @@ def named(name: str) -> set[tuple[str, ...]]:
 
 
 def test_the_sweeps_that_claims_need_are_there():
-    assert NAMES == ["baselines", "controls", "crossed", "distil", "ensemble", "factorial", "matrix", "paper", "volume"]
+    studies = ["baselines", "controls", "crossed", "distil", "ensemble", "factorial", "matrix", "paper", "rivals"]
+    assert [*studies, "tune", "tuned", "volume"] == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -63,9 +64,14 @@ def test_each_holds_what_its_claim_needs():
     assert named("distil") <= named("ensemble")  # whose cells are the plain ones
     six = {"none", *SHORT, "prefix_mh", "prefix_mhp"}
     assert named("factorial") == set(product(MODELS, {*six, "mhp_shared"}, ["joint"]))
-    assert named("controls") == set(product(["llm"], ["mh", "mhp", "mhp_shared", "mhp_lora", "mh_wide"], ["joint"]))
     assert named("crossed") == set(product(MODELS, {"none", *SHORT}, ["joint"]))
     assert lists("crossed")["model.tuning"] == ["full", "lora"]
+    equal = {"mh_wide", "mh_r56", "mh_r569"}
+    assert named("controls") == set(product(["llm"], {"mh", "mhp", "mhp_shared", "mhp_lora", *equal}, ["joint"]))
+    assert named("rivals") == set(product(["llm"], {"none", *SHORT, "soft_prompt", "mtl_lora"}, ["joint"]))
     assert named("matrix") | named("ensemble") | named("baselines") <= named("paper")
     assert lists("volume")["task_mix.share"] == ["0.125", "0.25", "0.5", "1"]
-    assert all(lists(name)["seed"] == ["0", "1", "2"] for name in NAMES if name != "matrix")
+    assert named("tune") == named("tuned") < named("factorial")
+    assert lists("tune")["tune.trial"] == [str(number) for number in range(8)]
+    assert lists("tune")["seed"] == ["100"]
+    assert all(lists(name)["seed"] == ["0", "1", "2"] for name in NAMES if name not in ("matrix", "tune"))

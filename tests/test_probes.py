@@ -7,7 +7,7 @@ import pytest
 from small_sweep import record, runs, sweep
 
 from relevance import predictions
-from relevance.config import Mix, MixConfig, PrivateConfig, PrivateKind, RoutingConfig, Save, TrainConfig
+from relevance.config import Mix, MixConfig, PrivateConfig, PrivateKind, PromptConfig, RoutingConfig, Save, TrainConfig
 from relevance.tasks import TASK_NAMES
 from relevance.train.evaluation import next_task, sample
 
@@ -16,6 +16,8 @@ WORDS = {
     "prefix": {"no_prefix", "wrong_prefix", "shuffled_prefix"},
     "mh": {"other_head"},
     "mhp": {"other_head", "other_private"},
+    "soft_prompt": {"other_private"},
+    "mtl_lora": {"other_head", "other_private"},
     "prefix_mh": {"no_prefix", "wrong_prefix", "shuffled_prefix", "other_head"},
 }
 
@@ -26,7 +28,8 @@ def kinds(metrics: dict[str, float]) -> set[str]:
 
 def routed(name: str, **private) -> RoutingConfig:
     own = PrivateConfig(**({"layers": 1, **private} if name.endswith("mhp") else {}))
-    return RoutingConfig(name, prefix="prefix" in name, heads="mh" in name, private=own)
+    rivals = {"prompt": PromptConfig(2 * (name == "soft_prompt")), "task_matrix": name == "mtl_lora"}
+    return RoutingConfig(name, "prefix" in name, heads="mh" in name or name == "mtl_lora", private=own, **rivals)
 
 
 def metrics(config) -> dict[str, float]:
@@ -36,7 +39,7 @@ def metrics(config) -> dict[str, float]:
 
 @pytest.mark.parametrize("routing", list(WORDS))
 def test_a_routing_is_probed_by_what_it_is_told(place, routing):
-    found = metrics(replace(place("ce"), routing=routed(routing)))
+    found = metrics(replace(place("llm" if routing == "mtl_lora" else "ce"), routing=routed(routing)))
     assert kinds(found) == WORDS[routing]
     for kind in kinds(found):
         tasks = [found[f"probe/{kind}/{task}/accuracy"] for task in TASK_NAMES]

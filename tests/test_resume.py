@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from small_sweep import ROUTINGS, record, small_cell, sweep
+from small_sweep import RIVALS, ROUTINGS, record, small_cell, sweep
 from stopped import asking, cell_of, ended, lasts, same, stopped, train
 
 from relevance.config import Config, DataConfig, LoraConfig, Match, Mix, MixConfig, Save, TrainConfig, TrainerConfig
@@ -44,8 +44,10 @@ def small(tmp_path, backbones):
     return make
 
 
-@pytest.mark.parametrize("model", ["llm", "bert"])
-@pytest.mark.parametrize("routing", list(ROUTINGS))
+CELLS = [(model, routing) for routing in (*ROUTINGS, *RIVALS) for model in ("llm", "bert")]
+
+
+@pytest.mark.parametrize(("model", "routing"), [cell for cell in CELLS if cell != ("bert", "mtl_lora")])
 def test_a_cell_that_was_stopped_within_an_epoch_ends_as_if_it_was_not(small, model, routing, capsys):
     cell = cell_of(small(model, routing))
     whole = ended(cell)

@@ -114,14 +114,19 @@ class Examples:
     weight: np.ndarray  # [N] of a row in the loss
     pad: int  # id of the pad token
     segments: bool  # the backbone reads token_type_ids
+    front: int = 0  # learnt vectors that the network puts in front of every row
     soft: np.ndarray | None = None  # [N, 3] probabilities of the teachers; of rows that are not trained on 0
 
+    def lengths(self, rows: np.ndarray) -> np.ndarray:
+        """Places that these rows take in the network."""
+        return self.tokens.offsets[rows + 1] - self.tokens.offsets[rows] + self.front
 
-def unlabelled(table: pa.Table, tokenizer, template: Template) -> Examples:
+
+def unlabelled(table: pa.Table, tokenizer, template: Template, front: int = 0) -> Examples:
     """The pairs of `table` (columns task, left, right) to be scored; their labels and weights are 0."""
     tokens, zeros = encode_pairs(table, tokenizer, template), np.zeros(len(table), np.int8)
     pad = tokenizer.pad_token_id
-    return Examples(tokens, task_codes(table["task"]), zeros, zeros, pad, segments(tokenizer, template))
+    return Examples(tokens, task_codes(table["task"]), zeros, zeros, pad, segments(tokenizer, template), front)
 
 
 @dataclass(frozen=True)
@@ -180,8 +185,7 @@ class StepDataset(Dataset[list[MicroBatch]]):
         self.examples, self.budget, self.rank, self.ranks = examples, budget, rank, ranks
 
     def __getitem__(self, rows: np.ndarray) -> list[MicroBatch]:
-        lengths = self.examples.tokens.offsets[rows + 1] - self.examples.tokens.offsets[rows]
-        pieces, missing = deal_batches(lengths, self.budget, self.rank, self.ranks)
+        pieces, missing = deal_batches(self.examples.lengths(rows), self.budget, self.rank, self.ranks)
         return [collate(self.examples, rows[piece]) for piece in pieces] + [stand_in(self.examples, rows[:1])] * missing
 
 
@@ -240,7 +244,7 @@ class ScoreDataset(Dataset[MicroBatch]):
 
     def __init__(self, examples: Examples, rows: np.ndarray, budget: int, rank: int = 0, ranks: int = 1):
         self.examples, self.rows = examples, rows
-        pieces = [rows[piece] for piece in cut_batches(examples.tokens.lengths[rows], budget)]
+        pieces = [rows[piece] for piece in cut_batches(examples.lengths(rows), budget)]
         most = -(-len(pieces) // ranks)
         self.pieces = [*pieces, *[rows[:0]] * (most * ranks - len(pieces))][rank::ranks]
 
@@ -272,7 +276,8 @@ class PairsModule(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         step_rows, on_gpu = self.config.train.step_rows, distributed.on_gpu(self.config.trainer)
         # RelevanceModule cuts again what a GPU has no room for; on a CPU longer batches are slower ones
-        budget = self.config.train.token_budget or (step_rows * self.config.model.max_length if on_gpu else CPU_TOKENS)
+        longest = self.config.model.max_length + self.examples.front
+        budget = self.config.train.token_budget or (step_rows * longest if on_gpu else CPU_TOKENS)
         steps = Steps(self.rows["train"], self.examples.task, self.config.task_mix, step_rows, self.config.seed)
         steps.begun = self.begun
         return _loader(StepDataset(self.examples, budget, distributed.rank(), distributed.size()), steps)
@@ -332,8 +337,8 @@ def _examples(config: Config, rows: Path, tokenizer, identity: str, template: Te
         split = np.concatenate([split, np.full(len(more), SPLITS.index("train"))])
         weight = np.concatenate([weight, _of_tasks(config)[more]])
         soft = np.concatenate([soft, soft_targets(path, teachers, len(more))])
-    pad = tokenizer.pad_token_id
-    return Examples(tokens, task, label, weight, pad, segments(tokenizer, template), soft), split
+    shown, front = segments(tokenizer, template), config.routing.prompt.k
+    return Examples(tokens, task, label, weight, tokenizer.pad_token_id, shown, front, soft), split
 
 
 def _parts(rows: Path, mix: MixConfig, task: np.ndarray, split: np.ndarray, train: np.ndarray) -> dict[str, np.ndarray]:

@@ -99,8 +99,9 @@ def _write(model: Path, task: str, form: str, output: Path, trust_remote_code: b
 
 
 def _admit(network: Network, config: Config, reading: Reading, task: str) -> None:
-    if config.routing.heads and reading.unknown([task]):
-        raise UserError(f"task={task}: its head was never trained; this cell knows {', '.join(reading.tasks)}")
+    if config.routing.own and reading.unknown([task]):
+        what = "head was" if config.routing.heads else f"{config.routing.own} were"
+        raise UserError(f"task={task}: its {what} never trained; this cell knows {', '.join(reading.tasks)}")
     if type(network.heads[0].classifier).__module__.startswith("transformers_modules"):
         raise UserError(
             f"{config.model.backbone}: its model is code of its own, which no plain folder holds; "
@@ -117,11 +118,12 @@ def plain_classifier(network: Network, config: Config, task: str) -> PreTrainedM
     head = head_of(network, task)
     check_exportable(network)
     trunk: Any = network.trunk  # a PeftModel where the cell trained adapters
+    base = trunk.get_base_model() if config.model.lora.r else trunk
+    depth = len(block_list(base))
+    if network.private is not None:
+        network.private.merge(base, TASK_INDEX[task])
     if config.model.lora.r:
         trunk = trunk.merge_and_unload()
-    depth = len(block_list(trunk))
-    if network.private is not None:
-        network.private.merge(trunk, TASK_INDEX[task])
     state = {f"{head.base_model_prefix}.{key}": tensor for key, tensor in trunk.state_dict().items()}
     settings = _deeper(head.config, len(block_list(trunk)) - depth)
     for key, value in _pooling_settings(network).items():
@@ -188,9 +190,11 @@ def write_adapter(network: Network, config: Config, task: str, folder: Path) -> 
     """Write the adapter of `task` to `folder`; UserError where the cell has no such form."""
     from peft import LoraConfig, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 
-    private = network.private.adapter_weights(TASK_INDEX[task]) if network.private is not None else {}
-    _check(config, private)
     trunk: Any = network.trunk  # a PeftModel
+    private = {}
+    if config.model.lora.r and network.private is not None:
+        private = network.private.adapter_weights(trunk.get_base_model(), TASK_INDEX[task])
+    _check(network, config, private)
     head, lora = head_of(network, task), trunk.peft_config["default"]
     start, inside = "base_model.model.", f"base_model.model.{head.base_model_prefix}."
     weights = {f"{inside}{name.removeprefix(start)}": x for name, x in get_peft_model_state_dict(trunk).items()}
@@ -219,11 +223,12 @@ def write_adapter(network: Network, config: Config, task: str, folder: Path) -> 
         name_base(folder, backbone, revision)
 
 
-def _check(config: Config, private: dict[str, torch.Tensor]) -> None:
+def _check(network: Network, config: Config, private: dict[str, torch.Tensor]) -> None:
     """UserError where the cell trained more than adapters, or on a backbone that nobody else has."""
     if not config.model.lora.r:
         raise UserError(f"form=adapter: this cell of model={config.model.name} trained none; use form=merged")
-    if config.routing.private.layers and not private:
+    if network.private is not None and not private:
+        network.private.check_mergeable()
         raise UserError(
             f"form=adapter: private layers of kind={config.routing.private.kind} are no adapter; use form=merged"
         )

@@ -22,6 +22,8 @@ from relevance.model.pretrained import check_vocabulary, classifier_of, load_tok
 from relevance.model.private import Inputs, PrivateLayers, Slices
 from relevance.model.private.inserted import Inserted
 from relevance.model.private.lora import TaskLora
+from relevance.model.private.mtl_lora import TaskMatrices
+from relevance.model.private.soft_prompt import SoftPrompt
 from relevance.model.private.top import Top
 from relevance.model.weight_files import shapes_of
 from relevance.tasks import TASK_NAMES
@@ -86,11 +88,15 @@ def _assembled(
     """Trunk, private layers, adapters and heads as one, on the device of `inputs`."""
     if config.model.gradient_checkpointing:
         trunk.activation_checkpointing_enable({"use_reentrant": False})
-    routing, private = config.routing.private, None
-    if routing.layers:
+    routing, private = config.routing, None
+    if routing.private.layers:
         names = list(shapes_of(saved / "private.safetensors")) if saved else None
-        private = KINDS[routing.kind](trunk, config, inputs, names)
+        private = KINDS[routing.private.kind](trunk, config, inputs, names)
+    elif routing.prompt.k:
+        private = SoftPrompt(trunk, config)
     adapted = _with_lora(trunk, config, private) if config.model.lora.r else trunk
+    if routing.task_matrix:
+        private = TaskMatrices(adapted)
     network = Network(adapted, heads, private, positions=config.model.family is Family.llm)
     return network.to(inputs["input_ids"].device)
 

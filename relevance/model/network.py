@@ -54,12 +54,14 @@ class Network(nn.Module):
         """Hidden states [B, T, H] of trunk and private layers."""
         if self.private is not None:
             self.private.slices = slices
+            inputs = self.private.fronted(inputs)
         extra = {}
         if self.positions:
             # from the mask, so that the side of the padding changes nothing
             places = inputs["attention_mask"].cumsum(-1) - 1
             extra = {"position_ids": places.clamp(min=0), "use_cache": False}
-        return self.trunk(**inputs, **extra).last_hidden_state
+        states = self.trunk(**inputs, **extra).last_hidden_state
+        return states[:, self.private.front :] if self.private is not None and self.private.front else states
 
     def halve(self) -> None:
         """Keep trunk and private blocks in bfloat16; adapters and heads stay in float32, and so does what is no weight.

@@ -123,7 +123,7 @@ def _loaded(folder: Path, trust_remote_code: bool) -> tuple[Network, Config]:
 
 def _check_sizes(config: Config, folder: Path) -> None:
     """UserError where config.yaml asks for more than the folder's weights fill; their headers alone are read."""
-    model, layers = config.model, config.routing.private.layers
+    model, layers, k = config.model, config.routing.private.layers, config.routing.prompt.k
     if model.max_length > LONGEST:
         raise UserError(f"{folder}: model.max_length={model.max_length}: at most {LONGEST:,}; {REMEDY}")
     if model.lora.r:
@@ -132,6 +132,8 @@ def _check_sizes(config: Config, folder: Path) -> None:
             raise UserError(f"{folder}: model.lora.r={model.lora.r}, its adapter has {sorted(ranks)}; {REMEDY}")
     if layers and layers > len(shapes_of(folder / "private.safetensors")):
         raise UserError(f"{folder}: routing.private.layers={layers}: more than private.safetensors holds; {REMEDY}")
+    if k and {shape[0] for shape in shapes_of(folder / "private.safetensors").values()} != {k}:
+        raise UserError(f"{folder}: routing.prompt.k={k}: private.safetensors holds another number; {REMEDY}")
 
 
 def _fill(part: nn.Module, file: Path) -> None:

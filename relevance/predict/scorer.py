@@ -54,7 +54,7 @@ class Scorer:
         """
         probabilities = np.empty((len(table), 3), np.float32)
         with self.alone:
-            examples = unlabelled(table, self.tokenizer, self.reading.template)
+            examples = unlabelled(table, self.tokenizer, self.reading.template, self.config.routing.prompt.k)
             batches = ScoreDataset(examples, np.arange(len(table)), self.config.train.score_token_budget)
             for micro in (batches[index] for index in range(len(batches))):
                 inputs = {name: tensor.to(self.device) for name, tensor in micro.inputs.items()}

@@ -260,11 +260,11 @@ def _opened(folders: list[Path], device: str | None, trusted: bool, scan: Scan) 
 
 
 def admit(scorer: "Scorer", folder: Path, tasks: Sequence[str]) -> None:
-    """UserError where heads of these tasks were never trained; other tasks that the cell never saw are told."""
+    """UserError where weights of these tasks were never trained; other tasks that the cell never saw are told."""
     others = ", ".join(scorer.reading.unknown(tasks))
     known = f"{folder}: was trained on {', '.join(scorer.reading.tasks)}"
-    if others and scorer.config.routing.heads:
-        raise UserError(f"{known}; its heads of {others} never were; leave rows of these tasks out")
+    if others and (own := scorer.config.routing.own):
+        raise UserError(f"{known}; its {own} of {others} never were; leave rows of these tasks out")
     if others:
         echo(f"{known} alone; scored all the same: {others}")
 

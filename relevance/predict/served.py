@@ -40,8 +40,8 @@ class ServedCell(PythonModel):
     def load_context(self, context) -> None:
         # MLflow has run this file of the model by now: who serves a model trusts its code
         self.scorer = Scorer(Path(context.artifacts["model"]), trust_remote_code=True)
-        heads = self.scorer.config.routing.heads
-        self.tasks = self.scorer.reading.tasks if heads else TASK_NAMES  # a head is of use once trained
+        own = self.scorer.config.routing.own
+        self.tasks = self.scorer.reading.tasks if own else TASK_NAMES  # a head is of use once trained
         self.limits = Limits(**context.model_config)
 
     def predict(self, context, model_input: pd.DataFrame, params=None) -> pd.DataFrame:

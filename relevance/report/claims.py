@@ -33,7 +33,8 @@ CLAIM_TEXTS = {  # what is claimed, and what its effect is the difference of
     "d2": ("mhp members differ more from each other than prefix members do", "members differ: mhp - prefix"),
 }  # fmt: skip
 LOW = "tasks of few rows"  # the scope of claims c
-CONTROLS = (SHARED, "mhp_lora", "mh_wide")  # private layers as one set, as adapters; without them, all weights trained
+# Private layers as one set, as adapters; without them, all weights trained, adapters as large as mhp_lora's, as mhp's
+CONTROLS = (SHARED, "mhp_lora", "mh_wide", "mh_r56", "mh_r569")
 STEPS = {  # from one routing to another
     "prefix": [("none", "prefix"), ("mh", "prefix_mh"), ("mhp", "prefix_mhp")],
     "heads": [("none", "mh"), ("prefix", "prefix_mh")],
@@ -42,6 +43,12 @@ STEPS = {  # from one routing to another
     "private layers, of its own against one set (isolation)": [(SHARED, "mhp")],
     "private layers as adapters": [("mh", "mhp_lora")],
     "every weight trained, without private layers": [("mh", "mh_wide")],
+    "private adapters against one of equal weights (isolation)": [("mh_r56", "mhp_lora")],
+    "private layers against an adapter of equal weights": [("mh_r569", "mhp")],
+    "learnt vectors (soft prompt)": [("none", "soft_prompt")],
+    "learnt vectors instead of the prefix": [("prefix", "soft_prompt")],
+    "a matrix per task in the adapters (MTL-LoRA)": [("mh", "mtl_lora")],
+    "private layers instead of such matrices": [("mtl_lora", "mhp")],
     "prefix × heads": [("none", "prefix"), ("mh", "prefix_mh")],
     "prefix × private layers": [("mh", "mhp"), ("prefix_mh", "prefix_mhp")],
 }

@@ -18,12 +18,13 @@ import numpy as np
 import pandas as pd
 
 from relevance.atomic_io import write_text
-from relevance.cell_id import flat, slug
+from relevance.cell_id import flat, slug, without
 from relevance.config_io import ConfigFile
 from relevance.errors import UserError
 from relevance.metrics import COLUMNS
 from relevance.pages.blocks import Block, Code, Section, Table, percent
 from relevance.pages.render import html, markdown
+from relevance.report.evidence import Evidence
 from relevance.report.files import check_free, csv_text
 from relevance.report.held_out import HeldOut
 from relevance.report.matrix import Matrix, matrices
@@ -31,6 +32,7 @@ from relevance.report.measures import ACCURACY, Measured, Measurer
 from relevance.report.panel import difference, effects
 from relevance.report.rows import Row
 from relevance.report.sections import decided_text
+from relevance.report.turned import turned_sections
 from relevance.report.verdict import settled
 from relevance.tracking.records import SweepRecord
 
@@ -41,7 +43,7 @@ RULE = (
 SHARED = "Test rows: A has {a:,}, B has {b:,}; both are measured on the {n:,} that they share."
 SAME = "Both are measured on the same {n:,} test rows."
 ALONE = "Only in {name}: {rows}."
-UNSAID = {"name", "outputs", "tracking_uri", "experiment", "seed"}  # settings that change no number
+UNSAID = {"name", "outputs", "tracking_uri", "experiment", "seed", "tune.trial", "tune.sweep"}  # they change no number
 COLUMNS_OF = ("estimate", "low", "high", "df", "se_rows", "se_seeds", "n_rows", "n_lefts", "seeds", "p", "p_holm")
 HEADER = ["model", "routing", "task_mix", "settings_a", "settings_b", "scope", "a", "b", *COLUMNS_OF, "verdict"]
 Key = tuple[str, str, str]  # model, routing, task mix
@@ -63,18 +65,19 @@ def write_comparison(first: SweepRecord, other: SweepRecord, reports: Path) -> P
     pairs = _pairs(*sides)
     if not pairs:
         raise UserError(f"compare=[{first.name},{other.name}]: no row in common (model, routing, task mix)")
-    frames, notes = [], []
+    frames, notes, turned = [], [], list[Section]()
     for (a, b), group in _by_table(sides, pairs).items():
         frame, note = _effects(a, b, group)
         frames.append(frame)
         notes.append(note)
+        turned += turned_sections(Evidence(a), Evidence(b))
     frame = settled(pd.concat(frames, ignore_index=True))
     folder = reports / slug(f"{first.name}-vs-{other.name}")
     check_free(folder, "compare.md", "# A:")
     title = f"A: {first.name}, B: {other.name}"
     alone = [ALONE.format(name=sweep.name, rows=", ".join(names))
              for sweep, side in zip((first, other), sides, strict=True) if (names := _alone(side, pairs))]  # fmt: skip
-    page = _page([first, other], frame, [*dict.fromkeys(notes)], alone)
+    page = [*_page([first, other], frame, [*dict.fromkeys(notes)], alone), *turned]
     write_text(folder / "compare.md", markdown(title, page))
     write_text(folder / "index.html", html(title, page, folder))
     lines = ([value if value == value else "" for value in line] for line in frame[HEADER].itertuples(index=False))
@@ -104,7 +107,7 @@ def _pairs(first: Side, other: Side) -> list[Pair]:
         both = {a.kind for _, a in rows} & {b.kind for b in against}
         for _, a in rows:
             alike = [b for b in against if a.kind == b.kind or not {a.kind, b.kind} & both]
-            same = [b for b in alike if b.cells[0].variant == a.cells[0].variant] or alike
+            same = [b for b in alike if _untuned(b) == _untuned(a)] or alike
             pairs += [Pair((_model(key, a, b), *key[1:]), a, b, _differing(a, b)) for b in same]
     return pairs
 
@@ -119,6 +122,12 @@ def _alone(side: Side, pairs: list[Pair]) -> list[str]:
     paired = {id(row) for pair in pairs for row in (pair.a, pair.b)}
     left = [(key, row) for key, rows in side.items() for _, row in rows if id(row) not in paired]
     return [*dict.fromkeys(" ".join((f"{key[0]} {row.kind}".strip(), *key[1:])) for key, row in left)]
+
+
+def _untuned(row: Row) -> str:
+    """The variant of its cells without where their rates are from."""
+    cell = row.cells[0]
+    return without(cell.variant, *(part for part in cell.variant.split(",") if part.startswith("tuned=")))
 
 
 def _differing(a: Row, b: Row) -> tuple[str, str]:

@@ -39,7 +39,8 @@ from relevance.tracking.records import CellRecord, SweepRecord
 
 DAMAGED = "DAMAGED"
 AGAIN = "the same sweep trains it again"
-ROUTINGS = ("none", "prefix", "mh", "mhp", "mhp_shared", "prefix_mh", "prefix_mhp")  # the order of the table
+# the order of the table
+ROUTINGS = tuple("none prefix soft_prompt mh mtl_lora mhp mhp_shared prefix_mh prefix_mhp".split())
 MARK = "†"  # of a value that any seed collapsed on
 JOINT = "joint"  # the task mix of all rows, each once an epoch
 MIXES = {JOINT: -1, **{f"single_{task}": at for at, task in enumerate(TASK_NAMES, 1)}}  # first, last in the table

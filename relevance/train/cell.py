@@ -74,8 +74,8 @@ def train_cell(cell: Cell, run: CellLog) -> None:
 
 def _rates(config: Config) -> str:
     """ "lr 0.0001, heads 0.00045, private 0.0003; 32 rows a step"."""
-    model, private = config.model, config.routing.private
-    rates = {"lr": model.lr, "heads": model.head_lr} | ({"private": model.private_lr} if private.layers else {})
+    model, has_private = config.model, config.routing.private.layers or config.routing.prompt.k
+    rates = {"lr": model.lr, "heads": model.head_lr} | ({"private": model.private_lr} if has_private else {})
     return f"{', '.join(f'{name} {rate:g}' for name, rate in rates.items())}; {config.train.step_rows} rows a step"
 
 

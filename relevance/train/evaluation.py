@@ -84,7 +84,7 @@ def score_implied(work: Path, trainer: L.Trainer, module: RelevanceModule, data:
     pairs = pairs.filter(pc.is_in(pairs["task"], pa.array(data.reading.tasks)))
     probabilities = np.zeros((0, 3))
     if len(pairs):
-        examples = unlabelled(pairs, data.tokenizer, data.template)
+        examples = unlabelled(pairs, data.tokenizer, data.template, data.examples.front)
         probabilities = softmax(logits(trainer, module, data.loader(examples, np.arange(len(pairs))))[1])
     names = pairs["task"].to_numpy(zero_copy_only=False)
     table = predictions.table(pairs["row"].to_numpy(), names, np.full(len(pairs), -1), probabilities)

@@ -51,16 +51,21 @@ def trainer_of(config: Config, work: Path, run: CellLog, callbacks: list[Callbac
 
 
 def _watching(config: Config, work: Path) -> list[Callback]:
-    """What keeps the best epoch and stops early; nothing under a matched budget, whose last weights count."""
-    if config.match is not Match.none:
-        return []
+    """What keeps the best epoch and stops early; under a matched budget the last weights count, and patience is off."""
+    matched, below = config.match is not Match.none, config.train.stop_below
+    patience = 0 if matched else config.train.patience
+    stopping: list[Callback] = []
+    if patience or below is not None:
+        end = EarlyStopping(MONITOR, mode="max", patience=patience or sys.maxsize, check_on_train_epoch_end=False)
+        end.divergence_threshold = below
+        stopping.append(end)
+    if matched:
+        return stopping
     best = ModelCheckpoint(
         work / checkpoint.FOLDER, monitor=MONITOR, mode="max", save_weights_only=True, save_on_train_epoch_end=False
     )
     best.FILE_EXTENSION = checkpoint.WEIGHTS
-    if not (patience := config.train.patience):
-        return [best]
-    return [best, EarlyStopping(MONITOR, mode="max", patience=patience, check_on_train_epoch_end=False)]
+    return [best, *stopping]
 
 
 def placed(trainer: TrainerConfig) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Steps and micro-batches: exactly once, under the budget, tasks side by side, the same text as was tokenized."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -240,3 +242,14 @@ def test_steps_hold_every_training_row_once_an_epoch_and_mix_tasks(rows, backbon
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(first, steps, strict=True))
     assert all(len(set(data.task[step])) > 1 for step in first)
+
+
+def test_learnt_vectors_in_front_of_each_row_count_under_both_budgets(rows, backbones, tmp_path):
+    plain = examples(rows, backbones["ce"], tmp_path)
+    fronted = replace(plain, front=10)
+    every, budget = np.arange(40), 100
+    dataset = ScoreDataset(fronted, every, budget)
+    for cut in (StepDataset(fronted, budget)[every], [dataset[at] for at in range(len(dataset))]):
+        assert sum(len(micro.rows) for micro in cut) == 40
+        places = [(ids.shape[0], ids.shape[1] + 10) for ids in (micro.inputs["input_ids"] for micro in cut)]
+        assert all(count * long <= budget or count == 1 for count, long in places)

@@ -98,3 +98,22 @@ def test_a_tuning_that_both_have_is_compared_with_itself_alone(study):
     page = (folder / "compare.md").read_text()
     assert "Only in C: llm tuning=full mh joint." in page
     assert sum("| llm" in row for row in page.splitlines()) == 2  # a pair in each of the two tables
+
+
+def test_a_gap_at_tuned_rates_stands_beside_the_usual_ones_and_what_turned_is_named(study):
+    for routing, wrong in (("prefix", 2), ("mh", 9), ("mhp", 3)):
+        for seed in range(3):
+            study.cell(f"llm-{routing}-joint-s{seed}", wrong + seed % 2)
+    for routing, wrong in (("prefix", 2), ("mh", 2), ("mhp", 3)):
+        for seed in range(3):
+            study.cell(f"llm-{routing}-joint-s{seed}", wrong + seed % 2, variant="tuned=tune")
+    folder = write_comparison(part(study, "A", slice(9)), part(study, "B", slice(9, None)), study.reports)
+    page = (folder / "compare.md").read_text().partition("Which verdicts turned")[2]
+    gap = line(page, "llm: mh - prefix")
+    assert gap[1].startswith("**-35.0 [")
+    assert gap[2].lstrip("+").startswith("0.0 [")
+    assert gap[3] == "+35.0"
+    assert gap[5].strip("*") == "lower → no difference shown"
+    assert line(page, "llm: mhp - prefix")[5] == "—"
+    assert line(page, "b1 llm: prefix - mh")[3] == "-35.0"
+    assert "turned." in page

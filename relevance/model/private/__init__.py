@@ -1,4 +1,4 @@
-"""What every kind of private layers answers, and what kinds share: the slices of a batch, a block's arguments cut so.
+"""What every kind of private weights answers, and what kinds share: the slices of a batch, a block's arguments cut so.
 
 hidden [B, T, H], slices [(0, 0, 3), (4, 3, 8)] → rows 0 to 2 are of task 0, rows 3 to 7 of task 4
 """
@@ -24,11 +24,13 @@ class PrivateLayers(nn.Module, ABC):
     """Abstract. `branches[task]` holds the modules of one task; where there is one branch, it serves all tasks.
 
     A kind is a final class in a file of this folder; it attaches itself to the trunk as it is made, see `build.KINDS`.
+    Soft prompts and task matrices are kinds too, though they are no layers.
     `slices` is set before each forward pass; where blocks are checkpointed, the backward pass reads it again, so that
     it has to follow its own forward pass.
     """
 
     halves = True  # whether their weights are kept in bfloat16 under trainer.precision=bf16-true
+    front = 0  # places that it puts in front of every row
     targets: tuple[str, ...] = ()  # names of the trunk's linear layers that they adapt, so that its own LoRA does not
 
     def __init__(self, branches: nn.ModuleList):
@@ -48,19 +50,29 @@ class PrivateLayers(nn.Module, ABC):
         """The modules that rows of `task` pass."""
         return self.branches[task if len(self.branches) > 1 else 0]
 
+    def fronted(self, inputs: Inputs) -> Inputs:
+        """The inputs of the trunk [B, front + T] of those of a batch [B, T]."""
+        return inputs
+
     @abstractmethod
     def start(self) -> str:
         """What makes the network compute, at first, what it would without them: "B = 0"."""
 
     @abstractmethod
     def merge(self, trunk: PreTrainedModel, task: int) -> None:
-        """Make those of `task` ordinary blocks or weights of the trunk; other tasks cannot use it afterwards."""
+        """Make those of `task` ordinary blocks or weights of the trunk; other tasks cannot use it afterwards.
+
+        `trunk` is the backbone's model, its adapters not yet merged.
+        """
 
     def check_mergeable(self) -> None:
         """UserError where no ordinary model computes what they do."""
 
-    def adapter_weights(self, task: int) -> dict[str, torch.Tensor]:
-        """Those of `task` by the names peft gives an adapter's weights in the trunk; {} where they are no adapter."""
+    def adapter_weights(self, trunk: PreTrainedModel, task: int) -> dict[str, torch.Tensor]:
+        """Those of `task` by the names peft gives an adapter's weights in the trunk; {} where they are no adapter.
+
+        They stand beside the trunk's own, or for them where the names are the same.
+        """
         return {}
 
     def rate(self, model: ModelConfig) -> float:

@@ -66,7 +66,7 @@ class TaskLora(PrivateLayers):
             delta = self.scale * adapter.b.weight @ adapter.a.weight
             linear.weight += delta if isinstance(linear, nn.Linear) else delta.T  # gpt2 keeps [in, out]
 
-    def adapter_weights(self, task: int) -> dict[str, torch.Tensor]:
+    def adapter_weights(self, trunk: PreTrainedModel, task: int) -> dict[str, torch.Tensor]:
         weights: dict[str, torch.Tensor] = {}
         for name, adapter in zip(self.targets, self.branch(task), strict=True):
             weights |= {f"{name}.lora_A.weight": adapter.a.weight, f"{name}.lora_B.weight": adapter.b.weight}

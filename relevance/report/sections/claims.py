@@ -29,7 +29,8 @@ UNLIKE = (
 )
 FACTORS = (
     "A main effect is the mean of the steps between routings that differ in it alone; an interaction says by how much "
-    "the first factor changes what the second does. Points of macro accuracy; bold: decided, after Holm's correction."
+    "the first factor changes what the second does. Points of macro accuracy; bold: decided, after Holm's correction; "
+    "weights: those trained before and after a step."
 )
 GAINS = (
     "A cell of several tasks minus one of the same model on the task alone, in points, with its 95 % interval. Δp is "
@@ -94,8 +95,27 @@ def factors_section(evidence: Evidence) -> list[Section]:
     models = list(dict.fromkeys(effect["a"] for effect in factors))
     texts = {(effect["b"], effect["a"]): decided_text(effect) for effect in factors}
     names = [name for name in STEPS if any((name, model) in texts for model in models)]
-    body = [[name, _steps(name), *(texts.get((name, model), NONE) for model in models)] for name in names]
-    return [Section("What each part of a routing does", [FACTORS, Table(["effect", "steps", *models], body, left=2)])]
+    body = [
+        [
+            name,
+            _steps(name),
+            *(texts.get((name, model), NONE) for model in models),
+            _trained(evidence, name, models),
+        ]
+        for name in names
+    ]
+    header = ["effect", "steps", *models, "weights"]
+    return [Section("What each part of a routing does", [FACTORS, Table(header, body, left=2)])]
+
+
+def _trained(evidence: Evidence, name: str, models: list[str]) -> str:
+    """Trained weights before and after each step, of each model that has its routings."""
+    joint, texts = evidence.main.joint, dict[str, None]()
+    for model in models:
+        for step in STEPS[name]:
+            if all((model, routing) in joint for routing in step):
+                texts[" → ".join(count(joint[model, routing].metric("params/trainable")) for routing in step)] = None
+    return ", ".join(texts)
 
 
 def _steps(name: str) -> str:

@@ -29,7 +29,7 @@ KINDS = {
     "wrong_prefix": "the next task's prefix",
     "shuffled_prefix": "prefixes shuffled among the rows",
     "other_head": "another task's head",
-    "other_private": "another task's private layers",
+    "other_private": "another task's private layers, learnt vectors or matrices",
     "closed_gate": "the gates of post-norm private layers closed",
 }
 PROBES = "No training: the same test rows scored again with one thing changed; means are over the seeds that logged it."
