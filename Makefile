@@ -7,7 +7,7 @@ PIP_AUDIT := 2.10.0
 TEST_WORKERS := --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help grid status report ui test test-services test-packaged test-wheel wheel chaos lint audit bench-sweep bench-report bench-data bench-training simulate backbones packaged backbone-table hub-table real-sizes clean
+.PHONY: help grid status report ui test test-services test-architectures test-packaged test-wheel wheel chaos lint audit bench-sweep bench-report bench-data bench-training bench-serve simulate backbones packaged backbone-table hub-table real-sizes clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ ui: $(READY)  ## browse the runs at http://127.0.0.1:5000
 
 test: $(READY)  ## run the tests
 	$(BIN)/python -m pytest $(TEST_WORKERS)
+
+test-architectures: $(READY)  ## the tests of networks on every architecture of the table
+	RELEVANCE_ARCHITECTURES=1 $(BIN)/python -m pytest $(TEST_WORKERS) tests/model/test_architectures.py tests/model/test_grouped.py tests/model/test_attention.py
 
 test-services: $(READY)  ## the tests that need Ray, submitit, Postgres, Chromium or a file system of their own; installs them
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,ray,slurm,postgres]"
@@ -76,6 +79,9 @@ bench-report: $(READY)  ## how long the report over 1,000 cells of 453K predicti
 
 bench-data: $(READY)  ## what validating, tokenizing and the first batch of 2.3M pairs cost beside their peers (minutes)
 	$(BIN)/python -m tools.benchmarks.data
+
+bench-serve: $(READY)  ## latency, statuses and memory of a served cell under 10,000 requests of eight clients (minutes)
+	$(BIN)/python -m tools.benchmarks.serve
 
 bench-training: $(READY)  ## rows/s in training beside HF Trainer + PEFT and CrossEncoderTrainer, and what a step counts; installs them (minutes)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,bench]"

@@ -291,14 +291,16 @@ def _sweep(composed: list[Composed], way: Callable[[], Launch] | None) -> "Ended
         requests = [_request(*cell) for cell in composed]
     if all(request.refusal for request in requests):
         raise UserError("\n".join(dict.fromkeys(request.refusal for request in requests)))
-    from relevance.sweep.resolve import prepared
+    from relevance.tracking.liveness import starting
 
-    datasets = prepared([request.config for request in requests if not request.refusal])
+    with starting(Path(requests[0].config.outputs)):
+        from relevance.sweep.resolve import prepared
+
+        datasets = prepared([request.config for request in requests if not request.refusal])
+        from relevance.sweep.sweep import run_sweep  # only now: it takes torch along
     line = shlex.join(mask_words(["python", "-m", "relevance.run", *sys.argv[1:]]))
     make = (way or Local) if requests[0].config.isolate else InProcess
     with stoppable(), closing(make()) as launcher:
-        from relevance.sweep.sweep import run_sweep  # only now: it takes torch along
-
         return run_sweep(requests, datasets, line, launcher)
 
 

@@ -151,29 +151,28 @@ def task_counts(table: pa.Table) -> np.ndarray:
 
 
 def notes_of(table: pa.Table, keys: Keys) -> tuple[str, ...]:
-    """Rows per task and split, gaps, entities seen in training, equal texts and where they disagree."""
+    """Rows per task and split, entities seen in training, equal texts and where they disagree."""
     test = pc.equal(table["split"], "test").to_numpy()
-    sides = [table[name].to_numpy() for name in ("left_seen", "right_seen")]
-    notes = []
-    for task, rows in enumerate(task_counts(table).sum(axis=2)):
-        if rows.any():
-            tested = test & (keys.task == task)
-            notes.append(_task(TASK_NAMES[task], rows, [side[tested] for side in sides]))
+    rows = task_counts(table).sum(axis=2)
+    notes = [_rows(rows)]
     if test.any():
         notes.append(_any_task(table, test, keys))
     return (*notes, *_line_breaks(table), *_ids(table), *_texts_and_ids(keys), *_across_tasks(table, keys))
 
 
-def _task(name: str, rows: np.ndarray, seen: list[np.ndarray]) -> str:
-    """`rows` [3] of a task by split; `seen`: whether training has the left and right sides of its test rows."""
-    note = f"{name}: " + ", ".join(f"{n:,} {split}" for n, split in zip(rows, SPLITS, strict=True))
-    absent = [split for n, split in zip(rows, SPLITS, strict=True) if not n]
-    if absent:
-        note += f" (it has no {' and no '.join(absent)} rows)"
-    if "test" in absent:
-        return note
-    left, right = (f"{100 * side.mean():.0f} %" for side in seen)
-    return f"{note}; entities of test rows seen in training: left {left}, right {right}"
+def _rows(counts: np.ndarray) -> str:
+    """`counts` [6, 3] of rows by task and split; a split without rows stands out."""
+    tasks = [
+        f"{task} {'/'.join(f'{n:,}' for n in row)}{_absent(row)}"
+        for task, row in zip(TASK_NAMES, counts, strict=True)
+        if row.any()
+    ]
+    return f"rows ({'/'.join(SPLITS)}): {', '.join(tasks)}"
+
+
+def _absent(row: np.ndarray) -> str:
+    absent = [split for n, split in zip(row, SPLITS, strict=True) if not n]
+    return f" (it has no {' and no '.join(absent)} rows)" if absent else ""
 
 
 def _any_task(table: pa.Table, test: np.ndarray, keys: Keys) -> str:
@@ -182,7 +181,7 @@ def _any_task(table: pa.Table, test: np.ndarray, keys: Keys) -> str:
     left, right = (side[test] for side in seen(keys, training, of_task=False))
     sides = {"left": left, "right": right, "either": left | right}
     shares = ", ".join(f"{name} {100 * side.mean():.0f} %" for name, side in sides.items())
-    return f"all tasks: entities of test rows seen in training of any task: {shares}"
+    return f"entities of test rows seen in training of any task: {shares}; by task: python -m relevance.data audit"
 
 
 def _line_breaks(table: pa.Table) -> list[str]:

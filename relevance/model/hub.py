@@ -4,9 +4,10 @@
 """
 
 import json
+import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,11 +23,15 @@ from huggingface_hub import (
 )
 from huggingface_hub.utils import parse_ratelimit_headers
 
+from relevance.cli import echo
 from relevance.errors import UserError, first_line
 from relevance.model.weight_files import ADAPTER, CONFIG, needed_files
 
 TRIES = 5  # of a request while the hub is busy
 PATIENCE = 60.0  # seconds they may take together
+SILENCE = 5.0  # seconds after which a hub that does not answer is named
+GIVEN_UP = 30.0  # seconds after which it is given up; its library would wait for ever
+HUB_HELP = "look at the network and at HF_ENDPOINT; HF_HUB_OFFLINE=1 takes what the cache has"
 FETCHING = (errors.HfHubHTTPError, errors.RevisionResolutionError, httpx2.TransportError, OSError, ValueError)
 BUSY = (429, 500, 502, 503, 504)
 SITE = "https://huggingface.co"  # where licences are accepted, whatever mirror files come from
@@ -49,7 +54,20 @@ def resolve_commit(name: str, revision: str | None) -> str:
 
     Without a network it is the one of the last request. Raises UserError where it is unknown.
     """
-    return _answered(lambda: HfApi().resolve_revision(name, revision=revision).resolved, name, revision)
+    with waiting(f"{name}: still waiting for an answer of {constants.ENDPOINT} ({HUB_HELP})"):
+        return _answered(lambda: HfApi().resolve_revision(name, revision=revision).resolved, name, revision)
+
+
+@contextmanager
+def waiting(line: str) -> Iterator[None]:
+    """Print `line` where what is within has not ended after SILENCE seconds."""
+    timer = threading.Timer(SILENCE, echo, [line])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def fetch_snapshot(name: str, sha: str, code: bool) -> Path:
@@ -103,6 +121,7 @@ def _answered(call: Callable[[], T], name: str, revision: str | None) -> T:
 def _listen() -> None:
     """Raise at once when the hub is busy: its library would wait as long as the hub says, an hour too."""
     session = get_session()
+    session.timeout = GIVEN_UP
     hooks = session.event_hooks
     if _raise_busy not in hooks["response"]:
         session.event_hooks = {**hooks, "response": [*hooks["response"], _raise_busy]}
@@ -131,6 +150,7 @@ def _reason(error: BaseException, name: str, revision: str | None) -> str:
         json.JSONDecodeError: no_hub,
         httpx2.ConnectError: f"neither a local folder nor available from {constants.ENDPOINT}, which cannot be "
         "reached; look at the network, or give a local folder",
+        httpx2.TimeoutException: f"{constants.ENDPOINT} does not answer; {HUB_HELP}",
         httpx2.TransportError: f"the connection to the hub was cut ({first_line(error)}); give the same command again",
         errors.HFValidationError: "neither a local folder nor a hub id (org/name)",
         errors.HfHubHTTPError: f"the hub answers {_answer(error)}; {login} with a token that may read it",

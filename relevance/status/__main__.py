@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from relevance.cli import command_line, listed, run_command
+from relevance.cli import command_line, echo, listed, run_command
 from relevance.errors import UserError
 
 SECONDS = (0.1, 3600.0)
@@ -45,10 +45,17 @@ def status(options: Options) -> None:
         raise UserError(f"seconds={options.seconds}: give a number from {SECONDS[0]} to {SECONDS[1]:.0f}")
     from relevance.status.show import show  # rich and MLflow, which --help does without
     from relevance.status.table import Looks
+    from relevance.tracking.liveness import is_starting
 
-    names = listed("sweep", options.sweep)
-    looks = Looks(options.tracking_uri, options.experiment, Path(options.outputs), names)
-    show(looks.look, options.watch, options.seconds)
+    names, outputs = listed("sweep", options.sweep), Path(options.outputs)
+    if starts := is_starting(outputs):
+        echo("a sweep starts: its pairs are prepared, and its cells are not known yet")
+    try:
+        looks = Looks(options.tracking_uri, options.experiment, outputs, names)
+        show(looks.look, options.watch, options.seconds)
+    except UserError:
+        if not starts or names:
+            raise
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +64,24 @@ class Ended:
         return self.code == INTERRUPTED
 
 
+@dataclass
+class Progress:
+    """How far the cells that were to be trained are."""
+
+    seconds: dict[str, float]  # that each should take alone, by fingerprint
+    began: float = field(default_factory=time.monotonic)
+    ended: set[str] = field(default_factory=set)
+
+    def after(self, cell: Cell) -> list[str]:
+        """A line for when `cell` has ended, by the clock of those before it; none where it was the last."""
+        self.ended.add(cell.fingerprint)
+        left = sum(seconds for key, seconds in self.seconds.items() if key not in self.ended)
+        if len(self.ended) == len(self.seconds):
+            return []
+        pace = (time.monotonic() - self.began) / (sum(self.seconds.values()) - left)
+        return [f"{len(self.ended)} of {len(self.seconds)} done, about {duration_text(left * pace)} left"]
+
+
 def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str, launch: Launch) -> Ended:
     """Run every cell that is not finished yet."""
     cells, notes = resolve(requests, datasets)
@@ -76,8 +94,8 @@ def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str, 
         parent = store.sweep(name, digest, cells, command)
     try:
         with beating(parent):
-            steps = _planned(name, cells, parent, launch)
-            failed = _run_all(steps, parent, launch)
+            steps, seconds = _planned(name, cells, parent, launch)
+            failed = _run_all(steps, parent, Progress(seconds), launch)
     except (KeyboardInterrupt, Stopped):
         with signals_ignored():
             launch.close()
@@ -90,8 +108,11 @@ def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str, 
     return _close(name, cells, failed, said)
 
 
-def _planned(name: str, cells: list[Cell], parent: Run, launch: Launch) -> list[Step]:
-    """The steps, once MLflow has heard what earlier commands could not tell it, and which processes are gone."""
+def _planned(name: str, cells: list[Cell], parent: Run, launch: Launch) -> tuple[list[Step], dict[str, float]]:
+    """The steps and the seconds each should take, by fingerprint.
+
+    Before that MLflow hears what earlier commands could not tell it, and which processes are gone.
+    """
     store = parent.store
     with store.reached():
         for late in deliver_all(store, parent.run_id, [cell.folder for cell in cells]):
@@ -99,11 +120,10 @@ def _planned(name: str, cells: list[Cell], parent: Run, launch: Launch) -> list[
         for dead in store.bury():
             echo(f"{dead}: its process is gone; marked KILLED")
         steps = plan(cells, store)
-        _announce(name, steps, store, launch)
-    return steps
+        return steps, _announce(name, steps, store, launch)
 
 
-def _run_all(steps: list[Step], parent: Run, launch: Launch) -> dict[str, str]:
+def _run_all(steps: list[Step], parent: Run, progress: Progress, launch: Launch) -> dict[str, str]:
     """The reason of each cell that failed, by its fingerprint: cells that cannot be may share a name."""
     for rows in dict.fromkeys(step.cell.rows for step in steps if not step.cell.refusal):
         ensure_floors(rows)
@@ -116,7 +136,7 @@ def _run_all(steps: list[Step], parent: Run, launch: Launch) -> dict[str, str]:
     failed = {step.cell.fingerprint: step.cell.refusal for step in steps if step.cell.refusal}
     with closing(launch(jobs)) as outcomes:
         for job, outcome in outcomes:
-            echo(outcome.line)
+            echo(outcome.line, *progress.after(job.cell))
             if outcome.reason:
                 failed[job.cell.fingerprint] = outcome.reason
             if outcome.died:
@@ -124,19 +144,22 @@ def _run_all(steps: list[Step], parent: Run, launch: Launch) -> dict[str, str]:
     return failed
 
 
-def _announce(name: str, steps: list[Step], store: Store, launch: Launch) -> None:
+def _announce(name: str, steps: list[Step], store: Store, launch: Launch) -> dict[str, float]:
+    """Say what will be done; returns the seconds of each cell that waits."""
+    seconds: list[float] = []
     waiting = [step.cell for step in steps if not step.skip]
     line = f"sweep {name}: {len(steps)} {'cell' if len(steps) == 1 else 'cells'}, {len(waiting)} to train"
     if waiting:
-        seconds, source = duration(waiting, store.runs("tags.kind = 'cell' and attributes.status = 'FINISHED'"))
+        seconds, source = durations(waiting, store.runs("tags.kind = 'cell' and attributes.status = 'FINISHED'"))
         count = launch.at_once(waiting)
         way = f"{count} at a time" if count > 1 else "one after another"
-        line += f", about {duration_text(seconds / count)} {way} ({source})"
+        line += f", about {duration_text(sum(seconds) / count)} {way} ({source})"
     echo(line, *(f"[{number}/{len(steps)}] {step.cell.name}: {step.why}" for number, step in enumerate(steps, 1)))
     doubted = [(doubt, cell.name) for cell in waiting for doubt in cell.doubts]
     for doubt in dict.fromkeys(doubt for doubt, _ in doubted):
         first, *others = [name for other, name in doubted if other == doubt]
         echo(f"{first}{f' and {len(others)} more' if others else ''}: {doubt}")
+    return dict(zip((cell.fingerprint for cell in waiting), seconds, strict=True))
 
 
 def _end(name: str, parent: Run, status: str, cells: Sequence[Cell] = ()) -> list[str]:
@@ -252,17 +275,17 @@ def _namesake(cell: Cell, runs: list[MlflowRun]) -> RunData | None:
     return next((run.data for run, name in zip(runs, names, strict=True) if name == wanted), None)
 
 
-def duration(cells: list[Cell], finished: list[MlflowRun]) -> tuple[float, str]:
-    """Seconds for all `cells`, and where the figure comes from; `finished` are runs of cells, newest first."""
+def durations(cells: list[Cell], finished: list[MlflowRun]) -> tuple[list[float], str]:
+    """Seconds of each of `cells`, and where they come from; `finished` are runs of cells, newest first."""
     paces = [_remembered(cell, finished) for cell in cells]
     known = [pace for pace in paces if pace]
     if len(known) == len(cells):
-        return sum(_rows(cell) * pace for cell, pace in zip(cells, known, strict=True)), "from earlier cells"
-    seconds, speed = 0.0, _matmul_rate() * RATE_SHARE
+        return [_rows(cell) * pace for cell, pace in zip(cells, known, strict=True)], "from earlier cells"
+    seconds, speed = [], _matmul_rate() * RATE_SHARE
     for cell, pace in zip(cells, paces, strict=True):
         # two operations per weight and token forward, four backward (two where weights are frozen)
         factor = ROW_TOKENS * (6 if cell.config.model.family is Family.ce else 4)
-        seconds += _rows(cell) * (pace or factor * body_parameters(backbone_folder(cell.config)) / speed)
+        seconds.append(_rows(cell) * (pace or factor * body_parameters(backbone_folder(cell.config)) / speed))
     return seconds, "guessed from the backbones' sizes and this machine's speed"
 
 

@@ -4,18 +4,22 @@
 {"pulse": '{"at": 1764075600, "epoch": 2, "epochs": 3, "step": 120, ...}'} → Pulse(at=1764075600.0, epoch=2.0, ...)
 """
 
+import fcntl
 import json
 import math
 import os
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from pathlib import Path
 
 import psutil
 
 SILENCE = 600.0  # seconds without a pulse after which a run of another host is dead
+STARTING = "starting"  # locked while a sweep starts
 SAME_START = 2.0  # seconds two readings of one process's start may differ by: they follow corrections of the clock
 
 
@@ -33,6 +37,27 @@ class Pulse:
 
 
 Life = StrEnum("Life", "alive dead unknown")
+
+
+@contextmanager
+def starting(outputs: Path) -> Iterator[None]:
+    """Within it others see that a sweep starts: its rows are prepared, and the store has no run of it yet."""
+    outputs.mkdir(parents=True, exist_ok=True)
+    with (outputs / STARTING).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+def is_starting(outputs: Path) -> bool:
+    """Whether a sweep of these outputs starts; False where a file system has no locks."""
+    try:
+        with (outputs / STARTING).open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def life(tags: Mapping[str, str], now: float) -> Life:

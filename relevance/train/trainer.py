@@ -1,5 +1,6 @@
 """Lightning's Trainer for a cell: its curves go to the cell's run, the weights of its best epoch to disk."""
 
+import math
 import signal
 import sys
 import time
@@ -10,7 +11,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers.logger import Logger
 from safetensors.torch import load_file
 
@@ -35,13 +36,13 @@ def trainer_of(config: Config, work: Path, run: CellLog, callbacks: list[Callbac
     if steps is not None:
         arguments |= {"max_steps": steps, "max_epochs": -1}
     arguments.setdefault("enable_progress_bar", sys.stderr.isatty() and distributed.first())
-    watching = _watching(config, work)
+    watching = _watching(config, work) + ([Bar()] if arguments["enable_progress_bar"] else [])
     mortal = [Mortal()] if distributed.size() > 1 else []
     return L.Trainer(
         **arguments,
         logger=Curves(run),
         callbacks=[*callbacks, *mortal, *watching],
-        enable_checkpointing=bool(watching),
+        enable_checkpointing=config.match is Match.none,
         # whatever SLURM_* or RANK the surroundings have set
         plugins=[Files(), LightningEnvironment() if distributed.size() == 1 else TorchElasticEnvironment()],
         default_root_dir=work,
@@ -126,7 +127,7 @@ class Pace(Callback):
         epoch, done, steps = trainer.current_epoch + 1, trainer.global_step, int(trainer.estimated_stepping_batches)
         self.run.tell(
             epoch=epoch,
-            epochs=max(trainer.max_epochs or 1, epoch),
+            epochs=max(epoch_count(trainer), epoch),
             step=done,
             steps=steps,
             rows_per_second=self.rows * distributed.size() / max(self.seconds, 1e-9),
@@ -134,12 +135,32 @@ class Pace(Callback):
         )
 
 
+def epoch_count(trainer: L.Trainer) -> int:
+    """How many epochs will run if nothing stops it early, also where a number of steps is what was asked for."""
+    return math.ceil(trainer.estimated_stepping_batches / max(1, trainer.num_training_batches))
+
+
+class Bar(RichProgressBar):
+    """Lightning's bar with epochs counted from one, the last loss that was read and the last validation."""
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return f"epoch {current_epoch + 1}/{epoch_count(self.trainer)}"
+
+    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
+        logged: Any = trainer.logger
+        return {
+            name.removeprefix("train/"): logged.latest[name]
+            for name in ("train/loss", MONITOR)
+            if name in logged.latest
+        }
+
+
 class Curves(Logger):
     """Lightning's metrics, logged to the run that the cell itself opens and ends."""
 
     def __init__(self, run: CellLog):
         super().__init__()
-        self.run = run
+        self.run, self.latest = run, dict[str, float]()
 
     @property
     def name(self) -> str:
@@ -153,6 +174,7 @@ class Curves(Logger):
         """The whole config is logged by the cell."""
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self.latest |= metrics
         self.run.log(metrics, step or 0)
 
 

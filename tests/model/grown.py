@@ -1,4 +1,6 @@
-"""Small networks of 21 architectures, made once: making them is what takes the time; their rows and gradients."""
+"""Small networks of architectures, made once: making them is what takes the time; their rows and gradients."""
+
+import os
 
 import torch
 from networks import batch
@@ -9,7 +11,9 @@ from relevance.model.build import build_network
 from relevance.model.network import Network
 from tools.survey.architectures import DECODERS, ENCODERS
 
-ALL = [*ENCODERS, *DECODERS]
+# A block of each form; make test-architectures runs every architecture of the table.
+FORMS = ("bert", "deberta-v2", "modernbert", "llama", "qwen3", "gemma2", "gpt2", "gpt_neox")
+ALL = [name for name in (*ENCODERS, *DECODERS) if name in FORMS or "RELEVANCE_ARCHITECTURES" in os.environ]
 BUILT: dict[str, tuple[Network, object, dict]] = {}  # by config, with the weights it starts from
 
 

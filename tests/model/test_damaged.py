@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from shutil import copytree, move
+from shutil import copytree, move, rmtree
 
 import pyarrow as pa
 import pytest
@@ -282,5 +282,9 @@ def test_a_backbone_that_moved(models, backbones, tmp_path, monkeypatch):
     finally:
         move(moved, base)
     copytree(base, moved)
-    put("num_hidden_layers", 1)(base / "config.json")
-    assert (Scorer(folder).probabilities(PAIRS) == expected).all()
+    try:
+        put("num_hidden_layers", 1)(base / "config.json")
+        assert (Scorer(folder).probabilities(PAIRS) == expected).all()
+    finally:
+        rmtree(base)
+        move(moved, base)

@@ -9,11 +9,13 @@ import pytest
 from small_sweep import sweep
 
 from relevance.cli import run_command
+from relevance.errors import UserError
 from relevance.status.__main__ import status
 from relevance.status.table import Looks, row
 from relevance.sweep import attempt
 from relevance.tracking import Store
 from relevance.tracking.history import cell_record
+from relevance.tracking.liveness import starting
 
 CELLS = "tags.kind = 'cell'"
 
@@ -112,3 +114,17 @@ def test_it_knows_no_torch_and_mlflow_only_when_it_looks():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_sweep_that_starts_is_no_store_that_is_missing(tmp_path, monkeypatch, capsys):
+    words = [f"tracking_uri=sqlite:///{tmp_path}/mlflow.db", f"outputs={tmp_path}/outputs"]
+    monkeypatch.setattr(sys, "argv", ["status", *words])
+    with starting(tmp_path / "outputs"):
+        status()
+        assert "a sweep starts: its pairs are prepared" in capsys.readouterr().err
+        monkeypatch.setattr(sys, "argv", ["status", *words, "sweep=other"])
+        with pytest.raises(UserError, match="no such file; train a sweep first"):
+            status()
+    monkeypatch.setattr(sys, "argv", ["status", *words])
+    with pytest.raises(UserError, match="no such file; train a sweep first"):
+        status()
