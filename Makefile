@@ -36,7 +36,7 @@ test: $(READY)  ## run the tests
 	$(BIN)/python -m pytest $(TEST_WORKERS)
 
 test-architectures: $(READY)  ## the tests of networks on every architecture of the table
-	RELEVANCE_ARCHITECTURES=1 $(BIN)/python -m pytest $(TEST_WORKERS) tests/model/test_architectures.py tests/model/test_grouped.py
+	RELEVANCE_ARCHITECTURES=1 $(BIN)/python -m pytest $(TEST_WORKERS) tests/model/test_architectures.py tests/model/test_grouped.py tests/model/test_attention.py
 
 test-services: $(READY)  ## the tests that need Ray, submitit, Postgres, Chromium or a file system of their own; installs them
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,ray,slurm,postgres]"

@@ -36,17 +36,12 @@ def filled(composed: DictConfig, like: Config | None = None) -> Config:
     model, deciding = config.model, (like or config).model
     for key in [key for key, value in OWN[model.family].items() if getattr(model, key) is value]:
         setattr(model, key, None)
-    by_rank_alone = model.tuning is None and model.lora.r is not None
-    model.tuning = model.tuning or (model.lora.tuning if by_rank_alone else USUAL[model.family])
+    by_rank = model.tuning is None and model.lora.r is not None
+    model.tuning = model.tuning or (model.lora.tuning if by_rank else USUAL[model.family])
     places: dict[str, Any] = dict.fromkeys(("lr", "private_lr", "gate_lr", *HEAD), model)
     places |= dict.fromkeys(OF_LORA, model.lora)
     places |= {"step_rows": config.train, "warmup": config.train, "max_epochs": config.trainer}
-    family, usual = (asdict(config.rates[name]) for name in (deciding.family.value, kind(deciding)))
-    if kind(deciding).endswith(Tuning.full):
-        family |= dict.fromkeys(OF_LORA)
-    if by_rank_alone and USUAL[model.family] is Tuning.full:
-        usual["alpha"] = None  # 16: cells that were trained before tuning was a setting keep their question
-    rates = _over({key: getattr(place, key) for key, place in places.items()}, _over(family, usual))
+    rates = _over({key: getattr(place, key) for key, place in places.items()}, _usual(config, deciding, by_rank))
     lacking = [key for key, value in rates.items() if value is None and key not in {*OF_LORA, *HEAD}]
     lacking += ["head_step"] if all(rates[key] is None for key in HEAD) else []
     if lacking:
@@ -57,6 +52,16 @@ def filled(composed: DictConfig, like: Config | None = None) -> Config:
         setattr(place, key, rates[key])
     config.rates = {}
     return config
+
+
+def _usual(config: Config, deciding: ModelConfig, by_rank: bool) -> dict[str, Any]:
+    """The rates by hand of the deciding family, else of its kind; `by_rank`: a rank alone asks for adapters."""
+    family, usual = (asdict(config.rates[name]) for name in (deciding.family.value, kind(deciding)))
+    if kind(deciding).endswith(Tuning.full):
+        family |= dict.fromkeys(OF_LORA)
+    if by_rank and USUAL[config.model.family] is Tuning.full:
+        usual["alpha"] = None  # 16: cells that were trained before tuning was a setting keep their question
+    return _over(family, usual)
 
 
 def kind(model: ModelConfig) -> str:
