@@ -167,7 +167,7 @@ def test_a_task_without_test_rows_is_noted_and_a_table_without_refused(tmp_path)
     table = pairs()
     table["task"][6] = "query_query"
     assert any(
-        "query_item: 2 train" in note and "no test rows" in note
+        "rows (train/validation/test): query_item 2/" in note and "/0 (it has no test rows)" in note
         for note in prepare_rows(saved(tmp_path, table), tmp_path).notes
     )
     with pytest.raises(UserError, match=r"no test rows.*split column"):
