@@ -156,7 +156,7 @@ def test_help_says_what_every_key_means_and_those_a_newcomer_needs_first():
     assert bare == []
     shown = command("-m", "relevance.run", "--help", "model=llm", "tracking_uri=${oc.env:NOT_SET}").stdout
     assert "  tracking_uri=${oc.env:NOT_SET}          MLflow's store\n" in shown
-    assert "  model.lora.r=16  " in shown
+    assert "  model.family=llm  " in shown
     keys = [line.split("=")[0].strip() for line in shown.splitlines() if line.startswith("  ") and "=" in line[:44]]
     assert keys[-len(meanings) :][:12] == [*FIRST]
     assert sorted(keys[-len(meanings) :]) == sorted(meanings)

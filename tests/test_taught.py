@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import torch
-from small_sweep import prepared, record, sweep
+from small_sweep import prepared, record, small_cell, sweep
 
 from relevance.cell_id import Cell, CellFolder, Request, data_folder
 from relevance.config import Config, DataConfig, Mix, MixConfig, OnBadRow, Save
@@ -47,11 +47,13 @@ def rows_of(config: Config) -> Path:
     return data_folder(Path(config.outputs), record(config).tables[0]) / "rows.parquet"
 
 
-@pytest.fixture(scope="session")
-def plain(trained_cell) -> Config:
+@pytest.fixture(scope="module")
+def plain(backbones, tmp_path_factory) -> Config:
     """A trained cell ce-mh, beside which llm-mh is trained."""
-    config, other = trained_cell("ce", "mh"), trained_cell("llm", "mh")
-    assert sweep(replace(config, model=other.model, name="others")) == 0
+    folder = tmp_path_factory.mktemp("taught")
+    config, other = (small_cell(folder, backbones, model, "mh", save=Save.all) for model in ("ce", "llm"))
+    assert sweep(config) == 0
+    assert sweep(replace(other, name="others")) == 0
     return config
 
 

@@ -119,12 +119,20 @@ def _answered(call: Callable[[], T], name: str, revision: str | None) -> T:
 
 
 def _listen() -> None:
-    """Raise at once when the hub is busy: its library would wait as long as the hub says, an hour too."""
+    """Raise at once when the hub is busy, and soon when it is silent: its library would wait an hour, or for ever."""
     session = get_session()
-    session.timeout = GIVEN_UP
     hooks = session.event_hooks
     if _raise_busy not in hooks["response"]:
-        session.event_hooks = {**hooks, "response": [*hooks["response"], _raise_busy]}
+        session.event_hooks = {
+            "request": [*hooks["request"], _bound],
+            "response": [*hooks["response"], _raise_busy],
+        }
+
+
+def _bound(request: httpx2.Request) -> None:
+    """Give a request that may take for ever GIVEN_UP seconds for each of its steps."""
+    if not any(request.extensions.get("timeout", {}).values()):
+        request.extensions["timeout"] = httpx2.Timeout(GIVEN_UP).as_dict()
 
 
 def _raise_busy(response: httpx2.Response) -> None:

@@ -47,7 +47,7 @@ def test_both_parts_of_the_file_are_kept_by_the_other(tmp_path):
     [
         ("steps=200", "no CUDA device: real sizes are timed on one"),
         ("shapes=[qwen]", "available: Qwen3-0.6B, ModernBERT-large"),
-        ("routings=[hm]", "available: none, prefix"),
+        ("routings=[hm]", "available: none, soft_prompt, prefix"),
         ("steps=0", "1 or more"),
     ],
 )
