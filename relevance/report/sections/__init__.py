@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from relevance.metrics import COLUMNS
-from relevance.pages.blocks import IDENTITY, NONE, Bold, Table, percent, signed
+from relevance.pages.blocks import IDENTITY, NONE, Bold, Table, count, percent, signed
 from relevance.report.evidence import DECIDED
 from relevance.report.figures import Line
 from relevance.report.matrix import MARK, Matrix
@@ -73,6 +73,14 @@ def effect_text(effect: Mapping[str, Any] | None) -> str:
     if np.isnan(effect["low"]):
         return signed(effect["estimate"])
     return f"{signed(effect['estimate'])} [{signed(effect['low'])}, {signed(effect['high'])}]"
+
+
+def short(value: float) -> str:
+    """A count of weights: "22.7M", "884k"."""
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.3g}{letter}"
+    return count(value) if value == value else NONE
 
 
 def decided_text(effect: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from relevance.report.claims import CLAIMS, CONTROLS, INTERACTION, STEPS, Claim,
 from relevance.report.evidence import Effect, Evidence
 from relevance.report.figures import Curve, Line
 from relevance.report.matrix import JOINT
-from relevance.report.sections import decided_text, drawn, effect_text, table
+from relevance.report.sections import decided_text, drawn, effect_text, short, table
 from relevance.report.verdict import Outcome
 from relevance.tasks import TASK_NAMES
 
@@ -109,12 +109,13 @@ def factors_section(evidence: Evidence) -> list[Section]:
 
 
 def _trained(evidence: Evidence, name: str, models: list[str]) -> str:
-    """Trained weights before and after each step, of each model that has its routings."""
+    """Trained weights before and after each step that changes them, of each model that has its routings."""
     joint, texts = evidence.main.joint, dict[str, None]()
     for model in models:
         for step in STEPS[name]:
             if all((model, routing) in joint for routing in step):
-                texts[" → ".join(count(joint[model, routing].metric("params/trainable")) for routing in step)] = None
+                before, after = (joint[model, routing].metric("params/trainable") for routing in step)
+                texts["equal" if before == after else f"{short(before)} → {short(after)}"] = None
     return ", ".join(texts)
 
 

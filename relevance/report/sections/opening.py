@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from relevance.pages.blocks import NONE, Block, Bold, Code, Table, count, percent
+from relevance.pages.blocks import Block, Bold, Code, Table, percent
 from relevance.report.evidence import BEST, PREFIX, REFERENCE, Effect, Evidence
 from relevance.report.figures import Line
 from relevance.report.matrix import LEXICAL, MARK
 from relevance.report.measures import ACCURACY
 from relevance.report.rows import NOTHING, Row
-from relevance.report.sections import drawn, effect_text
+from relevance.report.sections import drawn, effect_text, short
 from relevance.report.verdict import WORD_OVERLAP, Answer, Outcome, Verdict, contenders
 from relevance.tracking.records import SweepRun
 
@@ -120,14 +120,6 @@ def _line(evidence: Evidence, row: Row) -> list[str]:
     values = evidence.macro(row)
     sd = values.std(ddof=1) if len(values) > 1 else np.nan
     return [model, row.labels[1], percent(values.mean(), sd), text, short(row.metric("params/trainable"))]
-
-
-def short(value: float) -> str:
-    """A count of weights: "22.7M", "884k"."""
-    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
-            return f"{value / size:.3g}{letter}"
-    return count(value) if value == value else NONE
 
 
 def reading(evidence: Evidence) -> str:
