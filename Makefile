@@ -4,10 +4,12 @@ BIN := .venv/bin
 READY := .venv/.ready
 AUDIT := .venv/audit/bin
 PIP_AUDIT := 2.10.0
+REST := tests/backbones tests/survey tests/test_bench_data.py tests/test_bench_training.py
+NETWORKS := tests/model/test_architectures.py tests/model/test_grouped.py tests/model/test_attention.py
 TEST_WORKERS := --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help grid status report ui test test-services test-architectures test-packaged test-wheel wheel chaos lint audit bench-sweep bench-report bench-data bench-training bench-serve simulate backbones packaged backbone-table hub-table real-sizes clean
+.PHONY: help grid status report ui test test-services test-rest test-packaged test-wheel wheel chaos lint audit bench-sweep bench-report bench-data bench-training bench-serve simulate backbones packaged backbone-table hub-table real-sizes clean
 
 help:  ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,10 +35,10 @@ ui: $(READY)  ## browse the runs at http://127.0.0.1:5000
 	MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false $(BIN)/mlflow ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
 
 test: $(READY)  ## run the tests
-	$(BIN)/python -m pytest $(TEST_WORKERS)
+	$(BIN)/python -m pytest $(TEST_WORKERS) $(REST:%=--ignore=%)
 
-test-architectures: $(READY)  ## the tests of networks on every architecture of the table
-	RELEVANCE_ARCHITECTURES=1 $(BIN)/python -m pytest $(TEST_WORKERS) tests/model/test_architectures.py tests/model/test_grouped.py tests/model/test_attention.py
+test-rest: $(READY)  ## the rest of them: networks on every architecture of the table, pretraining, survey, benchmarks
+	RELEVANCE_ARCHITECTURES=1 $(BIN)/python -m pytest $(TEST_WORKERS) $(REST) $(NETWORKS)
 
 test-services: $(READY)  ## the tests that need Ray, submitit, Postgres, Chromium or a file system of their own; installs them
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev,ray,slurm,postgres]"

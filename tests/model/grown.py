@@ -11,7 +11,7 @@ from relevance.model.build import build_network
 from relevance.model.network import Network
 from tools.survey.architectures import DECODERS, ENCODERS
 
-# A block of each form; make test-architectures runs every architecture of the table.
+# A block of each form; make test-rest runs every architecture of the table.
 FORMS = ("bert", "deberta-v2", "modernbert", "llama", "qwen3", "gemma2", "gpt2", "gpt_neox")
 ALL = [name for name in (*ENCODERS, *DECODERS) if name in FORMS or "RELEVANCE_ARCHITECTURES" in os.environ]
 BUILT: dict[str, tuple[Network, object, dict]] = {}  # by config, with the weights it starts from
