@@ -3,10 +3,8 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -26,8 +24,7 @@ from small_sweep import record
 
 from relevance import predictions, seal
 from relevance.tracking.serving import INSTALLED, LIMITS, copy_code
-
-START = 90  # seconds the server may take
+from tools.benchmarks.serve import served
 
 
 @pytest.fixture(scope="module")
@@ -46,36 +43,8 @@ def folder(cell) -> Path:
 
 @pytest.fixture(scope="module")
 def url(folder) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    words = ["models", "serve", "--env-manager", "local", "-m", str(folder), "-p", str(port)]
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # it starts uvicorn by name
-    server = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", *words],
-        env={**os.environ, "PATH": path, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    address = f"http://127.0.0.1:{port}"
-    try:
-        _wait(address)
-        yield f"{address}/invocations"
-    finally:
-        os.killpg(server.pid, 15)
-        server.wait(timeout=20)
-
-
-def _wait(address: str) -> None:
-    for _ in range(2 * START):
-        try:
-            with urllib.request.urlopen(f"{address}/ping") as answer:
-                if answer.status == 200:
-                    return
-        except OSError:
-            time.sleep(0.5)
-    raise TimeoutError(f"no answer within {START} s")
+    with served(folder) as (address, _):
+        yield address
 
 
 def post(url: str, body: bytes) -> tuple[int, dict]:

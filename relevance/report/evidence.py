@@ -94,6 +94,10 @@ class Evidence:
         """Trained weights of every row by its name."""
         return {row.name: row.metric("params/trainable") for row in self.matrix.finished}
 
+    def weights(self, names: Sequence[str]) -> list[float]:
+        """Trained weights of these rows; NaN of what is none."""
+        return [self.trained.get(name, np.nan) for name in names]
+
     def macro(self, row: Row) -> np.ndarray:
         """The macro of what the page ranks by of each finished seed."""
         return self.ranked.values(row.places, self.ranked.weights("macro"))

@@ -7,12 +7,10 @@ compare=[factorial,tuned]: how much of each gap was the rates
 
 from collections.abc import Iterator
 
-import numpy as np
-
-from relevance.pages.blocks import NONE, Block, Bold, Section, Table, count, signed
+from relevance.pages.blocks import NONE, Block, Bold, Section, Table, signed
 from relevance.report.claims import CLAIMS
 from relevance.report.evidence import PREFIX, REFERENCE, Effect, Evidence
-from relevance.report.sections import decided_text
+from relevance.report.sections import decided_text, weights_text
 from relevance.report.verdict import Outcome
 
 TITLE = "Which verdicts turned"
@@ -58,7 +56,7 @@ def _routings(a: Evidence, b: Evidence) -> Iterator[Pair]:
         sides = [_minus_prefix(side, model, routing) for side in (a, b)]
         if sides[0] and sides[1]:
             rows = [b.main.joint[model, name].name for name in (routing, REFERENCE)]
-            yield f"{model}: {routing} - {REFERENCE}", sides[0], sides[1], _weights(b, rows)
+            yield f"{model}: {routing} - {REFERENCE}", sides[0], sides[1], weights_text(b.weights(rows))
 
 
 def _minus_prefix(side: Evidence, model: str, routing: str) -> Effect | None:
@@ -71,10 +69,4 @@ def _claims(a: Evidence, b: Evidence) -> Iterator[Pair]:
     others = {effect["a"]: effect for effect in a.of(CLAIMS) if effect["verdict"] != Outcome.untested}
     for claim, effect in zip(b.claims, b.of(CLAIMS), strict=True):
         if effect["a"] in others and effect["verdict"] != Outcome.untested:
-            yield f"{effect['a']} {effect['b']}", others[effect["a"]], effect, _weights(b, claim.rows)
-
-
-def _weights(side: Evidence, rows: tuple[str, ...] | list[str]) -> str:
-    """Trained weights of the two rows of a gap, first by second."""
-    numbers = [side.trained.get(name, np.nan) for name in rows]
-    return " : ".join(map(count, numbers)) if len(numbers) == 2 and not np.isnan(numbers).any() else NONE
+            yield f"{effect['a']} {effect['b']}", others[effect["a"]], effect, weights_text(b.weights(claim.rows))

@@ -113,7 +113,7 @@ def served(model: Path) -> Iterator[tuple[str, subprocess.Popen]]:
     words = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local", "-m", str(model)]
     server = subprocess.Popen(
         [*words, "-p", str(port)],
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": path, "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

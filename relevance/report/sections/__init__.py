@@ -83,6 +83,11 @@ def short(value: float) -> str:
     return count(value) if value == value else NONE
 
 
+def weights_text(trained: Sequence[float]) -> str:
+    """Trained weights of the two sides of an effect, first by second; "—" where one is not known."""
+    return " : ".join(map(count, trained)) if len(trained) == 2 and not np.isnan(trained).any() else NONE
+
+
 def decided_text(effect: Mapping[str, Any]) -> str:
     """The effect, bold where it is decided."""
     return Bold(effect_text(effect)) if effect["verdict"] in DECIDED else effect_text(effect)

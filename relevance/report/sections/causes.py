@@ -3,12 +3,12 @@
 import numpy as np
 from scipy.special import stdtrit
 
-from relevance.pages.blocks import NONE, Block, Bold, Section, Table, count
+from relevance.pages.blocks import NONE, Block, Bold, Section, Table
 from relevance.report.causes import BOTH, CAUSES, FAMILY, MASK, PAPER, TUNING
 from relevance.report.evidence import Effect, Evidence
 from relevance.report.figures import Line
 from relevance.report.inference import ALPHA
-from relevance.report.sections import effect_text
+from relevance.report.sections import effect_text, weights_text
 
 TITLE = "What explains a decoder's loss without the prefix"
 RULE = (
@@ -67,8 +67,7 @@ def causes_section(evidence: Evidence, figures: list[Block]) -> list[Section]:
     body = []
     for cause, effect in zip(evidence.causes, effects, strict=True):
         text = effect_text(effect) if not np.isnan(effect["p"]) else effect["reason"] or NONE
-        trained = " : ".join(map(count, cause.trained)) if not np.isnan(cause.trained).any() else NONE
-        body.append([effect["a"], effect["b"], Bold(text) if sign(effect) else text, trained])
+        body.append([effect["a"], effect["b"], Bold(text) if sign(effect) else text, weights_text(cause.trained)])
     rule = RULE.format(n=sum(not np.isnan(effect["p"]) for effect in effects))
     table = Table(["factor", "of", "points", "weights"], body, left=2)
     return [Section(TITLE, [Bold(answer(effects)), rule, *figures, table])]

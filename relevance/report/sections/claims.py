@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from relevance.pages.blocks import NONE, Block, Bold, Section, Table, count, signed
+from relevance.pages.blocks import NONE, Block, Bold, Section, Table, signed
 from relevance.report.claims import CLAIMS, CONTROLS, INTERACTION, STEPS, Claim, Gain
 from relevance.report.evidence import Effect, Evidence
 from relevance.report.figures import Curve, Line
 from relevance.report.matrix import JOINT
-from relevance.report.sections import decided_text, drawn, effect_text, short, table
+from relevance.report.sections import decided_text, drawn, effect_text, short, table, weights_text
 from relevance.report.verdict import Outcome
 from relevance.tasks import TASK_NAMES
 
@@ -51,7 +51,9 @@ def claims_section(evidence: Evidence, figures: list[Block]) -> Section:
         word = WORDS.get(effect["verdict"], str(effect["verdict"]))
         rows = f"{effect['n_rows']:,.0f}" if tested else NONE
         letter = claim.contrast.a
-        body.append([letter, claim.text, Bold(word), effect_text(effect), _weights(evidence, claim), rows])
+        body.append(
+            [letter, claim.text, Bold(word), effect_text(effect), weights_text(evidence.weights(claim.rows)), rows]
+        )
         if not tested:
             untested.append(f"{letter}: {claim.contrast.reason or 'a row of it did not finish'}")
     header = ["", "claim", "verdict", "points", "weights", "test rows"]
@@ -68,12 +70,6 @@ def _claims(evidence: Evidence) -> Iterator[tuple[Claim, Effect]]:
 def claim_lines(evidence: Evidence) -> list[Line]:
     """Those that were tested, for a figure."""
     return [drawn(effect, f"{effect['a']} {effect['b']}") for _, effect in _claims(evidence)]
-
-
-def _weights(evidence: Evidence, claim: Claim) -> str:
-    """Trained weights of the two rows of a claim, first by second."""
-    numbers = [evidence.trained.get(name, np.nan) for name in claim.rows]
-    return " : ".join(map(count, numbers)) if len(numbers) == 2 and not np.isnan(numbers).any() else NONE
 
 
 def _unlike(evidence: Evidence) -> list[Block]:
