@@ -1,14 +1,13 @@
-"""The ranks that train one cell: how many there are, what they sum and gather, the network of each.
+"""The ranks that train one cell: how many there are, what they sum and gather.
 
 rank 0 holds [2.0], rank 1 holds [3.0] → summed: both hold [5.0]; gathered: both hold [2.0, 3.0]
-TrainerConfig(devices=2) → 2 processes, each with Replicas. A cell of one device is a group of one.
+TrainerConfig(devices=2) → 2 processes. A cell of one device is a group of one.
 """
 
 from collections.abc import Iterator
 
 import torch
 import torch.distributed as dist
-from lightning.pytorch.strategies import DDPStrategy
 
 from relevance.config import ALL, TrainerConfig
 from relevance.errors import UserError
@@ -112,17 +111,3 @@ def check_devices(trainer: TrainerConfig) -> None:
     has = torch.cuda.is_available() or torch.backends.mps.is_available()
     if trainer.accelerator not in ("auto", "cpu") and not has:
         raise UserError(f"trainer.accelerator={trainer.accelerator}: torch sees no GPU here; give auto or cpu")
-
-
-class Replicas(DDPStrategy):
-    """The whole network on every rank, without torch's wrapper: RelevanceModule sums the gradients once a step.
-
-    The wrapper would need to know which weights a rank's rows pass, and would sum after every micro-batch.
-    """
-
-    def configure_ddp(self) -> None:
-        assert self.model is not None  # Lightning calls this once it has set it
-        with torch.no_grad():
-            for tensor in [*self.model.parameters(), *self.model.buffers()]:
-                dist.broadcast(tensor, 0)
-        torch.manual_seed(torch.initial_seed() + rank())  # dropout of its own on each rank

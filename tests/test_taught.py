@@ -15,7 +15,7 @@ from small_sweep import prepared, record, small_cell, sweep
 
 from relevance.cell_id import Cell, CellFolder, Request, data_folder
 from relevance.config import Config, DataConfig, Mix, MixConfig, OnBadRow, Save
-from relevance.data.batches import pairs_module
+from relevance.data.pairs_module import pairs_module
 from relevance.data.taught import soft_targets, unlabelled_path
 from relevance.errors import UserError
 from relevance.model.module import RelevanceModule, soft_loss

@@ -13,7 +13,7 @@ from relevance.cell_id import Cell, CellFolder, variant_parts
 from relevance.cli import echo
 from relevance.config import Config, Save
 from relevance.config_io import ConfigFile
-from relevance.data.batches import pairs_module
+from relevance.data.pairs_module import pairs_module
 from relevance.distributed import check_devices, on_gpu, process_count
 from relevance.model.build import build_network
 from relevance.model.module import RelevanceModule, quiet

@@ -13,12 +13,13 @@ import torch
 from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers.logger import Logger
+from lightning.pytorch.strategies import DDPStrategy
 from safetensors.torch import load_file
 
 from relevance import distributed
 from relevance.cli import echo
 from relevance.config import HALF, Config, Match, TrainerConfig
-from relevance.distributed import Replicas, process_count
+from relevance.distributed import process_count
 from relevance.model.module import RelevanceModule
 from relevance.tracking import CellLog
 from relevance.train import checkpoint
@@ -190,3 +191,17 @@ class Mortal(Callback):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
     on_predict_start = on_train_start
+
+
+class Replicas(DDPStrategy):
+    """The whole network on every rank, without torch's wrapper: RelevanceModule sums the gradients once a step.
+
+    The wrapper would need to know which weights a rank's rows pass, and would sum after every micro-batch.
+    """
+
+    def configure_ddp(self) -> None:
+        assert self.model is not None  # Lightning calls this once it has set it
+        with torch.no_grad():
+            for tensor in [*self.model.parameters(), *self.model.buffers()]:
+                torch.distributed.broadcast(tensor, 0)
+        torch.manual_seed(torch.initial_seed() + distributed.rank())  # dropout of its own on each rank

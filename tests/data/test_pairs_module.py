@@ -6,7 +6,7 @@ from transformers import AutoTokenizer
 
 from relevance import seal
 from relevance.config import Config, DataConfig, ModelConfig, RoutingConfig
-from relevance.data.batches import pairs_module
+from relevance.data.pairs_module import pairs_module
 from relevance.data.table import prepare_rows
 
 

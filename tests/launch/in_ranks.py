@@ -13,7 +13,7 @@ import torch
 
 from relevance import distributed
 from relevance.config import Config
-from relevance.data.batches import pairs_module
+from relevance.data.pairs_module import pairs_module
 from relevance.errors import UserError
 from relevance.model.build import build_network
 from relevance.model.module import RelevanceModule, quiet

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from relevance.config import TrainConfig
-from relevance.data import batches
+from relevance.data.pairs_module import Ahead
 from relevance.model import ahead
 from relevance.model.build import build_network
 from relevance.model.module import RelevanceModule
@@ -92,9 +92,7 @@ def test_batches_come_in_their_order_and_an_error_of_their_thread_arrives():
     def batch(index: int) -> int:
         return index if index < 5 else 1 // 0
 
-    loader = batches.Ahead(
-        type("Rows", (), {"__getitem__": lambda _, index: batch(index), "__len__": lambda _: 7})(), None
-    )
+    loader = Ahead(type("Rows", (), {"__getitem__": lambda _, index: batch(index), "__len__": lambda _: 7})(), None)
     taken = iter(loader)
     assert [next(taken) for _ in range(5)] == [0, 1, 2, 3, 4]
     with pytest.raises(ZeroDivisionError):

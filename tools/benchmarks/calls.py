@@ -111,7 +111,7 @@ def _plain(source: str, count: str) -> Callable[[], object]:
 
 def _first(source: str, outputs: str) -> Callable[[], object]:
     from relevance.config import Config, ModelConfig, RoutingConfig
-    from relevance.data.batches import pairs_module
+    from relevance.data.pairs_module import pairs_module
 
     model = ModelConfig(backbone="embedded:ce", max_length=MAX_LENGTH)
     config, tokenizer = Config(model=model, routing=RoutingConfig("mh", heads=True), outputs=outputs), _tokenizer()

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments
 
-from relevance.data.batches import PairsModule
+from relevance.data.pairs_module import PairsModule
 
 RATE, MOST = 1e-4, 128  # learning rate; tokens of a pair
 Run = Callable[[int, int], float]  # (steps of warm-up, steps on the clock) → seconds

@@ -15,7 +15,8 @@ from lightning.pytorch.callbacks import Callback
 from torch.nn import functional
 
 from relevance.config import Config, Family
-from relevance.data.batches import Examples, MicroBatch, PairsModule, collate, unlabelled
+from relevance.data.batches import Examples, MicroBatch, collate, unlabelled
+from relevance.data.pairs_module import PairsModule
 from relevance.data.tokens import Template
 from relevance.model.module import RelevanceModule, quiet
 from relevance.model.network import Network
