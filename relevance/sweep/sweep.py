@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -305,6 +306,7 @@ def _rows(cell: Cell) -> int:
     return rows if steps < 0 else min(rows, steps * cell.config.train.step_rows)
 
 
+@cache
 def _matmul_rate() -> float:
     """Floating-point operations a second that numpy reaches here on a square product; takes a tenth of a second."""
     size, a = 512, np.ones((512, 512), np.float32)
