@@ -1,5 +1,6 @@
 """Tiny backbones with random weights, made once per test run: real architectures, real tokenizers, no download."""
 
+import gc
 import os
 import subprocess
 from functools import cache, partial
@@ -8,10 +9,18 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: on tiny networks two threads are slower than one
+gc.disable()  # until all is imported: to look through millions of objects that stay takes seconds
+os.fsync = lambda file: None  # what a test leaves need not outlive a power cut
 
 WORDS = (
     "red blue green steel wood lamp chair table usb cable charger cup plate query item type : small large 10 20".split()
 )
+
+
+def pytest_collection_finish() -> None:
+    """From here on the collector looks only at what tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 def _tokenizer(special: dict[str, str], template: bool):

@@ -2,6 +2,7 @@
 
 import atexit
 import shutil
+import sqlite3
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,8 @@ from tempfile import mkdtemp
 from unittest import mock
 
 from mlflow import MlflowClient
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from relevance.cell_id import Request
 from relevance.config import (
@@ -47,6 +50,13 @@ RIVALS = {
 DATA = DataConfig(rows=300)
 STORE = "mlflow.db"
 _pairs = cache(generate_pairs)
+
+
+@event.listens_for(Engine, "connect")
+def _hasten(connection, _) -> None:
+    """A store of a test need not outlive a power cut: to wait for the disk takes as long as to train."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous=OFF")
 
 
 @cache
