@@ -72,36 +72,16 @@ def test_a_query_id_is_one_in_any_writing_and_a_leading_zero_tells_ids_apart(tmp
     assert pairs["query_item"]["red lamp", "Lamp Lux"] == pairs["query_item"]["fern", "Fern pot"] == 2
 
 
-@pytest.mark.parametrize(
-    "word",
-    [
-        "nan",
-        "None",
-        "NULL",
-        "null",
-        "<NA>",
-        "\\N",
-        "#N/A",
-        "-",
-        "0",
-        "-1",
-        " ",
-        "Root",
-        "<root>",
-        "na",
-        "undefined",
-        "(none)",
-        "''",
-        "[]",
-        "0.0",
-    ],
-)
-def test_words_for_no_parent_are_no_types(tmp_path, word):
-    tree = T.replace("1,,Home", f"1,{word},Home").replace("2,,Garden", f"2,{word},Garden")
-    for text in (tree, tree.replace(",name", "").replace(",Home", "").replace(",Garden", "")):
-        _, record = derive(tmp_path, taxonomy=("csv", "\n".join(",".join(line.split(",")[: text.split("\n")[0].count(
-            ",") + 1]) for line in text.split("\n"))))  # fmt: skip
-        assert record["inputs"]["types"] == 6
+NO_PARENT = ["nan", "None", "NULL", "null", "<NA>", "\\N", "#N/A", "-", "0", "-1", " ", "Root", "<root>", "na",
+             "undefined", "(none)", "''", "[]", "0.0"]  # fmt: skip
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_words_for_no_parent_are_no_types(tmp_path, named):
+    tops = "".join(f"t{at},{word}{f',Top {at}' if named else ''}\n" for at, word in enumerate(NO_PARENT))
+    tree = T if named else "".join(f"{line.rpartition(',')[0]}\n" for line in T.splitlines())
+    _, record = derive(tmp_path, taxonomy=("csv", tree + tops))
+    assert record["inputs"]["types"] == 6 + len(NO_PARENT)
 
 
 WRITINGS = [("0012", "12"), ("1e3", "1000"), ("+12", "12"), ("12,0", "12"), ("b00A", "B00A"), ("\uff11\uff12", "12")]
@@ -227,14 +207,26 @@ def test_grades_are_the_words_of_the_file(tmp_path, way):
     assert [pairs["query_item"][f"query {at}", "Lamp Lux"] for at in range(len(GRADES))] == list(GRADES.values())
 
 
-@pytest.mark.parametrize("word", ["no", "010", "1_000", "2024-01-01", "true", "null", "1.10", "Off"])
-def test_where_and_columns_are_the_words_of_the_file(tmp_path, word):
-    typed = f"item_id,title,on\n1,Lamp Lux,{word}\n2,Fern pot,x\n"
-    for words in ([f"read.items.where={{on: {word}}}"], [f"read.items.where.on={word}"],
-                  [f"source={put(tmp_path / 'own.yaml', f'read: {{items: {{where: {{on: {word}}}}}}}')}"]):  # fmt: skip
-        judged = "query,item_id,label\na,1,2\nb,1,0\n"
-        _, record = derive(tmp_path, *words, judgements=("csv", judged), items=("csv", typed), taxonomy=None)
-        assert record["inputs"]["items"] == 1
+WORDS = {"on": "no", "b": "010", "c": "1_000", "d": "2024-01-01", "e": "true", "f": "null", "g": "1.10", "h": "Off"}
+
+
+@pytest.mark.parametrize("way", ["word", "keys", "file"])
+def test_where_and_columns_are_the_words_of_the_file(tmp_path, way):
+    """The first row has the word of each column, each other row another word in one column."""
+    mapping = f"{{{', '.join(f'{column}: {word}' for column, word in WORDS.items())}}}"
+    words = {
+        "word": [f"read.items.where={mapping}"],
+        "keys": [f"read.items.where.{column}={word}" for column, word in WORDS.items()],
+        "file": [f"source={put(tmp_path / 'own.yaml', f'read: {{items: {{where: {mapping}}}}}')}"],
+    }[way]
+    rows = [[*WORDS.values()], *([*WORDS.values()] for _ in WORDS)]
+    for at, row in enumerate(rows[1:]):
+        row[at] = "x"
+    typed = "".join(f"{at},Item {at},{','.join(row)}\n" for at, row in enumerate(rows, 1))
+    typed = f"item_id,title,{','.join(WORDS)}\n{typed}"
+    judged = "query,item_id,label\na,1,2\nb,1,0\n"
+    _, record = derive(tmp_path, *words, judgements=("csv", judged), items=("csv", typed), taxonomy=None)
+    assert record["inputs"]["items"] == 1
 
 
 def test_one_label_is_said_at_the_top(tmp_path, capsys):
