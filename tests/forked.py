@@ -2,6 +2,7 @@
 
 import os
 import runpy
+import subprocess
 import sys
 import traceback
 import warnings
@@ -12,14 +13,25 @@ ROOT = Path(__file__).parent.parent
 
 def start(output: Path, *words: str, **environment: str) -> int:
     """Begin `python -m WORDS`, what it says going to `output`; returns its process id."""
+    return _begin((output, output), words, environment)
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess:
+    """`python -m WORDS` to its end; files of what it says are left in `folder`."""
+    places = folder / "stdout", folder / "stderr"
+    code = wait(_begin(places, words, {}))
+    return subprocess.CompletedProcess(words, code, *(place.read_text() for place in places))
+
+
+def _begin(places: tuple[Path, Path], words: tuple[str, ...], environment: dict[str, str]) -> int:
     process = os.fork()
     if process:
         return process
     code = 1
     try:
-        with output.open("w") as file:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
+        for number, place in enumerate(places, 1):
+            with place.open("a") as file:
+                os.dup2(file.fileno(), number)
         sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1) for number in (1, 2))
         os.chdir(ROOT)
         os.environ.update(environment)

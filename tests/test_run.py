@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import forked
 import pytest
 from omegaconf import OmegaConf
 
@@ -61,8 +62,8 @@ def test_help_is_fast_because_it_imports_nothing_heavy(words):
         (("routing.private.kind=top",), "routing=mh has no private layers; use routing=mhp"),
     ],
 )
-def test_a_wrong_setting_ends_in_one_message_and_no_trace(words, said):
-    found = command("-m", "relevance.run", *words)
+def test_a_wrong_setting_ends_in_one_message_and_no_trace(tmp_path, words, said):
+    found = forked.run(tmp_path, "relevance.run", *words)
     assert found.returncode == 2
     assert said in found.stderr
     assert "Traceback" not in found.stderr
@@ -76,7 +77,8 @@ def test_columns_are_mapped_in_the_words_of_the_readme(tmp_path):
         ("relevance.run", "data=pairs"),
         ("relevance.run", "-m", "data=pairs"),
     ):
-        found = command("-m", *words, *file)
+        (folder := tmp_path / " ".join(words)).mkdir()
+        found = forked.run(folder, *words, *file)
         assert found.returncode == 2
         assert "label is not 0, 1 or 2: 1 row" in found.stderr
 
@@ -131,8 +133,8 @@ def test_every_key_is_held_against_the_schema_before_anything_is_read(tmp_path, 
     }.items():
         (tmp_path / "conf" / "sweep" / f"{name}.yaml").write_text(f"# @package _global_\n{text}\n")
     outputs = tmp_path / "outputs"
-    found = command(
-        "-m",
+    found = forked.run(
+        tmp_path,
         "relevance.run",
         *(word.replace("{folder}", str(tmp_path / "conf")) for word in words),
         f"outputs={outputs}",
@@ -144,17 +146,13 @@ def test_every_key_is_held_against_the_schema_before_anything_is_read(tmp_path, 
     assert not (outputs / "data").exists()
 
 
-def test_help_lists_every_group_option():
-    shown = command("-m", "relevance.run", "--help").stdout
-    for option in ("prefix_mhp", "single_type_type", "ce_b", "paper", "generated"):
-        assert option in shown
-
-
-def test_help_says_what_every_key_means_and_those_a_newcomer_needs_first():
+def test_help_lists_every_group_option_and_what_every_key_means_those_a_newcomer_needs_first():
     meanings = key_help(Config, OmegaConf.structured(Config))
     bare = [key for key, text in meanings.items() if not text.partition("=")[2].partition("  ")[2].strip()]
     assert bare == []
     shown = command("-m", "relevance.run", "--help", "model=llm", "tracking_uri=${oc.env:NOT_SET}").stdout
+    for option in ("prefix_mhp", "single_type_type", "ce_b", "paper", "generated"):
+        assert option in shown
     assert "  tracking_uri=${oc.env:NOT_SET}          MLflow's store\n" in shown
     assert "  model.family=llm  " in shown
     keys = [line.split("=")[0].strip() for line in shown.splitlines() if line.startswith("  ") and "=" in line[:44]]
