@@ -4,8 +4,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 AUDIT := .venv/audit/bin
 PIP_AUDIT := 2.10.0
-REST := tests/backbones tests/survey tests/test_bench_data.py tests/test_bench_training.py
-NETWORKS := tests/model/test_architectures.py tests/model/test_grouped.py tests/model/test_attention.py
+REST := tests/backbones tests/survey tests/hub/test_hub.py tests/test_chaos.py tests/test_bench_data.py tests/test_bench_training.py
+NETWORKS := tests/model/test_architectures.py tests/model/test_grouped.py tests/model/test_attention.py tests/model/test_packaged.py tests/test_resume.py
 TEST_WORKERS := --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help
@@ -37,7 +37,7 @@ ui: $(READY)  ## browse the runs at http://127.0.0.1:5000
 test: $(READY)  ## run the tests
 	$(BIN)/python -m pytest $(TEST_WORKERS) $(REST:%=--ignore=%)
 
-test-rest: $(READY)  ## the rest of them: networks on every architecture of the table, pretraining, survey, benchmarks
+test-rest: $(READY)  ## the rest of them: networks on every architecture and of real weights, pretraining, survey, hub cases, chaos, benchmarks
 	RELEVANCE_ARCHITECTURES=1 $(BIN)/python -m pytest $(TEST_WORKERS) $(REST) $(NETWORKS)
 
 test-services: $(READY)  ## the tests that need Ray, submitit, Postgres, Chromium or a file system of their own; installs them

@@ -73,8 +73,9 @@ def test_a_cell_is_scored_in_its_own_precision(trained, model, routing, precisio
     assert cell.precision == precision
     left, scorer = probabilities(predictions.read(cell.folder / "test.parquet")), Scorer(cell.folder / "model")
     assert np.array_equal(scorer.probabilities(rows), left)
-    alone = np.concatenate([scorer.probabilities(rows.slice(at, 1)) for at in range(len(rows))])
-    assert np.abs(alone - left).max() < (1e-5 if precision == "32-true" else 0.02)
+    some = range(0, len(rows), 4)
+    alone = np.concatenate([scorer.probabilities(rows.slice(at, 1)) for at in some])
+    assert np.abs(alone - left[some]).max() < (1e-5 if precision == "32-true" else 0.02)
 
 
 def test_a_served_cell_answers_in_its_own_precision(trained):
