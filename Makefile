@@ -4,8 +4,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 AUDIT := .venv/audit/bin
 PIP_AUDIT := 2.10.0
-REST := tests/backbones tests/survey tests/hub/test_hub.py tests/test_chaos.py tests/test_bench_data.py tests/test_bench_training.py
-NETWORKS := tests/model/test_architectures.py tests/model/test_grouped.py tests/model/test_attention.py tests/model/test_packaged.py tests/test_resume.py
+REST := tests/backbones tests/survey tests/hub/test_hub.py tests/model/test_architectures.py tests/test_chaos.py tests/test_bench_data.py tests/test_bench_training.py
+NETWORKS := tests/model/test_grouped.py tests/model/test_attention.py tests/model/test_packaged.py tests/test_resume.py
 TEST_WORKERS := --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .DEFAULT_GOAL := help

@@ -14,7 +14,7 @@ from relevance.config import DataConfig, Source
 from relevance.data.faults import Loaded
 
 COLUMNS = ("task", "left", "right", "label", "split", "left_id", "right_id", "source")
-SAME = settings(max_examples=40, deadline=None, derandomize=True, database=None)  # the same examples every time
+SAME = settings(max_examples=16, deadline=None, derandomize=True, database=None)  # the same examples every time
 WORDS = ("ab", "cd", "ef")
 ROWS = st.lists(
     st.fixed_dictionaries(
