@@ -15,7 +15,16 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from relevance import distributed
 from relevance.config import Config, Family, Match, Mix, MixConfig
-from relevance.data.batches import Examples, MicroBatch, ScoreDataset, StepDataset, Steps, collate, members, portion
+from relevance.data.batches import (
+    CPU_PASS,
+    Examples,
+    MicroBatch,
+    ScoreDataset,
+    StepDataset,
+    collate,
+    scored_tokens,
+)
+from relevance.data.mixing import Steps, members, portion
 from relevance.data.stored import open_rows
 from relevance.data.taught import soft_targets, unlabelled_path
 from relevance.data.tokens import Reading, Template, load_tokens, segments
@@ -47,12 +56,12 @@ class PairsModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         step_rows, on_gpu = self.config.train.step_rows, distributed.on_gpu(self.config.trainer)
-        # RelevanceModule cuts again what a GPU has no room for; on a CPU longer batches are slower ones
-        longest = self.config.model.max_length + self.examples.front
-        budget = self.config.train.token_budget or (step_rows * longest if on_gpu else CPU_TOKENS)
+        # RelevanceModule cuts again what a GPU has no room for; there a pass costs more than any padding
+        whole = step_rows * (self.config.model.max_length + self.examples.front)
+        budget = self.config.train.token_budget or (whole if on_gpu else CPU_TOKENS)
         steps = Steps(self.rows["train"], self.examples.task, self.config.task_mix, step_rows, self.config.seed)
-        steps.begun = self.begun
-        return _loader(StepDataset(self.examples, budget, distributed.rank(), distributed.size()), steps)
+        steps.begun, ranks = self.begun, (distributed.rank(), distributed.size())
+        return _loader(StepDataset(self.examples, budget, *ranks, cost=whole if on_gpu else CPU_PASS), steps)
 
     def sample(self, size: int) -> MicroBatch:
         """Training rows at even distances, `size` at most."""
@@ -68,7 +77,7 @@ class PairsModule(L.LightningDataModule):
 
     def loader(self, examples: Examples, rows: np.ndarray) -> DataLoader:
         """The given rows of `examples` once over all ranks, longest first."""
-        budget = self.config.train.score_token_budget
+        budget = scored_tokens(self.config.train, distributed.on_gpu(self.config.trainer))
         return _loader(ScoreDataset(examples, rows, budget, distributed.rank(), distributed.size()), None)
 
 
