@@ -7,7 +7,7 @@ effects  best | ce mh | ce prefix | accuracy | macro | 0.001 [-0.018, 0.019] | d
 How a report is made of it:
 
     clusters = Clusters(tested.task, tested.left, tested.right, tested.kind)
-    accuracy = Panel("accuracy", clusters, np.concatenate([clusters.sums(right) for right in batches]), covered)
+    accuracy = Panel("accuracy", clusters, np.stack([clusters.sums(right) for right in rights]), covered)
     lists = Lists.of(tested.task, tested.left, tested.right, tested.label)            # relevance.ranking
     by_left = Clusters(lists.task, lists.left, None, tested.kind).only(lists.relevant["ndcg_10"])
     ndcg = Panel("ndcg_10", by_left, sums, covered)
@@ -74,6 +74,12 @@ class Side:
         groups = np.bincount(self.task, minlength=TASKS)[self.task].astype(float)
         return np.sqrt(np.divide(groups, groups - 1, out=np.zeros(len(groups)), where=groups > 1))
 
+    @cached_property
+    def grouped(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The columns in the order of their groups [C], the groups there are, and where each begins in that order."""
+        order = np.argsort(self.group, kind="stable")
+        return order, *np.unique(self.group[order], return_index=True)
+
     def effective(self, weights: np.ndarray, n: np.ndarray) -> float:
         """How many groups of one size would weigh as these do: 1 / the sum of squared shares (Kish 1965)."""
         share = np.bincount(self.group, np.abs(weights[self.task]) * self.counts / n[self.task])
@@ -102,13 +108,13 @@ class Clusters:
         self.lefts = np.bincount(seen // len(kind), minlength=TASKS)
 
     def only(self, there: np.ndarray) -> "Clusters":
-        """The clusters of some of the units [N]: sums of values of those alone, to be given in their order."""
+        """The clusters of the units at some places [M]: sums of values of those alone, in their order."""
         right = None if self.right is None else self.right[there]
         return Clusters(self.task[there], self.left[there], right, self.kind, self.seed)
 
     @cached_property
     def _matrix(self) -> csr_array:
-        """Ones where a unit belongs to a column [C, N]: what sums values of many cells in one product."""
+        """Ones where a unit belongs to a column [C, N]."""
         places, first = [], 0
         for side in self.sides:
             units = np.flatnonzero(side.index >= 0)
@@ -118,8 +124,8 @@ class Clusters:
         return csr_array((np.ones(len(row), np.float32), (row, unit)), shape=(first, len(self.task)))
 
     def sums(self, values: np.ndarray) -> np.ndarray:
-        """Of the values of B cells [B, N] their sums by column of all sides [B, C] float32."""
-        return (self._matrix @ np.ascontiguousarray(values.T, np.float32)).T
+        """Of the values of a cell [N], or of some [B, N], their sums by column of all sides [(B,) C] float32."""
+        return (self._matrix @ values.T.astype(np.float32)).T
 
     @cached_property
     def ends(self) -> np.ndarray:
@@ -164,21 +170,16 @@ class Panel:
 
     def influence(self, cells: Sequence[int], weights: np.ndarray) -> list[np.ndarray]:
         """Of each side the influences of some cells by column, their tasks weighted [cells, C of the side]."""
-        scaled = []
+        scaled, means = [], np.where(weights != 0, self.means[np.asarray(cells)], 0)  # NaN of no task that counts
         for side, start, end in zip(self.clusters.sides, self.clusters.ends, self.clusters.ends[1:], strict=False):
-            at = side.task
-            with np.errstate(invalid="ignore", divide="ignore"):
-                centred = self.sums[np.asarray(cells), start:end] - self.means[np.asarray(cells)][:, at] * side.counts
-                scale = side.factor * weights[at] / self.clusters.n[at]
-            scaled.append(np.where(weights[at] != 0, centred * scale, 0))
+            centred = self.sums[np.asarray(cells), start:end] - means[:, side.task] * side.counts
+            scaled.append(centred * (side.factor * weights[side.task] / self.clusters.n[side.task]))
         return scaled
 
     def by_group(self, influence: np.ndarray, at: int = 0) -> np.ndarray:
         """Influences by column of a side [..., C], its tasks added up by group of entities [..., G]."""
-        group = self.clusters.sides[at].group
+        order, present, starts = self.clusters.sides[at].grouped
         size = 1 + max(int(side.group.max(initial=0)) for side in self.clusters.sides[:2])
-        order = np.argsort(group, kind="stable")
-        present, starts = np.unique(group[order], return_index=True)
         sums = np.zeros((*influence.shape[:-1], size))
         if len(present):
             sums[..., present] = np.add.reduceat(influence[..., order], starts, axis=-1)

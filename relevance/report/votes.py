@@ -256,8 +256,7 @@ def rows_of(ballots: list[list[Ballot]], matrix: Matrix) -> list[Voted]:
     """Ballots that differ in the seed alone together, with their rows."""
     votes, first = [], len(matrix.measured)
     for same in ballots:
-        ways = [(way, ballot) for way in METHODS for ballot in same]
-        measured = matrix.measurer.measure([(ballot.answers[way], None) for way, ballot in ways])
+        measured = [matrix.measurer.measure(ballot.answers[way]) for way in METHODS for ballot in same]
         tested = matrix.beside(measured, first)
         rows = {}
         for at, way in enumerate(METHODS):

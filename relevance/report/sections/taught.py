@@ -98,7 +98,7 @@ def _vote(matrix: Matrix, row: Row, names: tuple[str, ...]) -> Measured:
     if {len(p) for p in each} != {len(tested.row)}:
         raise UserError("they were not tested on every row")
     mean, answers = BY_MEAN.count(np.stack(each))
-    return matrix.measurer.measure([(answers, expected_grade(mean))])[0]
+    return matrix.measurer.measure(answers, expected_grade(mean))
 
 
 def _effects(panel: Panel, taught: list[Taught]) -> Lookup:
