@@ -27,7 +27,7 @@ POOLS entities, they are dealt at random to as many groups: the variance stays r
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 
 import numpy as np
@@ -43,6 +43,7 @@ PAIRS = 1_024
 FEWEST = 10  # left entities of a task, below which its rows say nothing of how sure a number is
 ROUNDING = 1e-6  # of sums in single precision
 CHUNK = 64  # cells looked at together
+PARTS = 32  # of contrasts, remembered
 TASKS = len(TASK_NAMES)
 EFFECTS = (
     "family", "a", "b", "measure", "scope", "estimate", "low", "high", "df", "se_rows", "se_seeds", "n_rows", "n_lefts",
@@ -154,6 +155,7 @@ class Panel:
         totals = sums[:, : len(left.task)] @ np.eye(TASKS, dtype=np.float32)[left.task]
         with np.errstate(invalid="ignore", divide="ignore"):
             self.means = np.where(covered & (n > 0), totals.astype(float) / n, np.nan)  # [cells, 6]
+        self.part = lru_cache(PARTS)(self._part)  # one row stands in many contrasts
 
     def weights(self, scope: str) -> np.ndarray:
         """Of the tasks in a scope [6]: a task's name, "micro" or "macro"."""
@@ -175,6 +177,12 @@ class Panel:
             centred = self.sums[np.asarray(cells), start:end] - means[:, side.task] * side.counts
             scaled.append(centred * (side.factor * weights[side.task] / self.clusters.n[side.task]))
         return scaled
+
+    def _part(self, cells: tuple[int, ...], weights: tuple[float, ...]) -> tuple[list[np.ndarray], tuple]:
+        """Of cells that differ in seed the mean influence by column of each side [C], and `seed_parts`."""
+        influence = self.influence(cells, np.array(weights))
+        seeds = seed_parts(self.values(cells, np.array(weights)), self.by_group(influence[0]))
+        return [side.mean(axis=0) for side in influence], seeds
 
     def by_group(self, influence: np.ndarray, at: int = 0) -> np.ndarray:
         """Influences by column of a side [..., C], its tasks added up by group of entities [..., G]."""
@@ -288,18 +296,17 @@ def _line(panel: Panel, contrast: Contrast) -> tuple[dict[str, object], Spread]:
     line["seeds"] = min(len(term.cells) for term in contrast.terms if term.trained)
     if np.isnan(estimate) or clusters.lefts[there].min() < FEWEST:
         return line, UNKNOWN
-    return line, _spread(panel, contrast.terms, values)
+    return line, _spread(panel, contrast.terms)
 
 
 UNKNOWN = Spread(*[np.array(np.nan)] * 5)
 
 
-def _spread(panel: Panel, terms: Sequence[Term], values: list[np.ndarray]) -> Spread:
-    """Of a contrast whose terms have these values by seed."""
-    influences = [panel.influence(term.cells, term.weights) for term in terms]
-    total = [np.sum([cells.mean(axis=0) for cells in side], axis=0) for side in zip(*influences, strict=True)]
+def _spread(panel: Panel, terms: Sequence[Term]) -> Spread:
+    parts = [panel.part(term.cells, tuple(term.weights)) for term in terms]
+    total = [np.sum(side, axis=0) for side in zip(*(influence for influence, _ in parts), strict=True)]
     rows, df = panel.rows_variance(total, np.sum([np.abs(term.weights) for term in terms], axis=0))
-    trained = [at for at, term in enumerate(terms) if term.trained]
-    k = np.array([len(values[at]) for at in trained])
-    parts = np.array([seed_parts(values[at], panel.by_group(influences[at][0])) for at in trained]) / k[:, None]
-    return spread(rows, df, parts[:, 0], parts[:, 1], k)
+    trained = [(len(term.cells), seeds) for term, (_, seeds) in zip(terms, parts, strict=True) if term.trained]
+    k = np.array([number for number, _ in trained])
+    scatter, noise = np.array([seeds for _, seeds in trained]).T / k
+    return spread(rows, df, scatter, noise, k)
