@@ -29,6 +29,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -252,6 +253,16 @@ def difference(
     """The first row minus the second, each with its name and its cells."""
     terms = (Term(tuple(a[1]), weights), Term(tuple(b[1]), -weights))
     return Contrast(family, a[0], b[0], scope, terms)
+
+
+def means(panel: Panel, cells: Mapping[str, Sequence[int]], scopes: Sequence[str]) -> list[dict[str, Any]]:
+    """The effects of rows by themselves, each with its name `a` and its cells; row by row, in each scope."""
+    terms = [
+        Contrast("mean", name, "", scope, (Term(tuple(of), panel.weights(scope)),))
+        for name, of in cells.items()
+        for scope in scopes
+    ]
+    return effects(panel, terms).to_dict("records")
 
 
 def effects(
