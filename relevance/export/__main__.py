@@ -3,7 +3,7 @@
 python -m relevance.export cell=CELL output=FOLDER [task=query_item] [form=adapter]
 
 cell    by its name, a beginning that no other has, its run id or four characters of it, its folder; or best, by macro
-        accuracy on validation, best:ce of a family or model
+        accuracy on validation, best:ce of a family or model, best:ce-mhp of names that begin so
 sweep   the sweep of these names; null: all cells that there are, best is of the newest sweep
 task    one task, or all that the cell was trained on (output then holds a folder per task)
 form    merged: AutoModelForSequenceClassification, LoRA merged, private layers as ordinary blocks;

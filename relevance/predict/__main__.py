@@ -11,7 +11,7 @@ label, p_partial + 2 p_relevant: 0 to 2, sorts) and predicted. Several cells vot
 probabilities, and predicted is the label of the highest. In a cascade the column answered_by names the cell.
 
 cells       each by its name, a beginning that no other has, its run id or four characters of it, its folder; or best,
-            the highest macro accuracy on validation, best:ce of a family or model
+            the highest macro accuracy on validation, best:ce of a family or model, best:ce-mhp of names that begin so
 sweep       the sweep of these names; null: all cells that there are, best is of the newest sweep
 cascade     the first of two cells answers where its confidence is this or more, above 0, at most 1, the second sees the
             rest alone. Confidence is the probability of the answer, each task under a temperature fitted on validation;
