@@ -71,11 +71,12 @@ def temperature(p: np.ndarray, label: np.ndarray) -> float:
     """The T by which log-probabilities are divided for the least log loss, of rows with all labels."""
     from scipy.optimize import minimize_scalar
 
-    apart = _scores(p) - _scores(p).max(axis=1, keepdims=True)
-    mine = apart[np.arange(len(label)), label]
+    scores = np.ascontiguousarray(_scores(p).T)  # sums over labels are faster by label
+    apart = scores - scores.max(axis=0)
+    mine = apart[label, np.arange(len(label))]
 
     def loss(log_t: float) -> float:
-        return float((np.log(np.exp(apart / np.exp(log_t)).sum(axis=1)) - mine / np.exp(log_t)).mean())
+        return float((np.log(np.exp(apart / np.exp(log_t)).sum(axis=0)) - mine / np.exp(log_t)).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-10, 10), options={"xatol": 1e-7}).x))
 
@@ -95,8 +96,12 @@ def _isotonic(p: np.ndarray, label: np.ndarray, test: np.ndarray) -> np.ndarray:
     """Each label against the others, brought to a sum of one; a third each where no label has any."""
     from sklearn.isotonic import IsotonicRegression  # slow to import
 
-    curves = [IsotonicRegression(out_of_bounds="clip").fit(_scores(p)[:, k], label == k) for k in range(len(LABELS))]
-    shares = np.column_stack([curve.predict(column) for curve, column in zip(curves, _scores(test).T, strict=True)])
+    shares = np.column_stack(
+        [
+            IsotonicRegression(out_of_bounds="clip").fit(known, label == k).predict(asked)
+            for k, (known, asked) in enumerate(zip(_scores(p).T, _scores(test).T, strict=True))
+        ]
+    )
     total = shares.sum(axis=1, keepdims=True)
     return np.divide(shares, total, out=np.full(shares.shape, 1 / len(LABELS)), where=total > 0)
 

@@ -85,7 +85,6 @@ class Metric:
     title: str = ""  # of its table on the page; accuracies stand in the matrix
     digits: int = 1
     percent: bool = True  # whether the page shows it in percent
-    higher_is_better: bool = True
 
     def shown(self, scores: Scores) -> np.ndarray:
         """Values per task as the page shows them [6]."""
@@ -103,11 +102,8 @@ METRICS = (
     Metric("macro_f1", lambda scores: scores.macro_f1, title="macro-F1, %"),
     *(Metric(f"recall_{word}", _recall(at), title=f"recall {word}, %") for at, word in enumerate(LABELS)),
     Metric("quadratic_weighted_kappa", lambda scores: scores.kappa, title="kappa", digits=3, percent=False),
-    Metric(
-        "mean_absolute_error", lambda scores: scores.mae, title="distance", digits=3, percent=False,
-        higher_is_better=False,
-    ),
-)  # fmt: skip
+    Metric("mean_absolute_error", lambda scores: scores.mae, title="distance", digits=3, percent=False),
+)
 ALL = "all"  # stands for a task in what is over all rows
 # Task and metric of each of COLUMNS, and the name MLflow has it under behind "test/" or "probe/<kind>/".
 COLUMN_METRICS = (*((task, "accuracy") for task in TASK_NAMES), (ALL, "accuracy"), (ALL, "macro_accuracy"))

@@ -113,7 +113,7 @@ def _impossible(predictions: pa.Table) -> str:
     if any(column.null_count for column in predictions.columns):
         return "values are absent"
     row, label, predicted, *p = (predictions[name].to_numpy() for name in ("row", "label", "predicted", *PROBABILITIES))
-    tasks = {*predictions["task"].unique().to_pylist()}
+    tasks = {task for chunk in predictions["task"].chunks for task in chunk.dictionary.to_pylist()}
     checks = {
         f"tasks {sorted(tasks - {*TASK_NAMES})[:3]}": not tasks <= {*TASK_NAMES},
         "rows do not ascend": (row[1:] <= row[:-1]).any(),
@@ -132,9 +132,8 @@ def _within(values: np.ndarray, low: float, high: float) -> bool:
 
 def highest(irrelevant: np.ndarray, partial: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     """The label of the highest probability, the lowest of equals as argmax has it, in a fraction of its time [N]."""
-    labels = (partial > irrelevant).astype(np.int8)
-    labels[relevant > np.maximum(irrelevant, partial)] = 2
-    return labels
+    last = relevant > np.maximum(irrelevant, partial)
+    return np.maximum((partial > irrelevant).view(np.int8), 2 * last.view(np.int8))
 
 
 def probabilities(predictions: pa.Table) -> np.ndarray:

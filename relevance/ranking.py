@@ -53,8 +53,8 @@ class Lists:
         """The lists among rows of these tasks, entities and labels, all [N] whole numbers; perhaps none."""
         size = int(left.max(initial=0)) + 1
         keys, member = np.unique(task.astype(np.int64) * size + left, return_inverse=True)
-        pairs = np.unique(np.stack([member, right]), axis=1)
-        several = np.bincount(pairs[0], minlength=len(keys)) >= LEAST
+        width = int(right.max(initial=0)) + 1
+        several = np.bincount(np.unique(member * width + right) // width, minlength=len(keys)) >= LEAST
         rows = np.flatnonzero(several[member])
         length = np.bincount(member)[member[rows]]
         rows = rows[np.lexsort((member[rows], length))]
@@ -82,8 +82,8 @@ class Lists:
         """The measures of all lists [4, U], of NDCG its DCG."""
         values = np.zeros((len(MEASURES), len(self.starts)), np.float32)
         for lists, places in self._blocks:
-            ordered = np.sort(keys[places], axis=1).astype(np.uint8) & np.uint8((1 << LABEL_BITS) - 1)
-            values[:, lists] = _measures(np.ascontiguousarray(ordered.T))
+            ordered = _ordered(keys[places]).astype(np.uint8) & np.uint8((1 << LABEL_BITS) - 1)
+            values[:, lists] = _measures(ordered)
         return values
 
     def _keys(self, grade: np.ndarray) -> np.ndarray:
@@ -101,7 +101,7 @@ class Lists:
 
     @cached_property
     def _blocks(self) -> list[tuple[slice, np.ndarray]]:
-        """Lists of about one length, which numpy sorts at once: which [u], and the places of their keys [u, width].
+        """Lists of about one length, which are sorted at once: which [u], and the places of their keys [width, u].
 
         Shorter ones are filled up with the key of no row, which sorts last and is irrelevant.
         """
@@ -110,8 +110,8 @@ class Lists:
         for width in widths:
             lists = slice(first, first := int(np.searchsorted(sizes, width, side="right")))
             if lists.start < lists.stop:
-                column = np.arange(width)
-                places = np.where(column < sizes[lists, None], self.starts[lists, None] + column, len(self.rows))
+                column = np.arange(width)[:, None]
+                places = np.where(column < sizes[lists], self.starts[lists] + column, len(self.rows))
                 blocks.append((lists, places))
         return blocks
 
@@ -120,6 +120,17 @@ class Lists:
         """1 / the DCG of the best order [U], 0 where it is 0."""
         best = self._of_labels(self._keys(self.label.astype(np.float32)))[0]
         return np.divide(1, best, out=np.zeros_like(best), where=best > 0)
+
+
+def _ordered(keys: np.ndarray) -> np.ndarray:
+    """Keys [width, u] sorted along their first axis; of short lists by swaps of neighbours, all lists at once."""
+    width = len(keys)
+    if width > SHORT:
+        return np.sort(keys, axis=0)
+    for turn in range(width):
+        for at in range(turn % 2, width - 1, 2):
+            keys[at], keys[at + 1] = np.minimum(keys[at], keys[at + 1]), np.maximum(keys[at], keys[at + 1])
+    return keys
 
 
 def _measures(label: np.ndarray) -> np.ndarray:

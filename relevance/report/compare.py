@@ -155,9 +155,8 @@ def _effects(a: Matrix, b: Matrix, pairs: list[Pair]) -> tuple[pd.DataFrame, str
     for number, pair in enumerate(pairs):
         places = []
         for row, tested, rows in ((pair.a, a.tested, here), (pair.b, b.tested, there)):
-            answers = [(tested.answers(cell.files.test)[rows], None) for cell in row.done]
-            places.append(tuple(range(len(measured), len(measured) + len(answers))))
-            measured += measurer.measure(answers)
+            places.append(tuple(range(len(measured), len(measured) + row.finished)))
+            measured += [measurer.measure(tested.answers(cell.files.test)[rows]) for cell in row.done]
         contrasts += [(number, column, places) for column in COLUMNS]
     panel = measurer.panel(ACCURACY, measured)
     asked = [

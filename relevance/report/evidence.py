@@ -23,7 +23,7 @@ from relevance.report.causes import Cause, Causes
 from relevance.report.claims import Asked, Claim, Gain
 from relevance.report.matrix import LEXICAL, MainRows, Matrix, whole
 from relevance.report.measures import ACCURACY
-from relevance.report.panel import Contrast, Panel, Term, difference, effects
+from relevance.report.panel import Contrast, Panel, Term, difference, effects, means
 from relevance.report.rows import MICRO, Row
 from relevance.report.verdict import WORD_OVERLAP, Candidate, Outcome, Verdict, contenders, family_verdict, settled
 from relevance.report.votes import MOST, MainVotes, Voted, voted
@@ -157,13 +157,7 @@ class Evidence:
 
     def means(self, rows: Sequence[Row], measure: str, scopes: Sequence[str]) -> list[Effect]:
         """The mean of each row in each scope, with its interval; row by row."""
-        panel = self.panel(measure)
-        terms = [
-            Contrast("mean", row.name, "", scope, (Term(row.places, panel.weights(scope)),))
-            for row in rows
-            for scope in scopes
-        ]
-        return effects(panel, terms).to_dict("records")
+        return means(self.panel(measure), {row.name: row.places for row in rows}, scopes)
 
     @cached_property
     def verdicts(self) -> dict[str, Verdict]:

@@ -133,10 +133,11 @@ def write_intervals(lines: Sequence[Line], folder: Path, name: str, title: str, 
 
 def _interval(axes: "Axes", y: float, line: Line) -> None:
     value, low, high = (signed(share).replace("-", "\N{MINUS SIGN}") for share in (line.value, line.low, line.high))
+    between = "" if np.isnan(line.low) else f" [{low}, {high}]"
     axes.plot([100 * line.low, 100 * line.high], [y, y], color=COLOURS[0], linewidth=1.6)
     face = COLOURS[0] if line.decided else "white"
     axes.plot(100 * line.value, y, "o", color=COLOURS[0], markerfacecolor=face, markersize=6)
-    axes.text(1.02, y, f"{value} [{low}, {high}]", transform=axes.get_yaxis_transform(), va="center")
+    axes.text(1.02, y, value + between, transform=axes.get_yaxis_transform(), va="center")
 
 
 def write_curves(

@@ -14,7 +14,7 @@ from relevance.cell_id import short_settings, variant_parts
 from relevance.ranking import MEASURES
 from relevance.report.matrix import Matrix, as_read
 from relevance.report.measures import ACCURACY
-from relevance.report.panel import Contrast, Term, effects
+from relevance.report.panel import means
 from relevance.report.rows import FINISHED
 from relevance.tracking.best import validated
 from relevance.tracking.records import CellRecord, SweepRecord
@@ -66,13 +66,9 @@ def _measures(matrix: Matrix) -> dict[str, dict[str, Any]]:
         on = validated(cell)
         values[cell.fingerprint] = {"validation_macro_accuracy": on[1] if on else np.nan}
         values[cell.fingerprint] |= {"learnt": not tested.nothing, "collapsed": ", ".join(tested.collapsed)}
-    places = {cell.fingerprint: tested.place for cell, tested in done}
+    places = {cell.fingerprint: [tested.place] for cell, tested in done}
     scopes = {f"{scope}_accuracy": (ACCURACY, scope) for scope in ("macro", "micro", *matrix.tasks)}
     for name, (measure, scope) in (scopes | {name: (name, "macro") for name in MEASURES}).items():
-        panel = matrix.panel(measure)
-        means = [
-            Contrast("mean", key, "", scope, (Term((place,), panel.weights(scope)),)) for key, place in places.items()
-        ]
-        for mean in effects(panel, means).to_dict("records"):
+        for mean in means(matrix.panel(measure), places, [scope]):
             values[mean["a"]] |= {f"{name}{end}": float(mean[column]) for end, column in ENDS.items()}
     return values

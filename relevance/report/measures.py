@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from relevance.errors import UserError
 from relevance.metrics import Scores, learnt_nothing
-from relevance.ranking import MEASURES, Lists
+from relevance.ranking import Lists
 from relevance.report.held_out import HeldOut
 from relevance.report.panel import Clusters, Panel
 from relevance.tasks import TASK_NAMES
@@ -23,7 +23,6 @@ from relevance.tasks import TASK_NAMES
 ACCURACY = "accuracy"
 DISAGREEMENT = "disagreement"  # of the members of a vote, measured where they vote
 READERS = 2  # threads: files are decoded outside Python's lock
-BATCH = 4  # cells whose rows are summed in one product
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,45 +52,31 @@ class Measurer:
         self.rows = Clusters(tested.task, tested.left, tested.right, tested.kind)
         self.lists = Lists.of(tested.task, tested.left, tested.right, tested.label)
         by_left = Clusters(self.lists.task, self.lists.left, None, tested.kind)
-        self.by_list = {name: by_left.only(there) for name, there in self.lists.relevant.items()}
+        self.relevant = {name: np.flatnonzero(there) for name, there in self.lists.relevant.items()}
+        self.by_list = {name: by_left.only(there) for name, there in self.relevant.items()}
 
     def read(self, paths: Sequence[Path], opened: Callable[[Path], pa.Table]) -> list[Measured | UserError]:
         """Of each predictions file what it measures as it is `opened`, or why it cannot be."""
-        batches = [paths[at : at + BATCH] for at in range(0, len(paths), BATCH)]
         with ThreadPoolExecutor(READERS) as readers:
-            parts = list(readers.map(lambda batch: self._batch(batch, opened), batches))
+            measured = list(readers.map(lambda path: self._read(path, opened), paths))
         pa.default_memory_pool().release_unused()  # what decoding took would stay beside the sums
-        return [measured for part in parts for measured in part]
-
-    def _batch(self, paths: Sequence[Path], opened: Callable[[Path], pa.Table]) -> list[Measured | UserError]:
-        read: list[tuple[np.ndarray, np.ndarray] | UserError] = []
-        for path in paths:
-            try:
-                read.append(self.tested.graded(opened(path), path))
-            except UserError as error:
-                read.append(error)
-        measured = iter(self.measure([pair for pair in read if not isinstance(pair, UserError)]))
-        return [pair if isinstance(pair, UserError) else next(measured) for pair in read]
-
-    def measure(self, pairs: Sequence[tuple[np.ndarray, np.ndarray | None]]) -> list[Measured]:
-        """Of labels [N], -1 for none, and expected grades [N]; without grades accuracy alone."""
-        if not pairs:
-            return []
-        right = np.stack([answers == self.tested.label for answers, _ in pairs])
-        accuracy = self.rows.sums(right)
-        measured = []
-        for (answers, grade), sums in zip(pairs, accuracy, strict=True):
-            scores = self.tested.scores(answers)
-            ranked = {} if grade is None else self._ranked(grade)
-            measured.append(Measured(scores, scores.n > 0, {ACCURACY: sums, **ranked}))
         return measured
+
+    def _read(self, path: Path, opened: Callable[[Path], pa.Table]) -> Measured | UserError:
+        try:
+            return self.measure(*self.tested.graded(opened(path), path))
+        except UserError as error:
+            return error
+
+    def measure(self, answers: np.ndarray, grade: np.ndarray | None = None) -> Measured:
+        """Of labels [N], -1 for none, and expected grades [N]; without grades accuracy alone."""
+        scores = self.tested.scores(answers)
+        ranked = {} if grade is None else self._ranked(grade)
+        return Measured(scores, scores.n > 0, {ACCURACY: self.rows.sums(answers == self.tested.label), **ranked})
 
     def _ranked(self, grade: np.ndarray) -> dict[str, np.ndarray]:
         values = self.lists.scores(grade)
-        return {
-            name: self.by_list[name].sums(values[at][None, self.lists.relevant[name]])[0]
-            for at, name in enumerate(MEASURES)
-        }
+        return {name: of.sums(values[at, self.relevant[name]]) for at, (name, of) in enumerate(self.by_list.items())}
 
     def panel(self, measure: str, measured: Sequence[Measured]) -> Panel:
         """One measure of these, each a cell by its place; of ranking a task without a list is not covered."""

@@ -96,7 +96,7 @@ def sections(sweep: SweepRecord, findings: list[Findings], captions: Captions, f
     rows = [row for matrix in matrices for row in matrix.rows]
     curves = [figure for each in findings for figure in _figure("reliability" + each.mark, captions)]
     return [
-        Section("", [block for each in findings for block in _opening(each, matrices, sweep, captions)]),
+        Section("", _opening(findings, matrices, sweep, captions)),
         _matrix(findings, sweep),
         *(
             section if len(findings) == 1 else replace(section, title=f"{section.title} (data {each.matrix.name})")
@@ -126,12 +126,18 @@ def _figure(name: str, captions: Captions) -> list[Block]:
     return [Figure(name, captions[name])] if name in captions else []
 
 
-def _opening(findings: Findings, matrices: list[Matrix], sweep: SweepRecord, captions: Captions) -> list[Block]:
-    evidence = findings.evidence
-    blocks: list[Block] = [*of_data(findings.matrix, matrices, "."), *verdict_lines(evidence, sweep.runs)]
-    if evidence.main.joint:
-        blocks += [first_table(evidence), *_figure("differences" + findings.mark, captions), reading(evidence)]
-    return blocks
+def _opening(findings: list[Findings], matrices: list[Matrix], sweep: SweepRecord, captions: Captions) -> list[Block]:
+    """The verdicts of every table of pairs and the commands they name, then what each rests on."""
+    said: list[Block] = []
+    blocks: list[Block] = []
+    for each in findings:
+        evidence = each.evidence
+        said += verdict_lines(evidence, sweep.runs, "".join(of_data(each.matrix, matrices, " (data {})")))
+        if evidence.main.joint:
+            blocks += [*of_data(each.matrix, matrices), first_table(evidence)]
+            blocks += [*_figure("differences" + each.mark, captions), reading(evidence)]
+    commands = dict.fromkeys(block for block in said if isinstance(block, Code))
+    return [*(block for block in said if not isinstance(block, Code)), *commands, *blocks]
 
 
 def _matrix(findings: list[Findings], sweep: SweepRecord) -> Section:
@@ -158,7 +164,7 @@ def _notes(findings: list[Findings], rows: list[Row]) -> list[Block]:
         COLLAPSE.format(n=flat, all=finished): flat,
         THIN.format(tasks=", ".join(thin), fewest=FEWEST): thin,
         f"Lexical is the majority on {', '.join(unlearnable)}: fewer than two labels in training.": unlearnable,
-        ELSE: len(_shown(findings)) < len(rows),
+        ELSE: len(_shown(findings)) < sum(row.finished > 0 for row in rows),
     }
     return [line for line, holds in lines.items() if holds]
 

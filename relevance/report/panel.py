@@ -7,7 +7,7 @@ effects  best | ce mh | ce prefix | accuracy | macro | 0.001 [-0.018, 0.019] | d
 How a report is made of it:
 
     clusters = Clusters(tested.task, tested.left, tested.right, tested.kind)
-    accuracy = Panel("accuracy", clusters, np.concatenate([clusters.sums(right) for right in batches]), covered)
+    accuracy = Panel("accuracy", clusters, np.stack([clusters.sums(right) for right in rights]), covered)
     lists = Lists.of(tested.task, tested.left, tested.right, tested.label)            # relevance.ranking
     by_left = Clusters(lists.task, lists.left, None, tested.kind).only(lists.relevant["ndcg_10"])
     ndcg = Panel("ndcg_10", by_left, sums, covered)
@@ -27,8 +27,9 @@ POOLS entities, they are dealt at random to as many groups: the variance stays r
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,6 +44,7 @@ PAIRS = 1_024
 FEWEST = 10  # left entities of a task, below which its rows say nothing of how sure a number is
 ROUNDING = 1e-6  # of sums in single precision
 CHUNK = 64  # cells looked at together
+PARTS = 32  # of contrasts, remembered
 TASKS = len(TASK_NAMES)
 EFFECTS = (
     "family", "a", "b", "measure", "scope", "estimate", "low", "high", "df", "se_rows", "se_seeds", "n_rows", "n_lefts",
@@ -74,6 +76,12 @@ class Side:
         groups = np.bincount(self.task, minlength=TASKS)[self.task].astype(float)
         return np.sqrt(np.divide(groups, groups - 1, out=np.zeros(len(groups)), where=groups > 1))
 
+    @cached_property
+    def grouped(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The columns in the order of their groups [C], the groups there are, and where each begins in that order."""
+        order = np.argsort(self.group, kind="stable")
+        return order, *np.unique(self.group[order], return_index=True)
+
     def effective(self, weights: np.ndarray, n: np.ndarray) -> float:
         """How many groups of one size would weigh as these do: 1 / the sum of squared shares (Kish 1965)."""
         share = np.bincount(self.group, np.abs(weights[self.task]) * self.counts / n[self.task])
@@ -102,13 +110,13 @@ class Clusters:
         self.lefts = np.bincount(seen // len(kind), minlength=TASKS)
 
     def only(self, there: np.ndarray) -> "Clusters":
-        """The clusters of some of the units [N]: sums of values of those alone, to be given in their order."""
+        """The clusters of the units at some places [M]: sums of values of those alone, in their order."""
         right = None if self.right is None else self.right[there]
         return Clusters(self.task[there], self.left[there], right, self.kind, self.seed)
 
     @cached_property
     def _matrix(self) -> csr_array:
-        """Ones where a unit belongs to a column [C, N]: what sums values of many cells in one product."""
+        """Ones where a unit belongs to a column [C, N]."""
         places, first = [], 0
         for side in self.sides:
             units = np.flatnonzero(side.index >= 0)
@@ -118,8 +126,8 @@ class Clusters:
         return csr_array((np.ones(len(row), np.float32), (row, unit)), shape=(first, len(self.task)))
 
     def sums(self, values: np.ndarray) -> np.ndarray:
-        """Of the values of B cells [B, N] their sums by column of all sides [B, C] float32."""
-        return (self._matrix @ np.ascontiguousarray(values.T, np.float32)).T
+        """Of the values of a cell [N], or of some [B, N], their sums by column of all sides [(B,) C] float32."""
+        return (self._matrix @ values.T.astype(np.float32)).T
 
     @cached_property
     def ends(self) -> np.ndarray:
@@ -148,6 +156,7 @@ class Panel:
         totals = sums[:, : len(left.task)] @ np.eye(TASKS, dtype=np.float32)[left.task]
         with np.errstate(invalid="ignore", divide="ignore"):
             self.means = np.where(covered & (n > 0), totals.astype(float) / n, np.nan)  # [cells, 6]
+        self.part = lru_cache(PARTS)(self._part)  # one row stands in many contrasts
 
     def weights(self, scope: str) -> np.ndarray:
         """Of the tasks in a scope [6]: a task's name, "micro" or "macro"."""
@@ -164,21 +173,22 @@ class Panel:
 
     def influence(self, cells: Sequence[int], weights: np.ndarray) -> list[np.ndarray]:
         """Of each side the influences of some cells by column, their tasks weighted [cells, C of the side]."""
-        scaled = []
+        scaled, means = [], np.where(weights != 0, self.means[np.asarray(cells)], 0)  # NaN of no task that counts
         for side, start, end in zip(self.clusters.sides, self.clusters.ends, self.clusters.ends[1:], strict=False):
-            at = side.task
-            with np.errstate(invalid="ignore", divide="ignore"):
-                centred = self.sums[np.asarray(cells), start:end] - self.means[np.asarray(cells)][:, at] * side.counts
-                scale = side.factor * weights[at] / self.clusters.n[at]
-            scaled.append(np.where(weights[at] != 0, centred * scale, 0))
+            centred = self.sums[np.asarray(cells), start:end] - means[:, side.task] * side.counts
+            scaled.append(centred * (side.factor * weights[side.task] / self.clusters.n[side.task]))
         return scaled
+
+    def _part(self, cells: tuple[int, ...], weights: tuple[float, ...]) -> tuple[list[np.ndarray], tuple]:
+        """Of cells that differ in seed the mean influence by column of each side [C], and `seed_parts`."""
+        influence = self.influence(cells, np.array(weights))
+        seeds = seed_parts(self.values(cells, np.array(weights)), self.by_group(influence[0]))
+        return [side.mean(axis=0) for side in influence], seeds
 
     def by_group(self, influence: np.ndarray, at: int = 0) -> np.ndarray:
         """Influences by column of a side [..., C], its tasks added up by group of entities [..., G]."""
-        group = self.clusters.sides[at].group
+        order, present, starts = self.clusters.sides[at].grouped
         size = 1 + max(int(side.group.max(initial=0)) for side in self.clusters.sides[:2])
-        order = np.argsort(group, kind="stable")
-        present, starts = np.unique(group[order], return_index=True)
         sums = np.zeros((*influence.shape[:-1], size))
         if len(present):
             sums[..., present] = np.add.reduceat(influence[..., order], starts, axis=-1)
@@ -245,6 +255,16 @@ def difference(
     return Contrast(family, a[0], b[0], scope, terms)
 
 
+def means(panel: Panel, cells: Mapping[str, Sequence[int]], scopes: Sequence[str]) -> list[dict[str, Any]]:
+    """The effects of rows by themselves, each with its name `a` and its cells; row by row, in each scope."""
+    terms = [
+        Contrast("mean", name, "", scope, (Term(tuple(of), panel.weights(scope)),))
+        for name, of in cells.items()
+        for scope in scopes
+    ]
+    return effects(panel, terms).to_dict("records")
+
+
 def effects(
     panel: Panel, contrasts: Sequence[Contrast], trained: Mapping[str, float] = MappingProxyType({})
 ) -> pd.DataFrame:
@@ -287,18 +307,17 @@ def _line(panel: Panel, contrast: Contrast) -> tuple[dict[str, object], Spread]:
     line["seeds"] = min(len(term.cells) for term in contrast.terms if term.trained)
     if np.isnan(estimate) or clusters.lefts[there].min() < FEWEST:
         return line, UNKNOWN
-    return line, _spread(panel, contrast.terms, values)
+    return line, _spread(panel, contrast.terms)
 
 
 UNKNOWN = Spread(*[np.array(np.nan)] * 5)
 
 
-def _spread(panel: Panel, terms: Sequence[Term], values: list[np.ndarray]) -> Spread:
-    """Of a contrast whose terms have these values by seed."""
-    influences = [panel.influence(term.cells, term.weights) for term in terms]
-    total = [np.sum([cells.mean(axis=0) for cells in side], axis=0) for side in zip(*influences, strict=True)]
+def _spread(panel: Panel, terms: Sequence[Term]) -> Spread:
+    parts = [panel.part(term.cells, tuple(term.weights)) for term in terms]
+    total = [np.sum(side, axis=0) for side in zip(*(influence for influence, _ in parts), strict=True)]
     rows, df = panel.rows_variance(total, np.sum([np.abs(term.weights) for term in terms], axis=0))
-    trained = [at for at, term in enumerate(terms) if term.trained]
-    k = np.array([len(values[at]) for at in trained])
-    parts = np.array([seed_parts(values[at], panel.by_group(influences[at][0])) for at in trained]) / k[:, None]
-    return spread(rows, df, parts[:, 0], parts[:, 1], k)
+    trained = [(len(term.cells), seeds) for term, (_, seeds) in zip(terms, parts, strict=True) if term.trained]
+    k = np.array([number for number, _ in trained])
+    scatter, noise = np.array([seeds for _, seeds in trained]).T / k
+    return spread(rows, df, scatter, noise, k)

@@ -53,9 +53,15 @@ class Group:
     def models(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(cell.model for cell in self.members))
 
-    def answers(self, tested: HeldOut) -> np.ndarray:
-        """The labels of each member [M, N]."""
-        return np.stack([tested.answers(cell.files.test) for cell in self.members])
+    def read(self, tested: HeldOut) -> tuple[np.ndarray, np.ndarray]:
+        """The labels of each member [M, N], and the mean of their probabilities [3, N]; each file is read once."""
+        labels, mean = [], np.zeros((3, len(tested.row)), np.float32)  # all members at once would take the memory
+        for cell in self.members:
+            table = predictions.read(cell.files.test, ["row", "label", "predicted", *predictions.PROBABILITIES])
+            labels.append(tested.answered(table, cell.files.test))
+            for label, name in enumerate(predictions.PROBABILITIES):
+                mean[label] += table[name].to_numpy()
+        return np.stack(labels), mean / np.float32(len(self.members))
 
 
 def groups(main: MainRows) -> list[Group]:
@@ -157,7 +163,7 @@ def ballot(group: Group, tested: HeldOut, ties: Ties) -> Ballot:
 
     The policy best_validation is left out where the members' validation rows are absent or differ.
     """
-    labels, mean, order = group.answers(tested), mean_probabilities(group, tested), best_first(group.members)
+    (labels, mean), order = group.read(tested), best_first(group.members)
     poll = Poll(labels)
     policies = [policy for policy in Ties if order or policy is not Ties.best_validation]
     settled = {policy: poll.settled(policy, mean.T, order) for policy in policies}
@@ -171,16 +177,6 @@ def ballot(group: Group, tested: HeldOut, ties: Ties) -> Ballot:
         diversity(labels, tested.label),
         disagreement(labels) if group.kind in VOTED else np.empty(0),
     )
-
-
-def mean_probabilities(group: Group, tested: HeldOut) -> np.ndarray:
-    """The mean of the members' probabilities [3, N], added up member by member: all at once would take the memory."""
-    mean = np.zeros((3, len(tested.row)), np.float32)
-    for cell in group.members:
-        table = predictions.read(cell.files.test, list(predictions.PROBABILITIES))
-        for label, name in enumerate(predictions.PROBABILITIES):
-            mean[label] += table[name].to_numpy()
-    return mean / np.float32(len(group.members))
 
 
 def best_first(members: tuple[CellRecord, ...]) -> list[int]:
@@ -256,8 +252,7 @@ def rows_of(ballots: list[list[Ballot]], matrix: Matrix) -> list[Voted]:
     """Ballots that differ in the seed alone together, with their rows."""
     votes, first = [], len(matrix.measured)
     for same in ballots:
-        ways = [(way, ballot) for way in METHODS for ballot in same]
-        measured = matrix.measurer.measure([(ballot.answers[way], None) for way, ballot in ways])
+        measured = [matrix.measurer.measure(ballot.answers[way]) for way in METHODS for ballot in same]
         tested = matrix.beside(measured, first)
         rows = {}
         for at, way in enumerate(METHODS):

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from html import escape, unescape
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from relevance.report.files import write_report
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = "--headless=new --no-sandbox --disable-gpu --no-first-run --disable-background-networking".split()
 WIDE = '<svg xmlns="http://www.w3.org/2000/svg" width="1800" height="300"><rect width="1800" height="300"/></svg>'
-WIDTHS = (1400, 1000, 700, 400, 320)
+WIDTHS = (1400, 1200, 1000, 700, 560, 400, 320)
 MEASURE = """<script>onload = () => {
   for (const frame of document.querySelectorAll("iframe")) {
     const {contentDocument: page, contentWindow: view} = frame, root = page.documentElement
@@ -82,6 +83,13 @@ def test_nothing_scrolls_sideways(measured, tmp_path, word):
         _, root, wide, inside, closed, *_, picture = numbers
         assert (root <= width, wide, inside, closed) == (True, 0, 0, 0), width
         assert picture == 1800, width  # under the policy of the page too
+
+
+@pytest.mark.parametrize("name", ["real", "generated"])
+def test_no_report_of_record_scrolls_sideways(measured, name):
+    page = Path(__file__).parents[2] / "multirun_reports" / name / "index.html"
+    found = measured(page.read_text(encoding="utf-8"))
+    assert {width: numbers[1] for width, numbers in found.items() if numbers[1] > width} == {}
 
 
 @pytest.mark.parametrize("families", [pytest.param(1, marks=slow), pytest.param(2, marks=slow), 3])

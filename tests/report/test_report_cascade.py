@@ -135,7 +135,7 @@ def test_the_interval_is_that_of_the_paired_difference_over_entities(two):
     stands = sure(frames(two, 0, "validation")[0], small) >= by_hand(two, 0, 1)[0]
     said = np.where(stands, small["predicted"], large["predicted"]).astype(np.int8)
     matrix = main.matrix
-    panel = matrix.panel(ACCURACY, matrix.measurer.measure([(said, None)]))
+    panel = matrix.panel(ACCURACY, [matrix.measurer.measure(said)])
     place = main.joint["llm", "mhp"].places
     apart = difference("", ("a", (len(matrix.measured),)), ("b", place), "macro", panel.weights("macro"))
     (effect,) = effects(panel, [apart]).to_dict("records")

@@ -20,6 +20,7 @@ from relevance.report.sections.tables import main_table
 from relevance.tracking.records import SweepRun
 
 MODELS = ("ce", "llm", "llm_b")
+DIGEST = "d1" * 32
 SINGLES = [f"single_{task}" for task in COLUMNS[:6]]
 
 
@@ -240,9 +241,28 @@ def test_a_ranking_macro_of_few_lists_has_no_interval(study):
     assert re.fullmatch(r"\d+\.\d \[—\]", line(text(study).split("## Ranking")[1], "ce", "mh")[4])
 
 
-def test_nothing_finished_says_so(study):
+def test_nothing_finished_says_so_and_why(study):
     study.cell("ce-mh-joint-s0", None)
     assert "not tested: no cell of all tasks finished." in text(study)
+    assert "1 of 1 did not finish: ce-mh-joint-s0 failed: RuntimeError: boom" in opening(study)
+
+
+def test_without_a_prefix_the_first_table_has_no_column_of_differences_to_it(study):
+    train(study, {("ce", "mhp"): 5, ("ce", "mh"): 6})
+    assert "minus prefix" not in opening(study)
+
+
+def test_the_verdicts_of_all_tables_of_pairs_come_first(study):
+    other = "e2" * 32
+    study.table(study.tables[DIGEST], other)
+    for digest in (DIGEST, other):
+        study.cell(f"{'ce' if digest == other else 'llm'}-mh-joint-s0", 3, data_digest=digest)
+    assert [block for block in opening(study).split("\n\n") if block.startswith(("**", "Data"))] == [
+        f"**llm (data {DIGEST[:12]}): not tested.**",
+        f"**ce (data {other[:12]}): not tested.**",
+        f"Data {DIGEST[:12]}:",
+        f"Data {other[:12]}:",
+    ]
 
 
 def test_factors_are_means_of_steps(study):

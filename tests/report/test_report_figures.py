@@ -1,6 +1,7 @@
 """Two drawings: the same numbers give the same bytes, texts are drawn as they are, what is not there is not drawn."""
 
 from dataclasses import replace
+from itertools import product
 from xml.etree import ElementTree
 
 import numpy as np
@@ -67,6 +68,19 @@ def test_forty_lines_are_drawn_under_their_groups_once(tmp_path):
     assert "line 40" not in svg
     assert svg.count(">group 0<") == svg.count(">group 1<") == 1
     assert "+3.1 [+1.2, +4.9]" in svg
+
+
+def test_a_value_without_an_interval_stands_alone(tmp_path):
+    write_intervals([replace(LINE, low=np.nan, high=np.nan)], tmp_path, "lone", "title", "points")
+    assert ">+3.1<" in (tmp_path / "lone.svg").read_text()
+
+
+def test_models_of_which_the_same_is_seen_are_named_together(study):
+    for seed in range(3):
+        for model, routing in product(("ce", "llm"), ("prefix", "mh")):
+            study.cell(f"{model}-{routing}-joint-s{seed}", 5)
+    svg = (write_report(study.sweep(), study.reports) / "differences.svg").read_text()
+    assert "ce and llm: no difference to the prefix shown" in svg
 
 
 def test_the_first_figure_says_what_is_seen(study):

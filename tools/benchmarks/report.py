@@ -3,9 +3,9 @@
 python -m tools.benchmarks.report [cells=1000] [rows=453000]
 
 Six routings x three models x five task mixes x seeds; the predictions are drawn, not trained: FILES different files per
-split, each shared by the cells it was dealt to (hard links), so that the disk holds them. Printed: wall time and peak
-memory of python -m relevance.report as a whole process, without and with its figures, and what a bare read of the same
-prediction files takes beside it.
+split, each shared by the cells it was dealt to (hard links), so that the disk holds them. Printed: wall time, time of
+the processor (which other work on the machine leaves as it is) and peak memory of python -m relevance.report as a whole
+process, without and with its figures, and what a bare read of the same prediction files takes beside it.
 """
 
 import json
@@ -54,15 +54,15 @@ def main(options: Options) -> None:
         started = time.perf_counter()
         generate(folder, options)
         echo(f"generated {options.cells:,} cells x {options.rows:,} rows in {time.perf_counter() - started:.0f} s")
-        print(f"{'':28}{'seconds':>9}{'peak GB':>9}")
+        print(f"{'':28}{'seconds':>9}{'CPU':>9}{'peak GB':>9}")
         print(f"{'five members vote':28}{voting(options.rows):9.3f}")
         for title, command in (
             ("bare read of predictions", [sys.executable, "-m", "tools.benchmarks.report", f"read={folder}"]),
             ("report without figures", report(folder, "figures=false")),
             ("report with figures", report(folder, "figures=true")),
         ):
-            seconds, peak = measured(command)
-            print(f"{title:28}{seconds:9.1f}{peak:9.2f}")
+            seconds, processor, peak = measured(command)
+            print(f"{title:28}{seconds:9.1f}{processor:9.1f}{peak:9.2f}")
 
 
 def report(folder: Path, word: str) -> list[str]:
@@ -81,15 +81,15 @@ def voting(rows: int) -> float:
     return time.perf_counter() - started
 
 
-def measured(command: list[str]) -> tuple[float, float]:
-    """Wall seconds and peak memory in GB of a process; it must end well."""
+def measured(command: list[str]) -> tuple[float, float, float]:
+    """Wall seconds, seconds of the processor and peak memory in GB of a process; it must end well."""
     started = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)}: exit code {process.returncode}")
-    return time.perf_counter() - started, usage.ru_maxrss * 1024 / 1e9
+    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e9
 
 
 def read(folder: Path) -> None:

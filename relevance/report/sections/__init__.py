@@ -99,6 +99,6 @@ def drawn(effect: Mapping[str, Any], label: str, group: str = "") -> Line:
     return Line(label, group, effect["estimate"], effect["low"], effect["high"], decided=decided)
 
 
-def of_data(matrix: Matrix, tables: Sequence[Matrix], end: str = ":") -> list[str]:
+def of_data(matrix: Matrix, tables: Sequence[Matrix], text: str = "Data {}:") -> list[str]:
     """Which table of pairs the next block is of, where there are several."""
-    return [f"Data {matrix.name}{end}"] if len(tables) > 1 else []
+    return [text.format(matrix.name)] if len(tables) > 1 else []

@@ -18,7 +18,7 @@ from relevance.metrics import score_predictions
 from relevance.pages.blocks import NONE, Block, Section, Table, count
 from relevance.report.evidence import Effect
 from relevance.report.matrix import MainRows, Matrix
-from relevance.report.panel import Contrast, Term, effects
+from relevance.report.panel import means
 from relevance.report.rows import Row, spread
 from relevance.report.sections import decimals, effect_text, of_data, percents
 from relevance.report.sections.calibration import judged
@@ -162,6 +162,5 @@ def _effects(matrix: Matrix, seeds: Seeds) -> tuple[list[Effect], list[Effect]]:
     values = np.concatenate([right, right - right[-1]])  # [2 W, seeds, N]
     places = np.arange(len(values) * len(seeds)).reshape(len(values), -1)
     panel = matrix.measurer.shares([*values.reshape(places.size, -1)], np.tile(matrix.n > 0, (places.size, 1)))
-    terms = [Contrast("cascade", "", "", "macro", (Term(tuple(of), panel.weights("macro")),)) for of in places]
-    lines = effects(panel, terms).to_dict("records")
+    lines = means(panel, {str(at): of for at, of in enumerate(places.tolist())}, ["macro"])
     return lines[: len(right)], lines[len(right) :]

@@ -172,7 +172,7 @@ def mistakes_sections(tables: list[Matrix], texts: bool) -> list[Section]:
             cut = slices(matrix.tested)
             for row in best:
                 blocks += [f"{row.name}, seed {row.done[0].seed}:", *_surest(matrix.tested, row.done[0], texts, FIRST)]
-                parts.append(_part(matrix.tested, row, of_data(matrix, tables, "."), cut, texts))
+                parts.append(_part(matrix.tested, row, of_data(matrix, tables, "Data {}."), cut, texts))
     return [Section("Mistakes", [INTRODUCTION, *blocks]), *parts] if parts else []
 
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from relevance.pages.blocks import Block, Bold, Code, Table, percent
+from relevance.pages.blocks import NONE, Block, Bold, Code, Table, percent
 from relevance.report.evidence import BEST, PREFIX, REFERENCE, Effect, Evidence
 from relevance.report.figures import Line
 from relevance.report.matrix import LEXICAL, MARK
 from relevance.report.measures import ACCURACY
-from relevance.report.rows import NOTHING, Row
+from relevance.report.rows import FINISHED, NOTHING, Row
 from relevance.report.sections import drawn, effect_text, short
 from relevance.report.verdict import WORD_OVERLAP, Answer, Outcome, Verdict, contenders
 from relevance.tracking.records import SweepRun
@@ -34,17 +34,29 @@ MEASURE = {
 }
 
 
-def verdict_lines(evidence: Evidence, runs: Sequence[SweepRun]) -> list[Block]:
-    """A line for each family, what it rests on beside it, and the commands that would decide what is open."""
+def verdict_lines(evidence: Evidence, runs: Sequence[SweepRun], data: str = "") -> list[Block]:
+    """A line for each family, what it rests on beside it, and the commands that would decide what is open.
+
+    `data` names the table of pairs where there are several.
+    """
     lines: list[Block] = []
     commands: dict[str, None] = {}
     for family, verdict in evidence.verdicts.items():
-        lines += [Bold(f"{family}: {verdict.text}."), _reason(evidence, family, verdict)]
+        lines += [Bold(f"{family}{data}: {verdict.text}."), _reason(evidence, family, verdict)]
         if verdict.more_seeds:
             commands[with_seeds(_command(runs, evidence.models(family)), verdict.more_seeds)] = None
     if not evidence.main.joint:
-        lines.append(Bold("not tested: no cell of all tasks finished."))
+        lines += [Bold(f"not tested{data}: no cell of all tasks finished."), _unfinished(evidence)]
     return [line for line in lines if line] + [Code(command) for command in commands]
+
+
+def _unfinished(evidence: Evidence) -> str:
+    """How many cells have no scores, and why the first has none."""
+    cells = [cell for row in evidence.matrix.rows for cell in row.cells if cell.status != FINISHED]
+    if not cells:
+        return ""
+    first, total = cells[0], sum(len(row.cells) for row in evidence.matrix.rows)
+    return f"{len(cells)} of {total} did not finish: {first.cell} {first.status.lower()}: {first.reason or NONE}"
 
 
 def _command(runs: Sequence[SweepRun], models: list[str]) -> str:
@@ -108,8 +120,10 @@ def first_table(evidence: Evidence) -> Table:
         names = [each.name for each in ranked]
         shown = sorted(names, key=lambda name: (name != names[0], name != REFERENCE))[: MOST // len(models)]
         body += [_line(evidence, evidence.main.joint[model, name]) for name in names if name in shown]
-    name = MEASURE[evidence.measure]
-    return Table(["model", "routing", f"macro {name}, %", f"minus {REFERENCE}", "weights"], body, left=2)
+    header = ["model", "routing", f"macro {MEASURE[evidence.measure]}, %", f"minus {REFERENCE}", "weights"]
+    if not evidence.of(PREFIX):  # no model was trained with it
+        header, *body = [[*line[:3], *line[4:]] for line in (header, *body)]
+    return Table(header, body, left=2)
 
 
 def _line(evidence: Evidence, row: Row) -> list[str]:
@@ -156,8 +170,8 @@ def differences(evidence: Evidence) -> tuple[list[Line], str, str]:
 
 
 def _title(lines: list[Line], effects: list[Effect]) -> str:
-    """For each model which routings are above the prefix and which below."""
-    parts = []
+    """Which routings are above the prefix and which below; models of which the same is seen stand together."""
+    seen: dict[str, list[str]] = {}
     for model in dict.fromkeys(line.group for line in lines):
         verdicts = {
             line.label: each["verdict"] for line, each in zip(lines, effects, strict=True) if line.group == model
@@ -169,8 +183,8 @@ def _title(lines: list[Line], effects: list[Effect]) -> str:
         ]
         if {*verdicts.values()} == {Outcome.one_seed}:
             sides = ["one seed decides nothing"]
-        parts.append(f"{model}: {', '.join(sides) or 'no difference to the prefix shown'}")
-    return "; ".join(parts)
+        seen.setdefault(", ".join(sides) or "no difference to the prefix shown", []).append(model)
+    return "; ".join(f"{_and(models)}: {what}" for what, models in seen.items())
 
 
 def _and(words: list[str]) -> str:

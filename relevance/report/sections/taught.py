@@ -16,7 +16,7 @@ from relevance.ranking import expected_grade
 from relevance.report.evidence import Effect, Evidence
 from relevance.report.matrix import Matrix, whole
 from relevance.report.measures import ACCURACY, Measured
-from relevance.report.panel import Contrast, Panel, Term, effects
+from relevance.report.panel import Contrast, Panel, Term, effects, means
 from relevance.report.rows import Row
 from relevance.report.sections import decided_text, seeds
 from relevance.report.sections.tables import mean_text
@@ -98,20 +98,20 @@ def _vote(matrix: Matrix, row: Row, names: tuple[str, ...]) -> Measured:
     if {len(p) for p in each} != {len(tested.row)}:
         raise UserError("they were not tested on every row")
     mean, answers = BY_MEAN.count(np.stack(each))
-    return matrix.measurer.measure([(answers, expected_grade(mean))])[0]
+    return matrix.measurer.measure(answers, expected_grade(mean))
 
 
 def _effects(panel: Panel, taught: list[Taught]) -> Lookup:
     """The mean of each side of each row, and each difference of two, these corrected together."""
-    weights, means, apart = panel.weights("macro"), [], []
+    weights, lines, apart = panel.weights("macro"), list[Effect](), []
     for each in taught:
         name, terms = each.row.name, {who: Term(at, weights, who != VOTE) for who, at in each.sides.items()}
-        means += [Contrast("mean", name, who, "macro", (Term(term.cells, weights),)) for who, term in terms.items()]
+        lines += [{**mean, "a": name, "b": mean["a"]} for mean in means(panel, each.sides, ["macro"])]
         for who, other in combinations([who for who in (TAUGHT, VOTE, PLAIN) if who in terms], 2):
             minus = Term(terms[other].cells, -weights, other != VOTE)
             apart.append(Contrast(TITLE, name, f"{who} - {other}", "macro", (terms[who], minus)))
-    frames = [effects(panel, means), *([settled(effects(panel, apart))] if apart else [])]
-    return {(line["a"], line["b"]): line for frame in frames for line in frame.to_dict("records")}
+    lines += settled(effects(panel, apart)).to_dict("records") if apart else []
+    return {(line["a"], line["b"]): line for line in lines}
 
 
 def _lines(taught: Taught, told: Lookup) -> list[list[str]]:
@@ -125,14 +125,6 @@ def _lines(taught: Taught, told: Lookup) -> list[list[str]]:
         pace = of.metric("test/rows_per_second") if of else row.metric("teacher/rows_per_second")
         minus = [told.get((row.name, f"{who} - {other}")) for other in (PLAIN, VOTE)]
         points = [decided_text(effect) if effect else NONE for effect in minus]
-        lines.append(
-            [
-                row.name if who == TAUGHT else "",
-                names[who],
-                number,
-                mean_text(told[row.name, who]),
-                *points,
-                count(pace),
-            ]
-        )
+        first = row.name if who == TAUGHT else ""
+        lines.append([first, names[who], number, mean_text(told[row.name, who]), *points, count(pace)])
     return lines

@@ -26,7 +26,6 @@ from relevance.report.votes import (
     Voted,
     ballot,
     groups,
-    mean_probabilities,
     rows_of,
     voted,
 )  # fmt: skip
@@ -159,7 +158,8 @@ def _write(counted: Ballot, vote: Vote, matrix: Matrix, path: Path) -> None:
     tested, group = matrix.tested, counted.group
     check_table(path, predictions.SCHEMA.names.__eq__, [cell.folder.parent for cell in group.members])
     names = np.array(TASK_NAMES, dtype=object)[tested.task]
-    beside = mean_probabilities(group, tested).T if vote is Vote.mean else shares(group.answers(tested))
+    labels, mean = group.read(tested)
+    beside = mean.T if vote is Vote.mean else shares(labels)
     table = predictions.table(tested.row, names, tested.label, beside)
     at = table.schema.get_field_index("predicted")
     answers = counted.answers[METHODS[1] if vote is Vote.mean else METHODS[0]]
