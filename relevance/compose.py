@@ -56,6 +56,7 @@ OPEN = ("data.columns", "data.grades", "train.task_weights", "backbones")  # map
 GROUPS = ("data", "backbones", "model", "routing", "task_mix")  # of which each command has one option
 RATES = fields(RatesConfig)
 HYDRA = ("hydra", "env")  # keys of composed configs that Hydra adds to what its schema has
+HIDDEN = (*HYDRA, "_target_")  # from the lists of keys in errors
 LAUNCHER = "hydra/launcher"
 QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 NO_KEY = re.compile(r"^data\.grades=.*([{,]\s*(null|~)|'|\")\s*:", re.IGNORECASE)
@@ -173,7 +174,7 @@ def unknown(key: str, known: Iterable[str] | None = None) -> str:
     close = [*get_close_matches(last, here, n=1), *(name for name in here if last.startswith(name))]
     near = here[close[0]] if close else everywhere.get(last, "")
     hint = f"did you mean {near}? " if near else ""
-    shown = here.values() or {name.partition(".")[0] for name in names}
+    shown = [name for last, name in here.items() if last not in HIDDEN] or {name.partition(".")[0] for name in names}
     return f"{key}: no such setting; {hint}available: {', '.join(sorted(shown))}"
 
 
@@ -241,7 +242,8 @@ def _misfit(error: BaseException) -> str:
     """A value that its key cannot have, or a reference that leads nowhere."""
     key, line = str(getattr(error, "full_key", None) or ""), str(getattr(error, "msg", None) or error).splitlines()[0]
     if line.startswith("Key '") or "is not in struct" in line:
-        return unknown(key)
+        group, parent = key.rpartition(".")[0], getattr(error, "parent_node", None)
+        return unknown(key, [f"{group}.{name}" for name in parent] if key.startswith("hydra.") and parent else None)
     return f"{key or 'settings'}: {line}; --help says what it may be"
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from relevance.cell_id import QUARANTINE
 from relevance.config import DataConfig, OnBadRow
@@ -17,6 +16,7 @@ from relevance.data.contract import as_text, blank, check_present, pair_rules, r
 from relevance.data.entities import KINDS, LEFT_KIND
 from relevance.data.faults import NONE_LEFT, SET_ASIDE, Loaded, faults_error
 from relevance.data.readers import read_table
+from relevance.data.stored import read_columns
 from relevance.data.table import Rows, store_rows, write_quarantine
 from relevance.data.text_files import Form
 from relevance.errors import UserError
@@ -35,7 +35,7 @@ def prepare_unlabelled(path: str, data: DataConfig, rows: Path, outputs: Path) -
     read, loaded = _loaded(path, data)
     if loaded.faults and (data.on_bad_row is OnBadRow.error or not len(loaded.table)):
         raise faults_error(path, loaded.faults, loaded.counted, SET_ASIDE if len(loaded.table) else NONE_LEFT)
-    held, known = _met(loaded.table, pq.read_table(rows, columns=["split", *PAIR]))
+    held, known = _met(loaded.table, read_columns(rows, ["split", *PAIR]))
     table = loaded.table.filter(pa.array(~held & ~known))
     counts = f"{held.sum():,} whose left text validation or test rows have, {(known & ~held).sum():,} that stand there"
     note = f"unlabelled {path}: {len(table):,} pairs; left out: {counts} or twice"

@@ -95,11 +95,11 @@ def card_licence(config: Config) -> str:
 
 
 def _embedded(name: str) -> Path:
-    path = EMBEDDED / name
-    if not (path / "config.json").is_file():
-        has = ", ".join(sorted(p.parent.name for p in EMBEDDED.glob("*/config.json"))) or "none"
+    there = sorted(path.parent.name for path in EMBEDDED.glob("*/config.json"))
+    if name not in there:  # a path is none, even to one of them
+        has = ", ".join(there) or "none"
         raise UserError(f"model.backbone=embedded:{name}: no such embedded backbone (there are: {has}); make backbones")
-    return path
+    return EMBEDDED / name
 
 
 def _packaged(name: str, outputs: Path) -> Path:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from relevance import distributed, predictions
 from relevance.cell_id import Cell, CellFolder
 from relevance.cli import echo
-from relevance.data.stored import beside, open_rows
+from relevance.data.stored import beside, open_rows, read_columns
 from relevance.data.taught import scored_name, unlabelled_path
 from relevance.errors import UserError
 from relevance.predict.scorer import Scorer
@@ -66,7 +66,7 @@ def _scored(cell: Cell, rows: Path, teacher: str) -> pa.Table:
 def _training(rows: Path) -> pa.Table:
     """The pairs at `rows` that are trained on, all of them where no split is named."""
     names = [name for name in pq.read_schema(rows).names if name in ("row", "split", "task", "left", "right")]
-    table = pq.read_table(rows, columns=names)
+    table = read_columns(rows, names)
     return table.filter(pc.equal(table["split"], "train")) if "split" in names else table
 
 
