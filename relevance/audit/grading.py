@@ -15,8 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from relevance.atomic_io import atomic_file
-from relevance.audit.agreement import agreement, count_couples
-from relevance.audit.counts import BY_LABEL, Opened, pairs_database
+from relevance.audit.counts import BY_LABEL, Opened, agreement, count_couples, pairs_database
 from relevance.audit.page import AGREED, agreed, decimal, share
 from relevance.data.contract import blank, labels, row_faults
 from relevance.data.database import Database

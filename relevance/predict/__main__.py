@@ -105,7 +105,7 @@ def opened(options: Options) -> tuple[list[Path], "Answers"]:
         return folders, VotedAnswers(Ballots(options.vote or Vote.mean, options.ties or DEFAULT), len(folders))
     if len(folders) != 2:
         raise UserError(f"cascade={options.cascade}: takes two cells, not {len(folders)}; give cells=[SMALL,LARGE]")
-    from relevance.cascade import LOSS
+    from relevance.calibration import LOSS
     from relevance.predict.answers import cascaded
 
     return folders, cascaded(folders, threshold, LOSS if options.cascade_loss is None else options.cascade_loss)

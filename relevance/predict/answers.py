@@ -13,8 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from relevance import predictions
-from relevance.calibration import Judged, temperatures, unfit
-from relevance.cascade import LOSS, THRESHOLDS, Cascade, Tradeoff, pace
+from relevance.calibration import LOSS, THRESHOLDS, Cascade, Judged, Tradeoff, pace, temperatures, unfit
 from relevance.errors import UserError
 from relevance.metrics import task_codes
 from relevance.predictions import PROBABILITIES, SCHEMA

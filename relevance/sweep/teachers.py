@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from relevance.cell_id import CellFolder, Request
 from relevance.config import Config, Mix, TrainConfig
 from relevance.data.table import Rows
+from relevance.data.taught import prepare_unlabelled
 from relevance.data.tokens import Reading
-from relevance.data.unlabelled import prepare_unlabelled
 from relevance.errors import UserError
 from relevance.predictions import cell_fault
 from relevance.tracking.best import BEST
