@@ -15,9 +15,9 @@ from typing import Any
 from relevance.cell_id import CHOSEN, flat, question
 from relevance.config import Config, Match
 from relevance.errors import UserError
-from relevance.tracking.best import validated
 from relevance.tracking.history import sweep_record
 from relevance.tracking.records import CellRecord
+from relevance.tracking.summary import validated
 
 SPAN = 4.0  # times the usual rate, or over it, at most
 DIGITS = 3  # of a rate

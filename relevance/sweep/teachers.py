@@ -19,9 +19,9 @@ from relevance.data.taught import prepare_unlabelled
 from relevance.data.tokens import Reading
 from relevance.errors import UserError
 from relevance.predictions import cell_fault
-from relevance.tracking.best import BEST
 from relevance.tracking.history import recorded_cell, store_at
 from relevance.tracking.names import SHORTEST, Choice, choice, ids, model_folder, names
+from relevance.tracking.summary import BEST
 
 TEACHING = ("teacher_sweep", "teacher_weight", "teacher_temperature", "unlabelled")  # of use to a taught cell alone
 UNTAUGHT = TrainConfig()

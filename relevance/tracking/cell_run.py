@@ -19,10 +19,9 @@ from typing import Any
 from relevance.atomic_io import write_text
 from relevance.cli import echo
 from relevance.errors import UserError
-from relevance.tracking.failures import reason, unreached
 from relevance.tracking.liveness import held_by
 from relevance.tracking.record import Record, deliver
-from relevance.tracking.store import Run, Store
+from relevance.tracking.store import Run, Store, reason, unreached
 
 PULSE = 10.0  # seconds between two signs of life, and between two tries to reach a store
 GLANCE = 0.02  # seconds between two looks at whether a store was tried

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from relevance.cell_id import CellFolder
 from relevance.errors import UserError
-from relevance.tracking.best import BEST, best
 from relevance.tracking.history import cell_record, parents_named, store_at, sweep_cells
 from relevance.tracking.records import CellRecord, MlflowRun
 from relevance.tracking.store import Store, newest_finished
+from relevance.tracking.summary import BEST, best
 
 SHORTEST = 4  # characters of an id
 SHOWN = 5  # cells that an error offers

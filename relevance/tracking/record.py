@@ -32,8 +32,7 @@ from relevance.cell_id import CellFolder
 from relevance.cli import echo
 from relevance.errors import UserError
 from relevance.masking import mask_texts
-from relevance.tracking.failures import reason, unreached
-from relevance.tracking.store import Run, Store
+from relevance.tracking.store import Run, Store, reason, unreached
 
 METHODS = frozenset("log params tags text data model reopen end".split())
 LINE_END = re.compile(rb',"([0-9a-f]{8})"\]\n$')
