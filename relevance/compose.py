@@ -60,7 +60,7 @@ HIDDEN = (*HYDRA, "_target_")  # from the lists of keys in errors
 LAUNCHER = "hydra/launcher"
 QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 NO_KEY = re.compile(r"^data\.grades=.*([{,]\s*(null|~)|'|\")\s*:", re.IGNORECASE)
-SILENT = "hydra.output_subdir"  # where Hydra would write every word, as typed
+WORDS_FILE = "hydra.output_subdir"  # where Hydra would write every word, as typed
 
 
 @contextmanager
@@ -85,18 +85,18 @@ def translated() -> Iterator[None]:
 
 def check_command() -> None:
     """`check_words` of this process's words; UserError for flags that exclude each other too."""
-    given, flags = get_args_parser().parse_known_args()
+    arguments, flags = get_args_parser().parse_known_args()
     if flags:
         raise UserError(f"{mask_words(flags)[0]}: no such flag; give settings as key=value (--help lists both)")
-    if given.shell_completion:  # its words are those of a shell
+    if arguments.shell_completion:  # its words are those of a shell
         return
-    ways = [f"--{name}" for name in ("run", "multirun", "cfg", "info", "shell_completion") if getattr(given, name)]
-    if len(ways) > 1 or (given.resolve and not given.cfg):
+    ways = [f"--{name}" for name in ("run", "multirun", "cfg", "info", "shell_completion") if getattr(arguments, name)]
+    if len(ways) > 1 or (arguments.resolve and not arguments.cfg):
         raise UserError(f"{' '.join(ways) or '--resolve'}: give one of {', '.join(ways) or '--cfg job --resolve'}")
-    for folder in (given.config_dir, given.config_path):
+    for folder in (arguments.config_dir, arguments.config_path):
         if folder and not Path(folder).is_dir():
             raise UserError(f"{folder}: no such folder of settings; give one with --config-dir")
-    check_words(given.overrides)
+    check_words(arguments.overrides)
 
 
 def check_words(words: Iterable[str]) -> None:
@@ -123,7 +123,7 @@ def _check(override: Override, word: str) -> None:
         raise UserError(f"{key}: is chosen as {key.replace('.', '/')}=OPTION, its settings as {key}.KEY=VALUE")
     elif key.startswith("hydra.sweeper."):
         raise UserError(f"{key}: a sweep is -m KEY=A,B or a file of conf/sweep, +sweep=NAME")
-    elif key == SILENT and value is not None:
+    elif key == WORDS_FILE and value is not None:
         raise UserError(f"{key}: every word would be written there, passwords too; leave it out")
     elif override.is_delete():
         if not _is_open(key) and not key.startswith("backbones."):
@@ -159,7 +159,7 @@ def check_composed(node: Any, path: str = "") -> None:
         place = f"{path}{key}"
         if names is not None and key not in names:
             raise UserError(unknown(place, [f"{path}{name}" for name in names] if path else None))
-        if place == SILENT and inner:
+        if place == WORDS_FILE and inner:
             raise UserError(f"{place}={inner}: every word would be written there, passwords too; leave it out")
         if isinstance(inner, DictConfig):
             check_composed(inner, f"{place}.")
@@ -207,8 +207,8 @@ def _is_open(key: str) -> bool:
 
 def _folders() -> Iterator[Path]:
     """Where groups lie: conf/ and, before it, what --config-dir names."""
-    given = get_args_parser().parse_known_args()[0]
-    yield from (Path(folder) for folder in (given.config_dir, conf_folder()) if folder)
+    arguments = get_args_parser().parse_known_args()[0]
+    yield from (Path(folder) for folder in (arguments.config_dir, conf_folder()) if folder)
 
 
 def _is_group(key: str) -> bool:

@@ -227,7 +227,7 @@ class RoutingConfig:
     task_matrix: bool = setting(False, "a matrix for each task inside the adapters (MTL-LoRA, arXiv 2410.09437)")
 
     @property
-    def own(self) -> str:
+    def private_part(self) -> str:
         """What is of one task alone, of no use for one that was never trained: "heads", "private weights" or ""."""
         layers = self.private.layers and self.private.kind is not PrivateKind.shared
         return "heads" if self.heads else "private weights" if layers or self.prompt.k or self.task_matrix else ""

@@ -76,9 +76,9 @@ def sample(words: list[str]) -> None:
         _read_grades(options)
         return
     if options.output is None or options.n < 1 or options.seed < 0:
-        given = f"output={options.output} n={options.n} seed={options.seed}"
+        settings = f"output={options.output} n={options.n} seed={options.seed}"
         needed = "give output=FILE.csv, n of 1 or more and seed of 0 or more"
-        raise UserError(f"{given}: {needed}; or graded=FILE.csv to read grades back")
+        raise UserError(f"{settings}: {needed}; or graded=FILE.csv to read grades back")
     from relevance.audit.counts import open_source
     from relevance.audit.grading import grading_sheet, write_sheet
 

@@ -20,7 +20,7 @@ from relevance.atomic_io import atomic_file
 from relevance.cell_id import QUARANTINE, data_folder
 from relevance.cli import echo
 from relevance.config import DataConfig, OnBadRow, Source
-from relevance.data.contract import check_names, check_pairs, utf8_bytes, with_said
+from relevance.data.contract import check_names, check_pairs, utf8_bytes, with_labels
 from relevance.data.entities import Keys, combined, differs, repeated, seen, side_entities, split_by_entity
 from relevance.data.faults import NONE_LEFT, SET_ASIDE, Loaded, faults_error, list_faults, quarantine_note
 from relevance.data.readers import read_table
@@ -77,7 +77,7 @@ def load_pairs(data: DataConfig) -> tuple[str, Loaded]:
             raise UserError("data.path is missing; give data.path=FILE (.parquet, .csv, .tsv or .jsonl)")
         check_names(data.columns, "data.columns")
         loaded = read_table(Path(data.path), data.columns, Form.of(data, "data."))
-        return data.path, with_said(loaded, data.task, data.grades, data.path, "data.")
+        return data.path, with_labels(loaded, data.task, data.grades, data.path, "data.")
     from relevance.shop.generate import generate_pairs
 
     table = generate_pairs(data.rows, data.seed, data.noise)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from relevance import predictions
 from relevance.cell_id import QUARANTINE, data_folder
 from relevance.config import Config, DataConfig, OnBadRow
-from relevance.data.contract import as_text, blank, check_present, pair_rules, row_faults, with_said
+from relevance.data.contract import as_text, blank, check_present, pair_rules, row_faults, with_labels
 from relevance.data.entities import KINDS, LEFT_KIND
 from relevance.data.faults import NONE_LEFT, SET_ASIDE, Loaded, faults_error
 from relevance.data.readers import read_table
@@ -62,9 +62,11 @@ def prepare_unlabelled(path: str, data: DataConfig, rows: Path, outputs: Path) -
     read, loaded = _loaded(path, data)
     if loaded.faults and (data.on_bad_row is OnBadRow.error or not len(loaded.table)):
         raise faults_error(path, loaded.faults, loaded.counted, SET_ASIDE if len(loaded.table) else NONE_LEFT)
-    held, known = _met(loaded.table, read_columns(rows, ["split", *PAIR]))
-    table = loaded.table.filter(pa.array(~held & ~known))
-    counts = f"{held.sum():,} whose left text validation or test rows have, {(known & ~held).sum():,} that stand there"
+    tested, known = _met(loaded.table, read_columns(rows, ["split", *PAIR]))
+    table = loaded.table.filter(pa.array(~tested & ~known))
+    counts = (
+        f"{tested.sum():,} whose left text validation or test rows have, {(known & ~tested).sum():,} that stand there"
+    )
     note = f"unlabelled {path}: {len(table):,} pairs; left out: {counts} or twice"
     if not len(table):
         raise UserError(f"train.{note}; none is left: bring pairs that the labelled file does not have")
@@ -80,7 +82,7 @@ def _loaded(path: str, data: DataConfig) -> tuple[Loaded, Loaded]:
         raise UserError(f"train.unlabelled={path}: no such file; give a file of pairs with task, left and right")
     columns = {ours: theirs for ours, theirs in data.columns.items() if ours in PAIR}
     loaded = read_table(Path(path), columns, Form.of(data, "data."))
-    loaded = with_said(loaded, data.task, {}, path, "data.")
+    loaded = with_labels(loaded, data.task, {}, path, "data.")
     names = loaded.table.column_names
     check_present(names, PAIR, path, "data.columns")
     texts = pa.table({name: as_text(loaded.table, name, path) for name in [*PAIR, "label"] if name in names})
@@ -94,8 +96,8 @@ def _loaded(path: str, data: DataConfig) -> tuple[Loaded, Loaded]:
 
 def _met(table: pa.Table, labelled: pa.Table) -> tuple[np.ndarray, np.ndarray]:
     """Of each pair [N] whether a held-out row has its left text, and whether it stands in `labelled` or before it."""
-    held = labelled.filter(pc.not_equal(labelled["split"], "train"))
-    lefts, pairs = zip(_keys(table), _keys(held), _keys(labelled), strict=True)
+    tested = labelled.filter(pc.not_equal(labelled["split"], "train"))
+    lefts, pairs = zip(_keys(table), _keys(tested), _keys(labelled), strict=True)
     first = np.zeros(len(table), bool)
     first[np.unique(pairs[0].to_numpy(zero_copy_only=False), return_index=True)[1]] = True
     known = pc.is_in(pairs[0], pairs[2]).to_numpy(zero_copy_only=False) | ~first

@@ -101,8 +101,8 @@ def _write(model: Path, task: str, form: str, output: Path, trust_remote_code: b
 
 
 def _admit(network: Network, config: Config, reading: Reading, task: str) -> None:
-    if config.routing.own and reading.unknown([task]):
-        what = "head was" if config.routing.heads else f"{config.routing.own} were"
+    if config.routing.private_part and reading.unknown([task]):
+        what = "head was" if config.routing.heads else f"{config.routing.private_part} were"
         raise UserError(f"task={task}: its {what} never trained; this cell knows {', '.join(reading.tasks)}")
     if type(network.heads[0].classifier).__module__.startswith("transformers_modules"):
         raise UserError(

@@ -81,11 +81,11 @@ def predict(options: Options) -> None:
     _checked(options)
     folders, answers = opened(options)
     from relevance.data.text_files import Form
-    from relevance.predict.scoring import Files, Said, score_file, scores_text
+    from relevance.predict.scoring import Files, InputForm, score_file, scores_text
 
     quarantine = options.on_bad_row is OnBadRow.quarantine
-    said = Said(Form.of(options, ""), options.task, options.grades)
-    files = Files(Path(options.input), Path(options.output), options.columns, quarantine, options.chunk, said, answers)
+    form = InputForm(Form.of(options, ""), options.task, options.grades)
+    files = Files(Path(options.input), Path(options.output), options.columns, quarantine, options.chunk, form, answers)
     if text := scores_text(score_file(files, folders, options.device, options.trust_remote_code)):
         print(text)
 
@@ -145,9 +145,9 @@ def _check_vote(options: Options, cells: int) -> None:
 def _checked(options: Options) -> None:
     """One UserError for the settings of the input that cannot be: they are those of data.*."""
     names = ("task", "grades", *(field.name for field in fields(TextFile)))
-    said = DataConfig(kind=Source.pairs, path=options.input, **{name: getattr(options, name) for name in names})
+    data = DataConfig(kind=Source.pairs, path=options.input, **{name: getattr(options, name) for name in names})
     try:
-        validate_data(said)
+        validate_data(data)
     except UserError as error:
         raise UserError(str(error).replace("data.", "")) from error
 

@@ -91,8 +91,8 @@ def type_type(left: Keys, right: Keys) -> np.ndarray:
     return _grade(two, _same(left, right, "parent") | far)
 
 
-def _grade(two: np.ndarray, one: np.ndarray) -> np.ndarray:
-    return np.select([two, one], [2, 1], 0).astype(np.int8)
+def _grade(relevant: np.ndarray, partial: np.ndarray) -> np.ndarray:
+    return np.select([relevant, partial], [2, 1], 0).astype(np.int8)
 
 
 def _same(left: Keys, right: Keys, key: str) -> np.ndarray:

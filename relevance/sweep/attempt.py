@@ -18,7 +18,7 @@ from relevance.masking import mask_message, masked_streams
 from relevance.tracking import CellRun, Record, Store
 from relevance.train.cell import settings, settle, train_cell
 from relevance.train.job import Job, Outcome
-from relevance.train.processes import ASKED, wait_for_exit
+from relevance.train.processes import STOPPING, wait_for_exit
 from relevance.train.rank import LAST, sign_of, train_in_ranks
 
 HASTE = 3.0  # seconds that a process which has to stop gives its store
@@ -154,7 +154,7 @@ def _reason(error: BaseException) -> str:
 
 def _interrupted(error: BaseException) -> bool:
     """SIGTERM, a queue that wants its machine back, or Ctrl-C, which Lightning turns into SystemExit."""
-    stopped = ASKED.is_set() or isinstance(error, KeyboardInterrupt | Stopped)
+    stopped = STOPPING.is_set() or isinstance(error, KeyboardInterrupt | Stopped)
     return stopped or isinstance(error.__context__, KeyboardInterrupt)
 
 

@@ -104,8 +104,8 @@ def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str, 
     except Exception:
         _end(name, parent, "FAILED")
         raise
-    said = _end(name, parent, "FAILED" if failed else "FINISHED", cells)
-    return _close(name, cells, failed, said)
+    lines = _end(name, parent, "FAILED" if failed else "FINISHED", cells)
+    return _close(name, cells, failed, lines)
 
 
 def _planned(name: str, cells: list[Cell], parent: Run, launch: Launch) -> tuple[list[Step], dict[str, float]]:
@@ -186,7 +186,7 @@ def _hasten(name: str, parent: Run) -> None:
     echo(f"sweep {name}: interrupted; the same command goes on from here")
 
 
-def _close(name: str, cells: list[Cell], reasons: dict[str, str], said: list[str]) -> Ended:
+def _close(name: str, cells: list[Cell], reasons: dict[str, str], lines: list[str]) -> Ended:
     unfinished = [cell for cell in cells if cell.fingerprint in reasons]
     failed = tuple(f"{cell.name}: {reasons[cell.fingerprint]}" for cell in unfinished)
     ends = ["refused" if cell.refusal else "failed" for cell in unfinished]
@@ -194,7 +194,7 @@ def _close(name: str, cells: list[Cell], reasons: dict[str, str], said: list[str
         f"sweep {name}: {len(cells) - len(failed)} of {len(cells)} cells finished",
         *(f"{end}: {line}" for end, line in zip(ends, failed, strict=True)),
     )
-    echo(f"its table: python -m relevance.report sweep={name}", *said)
+    echo(f"its table: python -m relevance.report sweep={name}", *lines)
     return Ended(name, 1 if failed else 0, failed)
 
 

@@ -73,8 +73,8 @@ def _taught(request: Request, rows: Rows, unlabelled: Rows | None) -> Request:
 def _untaught(train: TrainConfig, teaching: bool) -> TrainConfig:
     changed = [name for name in TEACHING if getattr(train, name) != getattr(UNTAUGHT, name)]
     if changed and not teaching:
-        given = ", ".join(f"train.{name}={getattr(train, name)}" for name in changed)
-        raise UserError(f"{given}: no cell of this command has a teacher; give train.teacher=[CELL,CELL]")
+        named = ", ".join(f"train.{name}={getattr(train, name)}" for name in changed)
+        raise UserError(f"{named}: no cell of this command has a teacher; give train.teacher=[CELL,CELL]")
     return replace(train, **{name: getattr(UNTAUGHT, name) for name in changed})
 
 
@@ -121,8 +121,8 @@ def _folder(word: str, config: Config) -> CellFolder:
                 raise UserError(f"{word}: its cell {cell.cell} is {cell.status}; finish it first")
             model_folder(f"{folder.absolute()}", *place)
     except UserError as error:
-        said = str(error).removeprefix(f"{word}: ")
-        raise UserError(f"train.teacher={word}: {said}") from error
+        why = str(error).removeprefix(f"{word}: ")
+        raise UserError(f"train.teacher={word}: {why}") from error
     if folder.resolve().parent != (outputs / "cells").resolve():
         raise UserError(f"train.teacher={word}: lies outside {outputs / 'cells'}; copy its folder there")
     return CellFolder(outputs / "cells" / folder.resolve().name)

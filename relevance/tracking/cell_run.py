@@ -177,24 +177,24 @@ class _Courier(threading.Thread):
         self.wake, self.closing, self.reading = threading.Event(), threading.Event(), threading.Lock()
         self.failure, self.given_up, self.beat = "", False, 0.0
         self.refusal: Exception | None = None  # what no later try mends by itself
-        self.said = self.heard = 0  # times that what was written so far had to be handed over, and was tried to
+        self.rounds_due = self.rounds = 0  # times that what was written so far had to be handed over, and was tried to
         self.straight: dict[str, str] = {}  # tags of a failure for which the record has no room
 
     def run(self) -> None:
         last = False
         while not last:
-            last, said = self.closing.is_set(), self.said  # one more round after it, for what was said before
+            last, due = self.closing.is_set(), self.rounds_due  # one more round after it, for what was written before
             self._round()
-            self.heard = said
+            self.rounds = due
             if not last and (self.closing if self.failure else self.wake).wait(PULSE):
                 self.wake.clear()
 
     def hand_over(self, patience: float) -> None:
         """Wait until the store was tried with all that was written; not for one that does not answer."""
-        self.said += 1
+        self.rounds_due += 1
         self.wake.set()
         ends = time.monotonic() + patience
-        while self.heard < self.said and not self.failure and time.monotonic() < ends:
+        while self.rounds < self.rounds_due and not self.failure and time.monotonic() < ends:
             time.sleep(GLANCE)
 
     def check(self) -> None:

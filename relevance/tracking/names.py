@@ -56,10 +56,10 @@ class Choice:
     def _matching(self, word: str) -> list[CellRecord]:
         long = len(word) >= SHORTEST
         known = [(cell, names(cell), ids(cell)) for cell in self.cells]
-        called = [cell for cell, named, own in known if word in (*named, *own)]
+        called = [cell for cell, named, known_ids in known if word in (*named, *known_ids)]
         replaced = [cell for cell in self.replaced if long and cell.run_id.startswith(word)]
         return called or [
-            *(cell for cell, named, own in known if _begins(named, word) or (long and _begins(own, word))),
+            *(cell for cell, named, known_ids in known if _begins(named, word) or (long and _begins(known_ids, word))),
             *replaced,
         ]
 
@@ -132,11 +132,11 @@ def choice(store: Store, sweeps: Sequence[str], word: str = "") -> Choice:
         raise UserError(
             f"{word}: is the run of {name}, a sweep and not a cell; give one of its cells, or {BEST} with sweep={name}"
         )
-    kept = {run.info.run_id for run in newest_finished(runs).values()}
+    newest = {run.info.run_id for run in newest_finished(runs).values()}
     records = [_record(run, store.outputs) for run in runs if {*SETTINGS, "seed"} <= set(run.data.tags)]
     place = f"experiment {store.experiment} in {store.shown}"
-    cells = [cell for cell in records if cell.run_id in kept]
-    return Choice(cells, place, [cell for cell in records if cell.run_id not in kept])
+    cells = [cell for cell in records if cell.run_id in newest]
+    return Choice(cells, place, [cell for cell in records if cell.run_id not in newest])
 
 
 def _record(run: MlflowRun, outputs: Path) -> CellRecord:
