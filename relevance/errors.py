@@ -9,10 +9,7 @@ LINE = 4000  # characters of a line of an error: whatever values are in it, it c
 
 
 class UserError(Exception):
-    """Names the thing, the value, what is allowed and the remedy; commands print it and exit 2.
-
-    A line that a value made longer than LINE loses its middle.
-    """
+    """Names the thing, the value, what is allowed and the remedy; exits 2. A line beyond LINE loses its middle."""
 
     def __init__(self, text: str):
         super().__init__("\n".join(map(_without_middle, text.split("\n"))))

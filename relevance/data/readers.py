@@ -185,10 +185,7 @@ def _stream_parquet(path: Path, rows: int, _: Form) -> Iterator[Loaded]:
 
 
 def read_jsonl(path: Path, form: Form = PLAIN, wanted: Collection[str] | None = None) -> Loaded:
-    """Arrow's parser where each line is one object of steady types, else line by line.
-
-    In the columns `wanted` (None: all), those that somebody will read, a value that is no text is a fault.
-    """
+    """By Arrow's parser where lines are steady, else line by line; in `wanted` (None: all) a value must be text."""
     with text_bytes(path, form) as file:
         return _read_lines(file if file.seekable() else BytesIO(file.read()), 1, form, wanted)
 

@@ -81,10 +81,7 @@ def file_digest(path: Path) -> str:
 
 
 def table_digest(rows: int, columns: Iterable[tuple[str, pa.ChunkedArray]]) -> str:
-    """sha256, in hex, of a table of so many rows whose named columns come one after another.
-
-    Names, values, nulls and order count; file format, path, chunks, dictionaries and string width do not.
-    """
+    """sha256 (hex) of a table of so many rows: names, values, nulls and order count, format and chunks do not."""
     total = hashlib.sha256(str(rows).encode())
     for name, column in columns:
         total.update(b"\0" + name.encode() + b"\0")

@@ -195,10 +195,7 @@ def _on_hub(name: str, revision: str | None) -> bool:
 
 
 def folder_digest(path: Path, code: bool = False) -> str:
-    """sha256 (hex) of a backbone's config, tokenizer, weights and, with `code`, its code, wherever they lie.
-
-    The digest of a converted folder is that of its source.
-    """
+    """sha256 (hex) of config, tokenizer, weights and, with `code`, code; of a converted folder, of its source."""
     if source := source_digest(path):
         return source
     total = hashlib.sha256()

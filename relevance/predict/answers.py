@@ -42,10 +42,7 @@ class Answers(ABC):
 
     @abstractmethod
     def columns(self, scorers: Sequence["Scorer"], table: pa.Table, progress: Progress) -> list[np.ndarray]:
-        """Those of `added` for the N rows of `table` (columns task, left, right) [each N], the labels last.
-
-        `progress` hears of N rows for each scorer.
-        """
+        """Those of `added` for `table` (task, left, right) [each N], labels last; `progress` hears of N a scorer."""
 
     @property
     def summary(self) -> tuple[str, ...]:

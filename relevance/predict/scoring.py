@@ -71,10 +71,7 @@ PLAIN = InputForm()
 
 
 def read_chunks(path: Path, columns: dict[str, str], rows: int, form: InputForm = PLAIN) -> Iterator[Chunk]:
-    """The file at `path` in chunks of at most `rows` rows, in order, `columns` (ours: theirs) renamed.
-
-    Raises UserError for a file that cannot be read, and for one without task, left or right.
-    """
+    """The file in chunks of at most `rows` rows, `columns` (ours: theirs) renamed; UserError where it is none such."""
     columns_seen = False
     for part in stream_table(path, columns, rows, form.text):
         loaded = contract.with_labels(part, form.task, form.grades, str(path))

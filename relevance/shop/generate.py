@@ -232,10 +232,7 @@ class _Rows:
 
 
 def generate_pairs(rows: int, seed: int, noise: float, world: str = "shop") -> pa.Table:
-    """`rows` pairs: task, left, right, label, left_id, right_id, source, label_clean (before noise).
-
-    Raises UserError for fewer than 100 rows or a noise outside [0, 0.5).
-    """
+    """`rows` pairs, label_clean before noise; UserError below 100 rows or for a noise outside [0, 0.5)."""
     if rows < LEAST_ROWS:
         raise UserError(f"rows={rows}: the generator needs at least {LEAST_ROWS}")
     if not 0 <= noise < 0.5:

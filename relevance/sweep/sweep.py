@@ -65,10 +65,7 @@ def run_sweep(requests: list[Request], datasets: dict[str, Rows], command: str, 
 
 
 def _planned(name: str, cells: list[Cell], parent: Run, launch: Launch) -> tuple[list[Step], dict[str, float]]:
-    """The steps and the seconds each should take, by fingerprint.
-
-    Before that MLflow hears what earlier commands could not tell it, and which processes are gone.
-    """
+    """The steps, and the seconds of each by fingerprint; MLflow first hears what it missed, and who is gone."""
     store = parent.store
     with store.reached():
         for late in deliver_all(store, parent.run_id, [cell.folder for cell in cells]):

@@ -135,10 +135,7 @@ def _detailed(cell: CellRecord) -> CellRecord:
 
 
 def keep(uri: str, experiment: str, outputs: Path, sweep: SweepRecord, folder: Path) -> None:
-    """Log a report with its sweeps' runs, its answer as their description, and print links to them.
-
-    A reader who may not write there is told so, and has it all the same.
-    """
+    """Log a report with its sweeps, its answer as their description; who may not write there is told so."""
     store = Store(uri, experiment, outputs)
     try:
         with store.reached():

@@ -118,10 +118,7 @@ def model_folder(word: str, uri: str, experiment: str, outputs: Path, sweeps: Se
 
 
 def choice(store: Store, sweeps: Sequence[str], word: str = "") -> Choice:
-    """What a word may name: the cells of these sweeps, without any those of the experiment, or the newest of `best`.
-
-    UserError for the run of a sweep.
-    """
+    """The cells of these sweeps, without any the experiment or, for `best`, the newest; UserError for a sweep's run."""
     runs = store.runs("tags.kind = 'cell'")
     if sweeps or word.partition(":")[0] == BEST:
         parents = parents_named(store, list(sweeps))

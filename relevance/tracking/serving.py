@@ -39,10 +39,7 @@ EXAMPLE = {"left": "usb c cable", "right": "Volt USB-C cable 2 m"}
 
 
 def log_model(run: Run, folder: str, task: str) -> None:
-    """Log the model in `folder` as a pyfunc model that MLflow serves; code and safetensors, no pickle.
-
-    MLflow scores an example with it: a pair of `task`, one that the model was trained on.
-    """
+    """Log a folder as a pyfunc model, no pickle; MLflow scores a pair of `task`, which it was trained on."""
     example = {"task": task, **EXAMPLE}
     inputs = Schema([ColSpec("string", name) for name in example])
     labelled = Schema([ColSpec("long", "label"), *(ColSpec("double", name) for name in (*PROBABILITIES, "score"))])

@@ -217,10 +217,7 @@ class Store:
         return run
 
     def finished(self, cells: list[Cell], runs: list[MlflowRun] | None = None) -> dict[str, MlflowRun]:
-        """By fingerprint, the newest FINISHED run of each cell that has one and whose files are still there.
-
-        `runs` are those of all cells, newest first, where they were asked for already.
-        """
+        """By fingerprint the newest FINISHED run whose files are there; `runs`: all, newest first, where known."""
         whole = {cell.fingerprint for cell in cells if _whole(cell)}
         if not whole:  # all runs of a store take seconds
             return {}

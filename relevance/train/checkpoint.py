@@ -77,10 +77,7 @@ def seal(path: Path, note: Note) -> None:
 
 
 def newest(work: Path, fingerprint: str) -> tuple[Path, Note] | None:
-    """The newest whole checkpoint of a cell's work folder, None where none was ever written.
-
-    Torn ones are skipped and reported; UserError where none is whole, or it is of another cell.
-    """
+    """The newest whole checkpoint, torn ones reported; None: never written; UserError: none whole, or another's."""
     torn: dict[str, str] = {}
     remedy = f"remove {work}, or give rerun=true, to train the cell from the start"
     for path in _newest_first(work / FOLDER):

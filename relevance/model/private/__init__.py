@@ -60,10 +60,7 @@ class PrivateLayers(nn.Module, ABC):
 
     @abstractmethod
     def merge(self, trunk: PreTrainedModel, task: int) -> None:
-        """Make those of `task` ordinary blocks or weights of the trunk; other tasks cannot use it afterwards.
-
-        `trunk` is the backbone's model, its adapters not yet merged.
-        """
+        """Make those of `task` a part of `trunk`, its adapters not yet merged; other tasks cannot use it afterwards."""
 
     def check_mergeable(self) -> None:
         """UserError where no ordinary model computes what they do."""

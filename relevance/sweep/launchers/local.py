@@ -25,10 +25,7 @@ WORKER = (sys.executable, "-m", "relevance.sweep.launchers.local")
 
 
 class Local(Launch):
-    """Worker processes, each with a cell at a time; jobs → outcomes as they come; `close` it.
-
-    The first worker starts at once, so that its imports cost no time of their own.
-    """
+    """Worker processes, a cell each at a time; the first starts at once, for its imports; `close` it."""
 
     def __init__(self, cells: int | None = None, command: tuple[str, ...] | None = None):
         self.cells, self.command = cells, command or WORKER
