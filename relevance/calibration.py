@@ -16,7 +16,6 @@ from relevance import predictions
 from relevance.metrics import task_codes
 from relevance.tasks import LABELS, TASK_NAMES
 
-METHODS = ("temperature", "isotonic")  # Guo et al. 2017; Zadrozny and Elkan 2002, one label against the others
 SMALLEST = float(np.finfo(np.float32).tiny)  # stands for a probability of 0, whose logarithm has no end
 LOSS = 0.3  # points of macro accuracy, against the large one alone
 THRESHOLDS = np.arange(3_333, 10_001) / 10_000  # that are tried: the highest of three has a third at least
@@ -53,7 +52,7 @@ def calibrated(fit: Judged, test: Judged, method: str) -> Judged:
     All of these are fitted on: the cell has seen none of them in training. A task that cannot be fitted keeps its
     probabilities, see `unfit`.
     """
-    after, p = {"temperature": _heated, "isotonic": _isotonic}[method], test.p.copy()
+    after, p = METHODS[method], test.p.copy()
     for code in np.setdiff1d(test.task, unfit(fit)):
         mine, here = fit.task == code, test.task == code
         p[here] = after(fit.p[mine], fit.label[mine], test.p[here])
@@ -92,10 +91,6 @@ def softened(p: np.ndarray, t: np.ndarray | float) -> np.ndarray:
     scores = _scores(p)
     powers = np.exp((scores - scores.max(axis=1, keepdims=True)) / t)
     return powers / powers.sum(axis=1, keepdims=True)
-
-
-def _heated(p: np.ndarray, label: np.ndarray, test: np.ndarray) -> np.ndarray:
-    return softened(test, temperature(p, label))
 
 
 def _isotonic(p: np.ndarray, label: np.ndarray, test: np.ndarray) -> np.ndarray:
@@ -162,3 +157,9 @@ def _confidence(task: np.ndarray, p: np.ndarray, t: np.ndarray) -> np.ndarray:
 def pace(small: float, large: float, share: float) -> float:
     """Rows per second of a cascade, of those of its cells and the share of rows that the small one answers."""
     return 1 / (1 / small + (1 - share) / large)
+
+
+METHODS = {  # Guo et al. 2017; Zadrozny and Elkan 2002, one label against the others
+    "temperature": lambda p, label, test: softened(test, temperature(p, label)),
+    "isotonic": _isotonic,
+}

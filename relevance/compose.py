@@ -135,8 +135,9 @@ def _check(override: Override, word: str) -> None:
         raise UserError(
             f"{mask_words([word])[0]}: {wrong[0]} is no name; give [NAME,NAME], in quotes what reads as a number"
         )
-    elif key.partition(".")[0] != "hydra" and not (is_option and _is_group(key)) and not _known(key):
-        raise UserError(unknown(key))
+    elif key.partition(".")[0] != "hydra" and not (is_option and _is_group(key)) and not _is_open(key):
+        if not any(f"{name}.".startswith(f"{key}.") for name in settings()):
+            raise UserError(unknown(key))
     elif is_option and _is_group(key) and key not in GROUPS and not override.is_add():
         raise UserError(f"{word}: is chosen with a plus, +{word}")
 
@@ -195,10 +196,6 @@ def _of_schema() -> tuple[str, ...]:
 def _near(wrong: str, known: Iterable[str]) -> str:
     names = sorted(known)
     return f"{did_you_mean(wrong, names)}available: {', '.join(names)}"
-
-
-def _known(key: str) -> bool:
-    return _is_open(key) or any(name == key or name.startswith(f"{key}.") for name in settings())
 
 
 def _is_open(key: str) -> bool:

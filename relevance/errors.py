@@ -45,6 +45,11 @@ def cut(text: str, width: int = 120) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
+def plural(n: int, noun: str) -> str:
+    """ "1 row", "1,200 rows"."""
+    return f"{n:,} {noun}{'s' * (n != 1)}"
+
+
 def did_you_mean(names: str | Iterable[str], known: Iterable[str]) -> str:
     """ "did you mean title or price? " for ["titel", "prise"]; "" where nothing `known` is near."""
     wanted, present = [names] if isinstance(names, str) else list(names), list(known)

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relevance.errors import UserError
+from relevance.errors import UserError, plural
 
 SET_ASIDE = "or set data.on_bad_row=quarantine to set these rows aside and go on without them"
 NONE_LEFT = "no row is left; mend the file"
@@ -88,18 +88,14 @@ def unique(path: Path, names: Sequence[str]) -> None:
 
 def faults_error(file: str, faults: Sequence[Fault], counted: str, remedy: str) -> UserError:
     """One error for all faults; `counted` says how rows are numbered, `remedy` what else helps."""
-    lines = [f"{file}: {_count(len(faulty_rows(faults)))} at fault ({counted})"]
+    lines = [f"{file}: {plural(len(faulty_rows(faults)), 'row')} at fault ({counted})"]
     for fault in faults:
-        lines.append(f"  {fault.problem}: {_count(len(fault.rows))}; remedy: {fault.remedy}")
+        lines.append(f"  {fault.problem}: {plural(len(fault.rows), 'row')}; remedy: {fault.remedy}")
         shown = zip(fault.rows[:LISTED], fault.values[:LISTED], strict=True)
         lines += [f"    {file} row {row}: {value}" for row, value in shown]
         if len(fault.rows) > LISTED:
             lines.append(f"    … and {len(fault.rows) - LISTED:,} more")
     return UserError("\n".join([*lines, f"  {remedy}"]))
-
-
-def _count(rows: int) -> str:
-    return f"{rows:,} row{'s' * (rows != 1)}"
 
 
 def quarantine_note(faults: Sequence[Fault], good: int, path: Path) -> str:

@@ -162,17 +162,11 @@ def notes_of(table: pa.Table, keys: Keys) -> tuple[str, ...]:
 
 def _rows(counts: np.ndarray) -> str:
     """`counts` [6, 3] of rows by task and split; a split without rows stands out."""
-    tasks = [
-        f"{task} {'/'.join(f'{n:,}' for n in row)}{_absent(row)}"
-        for task, row in zip(TASK_NAMES, counts, strict=True)
-        if row.any()
-    ]
+    tasks = []
+    for task, row in ((task, row) for task, row in zip(TASK_NAMES, counts, strict=True) if row.any()):
+        absent = " and no ".join(split for n, split in zip(row, SPLITS, strict=True) if not n)
+        tasks.append(f"{task} {'/'.join(f'{n:,}' for n in row)}{f' (it has no {absent} rows)' if absent else ''}")
     return f"rows ({'/'.join(SPLITS)}): {', '.join(tasks)}"
-
-
-def _absent(row: np.ndarray) -> str:
-    absent = [split for n, split in zip(row, SPLITS, strict=True) if not n]
-    return f" (it has no {' and no '.join(absent)} rows)" if absent else ""
 
 
 def _any_task(table: pa.Table, test: np.ndarray, keys: Keys) -> str:

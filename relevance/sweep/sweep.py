@@ -13,7 +13,7 @@ from relevance.cli import INTERRUPTED, duration_text, echo
 from relevance.data.floors import ensure_floors
 from relevance.data.implied import ensure_implied
 from relevance.data.table import Rows
-from relevance.errors import Stopped, first_line
+from relevance.errors import Stopped, first_line, plural
 from relevance.sweep.attempt import HASTE, lost
 from relevance.sweep.plan import Progress, Step, durations, plan
 from relevance.sweep.resolve import resolve
@@ -101,7 +101,7 @@ def _announce(name: str, steps: list[Step], store: Store, launch: Launch) -> dic
     """Say what will be done; returns the seconds of each cell that waits."""
     seconds: list[float] = []
     waiting = [step.cell for step in steps if not step.skip]
-    line = f"sweep {name}: {len(steps)} {'cell' if len(steps) == 1 else 'cells'}, {len(waiting)} to train"
+    line = f"sweep {name}: {plural(len(steps), 'cell')}, {len(waiting)} to train"
     if waiting:
         seconds, source = durations(waiting, store.runs("tags.kind = 'cell' and attributes.status = 'FINISHED'"))
         count = launch.at_once(waiting)

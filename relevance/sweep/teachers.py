@@ -44,20 +44,16 @@ def taught(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Req
             if request.refusal:
                 answered.append(request)
             elif config.train.teacher:
-                key = (config.train.unlabelled or "", repr(config.data))
-                answered.append(_taught(request, datasets[key[1]], _unlabelled(config, datasets[key[1]], key, tables)))
+                path, data = key = (config.train.unlabelled or "", repr(config.data))
+                rows = datasets[data]
+                if path and key not in tables:  # of one file once
+                    tables[key] = prepare_unlabelled(path, config.data, rows.path, Path(config.outputs))
+                answered.append(_taught(request, rows, tables.get(key)))
             else:
                 answered.append(replace(request, config=replace(config, train=_untaught(config.train, teaching))))
         except UserError as error:
             answered.append(replace(request, refusal=str(error)))
     return answered, {rows.digest[:16]: rows for rows in tables.values()}
-
-
-def _unlabelled(config: Config, rows: Rows, key: tuple[str, str], tables: dict[tuple[str, str], Rows]) -> Rows | None:
-    """The table of a cell's pairs without labels, of one file once."""
-    if key[0] and key not in tables:
-        tables[key] = prepare_unlabelled(key[0], config.data, rows.path, Path(config.outputs))
-    return tables.get(key)
 
 
 def _taught(request: Request, rows: Rows, unlabelled: Rows | None) -> Request:

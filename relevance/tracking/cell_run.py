@@ -237,15 +237,13 @@ class _Courier(threading.Thread):
             run.tags(self.straight)
             run.end("FAILED")
 
-    def _progress(self) -> dict[str, float]:
-        file = self.cell.record.files.progress
-        return json.loads(file.read_text()) if file.is_file() else self.cell.progress
-
     def _deliver(self) -> None:
         with self.reading:
             self.run_id = deliver(self.store, self.cell.record, given_up=lambda: self.given_up) or self.run_id
         if time.monotonic() - self.beat >= PULSE:
-            pulse = {"at": time.time(), **self._progress()}
+            file = self.cell.record.files.progress  # of ranks
+            progress = json.loads(file.read_text()) if file.is_file() else self.cell.progress
+            pulse = {"at": time.time(), **progress}
             self.store.client.set_tag(self.run_id, "pulse", json.dumps(pulse))
             self.beat = time.monotonic()
 

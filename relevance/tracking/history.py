@@ -120,9 +120,13 @@ def recorded_cell(folder: Path) -> CellRecord:
     start = record.last("start")
     if not start:
         raise UserError(f"{folder}: has no record of a cell; copy the whole folder from where it was trained")
-    tags = record.tags()
-    listed = {name: tags[name] for name in LISTED - {"cell"}} | {"cell": start["name"], "seed": int(tags["seed"])}
-    return replace(cell_record(listed, None, folder), status=record.ended(), folder=folder, metrics=record.metrics())
+    cell = cell_record(tagged_cell(start["name"], record.tags()), None, folder)
+    return replace(cell, status=record.ended(), folder=folder, metrics=record.metrics())
+
+
+def tagged_cell(name: str, tags: dict[str, str]) -> dict[str, Any]:
+    """What a sweep's list says of a cell, by the tags of its run; KeyError where a person removed one."""
+    return {key: tags[key] for key in LISTED - {"cell"}} | {"cell": name, "seed": int(tags["seed"])}
 
 
 def _detailed(cell: CellRecord) -> CellRecord:

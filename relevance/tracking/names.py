@@ -11,8 +11,8 @@ from pathlib import Path
 
 from relevance.cell_id import CellFolder
 from relevance.errors import UserError
-from relevance.tracking.history import cell_record, parents_named, store_at, sweep_cells
-from relevance.tracking.records import CellRecord, MlflowRun
+from relevance.tracking.history import LISTED, cell_record, parents_named, store_at, sweep_cells, tagged_cell
+from relevance.tracking.records import CellRecord
 from relevance.tracking.store import Store, newest_finished
 from relevance.tracking.summary import BEST, best
 
@@ -20,7 +20,6 @@ SHORTEST = 4  # characters of an id
 SHOWN = 5  # cells that an error offers
 MODEL_MARK = "template.json"  # stands in a model folder, and in an exported one beside one of these
 EXPORTED = ("config.json", "adapter_config.json")
-SETTINGS = ("model", "routing", "task_mix", "variant", "data_digest")  # of a cell, as its run has them
 
 
 @dataclass(frozen=True)
@@ -130,16 +129,11 @@ def choice(store: Store, sweeps: Sequence[str], word: str = "") -> Choice:
             f"{word}: is the run of {name}, a sweep and not a cell; give one of its cells, or {BEST} with sweep={name}"
         )
     newest = {run.info.run_id for run in newest_finished(runs).values()}
-    records = [_record(run, store.outputs) for run in runs if {*SETTINGS, "seed"} <= set(run.data.tags)]
+    tagged = [run for run in runs if LISTED - {"cell"} <= run.data.tags.keys()]
+    records = [cell_record(tagged_cell(run.info.run_name, run.data.tags), run, store.outputs) for run in tagged]
     place = f"experiment {store.experiment} in {store.shown}"
     cells = [cell for cell in records if cell.run_id in newest]
     return Choice(cells, place, [cell for cell in records if cell.run_id not in newest])
-
-
-def _record(run: MlflowRun, outputs: Path) -> CellRecord:
-    tags = run.data.tags
-    listed = {"cell": run.info.run_name, "seed": int(tags["seed"]), "fingerprint": tags["fingerprint"]}
-    return cell_record({**listed, **{name: tags[name] for name in SETTINGS}}, run, outputs)
 
 
 def _model_in(folder: Path) -> Path | None:

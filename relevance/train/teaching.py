@@ -41,15 +41,11 @@ def ensure_scored(cell: Cell) -> None:
             with FileLock(answers.with_suffix(".lock")):
                 if answers.is_file() and answers.stat().st_mtime < CellFolder(model).config.stat().st_mtime:
                     answers.unlink()  # of the same question before rerun=true, maybe on another machine
-                beside(rows, [name], partial(_answers, cell, rows, teacher), predictions.write)
+                beside(rows, [name], partial(_scored, cell, rows, teacher), predictions.write)
 
 
-def _answers(cell: Cell, rows: Path, teacher: str) -> dict[str, pa.Table]:
-    return {scored_name(teacher): _scored(cell, rows, teacher)}
-
-
-def _scored(cell: Cell, rows: Path, teacher: str) -> pa.Table:
-    """What a teacher answers to the training rows at `rows` of the tasks that it knows, in the form of predictions."""
+def _scored(cell: Cell, rows: Path, teacher: str) -> dict[str, pa.Table]:
+    """By its name: predictions of a teacher for the training rows at `rows` of the tasks that it knows."""
     config, started = cell.config, time.perf_counter()
     device = "cuda" if distributed.on_gpu(config.trainer) else "cpu"
     scorer = Scorer(teacher_files(cell, teacher).model, device, config.model.trust_remote_code)
@@ -60,7 +56,9 @@ def _scored(cell: Cell, rows: Path, teacher: str) -> pa.Table:
     pace = len(table) / (time.perf_counter() - started)
     echo(f"  {cell.name}: its teacher {teacher} answered {len(table):,} training rows, {pace:,.0f} rows/s")
     names = table["task"].cast(pa.string()).to_numpy(zero_copy_only=False)
-    return predictions.table(table["row"].to_numpy(), names, np.full(len(table), -1), np.concatenate([NONE, *parts]))
+    probabilities = np.concatenate([NONE, *parts])
+    answers = predictions.table(table["row"].to_numpy(), names, np.full(len(table), -1), probabilities)
+    return {scored_name(teacher): answers}
 
 
 def _training(rows: Path) -> pa.Table:

@@ -45,7 +45,7 @@ class Local(Launch):
         for worker in self.workers:
             self.idle.put(worker)
         self.pool = ThreadPoolExecutor(count)
-        attempts = {self.pool.submit(self._attempt, _without_bar(job) if count > 1 else job): job for job in jobs}
+        attempts = {self.pool.submit(self._attempt, job, count == 1): job for job in jobs}
         for attempt in as_completed(attempts):
             yield attempts.pop(attempt), attempt.result()
 
@@ -60,7 +60,9 @@ class Local(Launch):
             for worker in self.workers:
                 worker.close(end)
 
-    def _attempt(self, job: Job) -> Outcome:
+    def _attempt(self, job: Job, alone: bool) -> Outcome:
+        if not alone:  # its progress bar would be overwritten by those of other cells
+            job = job.with_settings(trainer=replace(job.cell.config.trainer, enable_progress_bar=False))
         worker = self.idle.get()
         try:
             return worker.attempt(job)
@@ -122,11 +124,6 @@ def _side_by_side(config: Config) -> int:
 
     cores = len(os.sched_getaffinity(0))
     return 1 if on_gpu(config.trainer) else cores // ((config.threads or 1) * process_count(config.trainer))
-
-
-def _without_bar(job: Job) -> Job:
-    """The job without a progress bar, which bars of other cells would overwrite."""
-    return job.with_settings(trainer=replace(job.cell.config.trainer, enable_progress_bar=False))
 
 
 class InProcess(Launch):
