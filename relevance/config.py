@@ -90,6 +90,14 @@ Mix = StrEnum("Mix", "joint temperature equal single")
 Match = StrEnum("Match", "none examples steps")
 
 
+NAMED_CELL = (  # what several commands say of the same settings
+    "by name, a beginning that no other has, run id or four characters of it, folder; or best, the highest macro "
+    "accuracy on validation, best:ce of a family or model; several as a list"
+)
+MOVED_BACKBONE = "where the frozen backbone of an llm cell lies now, if it moved; a list for several cells"
+OWN_CODE = "run code that came with a cell's backbone, where it was trained with model.trust_remote_code=true"
+
+
 class PrivateKind(StrEnum):
     inserted = "inserted"
     top = "top"

@@ -17,8 +17,7 @@ from relevance.model.backbone import backbone_folder, body_parameters
 from relevance.predictions import cell_fault
 from relevance.tracking import Record, Store
 from relevance.tracking.liveness import Life, life
-from relevance.tracking.records import MlflowRun, RunData
-from relevance.tracking.shown import numbers
+from relevance.tracking.records import MlflowRun, RunData, numbers
 from relevance.train.cell import threads
 
 NAME_DIGEST = re.compile(r"@[0-9a-f]{8}")  # of data or backbone, in a cell's name

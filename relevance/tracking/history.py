@@ -15,8 +15,7 @@ from relevance.errors import UserError
 from relevance.masking import mask_uris
 from relevance.tracking import CELLS, Record, Run, Store
 from relevance.tracking.liveness import taken_up
-from relevance.tracking.records import CellRecord, MlflowRun, SweepRecord, SweepRun
-from relevance.tracking.shown import numbers
+from relevance.tracking.records import CellRecord, MlflowRun, SweepRecord, SweepRun, numbers
 from relevance.tracking.store import newest_finished
 from relevance.tracking.summary import describe
 

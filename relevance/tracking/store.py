@@ -30,8 +30,7 @@ from relevance.errors import UserError, first_line
 from relevance.masking import know_password, mask_message, mask_texts, mask_uris
 from relevance.tracking.liveness import Life, held_by, life
 from relevance.tracking.location import READ_ONLY, Database, unmade
-from relevance.tracking.records import MlflowRun
-from relevance.tracking.shown import TAG, VIEW, shown
+from relevance.tracking.records import TAG, VIEW, MlflowRun, shown
 
 LIMIT = 50_000  # runs a search returns at most
 CELLS = "cells.json"

@@ -15,8 +15,7 @@ import numpy as np
 
 from relevance.cli import echo
 from relevance.errors import UserError
-from relevance.tracking.records import CellRecord
-from relevance.tracking.shown import KEY
+from relevance.tracking.records import KEY, CellRecord
 from relevance.tracking.store import Run, Store
 
 BEST = "best"
