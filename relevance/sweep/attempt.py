@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from relevance.cell_id import NUMERICS, Cell, full_name, git_commit, package_versions
 from relevance.cli import duration_text, echo
-from relevance.distributed import is_distributed
+from relevance.distributed import process_count
 from relevance.errors import Stopped, UserError, first_line
 from relevance.masking import mask_message, masked_streams
 from relevance.tracking import CellRun, Record, Store
@@ -117,7 +117,7 @@ def _train(job: Job, run: CellRun) -> Outcome:
     try:
         run.params({**settings(cell), "backbone_digest": cell.backbone_digest[:16]})
         run.data(cell.rows.name, cell.data_digest, cell.config.data.kind.value)
-        if is_distributed(cell.config.trainer):
+        if process_count(cell.config.trainer) > 1:
             train_in_ranks(job)
         else:
             train_cell(cell, run)
