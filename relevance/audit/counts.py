@@ -23,7 +23,7 @@ from relevance.config import DataConfig
 from relevance.data.contract import pair_text, sound_pairs
 from relevance.data.database import Database, opened
 from relevance.data.entities import Keys, entity_keys, side_entities
-from relevance.data.faults import LISTED, NONE_LEFT, Fault, Loaded, faults_error, faulty_rows
+from relevance.data.faults import LISTED, Fault, Loaded, faulty_rows
 from relevance.data.floors import Labelled, lexical_floor, majority_floor
 from relevance.data.table import Rows, load_pairs, with_split
 from relevance.errors import UserError
@@ -97,8 +97,7 @@ def open_source(data: DataConfig) -> Opened:
 def check_source(name: str, loaded: Loaded, data: DataConfig) -> Opened:
     """The same of a loaded table; `name` is what an error calls it."""
     sound = sound_pairs(loaded, name)
-    if not len(sound.table):
-        raise faults_error(name, sound.faults, loaded.counted, NONE_LEFT)
+    sound.check(name, set_aside=True)
     divided = "split" not in sound.table.column_names
     how = f"by left entity, seed {data.seed}, shares {data.validation_share} and {data.test_share}"
     keys = entity_keys(sound.table)

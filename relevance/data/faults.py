@@ -42,6 +42,11 @@ class Loaded:
     counted: str = "rows are counted from 1"
     signs: int = 0  # texts whose control characters were read as signs of cp1252
 
+    def check(self, file: str, set_aside: bool) -> None:
+        """UserError with every fault where they are not to be set aside, or leave no row."""
+        if self.faults and not (set_aside and len(self.table)):
+            raise faults_error(file, self.faults, self.counted, SET_ASIDE if len(self.table) else NONE_LEFT)
+
     def without(self, faults: Sequence[Fault]) -> "Loaded":
         """The same with these faults added and their rows taken out of the table."""
         if not faults:

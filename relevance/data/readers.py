@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from relevance.cli import echo
 from relevance.data.contract import with_signs
 from relevance.data.delimited import PLAIN, read_delimited, stream_delimited
-from relevance.data.faults import NONE_LEFT, Fault, Loaded, faults_error, signs_note, unique
+from relevance.data.faults import Fault, Loaded, signs_note, unique
 from relevance.data.text_files import PACKED, Form, encoding_remedy, kind_of, legacy_remedy, text_bytes
 from relevance.errors import UserError, did_you_mean, shorten
 
@@ -43,8 +43,7 @@ def read_table(path: Path, columns: dict[str, str], form: Form = PLAIN) -> Loade
     _check_readable(path, "data.path", form)
     with parse_errors(path):
         loaded = READERS[kind_of(path)](path, form)
-    if not len(loaded.table) and loaded.faults:
-        raise faults_error(str(path), loaded.faults, loaded.counted, NONE_LEFT)
+    loaded.check(str(path), set_aside=True)
     if not len(loaded.table):
         raise UserError(f"{path}: the file holds no rows")
     loaded = _renamed(path, loaded, columns, form)

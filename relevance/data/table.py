@@ -22,7 +22,7 @@ from relevance.cli import echo
 from relevance.config import DataConfig, OnBadRow, Source
 from relevance.data.contract import check_names, check_pairs, utf8_bytes, with_labels
 from relevance.data.entities import Keys, combined, differs, repeated, seen, side_entities, split_by_entity
-from relevance.data.faults import NONE_LEFT, SET_ASIDE, Loaded, faults_error, list_faults, quarantine_note
+from relevance.data.faults import Loaded, list_faults, quarantine_note
 from relevance.data.readers import read_table
 from relevance.data.stored import OURS, ROWS, rows_fault, table_digest
 from relevance.data.text_files import Form
@@ -53,9 +53,7 @@ def prepare_rows(data: DataConfig, outputs: Path) -> Rows:
     name, loaded = load_pairs(data)
     theirs = [column for column in loaded.table.column_names if column not in OURS]
     checked, keys = check_pairs(replace(loaded, table=loaded.table.select(theirs)), name)
-    if checked.faults and (data.on_bad_row is OnBadRow.error or not len(checked.table)):
-        remedy = SET_ASIDE if len(checked.table) else NONE_LEFT
-        raise faults_error(name, checked.faults, loaded.counted, remedy)
+    checked.check(name, data.on_bad_row is OnBadRow.quarantine)
     has_split = "split" in checked.table.column_names
     table = with_split(checked.table, data)
     _every_split(table, name, SPLIT_REMEDY if has_split else SHARES_REMEDY)

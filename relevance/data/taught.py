@@ -16,7 +16,7 @@ from relevance.cell_id import QUARANTINE, data_folder
 from relevance.config import Config, DataConfig, OnBadRow
 from relevance.data.contract import as_text, blank, check_present, pair_rules, row_faults, with_labels
 from relevance.data.entities import KINDS, LEFT_KIND
-from relevance.data.faults import NONE_LEFT, SET_ASIDE, Loaded, faults_error
+from relevance.data.faults import Loaded
 from relevance.data.readers import read_table
 from relevance.data.stored import ROWS, read_columns
 from relevance.data.table import Rows, store_rows, write_quarantine
@@ -60,8 +60,7 @@ def prepare_unlabelled(path: str, data: DataConfig, rows: Path, outputs: Path) -
     that of a validation or test row. Raises UserError for bad rows that are not set aside, and where no pair is left.
     """
     read, loaded = _loaded(path, data)
-    if loaded.faults and (data.on_bad_row is OnBadRow.error or not len(loaded.table)):
-        raise faults_error(path, loaded.faults, loaded.counted, SET_ASIDE if len(loaded.table) else NONE_LEFT)
+    loaded.check(path, data.on_bad_row is OnBadRow.quarantine)
     tested, known = _met(loaded.table, read_columns(rows, ["split", *PAIR]))
     table = loaded.table.filter(pa.array(~tested & ~known))
     counts = (

@@ -163,10 +163,10 @@ def _pooling_settings(network: Network) -> dict[str, str]:
     if pooling is None:
         return {}
     if pooling not in POOLINGS.get(kind, {}):
-        own = "the last token of a text alone" if network.positions else "other states"
+        read = "the last token of a text alone" if network.positions else "other states"
         raise UserError(
-            f"model.pooling={pooling}: transformers' own classifier of {kind} reads {own}, so that no plain folder can "
-            "say it; use relevance.predict or the served model"
+            f"model.pooling={pooling}: transformers' own classifier of {kind} reads {read}, so that no plain folder "
+            "can say it; use relevance.predict or the served model"
         )
     return POOLINGS[kind][pooling]
 

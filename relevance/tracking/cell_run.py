@@ -52,7 +52,7 @@ class CellLog:
         """Log the model in `folder`, within that of the record, as a model that MLflow serves."""
         self._write("model", folder=folder, task=task)
 
-    def kept(self, step: int) -> None:
+    def checkpointed(self, step: int) -> None:
         """A checkpoint of `step` is in its place."""
         self._write("kept", step=step)
 
@@ -175,7 +175,7 @@ class _Courier(threading.Thread):
         super().__init__(name="courier", daemon=True)
         self.store, self.cell, self.run_id = store, cell, ""
         self.wake, self.closing, self.reading = threading.Event(), threading.Event(), threading.Lock()
-        self.failure, self.given_up, self.beat = "", False, 0.0
+        self.failure, self.abandoned, self.beat = "", False, 0.0
         self.refusal: Exception | None = None  # what no later try mends by itself
         self.rounds_due = self.rounds = 0  # times that what was written so far had to be handed over, and was tried to
         self.straight: dict[str, str] = {}  # tags of a failure for which the record has no room
@@ -210,7 +210,7 @@ class _Courier(threading.Thread):
         self.closing.set()
         self.wake.set()
         self.join(patience)
-        self.given_up = True
+        self.abandoned = True
         return self.failure or (f"no answer in {patience:.0f} s" if self.is_alive() else "")
 
     def _round(self) -> None:
@@ -237,13 +237,15 @@ class _Courier(threading.Thread):
             run.tags(self.straight)
             run.end("FAILED")
 
+    def _progress(self) -> dict[str, float]:
+        file = self.cell.record.files.progress
+        return json.loads(file.read_text()) if file.is_file() else self.cell.progress
+
     def _deliver(self) -> None:
         with self.reading:
-            self.run_id = deliver(self.store, self.cell.record, given_up=lambda: self.given_up) or self.run_id
+            self.run_id = deliver(self.store, self.cell.record, abandoned=lambda: self.abandoned) or self.run_id
         if time.monotonic() - self.beat >= PULSE:
-            file = self.cell.record.files.progress  # of ranks
-            progress = json.loads(file.read_text()) if file.is_file() else self.cell.progress
-            pulse = {"at": time.time(), **progress}
+            pulse = {"at": time.time(), **self._progress()}
             self.store.client.set_tag(self.run_id, "pulse", json.dumps(pulse))
             self.beat = time.monotonic()
 

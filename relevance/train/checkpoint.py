@@ -162,7 +162,7 @@ class ResumableTrainer(Callback):
         """On every rank; the first alone writes."""
         started = time.perf_counter()
         trainer.save_checkpoint(self.folder / f"last-{trainer.global_step}.ckpt", weights_only=False)
-        self.run.kept(trainer.global_step)
+        self.run.checkpointed(trainer.global_step)
         self.saved, self.rested = trainer.global_step, time.perf_counter()
         self.cost = self.rested - started
 
