@@ -24,9 +24,7 @@ if (sys.argv[:1] == ["-m"] or os.path.basename(sys.argv[0]) == "relevance") and 
     signal.signal(signal.SIGINT, _end)
 
 # Behind the handler: Ctrl-C may come as these import.
-from relevance.api import SweepFailedError as SweepFailedError  # noqa: E402
-from relevance.api import cells as cells  # noqa: E402
-from relevance.api import load as load  # noqa: E402
-from relevance.api import run_sweep as run_sweep  # noqa: E402
-from relevance.api import write_report as write_report  # noqa: E402
-from relevance.errors import UserError as UserError  # noqa: E402
+from relevance.api import SweepFailedError, cells, load, run_sweep, write_report  # noqa: E402
+from relevance.errors import UserError  # noqa: E402
+
+__all__ = ["SweepFailedError", "UserError", "cells", "load", "run_sweep", "write_report"]

@@ -37,7 +37,7 @@ def run_sweep(overrides: Sequence[str] = ()) -> str:
     Raises UserError for settings, data and backbones that cannot be, SweepFailedError where a cell did not finish, and
     KeyboardInterrupt after Ctrl-C: the same call goes on from there.
     """
-    words = [overrides] if isinstance(overrides, str) else list(overrides)
+    words = [overrides] if isinstance(overrides, str) else list(map(str, overrides))
     if flags := [word for word in words if word.startswith("-") and not word.startswith("--config-dir=")]:
         raise UserError(f"{flags[0]}: give settings as key=value; every call is a multirun")
     from relevance.run import called
@@ -78,10 +78,11 @@ def load(
     settings: Sequence[str] = (),
     cascade: str | float | None = None,
 ) -> "TrainedCell":
-    """The trained model of a cell, or of several as one, to predict and rank with.
+    """The trained model of a cell, or of several as one: .predict(pairs, task), .rank(query, items), .tasks, .folder.
 
     cell      its name, a beginning that no other has, its run id or four characters of it, its folder; "best", the
-              highest macro accuracy on validation, "best:ce" of a family or model; a list: the mean of their answers
+              highest macro accuracy on validation, "best:ce" of a family or model, "best:ce-mhp" of names that begin
+              so; a list: the mean of their answers
     sweep     whose cells are meant; null: all that there are, of "best" those of the newest sweep
     settings  words of `python -m relevance.predict`: device=, backbone=, trust_remote_code=, outputs=, …
     cascade   of [small, large]: the small one answers where its calibrated confidence is this or more; "auto": the

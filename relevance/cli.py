@@ -29,6 +29,9 @@ MEANING, WIDTH, LONGEST = 42, 120, 80  # of --help: where meanings start, where 
 TEXT_TAG, BOOL_TAG, NULL_TAG = (f"tag:yaml.org,2002:{name}" for name in ("str", "bool", "null"))
 AS_WRITTEN = {"columns", "where", "header"}  # settings whose values are words of a file
 NAMES = {"cell", "cells", "sweep", "compare", "name"}  # a run id may begin with 0123 or 1e10, which are no numbers
+BRACKETS = (
+    "close brackets and quotes, and in a list quote a name that has brackets: \"cells=['ce-mh[lr=1]-joint-s0',B]\""
+)
 INTERRUPTED = 130  # exit code of a command that Ctrl-C ended, as shells have it
 
 
@@ -55,7 +58,7 @@ def parse(schema: type[Options], words: list[str], *files: Path) -> Options:
         raise UserError(f"{why}; {hint}available: {', '.join(known)}") from error
     except YAMLError as error:
         why = " ".join(str(error).split())
-        raise UserError(f"arguments {mask_words(words)}: {why}; close brackets and quotes") from error
+        raise UserError(f"arguments {mask_words(words)}: {why}; {BRACKETS}") from error
     return options
 
 

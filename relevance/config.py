@@ -92,7 +92,7 @@ Match = StrEnum("Match", "none examples steps")
 
 NAMED_CELL = (  # what several commands say of the same settings
     "by name, a beginning that no other has, run id or four characters of it, folder; or best, the highest macro "
-    "accuracy on validation, best:ce of a family or model; several as a list"
+    "accuracy on validation, best:ce of a family or model, best:ce-mhp of names that begin so; several as a list"
 )
 MOVED_BACKBONE = "where the frozen backbone of an llm cell lies now, if it moved; a list for several cells"
 OWN_CODE = "run code that came with a cell's backbone, where it was trained with model.trust_remote_code=true"
@@ -259,10 +259,12 @@ class TrainConfig:
     token_budget: int | None = setting(
         None,
         "padded tokens a micro-batch may hold",
-        null="all of a step that a GPU has room for, 1536 on the CPU",
+        null="all of a step that a GPU has room for; on the CPU cut where it computes least, 1536 at most",
         at_least=1,
     )
-    score_token_budget: int = setting(8192, "the same where no gradient is kept", at_least=1)
+    score_token_budget: int | None = setting(
+        None, "the same where no gradient is kept", null="65536 on a GPU, 8192 on the CPU", at_least=1
+    )
     weight_decay: float = setting(0.01, "of AdamW", at_least=0)
     warmup: Rate = setting(0.06, "share of all steps, ten steps at least; 0: none", null=RATES, at_least=0, at_most=1)
     schedule: Schedule = setting(Schedule.linear, "how rates fall after the warm-up")

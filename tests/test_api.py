@@ -1,5 +1,6 @@
 """import relevance: the README's lines, frames, trained cells, errors that are raised and never exit."""
 
+import pydoc
 import re
 import shutil
 import subprocess
@@ -36,7 +37,11 @@ def test_it_imports_nothing_heavy_and_no_name_hides_a_module():
     assert subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, check=True).stdout == "[]\n"
     modules = {path.stem for path in Path(relevance.__file__).parent.iterdir() if path.suffix in ("", ".py")}
     offered = ("run_sweep", "cells", "load", "write_report", "UserError", "SweepFailedError")
+    assert {*relevance.__all__} == {*offered}
     assert not modules & {*offered}
+    told = pydoc.plain(pydoc.render_doc(relevance))
+    assert all(f"    {name}(" in told for name in ("run_sweep", "cells", "load", "write_report"))
+    assert (Path(relevance.__file__).parent / "py.typed").is_file()  # what is typed is typed for others too
     assert re.fullmatch(r"\d+\.\d+\.\d+", relevance.__version__)
     assert all(getattr(relevance, name).__doc__ for name in offered)
 
@@ -119,7 +124,8 @@ def test_a_cell_answers_in_python_as_it_did_on_its_test_rows(trained):
     assert "p_partial" not in frame
     assert model.predict([], "query_item").empty
     pairs = model.predict([("red lamp", "a lamp"), ("red lamp", "chair")], "query_item")
-    ranked = model.rank("red lamp", ["a lamp", "chair", "a lamp"])
+    ranked = model.rank("red lamp", (text for text in ("a lamp", "chair", "a lamp")))
+    assert model.rank("red lamp", []).columns.equals(ranked.columns)
     assert ranked["score"].is_monotonic_decreasing
     assert np.allclose(ranked["score"][[0, 1]], pairs["score"], atol=1e-6)
     places = ranked.index.tolist()
@@ -139,12 +145,15 @@ def framed(left, **more) -> pd.DataFrame:
         (lambda model: model.predict([("a", None)], "query_item"), "pairs row 0: null"),
         (lambda model: model.predict([("a", "b", "c")], "query_item"), "a list of (left, right)"),
         (lambda model: model.predict(["ab"], "query_item"), "a list of (left, right)"),
+        (lambda model: model.predict([1, None], "query_item"), "a list of (left, right)"),
+        (lambda model: model.predict([("a", "\ud83d")], "query_item"), "have to be texts"),
         (lambda model: model.predict(pd.DataFrame({"left": ["a", 1], "right": "b"}), "query_item"), "have to be texts"),
         (
             lambda model: model.predict(pd.DataFrame({"left": ["a"], "right": "b", "score": 1}), "query_item"),
             "column score",
         ),
         (lambda model: model.rank("query", "item"), "give a list of texts"),
+        (lambda model: model.rank("query", pd.DataFrame({"item": ["a"]})), "items is a DataFrame: give a list"),
         (lambda model: model.rank("", ["item"]), "left is empty"),
     ],
 )
@@ -157,8 +166,10 @@ def test_a_notebook_may_change_folders(trained, tmp_path, monkeypatch):
     config, cell, _ = trained
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(Path(config.outputs).parent)
-    assert relevance.cells()["run_id"].tolist() == [cell.run_id]
+    frame = relevance.cells()
+    assert frame["run_id"].tolist() == [cell.run_id]
     monkeypatch.chdir(tmp_path / "empty")
+    assert relevance.load(frame["folder"][0], settings=["device=cpu"]).folder == cell.folder.absolute() / "model"
     with pytest.raises(relevance.UserError, match=r"sqlite:///mlflow\.db: no such file"):
         relevance.cells()
     shutil.copy(Path(config.outputs).parent / "mlflow.db", "mlflow.db")

@@ -20,6 +20,7 @@ from relevance.report.frame import cells_frame
 CARDS = {
     "---\nlicense: apache-2.0\n---\n# A model": "apache-2.0",
     "---\nlicense: other\nlicense_name: gemma\n---\n": "other, gemma",
+    "---\nlicense: [mit, apache-2.0]\n---\n": "mit, apache-2.0",
     "---\nlanguage: en\n---\nlicense: mit": "",
     "license: mit": "",
     "---\n{: broken\n---\n": "",
@@ -48,7 +49,7 @@ def test_the_lines_of_a_card_run_and_its_numbers_are_the_frames(trained_cell, tm
     assert f"| accuracy, mean over tasks | {100 * values['macro_accuracy']:.1f} |" in card
     assert f"# {cell.cell}: query_item" in card
     assert cell.data_digest in card
-    assert "backbone: llm; licence: not stated" in card
+    assert "backbone: llm; licence: unknown" in card
     assert str(tmp_path.parent) not in card
 
 
@@ -72,3 +73,5 @@ def test_a_licence_is_the_one_that_the_backbones_card_names(place, backbones, tm
     for text, licence in CARDS.items():
         Path(folder, "README.md").write_text(text)
         assert card_licence(config) == licence
+    embedded = replace(config.model, backbone="embedded:llm")
+    assert card_licence(replace(config, model=embedded)) == "apache-2.0"  # the project's own

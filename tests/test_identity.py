@@ -177,7 +177,7 @@ DEFAULTS = {
     "task_mix.temperature": 1.0,
     "task_mix.share": 1.0,
     "train.step_rows": 128,
-    "train.score_token_budget": 8192,
+    "train.score_token_budget": None,  # 8192 before, as it still is on the CPU
     "train.weight_decay": 0.01,
     "train.warmup": 0.06,
     "train.schedule": "linear",

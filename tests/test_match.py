@@ -8,7 +8,7 @@ from small_sweep import record, small_cell, sweep
 
 from relevance.cell_id import Request
 from relevance.config import Match, Mix, MixConfig, TrainerConfig
-from relevance.data.batches import portion
+from relevance.data.mixing import portion
 from relevance.sweep.resolve import prepared, resolve
 
 SINGLE = MixConfig("single_query_query", Mix.single, "query_query")

@@ -1,11 +1,10 @@
 """Rows of the table → the steps of an epoch → micro-batches of tensors, rows of a task side by side; for Lightning.
 
-An epoch takes each row once (joint), those of one task (single), or N rows, of a task of n in proportion to n^(1/T).
-A step of 64 rows under a budget of 1,024 tokens → e.g. [21 rows × 48 tokens, 43 rows × 23 tokens]
+A step of 64 rows on the CPU → e.g. [3 rows × 71 tokens, 12 × 38, 27 × 23, 22 × 14]
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -20,7 +19,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from relevance import distributed
-from relevance.config import Config, Family, Match, Mix, MixConfig
+from relevance.config import Config, Family, Match, Mix, MixConfig, TrainConfig
+from relevance.data.mixing import Steps, members, portion
 from relevance.data.stored import open_rows, read_columns
 from relevance.data.taught import soft_targets, unlabelled_path
 from relevance.data.tokens import Reading, Template, Tokens, encode_pairs, load_tokens, segments
@@ -30,80 +30,9 @@ from relevance.rates import optimiser_steps
 from relevance.tasks import SPLITS, TASK_NAMES
 
 CPU_TOKENS = 1536  # of a micro-batch
+CPU_PASS = 64  # padded tokens that take as long as what a pass costs beside them: docs/performance.md
+SCORED_TOKENS = {True: 65_536, False: 8192}  # of one that keeps no gradient, on a GPU or not
 AHEAD = 2  # batches that are made before they are asked for
-
-
-class Steps(Sampler[np.ndarray]):
-    """The row positions of each step of an epoch: a function of (seed, epoch) alone."""
-
-    def __init__(self, rows: np.ndarray, task: np.ndarray, mix: MixConfig, step_rows: int, seed: int):
-        self.rows, self.task, self.mix = rows, task[rows], mix
-        self.step_rows, self.seed, self.number = step_rows, seed, 0
-        self.begun = (0, 0)  # the epoch that training resumes in, the steps done of it
-        self.count = -(-len(epoch_rows(self.task, mix, seed, 0)) // step_rows)
-
-    def set_epoch(self, number: int) -> None:
-        """Lightning calls this before each epoch."""
-        self.number = number
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        order = self.rows[epoch_rows(self.task, self.mix, self.seed, self.number)]
-        epoch_begun, done = self.begun
-        first = done * self.step_rows if self.number == epoch_begun else 0
-        for start in range(first, len(order), self.step_rows):
-            yield order[start : start + self.step_rows]
-
-
-def epoch_rows(task: np.ndarray, mix: MixConfig, seed: int, number: int) -> np.ndarray:
-    """Row positions of epoch `number` in their order; the same for the same (seed, number), whatever came before."""
-    random = np.random.default_rng([seed, number])
-    rows = members(task, mix)
-    if mix.kind in (Mix.joint, Mix.single):
-        return random.permutation(rows)
-    counts = np.bincount(task)
-    draws = _whole(draw_shares(counts, mix) * (mix.draws or len(task)))
-    drawn = [_cycle(np.flatnonzero(task == k), n, random) for k, n in enumerate(draws)]
-    return random.permutation(np.concatenate(drawn))
-
-
-def members(task: np.ndarray, mix: MixConfig) -> np.ndarray:
-    """Positions of the rows the mix knows at all."""
-    return np.flatnonzero(task == TASK_NAMES.index(mix.task)) if mix.kind is Mix.single else np.arange(len(task))
-
-
-def draw_shares(counts: np.ndarray, mix: MixConfig) -> np.ndarray:
-    """Share of an epoch's draws for each task [K], from its number of rows [K]; sums to 1."""
-    power = 0.0 if mix.kind is Mix.equal else 1.0 / mix.temperature
-    raised = np.where(counts > 0, (counts / max(1, counts.max())) ** power, 0.0)  # scaled: no power overflows
-    return raised / raised.sum()
-
-
-def _whole(shares: np.ndarray) -> np.ndarray:
-    """Whole numbers with the same sum: what is left over goes to the largest remainders."""
-    counts = np.floor(shares).astype(int)
-    left_over = round(shares.sum()) - counts.sum()
-    counts[np.argsort(counts - shares, kind="stable")[:left_over]] += 1
-    return counts
-
-
-def _cycle(rows: np.ndarray, draws: int, random: np.random.Generator) -> np.ndarray:
-    """`draws` of `rows`: all of them before any of them again."""
-    if not draws:
-        return rows[:0]
-    turns = -(-draws // len(rows))
-    return np.concatenate([random.permutation(rows) for _ in range(turns)])[:draws]
-
-
-def portion(task: np.ndarray, share: float, seed: int) -> np.ndarray:
-    """Positions of `share` of the rows of each task [N], ascending; a smaller share is a part of every larger one."""
-    if share == 1:
-        return np.arange(len(task))
-    order = np.random.default_rng(seed).permutation(len(task))
-    parts = [order[task[order] == k] for k in np.unique(task)]
-    return np.sort(np.concatenate([part[: max(1, round(share * len(part)))] for part in parts]))
 
 
 @dataclass(frozen=True)
@@ -147,6 +76,16 @@ class MicroBatch:
         edges = sorted({count * place // number for place in range(number + 1)})
         return [self] if number == 1 else [self._part(a, b) for a, b in pairwise(edges)]
 
+    def logits(self, forward: Callable[["MicroBatch"], torch.Tensor]) -> torch.Tensor:
+        """Those of `forward` [B, 3], no gradient kept; in halves where the device has no room for all rows at once."""
+        try:
+            return forward(self)
+        except torch.OutOfMemoryError:
+            if len(self.labels) == 1:
+                raise
+        torch.cuda.empty_cache()
+        return torch.cat([half.logits(forward) for half in self.parts(2)])
+
     def _part(self, start: int, stop: int) -> "MicroBatch":
         inputs = {name: tensor[start:stop] for name, tensor in self.inputs.items()}
         cut = [(task, max(a, start) - start, min(b, stop) - start) for task, a, b in self.slices]
@@ -181,20 +120,37 @@ def _viewed(part: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
 class StepDataset(Dataset[list[MicroBatch]]):
     """Row positions of one optimiser step → the micro-batches of this rank's share of them."""
 
-    def __init__(self, examples: Examples, budget: int, rank: int = 0, ranks: int = 1):
-        self.examples, self.budget, self.rank, self.ranks = examples, budget, rank, ranks
+    def __init__(self, examples: Examples, budget: int, rank: int = 0, ranks: int = 1, cost: int = CPU_PASS):
+        self.examples, self.budget, self.cost, self.rank, self.ranks = examples, budget, cost, rank, ranks
 
     def __getitem__(self, rows: np.ndarray) -> list[MicroBatch]:
-        pieces, missing = deal_batches(self.examples.lengths(rows), self.budget, self.rank, self.ranks)
-        return [collate(self.examples, rows[piece]) for piece in pieces] + [stand_in(self.examples, rows[:1])] * missing
+        """The share is dealt by length; a rank with fewer passes than the busiest makes up for them."""
+        lengths = self.examples.lengths(rows)
+        order = np.argsort(-lengths, kind="stable")
+        shares = [order[start :: self.ranks] for start in range(self.ranks)]
+        cuts = [cut_step(lengths[share], self.budget, self.cost) for share in shares]
+        pieces = [rows[shares[self.rank][a:b]] for a, b in cuts[self.rank]]
+        missing = max(map(len, cuts)) - len(pieces)
+        return [collate(self.examples, piece) for piece in pieces] + [stand_in(self.examples, rows[:1])] * missing
 
 
-def deal_batches(lengths: np.ndarray, budget: int, rank: int, ranks: int) -> tuple[list[np.ndarray], int]:
-    """The `cut_batches` of one rank's share, dealt by length, and how many more passes the busiest rank makes."""
-    order = np.argsort(-lengths, kind="stable")
-    shares = [order[start::ranks] for start in range(ranks)]
-    pieces = [[share[piece] for piece in cut_batches(lengths[share], budget)] for share in shares]
-    return pieces[rank], max(map(len, pieces)) - len(pieces[rank])
+def cut_step(lengths: np.ndarray, budget: int, cost: int) -> list[tuple[int, int]]:
+    """Where to cut rows that are sorted by falling length, so that the sum of rows × longest + cost is least.
+
+    No piece of several rows holds more than `budget` padded tokens. Exact, by dynamic programming over the last cut.
+    """
+    least, begins = np.zeros(len(lengths) + 1), np.zeros(len(lengths) + 1, int)
+    for stop in range(1, len(lengths) + 1):
+        begin = np.arange(stop)
+        padded = lengths[:stop] * (stop - begin)
+        padded = np.where((padded > budget) & (begin < stop - 1), np.inf, padded)
+        begins[stop] = np.argmin(least[:stop] + padded + cost)
+        least[stop] = (least[:stop] + padded + cost)[begins[stop]]
+    pieces, stop = [], len(lengths)
+    while stop:
+        pieces.append((int(begins[stop]), stop))
+        stop = pieces[-1][0]
+    return pieces[::-1]
 
 
 def cut_batches(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
@@ -239,6 +195,11 @@ def stand_in(examples: Examples, row: np.ndarray) -> MicroBatch:
     return replace(micro, rows=micro.rows[:0], weights=torch.zeros_like(micro.weights))
 
 
+def scored_tokens(train: TrainConfig, on_gpu: bool) -> int:
+    """Of a micro-batch that keeps no gradient."""
+    return train.score_token_budget or SCORED_TOKENS[on_gpu]
+
+
 class ScoreDataset(Dataset[MicroBatch]):
     """Each of `rows` once over all ranks, in micro-batches of like length that no number of ranks changes."""
 
@@ -275,12 +236,12 @@ class PairsModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         step_rows, on_gpu = self.config.train.step_rows, distributed.on_gpu(self.config.trainer)
-        # RelevanceModule cuts again what a GPU has no room for; on a CPU longer batches are slower ones
-        longest = self.config.model.max_length + self.examples.front
-        budget = self.config.train.token_budget or (step_rows * longest if on_gpu else CPU_TOKENS)
+        # RelevanceModule cuts again what a GPU has no room for; there a pass costs more than any padding
+        whole = step_rows * (self.config.model.max_length + self.examples.front)
+        budget = self.config.train.token_budget or (whole if on_gpu else CPU_TOKENS)
         steps = Steps(self.rows["train"], self.examples.task, self.config.task_mix, step_rows, self.config.seed)
-        steps.begun = self.begun
-        return _loader(StepDataset(self.examples, budget, distributed.rank(), distributed.size()), steps)
+        steps.begun, ranks = self.begun, (distributed.rank(), distributed.size())
+        return _loader(StepDataset(self.examples, budget, *ranks, cost=whole if on_gpu else CPU_PASS), steps)
 
     def sample(self, size: int) -> MicroBatch:
         """Training rows at even distances, `size` at most."""
@@ -296,7 +257,7 @@ class PairsModule(L.LightningDataModule):
 
     def loader(self, examples: Examples, rows: np.ndarray) -> DataLoader:
         """The given rows of `examples` once over all ranks, longest first."""
-        budget = self.config.train.score_token_budget
+        budget = scored_tokens(self.config.train, distributed.on_gpu(self.config.trainer))
         return _loader(ScoreDataset(examples, rows, budget, distributed.rank(), distributed.size()), None)
 
 

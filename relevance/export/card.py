@@ -71,7 +71,7 @@ def card(model: Path, config: Config, task: str, form: str, load: str) -> str:
         measures=measures,
         data=data,
         backbone=f"{backbone}{revision}",
-        licence=card_licence(config) or "not stated",
+        licence=card_licence(config) or "unknown",
     )
 
 

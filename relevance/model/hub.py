@@ -19,9 +19,10 @@ from huggingface_hub import (
     get_cached_repo_tree,
     get_session,
     hf_hub_download,
+    hf_hub_url,
     snapshot_download,
 )
-from huggingface_hub.utils import parse_ratelimit_headers
+from huggingface_hub.utils import build_hf_headers, hf_raise_for_status, parse_ratelimit_headers
 
 from relevance.cli import echo
 from relevance.errors import UserError, first_line
@@ -54,13 +55,14 @@ def resolve_commit(name: str, revision: str | None) -> str:
 
     Without a network it is the one of the last request. Raises UserError where it is unknown.
     """
-    with waiting(f"{name}: still waiting for an answer of {constants.ENDPOINT} ({HUB_HELP})"):
+    with waiting(name):
         return _answered(lambda: HfApi().resolve_revision(name, revision=revision).resolved, name, revision)
 
 
 @contextmanager
-def waiting(line: str) -> Iterator[None]:
-    """Print `line` where what is within has not ended after SILENCE seconds."""
+def waiting(name: str) -> Iterator[None]:
+    """Say which hub does not answer for the repository `name` where what is within takes SILENCE seconds."""
+    line = f"{name}: still waiting for an answer of {constants.ENDPOINT} ({HUB_HELP})"
     timer = threading.Timer(SILENCE, echo, [line])
     timer.daemon = True
     timer.start()
@@ -83,9 +85,20 @@ def fetch_snapshot(name: str, sha: str, code: bool) -> Path:
     return [read(file) for file in names][-1].parent
 
 
-def fetch_card(name: str, revision: str | None) -> Path:
-    """The model card of a repository; UserError where it has none, or the hub does not answer."""
-    return Path(_answered(lambda: hf_hub_download(name, "README.md", revision=revision), name, revision))
+def fetch_card(name: str, revision: str | None) -> str:
+    """The text of a repository's model card; UserError where it has none, or the hub does not answer.
+
+    It is not worth the minutes for which hf_hub_download would ask a hub that is silent.
+    """
+
+    def get() -> str:
+        url = hf_hub_url(name, "README.md", revision=revision)
+        response = get_session().get(url, headers=build_hf_headers(), follow_redirects=True)
+        hf_raise_for_status(response)
+        return response.text
+
+    with waiting(name):
+        return _answered(get, name, revision)
 
 
 def _listing(name: str, sha: str) -> list[str]:

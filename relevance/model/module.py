@@ -40,12 +40,20 @@ class RelevanceModule(L.LightningModule):
         self.watch = Watch()
         self.parts = 1  # that each micro-batch is cut into, where the device lacks memory for it
 
+    def on_fit_start(self) -> None:
+        for layer in self.network.modules():
+            if isinstance(layer, torch.nn.Embedding):  # a CPU would fill and add the whole table in every pass
+                layer.sparse = self.device.type == "cpu"
+
     def training_step(self, step: list, index: int) -> None:
         optimizer: Any = self.optimizers()
         scheduler: Any = self.lr_schedulers()
         optimizer.zero_grad()
         total = distributed.summed(torch.stack([micro.weights.sum() for micro in step]).sum()).clamp(min=TINY)
         losses = self._losses(step, total)
+        for parameter in _trained(optimizer):
+            if parameter.grad is not None and parameter.grad.is_sparse:
+                parameter.grad = parameter.grad.to_dense()
         distributed.sum_gradients(_trained(optimizer))
         values = torch.stack([distributed.summed(torch.stack(losses).sum()), self._clip(optimizer)])
         self.watch.steps.append(Seen(self.global_step, self.current_epoch, values, [micro.rows for micro in step]))
@@ -80,7 +88,7 @@ class RelevanceModule(L.LightningModule):
         self._check()
 
     def validation_step(self, micro: Any, index: int) -> None:
-        right = self._logits(micro).argmax(-1) == micro.labels
+        right = micro.logits(self._logits).argmax(-1) == micro.labels
         tasks = torch.cat([torch.full((b - a,), task, device=right.device) for task, a, b in micro.slices])
         self.seen.append(torch.stack([tasks, right.long()], dim=1)[: len(micro.rows)])
 
@@ -93,7 +101,7 @@ class RelevanceModule(L.LightningModule):
 
     def predict_step(self, micro: Any, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Row ids [B] and logits [B, 3], these on their device: who gathers them waits once."""
-        return micro.rows, self._logits(micro)[: len(micro.rows)]
+        return micro.rows, micro.logits(self._logits)[: len(micro.rows)]
 
     @contextmanager
     def detour(self, **to: np.ndarray) -> Iterator[None]:

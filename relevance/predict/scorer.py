@@ -13,7 +13,7 @@ import pyarrow as pa
 import torch
 
 from relevance.config import MIXED
-from relevance.data.batches import ScoreDataset, unlabelled
+from relevance.data.batches import MicroBatch, ScoreDataset, scored_tokens, unlabelled
 from relevance.data.tokens import Reading
 from relevance.errors import UserError, first_line
 from relevance.model.build import halves_frozen
@@ -55,11 +55,10 @@ class Scorer:
         probabilities = np.empty((len(table), 3), np.float32)
         with self.alone:
             examples = unlabelled(table, self.tokenizer, self.reading.template, self.config.routing.prompt.k)
-            batches = ScoreDataset(examples, np.arange(len(table)), self.config.train.score_token_budget)
+            budget = scored_tokens(self.config.train, self.device.type == "cuda")
+            batches = ScoreDataset(examples, np.arange(len(table)), budget)
             for micro in (batches[index] for index in range(len(batches))):
-                inputs = {name: tensor.to(self.device) for name, tensor in micro.inputs.items()}
-                with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-                    logits = self.network(inputs, micro.slices)
+                logits = micro.logits(self._logits)
                 probabilities[micro.rows.numpy()] = logits.cpu().double().softmax(-1).numpy()
                 if tell:
                     tell(len(micro.rows))
@@ -69,6 +68,11 @@ class Scorer:
                 "first); its weights are damaged or too large: train the cell with rerun=true"
             )
         return probabilities
+
+    def _logits(self, micro: MicroBatch) -> torch.Tensor:
+        inputs = {name: tensor.to(self.device) for name, tensor in micro.inputs.items()}
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            return self.network(inputs, micro.slices)
 
 
 def _device(name: str | None) -> torch.device:

@@ -3,7 +3,7 @@
 trained.rank("usb c cable", ["red lamp", "Volt USB-C cable"]) → item "Volt USB-C cable" score 1.8 …, "red lamp" 0.1 …
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +26,8 @@ class TrainedCell:
     """The model of a finished cell, or of several as one; `relevance.load` opens it. Threads may share it."""
 
     def __init__(self, folders: list[Path], answers: Answers, device: str | None, trust_remote_code: bool):
-        self.folder, self._folders, self._answers = (
-            folders[0],
-            folders,
-            answers,
-        )  # the first one's, where several answer
+        self.folder = folders[0]  # the first one's, where several answer
+        self._folders, self._answers = folders, answers
         self._scorers = [Scorer(folder, device, trust_remote_code) for folder in folders]
 
     def __repr__(self) -> str:
@@ -58,15 +55,14 @@ class TrainedCell:
         columns = self._answers.columns(self._scorers, table, lambda rows: None)
         return frame.assign(**dict(zip(self._answers.added.names, columns, strict=True)))
 
-    def rank(self, query: str, items: Sequence[str], task: str = "query_item") -> pd.DataFrame:
+    def rank(self, query: str, items: Iterable[str], task: str = "query_item") -> pd.DataFrame:
         """The items with their answers, the highest score first, equal ones as they came; the index is their place.
 
         Columns: item, score (0 to 2), predicted (0, 1 or 2), then p_irrelevant, … as `predict` has them.
         """
-        if isinstance(items, str):
-            raise UserError(f"items={items!r}: give a list of texts")
-        pairs = pd.DataFrame({"left": [query] * len(items), "right": list(items)})
-        ranked = self.predict(pairs, task).rename(columns={"right": "item"})
+        if isinstance(items, str | pd.DataFrame):  # letters, or names of columns
+            raise UserError(f"items is a {type(items).__name__}: give a list of texts, or a frame's column of them")
+        ranked = self.predict(((query, item) for item in items), task).rename(columns={"right": "item"})
         columns = dict.fromkeys(["item", "score", "predicted", *self._answers.added.names])
         return ranked[[*columns]].sort_values("score", ascending=False, kind="stable")
 
@@ -92,13 +88,20 @@ def _frame(pairs: pd.DataFrame | Iterable[tuple[str, str]]) -> pd.DataFrame:
     if isinstance(pairs, pd.DataFrame):
         return pairs
     rows = list(pairs)
-    if any(isinstance(row, str) or len(row) != 2 for row in rows):
+    if not all(isinstance(row, tuple | list | np.ndarray) and len(row) == 2 for row in rows):
         raise UserError(f"{PAIRS}: give a frame with the columns left and right, or a list of (left, right)")
-    return pd.DataFrame(rows, columns=["left", "right"])
+    try:
+        return pd.DataFrame(rows, columns=["left", "right"])
+    except UnicodeEncodeError as error:
+        raise _no_texts(error) from error
 
 
 def _arrow(frame: pd.DataFrame) -> pa.Table:
     try:
         return pa.Table.from_pandas(frame, preserve_index=False)
     except (pa.ArrowException, ValueError) as error:
-        raise UserError(f"{PAIRS}: task, left and right have to be texts ({first_line(error)})") from error
+        raise _no_texts(error) from error
+
+
+def _no_texts(error: Exception) -> UserError:
+    return UserError(f"{PAIRS}: task, left and right have to be texts ({first_line(error)})")

@@ -42,6 +42,7 @@ def cells_frame(sweep: SweepRecord) -> pd.DataFrame:
             | measured.get(cell.fingerprint, {})
             | {name: cell.metrics.get(metric, np.nan) for name, metric in COST.items()}
             | {name: getattr(cell, name) for name in IDS}
+            | {"folder": cell.folder.absolute()}  # as good in a notebook that goes elsewhere
             for cell, settings in zip(cells, _differing(cells), strict=True)
         ]
     )

@@ -38,7 +38,7 @@ class Choice:
         first, _, model = word.partition(":")
         if first == BEST:
             return best(self.cells, model, self.place)
-        matching = self._matching(word)
+        matching = self.matching(word)
         if len({cell.cell for cell in matching}) == 1:
             matching = [cell for cell in matching if cell.status == "FINISHED"] or matching
         if len(matching) > 1:
@@ -52,7 +52,8 @@ class Choice:
             raise UserError(self._late(matching[0]))
         return matching[0]
 
-    def _matching(self, word: str) -> list[CellRecord]:
+    def matching(self, word: str) -> list[CellRecord]:
+        """The cells of this name or id, without one those that begin so."""
         long = len(word) >= SHORTEST
         known = [(cell, names(cell), ids(cell)) for cell in self.cells]
         called = [cell for cell, named, known_ids in known if word in (*named, *known_ids)]
@@ -117,23 +118,25 @@ def model_folder(word: str, uri: str, experiment: str, outputs: Path, sweeps: Se
 
 
 def choice(store: Store, sweeps: Sequence[str], word: str = "") -> Choice:
-    """The cells of these sweeps, without any the experiment or, for `best`, the newest; UserError for a sweep's run."""
+    """The cells of these sweeps, without any the experiment or, for `best`, the newest; UserError for a sweep."""
     runs = store.runs("tags.kind = 'cell'")
     if sweeps or word.partition(":")[0] == BEST:
         parents = parents_named(store, list(sweeps))
         place = f"sweep {'+'.join(run.info.run_name for run in parents)} in {store.shown}"
         return Choice(sweep_cells(store, parents, runs), place)
-    if sweep := next((run for run in store.runs("tags.kind = 'sweep'") if run.info.run_id == word), None):
-        name = sweep.info.run_name
-        raise UserError(
-            f"{word}: is the run of {name}, a sweep and not a cell; give one of its cells, or {BEST} with sweep={name}"
-        )
     newest = {run.info.run_id for run in newest_finished(runs).values()}
     tagged = [run for run in runs if LISTED - {"cell"} <= run.data.tags.keys()]
     records = [cell_record(tagged_cell(run.info.run_name, run.data.tags), run, store.outputs) for run in tagged]
     place = f"experiment {store.experiment} in {store.shown}"
     cells = [cell for cell in records if cell.run_id in newest]
-    return Choice(cells, place, [cell for cell in records if cell.run_id not in newest])
+    able = Choice(cells, place, [cell for cell in records if cell.run_id not in newest])
+    named = [run.info for run in store.runs("tags.kind = 'sweep'") if word in (run.info.run_id, run.info.run_name)]
+    if named and not able.matching(word):
+        name = named[0].run_name
+        raise UserError(
+            f"{word}: is the run of {name}, a sweep and not a cell; give one of its cells, or {BEST} with sweep={name}"
+        )
+    return able
 
 
 def _model_in(folder: Path) -> Path | None:

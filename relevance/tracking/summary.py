@@ -21,7 +21,7 @@ from relevance.tracking.store import Run, Store
 BEST = "best"
 NOTE = "mlflow.note.content"  # MLflow's tag of a description, in markdown
 NOTE_LENGTH = 8000  # characters that MLflow keeps of a tag
-UI = "http://127.0.0.1:5000"  # of make ui
+UI = "http://127.0.0.1:5000"  # of mlflow ui, and of make ui
 TRAINING = "workflowType=machine_learning"  # else MLflow opens on its pages of traces
 MACRO = "test/macro_accuracy"
 LISTED = 20  # rows of a description
@@ -61,8 +61,9 @@ def links(run: Run) -> list[str]:
     """Where MLflow shows the sweep, and all cells with what they were asked and what came of it."""
     store, served = run.store, run.store.uri.startswith("http")
     runs = f"{store.shown.rstrip('/') if served else UI}/#/experiments/{store.experiment_id}/runs"
+    command = "" if served else f" (mlflow ui --backend-store-uri {store.shown})"
     return [
-        f"in MLflow{'' if served else ' (make ui)'}: {runs}/{run.run_id}?{TRAINING}",
+        f"in MLflow{command}: {runs}/{run.run_id}?{TRAINING}",
         f"all its cells: {runs}?{TRAINING}&viewStateShareKey={KEY}",
     ]
 

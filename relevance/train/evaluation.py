@@ -19,10 +19,11 @@ import torch
 
 from relevance import distributed, predictions
 from relevance.cell_id import CellFolder
-from relevance.data.batches import PairsModule, portion, unlabelled
+from relevance.data.batches import PairsModule, unlabelled
 from relevance.data.entities import entity_keys
 from relevance.data.floors import ensure_floors
 from relevance.data.implied import ensure_implied
+from relevance.data.mixing import portion
 from relevance.data.stored import read_rows
 from relevance.data.tokens import encode_pairs
 from relevance.metrics import Scores, collapsed, confusion_text, learnt_nothing, logged, score, score_predictions

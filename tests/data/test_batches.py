@@ -1,6 +1,7 @@
 """Steps and micro-batches: exactly once, under the budget, tasks side by side, the same text as was tokenized."""
 
 from dataclasses import replace
+from itertools import combinations, pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +10,8 @@ import pytest
 from transformers import AutoTokenizer
 
 from relevance.config import MixConfig
-from relevance.data.batches import Examples, ScoreDataset, StepDataset, Steps, cut_batches
+from relevance.data.batches import Examples, ScoreDataset, StepDataset, cut_batches, cut_step
+from relevance.data.mixing import Steps
 from relevance.data.tokens import ARRAYS, Template, encode_pairs, fit, load_tokens
 from relevance.errors import UserError
 from relevance.tasks import TASK_INDEX, TASK_NAMES
@@ -171,6 +173,22 @@ def test_cut_holds_every_row_once_and_keeps_the_budget(budget):
     pieces = cut_batches(lengths, budget)
     assert np.array_equal(np.sort(np.concatenate(pieces)), np.arange(200))
     assert all(len(piece) == 1 or len(piece) * lengths[piece].max() <= budget for piece in pieces)
+
+
+@pytest.mark.parametrize("cost", [1, 20, 500])
+@pytest.mark.parametrize("budget", [1, 60, 10_000])
+def test_a_step_is_cut_where_the_least_is_computed(budget, cost):
+    def computed(cuts):
+        edges = list(pairwise([0, *cuts, len(lengths)]))
+        too_long = any(b - a > 1 and (b - a) * lengths[a] > budget for a, b in edges)
+        return np.inf if too_long else sum((b - a) * lengths[a] + cost for a, b in edges)
+
+    lengths = np.sort(np.random.default_rng(1).integers(3, 50, 9))[::-1]
+    every = [cuts for count in range(9) for cuts in combinations(range(1, 9), count)]
+    cut = cut_step(lengths, budget, cost)
+    assert (cut[0][0], cut[-1][1]) == (0, 9)
+    assert all(before[1] == after[0] for before, after in pairwise(cut))
+    assert computed([a for a, _ in cut[1:]]) == min(map(computed, every))
 
 
 def test_the_budget_changes_how_a_step_is_cut_never_its_rows(rows, backbones, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from relevance.config import Mix, MixConfig
-from relevance.data.batches import draw_shares, epoch_rows
+from relevance.data.mixing import draw_shares, epoch_rows
 
 TASK = np.repeat([0, 1, 5], [600, 60, 30])
 JOINT = MixConfig()

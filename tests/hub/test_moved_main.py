@@ -14,7 +14,7 @@ from relevance import predictions
 from relevance.config import Config, DataConfig
 from relevance.config_io import read_config
 from tests.hub.repositories import shaken
-from tests.hub.server import Hub
+from tests.hub.server import Hub, contents
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def hub(backbones):
     with Hub() as hub:
-        hub.repository("org/tiny", backbones["llm"])
+        hub.repository("org/tiny", {**contents(backbones["llm"]), "README.md": b"---\nlicense: mit\n---\n"})
         hub.repository("org/locked", backbones["llm"], gated=True)
         yield hub
 
@@ -68,7 +68,8 @@ def test_predict_and_export_stand_on_the_commit_that_the_cell_was_trained_on(hub
     assert old[:8] not in cell.cell
     _says_where_it_stands(cell, old, tmp_path)
 
-    hub.repositories["org/tiny"].push(shaken(contents_of(hub)))
+    moved = {**shaken(contents_of(hub)), "README.md": b"---\nlicense: other\n---\n"}
+    hub.repositories["org/tiny"].push(moved)
     rows = pq.read_table(next(Path(tmp_path).glob("outputs/data/*/rows.parquet")))
     pq.write_table(rows.filter([split == "test" for split in rows["split"].to_pylist()]), tmp_path / "test.parquet")
     for name, offline in MOVED.items():
@@ -76,9 +77,11 @@ def test_predict_and_export_stand_on_the_commit_that_the_cell_was_trained_on(hub
         found, stored = (pq.read_table(file) for file in (tmp_path / name, cell.folder / "test.parquet"))
         for column in (*predictions.PROBABILITIES, "predicted"):
             assert found[column].to_pylist() == stored[column].to_pylist()
-    form = (f"cell={cell.folder}", f"output={tmp_path}/adapter", "form=adapter", "task=query_item")
-    command("export", *form, offline="1")
-    _named(tmp_path / "adapter", old, tmp_path)
+    for offline, licence in {"1": "unknown", "0": "mit"}.items():
+        folder = tmp_path / f"adapter-{licence}"
+        command("export", f"cell={cell.folder}", f"output={folder}", "form=adapter", "task=query_item", offline=offline)
+        _named(folder, old, tmp_path)
+        assert f"- backbone: org/tiny at {old}; licence: {licence}\n" in (folder / "README.md").read_text()
 
 
 MOVED = {"online.parquet": "0", "offline.parquet": "1"}  # HF_HUB_OFFLINE

@@ -51,13 +51,14 @@ def step(budget: int, weights=None) -> list:
     return StepDataset(examples, budget)[np.arange(8)]
 
 
-def gradient(config: Config, micros: list) -> torch.Tensor:
+def gradient(config: Config, micros: list, prepare=lambda module: None) -> torch.Tensor:
     """The gradient that one training step of rate 0 leaves behind; the Trainer around it is left out."""
     torch.manual_seed(0)
     module = RelevanceModule(build_network(config)[0].eval(), config)
     optimizer = torch.optim.SGD([p for p in module.parameters() if p.requires_grad], lr=0.0)
     module.optimizers, module.lr_schedulers = lambda: optimizer, lambda: torch.optim.lr_scheduler.ConstantLR(optimizer)
     module.manual_backward, module.log_dict = lambda loss: loss.backward(), lambda metrics: None
+    prepare(module)
     module.training_step(micros, 0)
     return torch.cat([p.grad.flatten() for p in module.parameters() if p.grad is not None])
 
@@ -101,6 +102,28 @@ def test_a_row_that_alone_finds_no_room_is_an_error(backbones, monkeypatch):
     monkeypatch.setattr(RelevanceModule, "_loss", full)
     with pytest.raises(torch.OutOfMemoryError):
         gradient(settings(backbones, "llm"), step(10_000))
+
+
+def test_rows_that_find_no_room_are_scored_in_halves_in_their_order():
+    def crowded(micro):
+        if len(micro.rows) > 2:
+            raise torch.OutOfMemoryError
+        sizes.append(len(micro.rows))
+        return torch.stack([micro.rows, micro.labels], dim=1)
+
+    sizes, (micro,) = [], step(10_000)
+    assert torch.equal(micro.logits(crowded), torch.stack([micro.rows, micro.labels], dim=1))
+    assert sizes == [2, 2, 2, 2]
+
+
+@pytest.mark.parametrize("kind", ["ce", "bert"])
+def test_embeddings_have_the_same_gradient_sparse_or_not(backbones, kind):
+    def started(module):
+        module.on_fit_start()
+        assert any(layer.sparse for layer in module.modules() if isinstance(layer, torch.nn.Embedding))
+
+    config = settings(backbones, kind, clip=0)
+    assert torch.allclose(gradient(config, step(14), started), gradient(config, step(14)), atol=1e-6)
 
 
 def test_the_gradient_is_clipped_to_its_norm(backbones):

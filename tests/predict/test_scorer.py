@@ -150,8 +150,9 @@ def test_a_model_is_found_by_folder_or_run_and_its_absence_explained(place, tmp_
     with pytest.raises(UserError, match=rf"{cell.run_id}: FINISHED, and what its cell .* keeps is of its run {newest}"):
         model_folder(cell.run_id, *where(config))
     (parent,) = {run.info.run_id for run in runs(config, "tags.kind = 'sweep'")}
-    with pytest.raises(UserError, match="is the run of test, a sweep and not a cell"):
-        model_folder(parent, *where(config))
+    for asked in (parent, "test"):
+        with pytest.raises(UserError, match="is the run of test, a sweep and not a cell"):
+            model_folder(asked, *where(config))
     with pytest.raises(UserError, match=r"best:ce: sweep test in .* no such cell that finished and learnt anything"):
         model_folder("best:ce", *where(config))
     with pytest.raises(UserError, match="sweep=nightly: no such sweep"):
