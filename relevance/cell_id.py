@@ -267,10 +267,7 @@ def cell_name(config: Config, variant: str) -> str:
 
 
 def slug(name: str) -> str:
-    """A folder name of letters, digits and ._- for `name`: itself where it is one, else marked by a digest.
-
-    The digest keeps two names that differ only in other characters from sharing a folder.
-    """
+    """A folder name of letters, digits and ._- for `name`: itself where it is one, else told apart by a digest."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name)
     if plain == name and name.strip(".") and len(name) <= FOLDER_LENGTH:
         return name

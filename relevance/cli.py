@@ -46,11 +46,11 @@ def parse(schema: type[Options], words: list[str], *files: Path) -> Options:
             raise UserError(f"argument {word!r}: expected key=value; --help lists the keys")
     base = OmegaConf.structured(schema)
     try:
-        given = OmegaConf.create()
+        chosen = OmegaConf.create()
         for word in words:
             key, _, text = word.partition("=")
-            OmegaConf.update(given, key, _value(text, key, word))
-        options: Any = OmegaConf.to_object(OmegaConf.merge(base, *map(read_settings, files), given))
+            OmegaConf.update(chosen, key, _value(text, key, word))
+        options: Any = OmegaConf.to_object(OmegaConf.merge(base, *map(read_settings, files), chosen))
     except OmegaConfBaseException as error:
         known = list(key_help(schema, base))
         hint = did_you_mean(str(error.full_key), known)

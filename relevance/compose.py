@@ -56,10 +56,11 @@ OPEN = ("data.columns", "data.grades", "train.task_weights", "backbones")  # map
 GROUPS = ("data", "backbones", "model", "routing", "task_mix")  # of which each command has one option
 RATES = fields(RatesConfig)
 HYDRA = ("hydra", "env")  # keys of composed configs that Hydra adds to what its schema has
+HIDDEN = (*HYDRA, "_target_")  # from the lists of keys in errors
 LAUNCHER = "hydra/launcher"
 QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 NO_KEY = re.compile(r"^data\.grades=.*([{,]\s*(null|~)|'|\")\s*:", re.IGNORECASE)
-SILENT = "hydra.output_subdir"  # where Hydra would write every word, as typed
+WORDS_FILE = "hydra.output_subdir"  # where Hydra would write every word, as typed
 
 
 @contextmanager
@@ -84,18 +85,18 @@ def translated() -> Iterator[None]:
 
 def check_command() -> None:
     """`check_words` of this process's words; UserError for flags that exclude each other too."""
-    given, flags = get_args_parser().parse_known_args()
+    arguments, flags = get_args_parser().parse_known_args()
     if flags:
         raise UserError(f"{mask_words(flags)[0]}: no such flag; give settings as key=value (--help lists both)")
-    if given.shell_completion:  # its words are those of a shell
+    if arguments.shell_completion:  # its words are those of a shell
         return
-    ways = [f"--{name}" for name in ("run", "multirun", "cfg", "info", "shell_completion") if getattr(given, name)]
-    if len(ways) > 1 or (given.resolve and not given.cfg):
+    ways = [f"--{name}" for name in ("run", "multirun", "cfg", "info", "shell_completion") if getattr(arguments, name)]
+    if len(ways) > 1 or (arguments.resolve and not arguments.cfg):
         raise UserError(f"{' '.join(ways) or '--resolve'}: give one of {', '.join(ways) or '--cfg job --resolve'}")
-    for folder in (given.config_dir, given.config_path):
+    for folder in (arguments.config_dir, arguments.config_path):
         if folder and not Path(folder).is_dir():
             raise UserError(f"{folder}: no such folder of settings; give one with --config-dir")
-    check_words(given.overrides)
+    check_words(arguments.overrides)
 
 
 def check_words(words: Iterable[str]) -> None:
@@ -122,7 +123,7 @@ def _check(override: Override, word: str) -> None:
         raise UserError(f"{key}: is chosen as {key.replace('.', '/')}=OPTION, its settings as {key}.KEY=VALUE")
     elif key.startswith("hydra.sweeper."):
         raise UserError(f"{key}: a sweep is -m KEY=A,B or a file of conf/sweep, +sweep=NAME")
-    elif key == SILENT and value is not None:
+    elif key == WORDS_FILE and value is not None:
         raise UserError(f"{key}: every word would be written there, passwords too; leave it out")
     elif override.is_delete():
         if not _is_open(key) and not key.startswith("backbones."):
@@ -134,8 +135,9 @@ def _check(override: Override, word: str) -> None:
         raise UserError(
             f"{mask_words([word])[0]}: {wrong[0]} is no name; give [NAME,NAME], in quotes what reads as a number"
         )
-    elif key.partition(".")[0] != "hydra" and not (is_option and _is_group(key)) and not _known(key):
-        raise UserError(unknown(key))
+    elif key.partition(".")[0] != "hydra" and not (is_option and _is_group(key)) and not _is_open(key):
+        if not any(f"{name}.".startswith(f"{key}.") for name in settings()):
+            raise UserError(unknown(key))
     elif is_option and _is_group(key) and key not in GROUPS and not override.is_add():
         raise UserError(f"{word}: is chosen with a plus, +{word}")
 
@@ -158,7 +160,7 @@ def check_composed(node: Any, path: str = "") -> None:
         place = f"{path}{key}"
         if names is not None and key not in names:
             raise UserError(unknown(place, [f"{path}{name}" for name in names] if path else None))
-        if place == SILENT and inner:
+        if place == WORDS_FILE and inner:
             raise UserError(f"{place}={inner}: every word would be written there, passwords too; leave it out")
         if isinstance(inner, DictConfig):
             check_composed(inner, f"{place}.")
@@ -173,7 +175,7 @@ def unknown(key: str, known: Iterable[str] | None = None) -> str:
     close = [*get_close_matches(last, here, n=1), *(name for name in here if last.startswith(name))]
     near = here[close[0]] if close else everywhere.get(last, "")
     hint = f"did you mean {near}? " if near else ""
-    shown = here.values() or {name.partition(".")[0] for name in names}
+    shown = [name for last, name in here.items() if last not in HIDDEN] or {name.partition(".")[0] for name in names}
     return f"{key}: no such setting; {hint}available: {', '.join(sorted(shown))}"
 
 
@@ -196,18 +198,14 @@ def _near(wrong: str, known: Iterable[str]) -> str:
     return f"{did_you_mean(wrong, names)}available: {', '.join(names)}"
 
 
-def _known(key: str) -> bool:
-    return _is_open(key) or any(name == key or name.startswith(f"{key}.") for name in settings())
-
-
 def _is_open(key: str) -> bool:
     return any(key.startswith(f"{name}.") for name in OPEN if name != "backbones")
 
 
 def _folders() -> Iterator[Path]:
     """Where groups lie: conf/ and, before it, what --config-dir names."""
-    given = get_args_parser().parse_known_args()[0]
-    yield from (Path(folder) for folder in (given.config_dir, conf_folder()) if folder)
+    arguments = get_args_parser().parse_known_args()[0]
+    yield from (Path(folder) for folder in (arguments.config_dir, conf_folder()) if folder)
 
 
 def _is_group(key: str) -> bool:
@@ -241,7 +239,8 @@ def _misfit(error: BaseException) -> str:
     """A value that its key cannot have, or a reference that leads nowhere."""
     key, line = str(getattr(error, "full_key", None) or ""), str(getattr(error, "msg", None) or error).splitlines()[0]
     if line.startswith("Key '") or "is not in struct" in line:
-        return unknown(key)
+        group, parent = key.rpartition(".")[0], getattr(error, "parent_node", None)
+        return unknown(key, [f"{group}.{name}" for name in parent] if key.startswith("hydra.") and parent else None)
     return f"{key or 'settings'}: {line}; --help says what it may be"
 
 

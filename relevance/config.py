@@ -90,6 +90,14 @@ Mix = StrEnum("Mix", "joint temperature equal single")
 Match = StrEnum("Match", "none examples steps")
 
 
+NAMED_CELL = (  # what several commands say of the same settings
+    "by name, a beginning that no other has, run id or four characters of it, folder; or best, the highest macro "
+    "accuracy on validation, best:ce of a family or model, best:ce-mhp of names that begin so; several as a list"
+)
+MOVED_BACKBONE = "where the frozen backbone of an llm cell lies now, if it moved; a list for several cells"
+OWN_CODE = "run code that came with a cell's backbone, where it was trained with model.trust_remote_code=true"
+
+
 class PrivateKind(StrEnum):
     inserted = "inserted"
     top = "top"
@@ -227,7 +235,7 @@ class RoutingConfig:
     task_matrix: bool = setting(False, "a matrix for each task inside the adapters (MTL-LoRA, arXiv 2410.09437)")
 
     @property
-    def own(self) -> str:
+    def private_part(self) -> str:
         """What is of one task alone, of no use for one that was never trained: "heads", "private weights" or ""."""
         layers = self.private.layers and self.private.kind is not PrivateKind.shared
         return "heads" if self.heads else "private weights" if layers or self.prompt.k or self.task_matrix else ""

@@ -102,10 +102,6 @@ def on_gpu(trainer: TrainerConfig) -> bool:
     return torch.cuda.is_available() and trainer.accelerator in ("auto", "gpu", "cuda")
 
 
-def is_distributed(trainer: TrainerConfig) -> bool:
-    return process_count(trainer) > 1
-
-
 def check_devices(trainer: TrainerConfig) -> None:
     """UserError where this machine lacks the accelerator of the config."""
     has = torch.cuda.is_available() or torch.backends.mps.is_available()

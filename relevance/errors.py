@@ -9,10 +9,7 @@ LINE = 4000  # characters of a line of an error: whatever values are in it, it c
 
 
 class UserError(Exception):
-    """Names the thing, the value, what is allowed and the remedy; commands print it and exit 2.
-
-    A line that a value made longer than LINE loses its middle.
-    """
+    """Names the thing, the value, what is allowed and the remedy; exits 2. A line beyond LINE loses its middle."""
 
     def __init__(self, text: str):
         super().__init__("\n".join(map(_without_middle, text.split("\n"))))
@@ -46,6 +43,11 @@ def _without_middle(line: str) -> str:
 def cut(text: str, width: int = 120) -> str:
     """The text, or what fits of it."""
     return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def plural(n: int, noun: str) -> str:
+    """ "1 row", "1,200 rows"."""
+    return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
 def did_you_mean(names: str | Iterable[str], known: Iterable[str]) -> str:

@@ -38,6 +38,8 @@ QUOTED = re.compile(rf"((['\"])(?:{SPOKEN})\2\s*:\s*)(['\"])(?!{NAMED}).{{0,999}
 BEARER = re.compile(r"(authorization['\"]?\s*[:=]\s*['\"]?(?:bearer|basic|token)\s+)[^\s'\"]+", re.I)
 # A value that is a URI: its password may hold white space too.
 SPACED = re.compile(rf"\A((?:[+\w.]+=)?['\"]?[a-z][\w+.-]*://)(?!/|{NAMED})[^\s@/:]*:(?!{NAMED}).*@(?=[\w\[])", re.I)
+# A value of a query with a URI or settings of their own in it: options=-c%20password%3DPASSWORD
+ENCODED = re.compile(r"(?<=[?&;])([^\s=&;?#'\"]+=)([^&;#\s'\"]*%[^&;#\s'\"]*)")
 ENV_SET = re.compile(
     rf"(env_set[\w.-]*['\"]?[ ]*[:=][ ]*)(?!{NAMED})(\{{[^\n]*\}}|'[^'\n]*'|\"[^\"\n]*\"|[^\s{{][^\s]*)"
 )
@@ -56,7 +58,15 @@ def mask_uris(value: Any) -> Any:
     text = ENV_BLOCK.sub(rf"\1\2\1  {MASK}\n", text)
     text = ENV_SET.sub(rf"\1{MASK}", ODBC.sub(rf"\1{MASK}", text))
     text = BEARER.sub(rf"\1{MASK}", QUOTED.sub(rf"\1\3{MASK}\3", text))
-    return PAIR.sub(rf"\1={MASK}", text)
+    text = PAIR.sub(rf"\1={MASK}", text)
+    return ENCODED.sub(_without_encoded, text) if "%" in text else text
+
+
+def _without_encoded(match: re.Match[str]) -> str:
+    value = match[2]
+    while (inner := unquote(value)) != value:
+        value = inner
+    return match[0] if mask_uris(value) == value else f"{match[1]}{MASK}"
 
 
 _pieces: set[str] = set()  # of passwords, in small letters, which drivers may take for a host, a port or a path
@@ -64,8 +74,14 @@ _pieces: set[str] = set()  # of passwords, in small letters, which drivers may t
 
 def know_password(uri: str) -> None:
     """From now on no message shows what a driver that takes a URI apart may quote of the password in it."""
-    for user in re.findall(r"(?<=://)(?!/).*@", uri):
-        password = user.removesuffix("@").partition(":")[2] or user.removesuffix("@")
+    users = [user.removesuffix("@") for user in re.findall(r"(?<=://)(?!/).*@", uri)]
+    passwords = [user.partition(":")[2] or user for user in users]
+    for key, _, value in (setting.partition("=") for setting in re.split(r"[?&;\s]", uri)):
+        if SECRET_KEY.search(key):
+            passwords.append(value)
+        elif (inner := unquote(value)) != value:
+            know_password(inner)
+    for password in passwords:
         for parts in (SEPARATORS.split(form.lower())[:99] for form in {password, unquote(password)}):
             pieces = ("".join(parts[start:end]) for start, end in combinations(range(len(parts) + 1), 2))
             _pieces.update(piece for piece in pieces if len(parts) > 1 and len(piece) >= FEW)

@@ -111,10 +111,7 @@ COLUMN_NAMES = tuple(name if task == ALL else f"{task}/{name}" for task, name in
 
 
 def logged(scores: Scores, split: str) -> dict[str, float]:
-    """The scores by the names of their run: "test/accuracy" is micro, "test/macro_f1" the mean over tasks.
-
-    "test/query_item/n" counts rows.
-    """
+    """The scores by names of a run: "test/accuracy" is micro, "test/macro_f1" a mean, "test/query_item/n" rows."""
     tested = np.flatnonzero(scores.n).tolist()
     values = {f"{split}/{COLUMN_NAMES[at]}": float(scores.columns[at]) for at in (*tested, -2, -1)}
     counts = {f"{split}/{TASK_NAMES[task]}/n": int(scores.n[task]) for task in tested}

@@ -35,10 +35,7 @@ SCHEMA = pa.schema(
 
 
 def table(row: np.ndarray, task: np.ndarray, label: np.ndarray, probabilities: np.ndarray) -> pa.Table:
-    """Predictions from row ids [N], task names [N], labels [N] and probabilities [N, 3].
-
-    Rows come out in ascending row id; `predicted` is the label of the highest probability.
-    """
+    """Predictions from row ids, task names, labels [N] and probabilities [N, 3], in ascending row id."""
     order = np.argsort(row, kind="stable")
     p = np.asarray(probabilities, dtype=np.float32)[order]
     columns = [
@@ -84,10 +81,7 @@ def checked(path: Path) -> pa.Table:
 
 
 def of_cell(files: CellFolder) -> pa.Table | str:
-    """The test predictions of a finished cell, or why what it left cannot be believed.
-
-    Its files are not those that were sealed, or are another cell's, or hold predictions that cannot be.
-    """
+    """The test predictions of a finished cell, or why they cannot be believed: altered, of another, impossible."""
     if why := seal.fault(files.path, files.path.name, files.sealed):
         return why
     try:

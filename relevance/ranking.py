@@ -134,10 +134,7 @@ def _ordered(keys: np.ndarray) -> np.ndarray:
 
 
 def _measures(label: np.ndarray) -> np.ndarray:
-    """DCG and the other MEASURES [4, u] of labels in order [width, u], which are faster to add up than [u, width].
-
-    Short lists have few orders of labels: they are looked up.
-    """
+    """DCG and the other MEASURES [4, u] of labels in order [width, u]; of short lists, with few orders, looked up."""
     width = len(label)
     if width > SHORT:
         return _computed(label)

@@ -15,9 +15,9 @@ from typing import Any
 from relevance.cell_id import CHOSEN, flat, question
 from relevance.config import Config, Match
 from relevance.errors import UserError
-from relevance.tracking.best import validated
 from relevance.tracking.history import sweep_record
 from relevance.tracking.records import CellRecord
+from relevance.tracking.summary import validated
 
 SPAN = 4.0  # times the usual rate, or over it, at most
 DIGITS = 3  # of a rate
@@ -49,8 +49,8 @@ def tried(config: Config) -> Config:
     """The config of its trial: its rates times those of the design's point; a rate that nothing learns at stays."""
     model, routing = config.model, config.routing
     body, head, private = factors(config.tune.trial or 0)
-    own = (routing.private.layers and not routing.private.kind.is_adapter) or routing.prompt.k
-    scales = {"lr": body, "head_lr": head, "head_step": head, "private_lr": private if own else 1.0}
+    has_private = (routing.private.layers and not routing.private.kind.is_adapter) or routing.prompt.k
+    scales = {"lr": body, "head_lr": head, "head_step": head, "private_lr": private if has_private else 1.0}
     model = replace(model)
     for name, scale in scales.items():
         if (rate := getattr(model, name)) is not None:
@@ -80,7 +80,7 @@ def chosen(config: Config, cells: Sequence[CellRecord]) -> tuple[Config, str]:
     if left := [cell for cell in trials if cell.status not in ENDED]:
         raise UserError(f"{sweep}: {len(left)} of {len(trials)} trials of {name} are not finished; repeat its command")
     finished = [cell for cell in trials if cell.status == "FINISHED"]
-    alike = [cell for cell in finished if asked(cell.config) == asked(config)]
+    alike = [cell for cell in finished if comparable(cell.config) == comparable(config)]
     if not alike:
         why = f"with {_differing(finished[0].config, config)}" if finished else "that finished"
         raise UserError(f"{sweep}: has no trial of {name} {why}; train them, as +sweep=tune does, with these settings")
@@ -95,7 +95,7 @@ def chosen(config: Config, cells: Sequence[CellRecord]) -> tuple[Config, str]:
     return replace(config, model=replace(config.model, **rates)), line
 
 
-def asked(config: Config) -> dict[str, Any]:
+def comparable(config: Config) -> dict[str, Any]:
     """What a trial and the cell that takes its rates have alike: all settings but rates, seed and how it stops."""
     settings = {f"data.{key}": value for key, value in asdict(config.data).items()} | flat(question(config))
     settings["model.backbone"] = config.model.backbone.partition("@")[0]  # a trial's revision is that of its time
@@ -106,5 +106,5 @@ def asked(config: Config) -> dict[str, Any]:
 
 def _differing(trial: Config, config: Config) -> str:
     """A setting of `config` that the trial does not have: "trainer.max_epochs=2"."""
-    theirs = asked(trial)
-    return next(f"{key}={value}" for key, value in asked(config).items() if theirs.get(key) != value)
+    theirs = comparable(trial)
+    return next(f"{key}={value}" for key, value in comparable(config).items() if theirs.get(key) != value)

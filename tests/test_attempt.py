@@ -13,7 +13,7 @@ from relevance.sweep.attempt import attempt, lost
 from relevance.sweep.resolve import prepared, resolve
 from relevance.tracking import Record
 from relevance.train.job import Job
-from relevance.train.processes import ASKED, stoppable
+from relevance.train.processes import STOPPING, stoppable
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_a_stop_is_ctrl_c_to_the_caller_also_while_another_process_is_waited_for
         threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
         with pytest.raises(KeyboardInterrupt):
             attempt(Job(cell, "", "[1/1]"))
-    ASKED.clear()  # this process goes on
+    STOPPING.clear()  # this process goes on
 
 
 def test_a_cell_whose_record_cannot_be_begun_fails_alone_and_names_the_place(cell, capsys):

@@ -10,7 +10,7 @@ import pytest
 from relevance.cell_id import Cell
 from relevance.cli import duration_text
 from relevance.config import Config, ModelConfig, RoutingConfig, TrainerConfig
-from relevance.sweep.sweep import Progress, durations
+from relevance.sweep.plan import Progress, durations
 
 
 @pytest.fixture

@@ -23,8 +23,7 @@ from relevance.data.tokens import Reading, Template
 from relevance.errors import UserError
 from relevance.export.__main__ import export as command
 from relevance.export.__main__ import task_folders
-from relevance.export.folder import export
-from relevance.export.tokenizer import pair_tokenizer
+from relevance.export.folder import export, pair_tokenizer
 from relevance.model.build import build_network
 from relevance.model.store import save_network
 from relevance.predict.scorer import Scorer

@@ -35,3 +35,14 @@ def test_grades_in_other_letters_are_read_from_a_group_of_ones_own(tmp_path):
     )
     assert "label is none of the grades: 1 row" in run.stderr
     assert "a.csv row 3: 'oops'" in run.stderr
+
+
+@pytest.mark.parametrize(("word", "shown"), [
+    ("hydra.launcher.bogus=1", "hydra.launcher.bogus: no such setting; available: hydra.launcher.cells"),
+    ("+hydra.launcher.bogus=1", "hydra.launcher.bogus: no such setting; available: hydra.launcher.cells"),
+    ("hydra.sweep.bogus=1", "hydra.sweep.bogus: no such setting; available: hydra.sweep.dir, hydra.sweep.subdir"),
+])  # fmt: skip
+def test_a_wrong_setting_of_hydras_names_those_beside_it(word, shown, tmp_path):
+    command = [sys.executable, "-m", "relevance.run", "-m", word, "data.rows=600"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert run.stderr == f"error: {shown}\n"

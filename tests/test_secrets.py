@@ -53,6 +53,9 @@ def test_a_command_keeps_its_words_but_for_secrets():
         "connect(**{'user': 'ana', 'password': 'CANARY'}), {\"api_key\": \"CANARY\"}",
         "headers: {'Authorization': 'Bearer CANARY'}, Authorization: Basic CANARY",
         "View run a at: http://ana:CANARY@host:5000/#/experiments/1/runs/2",
+        "tracking_uri=postgresql://db/runs?options=-c%20password%3DCANARY&sslmode=prefer",
+        "cannot open proxy://h/?to=postgresql%3A%2F%2Fana%3ACANARY%40db%2Fruns&a=1",
+        "proxy://h/?to=postgresql%253A%252F%252Fana%253ACANARY%2540db",
     ],
 )
 def test_a_secret_is_known_by_where_it_stands(text):
@@ -68,6 +71,7 @@ def test_a_secret_is_known_by_where_it_stands(text):
         "models:/relevance@champion, org/name@main, a@b.c: mail, at 12:30 and x=${oc.env:USER}:${oc.env:PASSWORD}@db",
         "{'train': {'token_budget': 5}, 'key': 'a: b'}: the key: pass; http://a/b says: mail a@b",
         "train.token_budget=5: give key=value; ended with code=1",
+        "http://h/x?a=%2525&b=c%20d&host=%2Fvar%2Frun; 100%",
     ],
 )
 def test_what_is_no_secret_is_said_whole(text):
@@ -89,6 +93,8 @@ def known(monkeypatch):
     monkeypatch.setattr(masking, "_pieces", set())
     for password in ("Can/Ary@Part9:x", "plain", "Sign%40Canary", "a@b/cd"):
         know_password(f"postgresql://ana:{password}@db/runs")
+    know_password("postgresql://db/runs?user=ana&password=in%40A%2FQuery")
+    know_password("postgresql://db/runs?options=-c%20password%3Dnested%2FSign2&a=100%")
 
 
 @pytest.mark.parametrize(
@@ -98,6 +104,8 @@ def known(monkeypatch):
         ("cannot connect to 'part9:x@db'; port 'Can'", "cannot connect to '***@db'; port '***'"),
         ('could not translate host name "Canary@db"', 'could not translate host name "***@db"'),
         ("invalid literal: 'b/cd@db'", "invalid literal: '***@db'"),
+        ('host "A/Query" of in%40A%2FQuery, in@a/query', 'host "***" of ***, ***'),
+        ("invalid value 'nested/sign2'", "invalid value '***'"),
         ("a plain word, a canopy, a partition", "a plain word, a canopy, a partition"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 
 from relevance.cli import run_command
 from relevance.errors import Stopped
-from relevance.train.processes import ASKED, signals_ignored, stoppable
+from relevance.train.processes import STOPPING, signals_ignored, stoppable
 
 
 @pytest.mark.parametrize("module", ["run", "report", "status", "predict", "export", "ensemble", "data", "__main__"])
@@ -37,7 +37,7 @@ def test_a_closed_terminal_stops_a_sweep_in_order():
         with stoppable(), pytest.raises(Stopped):
             signal.raise_signal(signal.SIGHUP)
     finally:
-        ASKED.clear()  # this process goes on
+        STOPPING.clear()  # this process goes on
         signal.signal(signal.SIGHUP, before)
     with signals_ignored():
         os.kill(os.getpid(), signal.SIGHUP)

@@ -6,16 +6,18 @@ limits.left=0 → a table where any test row's left entity is seen in training i
 import json
 import shlex
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from relevance.atomic_io import sibling, write_text
-from relevance.checks import validate_data
+from relevance.checks import bounds, validate_data
 from relevance.cli import listed, parse
-from relevance.config import DataConfig, Source
+from relevance.config import DataConfig, Source, setting
 from relevance.errors import UserError
 from relevance.outputs import check_text
 
+limit = partial(setting, None, null="no limit", at_least=0, at_most=1)
 PRINTED_UNTIL = "\n## Rows by split"  # of audit.md: findings and overview
 
 
@@ -23,19 +25,17 @@ PRINTED_UNTIL = "\n## Rows by split"  # of audit.md: findings and overview
 class Limits:
     """Shares, 0 to 1, of the test rows that training may have seen; null: no limit."""
 
-    left: float | None = None  # entity on either side of a training row of any task
-    right: float | None = None
-    either: float | None = None
-    pair: float | None = None  # same task and entities or texts, mirrored ones too
-    texts: float | None = None  # the same two texts, in either order, under any task
+    left: float | None = limit("entity on either side of a training row of any task")
+    right: float | None = limit("the same of the right entity")
+    either: float | None = limit("the same of one of them")
+    pair: float | None = limit("same task and entities or texts, mirrored ones too")
+    texts: float | None = limit("the same two texts, in either order, under any task")
 
     def shares(self) -> dict[str, float]:
         """Those that are not null; raises UserError for one that is no share."""
-        limits = {name: share for name, share in vars(self).items() if share is not None}
-        for name, share in limits.items():
-            if not 0 <= share <= 1:
-                raise UserError(f"limits.{name}={share}: give a share of the test rows, 0 to 1, or null for no limit")
-        return limits
+        if problems := list(bounds(self, "limits.")):
+            raise UserError("; ".join(problems))
+        return {name: share for name, share in vars(self).items() if share is not None}
 
 
 @dataclass
@@ -76,9 +76,9 @@ def sample(words: list[str]) -> None:
         _read_grades(options)
         return
     if options.output is None or options.n < 1 or options.seed < 0:
-        given = f"output={options.output} n={options.n} seed={options.seed}"
+        settings = f"output={options.output} n={options.n} seed={options.seed}"
         needed = "give output=FILE.csv, n of 1 or more and seed of 0 or more"
-        raise UserError(f"{given}: {needed}; or graded=FILE.csv to read grades back")
+        raise UserError(f"{settings}: {needed}; or graded=FILE.csv to read grades back")
     from relevance.audit.counts import open_source
     from relevance.audit.grading import grading_sheet, write_sheet
 

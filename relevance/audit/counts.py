@@ -10,7 +10,7 @@ and high_text are the same in order.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,18 +18,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relevance.audit.agreement import agreement, count_couples, successive
 from relevance.audit.commands import Limits
 from relevance.config import DataConfig
 from relevance.data.contract import pair_text, sound_pairs
 from relevance.data.database import Database, opened
 from relevance.data.entities import Keys, entity_keys, side_entities
-from relevance.data.faults import LISTED, NONE_LEFT, Fault, Loaded, faults_error, faulty_rows
+from relevance.data.faults import LISTED, Fault, Loaded, faulty_rows
 from relevance.data.floors import Labelled, lexical_floor, majority_floor
 from relevance.data.table import Rows, load_pairs, with_split
 from relevance.errors import UserError
+from relevance.metrics import Scores
 from relevance.tasks import LABELS, SPLITS, TASK_NAMES, TASKS
 
+DRAWS = 1_000
+INTERVAL = (2.5, 97.5)  # percentiles of the draws
+CELLS = list(product(range(len(LABELS)), repeat=2))
 ALL = "all"  # tasks, where parts are named
 ANNOTATOR = "annotator"  # column of the user's own that `pair` has too
 ENTITIES = "low, high"  # columns that are equal where the pairs are; of two tasks they never are
@@ -94,8 +97,7 @@ def open_source(data: DataConfig) -> Opened:
 def check_source(name: str, loaded: Loaded, data: DataConfig) -> Opened:
     """The same of a loaded table; `name` is what an error calls it."""
     sound = sound_pairs(loaded, name)
-    if not len(sound.table):
-        raise faults_error(name, sound.faults, loaded.counted, NONE_LEFT)
+    sound.check(name, set_aside=True)
     divided = "split" not in sound.table.column_names
     how = f"by left entity, seed {data.seed}, shares {data.validation_share} and {data.test_share}"
     keys = entity_keys(sound.table)
@@ -318,6 +320,44 @@ def _crossing(setting: str, limit: str, shares: dict[str, dict], rows: Rows, dat
         *([f"      … and {leaked - LISTED:,} more"] if leaked > LISTED else []),
         f"    remedy: {move}, or raise limits.{limit}",
     ]
+
+
+def successive(rows: str, pair: str, order: str) -> str:
+    """A query for the couples of successive judgements of a pair in the table `rows`."""
+    judgements = f"SELECT *, lead(label) OVER (PARTITION BY {pair} ORDER BY {order}) AS other FROM {rows}"
+    return f"SELECT * FROM ({judgements}) WHERE other IS NOT NULL"
+
+
+def count_couples(database: Database, couples: str, by: str) -> tuple[pa.Table, np.ndarray]:
+    """The groups [G] of the columns `by` in the query `couples`, and their counts [G, 3, 3] by `label` and `other`."""
+    cells = ", ".join(f"count_if(label = {a} AND other = {b})::BIGINT AS c{a}{b}" for a, b in CELLS)
+    table = database.table(f"SELECT {by}, {cells} FROM ({couples}) GROUP BY {by}")
+    counts = np.stack([table[f"c{a}{b}"].to_numpy() for a, b in CELLS], axis=1)
+    return table, counts.reshape(-1, len(LABELS), len(LABELS))
+
+
+def agreement(counts: np.ndarray) -> dict[str, float | int | None]:
+    """n couples on how many pairs, the share of equal ones, Cohen's kappa with quadratic weights and its 95 % interval.
+
+    `counts` [G, 3, 3] are by pair; the interval is of draws of the pairs, always the same. None: no couple, or one
+    side with one label throughout, whose kappa is 0 whatever the other holds.
+    """
+    whole = counts.sum(axis=0)
+    n = int(whole.sum())
+    several = min((whole.sum(axis=axis) > 0).sum() for axis in (0, 1)) > 1
+    facts: dict[str, float | int | None] = {"n": n, "pairs": len(counts)}
+    facts["agreement"] = float(np.trace(whole) / n) if n else None
+    kappas = Scores(np.concatenate([whole[None], _draw(counts)])).kappa if several else np.full(1, np.nan)
+    known = kappas[1:][~np.isnan(kappas[1:])]
+    low, high = np.percentile(known, INTERVAL).tolist() if len(known) and not np.isnan(kappas[0]) else (None, None)
+    return facts | {"kappa": None if np.isnan(kappas[0]) else float(kappas[0]), "low": low, "high": high}
+
+
+def _draw(counts: np.ndarray) -> np.ndarray:
+    """Sums [DRAWS, 3, 3] over as many pairs as there are, drawn with replacement: pairs that look alike are one."""
+    shapes, pairs = np.unique(counts.reshape(len(counts), -1), axis=0, return_counts=True)
+    drawn = np.random.default_rng(0).multinomial(len(counts), pairs / len(counts), DRAWS)
+    return (drawn @ shapes).reshape(DRAWS, *counts.shape[1:])
 
 
 def _transposed(parts: dict[str, dict[str, dict]]) -> dict[str, dict[str, dict]]:

@@ -15,8 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from relevance.atomic_io import atomic_file
-from relevance.audit.agreement import agreement, count_couples
-from relevance.audit.counts import BY_LABEL, Opened, pairs_database
+from relevance.audit.counts import BY_LABEL, Opened, agreement, count_couples, pairs_database
 from relevance.audit.page import AGREED, agreed, decimal, share
 from relevance.data.contract import blank, labels, row_faults
 from relevance.data.database import Database
@@ -53,10 +52,7 @@ KAPPA_NOTE = (
 
 
 def grading_sheet(pairs: Opened, n: int, seed: int) -> pa.Table:
-    """At most `n` pairs of each task, rule and label, in the order of their keys, with an empty grade.
-
-    Which ones depends on `seed` and on each pair alone, not on its place in the file.
-    """
+    """At most `n` pairs of each task, rule and label, by key, grade empty; `seed` and the pair alone say which."""
     with pairs_database(pairs.table, pairs.keys) as database:
         _put_shown(pairs.table, f"seed {seed}", database)
         chosen = database.table(
@@ -163,10 +159,7 @@ def _between(files: Sequence[Path], first: int, second: int, database: Database)
 
 
 def _read_grades(path: Path, database: Database) -> pa.Table:
-    """place and grade (null where it was left empty) of the pairs in the csv at `path`.
-
-    Raises one UserError with every grade that is none, every key that is no pair and every pair graded twice.
-    """
+    """place and grade (null: empty) of the pairs in the csv at `path`; one UserError with every row at fault."""
     loaded = _load(path)
     key, grade = (pc.utf8_trim_whitespace(loaded.table[name]) for name in NEEDED)
     columns = {"row": loaded.rows, "key": key, "grade": labels(grade), "empty": blank(grade)}

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 from relevance.audit.counts import ALL, OWN, PAIRS, SIDES
+from relevance.errors import plural
 from relevance.pages.blocks import NONE, Block, Section, Table, count, percent, signed
 from relevance.tasks import LABELS, SPLITS
 
@@ -85,14 +86,18 @@ def _copies(facts: dict) -> Iterator[Finding]:
 
     if same["conflicting"]:
         rows = same["conflicting_rows"]
-        sentence = f"The same pair with two labels: {_pairs(same['conflicting'])} in {rows:,} rows"
+        sentence = f"The same pair with two labels: {plural(same['conflicting'], 'pair')} in {rows:,} rows"
         yield WRONG, rows / sound, f"{sentence} ({by_task('entities', 'conflicting')})."
     if same["pairs"]:
-        sentence = f"The same pair in several rows: {_pairs(same['pairs'])}, {same['mirrored']:,} of them mirrored"
+        sentence = (
+            f"The same pair in several rows: {plural(same['pairs'], 'pair')}, {same['mirrored']:,} of them mirrored"
+        )
         sentence += f", {same['rows']:,} rows beyond the first of each"
         yield DOUBTFUL, same["rows"] / sound, f"{sentence} ({by_task('entities', 'pairs')})."
     if texts["conflicting"] > same["conflicting"]:
-        sentence = f"The same two texts of a task, whatever the ids, with two labels: {_pairs(texts['conflicting'])}"
+        sentence = (
+            f"The same two texts of a task, whatever the ids, with two labels: {plural(texts['conflicting'], 'pair')}"
+        )
         yield DOUBTFUL, texts["conflicting_rows"] / sound, f"{sentence} ({by_task('texts', 'conflicting')})."
 
 
@@ -170,10 +175,6 @@ def _clean(facts: dict) -> Iterator[Finding]:
     }
     if clean := [words for words, rows in checks.items() if not rows]:
         yield NOTED, -1, f"Clean: {'; '.join(clean)}."
-
-
-def _pairs(n: int) -> str:
-    return f"{n:,} pair{'s' * (n != 1)}"
 
 
 def _by_task(values: dict[str, float], form: Callable[[float], str]) -> str:

@@ -64,12 +64,12 @@ def check_present(names: Sequence[str], needed: Sequence[str], name: str, settin
     """Raise UserError where one of the columns `needed` is not among `names`; `setting` maps columns to ours."""
     missing = [column for column in needed if column not in names]
     if missing:
-        said = setting.removesuffix("columns")
-        task = f", or {said}task=query_item where all rows are of one" if "task" in missing else ""
+        prefix = setting.removesuffix("columns")
+        task = f", or {prefix}task=query_item where all rows are of one" if "task" in missing else ""
         raise UserError(
             f"{name}: missing column {', '.join(missing)}; present: {', '.join(names)}; "
             f"{did_you_mean(missing, names)}name it with {setting}={{{missing[0]}: <column of the file>}}{task}; "
-            f"where the first line is a row: {said}header=[…]"
+            f"where the first line is a row: {prefix}header=[…]"
         )
 
 
@@ -93,7 +93,7 @@ def as_text(table: pa.Table, column: str, name: str) -> pa.ChunkedArray:
         raise UserError(f"{name}: column {column} has type {values.type}; write it as text or numbers") from error
 
 
-def with_said(loaded: Loaded, task: str | None, grades: Mapping[Any, int], name: str, setting: str = "") -> Loaded:
+def with_labels(loaded: Loaded, task: str | None, grades: Mapping[Any, int], name: str, setting: str = "") -> Loaded:
     """A loaded table with the task of all its rows and the label of each grade; rows of another grade become faults.
 
     Raises UserError, which calls the file `name`, for a file of another task; `setting` stands before its settings.

@@ -20,7 +20,7 @@ from relevance.data.text_files import BLANKS, HEAD, Form, encoding_remedy, kind_
 from relevance.errors import UserError, shorten
 
 BLOCK = 1 << 25  # bytes the parser holds at once: the longest possible row
-UNSAID = Form()
+PLAIN = Form()
 COUNTED = "rows are counted from 1, blank lines left out"
 COUNTED_BEHIND = "rows are counted from 1 after the header, blank lines left out"
 TORN_REMEDY = "give every row as many cells as the header; quote a cell that holds the delimiter"
@@ -37,12 +37,12 @@ class Layout:
     names: list[str]  # the same without blanks around them
 
 
-def read_delimited(path: Path, form: Form = UNSAID) -> Loaded:
+def read_delimited(path: Path, form: Form = PLAIN) -> Loaded:
     """Every cell as text. Raises UserError for a header that is absent or no UTF-8, and for an open quote."""
     return joined(list(stream_delimited(path, form)))
 
 
-def stream_delimited(path: Path, form: Form = UNSAID) -> Iterator[Loaded]:
+def stream_delimited(path: Path, form: Form = PLAIN) -> Iterator[Loaded]:
     """The same, a block of the file at a time; the last one holds what is torn at the end, and may hold no rows."""
     laid = layout(path, form)
     form = laid.form

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from relevance.errors import UserError
+from relevance.errors import UserError, plural
 
 SET_ASIDE = "or set data.on_bad_row=quarantine to set these rows aside and go on without them"
 NONE_LEFT = "no row is left; mend the file"
@@ -41,6 +41,11 @@ class Loaded:
     faults: tuple[Fault, ...] = ()
     counted: str = "rows are counted from 1"
     signs: int = 0  # texts whose control characters were read as signs of cp1252
+
+    def check(self, file: str, set_aside: bool) -> None:
+        """UserError with every fault where they are not to be set aside, or leave no row."""
+        if self.faults and not (set_aside and len(self.table)):
+            raise faults_error(file, self.faults, self.counted, SET_ASIDE if len(self.table) else NONE_LEFT)
 
     def without(self, faults: Sequence[Fault]) -> "Loaded":
         """The same with these faults added and their rows taken out of the table."""
@@ -88,18 +93,14 @@ def unique(path: Path, names: Sequence[str]) -> None:
 
 def faults_error(file: str, faults: Sequence[Fault], counted: str, remedy: str) -> UserError:
     """One error for all faults; `counted` says how rows are numbered, `remedy` what else helps."""
-    lines = [f"{file}: {_count(len(faulty_rows(faults)))} at fault ({counted})"]
+    lines = [f"{file}: {plural(len(faulty_rows(faults)), 'row')} at fault ({counted})"]
     for fault in faults:
-        lines.append(f"  {fault.problem}: {_count(len(fault.rows))}; remedy: {fault.remedy}")
+        lines.append(f"  {fault.problem}: {plural(len(fault.rows), 'row')}; remedy: {fault.remedy}")
         shown = zip(fault.rows[:LISTED], fault.values[:LISTED], strict=True)
         lines += [f"    {file} row {row}: {value}" for row, value in shown]
         if len(fault.rows) > LISTED:
             lines.append(f"    … and {len(fault.rows) - LISTED:,} more")
     return UserError("\n".join([*lines, f"  {remedy}"]))
-
-
-def _count(rows: int) -> str:
-    return f"{rows:,} row{'s' * (rows != 1)}"
 
 
 def quarantine_note(faults: Sequence[Fault], good: int, path: Path) -> str:

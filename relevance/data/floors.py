@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from relevance import predictions
 from relevance.data.entities import numbered
-from relevance.data.stored import beside, open_rows
+from relevance.data.stored import beside, open_rows, read_columns
 from relevance.metrics import Scores, score, task_codes
 from relevance.tasks import LABELS, TASK_NAMES
 
@@ -34,7 +34,7 @@ def ensure_floors(rows: Path) -> dict[str, pa.Table]:
 
 def fit_floors(rows: Path) -> dict[str, pa.Table]:
     """Predictions of each floor for the test rows; the same rows give the same numbers."""
-    table = pq.read_table(rows, columns=["row", "split", "task", "left", "right", "label"])
+    table = read_columns(rows, ["row", "split", "task", "left", "right", "label"])
     table = table.filter(pc.is_in(table["split"], pa.array(["train", "test"])))
     train = pc.equal(table["split"], "train").to_numpy()
     task, label = task_codes(table["task"]), table["label"].to_numpy()
@@ -46,7 +46,7 @@ def fit_floors(rows: Path) -> dict[str, pa.Table]:
 
 def unlearnable(rows: Path) -> list[str]:
     """Tasks of the test rows whose training rows have fewer than two labels: no floor can learn them."""
-    table = pq.read_table(rows, columns=["split", "task", "label"])
+    table = read_columns(rows, ["split", "task", "label"])
     task, label = task_codes(table["task"]), table["label"].to_numpy()
     train, test = (pc.equal(table["split"], split).to_numpy() for split in ("train", "test"))
     tested = np.bincount(task[test], minlength=len(TASK_NAMES)) > 0
@@ -58,7 +58,7 @@ def noise_ceiling(rows: Path) -> Scores | None:
     """Scores of knowing each test row's label before noise; None where the data does not state it."""
     if "label_clean" not in pq.read_schema(rows).names:
         return None
-    table = pq.read_table(rows, columns=["split", "task", "label", "label_clean"])
+    table = read_columns(rows, ["split", "task", "label", "label_clean"])
     table = table.filter(pc.equal(table["split"], "test"))
     return score(task_codes(table["task"]), table["label"].to_numpy(), table["label_clean"].to_numpy())
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from relevance.atomic_io import atomic_file
 from relevance.data.entities import KINDS
-from relevance.data.stored import beside, open_rows
+from relevance.data.stored import beside, open_rows, read_columns
 from relevance.tasks import TASK_INDEX, TASK_NAMES, TASKS
 
 MOST = 1_000  # mirrors of a task, triangles of a kind; drawn by a fixed seed where there are more
@@ -44,11 +44,11 @@ def ensure_implied(rows: Path) -> Implied:
     """What the test rows of rows.parquet imply, read from beside it or computed and left there."""
 
     def make() -> dict[str, pa.Table]:
-        made = implied(pq.read_table(open_rows(rows), columns=["row", "split", "task", "left", "right", "label"]))
+        made = implied(read_columns(open_rows(rows), ["row", "split", "task", "left", "right", "label"]))
         return {f"implied-{name}": getattr(made, name) for name in SCHEMAS}
 
     paths = beside(rows, [f"implied-{name}" for name in SCHEMAS], make, _write)
-    return Implied(*(pq.read_table(path) for path in paths.values()))
+    return Implied(*(read_columns(path) for path in paths.values()))
 
 
 def _write(table: pa.Table, path: Path) -> None:

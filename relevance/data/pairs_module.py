@@ -25,7 +25,7 @@ from relevance.data.batches import (
     scored_tokens,
 )
 from relevance.data.mixing import Steps, members, portion
-from relevance.data.stored import open_rows
+from relevance.data.stored import open_rows, read_columns
 from relevance.data.taught import soft_targets, unlabelled_path
 from relevance.data.tokens import Reading, Template, load_tokens, segments
 from relevance.errors import UserError
@@ -107,13 +107,13 @@ def _examples(config: Config, rows: Path, tokenizer, identity: str, template: Te
     cache, teachers = Path(config.outputs) / "tokens", config.train.teacher
     tokens = load_tokens(rows, tokenizer, identity, template, cache)
     wanted = [name for name in ("task", "split", "label", "weight") if name in pq.read_schema(rows).names]
-    table = pq.read_table(rows, columns=wanted, read_dictionary=["task", "split"])  # the texts stay on disk
+    table = read_columns(rows, wanted, ["task", "split"])  # the texts stay on disk
     task, split, label = task_codes(table["task"]), places(table["split"], SPLITS), table["label"].to_numpy()
     weight = _weights(config, table, task)
     soft = soft_targets(rows, teachers, len(task)) if teachers else None
     if path := unlabelled_path(config):
         tokens = tokens.and_then(load_tokens(open_rows(path), tokenizer, identity, template, cache))
-        more = task_codes(pq.read_table(path, columns=["task"])["task"])
+        more = task_codes(read_columns(path, ["task"])["task"])
         task, label = np.concatenate([task, more]), np.concatenate([label, np.full(len(more), -1, np.int8)])
         split = np.concatenate([split, np.full(len(more), SPLITS.index("train"))])
         weight = np.concatenate([weight, _of_tasks(config)[more]])

@@ -23,8 +23,8 @@ import pyarrow.parquet as pq
 
 from relevance.cli import echo
 from relevance.data.contract import with_signs
-from relevance.data.delimited import UNSAID, read_delimited, stream_delimited
-from relevance.data.faults import NONE_LEFT, Fault, Loaded, faults_error, signs_note, unique
+from relevance.data.delimited import PLAIN, read_delimited, stream_delimited
+from relevance.data.faults import Fault, Loaded, signs_note, unique
 from relevance.data.text_files import PACKED, Form, encoding_remedy, kind_of, legacy_remedy, text_bytes
 from relevance.errors import UserError, did_you_mean, shorten
 
@@ -35,7 +35,7 @@ STREAMED = Form(setting="")
 LINES = "rows are the lines of the file, counted from 1"
 
 
-def read_table(path: Path, columns: dict[str, str], form: Form = UNSAID) -> Loaded:
+def read_table(path: Path, columns: dict[str, str], form: Form = PLAIN) -> Loaded:
     """The file at `path`, `columns` (ours: theirs) renamed, texts as valid UTF-8; rows that cannot be read are faults.
 
     Raises UserError for a file that cannot be read or holds no rows, and for a column that is missing or given twice.
@@ -43,8 +43,7 @@ def read_table(path: Path, columns: dict[str, str], form: Form = UNSAID) -> Load
     _check_readable(path, "data.path", form)
     with parse_errors(path):
         loaded = READERS[kind_of(path)](path, form)
-    if not len(loaded.table) and loaded.faults:
-        raise faults_error(str(path), loaded.faults, loaded.counted, NONE_LEFT)
+    loaded.check(str(path), set_aside=True)
     if not len(loaded.table):
         raise UserError(f"{path}: the file holds no rows")
     loaded = _renamed(path, loaded, columns, form)
@@ -140,7 +139,7 @@ def plain_strings(table: pa.Table) -> pa.Table:
     return table.cast(pa.schema(fields))
 
 
-def undecodable(table: pa.Table, rows: np.ndarray, path: Path, form: Form = UNSAID) -> Iterator[Fault]:
+def undecodable(table: pa.Table, rows: np.ndarray, path: Path, form: Form = PLAIN) -> Iterator[Fault]:
     """The cells that are no UTF-8, a fault for each column."""
     wrong = {}
     for name in table.column_names:
@@ -165,7 +164,7 @@ def undecodable(table: pa.Table, rows: np.ndarray, path: Path, form: Form = UNSA
 _remedy = cache(encoding_remedy)  # parts of one file ask again and again
 
 
-def read_parquet(path: Path, _: Form = UNSAID, wanted: Collection[str] | None = None) -> Loaded:
+def read_parquet(path: Path, _: Form = PLAIN, wanted: Collection[str] | None = None) -> Loaded:
     """The columns `wanted` (None: all); the others are null."""
     names = pq.read_schema(path).names
     unique(path, names)
@@ -184,11 +183,8 @@ def _stream_parquet(path: Path, rows: int, _: Form) -> Iterator[Loaded]:
             last += len(batch)
 
 
-def read_jsonl(path: Path, form: Form = UNSAID, wanted: Collection[str] | None = None) -> Loaded:
-    """Arrow's parser where each line is one object of steady types, else line by line.
-
-    In the columns `wanted` (None: all), those that somebody will read, a value that is no text is a fault.
-    """
+def read_jsonl(path: Path, form: Form = PLAIN, wanted: Collection[str] | None = None) -> Loaded:
+    """By Arrow's parser where lines are steady, else line by line; in `wanted` (None: all) a value must be text."""
     with text_bytes(path, form) as file:
         return _read_lines(file if file.seekable() else BytesIO(file.read()), 1, form, wanted)
 

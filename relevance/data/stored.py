@@ -5,7 +5,7 @@ outputs/data/3f55934ea4b3c01d/rows.parquet, with .seal, floor-lexical.parquet, â
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -81,10 +81,7 @@ def file_digest(path: Path) -> str:
 
 
 def table_digest(rows: int, columns: Iterable[tuple[str, pa.ChunkedArray]]) -> str:
-    """sha256, in hex, of a table of so many rows whose named columns come one after another.
-
-    Names, values, nulls and order count; file format, path, chunks, dictionaries and string width do not.
-    """
+    """sha256 (hex) of a table of so many rows: names, values, nulls and order count, format and chunks do not."""
     total = hashlib.sha256(str(rows).encode())
     for name, column in columns:
         total.update(b"\0" + name.encode() + b"\0")
@@ -101,6 +98,12 @@ def table_digest(rows: int, columns: Iterable[tuple[str, pa.ChunkedArray]]) -> s
         for chunk in text.chunks:
             total.update(utf8_bytes(chunk))
     return total.hexdigest()
+
+
+def read_columns(path: Path, columns: list[str] | None = None, encoded: Sequence[str] = ()) -> pa.Table:
+    """`columns` of a parquet file, null: all; the texts of `encoded` as a dictionary and places in it."""
+    # no partitions: a folder such as seed=0 above the file is no column of it
+    return pq.read_table(path, columns=columns, read_dictionary=list(encoded), partitioning=None)
 
 
 def read_rows(rows: Path, at: np.ndarray, columns: list[str]) -> pa.Table:

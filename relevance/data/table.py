@@ -20,9 +20,9 @@ from relevance.atomic_io import atomic_file
 from relevance.cell_id import QUARANTINE, data_folder
 from relevance.cli import echo
 from relevance.config import DataConfig, OnBadRow, Source
-from relevance.data.contract import check_names, check_pairs, utf8_bytes, with_said
+from relevance.data.contract import check_names, check_pairs, utf8_bytes, with_labels
 from relevance.data.entities import Keys, combined, differs, repeated, seen, side_entities, split_by_entity
-from relevance.data.faults import NONE_LEFT, SET_ASIDE, Loaded, faults_error, list_faults, quarantine_note
+from relevance.data.faults import Loaded, list_faults, quarantine_note
 from relevance.data.readers import read_table
 from relevance.data.stored import OURS, ROWS, rows_fault, table_digest
 from relevance.data.text_files import Form
@@ -53,9 +53,7 @@ def prepare_rows(data: DataConfig, outputs: Path) -> Rows:
     name, loaded = load_pairs(data)
     theirs = [column for column in loaded.table.column_names if column not in OURS]
     checked, keys = check_pairs(replace(loaded, table=loaded.table.select(theirs)), name)
-    if checked.faults and (data.on_bad_row is OnBadRow.error or not len(checked.table)):
-        remedy = SET_ASIDE if len(checked.table) else NONE_LEFT
-        raise faults_error(name, checked.faults, loaded.counted, remedy)
+    checked.check(name, data.on_bad_row is OnBadRow.quarantine)
     has_split = "split" in checked.table.column_names
     table = with_split(checked.table, data)
     _every_split(table, name, SPLIT_REMEDY if has_split else SHARES_REMEDY)
@@ -77,7 +75,7 @@ def load_pairs(data: DataConfig) -> tuple[str, Loaded]:
             raise UserError("data.path is missing; give data.path=FILE (.parquet, .csv, .tsv or .jsonl)")
         check_names(data.columns, "data.columns")
         loaded = read_table(Path(data.path), data.columns, Form.of(data, "data."))
-        return data.path, with_said(loaded, data.task, data.grades, data.path, "data.")
+        return data.path, with_labels(loaded, data.task, data.grades, data.path, "data.")
     from relevance.shop.generate import generate_pairs
 
     table = generate_pairs(data.rows, data.seed, data.noise)
@@ -162,17 +160,11 @@ def notes_of(table: pa.Table, keys: Keys) -> tuple[str, ...]:
 
 def _rows(counts: np.ndarray) -> str:
     """`counts` [6, 3] of rows by task and split; a split without rows stands out."""
-    tasks = [
-        f"{task} {'/'.join(f'{n:,}' for n in row)}{_absent(row)}"
-        for task, row in zip(TASK_NAMES, counts, strict=True)
-        if row.any()
-    ]
+    tasks = []
+    for task, row in ((task, row) for task, row in zip(TASK_NAMES, counts, strict=True) if row.any()):
+        absent = " and no ".join(split for n, split in zip(row, SPLITS, strict=True) if not n)
+        tasks.append(f"{task} {'/'.join(f'{n:,}' for n in row)}{f' (it has no {absent} rows)' if absent else ''}")
     return f"rows ({'/'.join(SPLITS)}): {', '.join(tasks)}"
-
-
-def _absent(row: np.ndarray) -> str:
-    absent = [split for n, split in zip(row, SPLITS, strict=True) if not n]
-    return f" (it has no {' and no '.join(absent)} rows)" if absent else ""
 
 
 def _any_task(table: pa.Table, test: np.ndarray, keys: Keys) -> str:

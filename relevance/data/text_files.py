@@ -109,17 +109,17 @@ def _encoding(path: Path, head: bytes, form: Form) -> str:
     """What its mark says, else the user, else UTF-8; UserError where the two differ, and for bytes that are no text."""
     if kind := next((kind for start, kind in NO_TEXT.items() if head.startswith(start)), None):
         raise UserError(f"{path}: is no text: its first bytes are those of a {kind}; name it by what it is")
-    said = _codec(path, form.encoding, form) if form.encoding else None
+    named = _codec(path, form.encoding, form) if form.encoding else None
     marked = next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
-    if marked and said and not said.startswith(marked):
+    if marked and named and not named.startswith(marked):
         raise UserError(f"{path}: its mark says {marked}, not {form.setting}encoding={form.encoding}; leave that out")
-    if not marked and not said and b"\0" in head:
+    if not marked and not named and b"\0" in head:
         even, odd = head[::2].count(0), head[1::2].count(0)
         if max(even, odd) <= len(head) / 8:
             raise UserError(f"{path}: holds zero bytes, which belong to no text: remove them, tr -d '\\0' < FILE")
         likely = f"{form.setting}encoding={'utf-16-le' if odd > even else 'utf-16-be'}"
         raise UserError(f"{path}: is not UTF-8 (it holds zero bytes); if it is UTF-16, {likely}")
-    return marked or said or "utf-8"
+    return marked or named or "utf-8"
 
 
 def _codec(path: Path, name: str, form: Form) -> str:
@@ -153,11 +153,11 @@ def legacy_remedy(texts: Iterable[bytes], form: Form | None, path: str = "FILE")
         sequences, strays = sequences + count, strays + len(beyond)
         dense += sum(len(run) for run in runs if len(run) > 2)
         stray.update(beyond)
-    given = f", or give {form.setting}encoding={{}}" if form else ""
+    setting = f", or give {form.setting}encoding={{}}" if form else ""
     if stray & NOT_CP1252 or dense > strays / 2:  # in texts of Western Europe hardly two such bytes stand together
         shown = ", ".join(f"{byte:#04x}" for byte in sorted(stray & NOT_CP1252))
         why = f"neither cp1252 nor Latin-1 has the byte {shown}" if shown else "it is no text of Western Europe"
-        remedy = f"then iconv -f ENCODING -t UTF-8{given.format('ENCODING')}"
+        remedy = f"then iconv -f ENCODING -t UTF-8{setting.format('ENCODING')}"
         return f"save it as UTF-8; {why}: ask who wrote it (cp1251, shift_jis, gb18030 …), {remedy}"
     name = "cp1252" if stray & C1 else "latin-1"
     words = "cp1252 (Windows, Western Europe)" if name == "cp1252" else "Latin-1"
@@ -165,7 +165,7 @@ def legacy_remedy(texts: Iterable[bytes], form: Form | None, path: str = "FILE")
         return f"write these cells as UTF-8, the others are: they look like {words}, the file as a whole does not"
     iconv = name.upper().replace("-", "")
     reading = f", {sample.decode(name, 'replace').strip()[:30]!r}"
-    return f"it looks like {words}{reading}: save it as UTF-8 (iconv -f {iconv} -t UTF-8 {path}){given.format(name)}"
+    return f"it looks like {words}{reading}: save it as UTF-8 (iconv -f {iconv} -t UTF-8 {path}){setting.format(name)}"
 
 
 @contextmanager
@@ -193,8 +193,8 @@ def _recoded(path: Path, file: BinaryIO, encoding: str, form: Form) -> Iterator[
         try:
             yield decoder.decode(block, final=not block).encode()
         except UnicodeError as cause:
-            said = f"{path}: is no {encoding} ({cause}; counted from byte {last:,})"
-            raise UserError(f"{said}; give {form.setting}encoding= as it is") from cause
+            why = f"{path}: is no {encoding} ({cause}; counted from byte {last:,})"
+            raise UserError(f"{why}; give {form.setting}encoding= as it is") from cause
         last += len(block)
 
 

@@ -81,8 +81,8 @@ def _with_queries(table: pa.Table, options: DeriveOptions, quarantine: Quarantin
 
 def _differs_from_text(table: pa.Table) -> pa.ChunkedArray:
     """Whether a judgement names its query otherwise than the queries, by text or by id, do."""
-    given = pc.and_(pc.invert(blank(table["query"])), pc.not_equal(table["query"], table["query_id"]))
-    return pc.fill_null(pc.and_(given, pc.not_equal(folded(table["query"]), folded(table["text"]))), False)
+    named = pc.and_(pc.invert(blank(table["query"])), pc.not_equal(table["query"], table["query_id"]))
+    return pc.fill_null(pc.and_(named, pc.not_equal(folded(table["query"]), folded(table["text"]))), False)
 
 
 def _sound(table: pa.Table, options: DeriveOptions, known: pa.ChunkedArray, quarantine: Quarantine) -> pa.Table:

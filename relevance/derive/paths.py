@@ -43,10 +43,7 @@ class Paths(NamedTuple):
 
 
 def read_paths(column: pa.ChunkedArray, options: ReadOptions, where: str) -> Paths:
-    """The paths of a column: texts with options.separator, lists of names, or lists of objects with id and name.
-
-    Raises UserError, which calls the column `where`, for a column of anything else.
-    """
+    """Paths as texts with options.separator, lists of names or of id and name; UserError, which names `where`."""
     if pa.types.is_null(column.type):
         column = column.cast(pa.string())
     if pa.types.is_string(column.type):

@@ -140,8 +140,8 @@ class Quarantine:
         for entry in self.faults:
             totals[entry.kind, entry.fault.problem, entry.in_use] += len(entry.fault.rows)
         return [
-            {"input": kind, "problem": problem, "rows": rows, "kept": kept}
-            for (kind, problem, kept), rows in totals.items()
+            {"input": kind, "problem": problem, "rows": rows, "kept": in_use}
+            for (kind, problem, in_use), rows in totals.items()
         ]
 
     def _aside(self, kind: str) -> int:

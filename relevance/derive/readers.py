@@ -207,10 +207,7 @@ def _half(entry: dict) -> bool:
 
 
 def _nested_ratings(content: object) -> list[Row] | None:
-    """A row for each rating in an export of queries, with all the file says of query and rating; None for what is none.
-
-    Raises UserError where a list holds ratings in some entries alone.
-    """
+    """A row for each rating in an export of queries, None for none; UserError where some entries hold none."""
     if isinstance(content, list):
         parts = [_nested_ratings(entry) for entry in content]
         if None in parts and any(part is not None for part in parts):

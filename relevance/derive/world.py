@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from relevance.audit.agreement import agreement, count_couples, successive
+from relevance.audit.counts import agreement, count_couples, successive
 from relevance.data.database import Database
 from relevance.derive.catalogue import Types, ancestors, assigned, read_items, read_taxonomy
 from relevance.derive.commands import DeriveOptions, RuleOptions, Settle
@@ -31,7 +31,7 @@ LABEL = {  # of the rows of one pair, which hold a label and its votes each
 @dataclass(frozen=True)
 class World:
     counts: dict[str, int]
-    agreement: dict[str, float | int | None]  # of judgements of the same pair: see audit.agreement
+    agreement: dict[str, float | int | None]  # of judgements of the same pair: see audit.counts.agreement
 
 
 def load_world(options: DeriveOptions, quarantine: Quarantine, database: Database) -> World:

@@ -2,15 +2,6 @@
 
 python -m relevance.export cell=CELL output=FOLDER [task=query_item] [form=adapter]
 
-cell    by its name, a beginning that no other has, its run id or four characters of it, its folder; or best, by macro
-        accuracy on validation, best:ce of a family or model, best:ce-mhp of names that begin so
-sweep   the sweep of these names; null: all cells that there are, best is of the newest sweep
-task    one task, or all that the cell was trained on (output then holds a folder per task)
-form    merged: AutoModelForSequenceClassification, LoRA merged, private layers as ordinary blocks;
-        adapter: as peft keeps it, beside the frozen backbone
-backbone           where the frozen backbone of an llm cell lies now, if it moved; a list for several cells
-trust_remote_code  run code that came with the cell's backbone, where it was trained with model.trust_remote_code=true
-
 The tokenizer of a folder makes the cell's own input of a pair of that task, in any tool (docs/serving.md). A process
 without our code reads each folder back: its ids are the cell's, its logits differ by 1e-4 at most.
 """
@@ -20,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from relevance.cli import command_line, echo, listed, run_command
+from relevance.config import MOVED_BACKBONE, NAMED_CELL, OWN_CODE, setting
 from relevance.config_io import name_moved
 from relevance.errors import UserError
 from relevance.outputs import check_folder
@@ -30,16 +22,20 @@ FORMS = ("merged", "adapter")
 
 @dataclass
 class Options:
-    cell: str = ""
-    sweep: Any = None
-    output: str = ""
-    task: str = "all"
-    backbone: Any = None
-    trust_remote_code: bool = False
-    form: str = "merged"
-    tracking_uri: str = "sqlite:///mlflow.db"
-    experiment: str = "relevance"
-    outputs: str = "outputs"
+    cell: str = setting("", NAMED_CELL.partition("; several")[0])
+    sweep: Any = setting(None, "of these names", null="all cells that there are, best is of the newest sweep")
+    output: str = setting("", "folder to write")
+    task: str = setting("all", "one task, or all that the cell was trained on, each in a folder of its own")
+    backbone: Any = setting(None, MOVED_BACKBONE)
+    trust_remote_code: bool = setting(False, OWN_CODE)
+    form: str = setting(
+        "merged",
+        "merged: AutoModelForSequenceClassification, LoRA merged, private layers as ordinary blocks; "
+        "adapter: as peft keeps it, beside the frozen backbone",
+    )
+    tracking_uri: str = setting("sqlite:///mlflow.db", "MLflow's store")
+    experiment: str = setting("relevance", "MLflow's experiment")
+    outputs: str = setting("outputs", "folder of cells")
 
 
 @command_line(__doc__, Options, required=("cell", "output"))

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel
+from tokenizers import Tokenizer
+from tokenizers.processors import TemplateProcessing
+from transformers import AutoModelForSequenceClassification, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from relevance.atomic_io import atomic_folder
 from relevance.config import HALF, MIXED, Config
@@ -20,7 +22,6 @@ from relevance.data.tokens import Reading, Template, pair_frame, prefix_ids, seg
 from relevance.errors import UserError
 from relevance.export.card import NAME, card
 from relevance.export.parity import PAIRS, PairsOfTask, odd_pairs, read_back
-from relevance.export.tokenizer import pair_tokenizer
 from relevance.model.architectures import PER_BLOCK, POOLINGS, block_list
 from relevance.model.backbone import backbone_folder, name_base
 from relevance.model.build import halves_frozen
@@ -31,6 +32,7 @@ from relevance.tasks import LABELS, TASK_INDEX, TASK_NAMES
 
 LIMIT = 1e-4  # between a logit of the cell and of the folder read back
 PAD = "<|pad|>"
+SPECIAL = ("bos", "eos", "unk", "sep", "pad", "cls", "mask")
 OWN_FORM = "tokenizer(left, right, truncation=True) makes all of this"
 IDS_OF_TEXT = "tokenizer(text, add_special_tokens=False, split_special_tokens=True)"
 SEGMENTS = "0 up to and with between, 1 from right on"
@@ -99,8 +101,8 @@ def _write(model: Path, task: str, form: str, output: Path, trust_remote_code: b
 
 
 def _admit(network: Network, config: Config, reading: Reading, task: str) -> None:
-    if config.routing.own and reading.unknown([task]):
-        what = "head was" if config.routing.heads else f"{config.routing.own} were"
+    if config.routing.private_part and reading.unknown([task]):
+        what = "head was" if config.routing.heads else f"{config.routing.private_part} were"
         raise UserError(f"task={task}: its {what} never trained; this cell knows {', '.join(reading.tasks)}")
     if type(network.heads[0].classifier).__module__.startswith("transformers_modules"):
         raise UserError(
@@ -161,10 +163,10 @@ def _pooling_settings(network: Network) -> dict[str, str]:
     if pooling is None:
         return {}
     if pooling not in POOLINGS.get(kind, {}):
-        own = "the last token of a text alone" if network.positions else "other states"
+        read = "the last token of a text alone" if network.positions else "other states"
         raise UserError(
-            f"model.pooling={pooling}: transformers' own classifier of {kind} reads {own}, so that no plain folder can "
-            "say it; use relevance.predict or the served model"
+            f"model.pooling={pooling}: transformers' own classifier of {kind} reads {read}, so that no plain folder "
+            "can say it; use relevance.predict or the served model"
         )
     return POOLINGS[kind][pooling]
 
@@ -263,6 +265,50 @@ def _pad_apart(model, tokenizer) -> None:
         tokenizer.add_special_tokens({"pad_token": PAD})
         model.resize_token_embeddings(max(len(tokenizer), model.get_input_embeddings().num_embeddings))
         model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+
+
+def pair_tokenizer(tokenizer, template: Template, task: str) -> PreTrainedTokenizerFast:
+    """A tokenizer that puts `task`'s own tokens around two texts, pads to the right and cuts to the cell's length.
+
+    It is of transformers' general class: those of single models build their form of a pair anew whenever they load.
+    Raises UserError where the tokenizer has no tokenizer.json, which holds all this.
+    """
+    if not tokenizer.is_fast:
+        raise UserError(
+            f"{type(tokenizer).__name__}: is Python code without a tokenizer.json, which could hold the form of a "
+            "pair; use relevance.predict or the served model"
+        )
+    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.no_truncation()
+    backend.no_padding()
+    backend.post_processor = _form_of_pairs(tokenizer, template, task)
+    typed = ["token_type_ids"] if segments(tokenizer, template) else []
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        model_max_length=template.max_length,
+        padding_side="right",
+        truncation_side="right",
+        split_special_tokens=True,  # the words "[SEP]" in a title are text
+        clean_up_tokenization_spaces=False,
+        model_input_names=["input_ids", *typed, "attention_mask"],
+        **{f"{name}_token": token for name in SPECIAL if (token := getattr(tokenizer, f"{name}_token"))},
+    )
+
+
+def _form_of_pairs(tokenizer, template: Template, task: str) -> TemplateProcessing:
+    frame = pair_frame(tokenizer, template.pair)
+    named = prefix_ids(tokenizer, template)[TASK_INDEX[task]] if template.prefix else []
+    parts = {"before": frame.before, "prefix": named, "between": frame.between, "after": frame.after}
+    present = {name: ids for name, ids in parts.items() if ids}
+    left = [name for name in ("before", "prefix") if name in present]
+    between, after = ([name] if name in present else [] for name in ("between", "after"))
+    return TemplateProcessing(
+        single=[*left, "$A", *after],
+        pair=[*left, "$A", *between, "$B:1", *(f"{name}:1" for name in after)],
+        special_tokens=[
+            {"id": name, "ids": ids, "tokens": tokenizer.convert_ids_to_tokens(ids)} for name, ids in present.items()
+        ],
+    )
 
 
 def _write_template(folder: Path, content: dict[str, object]) -> None:

@@ -108,11 +108,11 @@ def _hub_card(name: str, revision: str | None) -> str:
 
 
 def _embedded(name: str) -> Path:
-    path = EMBEDDED / name
-    if not (path / "config.json").is_file():
-        has = ", ".join(sorted(p.parent.name for p in EMBEDDED.glob("*/config.json"))) or "none"
+    there = sorted(path.parent.name for path in EMBEDDED.glob("*/config.json"))
+    if name not in there:  # a path is none, even to one of them
+        has = ", ".join(there) or "none"
         raise UserError(f"model.backbone=embedded:{name}: no such embedded backbone (there are: {has}); make backbones")
-    return path
+    return EMBEDDED / name
 
 
 def _packaged(name: str, outputs: Path) -> Path:
@@ -208,10 +208,7 @@ def _on_hub(name: str, revision: str | None) -> bool:
 
 
 def folder_digest(path: Path, code: bool = False) -> str:
-    """sha256 (hex) of a backbone's config, tokenizer, weights and, with `code`, its code, wherever they lie.
-
-    The digest of a converted folder is that of its source.
-    """
+    """sha256 (hex) of config, tokenizer, weights and, with `code`, code; of a converted folder, of its source."""
     if source := source_digest(path):
         return source
     total = hashlib.sha256()

@@ -147,10 +147,7 @@ def example(
 
 @torch.no_grad()
 def try_network(network: Network, inputs: Inputs, last: nn.Module, alike: float) -> None:
-    """Run the rows together and alone; RuntimeError where the result cannot be what it should.
-
-    `last` is the trunk's last block; hidden states may differ by `alike` of the largest.
-    """
+    """RuntimeError where rows together and alone differ by more than `alike`; `last` is the last block."""
     calls: list[int] = []
     handle = last.register_forward_pre_hook(lambda *_: calls.append(1))
     logits = network.eval()(inputs, TRIAL_SLICES)

@@ -53,10 +53,7 @@ def converted_folder(file: Path, outputs: Path) -> Path:
 
 
 def unpickled_folder(source: Path, names: list[str], digest: str, outputs: Path) -> Path:
-    """The folder with the files `names` of `source`, whose digest is given, their weights as safetensors.
-
-    Raises UserError for weights that are torn, or that hold more than tensors.
-    """
+    """The files `names` of `source`, weights as safetensors; UserError for torn ones, or more than tensors."""
     return _converted(digest, outputs, partial(_convert_pickled, source, names))
 
 
@@ -95,10 +92,7 @@ def converted_place(digest: str, outputs: Path) -> Path:
 
 
 def source_digest(path: Path) -> str | None:
-    """The digest of what `path` was converted from; None where it is no such folder, or a copy of one.
-
-    Whatever version of transformers converted it: it writes its own number into config.json.
-    """
+    """The digest of what `path` was converted from, by any version; None where it is no such folder, or a copy."""
     digests = [(path / name).read_text() for name in MARKS if (path / name).is_file()]
     return next((digest for digest in digests if path.name == digest[:16]), None)
 

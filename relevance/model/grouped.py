@@ -29,15 +29,15 @@ class Rows:
     def __init__(self, slices: Slices, device: torch.device):
         self.tasks = [task for task, _, _ in slices]
         self.sizes, self.count = [b - a for _, a, b in slices], slices[-1][2]
-        own = np.eye(len(slices), dtype=np.float32).repeat(self.sizes, axis=0)
-        both = torch.from_numpy(np.vstack([own, [[b for _, _, b in slices]]]).astype(np.float32))
+        member = np.eye(len(slices), dtype=np.float32).repeat(self.sizes, axis=0)
+        both = torch.from_numpy(np.vstack([member, [[b for _, _, b in slices]]]).astype(np.float32))
         both = both.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else both
-        self.own, self.ends = both[:-1], both[-1].int()  # [B, K] one where the row is of the module; [K]
+        self.member, self.ends = both[:-1], both[-1].int()  # [B, K] one where the row is of the module; [K]
 
     def chosen(self, weights: list[torch.Tensor], dims: int) -> torch.Tensor:
         """The weight [B, 1, …, H] of each row, of those [H] of the modules, for states of so many dimensions."""
-        with torch.autocast(self.own.device.type, enabled=False):
-            rows = self.own.to(weights[0].dtype) @ torch.stack(weights)
+        with torch.autocast(self.member.device.type, enabled=False):
+            rows = self.member.to(weights[0].dtype) @ torch.stack(weights)
         return rows.view(self.count, *[1] * (dims - 2), -1)
 
 
@@ -71,8 +71,8 @@ class Leaf(nn.Module):
         out, wide = weights[0].shape
         if out * len(modules) <= NARROW:
             every = functional.linear(states, torch.cat(weights)).unflatten(-1, (len(modules), out))
-            own = self.rows.own.repeat_interleave(each, 0) if each > 1 else self.rows.own
-            product = (every * own.view(len(own), *[1] * (states.dim() - 2), -1, 1)).sum(-2)
+            member = self.rows.member.repeat_interleave(each, 0) if each > 1 else self.rows.member
+            product = (every * member.view(len(member), *[1] * (states.dim() - 2), -1, 1)).sum(-2)
         else:
             flat, ends = states.reshape(-1, wide), self.rows.ends * (states[..., 0].numel() // self.rows.count)
             sizes = [size * len(flat) // self.rows.count for size in self.rows.sizes]
@@ -136,8 +136,8 @@ class Grouped:
             if isinstance(part, Leaf):
                 part.rows = rows
                 continue
-            own = self.modules[0].get_submodule(name)._parameters
-            for scalar in own:  # a gate
+            parameters = self.modules[0].get_submodule(name)._parameters
+            for scalar in parameters:  # a gate
                 each = [self.modules[task].get_submodule(name).get_parameter(scalar) for task in rows.tasks]
                 setattr(part, scalar, rows.chosen([weight.view(1) for weight in each], 3))
         return self.shell(**passed)

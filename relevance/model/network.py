@@ -43,12 +43,12 @@ class Network(nn.Module):
             hidden = hidden.float()
             if len(self.heads) == 1:
                 return self.heads[0](hidden, mask)
-            own = heads or slices
+            routed = heads or slices
 
             def loop() -> torch.Tensor:
-                return torch.cat([self.heads[task](hidden[a:b], mask[a:b]) for task, a, b in own])
+                return torch.cat([self.heads[task](hidden[a:b], mask[a:b]) for task, a, b in routed])
 
-            return self.grouped.run(own, loop, hidden=hidden, mask=mask)
+            return self.grouped.run(routed, loop, hidden=hidden, mask=mask)
 
     def states(self, inputs: Inputs, slices: Slices) -> torch.Tensor:
         """Hidden states [B, T, H] of trunk and private layers."""

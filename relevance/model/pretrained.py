@@ -41,10 +41,7 @@ REMEDY = "choose an encoder (model=ce) or a decoder (model=llm)"
 
 
 def check_backbone(path: Path, model: ModelConfig) -> None:
-    """UserError, before anything trains, for an unsupported backbone, with the reason and the remedy.
-
-    The model is laid out without memory for its weights, so that its size does not matter.
-    """
+    """UserError, before anything trains, for an unsupported backbone; it takes no memory for weights."""
     config, tokenizer = load_config(path, model), load_tokenizer(path, model)
     check_quantized(model)
     remedy = "choose an encoder or a decoder that AutoModel loads"
@@ -243,10 +240,7 @@ def _loaded(maker, path: Path, model: ModelConfig, config: PretrainedConfig, cod
 
 
 def _with_new_head(classifier: PreTrainedModel, new: set[str]) -> None:
-    """Draw the whole head anew where the folder held one, or a part of one: its labels were not ours.
-
-    `new` are the names of weights that are random already.
-    """
+    """Draw the whole head anew where the folder held a part of one; weights named in `new` are random already."""
     trunk = classifier.base_model_prefix
     if all(name in new or name.startswith(f"{trunk}.") for name, _ in classifier.named_parameters()):
         return

@@ -9,38 +9,15 @@ task, left and right; label (0, 1, 2, or empty) is optional and is scored agains
 output has the rows of the input in their order and the columns p_irrelevant, p_partial, p_relevant, score (the expected
 label, p_partial + 2 p_relevant: 0 to 2, sorts) and predicted. Several cells vote: the p_* are the means of their
 probabilities, and predicted is the label of the highest. In a cascade the column answered_by names the cell.
-
-cells       each by its name, a beginning that no other has, its run id or four characters of it, its folder; or best,
-            the highest macro accuracy on validation, best:ce of a family or model, best:ce-mhp of names that begin so
-sweep       the sweep of these names; null: all cells that there are, best is of the newest sweep
-cascade     the first of two cells answers where its confidence is this or more, above 0, at most 1, the second sees the
-            rest alone. Confidence is the probability of the answer, each task under a temperature fitted on validation;
-            auto: the lowest that loses at most cascade_loss (null: 0.3) points of macro accuracy on the validation
-            rows, against the second cell alone
-vote        mean (null); or majority, as in the paper: predicted is the label that most cells give, and each label's
-            share of their votes stands beside it (votes_irrelevant, votes_partial, votes_relevant) instead of the p_*;
-            score follows from the means all the same
-ties        under vote=majority, of labels with as many votes: higher (null), lower, median or mean_probability
-columns     our name: the file's name, as data.columns in training
-task        of all rows, where the file has no column task
-grades      the label of each text in column label, {Exact: 2, Partial: 1, Irrelevant: 0}
-header, delimiter, quotes, encoding, unpacked, ratio  as data.* in training
-on_bad_row  error: name every bad row and write nothing; quarantine: list them in <output>.quarantine.csv instead
-chunk       rows held in memory at a time; a cell scores in the precision it was trained in (trainer.precision), and its
-            own test rows get the very numbers of its test.parquet where one chunk holds them all, on the same machine
-            with as many threads; in bf16 other chunks move a probability by about 0.01
-backbone    where the frozen backbone of an llm cell lies now, if it moved; a list for several cells
-device      cpu, cuda; null: CUDA where there is one
-trust_remote_code  run code that came with a cell's backbone, where it was trained with model.trust_remote_code=true
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from relevance.checks import validate_data
 from relevance.cli import command_line, listed, run_command
-from relevance.config import DataConfig, OnBadRow, Source, TextFile
+from relevance.config import MOVED_BACKBONE, NAMED_CELL, OWN_CODE, DataConfig, OnBadRow, Source, TextFile, setting
 from relevance.config_io import name_moved
 from relevance.errors import UserError, shorten
 from relevance.vote import DEFAULT, Ballots, Ties, Vote
@@ -53,25 +30,46 @@ AUTO = "auto"
 
 @dataclass
 class Options(TextFile):
-    cells: Any = None
-    sweep: Any = None
-    cascade: Any = None
-    cascade_loss: float | None = None
-    vote: Vote | None = None
-    ties: Ties | None = None
-    input: str = ""
-    output: str = ""
-    columns: dict[str, str] = field(default_factory=dict)  # ours: theirs
-    task: str | None = None
-    grades: dict[Any, int] = field(default_factory=dict)
-    on_bad_row: OnBadRow = OnBadRow.error
-    chunk: int = 20_000
-    backbone: Any = None
-    device: str | None = None
-    trust_remote_code: bool = False
-    tracking_uri: str = "sqlite:///mlflow.db"
-    experiment: str = "relevance"
-    outputs: str = "outputs"
+    cells: Any = setting(None, NAMED_CELL)
+    sweep: Any = setting(None, "of these names", null="all cells that there are, best is of the newest sweep")
+    cascade: Any = setting(
+        None,
+        "the first of two cells answers where its confidence is this or more, above 0, at most 1, the second sees the "
+        "rest. Confidence is the probability of the answer, each task under a temperature fitted on validation; auto: "
+        "the lowest that loses at most cascade_loss on the validation rows, against the second cell alone",
+    )
+    cascade_loss: float | None = setting(None, "points of macro accuracy", null="0.3")
+    vote: Vote | None = setting(
+        None,
+        "majority, as in the paper: predicted is the label that most cells give, and each label's share of their votes "
+        "stands beside it (votes_irrelevant, …) instead of the p_*; score follows from the means all the same",
+        null="mean",
+    )
+    ties: Ties | None = setting(
+        None, "lower, median or mean_probability of labels with as many votes, under vote=majority", null="higher"
+    )
+    input: str = setting("", "file of pairs")
+    output: str = setting("", "file to write")
+    columns: dict[str, str] = setting(dict, "our name: the file's name, as data.columns in training")
+    task: str | None = setting(None, "of all rows, where the file has no column task")
+    grades: dict[Any, int] = setting(
+        dict, "the label of each text in column label, {Exact: 2, Partial: 1, Irrelevant: 0}"
+    )
+    on_bad_row: OnBadRow = setting(
+        OnBadRow.error, "name every bad row and write nothing, or list them in <output>.quarantine.csv instead"
+    )
+    chunk: int = setting(
+        20_000,
+        "rows held in memory at a time; a cell scores in the precision it was trained in (trainer.precision), and its "
+        "own test rows get the very numbers of its test.parquet where one chunk holds them all, on the same machine "
+        "with as many threads; in bf16 other chunks move a probability by about 0.01",
+    )
+    backbone: Any = setting(None, MOVED_BACKBONE)
+    device: str | None = setting(None, "cpu, cuda", null="CUDA where there is one")
+    trust_remote_code: bool = setting(False, OWN_CODE)
+    tracking_uri: str = setting("sqlite:///mlflow.db", "MLflow's store")
+    experiment: str = setting("relevance", "MLflow's experiment")
+    outputs: str = setting("outputs", "folder of cells")
 
 
 @command_line(__doc__, Options, required=("cells", "input", "output"))
@@ -81,11 +79,11 @@ def predict(options: Options) -> None:
     _checked(options)
     folders, answers = opened(options)
     from relevance.data.text_files import Form
-    from relevance.predict.scoring import Files, Said, score_file, scores_text
+    from relevance.predict.scoring import Files, InputForm, score_file, scores_text
 
     quarantine = options.on_bad_row is OnBadRow.quarantine
-    said = Said(Form.of(options, ""), options.task, options.grades)
-    files = Files(Path(options.input), Path(options.output), options.columns, quarantine, options.chunk, said, answers)
+    form = InputForm(Form.of(options, ""), options.task, options.grades)
+    files = Files(Path(options.input), Path(options.output), options.columns, quarantine, options.chunk, form, answers)
     if text := scores_text(score_file(files, folders, options.device, options.trust_remote_code)):
         print(text)
 
@@ -105,7 +103,7 @@ def opened(options: Options) -> tuple[list[Path], "Answers"]:
         return folders, VotedAnswers(Ballots(options.vote or Vote.mean, options.ties or DEFAULT), len(folders))
     if len(folders) != 2:
         raise UserError(f"cascade={options.cascade}: takes two cells, not {len(folders)}; give cells=[SMALL,LARGE]")
-    from relevance.cascade import LOSS
+    from relevance.calibration import LOSS
     from relevance.predict.answers import cascaded
 
     return folders, cascaded(folders, threshold, LOSS if options.cascade_loss is None else options.cascade_loss)
@@ -114,10 +112,10 @@ def opened(options: Options) -> tuple[list[Path], "Answers"]:
 def _threshold(options: Options) -> float | None:
     """The confidence of a cascade, None where it is to be chosen; UserError for settings that do not go together."""
     value, loss = options.cascade, options.cascade_loss
-    for name, setting in (("vote", options.vote), ("ties", options.ties)):
-        if setting:
+    for name, policy in (("vote", options.vote), ("ties", options.ties)):
+        if policy:
             raise UserError(
-                f"{name}={setting}: has no effect in a cascade, where one cell answers; leave it or cascade out"
+                f"{name}={policy}: has no effect in a cascade, where one cell answers; leave it or cascade out"
             )
     if value == AUTO:
         if loss is not None and not 0 <= loss <= 100:
@@ -145,9 +143,9 @@ def _check_vote(options: Options, cells: int) -> None:
 def _checked(options: Options) -> None:
     """One UserError for the settings of the input that cannot be: they are those of data.*."""
     names = ("task", "grades", *(field.name for field in fields(TextFile)))
-    said = DataConfig(kind=Source.pairs, path=options.input, **{name: getattr(options, name) for name in names})
+    data = DataConfig(kind=Source.pairs, path=options.input, **{name: getattr(options, name) for name in names})
     try:
-        validate_data(said)
+        validate_data(data)
     except UserError as error:
         raise UserError(str(error).replace("data.", "")) from error
 

@@ -13,8 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from relevance import predictions
-from relevance.calibration import Judged, temperatures, unfit
-from relevance.cascade import LOSS, THRESHOLDS, Cascade, Tradeoff, pace
+from relevance.calibration import LOSS, THRESHOLDS, Cascade, Judged, Tradeoff, pace, temperatures, unfit
 from relevance.errors import UserError
 from relevance.metrics import task_codes
 from relevance.predictions import PROBABILITIES, SCHEMA
@@ -43,10 +42,7 @@ class Answers(ABC):
 
     @abstractmethod
     def columns(self, scorers: Sequence["Scorer"], table: pa.Table, progress: Progress) -> list[np.ndarray]:
-        """Those of `added` for the N rows of `table` (columns task, left, right) [each N], the labels last.
-
-        `progress` hears of N rows for each scorer.
-        """
+        """Those of `added` for `table` (task, left, right) [each N], labels last; `progress` hears of N a scorer."""
 
     @property
     def summary(self) -> tuple[str, ...]:

@@ -59,25 +59,22 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class Said:
+class InputForm:
     """What the user says of a file beside the names of its columns."""
 
-    form: Form = STREAMED
+    text: Form = STREAMED
     task: str | None = None  # of all rows
     grades: dict[Any, int] = field(default_factory=dict)  # the label of each
 
 
-SILENT = Said()
+PLAIN = InputForm()
 
 
-def read_chunks(path: Path, columns: dict[str, str], rows: int, said: Said = SILENT) -> Iterator[Chunk]:
-    """The file at `path` in chunks of at most `rows` rows, in order, `columns` (ours: theirs) renamed.
-
-    Raises UserError for a file that cannot be read, and for one without task, left or right.
-    """
+def read_chunks(path: Path, columns: dict[str, str], rows: int, form: InputForm = PLAIN) -> Iterator[Chunk]:
+    """The file in chunks of at most `rows` rows, `columns` (ours: theirs) renamed; UserError where it is none such."""
     columns_seen = False
-    for part in stream_table(path, columns, rows, said.form):
-        loaded = contract.with_said(part, said.task, said.grades, str(path))
+    for part in stream_table(path, columns, rows, form.text):
+        loaded = contract.with_labels(part, form.task, form.grades, str(path))
         names = loaded.table.column_names
         if names and not columns_seen:
             contract.check_present(names, NEEDED, str(path), "columns")
@@ -178,7 +175,7 @@ class Files:
     columns: dict[str, str]  # ours: theirs
     quarantine: bool  # bad rows are set aside; else they are an error
     rows: int  # held at a time
-    said: Said
+    form: InputForm
     answers: Answers
 
     @property
@@ -186,7 +183,7 @@ class Files:
         return self.output.with_name(f"{self.output.name}.quarantine.csv")
 
     def chunks(self) -> Iterator[Chunk]:
-        return read_chunks(self.input, self.columns, self.rows, self.said)
+        return read_chunks(self.input, self.columns, self.rows, self.form)
 
     def bad(self, chunk: Chunk) -> pa.Table:
         """The chunk's rows at fault as they are listed; texts of schema `listing_schema(SHOWN)`."""
@@ -263,8 +260,8 @@ def admit(scorer: "Scorer", folder: Path, tasks: Sequence[str]) -> None:
     """UserError where weights of these tasks were never trained; other tasks that the cell never saw are told."""
     others = ", ".join(scorer.reading.unknown(tasks))
     known = f"{folder}: was trained on {', '.join(scorer.reading.tasks)}"
-    if others and (own := scorer.config.routing.own):
-        raise UserError(f"{known}; its {own} of {others} never were; leave rows of these tasks out")
+    if others and (part := scorer.config.routing.private_part):
+        raise UserError(f"{known}; its {part} of {others} never were; leave rows of these tasks out")
     if others:
         echo(f"{known} alone; scored all the same: {others}")
 

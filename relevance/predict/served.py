@@ -40,8 +40,8 @@ class ServedCell(PythonModel):
     def load_context(self, context) -> None:
         # MLflow has run this file of the model by now: who serves a model trusts its code
         self.scorer = Scorer(Path(context.artifacts["model"]), trust_remote_code=True)
-        own = self.scorer.config.routing.own
-        self.tasks = self.scorer.reading.tasks if own else TASK_NAMES  # a head is of use once trained
+        # a head is of use once trained
+        self.tasks = self.scorer.reading.tasks if self.scorer.config.routing.private_part else TASK_NAMES
         self.limits = Limits(**context.model_config)
 
     def predict(self, context, model_input: pd.DataFrame, params=None) -> pd.DataFrame:

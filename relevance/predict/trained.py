@@ -73,7 +73,7 @@ class TrainedCell:
         if task and task not in TASK_NAMES:
             raise UserError(f"task={task}: {did_you_mean(task, TASK_NAMES)}use one of {', '.join(TASK_NAMES)}")
         table = _arrow(frame[[name for name in NEEDED if name in frame.columns]])
-        loaded = contract.with_said(Loaded(table, np.arange(len(frame))), task, {}, PAIRS)
+        loaded = contract.with_labels(Loaded(table, np.arange(len(frame))), task, {}, PAIRS)
         if missing := [name for name in NEEDED if name not in loaded.table.column_names]:
             hint = f", or give task=, one of {', '.join(self.tasks)}" if "task" in missing else ""
             known = ", ".join(map(str, frame.columns))

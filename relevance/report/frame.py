@@ -16,8 +16,8 @@ from relevance.report.matrix import Matrix, as_read
 from relevance.report.measures import ACCURACY
 from relevance.report.panel import means
 from relevance.report.rows import FINISHED
-from relevance.tracking.best import validated
 from relevance.tracking.records import CellRecord, SweepRecord
+from relevance.tracking.summary import validated
 
 AXES = ("cell", "status", "model", "backbone", "routing", "task_mix", "seed")
 ENDS = {"": "estimate", "_low": "low", "_high": "high"}

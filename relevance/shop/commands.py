@@ -26,8 +26,8 @@ class ShopOptions:
     types: int = 5_000  # of the taxonomy: departments, groups and leaves
     queries: int = setting(40_000, "each with a judgement or more", at_least=20)
     seed: int = setting(0, "of all draws", at_least=0)
-    noise: float = 0.04  # share of wrong labels, of each annotator
-    twice: float = 0.05  # share of the pairs that a second annotator judged as well
+    noise: float = setting(0.04, "share of wrong labels, of each annotator", at_least=0, below=0.5)
+    twice: float = setting(0.05, "share of the pairs that a second annotator judged as well", at_least=0, at_most=1)
 
     @property
     def leaves(self) -> int:
@@ -52,10 +52,6 @@ def check_options(options: ShopOptions) -> ShopOptions:
     faults = list(bounds(options))
     if not types[0] <= options.types <= types[1]:
         faults.append(f"types={options.types}: must be in [{types[0]:,}, {types[1]:,}], the words there are")
-    if not 0 <= options.noise < 0.5:
-        faults.append(f"noise={options.noise}: must be in [0, 0.5)")
-    if not 0 <= options.twice <= 1:
-        faults.append(f"twice={options.twice}: must be in [0, 1]")
     if faults := faults or _too_many(options):
         raise UserError("; ".join(faults))
     return options

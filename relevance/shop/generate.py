@@ -91,8 +91,8 @@ def type_type(left: Keys, right: Keys) -> np.ndarray:
     return _grade(two, _same(left, right, "parent") | far)
 
 
-def _grade(two: np.ndarray, one: np.ndarray) -> np.ndarray:
-    return np.select([two, one], [2, 1], 0).astype(np.int8)
+def _grade(relevant: np.ndarray, partial: np.ndarray) -> np.ndarray:
+    return np.select([relevant, partial], [2, 1], 0).astype(np.int8)
 
 
 def _same(left: Keys, right: Keys, key: str) -> np.ndarray:
@@ -232,10 +232,7 @@ class _Rows:
 
 
 def generate_pairs(rows: int, seed: int, noise: float, world: str = "shop") -> pa.Table:
-    """`rows` pairs: task, left, right, label, left_id, right_id, source, label_clean (before noise).
-
-    Raises UserError for fewer than 100 rows or a noise outside [0, 0.5).
-    """
+    """`rows` pairs, label_clean before noise; UserError below 100 rows or for a noise outside [0, 0.5)."""
     if rows < LEAST_ROWS:
         raise UserError(f"rows={rows}: the generator needs at least {LEAST_ROWS}")
     if not 0 <= noise < 0.5:

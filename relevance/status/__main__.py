@@ -13,10 +13,6 @@ killed     ended by Ctrl-C or a signal, or found dead by a later command
 dead       its process is gone (on another host: silent for ten minutes), the same command goes on with it
 missing    finished, and its predictions are gone
 refused    cannot be trained, with the reason
-
-sweep      null: the one asked for last; a list is read as one
-watch      null: live where that makes sense; true: until no cell waits or runs, into a pipe too; false: one look
-seconds    between two looks
 """
 
 from dataclasses import dataclass
@@ -24,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from relevance.cli import command_line, echo, listed, run_command
+from relevance.config import setting
 from relevance.errors import UserError
 
 SECONDS = (0.1, 3600.0)
@@ -31,12 +28,16 @@ SECONDS = (0.1, 3600.0)
 
 @dataclass
 class Options:
-    sweep: Any = None
-    watch: bool | None = None
-    seconds: float = 2.0
-    tracking_uri: str = "sqlite:///mlflow.db"
-    experiment: str = "relevance"
-    outputs: str = "outputs"
+    sweep: Any = setting(None, "name, or a list that is read as one", null="the one asked for last")
+    watch: bool | None = setting(
+        None,
+        "true: until no cell waits or runs, into a pipe too; false: one look",
+        null="live where that makes sense",
+    )
+    seconds: float = setting(2.0, "between two looks")
+    tracking_uri: str = setting("sqlite:///mlflow.db", "MLflow's store")
+    experiment: str = setting("relevance", "MLflow's experiment")
+    outputs: str = setting("outputs", "folder of cells")
 
 
 @command_line(__doc__, Options)

@@ -26,7 +26,7 @@ from rich.table import Table
 from rich.text import Text
 
 from relevance.cli import duration_text
-from relevance.errors import cut
+from relevance.errors import cut, plural
 from relevance.tracking.history import asked_cells, cell_key, cell_record, parents_named, store_at
 from relevance.tracking.liveness import Life, last_sign, life, pulse, taken_up
 from relevance.tracking.records import CellStanding, RunRecord, Standing
@@ -302,7 +302,7 @@ def summary(rows: list[Row], standing: Standing, now: float) -> str:
 def counted(rows: Sequence[Row]) -> str:
     counts = Counter(row.state for row in rows)
     states = [f"{counts[state]} {state.value}" for state in (State.finished, *State) if counts[state]]
-    return f"{_cells(len(rows))}: {', '.join(dict.fromkeys(states))}" if rows else _cells(0)
+    return f"{plural(len(rows), 'cell')}: {', '.join(dict.fromkeys(states))}" if rows else plural(0, "cell")
 
 
 def moving(rows: list[Row], standing: Standing, now: float) -> bool:
@@ -326,11 +326,7 @@ def time_left(rows: list[Row]) -> tuple[float, str] | None:
     lefts = [max(0.0, usual - (row.seconds or 0.0)) if row.left is None else row.left for row in running]
     shared = (sum(lefts) + usual * waiting) / max(1, len(running))
     reported = not waiting and all(row.left is not None for row in running)
-    return max([shared, *lefts]), "as last told" if reported else f"from {_cells(len(known), 'finished ')}"
-
-
-def _cells(count: int, which: str = "") -> str:
-    return f"{count} {which}cell{'s' * (count != 1)}"
+    return max([shared, *lefts]), "as last told" if reported else f"from {plural(len(known), 'finished cell')}"
 
 
 def hint(standing: Standing) -> str:

@@ -12,13 +12,13 @@ from filelock import FileLock, Timeout
 
 from relevance.cell_id import NUMERICS, Cell, full_name, git_commit, package_versions
 from relevance.cli import duration_text, echo
-from relevance.distributed import is_distributed
+from relevance.distributed import process_count
 from relevance.errors import Stopped, UserError, first_line
 from relevance.masking import mask_message, masked_streams
 from relevance.tracking import CellRun, Record, Store
 from relevance.train.cell import settings, settle, train_cell
 from relevance.train.job import Job, Outcome
-from relevance.train.processes import ASKED, wait_for_exit
+from relevance.train.processes import STOPPING, wait_for_exit
 from relevance.train.rank import LAST, sign_of, train_in_ranks
 
 HASTE = 3.0  # seconds that a process which has to stop gives its store
@@ -117,7 +117,7 @@ def _train(job: Job, run: CellRun) -> Outcome:
     try:
         run.params({**settings(cell), "backbone_digest": cell.backbone_digest[:16]})
         run.data(cell.rows.name, cell.data_digest, cell.config.data.kind.value)
-        if is_distributed(cell.config.trainer):
+        if process_count(cell.config.trainer) > 1:
             train_in_ranks(job)
         else:
             train_cell(cell, run)
@@ -154,7 +154,7 @@ def _reason(error: BaseException) -> str:
 
 def _interrupted(error: BaseException) -> bool:
     """SIGTERM, a queue that wants its machine back, or Ctrl-C, which Lightning turns into SystemExit."""
-    stopped = ASKED.is_set() or isinstance(error, KeyboardInterrupt | Stopped)
+    stopped = STOPPING.is_set() or isinstance(error, KeyboardInterrupt | Stopped)
     return stopped or isinstance(error.__context__, KeyboardInterrupt)
 
 

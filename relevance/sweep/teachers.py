@@ -15,13 +15,13 @@ import pyarrow.compute as pc
 from relevance.cell_id import CellFolder, Request
 from relevance.config import Config, Mix, TrainConfig
 from relevance.data.table import Rows
+from relevance.data.taught import prepare_unlabelled
 from relevance.data.tokens import Reading
-from relevance.data.unlabelled import prepare_unlabelled
 from relevance.errors import UserError
 from relevance.predictions import cell_fault
-from relevance.tracking.best import BEST
 from relevance.tracking.history import recorded_cell, store_at
 from relevance.tracking.names import SHORTEST, Choice, choice, ids, model_folder, names
+from relevance.tracking.summary import BEST
 
 TEACHING = ("teacher_sweep", "teacher_weight", "teacher_temperature", "unlabelled")  # of use to a taught cell alone
 UNTAUGHT = TrainConfig()
@@ -44,20 +44,16 @@ def taught(requests: list[Request], datasets: dict[str, Rows]) -> tuple[list[Req
             if request.refusal:
                 answered.append(request)
             elif config.train.teacher:
-                key = (config.train.unlabelled or "", repr(config.data))
-                answered.append(_taught(request, datasets[key[1]], _unlabelled(config, datasets[key[1]], key, tables)))
+                path, data = key = (config.train.unlabelled or "", repr(config.data))
+                rows = datasets[data]
+                if path and key not in tables:  # of one file once
+                    tables[key] = prepare_unlabelled(path, config.data, rows.path, Path(config.outputs))
+                answered.append(_taught(request, rows, tables.get(key)))
             else:
                 answered.append(replace(request, config=replace(config, train=_untaught(config.train, teaching))))
         except UserError as error:
             answered.append(replace(request, refusal=str(error)))
     return answered, {rows.digest[:16]: rows for rows in tables.values()}
-
-
-def _unlabelled(config: Config, rows: Rows, key: tuple[str, str], tables: dict[tuple[str, str], Rows]) -> Rows | None:
-    """The table of a cell's pairs without labels, of one file once."""
-    if key[0] and key not in tables:
-        tables[key] = prepare_unlabelled(key[0], config.data, rows.path, Path(config.outputs))
-    return tables.get(key)
 
 
 def _taught(request: Request, rows: Rows, unlabelled: Rows | None) -> Request:
@@ -73,8 +69,8 @@ def _taught(request: Request, rows: Rows, unlabelled: Rows | None) -> Request:
 def _untaught(train: TrainConfig, teaching: bool) -> TrainConfig:
     changed = [name for name in TEACHING if getattr(train, name) != getattr(UNTAUGHT, name)]
     if changed and not teaching:
-        given = ", ".join(f"train.{name}={getattr(train, name)}" for name in changed)
-        raise UserError(f"{given}: no cell of this command has a teacher; give train.teacher=[CELL,CELL]")
+        named = ", ".join(f"train.{name}={getattr(train, name)}" for name in changed)
+        raise UserError(f"{named}: no cell of this command has a teacher; give train.teacher=[CELL,CELL]")
     return replace(train, **{name: getattr(UNTAUGHT, name) for name in changed})
 
 
@@ -121,8 +117,8 @@ def _folder(word: str, config: Config) -> CellFolder:
                 raise UserError(f"{word}: its cell {cell.cell} is {cell.status}; finish it first")
             model_folder(f"{folder.absolute()}", *place)
     except UserError as error:
-        said = str(error).removeprefix(f"{word}: ")
-        raise UserError(f"train.teacher={word}: {said}") from error
+        why = str(error).removeprefix(f"{word}: ")
+        raise UserError(f"train.teacher={word}: {why}") from error
     if folder.resolve().parent != (outputs / "cells").resolve():
         raise UserError(f"train.teacher={word}: lies outside {outputs / 'cells'}; copy its folder there")
     return CellFolder(outputs / "cells" / folder.resolve().name)

@@ -19,10 +19,9 @@ from typing import Any
 from relevance.atomic_io import write_text
 from relevance.cli import echo
 from relevance.errors import UserError
-from relevance.tracking.failures import reason, unreached
 from relevance.tracking.liveness import held_by
 from relevance.tracking.record import Record, deliver
-from relevance.tracking.store import Run, Store
+from relevance.tracking.store import Run, Store, reason, unreached
 
 PULSE = 10.0  # seconds between two signs of life, and between two tries to reach a store
 GLANCE = 0.02  # seconds between two looks at whether a store was tried
@@ -53,7 +52,7 @@ class CellLog:
         """Log the model in `folder`, within that of the record, as a model that MLflow serves."""
         self._write("model", folder=folder, task=task)
 
-    def kept(self, step: int) -> None:
+    def checkpointed(self, step: int) -> None:
         """A checkpoint of `step` is in its place."""
         self._write("kept", step=step)
 
@@ -176,26 +175,26 @@ class _Courier(threading.Thread):
         super().__init__(name="courier", daemon=True)
         self.store, self.cell, self.run_id = store, cell, ""
         self.wake, self.closing, self.reading = threading.Event(), threading.Event(), threading.Lock()
-        self.failure, self.given_up, self.beat = "", False, 0.0
+        self.failure, self.abandoned, self.beat = "", False, 0.0
         self.refusal: Exception | None = None  # what no later try mends by itself
-        self.said = self.heard = 0  # times that what was written so far had to be handed over, and was tried to
+        self.rounds_due = self.rounds = 0  # times that what was written so far had to be handed over, and was tried to
         self.straight: dict[str, str] = {}  # tags of a failure for which the record has no room
 
     def run(self) -> None:
         last = False
         while not last:
-            last, said = self.closing.is_set(), self.said  # one more round after it, for what was said before
+            last, due = self.closing.is_set(), self.rounds_due  # one more round after it, for what was written before
             self._round()
-            self.heard = said
+            self.rounds = due
             if not last and (self.closing if self.failure else self.wake).wait(PULSE):
                 self.wake.clear()
 
     def hand_over(self, patience: float) -> None:
         """Wait until the store was tried with all that was written; not for one that does not answer."""
-        self.said += 1
+        self.rounds_due += 1
         self.wake.set()
         ends = time.monotonic() + patience
-        while self.heard < self.said and not self.failure and time.monotonic() < ends:
+        while self.rounds < self.rounds_due and not self.failure and time.monotonic() < ends:
             time.sleep(GLANCE)
 
     def check(self) -> None:
@@ -211,7 +210,7 @@ class _Courier(threading.Thread):
         self.closing.set()
         self.wake.set()
         self.join(patience)
-        self.given_up = True
+        self.abandoned = True
         return self.failure or (f"no answer in {patience:.0f} s" if self.is_alive() else "")
 
     def _round(self) -> None:
@@ -244,7 +243,7 @@ class _Courier(threading.Thread):
 
     def _deliver(self) -> None:
         with self.reading:
-            self.run_id = deliver(self.store, self.cell.record, given_up=lambda: self.given_up) or self.run_id
+            self.run_id = deliver(self.store, self.cell.record, abandoned=lambda: self.abandoned) or self.run_id
         if time.monotonic() - self.beat >= PULSE:
             pulse = {"at": time.time(), **self._progress()}
             self.store.client.set_tag(self.run_id, "pulse", json.dumps(pulse))

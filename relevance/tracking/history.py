@@ -15,8 +15,7 @@ from relevance.errors import UserError
 from relevance.masking import mask_uris
 from relevance.tracking import CELLS, Record, Run, Store
 from relevance.tracking.liveness import taken_up
-from relevance.tracking.records import CellRecord, MlflowRun, SweepRecord, SweepRun
-from relevance.tracking.shown import numbers
+from relevance.tracking.records import CellRecord, MlflowRun, SweepRecord, SweepRun, numbers
 from relevance.tracking.store import newest_finished
 from relevance.tracking.summary import describe
 
@@ -120,9 +119,13 @@ def recorded_cell(folder: Path) -> CellRecord:
     start = record.last("start")
     if not start:
         raise UserError(f"{folder}: has no record of a cell; copy the whole folder from where it was trained")
-    tags = record.tags()
-    listed = {name: tags[name] for name in LISTED - {"cell"}} | {"cell": start["name"], "seed": int(tags["seed"])}
-    return replace(cell_record(listed, None, folder), status=record.ended(), folder=folder, metrics=record.metrics())
+    cell = cell_record(tagged_cell(start["name"], record.tags()), None, folder)
+    return replace(cell, status=record.ended(), folder=folder, metrics=record.metrics())
+
+
+def tagged_cell(name: str, tags: dict[str, str]) -> dict[str, Any]:
+    """What a sweep's list says of a cell, by the tags of its run; KeyError where a person removed one."""
+    return {key: tags[key] for key in LISTED - {"cell"}} | {"cell": name, "seed": int(tags["seed"])}
 
 
 def _detailed(cell: CellRecord) -> CellRecord:
@@ -135,10 +138,7 @@ def _detailed(cell: CellRecord) -> CellRecord:
 
 
 def keep(uri: str, experiment: str, outputs: Path, sweep: SweepRecord, folder: Path) -> None:
-    """Log a report with its sweeps' runs, its answer as their description, and print links to them.
-
-    A reader who may not write there is told so, and has it all the same.
-    """
+    """Log a report with its sweeps, its answer as their description; who may not write there is told so."""
     store = Store(uri, experiment, outputs)
     try:
         with store.reached():

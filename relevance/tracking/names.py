@@ -11,16 +11,15 @@ from pathlib import Path
 
 from relevance.cell_id import CellFolder
 from relevance.errors import UserError
-from relevance.tracking.best import BEST, best
-from relevance.tracking.history import cell_record, parents_named, store_at, sweep_cells
-from relevance.tracking.records import CellRecord, MlflowRun
+from relevance.tracking.history import LISTED, cell_record, parents_named, store_at, sweep_cells, tagged_cell
+from relevance.tracking.records import CellRecord
 from relevance.tracking.store import Store, newest_finished
+from relevance.tracking.summary import BEST, best
 
 SHORTEST = 4  # characters of an id
 SHOWN = 5  # cells that an error offers
 MODEL_MARK = "template.json"  # stands in a model folder, and in an exported one beside one of these
 EXPORTED = ("config.json", "adapter_config.json")
-SETTINGS = ("model", "routing", "task_mix", "variant", "data_digest")  # of a cell, as its run has them
 
 
 @dataclass(frozen=True)
@@ -57,10 +56,10 @@ class Choice:
         """The cells of this name or id, without one those that begin so."""
         long = len(word) >= SHORTEST
         known = [(cell, names(cell), ids(cell)) for cell in self.cells]
-        called = [cell for cell, named, own in known if word in (*named, *own)]
+        called = [cell for cell, named, known_ids in known if word in (*named, *known_ids)]
         replaced = [cell for cell in self.replaced if long and cell.run_id.startswith(word)]
         return called or [
-            *(cell for cell, named, own in known if _begins(named, word) or (long and _begins(own, word))),
+            *(cell for cell, named, known_ids in known if _begins(named, word) or (long and _begins(known_ids, word))),
             *replaced,
         ]
 
@@ -119,20 +118,18 @@ def model_folder(word: str, uri: str, experiment: str, outputs: Path, sweeps: Se
 
 
 def choice(store: Store, sweeps: Sequence[str], word: str = "") -> Choice:
-    """What a word may name: the cells of these sweeps, without any those of the experiment, or the newest of `best`.
-
-    UserError for a sweep, by name or run.
-    """
+    """The cells of these sweeps, without any the experiment or, for `best`, the newest; UserError for a sweep."""
     runs = store.runs("tags.kind = 'cell'")
     if sweeps or word.partition(":")[0] == BEST:
         parents = parents_named(store, list(sweeps))
         place = f"sweep {'+'.join(run.info.run_name for run in parents)} in {store.shown}"
         return Choice(sweep_cells(store, parents, runs), place)
-    kept = {run.info.run_id for run in newest_finished(runs).values()}
-    records = [_record(run, store.outputs) for run in runs if {*SETTINGS, "seed"} <= set(run.data.tags)]
+    newest = {run.info.run_id for run in newest_finished(runs).values()}
+    tagged = [run for run in runs if LISTED - {"cell"} <= run.data.tags.keys()]
+    records = [cell_record(tagged_cell(run.info.run_name, run.data.tags), run, store.outputs) for run in tagged]
     place = f"experiment {store.experiment} in {store.shown}"
-    cells = [cell for cell in records if cell.run_id in kept]
-    able = Choice(cells, place, [cell for cell in records if cell.run_id not in kept])
+    cells = [cell for cell in records if cell.run_id in newest]
+    able = Choice(cells, place, [cell for cell in records if cell.run_id not in newest])
     named = [run.info for run in store.runs("tags.kind = 'sweep'") if word in (run.info.run_id, run.info.run_name)]
     if named and not able.matching(word):
         name = named[0].run_name
@@ -140,12 +137,6 @@ def choice(store: Store, sweeps: Sequence[str], word: str = "") -> Choice:
             f"{word}: is the run of {name}, a sweep and not a cell; give one of its cells, or {BEST} with sweep={name}"
         )
     return able
-
-
-def _record(run: MlflowRun, outputs: Path) -> CellRecord:
-    tags = run.data.tags
-    listed = {"cell": run.info.run_name, "seed": int(tags["seed"]), "fingerprint": tags["fingerprint"]}
-    return cell_record({**listed, **{name: tags[name] for name in SETTINGS}}, run, outputs)
 
 
 def _model_in(folder: Path) -> Path | None:

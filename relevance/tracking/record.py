@@ -32,8 +32,7 @@ from relevance.cell_id import CellFolder
 from relevance.cli import echo
 from relevance.errors import UserError
 from relevance.masking import mask_texts
-from relevance.tracking.failures import reason, unreached
-from relevance.tracking.store import Run, Store
+from relevance.tracking.store import Run, Store, reason, unreached
 
 METHODS = frozenset("log params tags text data model reopen end".split())
 LINE_END = re.compile(rb',"([0-9a-f]{8})"\]\n$')
@@ -179,10 +178,10 @@ def _digest(file: BinaryIO, end: int) -> int:
     return crc32(file.read(end))
 
 
-def deliver(store: Store, record: Record, parent: str = "", given_up: Callable[[], bool] = lambda: False) -> str:
+def deliver(store: Store, record: Record, parent: str = "", abandoned: Callable[[], bool] = lambda: False) -> str:
     """Log to the store what it lacks; returns the run's id. Raises what MLflow raises.
 
-    Called before each event, `given_up` ends it early. A run whose sweep the store does not know belongs to `parent`.
+    Called before each event, `abandoned` ends it early. A run whose sweep the store does not know belongs to `parent`.
     """
     run_id, sent = record.sent(store.key)
     events = record.events(sent)
@@ -191,7 +190,7 @@ def deliver(store: Store, record: Record, parent: str = "", given_up: Callable[[
     if not run_id and events:
         run_id = _made(store, events[0][0], parent)
     for event, after in events:
-        if given_up():
+        if abandoned():
             break
         _log(Run(store, run_id), event, record.folder)
         record.mark(store.key, run_id, after)

@@ -1,8 +1,13 @@
-"""What MLflow knows of a sweep, as plain values: written by tracking, read by the report.
+"""What MLflow knows of a sweep, as plain values, and which numbers of a cell its run there shows.
 
 CellRecord(cell="llm-mhp[private.kind=lora]-joint-s0", model="llm", routing="mhp", seed=0, ...)
+test/accuracy, seconds → metrics; params/trainable, test/query_item/n → params; probe/…, gate/… → its record.jsonl alone
+
+MLflow's front end keeps a view that people share as a tag of the experiment, and offers it under Views.
 """
 
+import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +17,26 @@ from relevance.cell_id import CellFolder
 from relevance.config import Config
 from relevance.config_io import read_config
 from relevance.errors import UserError
+
+COUNT = re.compile(r"params/.+|.+/n|train/rows|epochs")
+INNER = re.compile(r"probe/.+|gate/.+|peak_memory_bytes|truncated_share")  # what the report alone asks for
+KEY = "cells"  # viewStateShareKey of the link
+SCORE = "metrics.`test/macro_accuracy`"
+AXES = ("model", "routing", "seed", "task_mix", "variant")
+SCORES = ("test/accuracy", "test/macro_f1", "test/ndcg_10", "train/rows_per_second", "seconds")
+WIDTHS = (  # pixels, in the order of the columns; a screen shows about five
+    {SCORE: 160} | {f"params.`{name}`": 80 for name in AXES} | {f"metrics.`{name}`": 130 for name in SCORES}
+)
+STATE = {
+    "searchFilter": "tags.kind = 'cell'",
+    "orderByKey": SCORE,
+    "orderByAsc": False,
+    "selectedColumns": list(WIDTHS),
+    "columnOrder": list(WIDTHS),
+    "columnWidths": WIDTHS,
+}
+TAG = f"mlflow.sharedViewState.{KEY}"
+VIEW = json.dumps({"name": KEY, "createdAt": 0, "updatedAt": 0, "state": json.dumps(STATE)})
 
 
 class RunInfo(Protocol):
@@ -133,3 +158,14 @@ class Standing:
     name: str
     cells: tuple[CellStanding, ...]
     sweeps: tuple[RunRecord, ...]
+
+
+def shown(metrics: dict[str, float]) -> tuple[dict[str, float], dict[str, str]]:
+    """The metrics and the params that MLflow has of what a cell logged."""
+    counts = {key: f"{value:.0f}" for key, value in metrics.items() if COUNT.fullmatch(key)}
+    return {key: metrics[key] for key in metrics if key not in counts and not INNER.fullmatch(key)}, counts
+
+
+def numbers(data: RunData) -> dict[str, float]:
+    """Metrics and counts of a run; of an old one every count is a metric."""
+    return {key: float(value) for key, value in data.params.items() if COUNT.fullmatch(key)} | data.metrics

@@ -10,12 +10,10 @@ import hashlib
 import json
 import logging
 import os
-import sys
 import threading
 import time
-import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,13 +26,11 @@ from relevance.cell_id import Cell, CellFolder
 from relevance.cli import echo
 from relevance.config import NAMES, Save
 from relevance.config_io import anchored_uri, database_file
-from relevance.errors import UserError
-from relevance.masking import know_password, mask_texts, mask_uris
-from relevance.tracking.failures import reason
+from relevance.errors import UserError, first_line
+from relevance.masking import know_password, mask_message, mask_texts, mask_uris
 from relevance.tracking.liveness import Life, held_by, life
-from relevance.tracking.location import Database, unmade
-from relevance.tracking.records import MlflowRun
-from relevance.tracking.shown import TAG, VIEW, shown
+from relevance.tracking.location import READ_ONLY, Database, unmade
+from relevance.tracking.records import TAG, VIEW, MlflowRun, shown
 
 LIMIT = 50_000  # runs a search returns at most
 CELLS = "cells.json"
@@ -42,8 +38,9 @@ OURS = "tags.`mlflow.source.name` = 'relevance.run'"  # others may keep runs of 
 SOURCE = {"mlflow.source.name": "relevance.run", "mlflow.source.type": "LOCAL"}
 BATCH = 1000  # metrics a server takes at once
 BEAT = 60.0  # seconds; a tenth of the silence after which relevance.tracking.liveness takes a run for dead
-EXAMPLE = {"left": "usb c cable", "right": "Volt USB-C cable 2 m"}
 EXPERIMENT = {"mlflow.experimentKind": "custom_model_development", TAG: VIEW}  # training runs, not traces
+LATER = {401, 403, 408, 429, 499}  # of HTTP: who asks must wait or prove who they are; other 4xx refuse what is said
+SQLITE_SHUT = "readonly database"
 OPENED = "give sqlite:///FILE or a server's URI"
 SETTINGS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -219,10 +216,7 @@ class Store:
         return run
 
     def finished(self, cells: list[Cell], runs: list[MlflowRun] | None = None) -> dict[str, MlflowRun]:
-        """By fingerprint, the newest FINISHED run of each cell that has one and whose files are still there.
-
-        `runs` are those of all cells, newest first, where they were asked for already.
-        """
+        """By fingerprint the newest FINISHED run whose files are there; `runs`: all, newest first, where known."""
         whole = {cell.fingerprint for cell in cells if _whole(cell)}
         if not whole:  # all runs of a store take seconds
             return {}
@@ -294,37 +288,12 @@ class Run:
         self.store.client.log_inputs(self.run_id, [DatasetInput(dataset, tags)])
 
     def model(self, folder: str, task: str) -> None:
-        """Carry the model in `folder` as a pyfunc model that MLflow serves; code and safetensors, no pickle.
-
-        MLflow scores an example with it: a pair of `task`, one that the model was trained on. Once a run.
-        """
-        from mlflow.models import Model, ModelSignature
-        from mlflow.types.schema import ColSpec, Schema
-
-        from relevance.predictions import PROBABILITIES  # takes pyarrow along, which no other word to a run needs
-        from relevance.tracking.serving import LIMITS, SERVED, copy_code, pins
+        """Carry the model in `folder` as one that MLflow serves, see relevance.tracking.serving. Once a run."""
+        from relevance.tracking.serving import log_model  # takes pyarrow along, which no other word to a run needs
 
         outputs = self.store.client.get_run(self.run_id).outputs
-        if outputs and outputs.model_outputs:
-            return
-        example = {"task": task, **EXAMPLE}
-        inputs = Schema([ColSpec("string", name) for name in example])
-        labelled = Schema([ColSpec("long", "label"), *(ColSpec("double", name) for name in (*PROBABILITIES, "score"))])
-        with TemporaryDirectory() as scratch, ExitStack() as stack:
-            stack.callback(setattr, sys, "path", sys.path)  # mlflow puts the model's own code there, for the example
-            Model.log(
-                artifact_path=None,
-                name="model",
-                flavor=_pyfunc(self.store),
-                run_id=self.run_id,
-                python_model=str(SERVED),
-                code_paths=[str(copy_code(Path(folder), Path(scratch)))],
-                artifacts={"model": folder},
-                model_config=LIMITS,
-                signature=ModelSignature(inputs, labelled),
-                input_example={name: [value] for name, value in example.items()},
-                pip_requirements=pins(),
-            )
+        if not (outputs and outputs.model_outputs):
+            log_model(self, folder, task)
 
     def reopen(self, tags: dict[str, str]) -> None:
         """RUNNING once more, held by another process."""
@@ -334,18 +303,6 @@ class Run:
     def end(self, status: str, at: int | None = None) -> None:
         """FINISHED, FAILED or KILLED, `at` in milliseconds."""
         self.store.client.set_terminated(self.run_id, status, at or int(time.time() * 1000))
-
-
-def _pyfunc(store: Store) -> Any:
-    """MLflow's flavour of python functions, told where models go: it knows of a store only what is set globally."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*Any type hint is inferred", UserWarning)  # mlflow's, of its own classes
-        import mlflow.pyfunc
-    os.environ["MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING"] = "false"
-    logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)  # that it validates its example
-    mlflow.set_tracking_uri(anchored_uri(store.uri))
-    mlflow.set_experiment(experiment_id=store.experiment_id)
-    return mlflow.pyfunc
 
 
 @contextmanager
@@ -381,3 +338,23 @@ def listed(cell: Cell) -> dict[str, Any]:
     digests = {"fingerprint": cell.fingerprint, "data_digest": cell.data_digest}
     refused = {"status": "REFUSED", "reason": cell.refusal} if cell.refusal else {}
     return {"cell": cell.name, **cell.axes, **digests, **refused, **({"asked": cell.asked} if cell.asked > 1 else {})}
+
+
+def unreached(error: BaseException) -> bool:
+    """Whether a store did not answer, or takes nothing now: what was said to it can be said again later."""
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+    from sqlalchemy.exc import DBAPIError
+
+    if isinstance(error, MlflowException):
+        status = error.get_http_status_code()
+        return unreached(error.__cause__) if error.__cause__ else status >= 500 or status in LATER
+    if isinstance(error, RequestException) and error.response is not None:  # of a server's place of files
+        return error.response.status_code >= 500
+    return isinstance(error, RequestException | DBAPIError | ConnectionError | TimeoutError)
+
+
+def reason(error: BaseException) -> str:
+    """What the error says, on a line without passwords."""
+    line = mask_message(first_line(error))
+    return f"the database {READ_ONLY}" if SQLITE_SHUT in line else line

@@ -1,4 +1,6 @@
-"""What a sweep's own run says on its page in MLflow, and the links that open MLflow on it.
+"""The best cell of a sweep, what the sweep's own run says on its page in MLflow, and links that open MLflow on it.
+
+best(cells, "ce", "sweep nightly") → CellRecord("ce-mhp-joint-s0", …): by validation, the test rows choose nothing
 
 cells → metrics best/ce/macro_accuracy, …, cells (finished), and a table as its description; of a report its answer
 → http://127.0.0.1:5000/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=cells
@@ -11,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from relevance.cli import echo
 from relevance.errors import UserError
-from relevance.tracking.best import best
-from relevance.tracking.records import CellRecord
-from relevance.tracking.shown import KEY
+from relevance.tracking.records import KEY, CellRecord
 from relevance.tracking.store import Run, Store
 
+BEST = "best"
 NOTE = "mlflow.note.content"  # MLflow's tag of a description, in markdown
 NOTE_LENGTH = 8000  # characters that MLflow keeps of a tag
 UI = "http://127.0.0.1:5000"  # of mlflow ui, and of make ui
@@ -81,15 +83,14 @@ def _using(cells: Sequence[CellRecord]) -> list[str]:
 
 
 def _registering(store: Store, ranking: list[Seeds]) -> list[str]:
-    if not ranking:
-        return []
-    best = max(ranking[0], key=lambda cell: cell.metrics.get("validation/macro_accuracy", 0.0))
-    if not best.files.model.is_dir():  # save=predictions
+    """How to register the best seed of the highest row; nothing where it kept no model."""
+    highest = max(ranking[0], key=lambda cell: cell.metrics.get("validation/macro_accuracy", 0.0)) if ranking else None
+    if highest is None or not highest.files.model.is_dir():
         return []
     return [
-        f"to register the highest, {best.cell}, in Python:",
+        f"to register the highest, {highest.cell}, in Python:",
         f'  import mlflow; mlflow.set_tracking_uri("{store.shown}")',
-        f'  mlflow.register_model("runs:/{best.run_id}/model", "{store.experiment}")',
+        f'  mlflow.register_model("runs:/{highest.run_id}/model", "{store.experiment}")',
     ]
 
 
@@ -117,3 +118,45 @@ def _macro(row: Seeds) -> float:
 
 def _tasks(row: Seeds) -> set[str]:
     return {key for key in row[0].metrics if re.fullmatch("test/.+/accuracy", key)}
+
+
+def best(cells: Sequence[CellRecord], model: str, place: str) -> CellRecord:
+    """The finished cell of the highest macro accuracy on validation, of equals the first.
+
+    `model` is a family, a model or the beginning of names, "ce-mhp".
+
+    Compared are those of the most tasks. Cells that learnt nothing are none; UserError where no cell is left, or where
+    they were validated on different tables of pairs.
+    """
+    finished = [cell for cell in cells if cell.status == "FINISHED"]
+    kinds = dict.fromkeys(kind for cell in finished for kind in (cell.family, cell.model) if kind)
+    of_kind = [c for c in finished if c.family == model] or [c for c in finished if c.model == model]
+    of_kind = of_kind or [cell for cell in finished if cell.cell.startswith(model)]
+    able = [cell for cell in (of_kind if model else finished) if cell.learnt]
+    word = f"{BEST}:{model}" if model else BEST
+    if not able:
+        known = f"{BEST}:{f', {BEST}:'.join(kinds)}" if kinds else "none finished"
+        raise UserError(
+            f"{word}: {place} has no such cell that finished and learnt anything (there are: {known}); train longer, "
+            "or name a cell"
+        )
+    if len({cell.data_digest for cell in able}) > 1:
+        raise UserError(f"{word}: the cells of {place} have several tables of pairs, and are not comparable; name one")
+    scored = [(scores, cell) for cell in able if (scores := validated(cell))]
+    if not scored:
+        raise UserError(f"{word}: no cell of {place} has validation rows, by which the best is chosen; name one")
+    return max(scored, key=lambda each: each[0])[1]
+
+
+def validated(cell: CellRecord) -> tuple[int, float] | None:
+    """How many tasks it was validated on, and its macro accuracy there; None without rows, of a damaged file aloud."""
+    from relevance import predictions  # only now: takes pyarrow along
+    from relevance.metrics import score_predictions
+
+    try:
+        table = predictions.read(cell.files.validation)
+    except UserError as error:
+        echo(f"{cell.cell}: is left out ({error})")
+        return None
+    scores = score_predictions(table)
+    return (int((scores.n > 0).sum()), scores.macro) if len(table) else None

@@ -77,10 +77,7 @@ def seal(path: Path, note: Note) -> None:
 
 
 def newest(work: Path, fingerprint: str) -> tuple[Path, Note] | None:
-    """The newest whole checkpoint of a cell's work folder, None where none was ever written.
-
-    Torn ones are skipped and reported; UserError where none is whole, or it is of another cell.
-    """
+    """The newest whole checkpoint, torn ones reported; None: never written; UserError: none whole, or another's."""
     torn: dict[str, str] = {}
     remedy = f"remove {work}, or give rerun=true, to train the cell from the start"
     for path in _newest_first(work / FOLDER):
@@ -165,7 +162,7 @@ class ResumableTrainer(Callback):
         """On every rank; the first alone writes."""
         started = time.perf_counter()
         trainer.save_checkpoint(self.folder / f"last-{trainer.global_step}.ckpt", weights_only=False)
-        self.run.kept(trainer.global_step)
+        self.run.checkpointed(trainer.global_step)
         self.saved, self.rested = trainer.global_step, time.perf_counter()
         self.cost = self.rested - started
 

@@ -67,10 +67,7 @@ def tag_collapsed(scores: Scores, rows: Path, run: CellLog) -> None:
 
 
 def ndcg(rows: Path, at: np.ndarray, scored: np.ndarray) -> dict[str, float]:
-    """NDCG@10 of logits [n, 3] of the rows at these positions [n]: the mean over tasks of that over a task's lists.
-
-    {} where no task has a list, see relevance.ranking.
-    """
+    """NDCG@10 of logits [n, 3] of rows at these positions, the mean over tasks; {} without any list."""
     table = read_rows(rows, at, ["task", "left", "right", "left_id", "right_id", "label"])
     keys = entity_keys(table)
     lists = Lists.of(keys.task, keys.left, keys.right, table["label"].to_numpy())

@@ -25,7 +25,7 @@ SIGNALS = {number.value: number.name for number in signal.Signals}  # those of r
 PARENT_POLL, GRACE = 0.5, 5.0  # seconds between two looks for the parent, and between SIGTERM and SIGKILL
 SIGN = "alive"  # the file that is locked
 SIGN_POLL = 0.05  # seconds between two tries to lock it
-ASKED = threading.Event()  # this process is to end: whatever exception that takes, the cell has not failed
+STOPPING = threading.Event()  # this process is to end: whatever exception that takes, the cell has not failed
 
 
 def exit_reason(code: int) -> str:
@@ -81,12 +81,12 @@ def stoppable() -> Iterator[None]:
     """Within it the first SIGTERM or SIGHUP raises Stopped; later ones do nothing. In the main thread only."""
 
     def stop(*_: object) -> None:
-        if not ASKED.is_set():
-            ASKED.set()
+        if not STOPPING.is_set():
+            STOPPING.set()
             raise Stopped
 
     if _in_main():
-        ASKED.clear()
+        STOPPING.clear()
     with _handled_by(stop, signal.SIGTERM, signal.SIGHUP):
         yield
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from relevance import distributed, predictions
 from relevance.cell_id import Cell, CellFolder
 from relevance.cli import echo
-from relevance.data.stored import beside, open_rows
+from relevance.data.stored import beside, open_rows, read_columns
 from relevance.data.taught import scored_name, unlabelled_path
 from relevance.errors import UserError
 from relevance.predict.scorer import Scorer
@@ -41,15 +41,11 @@ def ensure_scored(cell: Cell) -> None:
             with FileLock(answers.with_suffix(".lock")):
                 if answers.is_file() and answers.stat().st_mtime < CellFolder(model).config.stat().st_mtime:
                     answers.unlink()  # of the same question before rerun=true, maybe on another machine
-                beside(rows, [name], partial(_answers, cell, rows, teacher), predictions.write)
+                beside(rows, [name], partial(_scored, cell, rows, teacher), predictions.write)
 
 
-def _answers(cell: Cell, rows: Path, teacher: str) -> dict[str, pa.Table]:
-    return {scored_name(teacher): _scored(cell, rows, teacher)}
-
-
-def _scored(cell: Cell, rows: Path, teacher: str) -> pa.Table:
-    """What a teacher answers to the training rows at `rows` of the tasks that it knows, in the form of predictions."""
+def _scored(cell: Cell, rows: Path, teacher: str) -> dict[str, pa.Table]:
+    """By its name: predictions of a teacher for the training rows at `rows` of the tasks that it knows."""
     config, started = cell.config, time.perf_counter()
     device = "cuda" if distributed.on_gpu(config.trainer) else "cpu"
     scorer = Scorer(teacher_files(cell, teacher).model, device, config.model.trust_remote_code)
@@ -60,13 +56,15 @@ def _scored(cell: Cell, rows: Path, teacher: str) -> pa.Table:
     pace = len(table) / (time.perf_counter() - started)
     echo(f"  {cell.name}: its teacher {teacher} answered {len(table):,} training rows, {pace:,.0f} rows/s")
     names = table["task"].cast(pa.string()).to_numpy(zero_copy_only=False)
-    return predictions.table(table["row"].to_numpy(), names, np.full(len(table), -1), np.concatenate([NONE, *parts]))
+    probabilities = np.concatenate([NONE, *parts])
+    answers = predictions.table(table["row"].to_numpy(), names, np.full(len(table), -1), probabilities)
+    return {scored_name(teacher): answers}
 
 
 def _training(rows: Path) -> pa.Table:
     """The pairs at `rows` that are trained on, all of them where no split is named."""
     names = [name for name in pq.read_schema(rows).names if name in ("row", "split", "task", "left", "right")]
-    table = pq.read_table(rows, columns=names)
+    table = read_columns(rows, names)
     return table.filter(pc.equal(table["split"], "train")) if "split" in names else table
 
 

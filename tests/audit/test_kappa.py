@@ -5,8 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 from small_pairs import SAME, read, row
 
-from relevance.audit.agreement import agreement
-from relevance.audit.counts import audit_facts
+from relevance.audit.counts import agreement, audit_facts
 
 JUDGEMENTS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=30)
 

@@ -131,3 +131,12 @@ def test_a_token_cache_that_is_not_what_was_written_is_made_anew(tmp_path, backb
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"token cache {cache}/")
     assert line.endswith("; it is made anew")
+
+
+def test_a_folder_that_looks_like_a_partition_adds_no_column(tmp_path):
+    plain, named = (prepare_rows(DataConfig(rows=400), tmp_path / name).path for name in ("plain", "split=1/seed=0"))
+    assert {name: table.column_names for name, table in ensure_floors(named).items()} == {
+        name: table.column_names for name, table in ensure_floors(plain).items()
+    }
+    for _ in ("made", "read"):
+        assert ensure_implied(named) == ensure_implied(plain)

@@ -155,3 +155,10 @@ def test_a_revision_is_no_part_of_the_question_and_refused_where_there_is_none()
     with pytest.raises(UserError, match="names two revisions; leave one out"):
         split_revision(ModelConfig(backbone="org/name@v1", revision="main"))
     assert split_revision(ModelConfig(backbone="org/name@v1")) == ("org/name", "v1")
+
+
+@pytest.mark.parametrize("path", ["{}/llm", "../backbones/llm", "llm/", "."])
+def test_an_embedded_backbone_is_a_name_and_no_path(path):
+    name = path.format(resolve_folder("embedded:llm").parent)
+    with pytest.raises(UserError, match=r"no such embedded backbone \(there are: ce, llm"):
+        resolve_folder(f"embedded:{name}")

@@ -13,8 +13,7 @@ from stand_in import Lengths, pairs, saved
 
 import relevance
 from relevance import predictions, seal
-from relevance.calibration import Judged, temperatures
-from relevance.cascade import Cascade, Tradeoff, pace
+from relevance.calibration import Cascade, Judged, Tradeoff, pace, temperatures
 from relevance.cell_id import CellFolder
 from relevance.data.readers import read_table
 from relevance.metrics import task_codes

@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from relevance.config import Save
 from relevance.tracking import Run
-from relevance.tracking.failures import reason, unreached
+from relevance.tracking.store import reason, unreached
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/store/model")
 

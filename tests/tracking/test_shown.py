@@ -17,7 +17,7 @@ from relevance.config import PrivateConfig, Save
 from relevance.metrics import COLUMN_NAMES
 from relevance.tracking import Run, Store
 from relevance.tracking.history import keep
-from relevance.tracking.shown import TAG, WIDTHS, numbers
+from relevance.tracking.records import TAG, WIDTHS, numbers
 from relevance.tracking.summary import NOTE, describe, ranked
 from relevance.train.cell import settings
 

@@ -83,7 +83,7 @@ def deriving(folder: Path, options: Options) -> Iterator[Figure]:
     files = {name: str(shop / f"{name}.parquet") for name in SHOP}
     command = [*DATA, "derive", "source=shop", *(f"{name}={path}" for name, path in files.items())]
     ends = [sys.executable, "-c", ENDS, str(pairs), str(folder / "bare.parquet"), *files.values()]
-    ours, theirs = (lambda _: Cost(*measured([*command, f"output={pairs}"]))), (lambda _: Cost(*measured(ends)))
+    ours, theirs = (lambda _: process([*command, f"output={pairs}"])), (lambda _: process(ends))
     peer = "bare pyarrow read of the files and of the pairs, write of the pairs"
     yield _in_turn(f"derive from {options.judgements:,} judgements", peer, options, (ours, theirs))
 
@@ -93,10 +93,10 @@ def validating(folder: Path, options: Options) -> Iterator[Figure]:
     command = [*DATA, "validate", f"data.path={source}"]
 
     def ours(turn: int) -> Cost:
-        return Cost(*measured([*command, f"outputs={folder}/process{turn}"]))
+        return process([*command, f"outputs={folder}/process{turn}"])
 
     def theirs(_: int) -> Cost:
-        return Cost(*measured([sys.executable, "-c", BARE, source, f"{folder}/bare.parquet"]))
+        return process([sys.executable, "-c", BARE, source, f"{folder}/bare.parquet"])
 
     name = f"validate {options.rows:,} rows"
     yield _in_turn(f"{name}, process", f"{bare}, process", options, (ours, theirs))
@@ -129,6 +129,12 @@ FIGURES: tuple[Callable[[Path, Options], Iterator[Figure]], ...] = (deriving, va
 def _in_turn(name: str, peer: str, options: Options, ways: tuple[Callable[[int], Cost], ...]) -> Figure:
     pairs = [[way(turn) for way in ways] for turn in range(options.repeats)]
     return Figure(name, peer, *map(list, zip(*pairs, strict=True)))
+
+
+def process(command: list[str]) -> Cost:
+    """Of a whole process; it must end well."""
+    seconds, _, memory = measured(command)
+    return Cost(seconds, memory)
 
 
 def child(*words: str) -> Cost:

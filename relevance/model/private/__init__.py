@@ -50,6 +50,11 @@ class PrivateLayers(nn.Module, ABC):
         """The modules that rows of `task` pass."""
         return self.branches[task if len(self.branches) > 1 else 0]
 
+    def by_task(self, place: int, x: torch.Tensor) -> torch.Tensor:
+        """The modules at `place` of each task on its own rows of [B, T, H], or of [B * T, H] as some blocks have it."""
+        each = x.shape[0] // self.slices[-1][2]
+        return torch.cat([self.branches[task][place](x[a * each : b * each]) for task, a, b in self.slices])
+
     def fronted(self, inputs: Inputs) -> Inputs:
         """The inputs of the trunk [B, front + T] of those of a batch [B, T]."""
         return inputs
@@ -60,10 +65,7 @@ class PrivateLayers(nn.Module, ABC):
 
     @abstractmethod
     def merge(self, trunk: PreTrainedModel, task: int) -> None:
-        """Make those of `task` ordinary blocks or weights of the trunk; other tasks cannot use it afterwards.
-
-        `trunk` is the backbone's model, its adapters not yet merged.
-        """
+        """Make those of `task` a part of `trunk`, its adapters not yet merged; other tasks cannot use it afterwards."""
 
     def check_mergeable(self) -> None:
         """UserError where no ordinary model computes what they do."""

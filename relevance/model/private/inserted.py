@@ -37,10 +37,7 @@ class Gated(nn.Module):
 
 
 class Inserted(PrivateLayers):
-    """Branches of new blocks, attached behind the trunk's last block by a forward hook.
-
-    A hook leaves the backbone's own list of blocks, its layer indices and its state dict as they were.
-    """
+    """Branches of new blocks behind the last one, by a forward hook: the backbone keeps blocks and state dict."""
 
     def __init__(self, trunk: PreTrainedModel, config: Config, inputs: Inputs, saved: list[str] | None):
         last, private = blocks(trunk)[-1], config.routing.private

@@ -73,10 +73,7 @@ class TaskLora(PrivateLayers):
         return weights
 
     def _add(self, place: int, linear: nn.Module, args: tuple, output: torch.Tensor) -> torch.Tensor:
-        x = args[0]
-        each = x.shape[0] // self.slices[-1][2]  # some blocks flatten [B, T, H] to [B * T, H]
-        parts = [self.branches[task][place](x[a * each : b * each]) for task, a, b in self.slices]
-        return output + self.scale * torch.cat(parts).to(output.dtype)
+        return output + self.scale * self.by_task(place, args[0]).to(output.dtype)
 
 
 def _adapted_linears(trunk: PreTrainedModel, config: Config) -> dict[str, nn.Linear | Conv1D]:

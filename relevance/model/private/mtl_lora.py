@@ -56,8 +56,7 @@ class TaskMatrices(PrivateLayers):
         }
 
     def _turn(self, place: int, down: nn.Module, args: tuple, output: torch.Tensor) -> torch.Tensor:
-        each = output.shape[0] // self.slices[-1][2]  # some blocks flatten [B, T, H] to [B * T, H]
-        return torch.cat([self.branches[task][place](output[a * each : b * each]) for task, a, b in self.slices])
+        return self.by_task(place, output)
 
 
 def _identity(rank: int) -> nn.Linear:

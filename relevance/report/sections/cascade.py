@@ -12,8 +12,7 @@ from itertools import combinations
 import numpy as np
 
 from relevance import predictions
-from relevance.calibration import Judged, temperatures
-from relevance.cascade import LOSS, Cascade, Tradeoff, pace
+from relevance.calibration import LOSS, Cascade, Judged, Tradeoff, pace, temperatures
 from relevance.metrics import score_predictions
 from relevance.pages.blocks import NONE, Block, Section, Table, count
 from relevance.report.evidence import Effect

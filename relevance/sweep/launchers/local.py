@@ -25,10 +25,7 @@ WORKER = (sys.executable, "-m", "relevance.sweep.launchers.local")
 
 
 class Local(Launch):
-    """Worker processes, each with a cell at a time; jobs → outcomes as they come; `close` it.
-
-    The first worker starts at once, so that its imports cost no time of their own.
-    """
+    """Worker processes, a cell each at a time; the first starts at once, for its imports; `close` it."""
 
     def __init__(self, cells: int | None = None, command: tuple[str, ...] | None = None):
         self.cells, self.command = cells, command or WORKER
@@ -48,7 +45,7 @@ class Local(Launch):
         for worker in self.workers:
             self.idle.put(worker)
         self.pool = ThreadPoolExecutor(count)
-        attempts = {self.pool.submit(self._attempt, _without_bar(job) if count > 1 else job): job for job in jobs}
+        attempts = {self.pool.submit(self._attempt, job, count == 1): job for job in jobs}
         for attempt in as_completed(attempts):
             yield attempts.pop(attempt), attempt.result()
 
@@ -63,7 +60,9 @@ class Local(Launch):
             for worker in self.workers:
                 worker.close(end)
 
-    def _attempt(self, job: Job) -> Outcome:
+    def _attempt(self, job: Job, alone: bool) -> Outcome:
+        if not alone:  # its progress bar would be overwritten by those of other cells
+            job = job.with_settings(trainer=replace(job.cell.config.trainer, enable_progress_bar=False))
         worker = self.idle.get()
         try:
             return worker.attempt(job)
@@ -125,11 +124,6 @@ def _side_by_side(config: Config) -> int:
 
     cores = len(os.sched_getaffinity(0))
     return 1 if on_gpu(config.trainer) else cores // ((config.threads or 1) * process_count(config.trainer))
-
-
-def _without_bar(job: Job) -> Job:
-    """The job without a progress bar, which bars of other cells would overwrite."""
-    return job.with_settings(trainer=replace(job.cell.config.trainer, enable_progress_bar=False))
 
 
 class InProcess(Launch):

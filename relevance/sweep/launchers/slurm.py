@@ -9,7 +9,7 @@ from relevance.config_io import ConfigFile
 from relevance.errors import UserError, first_line
 from relevance.masking import mask_settings
 from relevance.train.job import Job, Launch, Outcome, Outcomes, anchored, thaw
-from relevance.train.processes import ASKED, signals_ignored
+from relevance.train.processes import STOPPING, signals_ignored
 
 COMMON = frozenset("timeout_min cpus_per_task gpus_per_node tasks_per_node mem_gb nodes name stderr_to_stdout".split())
 POLL = 2.0  # seconds between two looks at the queue
@@ -68,7 +68,7 @@ class Task:
         """The same again: the cell finds its checkpoint by itself."""
         import submitit
 
-        ASKED.set()  # submitit ends the process by sys.exit, which is no failure of the cell
+        STOPPING.set()  # submitit ends the process by sys.exit, which is no failure of the cell
         return submitit.helpers.DelayedSubmission(self, text)
 
 
