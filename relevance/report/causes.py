@@ -119,20 +119,26 @@ class Causes:
     def _main_effects(self) -> Iterator[Cause]:
         """On accuracy: each factor over all cells of the design that have both of its sides."""
         for name, routings in PARTS.items():
-            models = {kind: self._with(kind, routings) for kind in self.usual}
-            having = [kind for kind, names in models.items() if names]
-            if having:
-                yield self._cause(name, "accuracy", [(1 / len(having), models[kind], routings) for kind in having])
+            if having := self._with(self.usual, routings):
+                parts = [(1 / len(having), models, routings) for models in having.values()]
+                yield self._cause(name, "accuracy", parts)
         mean = dict.fromkeys(ROUTINGS, 1 / len(ROUTINGS))
-        whole = {kind: names for kind in self.usual if (names := self._with(kind, mean))}
+        whole, unmasked = self._with(self.usual, mean), self._with(self.unmasked, mean)
+        if both := unmasked.keys() & whole.keys():
+            parts = [(sign / len(both), models[kind], mean)
+                     for sign, models in ((1, whole), (-1, unmasked)) for kind in sorted(both)]  # fmt: skip
+            yield self._cause(MASK, "accuracy", parts)
         if len(whole) == 4:
             for name, at, high in ((FAMILY, 0, Family.llm), (TUNING, 1, Tuning.lora)):
                 yield self._cause(
                     name, "accuracy", [(0.5 if kind[at] == high else -0.5, whole[kind], mean) for kind in whole]
                 )
 
-    def _with(self, kind: Kind, routings: dict[str, float]) -> list[str]:
-        return [model for model in self.usual[kind] if all((model, name) in self.main.joint for name in routings)]
+    def _with(self, models: dict[Kind, list[str]], routings: dict[str, float]) -> dict[Kind, list[str]]:
+        """Of these models those that have every one of the routings; without kinds of which none has."""
+        having = {kind: [model for model in names if all((model, name) in self.main.joint for name in routings)]
+                  for kind, names in models.items()}  # fmt: skip
+        return {kind: names for kind, names in having.items() if names}
 
     def _cause(self, name: str, of: str, parts: list[tuple[float, list[str], dict[str, float]]]) -> Cause:
         """The sum of factor × mean over models of the weighted routings; without a model of some part, not testable."""

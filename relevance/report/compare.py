@@ -43,6 +43,7 @@ RULE = (
 SHARED = "Test rows: A has {a:,}, B has {b:,}; both are measured on the {n:,} that they share."
 SAME = "Both are measured on the same {n:,} test rows."
 ALONE = "Only in {name}: {rows}."
+EQUAL = "The same cells stand in both, and nothing is to be compared: {rows}."
 UNSAID = {"name", "outputs", "tracking_uri", "experiment", "seed", "tune.trial", "tune.sweep"}  # they change no number
 COLUMNS_OF = ("estimate", "low", "high", "df", "se_rows", "se_seeds", "n_rows", "n_lefts", "seeds", "p", "p_holm")
 HEADER = ["model", "routing", "task_mix", "settings_a", "settings_b", "scope", "a", "b", *COLUMNS_OF, "verdict"]
@@ -65,8 +66,11 @@ def write_comparison(first: SweepRecord, other: SweepRecord, reports: Path) -> P
     pairs = _pairs(*sides)
     if not pairs:
         raise UserError(f"compare=[{first.name},{other.name}]: no row in common (model, routing, task mix)")
+    changed = [pair for pair in pairs if _cells(pair.a) != _cells(pair.b)]
+    if not changed:
+        raise UserError(f"compare=[{first.name},{other.name}]: every row in common is of the same cells in both")
     frames, notes, turned = [], [], list[Section]()
-    for (a, b), group in _by_table(sides, pairs).items():
+    for (a, b), group in _by_table(sides, changed).items():
         frame, note = _effects(a, b, group)
         frames.append(frame)
         notes.append(note)
@@ -77,6 +81,8 @@ def write_comparison(first: SweepRecord, other: SweepRecord, reports: Path) -> P
     title = f"A: {first.name}, B: {other.name}"
     alone = [ALONE.format(name=sweep.name, rows=", ".join(names))
              for sweep, side in zip((first, other), sides, strict=True) if (names := _alone(side, pairs))]  # fmt: skip
+    if equal := [" ".join(pair.key) for pair in pairs if pair not in changed]:
+        alone.append(EQUAL.format(rows=", ".join(equal)))
     page = [*_page([first, other], frame, [*dict.fromkeys(notes)], alone), *turned]
     write_text(folder / "compare.md", markdown(title, page))
     write_text(folder / "index.html", html(title, page, folder))
@@ -122,6 +128,10 @@ def _alone(side: Side, pairs: list[Pair]) -> list[str]:
     paired = {id(row) for pair in pairs for row in (pair.a, pair.b)}
     left = [(key, row) for key, rows in side.items() for _, row in rows if id(row) not in paired]
     return [*dict.fromkeys(" ".join((f"{key[0]} {row.kind}".strip(), *key[1:])) for key, row in left)]
+
+
+def _cells(row: Row) -> set[str]:
+    return {cell.fingerprint for cell in row.cells}
 
 
 def _untuned(row: Row) -> str:

@@ -100,6 +100,22 @@ def test_a_tuning_that_both_have_is_compared_with_itself_alone(study):
     assert sum("| llm" in row for row in page.splitlines()) == 2  # a pair in each of the two tables
 
 
+def test_rows_of_the_same_cells_are_named_and_not_compared(study):
+    for name, wrong in (("ce-mh", 2), ("ce-mhp", 3)):
+        for seed in range(3):
+            study.cell(f"{name}-joint-s{seed}", wrong)
+    for seed in range(3):
+        study.cell(f"ce-mhp-joint-s{seed}", 9)
+    first, cells = part(study, "A", slice(6)), study.cells
+    other = replace(study.sweep("B"), cells=tuple(cells[:3] + cells[6:]))
+    page = (write_comparison(first, other, study.reports) / "compare.md").read_text()
+    assert "The same cells stand in both, and nothing is to be compared: ce mh joint." in page
+    assert line(page, "ce", "mhp", "joint")[5].startswith("**-30.0 [")
+    assert not any(row.startswith("| ce") and "| mh " in row for row in page.partition("By task")[2].splitlines())
+    with pytest.raises(UserError, match="every row in common is of the same cells"):
+        write_comparison(part(study, "A", slice(3)), part(study, "B", slice(3)), study.reports)
+
+
 def test_a_gap_at_tuned_rates_stands_beside_the_usual_ones_and_what_turned_is_named(study):
     for routing, wrong in (("prefix", 2), ("mh", 9), ("mhp", 3)):
         for seed in range(3):
