@@ -143,7 +143,8 @@ def _untuned(row: Row) -> str:
 def _differing(a: Row, b: Row) -> tuple[str, str]:
     """The settings that differ, as each has them: "lr=0.001", "lr=0.0001"."""
     one, two = (flat(ConfigFile(row.config).settings()) for row in (a, b))
-    names = [name for name in {**one, **two} if one.get(name) != two.get(name) and name not in UNSAID]
+    unsaid = UNSAID | ({"model.tuning"} if a.kind == b.kind else set())  # null where it is the family's own
+    names = [name for name in {**one, **two} if one.get(name) != two.get(name) and name not in unsaid]
     sides = [", ".join(f"{name}={values.get(name)}" for name in names) for values in (one, two)]
     return sides[0], sides[1]
 
