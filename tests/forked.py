@@ -29,6 +29,8 @@ def _begin(places: tuple[Path, Path], words: tuple[str, ...], environment: dict[
         return process
     code = 1
     try:
+        for place in places:  # of an earlier command
+            place.unlink(missing_ok=True)
         for number, place in enumerate(places, 1):
             with place.open("a") as file:
                 os.dup2(file.fileno(), number)
