@@ -1,4 +1,4 @@
-"""Rows of the table → the steps of an epoch → micro-batches of tensors, rows of a task side by side; for Lightning.
+"""Rows of the table → micro-batches of tensors, rows of a task side by side: of a step, or of all that is scored.
 
 A step of 64 rows on the CPU → e.g. [3 rows × 71 tokens, 12 × 38, 27 × 23, 22 × 14]
 """
@@ -129,8 +129,9 @@ def cut_step(lengths: np.ndarray, budget: int, cost: int) -> list[tuple[int, int
         begin = np.arange(stop)
         padded = lengths[:stop] * (stop - begin)
         padded = np.where((padded > budget) & (begin < stop - 1), np.inf, padded)
-        begins[stop] = np.argmin(least[:stop] + padded + cost)
-        least[stop] = (least[:stop] + padded + cost)[begins[stop]]
+        total = least[:stop] + padded + cost
+        begins[stop] = np.argmin(total)
+        least[stop] = total[begins[stop]]
     pieces, stop = [], len(lengths)
     while stop:
         pieces.append((int(begins[stop]), stop))

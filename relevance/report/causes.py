@@ -30,6 +30,7 @@ PARTS = {"prefix": {"prefix": 1.0, "none": -1.0}, "heads": {"mh": 1.0, "none": -
          "private layers": {"mhp": 1.0, "mh": -1.0}}  # fmt: skip
 BIDIRECTIONAL, POOLED = "attention=bidirectional", "pooling="
 Kind = tuple[Family, Tuning]
+Models = dict[Kind, list[str]]  # by family and tuning
 Factors = dict[Kind, float]  # of each kind of model in a sum of losses
 
 
@@ -56,17 +57,17 @@ class Causes:
     macro: np.ndarray
 
     @cached_property
-    def usual(self) -> dict[Kind, list[str]]:
+    def usual(self) -> Models:
         """By family and tuning the models whose mask and pooling are their family's own, with a prefix and with mh."""
         return self._models(lambda kind: BIDIRECTIONAL not in kind and POOLED not in kind)
 
     @cached_property
-    def unmasked(self) -> dict[Kind, list[str]]:
+    def unmasked(self) -> Models:
         """Likewise decoders whose tokens see all others."""
         return self._models(lambda kind: BIDIRECTIONAL in kind and POOLED not in kind)
 
-    def _models(self, wanted) -> dict[Kind, list[str]]:
-        kinds: dict[Kind, list[str]] = {}
+    def _models(self, wanted) -> Models:
+        kinds: Models = {}
         for (model, routing), row in self.main.joint.items():
             if (
                 routing == "mh"
@@ -111,10 +112,13 @@ class Causes:
 
     def _mask(self) -> Iterator[Cause]:
         """Causal minus bidirectional, over the tunings that have both."""
-        if both := [kind for kind in self.unmasked if kind in self.usual]:
-            parts = [(sign / len(both), models[kind], LOSS)
-                     for sign, models in ((1, self.usual), (-1, self.unmasked)) for kind in both]  # fmt: skip
-            yield self._cause(MASK, "prefix - mh", parts)
+        yield from self._masks("prefix - mh", LOSS, self.usual, self.unmasked)
+
+    def _masks(self, of: str, routings: dict[str, float], masked: Models, unmasked: Models) -> Iterator[Cause]:
+        if both := [kind for kind in unmasked if kind in masked]:
+            parts = [(sign / len(both), models[kind], routings)
+                     for sign, models in ((1, masked), (-1, unmasked)) for kind in both]  # fmt: skip
+            yield self._cause(MASK, of, parts)
 
     def _main_effects(self) -> Iterator[Cause]:
         """On accuracy: each factor over all cells of the design that have both of its sides."""
@@ -124,17 +128,14 @@ class Causes:
                 yield self._cause(name, "accuracy", parts)
         mean = dict.fromkeys(ROUTINGS, 1 / len(ROUTINGS))
         whole, unmasked = self._with(self.usual, mean), self._with(self.unmasked, mean)
-        if both := unmasked.keys() & whole.keys():
-            parts = [(sign / len(both), models[kind], mean)
-                     for sign, models in ((1, whole), (-1, unmasked)) for kind in sorted(both)]  # fmt: skip
-            yield self._cause(MASK, "accuracy", parts)
+        yield from self._masks("accuracy", mean, whole, unmasked)
         if len(whole) == 4:
             for name, at, high in ((FAMILY, 0, Family.llm), (TUNING, 1, Tuning.lora)):
                 yield self._cause(
                     name, "accuracy", [(0.5 if kind[at] == high else -0.5, whole[kind], mean) for kind in whole]
                 )
 
-    def _with(self, models: dict[Kind, list[str]], routings: dict[str, float]) -> dict[Kind, list[str]]:
+    def _with(self, models: Models, routings: dict[str, float]) -> Models:
         """Of these models those that have every one of the routings; without kinds of which none has."""
         having = {kind: [model for model in names if all((model, name) in self.main.joint for name in routings)]
                   for kind, names in models.items()}  # fmt: skip
